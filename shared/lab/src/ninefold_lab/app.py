@@ -146,6 +146,64 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
     return _shown(table, sum(defect for _, _, defect in failures), opts)
 
 
+data_app = typer.Typer(
+    help="Public data of the packages: what there is, and where it comes from.", no_args_is_help=True
+)
+app.add_typer(data_app, name="data")
+Package = Annotated[str, typer.Argument(help="A package; all if left out.")]
+Checkout = Annotated[Path, typer.Option("--checkout", help="A checkout of the repository.")]
+
+
+@verb(data_app, "list", uses=())
+def list_data(package: Package = "", *, checkout: Checkout = Path()) -> Table:
+    """List the named sets of data: size, licence, and the command that fetches each, or how it is made."""
+    from ninefold.report import Table
+
+    table = Table(["set", "MB", "licence", "how to get it"])
+    for one in _data(checkout):
+        if package in ("", one.package):
+            how = f"ninefold data get {one.package} {one.name} -o DATA" if one.files else f"by hand: {one.by_hand}"
+            size = round(one.bytes / 1e6, 2) if one.files else None
+            table.rows.append([f"{one.package} {one.name}", size, one.licence, how])
+    table.notes.append("Set NINEFOLD_DATA to the folder DATA. Licences are those that the sources state.")
+    return table
+
+
+@verb(data_app, "get", uses=("quiet", "out"), out="into")
+def get_data(
+    package: Annotated[str, typer.Argument(help="A package.")],
+    name: Annotated[str, typer.Argument(help="One of its sets; all that can be fetched if left out.")] = "",
+    *,
+    checkout: Checkout = Path(),
+    host: Annotated[str, typer.Option("--host", help="Another address of the same files, e.g. of a mirror.")] = "",
+    opts: Shared,
+) -> dict[str, Any]:
+    """Fetch data into -o DATA, checked by its digest; a broken download goes on where it ended."""
+    from ninefold_lab.data import HOST, get
+
+    chosen = [
+        one for one in _data(checkout) if one.package == package and (one.name == name or (not name and one.files))
+    ]
+    if not chosen:
+        raise InputError(
+            "data", got=f"{package} {name}".strip(), expected="a package and a set of `ninefold data list`"
+        )
+    out, files = opts.need_out(), []
+    with progress(sum(len(one.files) for one in chosen), "files") as bar:
+        for one in chosen:
+            files += get(one, out, host=host.rstrip("/") or HOST, step=bar.advance)
+    return {"files": len(files), "folder": str(out), "next": f"export NINEFOLD_DATA={out}"}
+
+
+def _data(checkout: Path) -> list[DataSet]:
+    from ninefold_lab.data import listed
+
+    found = list(listed(checkout / "packages"))
+    if not found:
+        raise InputError("--checkout", got=str(checkout), expected="a checkout of the repository")
+    return found
+
+
 @verb(app, uses=("threads",))
 def doctor(*, opts: Shared) -> dict[str, Any]:
     """Show versions, devices, threads, data and optional libraries of this machine."""

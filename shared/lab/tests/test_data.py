@@ -1,0 +1,127 @@
+"""Named data: what the lists say, fetched from a server on loopback that serves, breaks off, and sends other bytes."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.server
+import json
+import threading
+
+import pytest
+from ninefold.errors import DownloadError, InputError
+from ninefold_lab import app as command
+from ninefold_lab.data import get, listed
+
+FILES = {"/acme/data/c1/a.txt": b"words " * 9000, "/acme/data/c1/deep/b.txt": b"1,2\n"}
+
+
+@pytest.fixture
+def server():
+    """(address, faults by path) of a server of FILES: "short" breaks off, "wrong" sends other bytes."""
+    faults = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = FILES.get(self.path)
+            if body is None:
+                return self.send_error(404)
+            fault = faults.pop(self.path, "")
+            begin = int(self.headers.get("Range", "bytes=0-")[6:-1])
+            self.send_response(206 if begin else 200)
+            self.send_header("Content-Length", str(len(body) - begin))
+            self.end_headers()
+            body = body.replace(b"w", b"x") if fault == "wrong" else body
+            self.wfile.write(body[begin : len(body) // 2] if fault == "short" else body[begin:])
+            return None
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}", faults
+        running.shutdown()
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("NINEFOLD_DATA", raising=False)
+    entry = lambda path, body, **more: {  # noqa: E731
+        "path": path, "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest(), "repository": "acme/data",
+        "commit": "c1", **more,
+    }  # fmt: skip
+    a, b = FILES.values()
+    files = [entry("a.txt", a, source="a.txt"), entry("b.csv.gz", b, source="deep/b.txt", gzip=True)]
+    sets = [
+        {"name": "words", "licence": "CC0", "files": files},
+        {"name": "made", "licence": "none stated", "files": [], "by_hand": "acme/other @ c2: columns dropped"},
+    ]
+    folder = tmp_path / "checkout" / "packages" / "thing" / "experiments"
+    folder.mkdir(parents=True)
+    (folder / "data.json").write_text(json.dumps(sets))
+    return tmp_path / "checkout"
+
+
+def test_set_is_fetched_checked_and_kept(checkout, server, tmp_path):
+    address, _ = server
+    words, _ = listed(checkout / "packages")
+    paths = get(words, tmp_path / "data", host=address)
+    assert [path.relative_to(tmp_path / "data").as_posix() for path in paths] == ["thing/a.txt", "thing/b.csv.gz"]
+    assert paths[0].read_bytes() == FILES["/acme/data/c1/a.txt"]
+    assert gzip.decompress(paths[1].read_bytes()) == FILES["/acme/data/c1/deep/b.txt"]
+    assert get(words, tmp_path / "data", host="http://127.0.0.1:9") == paths  # nothing is asked of the network again
+
+
+def test_download_that_breaks_off_goes_on_and_wrong_bytes_are_refused(checkout, server, tmp_path):
+    address, faults = server
+    words, _ = listed(checkout / "packages")
+    faults["/acme/data/c1/a.txt"] = "short"
+    with pytest.raises(DownloadError, match=r"a\.txt"):
+        get(words, tmp_path / "data", host=address)
+    assert not (tmp_path / "data" / "thing" / "a.txt").exists()
+    assert get(words, tmp_path / "data", host=address)[0].read_bytes() == FILES["/acme/data/c1/a.txt"]
+    (tmp_path / "data" / "thing" / "a.txt").unlink()
+    for kept in (tmp_path / "cache").rglob("a.txt*"):
+        kept.unlink()
+    faults["/acme/data/c1/a.txt"] = "wrong"
+    with pytest.raises(DownloadError, match="other bytes"):
+        get(words, tmp_path / "data", host=address)
+
+
+def test_set_made_by_hand_says_from_what(checkout, tmp_path):
+    _, made = listed(checkout / "packages")
+    with pytest.raises(InputError, match=r"thing made: .*made by hand.*columns dropped"):
+        get(made, tmp_path / "data")
+
+
+def test_command_lists_and_gets(checkout, server, tmp_path, monkeypatch, capfd):
+    from ninefold import cli
+
+    def call(*words):
+        monkeypatch.setattr("sys.argv", ["ninefold", *words])
+        return cli.status_of(command.app), *capfd.readouterr()
+
+    where = ["--checkout", str(checkout)]
+    status, out, _ = call("data", "list", *where, "--json")
+    assert status == 0
+    assert [row["licence"] for row in json.loads(out)["rows"]] == ["CC0", "none stated"]
+    status, out, err = call("data", "get", "thing", "-o", str(tmp_path / "d"), "--host", server[0], *where, "--json")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["files"] == 2
+    assert call("data", "get", "nothing", "-o", str(tmp_path / "d"), *where)[0] == 2
+    assert call("data", "list", "--checkout", str(tmp_path))[0] == 2
+
+
+def test_every_list_of_this_checkout_is_whole():
+    from workspace import ROOT
+
+    found = list(listed(ROOT / "packages"))
+    assert len({(one.package, one.name) for one in found}) == len(found) >= 15
+    for one in found:
+        assert bool(one.files) != bool(one.by_hand), one.name
+        for file in one.files:
+            assert len(file["sha256"]) == 64
+            assert len(file["commit"]) == 40
+            assert ".." not in file["path"]
