@@ -11,7 +11,7 @@ import threading
 import pytest
 from ninefold.errors import DownloadError, InputError
 from ninefold_lab import app as command
-from ninefold_lab.data import get, listed
+from ninefold_lab.data import _zipped, get, listed
 
 FILES = {"/acme/data/c1/a.txt": b"words " * 9000, "/acme/data/c1/deep/b.txt": b"1,2\n"}
 
@@ -125,3 +125,10 @@ def test_every_list_of_this_checkout_is_whole():
             assert len(file["sha256"]) == 64
             assert len(file["commit"]) == 40
             assert ".." not in file["path"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000])
+def test_zipped_data_has_neither_time_nor_name_nor_system(size):
+    zipped = _zipped(b"x" * size)
+    assert gzip.decompress(zipped) == b"x" * size
+    assert zipped[:10] == bytes.fromhex("1f8b08000000000002ff")

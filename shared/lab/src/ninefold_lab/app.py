@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ninefold.demo import Shown
     from ninefold.report import Table
 
+    from ninefold_lab.data import DataSet
+
 app = house_app("ninefold", "Ninefold: published methods as small packages. Start with **ninefold demo**.")
 Names = Annotated[list[str] | None, typer.Argument(help="Systems; all installed ones if none is named.")]
 Full = Annotated[bool, typer.Option("--full", help="The forms that count (long; resumable by seed).")]
