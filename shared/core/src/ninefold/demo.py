@@ -16,20 +16,14 @@ import typer
 
 from ninefold.cli import Shared, progress, show, verb
 from ninefold.errors import NinefoldError
-from ninefold.report import Table, cell_text, figure_html, glossary, html_page, paragraph
+from ninefold.report import Table, figure_html, glossary, html_page, paragraph
 from ninefold.systems import DemoResult, Installed, choose
 
 Force = Annotated[bool, typer.Option("--force", help="Replace the page named by --out.")]
 OPTIONS: dict[str, Any] = {"uses": ("seed", "threads", "quiet", "out"), "out": "file", "ours": "ninefold"}
 COLUMNS = ("system", "what was measured", "ours", "best rival", "verdict", "seconds")
+_PICTURES = 2  # of a section that are not folded away
 _WIDEST = (26, 34, 38, 14)  # letters in a cell: two lines a row at 100 columns
-_WORDS = {
-    "arm": "one of the methods that are compared: ours, a rival, or a control",
-    "best rival": "the best other method in the same run, on the same data and with the same budget",
-    "control": "what remains when the part that a claim is about is taken out",
-    "real, simulated": "data that somebody measured, or that a generator in the package made",
-    "seed": "the number that everything random starts from; the same seed gives the same numbers",
-}
 
 
 @dataclass
@@ -89,14 +83,18 @@ def _without_settings(text: str) -> str:
 
 
 def _section(summary: str, result: DemoResult) -> list[str]:
-    parts = [paragraph(_sentence(result.headline or _without_settings(result.verdict)), "lead")]
-    parts.append(paragraph(_sentence(result.looking_at or summary)))
-    parts.append(paragraph(f"Data: {result.data}."))
-    parts += [figure_html(figure, caption) for caption, figure in result.figures]
-    parts.append(result.table.to_html())
+    """Headline, what is looked at, two pictures; the table, the other pictures and the notes folded away."""
+    figures = [figure_html(figure, caption) for caption, figure in result.figures]
+    folded = [result.table.to_html(), *figures[_PICTURES:]]
     if result.headline:
-        parts.append(paragraph(_sentence(result.verdict)))
-    return parts + [paragraph(note, "note") for note in result.notes]
+        folded.append(paragraph(_sentence(result.verdict)))
+    folded += [paragraph(note, "note") for note in result.notes]
+    return [
+        paragraph(_sentence(result.headline or _without_settings(result.verdict)), "lead"),
+        paragraph(f"{_sentence(result.looking_at or summary)} Data: {result.data}."),
+        *figures[:_PICTURES],
+        f"<details><summary>All arms and notes</summary>{''.join(folded)}</details>",
+    ]
 
 
 def _sentence(text: str) -> str:
@@ -129,30 +127,6 @@ def overview(shown: Sequence[Shown]) -> Table:
     return table
 
 
-def demo_page(shown: Sequence[Shown], total: int, environment: dict[str, Any], versions: dict[str, str]) -> str:
-    """The page over all that have ended."""
-    machine = {key: value for key, value in environment.items() if not isinstance(value, dict) and value is not None}
-    facts = Table(
-        ["this run", ""], [[key.replace("_gib", ", GiB"), cell_text(value)] for key, value in machine.items()]
-    )
-    used = Table(["package or library", "version"], [*versions.items(), *environment["libraries"].items()])
-    words = {word: text for one in shown for word, text in one.words.items()} | _WORDS
-    so_far = "" if len(shown) == total else f" So far {len(shown)} of {total} systems."
-    intro = (
-        f"Each number on this page was computed on {time.strftime('%d %B %Y, %H:%M')}, on {environment['processor']}."
-    )
-    return html_page(
-        "Ninefold: demos",
-        [
-            ("All systems", [overview(shown).to_html()]),
-            *((one.name, one.section) for one in shown),
-            ("Words", [glossary(words)]),
-            ("Machine and versions", [facts.to_html(), used.to_html()]),
-        ],
-        intro + so_far,
-    )
-
-
 def demo_verb(app: typer.Typer, system: str) -> None:
     """Give a package's app the verb `demo`, for its system `system`."""
 
@@ -160,7 +134,6 @@ def demo_verb(app: typer.Typer, system: str) -> None:
     def demo(*, force: Force = False, opts: Shared) -> Table:
         """Run the main job on embedded data; print a table and write a page with pictures."""
         from ninefold.files import write_text
-        from ninefold.run import environment
 
         (row,) = choose([system])
         path = opts.out or free_name(Path(f"{system}-demo.html"))
@@ -171,8 +144,9 @@ def demo_verb(app: typer.Typer, system: str) -> None:
             )
         with progress(None, f"demo of {system}"):
             shown = show_or_failed(row, opts.seed)
-        versions = {row.distribution: row.version}
-        write_text(path, demo_page([shown], 1, environment(), versions), force=force, ours="ninefold")
+        intro = f"{row.distribution} {row.version}, {time.strftime('%d %B %Y, %H:%M')}."
+        sections = [(shown.name, shown.section), *([("Words", [glossary(shown.words)])] if shown.words else [])]
+        write_text(path, html_page(f"{system}: demo", sections, intro), force=force, ours="ninefold")
         table = overview([shown])
         table.notes.append(f"Pictures and all arms: {path}")
         if shown.defect:

@@ -24,6 +24,7 @@ class System:
         demo: `module:function` of its main job on the embedded default: (seed) -> DemoResult.
         claims: `module:LIST` of its claims, in the experiments of its checkout (`tswitch_experiments.claims:CLAIMS`).
         seconds: about how long its demo takes on two cores.
+        own: the command that does the main job on data of the user's own.
     """
 
     name: str
@@ -31,6 +32,7 @@ class System:
     demo: str
     claims: str
     seconds: float = 30
+    own: str = ""
 
     def load_demo(self) -> Callable[[int], DemoResult]:
         """Import the demo."""

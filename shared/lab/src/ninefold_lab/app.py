@@ -47,12 +47,13 @@ _CLAIMS: dict[str, Any] = {"uses": ("threads", "quiet", "out"), "out": "into"}
 @verb(app, **OPTIONS)
 def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
     """Run each system's main job on its embedded data; print one table and write one page with pictures."""
-    from ninefold.demo import demo_page, free_name, overview, show_or_failed
+    from ninefold.demo import free_name, overview, show_or_failed
     from ninefold.files import write_text
     from ninefold.run import environment
     from ninefold.systems import choose
 
     from ninefold_lab.demos import at_once, run_demos, seconds_by_name, slowdown
+    from ninefold_lab.page import demo_page
 
     rows = choose(names)
     if not rows:
@@ -60,6 +61,7 @@ def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
     path = opts.out or free_name(Path("ninefold-demo.html"))
     jobs, seconds = at_once(len(rows)), slowdown() * sum(seconds_by_name(rows).values())
     versions = {row.distribution: row.version for row in rows}
+    own = {row.name: row.system.own for row in rows if row.system}
     shown: list[Shown] = []
 
     def say(line: str, *, wanted: bool = True) -> None:
@@ -71,7 +73,7 @@ def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
         shown.sort(key=lambda one: one.name)
         first = len(shown) == 1
         write_text(
-            path, demo_page(shown, len(rows), environment(), versions), force=force or not first, ours="ninefold"
+            path, demo_page(shown, len(rows), environment(), versions, own), force=force or not first, ours="ninefold"
         )
         say(one.line(), wanted=len(rows) > 1)
 
