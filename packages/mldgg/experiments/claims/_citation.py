@@ -18,9 +18,6 @@ from ninefold_lab import Budget, Scores
 
 SHOTS = (0, 1, 5, 20)
 TRIALS = {
-    "centred-ridge": 27, "walked-ridge": 54, "two-hop-ridge": 9, "feature-ridge": 9, "target-only": 6,
-    "label-propagation": 3,
-}  # fmt: skip
     "centred-ridge": 27,
     "walked-ridge": 54,
     "two-hop-ridge": 9,

@@ -28,8 +28,8 @@ CLAIMS = [
     ),
     Claim(
         id="mldgg/default-beats-rivals-on-unseen-citation-graphs",
-        says="at 0, 1, 5 and 20 labels the default is at least hop-tuned source-centred ridge, also with a tuned walk over its "
-        "probabilities, two points above the two-hop one, ten above target-only, above ERM and fine-tuned ERM",
+        says="at 0, 1, 5 and 20 labels the default is at least hop-tuned source-centred ridge, also with a tuned walk "
+        "over its probabilities, two points above the two-hop one, ten above target-only, above ERM and fine-tuned ERM",
         source=f"ours (the default is not the published method); protocol of {PAPER}",
         run=leave_out,
         verdict=all_of(
@@ -44,8 +44,9 @@ CLAIMS = [
     ),
     Claim(
         id="mldgg/each-part-of-the-default-earns-its-place",
-        says="on the unseen citation graph the default is above its ridge alone, that above the ridge without centring, "
-        "without the walk, on the sources' words alone, and with a strength of 1 in place of the rehearsed ones",
+        says="on the unseen citation graph the default is above its ridge alone, that above the ridge without "
+        "centring, without the walk, on the sources' words alone, and with a strength "
+        "of 1 in place of the rehearsed ones",
         source="ours",
         run=leave_out,
         verdict=all_of(
@@ -63,8 +64,8 @@ CLAIMS = [
     ),
     Claim(
         id="mldgg/another-class-mix-costs-no-more-than-a-point",
-        says="on unseen citation graphs whose classes but one are thinned to a tenth and a twentieth, without labels, the "
-        "default is at most a point below the ridge on features as they are, in accuracy and in balanced accuracy",
+        says="on unseen citation graphs whose classes but one are thinned to a tenth and a twentieth, without labels, "
+        "the default is at most a point below the ridge on features as they are, in accuracy and in balanced accuracy",
         source="ours",
         run=other_mixes,
         verdict=all_of(

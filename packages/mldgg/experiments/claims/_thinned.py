@@ -19,7 +19,7 @@ def thinned(graph: Graph, whole: int, share: float, seed: int) -> Graph:
 
 
 def other_mixes(budget: Budget, seed: int) -> Scores:
-    """Accuracy and balanced accuracy of the default, around each graph's own mean, and uncentred; by target and class."""
+    """Accuracy and balanced accuracy of the default and of features as they are, by target and whole class."""
     collected = Collected()
     for task in tasks_of(budget.form):
         model = MLDGG(seed=seed, network=False, gate=False).fit(task.sources)
