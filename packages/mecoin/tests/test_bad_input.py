@@ -46,7 +46,7 @@ def test_known_label_is_refused_unless_updated(model):
         ({3: [int(SUPPORT[3][0])] * 2}, "listed twice"),
         ({3: SUPPORT[3][:2], 4: SUPPORT[3][1:3]}, "under 3 and 4"),
         ({3: [10**6]}, "node 1000000"),
-        ({3: ["x"]}, "whole numbers"),
+        ({3: ["x"]}, "integers"),
     ],
 )
 def test_bad_support_is_refused_by_name(model, support, message):
@@ -154,7 +154,7 @@ def test_unknown_label_is_not_forgotten(plus):
 def test_features_that_are_no_numbers_are_named_by_place(value):
     x = NEXT.x.toarray()
     x[7, 3] = value
-    with pytest.raises(InputError, match="x in row 7, column 3: got NaN or infinity, expected finite values"):
+    with pytest.raises(InputError, match=f"x at node 7, column 3: got {value}, expected finite values"):
         Graph.of(x, NEXT.edge_index)
 
 

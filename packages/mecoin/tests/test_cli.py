@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mecoin import Mecoin, Simulated
+from mecoin import Graph, Mecoin, Simulated
 from mecoin.cli import main
-from mecoin.cli._app import read_support
+from mecoin.cli._app import support_of
 from mecoin.datasets import read_edge_list
 from ninefold.errors import ArtifactError, InputError
 
@@ -221,12 +222,13 @@ def test_a_small_class_keeps_its_labels_for_training(done, bare, tmp_path):
 
 
 def test_labels_to_add_are_the_known_ones_where_they_read_like_them(tmp_path):
-    path, places = tmp_path / "new.csv", {"n1": 1, "n2": 2, "n3": 3}
+    path, graph = tmp_path / "new.csv", Graph.of(np.eye(4), [])
+    graph = replace(graph, titles={one: f"n{one}" for one in range(4)})
     path.write_text("# five a week\n n1 , 7 \n\nn2,new\nn3,7\n")
-    assert read_support(path, places, [7, "old"]) == {7: [1, 3], "new": [2]}
+    assert support_of(path, graph, [7, "old"]) == {7: [1, 3], "new": [2]}
     path.write_text("n1,x\nn2,\n")
     with pytest.raises(InputError, match=r"new\.csv, line 2: got no label"):
-        read_support(path, places, [])
+        support_of(path, graph, [])
 
 
 def test_session_that_the_split_has_not_is_refused(done, bare, tmp_path, monkeypatch):

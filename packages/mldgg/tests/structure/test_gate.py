@@ -19,7 +19,7 @@ from mldgg.structure import (
     undirected_pairs,
 )
 from ninefold.errors import InputError
-from ninefold_graphs import InputEncoder, reweighted
+from ninefold_graphs import InputEncoder
 from sklearn.metrics import roc_auc_score
 
 from ..small import domains
@@ -66,7 +66,7 @@ def test_refined_features_are_those_of_the_gated_graph_without_the_pair():
     z = InputEncoder.fit([graph], 8)(graph)
     pairs, place = undirected_pairs(graph.edge_index)
     chances = np.random.default_rng(1).random(pairs.shape[1]).astype(np.float32)
-    rows = refined_features(reweighted(graph, chances[place]), z, pairs, chances, guess(8))
+    rows = refined_features(graph.reweighted(chances[place]), z, pairs, chances, guess(8))
     unit = z / np.linalg.norm(z, axis=1, keepdims=True)
     gated = np.zeros((len(graph), len(graph)))
     gated[tuple(pairs)] = chances

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -29,14 +29,21 @@ class Kept:
     Attributes:
         z: (n, m) float32, the encoder's output as it was in the session of the class.
         target: (n,) columns of their classes.
+        session: (n,) in which they came, 0 for the base session.
     """
 
     z: np.ndarray
     target: np.ndarray
+    session: np.ndarray
 
     def extended(self, other: Kept) -> Kept:
         """With more nodes behind."""
-        return Kept(np.concatenate([self.z, other.z]), np.concatenate([self.target, other.target]))
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Kept(*(np.concatenate(pair) for pair in pairs))
+
+    def among(self, here: np.ndarray) -> Kept:
+        """Those where an (n,) mask is true."""
+        return Kept(self.z[here], self.target[here], self.session[here])
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,20 @@ class Content:
     head: Head | None
     kept: Kept
     radius: np.ndarray = field(default_factory=lambda: np.ones(1, np.float32))  # see `novelty`
+
+    def without(self, codes: np.ndarray, stays: np.ndarray) -> Content:
+        """Without the prototypes of some classes, their rows, and the columns where the (C,) mask `stays` is false."""
+        head = self.head
+        if head is not None:
+            smaller = Head(head.first.in_features, int(stays.sum()), head.first.out_features)
+            state = head.state_dict()
+            state |= {key: state[key][torch.from_numpy(stays)] for key in ("last.weight", "last.bias")}
+            smaller.load_state_dict(state)
+            head = smaller.eval().requires_grad_(False)
+        rows = Mram(self.mram.rows[~np.isin(self.smu.owner, codes)][:, stays])
+        kept = self.kept.among(stays[self.kept.target])
+        kept = replace(kept, target=(np.cumsum(stays) - 1)[kept.target])
+        return Content(self.smu.without(codes), rows, head, kept, self.radius)
 
 
 class PaperMecoin(Learner):
@@ -85,6 +106,7 @@ class PaperMecoin(Learner):
             raise InputError("answer", got=repr(answer), expected=f"one of {', '.join(ANSWERS)}")
         self.construction, self.interaction, self.metric = Constructed(published), interaction, metric
         self.per_class, self.replay, self.answer = per_class, replay, answer
+        self.first: Content | None = None  # after the base session; None of models before 0.3
 
     def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
         z = self.encoder.embed(graph)
@@ -94,13 +116,13 @@ class PaperMecoin(Learner):
             Smu(np.zeros((0, key), np.float32), np.zeros(0, np.int64), self.metric),
             Mram(np.zeros((0, 0), np.float32)),
             None,
-            Kept(np.zeros((0, z.shape[1]), np.float32), np.zeros(0, np.int64)),
+            Kept(np.zeros((0, z.shape[1]), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64)),
         )
         learnt = self._learn(z, support, empty)
         held = validation if validation.size else np.concatenate(list(support.values()))
         far = learnt.smu.nearest(self.construction.keys(z[held]))[1]
         radius = np.quantile(far, 0.95, keepdims=True).astype(np.float32)
-        self.content = Content(learnt.smu, learnt.mram, learnt.head, learnt.kept, radius)
+        self.content = self.first = Content(learnt.smu, learnt.mram, learnt.head, learnt.kept, radius)
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
         self.content = self._learn(self.encoder.embed(graph), support, self.content)
@@ -113,13 +135,12 @@ class PaperMecoin(Learner):
         smu = before.smu.extended(Smu(np.concatenate(made).astype(np.float32), owner, self.metric))
         first = before.mram.rows.shape[1]
         columns = np.arange(first, first + len(support))
-        samples = Kept(
-            z[np.concatenate(list(support.values()))], np.repeat(columns, [len(at) for at in support.values()])
-        )
-        fresh = Kept(
-            np.concatenate([self._chosen(z[at]) for at in support.values()]),
-            np.repeat(columns, [min(self.replay, len(at)) for at in support.values()]),
-        )
+        session = int(before.kept.session.max(initial=-1)) + 1
+        target = np.repeat(columns, [len(at) for at in support.values()])
+        samples = Kept(z[np.concatenate(list(support.values()))], target, np.full(len(target), session))
+        target = np.repeat(columns, [min(self.replay, len(at)) for at in support.values()])
+        chosen = np.concatenate([self._chosen(z[at]) for at in support.values()])
+        fresh = Kept(chosen, target, np.full(len(target), session))
         every = samples.extended(before.kept)
         head, rows = self.interaction.learn(
             before.head, before.mram, self.construction.features(every.z), every.target,
@@ -155,20 +176,26 @@ class PaperMecoin(Learner):
         return self.content.smu.nearest(keys)[1] / np.maximum(self.content.radius, 1e-12)
 
     def forget(self, codes: np.ndarray) -> None:
-        """Drop classes: their prototypes, rows, columns and kept nodes."""
-        content, stays = self.content, ~np.isin(self.classes, codes)
-        rows = content.mram.rows[~np.isin(content.smu.owner, codes)][:, stays]
-        head = content.head
-        if head is not None:
-            smaller = Head(head.first.in_features, int(stays.sum()), head.first.out_features)
-            state = head.state_dict()
-            state |= {key: state[key][torch.from_numpy(stays)] for key in ("last.weight", "last.bias")}
-            smaller.load_state_dict(state)
-            head = smaller.eval().requires_grad_(False)
-        here = stays[content.kept.target]
-        kept = Kept(content.kept.z[here], (np.cumsum(stays) - 1)[content.kept.target[here]])
-        self.content = Content(content.smu.without(codes), Mram(rows), head, kept, content.radius)
-        self.classes = self.classes[stays]
+        """Drop classes as if they had never come: later sessions are learnt anew from the kept nodes.
+
+        A head that only lost their columns would remember them in its other weights, and a class that is added again
+        would not be what it was. Of base classes, and of models before 0.3, columns, rows and prototypes are dropped.
+        """
+        stays, classes = ~np.isin(self.classes, codes), self.classes
+        base = 0 if self.first is None else self.first.mram.rows.shape[1]
+        self.classes = classes[stays]
+        if self.first is None or not stays[:base].all():
+            self.content = self.content.without(codes, stays)
+            self.first = None if self.first is None else self.first.without(codes, stays[:base])
+            return
+        kept, content = self.content.kept, self.first
+        for session in range(1, int(kept.session.max(initial=0)) + 1):
+            here = np.flatnonzero((kept.session == session) & stays[kept.target])
+            if here.size:
+                columns = list(dict.fromkeys(kept.target[here].tolist()))
+                support = {int(classes[one]): here[kept.target[here] == one] for one in columns}
+                content = self._learn(kept.z, support, content)
+        self.content = content
 
     def state(self) -> dict[str, np.ndarray]:
         """All that `restore` needs, by name."""
@@ -176,25 +203,32 @@ class PaperMecoin(Learner):
         arrays = {f"construction.{key}": array for key, array in self.construction.arrays().items()}
         arrays |= {"smu.prototypes": content.smu.prototypes, "smu.owner": content.smu.owner}
         arrays |= {"mram.rows": content.mram.rows, "radius": content.radius}
-        arrays |= {"kept.z": content.kept.z, "kept.target": content.kept.target}
+        arrays |= {f"kept.{key}": value for key, value in vars(content.kept).items()}
         if content.head is not None:
             arrays |= {f"head.{key}": value.numpy() for key, value in content.head.state_dict().items()}
+        if self.first is not None and self.first.head is not None:  # its prototypes and nodes are the first of all
+            arrays |= {f"first.{key}": value.numpy() for key, value in self.first.head.state_dict().items()}
+            arrays["first.rows"] = self.first.mram.rows
         return arrays
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take what `state` gave. Models of version 0.1.0 kept no nodes and answered by memory alone: they still do."""
         self.construction.load(below("construction.", arrays))
-        weights = {key: torch.from_numpy(array) for key, array in below("head.", arrays).items()}
-        head = Head(weights["first.weight"].shape[1], len(weights["last.bias"]), len(weights["first.bias"]))
-        head.load_state_dict(weights)
+        head = _head(below("head.", arrays))
         smu = Smu(arrays["smu.prototypes"], arrays["smu.owner"], self.metric)
         if "kept.z" not in arrays:
             self.answer = "memory"
         none = np.zeros((0, head.first.in_features), np.float32)
-        kept = Kept(arrays.get("kept.z", none), arrays.get("kept.target", np.zeros(0, np.int64)))
-        self.content = Content(
-            smu, Mram(arrays["mram.rows"]), head.eval().requires_grad_(False), kept, arrays["radius"]
-        )
+        target = arrays.get("kept.target", np.zeros(0, np.int64))
+        kept = Kept(arrays.get("kept.z", none), target, arrays.get("kept.session", np.zeros_like(target)))
+        self.content = Content(smu, Mram(arrays["mram.rows"]), head, kept, arrays["radius"])
+        self.first = None
+        if "first.rows" in arrays:
+            parts = below("first.", arrays)
+            rows = Mram(parts.pop("rows"))
+            count = len(rows.rows)
+            base = Smu(smu.prototypes[:count], smu.owner[:count], self.metric)
+            self.first = Content(base, rows, _head(parts), kept.among(kept.session == 0), arrays["radius"])
 
     def memory_bytes(self) -> int:
         """Prototypes, rows, kept nodes, head, and the constant part of the construction."""
@@ -207,10 +241,25 @@ class PaperMecoin(Learner):
         return {
             "prototypes (grow)": content.smu.prototypes.nbytes,
             "rows (grow)": content.mram.rows.nbytes,
-            "kept nodes (grow)": content.kept.z.nbytes + content.kept.target.nbytes,
+            "kept nodes (grow)": sum(one.nbytes for one in vars(content.kept).values()),
             "head": head,
+            "base session (constant)": 0 if self.first is None else _bytes(self.first),
             "construction (constant)": sum(array.nbytes for array in self.construction.arrays().values()),
         }
+
+
+def _head(arrays: Mapping[str, np.ndarray]) -> Head:
+    """The head of these weights."""
+    weights = {key: torch.from_numpy(array) for key, array in arrays.items()}
+    head = Head(weights["first.weight"].shape[1], len(weights["last.bias"]), len(weights["first.bias"]))
+    head.load_state_dict(weights)
+    return head.eval().requires_grad_(False)
+
+
+def _bytes(first: Content) -> int:
+    """Of the base session's head and rows, to which a deletion goes back."""
+    head = [] if first.head is None else first.head.parameters()
+    return first.mram.rows.nbytes + sum(4 * one.numel() for one in head)
 
 
 def below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -27,7 +27,8 @@ ROUNDS = 3  # of refinement
 SHRINKAGE = 0.1  # of the covariance that whitens keys
 EPOCHS = 60  # of encoders among which is chosen, at most
 FEWEST = 20  # labelled nodes of a base class, to choose settings
-HARDER = 1.5  # classes that come later are confused more than base classes are; best on tuning streams
+HARDER = 1.5  # temperature of answers that are a later class: five labels tell it less well; from tuning streams
+FARTHEST, CENTRES = 0.2, 10  # share of a graph's nodes that may be of no known class, groups of them; tuning streams
 TEMPERATURES = np.geomspace(0.5, 200, 60)
 
 
@@ -38,12 +39,56 @@ class Content:
     Attributes:
         smu: prototypes.
         radius: (1,) distance within which 95 % of base validation nodes are; see `novelty`.
+        margin: (1,) of base validation nodes, 95 % are nearer to known classes than to far groups by that or more;
+            None of models before 0.3, or without unlabelled nodes.
         rows: of models of version 0.1.0, what retrieving a prototype predicts; None: its own class.
     """
 
     smu: Smu
     radius: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     rows: Mram | None = None
+    margin: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How long the encoder's output is for base nodes: what lies outside is far, though keys have unit length.
+
+    Attributes:
+        limits: (parts, 3) least and largest logarithm of the length, and its standard deviation.
+        parts: numbers of columns that have unit length each.
+    """
+
+    limits: np.ndarray
+    parts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, z: np.ndarray, parts: tuple[int, ...]) -> Reach:
+        """Of (n, m) base nodes."""
+        lengths = _lengths(z, parts)
+        spread = np.maximum(lengths.std(axis=0), 0.05)
+        return cls(np.stack([lengths.min(axis=0), lengths.max(axis=0), spread], axis=1).astype(np.float32), parts)
+
+    def beyond(self, z: np.ndarray) -> np.ndarray:
+        """(n,) standard deviations by which lengths leave what base nodes have, over all parts; 0 inside."""
+        low, high, spread = self.limits.T
+        lengths = _lengths(z, self.parts)
+        outside = np.maximum(np.maximum(lengths - high, low - lengths), 0) / spread
+        return np.linalg.norm(outside, axis=1).astype(np.float32)
+
+
+def _lengths(z: np.ndarray, parts: tuple[int, ...]) -> np.ndarray:
+    """(n, parts) logarithms of the lengths; those of zeros are taken for very small ones."""
+    blocks = np.split(z, np.cumsum(parts)[:-1], axis=1)
+    return np.log(np.maximum(np.stack([np.linalg.norm(one, axis=1) for one in blocks], axis=1), 1e-6))
+
+
+def _averaged(graph: Graph, values: np.ndarray) -> np.ndarray:
+    """(n,) means over two hops: the normalised adjacency, made to average."""
+    root = np.sqrt(graph.degree + 1).astype(np.float32)
+    for _ in range(2):
+        values = (graph.normalized @ (root * values)) / root
+    return values
 
 
 class MecoinPlus(Learner):
@@ -82,6 +127,8 @@ class MecoinPlus(Learner):
         whitened = metric != "euclidean"
         self.construction: Construction = Whitened(shrinkage, encoder.parts) if whitened else Scaled()
         self.temperature = 1.0
+        self.base: np.ndarray | None = None  # codes of base classes; None of models before 0.3
+        self.reach: Reach | None = None
 
     @classmethod
     def chosen(cls, session: Session, seed: int = 0, *, epochs: int | None = None, keep: bool = True) -> dict[str, Any]:
@@ -103,10 +150,15 @@ class MecoinPlus(Learner):
         keys = self.construction.keys(z[held])
         close = content.smu.closeness(keys)
         close[content.smu.owner != graph.y[held][:, None]] = -np.inf  # of several, the nearest of the class
-        made = HARDER * calibrated(content.smu, keys, close.argmax(axis=1))
-        self.temperature = float(np.float32(made))  # as a file keeps it
-        far = self._distances(graph, content.smu)[held]
-        self.content = replace(content, radius=np.quantile(far, 0.95, keepdims=True).astype(np.float32))
+        self.temperature = float(np.float32(calibrated(content.smu, keys, close.argmax(axis=1))))  # as a file keeps it
+        self.base = np.array(list(support), np.int64)
+        self.reach = Reach.of(z[np.concatenate(list(support.values()))], self.encoder.parts)
+        far, margin = self._distances(graph, content.smu), None
+        radius = np.quantile(far[held], 0.95, keepdims=True).astype(np.float32)
+        if self.rounds:
+            ahead = far[held] - self._to_far_groups(graph, far)[held]
+            margin = np.quantile(ahead, 0.95, keepdims=True).astype(np.float32)
+        self.content = replace(content, radius=radius, margin=margin)
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
         self.content = self._learn(self.encoder.embed(graph), support, self.content, self.rounds)
@@ -126,7 +178,7 @@ class MecoinPlus(Learner):
             own = np.full((len(owner), first + len(support)), ABSENT, np.float32)
             own[np.arange(len(owner)), first + np.array([list(support).index(int(code)) for code in owner])] = 0
             rows = rows.extended(own)
-        return Content(before.smu.extended(new), before.radius, rows)
+        return Content(before.smu.extended(new), before.radius, rows, before.margin)
 
     def _part(self, new: Smu, place: int, keys: np.ndarray, support: Mapping[int, np.ndarray]) -> np.ndarray:
         """The labelled nodes that a new prototype was made of: those of its class that are nearest to it."""
@@ -154,16 +206,25 @@ class MecoinPlus(Learner):
         else:
             retrieved = self.content.rows.probabilities()
         made = np.empty((len(keys), len(self.classes)), np.float32)
+        later = np.ones(len(smu.owner)) if self.base is None else np.where(np.isin(smu.owner, self.base), 1.0, HARDER)
         for block in smu.blocks(len(keys)):
-            made[block] = softmax(smu.closeness(keys[block]) * (smu.sharpness / self.temperature)) @ retrieved
+            close = smu.closeness(keys[block])
+            sharpness = smu.sharpness / (self.temperature * later[close.argmax(axis=1)])
+            made[block] = softmax(close * sharpness[:, None].astype(np.float32)) @ retrieved
         return made
 
     def novelty(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        """(m,) distance to the nearest prototype, mean over a node's neighbours within two hops, over that within which
-        95 % of base validation nodes are.
+        """(m,) how far each node is from all that is known, distances being means over two hops.
 
-        Above 1: farther from all that is known than nearly every base node is.
+        With unlabelled nodes: by how much the nearest known class is farther than the nearest of the groups that the
+        farthest fifth of the graph's nodes form, 1 where 95 % of base validation nodes are below. Without: the distance
+        to the nearest known class over that within which 95 % of base validation nodes are.
         """
+        margin = self.content.margin
+        if self.rounds and margin is not None and len(graph) > CENTRES / FARTHEST:
+            far = self._distances(graph, self.content.smu)
+            ahead = far - self._to_far_groups(graph, far)
+            return (1 + (ahead - margin) / np.maximum(self.content.radius, 1e-12))[places]
         if self.content.rows is None:
             far = self._distances(graph, self.content.smu)[places]
         else:  # of version 0.1.0, whose radius is of nodes alone
@@ -174,10 +235,23 @@ class MecoinPlus(Learner):
         """(n,) of all nodes to their nearest prototypes, mean over two hops."""
         z = self.encoder.embed(graph)
         parts = [smu.nearest(self.construction.keys(z[at]))[1] for at in chunks(np.arange(len(graph)))]
-        far, root = np.concatenate([np.zeros(0, np.float32), *parts]), np.sqrt(graph.degree + 1).astype(np.float32)
-        for _ in range(2):  # the normalised adjacency, made to average
-            far = (graph.normalized @ (root * far)) / root
-        return far
+        far = np.concatenate([np.zeros(0, np.float32), *parts])
+        if self.reach is not None and self.metric != "euclidean":  # keys of unit length do not tell a magnitude
+            far = np.hypot(far, self.reach.beyond(z))
+        return _averaged(graph, far)
+
+    def _to_far_groups(self, graph: Graph, far: np.ndarray) -> np.ndarray:
+        """(n,) distance of all nodes to the nearest k-means centre of the farthest ones, mean over two hops."""
+        from sklearn.cluster import KMeans
+
+        z = self.encoder.embed(graph)
+        count = max(min(CENTRES, len(graph)), int(FARTHEST * len(graph)))
+        keys = self.construction.keys(z[np.argsort(-far, kind="stable")[:count]])
+        groups = min(CENTRES, len(np.unique(keys, axis=0)))
+        means = KMeans(groups, n_init=2, random_state=self.seed)  # pyright: ignore[reportArgumentType]
+        centres = Smu(means.fit(keys).cluster_centers_.astype(np.float32), np.arange(groups))
+        parts = [centres.nearest(self.construction.keys(z[at]))[1] for at in chunks(np.arange(len(graph)))]
+        return _averaged(graph, np.concatenate([np.zeros(0, np.float32), *parts]))
 
     def forget(self, codes: np.ndarray) -> None:
         """Drop classes: their prototypes."""
@@ -185,7 +259,7 @@ class MecoinPlus(Learner):
         rows = content.rows
         if rows is not None:
             rows = Mram(rows.rows[~np.isin(content.smu.owner, codes)][:, stays])
-        self.content = Content(content.smu.without(codes), content.radius, rows)
+        self.content = Content(content.smu.without(codes), content.radius, rows, content.margin)
         self.classes = self.classes[stays]
 
     def state(self) -> dict[str, np.ndarray]:
@@ -194,6 +268,9 @@ class MecoinPlus(Learner):
         arrays = {f"construction.{key}": array for key, array in self.construction.arrays().items()}
         arrays |= {"smu.prototypes": content.smu.prototypes, "smu.owner": content.smu.owner}
         arrays |= {"radius": content.radius, "temperature": np.array([self.temperature], np.float32)}
+        arrays |= {} if self.base is None else {"base": self.base}
+        arrays |= {} if self.reach is None else {"reach": self.reach.limits}
+        arrays |= {} if content.margin is None else {"margin": content.margin}
         return arrays if content.rows is None else arrays | {"mram.rows": content.rows.rows}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -202,7 +279,9 @@ class MecoinPlus(Learner):
         self.temperature = float(arrays.get("temperature", np.ones(1))[0])
         rows = Mram(arrays["mram.rows"]) if "mram.rows" in arrays else None
         smu = Smu(arrays["smu.prototypes"], arrays["smu.owner"], self.metric)
-        self.content = Content(smu, arrays["radius"], rows)
+        self.base = arrays.get("base")
+        self.reach = Reach(arrays["reach"], self.encoder.parts) if "reach" in arrays else None
+        self.content = Content(smu, arrays["radius"], rows, arrays.get("margin"))
 
     def memory_bytes(self) -> int:
         """Prototypes, and the constant part of the construction."""

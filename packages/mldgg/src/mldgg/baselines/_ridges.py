@@ -16,6 +16,7 @@ from ninefold_graphs import (
     one_hot,
     ridge_weights,
     softmax,
+    walked,
     with_constant,
 )
 
@@ -60,6 +61,19 @@ class CentredRidge(Method):
         hops = self.options["hops"]
         made = (self.encoder, graph.x, graph.edge_index)
         return _ROWS(made, hops, lambda: with_constant(hop_features(self.encoder(graph), graph.normalized, hops)))
+
+
+class WalkedRidge(CentredRidge):
+    """The same, whose probabilities take a walk over the target's edges: what smoothing alone brings."""
+
+    name = "walked-ridge"
+    source = "APPNP's steps after a ridge: ICLR 2019, arXiv 1810.05997"
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {**CentredRidge.space, "restart": (0.1, 0.5)}
+
+    def predict_proba(self, target: Graph) -> np.ndarray:
+        """(N, C) after ten steps of personalised PageRank."""
+        moved = walked(super().predict_proba(target), target.normalized, self.options["restart"])
+        return moved / moved.sum(axis=1, keepdims=True)
 
 
 class TwoHopRidge(CentredRidge):

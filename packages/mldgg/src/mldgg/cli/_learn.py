@@ -93,6 +93,9 @@ def fit(
             f"source as target); strength of a change {solver.ridge.strength_at(1):.4g} at one label a class, "
             f"{solver.ridge.strength_at(20):.4g} at twenty"
         )
+        if solver.head is not None:
+            walk = f"a walk with restart {solver.walk:g}" if solver.walk else "no walk"
+            table.notes.append(f"of a target without labels: {solver.words} words, {walk}")
         if model.settings.network and model.shares:
             scores = ", ".join(f"{share:g}: {score:.2f} %" for share, score in model.shares.items())
             table.notes.append(f"share of the network in the mean: {model.share:g} (on sources {scores})")
@@ -135,7 +138,8 @@ def adapt(
     with spoken_warnings():
         adapted = fitted.adapt(shown, steps=steps)
     adapted.save(out, force=force)
-    return {"graph": target.name, "nodes": len(target), "labels used": int((shown.y >= 0).sum()), "adapted": out}
+    report = {name: str(one) if isinstance(one, dict | list) else one for name, one in adapted.report().items()}
+    return {"graph": target.name, "labels used": int((shown.y >= 0).sum()), **report, "adapted": out}
 
 
 def predict(
@@ -223,6 +227,7 @@ def _shown(about: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     if about["solver"] is not None:
         found |= {name: str(about["solver"][name]) for name in ("hops", "power", "centred", "strength")}
+        found |= {name: str(about["solver"].get(name, "")) for name in ("words", "walk")}
         found["share of the network"] = about["share"]
     return found
 
@@ -232,6 +237,9 @@ def _edge_report(adapted: Adapted, target: Graph, out: Path | None) -> dict[str,
     from ninefold.files import atomic_file
     from ninefold.report import save_figure
 
+    solver = adapted.model.solver
+    if solver is not None and solver.gate is not None and not solver.power:
+        return {"graph": target.name, "edges": target.edge_index.shape[1] // 2, "edge gate": "off: power 0 was chosen"}
     weights = adapted.edge_weight()
     low, middle, high = (float(one) for one in np.quantile(weights, [0.1, 0.5, 0.9]))
     report: dict[str, Any] = {"graph": target.name, "edges": weights.size // 2, "weight, lowest tenth": low}

@@ -33,11 +33,12 @@ class Embedding(NamedTuple):
     v: np.ndarray
 
 
-def _check_weights(model: Model, weights: np.ndarray | None, classes: int) -> None:
-    """Refuse adapted weights that do not fit the model (ValueError)."""
-    if weights is None or model.solver is None:
+def _check_weights(model: Model, arrays: dict[str, np.ndarray], classes: int) -> None:
+    """Refuse adapted weights that do not fit the model or the joint words of the file (ValueError)."""
+    if "weights" not in arrays or model.solver is None:
         return
-    rows = model.solver.ridge.weights.shape[0] if model.solver.shared else weights.shape[0]
+    weights = arrays["weights"]
+    rows = arrays.get("joint/plain", model.solver.ridge.weights).shape[0] if model.solver.shared else weights.shape[0]
     check_shapes({"weights": (weights.shape, (rows, classes))})
 
 
@@ -77,6 +78,50 @@ class Adapted:
         graph, view = self._view(data)
         moved = walked(mean, graph.step(view.weight), self.reading.walk)
         return moved / moved.sum(axis=1, keepdims=True)
+
+    def report(self) -> dict[str, Any]:
+        """What to know before the answers are used, as JSON values.
+
+        `expected accuracy` is the mean largest probability, moved by what rehearsals on the sources say of it, with the
+        range that they saw; None without rehearsals. `class mix` is estimated without labels. `off` names the parts
+        that rehearsal or the target's labels left out.
+        """
+        chances, solver = self.predict_proba(), self.model.solver
+        gaps = np.array(solver.gaps if solver is not None else ())
+        sure = float(chances.max(axis=1).mean())
+        report: dict[str, Any] = {"nodes": len(chances), "mean largest probability": round(sure, 4)}
+        report["expected accuracy"] = [round(float(np.clip(sure + one, 0, 1)), 4) for one in (
+            gaps.mean(), gaps.min(), gaps.max())] if gaps.size else None  # fmt: skip
+        off = []
+        if solver is not None:
+            off += ["edge gate"] * (solver.gate is None or solver.power == 0)
+            off += ["network"] * (self._params is None or self.model.share == 0)
+        if self.reading is not None:
+            report["class mix"] = {
+                str(one): round(float(share), 4) for one, share in zip(self.classes, self.reading.mix, strict=True)
+            }
+            report["distance of the mix to the sources'"] = round(self.reading.distance, 4)
+            report |= {"features around": self.reading.around, "words": self.reading.words, "walk": self.reading.walk}
+            off += ["walk"] * (self.reading.walk == 0) + ["joint words"] * (self.reading.words != "joint")
+        if self.trust is not None:
+            report["sources believed"] = self.trust.believed
+        return report | {"off": off}
+
+    def sure(self, risk: float) -> np.ndarray:
+        """(N,) bool: the most nodes, surest first, among which at most a share `risk` is expected to be wrong.
+
+        Expected is one minus each node's largest probability, moved by what rehearsals say of it.
+        """
+        if not 0 <= risk <= 1:
+            raise InputError("risk", got=risk, expected="a share in [0, 1]")
+        largest = self.predict_proba().max(axis=1)
+        gaps = self.model.solver.gaps if self.model.solver is not None else ()
+        wrong = np.clip(1 - largest - (min(gaps) if gaps else 0.0), 0, 1)
+        order = np.argsort(wrong, kind="stable")
+        within = np.cumsum(wrong[order]) / np.arange(1, len(order) + 1) <= risk
+        answered = np.zeros(len(order), bool)
+        answered[order[: int(np.flatnonzero(within).max(initial=-1)) + 1]] = True
+        return answered
 
     def parts(self, data: Any = None) -> dict[str, np.ndarray]:
         """(N, C) class probabilities of each part that the model has: `ridge`, `network`, before any walk."""
@@ -210,7 +255,7 @@ class Adapted:
             arrays = {name: held.numpy(name) for name in held.names}
             check_arrays(arrays, held.meta, {"model": dict, "graph": str, "classes": list})
             model = Model.restored(arrays, held.meta["model"])
-            _check_weights(model, arrays.get("weights"), len(held.meta["classes"]))
+            _check_weights(model, arrays, len(held.meta["classes"]))
         graph = open_graph(data, held.meta["graph"], classes=held.meta["classes"])
         params = {
             name.removeprefix("adapted/"): torch.from_numpy(one)

@@ -47,6 +47,7 @@ class GatedSolver:
         head: ridges on the sources' words, by which a target's class mix is estimated; None without shared classes.
         words, walk: whose words a target's features are made of ("sources" or "joint"), restart of the walk over its
             probabilities (0: none). choices: mean score of each in rehearsals, not in the file.
+        gaps: of accuracy over the mean largest probability in these rehearsals.
         kept: the sources and their edge weights, where words are joint.
     """
 
@@ -64,6 +65,7 @@ class GatedSolver:
     walk: float = 0.0
     kept: tuple[tuple[Graph, np.ndarray | None], ...] = ()
     choices: dict[tuple[str, float], float] = field(default_factory=dict)
+    gaps: tuple[float, ...] = ()
 
     @classmethod
     def fit(
@@ -87,9 +89,10 @@ class GatedSolver:
         sharpness = solver.ridge.sharpness
         head = WordHead.fit(encoder, sources, search.weights, search.hops, search.strength, sharpness)
         setting = Setting(search.hops, search.strength, search.centred, sharpness, search.metric, joint, seed)
-        words, walk, choices = chosen(sources, search.weights, encoder, setting)
-        kept = tuple(zip(sources, search.weights, strict=True)) if words == "joint" else ()
-        return replace(solver, head=head, words=words, walk=walk, kept=kept, choices=choices), search
+        choice = chosen(sources, search.weights, encoder, setting)
+        kept = tuple(zip(sources, search.weights, strict=True)) if choice.words == "joint" else ()
+        found = {"words": choice.words, "walk": choice.walk, "choices": choice.scores, "gaps": choice.gaps}
+        return replace(solver, head=head, kept=kept, **found), search
 
     def see(self, graph: Graph, view: Any, *, transductive: bool = True, head: WordHead | None = None) -> Seen:
         """A target as the ridge sees it; without shared classes and features its own rows and weights of zero."""
@@ -179,7 +182,7 @@ class GatedSolver:
     def about(self) -> dict[str, Any]:
         """What `load` needs beside the arrays, as JSON values."""
         names = ("power", "centred", "strength", "shared", "words", "walk")
-        return {"hops": list(self.hops)} | {name: getattr(self, name) for name in names}
+        return {"hops": list(self.hops), "gaps": list(self.gaps)} | {name: getattr(self, name) for name in names}
 
     def check(self, classes: int) -> None:
         """Refuse parts that do not fit each other or the number of classes (ValueError)."""
@@ -220,4 +223,5 @@ class GatedSolver:
             tuple(hops), about["power"], about["centred"], about["strength"], ridge, about["shared"],
             head=WordHead.load(loaded, head, tuple(hops), ridge.sharpness) if loaded is not None and head else None,
             words=about.get("words", "sources"), walk=about.get("walk", 0.0), kept=tuple(kept),
+            gaps=tuple(about.get("gaps", ())),
         )  # fmt: skip

@@ -8,7 +8,7 @@ around its mean less what the mix explains: mean - sum over classes of (mix - pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -138,37 +138,54 @@ class Setting:
     seed: int
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What rehearsals without labels have chosen.
+
+    Attributes:
+        words, walk: as in `Reading`. scores: mean score of each choice that was not rejected.
+        gaps: by how much accuracy was above the mean largest probability, for each source that played the target.
+    """
+
+    words: str = "sources"
+    walk: float = 0.0
+    scores: dict[tuple[str, float], float] = field(default_factory=dict)
+    gaps: tuple[float, ...] = ()
+
+
 def chosen(
     sources: Sequence[Graph], weights: Sequence[np.ndarray | None], encoder: InputEncoder, setting: Setting
-) -> tuple[str, float, dict[tuple[str, float], float]]:
+) -> Choice:
     """Word space and walk that serve best, without labels, when sources play the target, as they are and thinned.
 
     A choice that loses more than a point on any source as it is, against sources' words without a walk, is rejected.
 
-    Returns: words, walk, and the mean score of each choice.
+    Returns: what was chosen, with the mean score of each choice.
     """
     many = encoder.basis.shape[1] < int(encoder.words.sum())  # else the directions are the words themselves
     spaces = ("sources", "joint") if setting.joint and many else ("sources",)
-    table: dict[tuple[str, float], list[float]] = {(space, walk): [] for space in spaces for walk in WALKS}
+    table: dict[tuple[str, float], list[tuple[float, float]]] = {(one, walk): [] for one in spaces for walk in WALKS}
     made = rehearsals(sources, most=JUDGED, seed=setting.seed) if len(sources) > 1 else []
     for rehearsal in made:
         for target in (rehearsal.target, *(thinned(rehearsal.target, share, setting.seed) for share in THIN)):
             for key, score in _scores(rehearsal, target, weights, encoder, setting, spaces).items():
                 table[key].append(score)
     if not made:
-        return "sources", 0.0, {}
-    scores = {key: np.array(one).reshape(len(made), -1) for key, one in table.items()}
+        return Choice()
+    both = {key: np.array(one).reshape(len(made), -1, 2) for key, one in table.items()}
+    scores = {key: one[..., 0] for key, one in both.items()}
     usual = scores["sources", 0.0][:, 0]
     means = {key: float(one.mean()) for key, one in scores.items() if (usual - one[:, 0]).max() <= LOSES}
     words, walk = max(means, key=lambda key: means[key])
-    return words, walk, means
+    return Choice(words, walk, means, tuple(both[words, walk][:, 0, 1].tolist()))
 
 
 def _scores(
     rehearsal: Rehearsal, target: Graph, weights: Sequence[np.ndarray | None], encoder: InputEncoder, setting: Setting,
     spaces: Sequence[str],
-) -> dict[tuple[str, float], float]:  # fmt: skip
-    """Score of each word space and walk on one target, which has no edge weights where it is thinned."""
+) -> dict[tuple[str, float], tuple[float, float]]:  # fmt: skip
+    """Score of each word space and walk on one target, which has no edge weights where it is thinned, and by how much
+    its accuracy is above the mean largest probability."""
     learners = [graph for _, graph in rehearsal.learners]
     edges = [weights[place] for place, _ in rehearsal.learners]
     weight = weights[rehearsal.place] if target is rehearsal.target else None
@@ -176,12 +193,14 @@ def _scores(
     heads = {space: WordHead.fit(encoder if space == "sources" else joint_encoder(learners, target), *fit)
              for space in spaces}  # fmt: skip
     reading = heads["sources"].reading(heads["sources"].blocks(target, weight), setting.centred)
-    found: dict[tuple[str, float], float] = {}
+    found: dict[tuple[str, float], tuple[float, float]] = {}
     known, step = target.y >= 0, target.step(weight)
     for space, head in heads.items():
         rows, source_weights = head.rows(head.blocks(target, weight), reading)
         chances = softmax(setting.sharpness * (rows @ source_weights))
         for walk in WALKS:
             moved = walked(chances, step, walk) if walk else chances
-            found[space, walk] = measure(moved[known], target.y[known], setting.metric)
+            moved = moved[known] / moved[known].sum(axis=1, keepdims=True)
+            gap = float((moved.argmax(axis=1) == target.y[known]).mean() - moved.max(axis=1).mean())
+            found[space, walk] = measure(moved, target.y[known], setting.metric), gap
     return found

@@ -1,0 +1,65 @@
+"""What is new is told from what is known, and what is deleted is gone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mecoin import Graph, Mecoin
+from mecoin.memory._plus import HARDER
+from ninefold_graphs import softmax
+from sklearn.metrics import roc_auc_score
+
+from .small import BASE, FOUR, NEXT, SUPPORT, fitted, masks
+
+
+def clusters(scale, seed=0, each=150):
+    """Two known clusters in five columns, and one in the first one's direction, `scale` times farther."""
+    draws = np.random.default_rng(seed)
+    y = np.repeat([0, 1, 2], each)
+    means = np.array([[3.0, 0, 0, 0, 0], [0, 3, 0, 0, 0], [3.0 * scale, 0.5, 0, 0, 0]])
+    x = (means[y] + draws.normal(size=(3 * each, 5))).astype(np.float32)
+    pairs = np.concatenate([draws.permutation(np.flatnonzero(y == one)).reshape(2, -1) for one in range(3)], axis=1)
+    return Graph.of(x, pairs, y)
+
+
+@pytest.mark.parametrize("options", [{}, {"transductive": False}])
+def test_cluster_ten_times_farther_is_novel(options):
+    graph = clusters(10)
+    known = graph.induced(np.flatnonzero(graph.y < 2))
+    made = Mecoin(encoder="sgc", hidden=5, **options).fit_base(known, *masks(known, (0, 1)))
+    assert roc_auc_score(graph.y == 2, made.novelty(graph)) > 0.95
+
+
+def test_unlabelled_nodes_tell_more_of_what_is_new_than_distance_alone(tmp_path):
+    made, alone = fitted(), fitted(transductive=False)
+    strange = FOUR.y == 3
+    areas = [roc_auc_score(strange, one.novelty(FOUR)) for one in (made, alone)]
+    assert areas[0] > areas[1] - 0.02
+    assert areas[0] > 0.85
+    made.save(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(Mecoin.load(tmp_path / "m.safetensors").novelty(FOUR), made.novelty(FOUR))
+
+
+def test_answers_that_are_later_classes_are_softer():
+    made = fitted().add_classes(FOUR, {3: SUPPORT[3]})
+    learner = made._state.learner
+    keys = learner.construction.keys(learner.encoder.embed(FOUR))
+    close = learner.content.smu.closeness(keys) / learner.temperature
+    later = close.argmax(axis=1) == 3
+    assert later.any()
+    expected = np.where(later[:, None], softmax(close / HARDER), softmax(close))
+    np.testing.assert_allclose(made.predict_proba(FOUR), expected, atol=1e-4)
+
+
+def test_class_that_is_deleted_and_added_again_answers_as_if_it_had_stayed(tmp_path):
+    made = fitted("paper", mode="transductive").add_classes(NEXT, {3: SUPPORT[3]}).add_classes(NEXT, {4: SUPPORT[4]})
+    before = made.predict_proba(NEXT)
+    made.save(tmp_path / "m.safetensors")
+    for model in (made, Mecoin.load(tmp_path / "m.safetensors")):
+        model.forget([4]).add_classes(NEXT, {4: SUPPORT[4]})
+        np.testing.assert_allclose(model.predict_proba(NEXT), before, atol=1e-5)
+    without = fitted("paper", mode="transductive").add_classes(NEXT, {4: SUPPORT[4]})
+    made.forget([3])
+    assert made.labels == without.labels
+    np.testing.assert_allclose(made.predict_proba(NEXT), without.predict_proba(NEXT), atol=1e-5)
+    assert np.isfinite(made.forget([1]).predict_proba(BASE)).all()

@@ -1,0 +1,115 @@
+"""What a target tells without labels (mix, shift, words, walk), and what its labels say of the sources."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mldgg import MLDGG, Graph, open_graph
+from mldgg.domains import thinned
+from mldgg.meta import Adapted, ReadingWarning
+from mldgg.meta._solver import GatedSolver
+from mldgg.meta._trust import judged
+from mldgg.meta._unlabelled import WordHead
+from ninefold_graphs import InputEncoder, Ridge, with_constant
+
+from ..small import domains, shown
+
+
+def shifted(name, shares, shift, seed, nodes=900, flip=1.0):
+    """Nodes around three class means, moved by `shift` in all columns; a block of columns follows label times flip."""
+    draws = np.random.default_rng(seed)
+    y = draws.choice(3, nodes, p=shares)
+    means = np.random.default_rng(9).normal(size=(3, 8)) * 1.2
+    block = flip * np.eye(3)[y] * 3 + 0.3 * draws.normal(size=(nodes, 3))
+    x = np.concatenate([means[y] + draws.normal(size=(nodes, 8)) + shift, block], axis=1)
+    return Graph.of(x.astype(np.float32), np.zeros((2, 0), int), y, classes=("a", "b", "c"), name=name)
+
+
+EVEN = (0.34, 0.33, 0.33)
+
+
+def plain(graph):
+    """Without the block of columns that follows the label."""
+    return replace(graph, x=graph.x[:, :8])
+
+
+def head_of(sources):
+    encoder = InputEncoder.fit(sources)
+    return WordHead.fit(encoder, sources, [None] * len(sources), (0,), 1.0, 6.0)
+
+
+def accuracy(head, target, reading):
+    rows, weights = head.rows(head.blocks(target, None), reading)
+    return ((rows @ weights).argmax(axis=1) == target.y).mean()
+
+
+def test_mixture_tells_a_shift_from_another_class_mix():
+    head = head_of([plain(shifted("one", EVEN, 0.0, 1)), plain(shifted("two", EVEN, 0.2, 2))])
+    near = plain(shifted("near", EVEN, 1.0, 3))
+    reading = head.reading(head.blocks(near, None), centred=True)
+    assert reading.around in ("own mean", "mixture")
+    other = plain(shifted("other", (0.9, 0.05, 0.05), 0.0, 4))
+    reading = head.reading(head.blocks(other, None), centred=True)
+    assert reading.around == "mixture"
+    assert reading.distance == pytest.approx(0.56, abs=0.15)
+    assert accuracy(head, other, reading) > accuracy(head, other, replace(reading, around="own mean")) + 0.1
+    assert head.reading(head.blocks(other, None), centred=False).around == "nothing"
+
+
+def test_thinned_graph_has_one_class_whole():
+    graph = domains()["north"]
+    small = thinned(graph, 0.1, seed=0)
+    before, after = (np.bincount(one.y, minlength=3) for one in (graph, small))
+    whole = int(np.flatnonzero(before == after)[0])
+    others = np.delete(np.arange(3), whole)
+    assert (after[others] >= 2).all()
+    assert (after[others] < 0.4 * before[others]).all()
+    assert thinned(graph, 0.1, seed=0).digest == small.digest
+
+
+@pytest.mark.parametrize(("flip", "believed"), [(1.0, True), (-0.8, False), (-0.3, False)])
+def test_labels_that_speak_against_the_sources_leave_them_out(flip, believed):
+    sources, target = [shifted("one", EVEN, 0, 1), shifted("two", EVEN, 0, 2)], shifted("t", EVEN, 0, 3, flip=flip)
+    head = head_of(sources)
+    rows = with_constant(head.blocks(target, None))
+    support = np.concatenate([np.flatnonzero(target.y == label)[:5] for label in range(3)])
+    trust = judged(rows[support], target.y[support], Ridge(head.plain))
+    right = ((rows @ trust.weights).argmax(axis=1) == target.y).mean()
+    assert trust.believed == believed
+    assert right > 0.9
+    assert judged(rows[:0], target.y[:0], Ridge(head.plain)).believed
+
+
+def test_model_without_sources_warns_and_says_what_it_read():
+    sources = [shifted("one", EVEN, 0, 1, 300), shifted("two", EVEN, 0, 2, 300)]
+    model = MLDGG(network=False, gate=False).fit(sources)
+    target = shifted("t", (0.9, 0.05, 0.05), 0, 3, 300, flip=-0.8)
+    support = np.isin(np.arange(300), np.concatenate([np.flatnonzero(target.y == k)[:5] for k in range(3)]))
+    with pytest.warns(ReadingWarning, match="class mix|speak against"):
+        adapted = model.adapt(target.hidden(support))
+    assert not adapted.trust.believed
+    assert (adapted.predict() == target.y).mean() > 0.9
+    untouched = model.adapt(target.hidden(support), transductive=False)
+    assert untouched.reading.around == "nothing"
+
+
+@pytest.mark.parametrize("words", ["sources", "joint"])
+def test_file_of_an_adaptation_answers_alike(tmp_path, words):
+    model = MLDGG(network=False, gate=False).fit(domains().without("south"))
+    solver = model.solver
+    kept = tuple((graph, None) for graph in domains().without("south")) if words == "joint" else ()
+    model.solver = replace(solver, words=words, walk=0.5, kept=kept)
+    assert isinstance(model.solver, GatedSolver)
+    target = shown(domains()["south"], 2)
+    adapted = model.adapt(target)
+    adapted.save(tmp_path / "a.safetensors")
+    model.save(tmp_path / "m.safetensors")
+    again = Adapted.load(tmp_path / "a.safetensors", target)
+    np.testing.assert_allclose(again.predict_proba(), adapted.predict_proba(), atol=1e-5)
+    np.testing.assert_allclose(adapted.predict_proba().sum(axis=1), 1, atol=1e-5)
+    loaded = MLDGG.load(tmp_path / "m.safetensors").adapt(target)
+    np.testing.assert_allclose(loaded.predict_proba(), adapted.predict_proba(), atol=1e-5)
+    other = open_graph(shown(domains()["south"], 0), "again")
+    np.testing.assert_allclose(adapted.predict_proba(other), adapted.predict_proba(), atol=1e-4)
