@@ -62,7 +62,7 @@ def test_an_edge_that_its_cells_do_not_carry_is_refused(changes, reason):
 
 
 def test_an_edge_under_no_bar_or_of_nothing_is_refused():
-    weak = EVIDENCE.__class__({**FINDINGS, DOWN: finding("CD3E", "P2", -1, q=0.2)}, frame, EVIDENCE.vocabulary)
+    weak = EVIDENCE.__class__({**FINDINGS, DOWN: finding("CD3E", "P2", -1, q=0.2)}, frame)
     assert any("does not pass its own family" in one for one in check(both(), weak))
     gone = both().model_copy(update={"joins": [Edge(entity="CD3E", sign=-1, finding="O1.S2.v1.features#P9")]})
     assert check(gone, EVIDENCE) == ["there is no finding 'O1.S2.v1.features#P9'"]
