@@ -83,7 +83,7 @@ with FakeLLM(load_script("good")) as fake:
     client = Client(Endpoint(fake.base_url, "fake"), Calls(sys.argv[2] + "/llm"))
     Study(data, LLMPlanner(client, data)).run(budget)
 print(sorted(seen))
-import proteus.tl, proteus_experiments.claims, proteus.demo, proteus.loaders
+import proteus.tl, proteus.demo, proteus.loaders
 print("torch" in sys.modules)
 """
 

@@ -62,7 +62,7 @@ def test_an_edge_that_its_cells_do_not_carry_is_refused(changes, reason):
 
 
 def test_an_edge_under_no_bar_or_of_nothing_is_refused():
-    weak = EVIDENCE.__class__({**FINDINGS, DOWN: finding("CD3E", "P2", -1, q=0.2)}, frame, EVIDENCE.vocabulary)
+    weak = EVIDENCE.__class__({**FINDINGS, DOWN: finding("CD3E", "P2", -1, q=0.2)}, frame)
     assert any("does not pass its own family" in one for one in check(both(), weak))
     gone = both().model_copy(update={"joins": [Edge(entity="CD3E", sign=-1, finding="O1.S2.v1.features#P9")]})
     assert check(gone, EVIDENCE) == ["there is no finding 'O1.S2.v1.features#P9'"]
@@ -70,9 +70,13 @@ def test_an_edge_under_no_bar_or_of_nothing_is_refused():
 
 def test_the_grade_of_a_joined_hypothesis_is_that_of_its_weakest_edge():
     stable = {key: one.model_copy(update={"stable": True}) for key, one in FINDINGS.items()}
-    for rejected, grade in (({UP, DOWN}, "A"), ({UP}, "B"), (set(), "B")):
+    for rejected, firm in (({UP, DOWN}, True), ({UP}, False), (set(), False)):
         made = finish(both(), stable, frozenset(rejected), frozenset({"O1"}), Knowledge())
-        assert made.grade == grade
+        assert (made.grade, made.firm) == ("B", firm)
+    again = {UP: True, DOWN: False}
+    for replicated, expected in ((again, ("B", False)), (again | {DOWN: True}, ("A", True)), ({}, ("B", None))):
+        made = finish(both(), stable, frozenset({UP, DOWN}), frozenset({"O1"}), Knowledge(), replicated)
+        assert (made.grade, made.replicated) == expected
 
 
 def test_of_a_set_alone_and_with_its_members_one_is_kept():

@@ -36,12 +36,14 @@ def test_text_for_the_fold_bar_is_refused():
         moderated_test(table(noise(20, 6), **GROUPS), "~ group", "b-a", lfc="much")
 
 
-def test_a_transposed_table_is_told_to_be_turned(tmp_path):
+def test_a_table_with_samples_in_rows_is_turned_and_values_alone_are_told_to_be(tmp_path):
     frame = pd.DataFrame(2.0 ** noise(40, 6), [f"P{place}" for place in range(40)], [f"s{place}" for place in range(6)])
     frame.T.to_csv(tmp_path / "m.csv", index_label="sample")
     pd.DataFrame({"sample": frame.columns, "group": GROUPS["group"]}).to_csv(tmp_path / "s.csv", index=False)
-    with pytest.raises(InputError, match="samples stand in the table's rows: transpose it"):
-        load(tmp_path / "m.csv", tmp_path / "s.csv")
+    turned = load(tmp_path / "m.csv", tmp_path / "s.csv")
+    assert turned.shape == (40, 6)
+    assert "samples stand in rows: the table was transposed" in turned.notes
+    np.testing.assert_allclose(turned.values, np.log2(frame.to_numpy()))
     data = table(noise(20, 6), **GROUPS)
     with pytest.raises(InputError, match=r"shape \(6, 20\).*transpose"):
         ProteomicsData(data.values.T, data.features, data.samples)

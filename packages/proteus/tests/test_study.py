@@ -38,7 +38,7 @@ def report(planted):
 
 def test_planted_changes_come_out_with_grade_a(planted, report):
     changed = planted.key["changed"]
-    graded = [one for one in report.graded("A") if one.context == "case-control" and len(one.entities) == 1]
+    graded = [one for one in report.firm() if one.context == "case-control" and len(one.entities) == 1]
     assert len(graded) >= 5
     right = [one for one in graded if np.sign(changed.get(one.entities[0], 0)) == {"up": 1, "down": -1}[one.direction]]
     assert len(right) >= 0.9 * len(graded)
@@ -76,17 +76,16 @@ def clean(signal, **columns) -> ProteomicsData:
 def test_a_clean_table_is_not_refined_and_noise_gets_no_grade_a(signal):
     report = Study(clean(signal)).run(Budget(objectives=1))
     assert [one["action"] for one in report.refinements] == ([] if signal else ["insert"])  # what could be found
-    found = {one.entities[0] for one in report.graded("A")}
+    found = {one.entities[0] for one in report.firm()}
     assert len(found - {f"P{one}" for one in range(30)}) <= (2 if signal else 0)
     assert len(found) >= (25 if signal else 0)
 
 
 def test_a_hit_that_rests_on_one_peptide_is_demoted():
     report = Study(clean(2.0, n_peptides=[1] * 10 + [4] * 590)).run(Budget(objectives=1))
-    grades = {one.entities[0]: one.grade for one in report.hypotheses}
-    one_peptide = {grade for name, grade in grades.items() if int(name[1:]) < 10}
-    assert one_peptide == {"B"}
-    assert sum(grade == "A" for grade in grades.values()) >= 17
+    firm = {one.entities[0]: one.firm for one in report.hypotheses}
+    assert {found for name, found in firm.items() if int(name[1:]) < 10} == {False}
+    assert sum(firm.values()) >= 17
 
 
 def test_the_same_seed_gives_the_same_report(planted, report):
@@ -254,7 +253,7 @@ def test_tables_without_signal_seldom_have_a_grade_a():
             draw = np.random.default_rng(seed).random(values.shape)
             values[draw > 1 / (1 + np.exp(-(values - 23)))] = np.nan
         data = table(values, group=["a"] * 6 + ["b"] * 6)
-        loud += bool(Study(data).run(Budget(objectives=1)).graded("A"))
+        loud += bool(Study(data).run(Budget(objectives=1)).firm())
     assert loud <= 3
 
 
@@ -266,7 +265,7 @@ def test_grade_a_is_seldom_false_on_planted_tables():
         draw = np.random.default_rng(seed).random(values.shape)
         values[draw > 1 / (1 + np.exp(-(values - 22)))] = np.nan
         report = Study(table(values, group=["a"] * 6 + ["b"] * 6)).run(Budget(objectives=1, hypotheses=60))
-        for one in report.graded("A"):
+        for one in report.firm():
             real = int(one.evidence[0].rpartition("#f")[2]) < 30
             right, wrong = right + real, wrong + (not real)
     assert right > 80

@@ -2,9 +2,10 @@
 language model behind a scripted server in `_wire_claims`.
 """
 
+from ._replication_claims import REPLICATION_CLAIMS
 from ._statistics_claims import STATISTICS_CLAIMS
 from ._study_claims import STUDY_CLAIMS
 from ._wire_claims import WIRE_CLAIMS
 
-CLAIMS = [*STATISTICS_CLAIMS, *STUDY_CLAIMS, *WIRE_CLAIMS]
+CLAIMS = [*STATISTICS_CLAIMS, *REPLICATION_CLAIMS, *STUDY_CLAIMS, *WIRE_CLAIMS]
 __all__ = ["CLAIMS"]

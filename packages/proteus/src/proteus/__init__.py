@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from proteus.differential._normalise import scale_to_reference as scale_to_reference
     from proteus.differential._profile import Profile as Profile
     from proteus.differential._profile import profile as profile
+    from proteus.differential._replication import replicate as replicate
+    from proteus.differential._replication import stack as stack
     from proteus.knowledge._network import Network as Network
     from proteus.loaders import add_symbols as add_symbols
     from proteus.loaders import load as load
@@ -81,6 +83,7 @@ __getattr__, __dir__, __all__ = attach(
         "profile": "differential._profile",
         "ProteomicsData": "data._data",
         "register_tool": "tools._registry",
+        "replicate": "differential._replication",
         "Report": "study._study",
         "review": "review",
         "roll_up": "data._rollup",
@@ -90,6 +93,7 @@ __getattr__, __dir__, __all__ = attach(
         "simulate": "simulation._simulate",
         "Simulation": "simulation._simulate",
         "sniff": "loaders",
+        "stack": "differential._replication",
         "Steps": "study._steps",
         "Study": "study._study",
         "TestResult": "differential._moderated_test",

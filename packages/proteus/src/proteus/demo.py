@@ -45,10 +45,10 @@ def demo(seed: int = 0) -> DemoResult:
     proteins = spike.data.features["protein"].astype(str)
     truth = spiked[~proteins.duplicated().to_numpy()]
     names = proteins[~proteins.duplicated()].to_numpy()
-    graded = {one.entities[0] for one in report.graded("A")}
-    add("proteins, hypotheses of grade A", np.isin(names, list(graded)), truth)
+    graded = {one.entities[0] for one in report.firm()}
+    add("proteins, firm hypotheses", np.isin(names, list(graded)), truth)
     clean = Study(_clean(seed)).run(Budget(objectives=1), seed)
-    false = scores["proteins, hypotheses of grade A"]
+    false = scores["proteins, firm hypotheses"]
     ours, plain = (scores[f"peptides, {one}"] for one in versions)
     rival = min(
         (name for name in scores if "proteus" not in name and "grade" not in name), key=lambda one: scores[one][1]
@@ -58,12 +58,12 @@ def demo(seed: int = 0) -> DemoResult:
         method=f"{ours[0]} of {int(spiked.sum())} true at {ours[1]:.0%} false",
         rival=f"{rival}: {scores[rival][0]} at {scores[rival][1]:.0%} false",
         verdict=(
-            f"{len(report.hypotheses)} hypotheses, {len(report.graded('A'))} of grade A with {false[1]:.0%} false; the "
+            f"{len(report.hypotheses)} hypotheses, {len(report.firm())} firm ones with {false[1]:.0%} false; the "
             f"fold bar stated beforehand brings the false share of the hit list from {plain[1]:.0%} to {ours[1]:.0%}"
         ),
         table=table,
         figures=_figures(versions["proteus"], spike.truth),
-        notes=[*_story(report), f"clean table: {len(clean.refinements)} refinements, {len(clean.graded('A'))} grade A"],
+        notes=[*_story(report), f"clean table: {len(clean.refinements)} refinements, {len(clean.firm())} firm ones"],
     )  # fmt: skip
 
 

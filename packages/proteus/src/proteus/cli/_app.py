@@ -61,3 +61,21 @@ def read_data(
     else:
         data = load(path, samples, form)
     return data if plex is None or reference is None else scale_to_reference(data, plex, reference)
+
+
+def read_cohorts(paths: list[Path], samples: Path | None, form: str, cohort: str, plex: str | None) -> ProteomicsData:
+    """Several tables as one, each a cohort named after its file; the sheet names samples of all."""
+    from ninefold.errors import InputError
+
+    from proteus.differential._replication import stack
+    from proteus.loaders._samples import attach, read_samples
+
+    if plex is not None:
+        raise InputError("--plex", got="several tables", expected="one: scale each to its reference before")
+    names = [one.name.split(".")[0] for one in paths]
+    if len(set(names)) < len(names):
+        names = [str(one) for one in paths]
+    made = stack(
+        [(name, read_data(one, None, form)) for name, one in zip(names, paths, strict=True)], cohort or "cohort"
+    )
+    return attach(made, read_samples(samples), samples) if samples is not None else made

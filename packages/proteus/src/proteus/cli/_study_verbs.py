@@ -9,7 +9,20 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.progress import progress
 
-from proteus.cli._app import Data, Format, Links, Panel, Plex, Reference, Samples, Sets, Symbols, app, read_data
+from proteus.cli._app import (
+    Data,
+    Format,
+    Links,
+    Panel,
+    Plex,
+    Reference,
+    Samples,
+    Sets,
+    Symbols,
+    app,
+    read_cohorts,
+    read_data,
+)
 from proteus.study._out import keep
 
 if TYPE_CHECKING:
@@ -101,11 +114,11 @@ def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
     from proteus.review._rubric import total
 
     kept_apart = any(one.held is not None for one in report.hypotheses)
-    columns = ["hypothesis", "grade", "statement", "evidence", "score", *["held out"] * kept_apart]
+    columns = ["hypothesis", "grade", "firm", "statement", "evidence", "score", *["held out"] * kept_apart]
     table = Table(columns, title=title)
     for one, text in list(zip(report.hypotheses, report.statements, strict=True))[:most]:
         again = {True: "again", False: "not again", None: "not tested"}[one.held]
-        cells = [one.id, one.grade, text, len(one.evidence), round(total(one.scores), 2)]
+        cells = [one.id, one.grade, "yes" if one.firm else "no", text, len(one.evidence), round(total(one.scores), 2)]
         table.rows.append([*cells, *[again] * kept_apart])
     if len(report.hypotheses) > most:
         table.notes.append(f"{len(report.hypotheses) - most} more in hypotheses.json")
@@ -157,7 +170,7 @@ def refinement_table(report: Report) -> Table:
 
 @verb(app, uses=("seed", "quiet", "out"), out="run")
 def run(
-    data: Data,
+    data: Annotated[list[Path], typer.Argument(help="Table; several are cohorts.", show_default=False)],
     *,
     samples: Samples = None,
     sets: Sets = None,
@@ -194,6 +207,9 @@ def run(
     fold: Annotated[
         float | None, typer.Option("--fold", min=1, help="Fold bar of each contrast, e.g. 1.2; else by a stated rule.")
     ] = None,
+    cohort: Annotated[
+        str | None, typer.Option("--cohort", help="Column of cohorts or sites: A is what replicates in each.")
+    ] = None,
     hold_out: Annotated[
         float | None, typer.Option("--hold-out", help="Share of 60 or more samples to test hypotheses on, once.")
     ] = None,
@@ -209,7 +225,11 @@ def run(
     from proteus.verification._export import SCRIPT, write_results
     from proteus.verification._report import write_report
 
-    table = read_data(data, samples, form, plex, reference)
+    if len(data) > 1:
+        cohort = cohort or "cohort"
+        table = read_cohorts(data, samples, form, cohort, plex)
+    else:
+        table = read_data(data[0], samples, form, plex, reference)
     study = _study(table, sets, network, symbols, panel, literature)
     if opts.out is None and not opts.quiet:
         typer.echo("nothing of this run is kept: -o DIR keeps it, with its report", err=True)
@@ -226,12 +246,14 @@ def run(
     with progress(objectives, "objectives") as bar:
         report = study.run(
             budget, opts.seed, out=opts.out, resume=resume, workers=workers,
-            settings=Settings(objective=objective, hold_out=hold_out, asked=asked),
+            settings=Settings(objective=objective, cohort=cohort, hold_out=hold_out, asked=asked),
             advance=lambda name: bar.advance(1, note=name),
         )  # fmt: skip
     title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")
     shown = [*reply_tables(report), objective_table(report), refinement_table(report), hypothesis_table(report, title)]
     shown[-1].notes += [f"partial: {report.stopped} used up"] if report.stopped else []
+    if cohort is None:
+        shown[-1].notes.append("one cohort: nothing was asked again in another, so the highest grade is B")
     if report.fallbacks:
         shown[-1].notes.append(f"the expert answered for the {report.planner} planner: {', '.join(report.fallbacks)}")
     if report.refused:

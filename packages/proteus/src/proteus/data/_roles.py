@@ -16,7 +16,7 @@ BASE = re.compile(
     r"ref|reference|baseline|placebo|none|no|pre|before|0h?|t0|d0|false|negative|benign)$"
 )
 BATCH = re.compile(
-    r"(?i)^(?:batch|plate|run|set|site|centre|center|lab|tmt_?plex|plex|lane|digest|column|instrument|day|acquisition\w*|"
+    r"(?i)^(?:batch|plate|run|set|site|centre|center|lab|tmt_?plex|plex|lane|digest|column|instrument|day|acquisition\w*|cohort|study|"
     r"lcbatch|chip)(?:[_ .-]?(?:id|no|number|name))?$"
 )
 SUBJECT = re.compile(

@@ -80,20 +80,23 @@ def _unlike(table: Table, names: Sequence[str]) -> list[str]:
     if len(names) < 3:
         return []
     values = numbers(table, list(names))
-    with np.errstate(all="ignore"):
-        linear = np.nanmin(values) >= 0 and np.nanmax(values) > 64
-        logged = np.log2(np.where(values > 0, values, np.nan)) if linear else values
-        middle = pd.DataFrame(logged).median().to_numpy()
-    far = np.abs(middle - np.nanmedian(middle)) > (_FAR if linear else np.inf)
-    whole = np.array([bool(np.all(one[np.isfinite(one)] % 1 == 0)) for one in values.T])
-    if not linear and len(names) > 3:  # a count among logarithms
-        far |= whole & (whole.mean() < 0.5)
+    known = np.isfinite(values)
+    if not known.any(axis=0).all():  # a run without values is the loader's to name
+        return []
+    linear = bool(np.nanmin(values) >= 0 and np.nanmax(values) > 64)
+    logged = np.log2(np.where(values > 0, values, np.nan)) if linear else values
+    middle = pd.DataFrame(logged).median().to_numpy()
+    far = np.zeros(len(names), bool)
+    if linear:
+        far = np.abs(middle - pd.Series(middle).median()) > _FAR
+    elif len(names) > 3:  # a count among logarithms
+        whole = np.array([bool(np.all(one[good] % 1 == 0)) for one, good in zip(values.T, known.T, strict=True)])
+        far = whole & (whole.mean() < 0.5)
     if len(values) >= _ROWS:
-        ranks = pd.DataFrame(logged).rank()
-        together = ranks.corr(min_periods=_ROWS).to_numpy(copy=True)
+        together = pd.DataFrame(logged).rank().corr(min_periods=_ROWS).to_numpy(copy=True)
         np.fill_diagonal(together, np.nan)
         usual = pd.DataFrame(together).median().to_numpy()
-        if np.nanmedian(usual) > _ALIKE:
+        if pd.Series(usual).median() > _ALIKE:
             far |= usual < _UNLIKE
     return [one for one, strange in zip(names, far, strict=True) if strange]
 

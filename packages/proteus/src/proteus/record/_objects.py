@@ -245,6 +245,10 @@ class Hypothesis(Record):
     experiment: Experiment | None = None
     grade: Grade | None = None
     """Set by the gate, never by a planner."""
+    firm: bool = False
+    """Whether it passes the error control over the whole run and the sensitivity refits, and so does all it joins."""
+    replicated: bool | None = None
+    """Whether it replicates in each cohort; None where it was not asked so."""
     held: bool | None = None
     """Whether it came out again on samples that were held out; None where it was not tested so."""
     scores: Scores = Scores()
@@ -278,6 +282,8 @@ class Settings(Record):
     gate: bool = True
     objective: str | None = None
     """The only one to pursue, for a job scheduler; `merge` puts such runs together."""
+    cohort: str | None = None
+    """Column of the sample sheet whose levels are cohorts: grade A is what replicates in each."""
     hold_out: float | None = None
     """Share of 60 samples or more kept apart, on which each hypothesis is tested once at the end."""
     asked: Asked = Asked()

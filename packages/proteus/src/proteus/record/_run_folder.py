@@ -39,6 +39,7 @@ EVENTS = {
     "not_asked": "contrasts of the factors asked about that no objective is about",
     "reply": "objective, question, lines (text, numbers): the answer to what the user asked",
     "gate": "statement, accepted, reasons, turn",
+    "replication": "objective, step, cohorts, replicated (count), notes, files: the table, one row a feature",
     "held_out": "samples, tested, held (counts), files: the table `hold_out`, one row a hypothesis",
     "budget": "reason: what ran out",
     "finish": "counts, digests of graph.json and hypotheses.json",

@@ -54,7 +54,7 @@ def reliability(hypothesis: Hypothesis, support: Sequence[Finding]) -> float:
     if not support:
         return 1.0
     best = support[0]
-    mark = _RELIABILITY[hypothesis.grade]
+    mark = _RELIABILITY["A" if hypothesis.firm else hypothesis.grade]
     if best.low is not None and best.high is not None and best.effect:
         half = (best.high - best.low) / 2
         mark += 0.5 * (min(abs(best.low), abs(best.high)) > half) if best.low * best.high > 0 else -0.5

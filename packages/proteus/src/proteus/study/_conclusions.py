@@ -17,6 +17,7 @@ from proteus.study._answer import Answer
 from proteus.study._gate import Evidence, check, derived, fill, render
 from proteus.study._grading import Family, Verdict, judge
 from proteus.study._ranking import finish, merge
+from proteus.study._replicated import replicated
 from proteus.tools._context import Context
 from proteus.tools._registry import tools
 from proteus.tools._tools_bulk import findings_of
@@ -29,6 +30,7 @@ class Conclusions:
         answers: of all objectives, in the order in which they were opened.
         context, asking, store, ledger, budget: as the engine had them.
         gate: off in rival systems only.
+        cohort: column of cohorts, in each of which findings of contrasts are asked again.
 
     Attributes:
         refused: proposals that the gate did not let through.
@@ -36,10 +38,11 @@ class Conclusions:
 
     def __init__(
         self, answers: Sequence[Answer], context: Context, asking: Asking, store: Store, ledger: Ledger, budget: Budget,
-        *, gate: bool = True,
+        *, gate: bool = True, cohort: str | None = None,
     ) -> None:  # fmt: skip
         self.answers, self.context, self.asking, self.store = answers, context, asking, store
         self.ledger, self.budget, self.gate, self.tools = ledger, budget, gate, tools()
+        self.cohort = cohort
         self.refused = 0
 
     def judge(self) -> list[Verdict]:
@@ -104,7 +107,10 @@ class Conclusions:
         knowledge = Knowledge(self.context.sets, self.context.network, self.context.literature)
         rejected = frozenset(row for one in verdicts for row in one.rejected)
         families = frozenset(one.objective for one in verdicts)
-        made = [finish(one, findings, rejected, families, knowledge) for one in accepted]
+        again = None
+        if self.cohort is not None:
+            again = replicated(self.answers, self.context, self.cohort, self.store, self.ledger)
+        made = [finish(one, findings, rejected, families, knowledge, again) for one in accepted]
         return merge(made, findings)
 
     def _frame(self, artifact: str) -> pd.DataFrame:

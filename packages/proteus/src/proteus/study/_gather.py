@@ -47,7 +47,9 @@ def gather(runs: Sequence[str | Path], out: str | Path) -> dict[str, Any]:
         for folder in folders:
             for name in ("artifacts", "llm"):
                 if (folder.root / name).is_dir():
-                    left_out = shutil.ignore_patterns(f"{ARTIFACT}.*")  # each part's own; made again over all
+                    left_out = shutil.ignore_patterns(
+                        f"{ARTIFACT}.*", "replication.*"
+                    )  # each part's own; made again over all
                     shutil.copytree(folder.root / name, place / name, dirs_exist_ok=True, ignore=left_out)
         shutil.copy(folders[0].root / "environment.json", place / "environment.json")
         (place / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -88,7 +90,10 @@ def _segments(events: Sequence[Event]) -> tuple[list[Event], dict[str, list[Even
     current: list[Event] | None = None
     named = True
     for event in events:
-        if event.kind in ("family", "budget", "held_out", "finish") or event.data.get("role") == "propose_hypotheses":
+        if (
+            event.kind in ("family", "budget", "replication", "held_out", "finish")
+            or event.data.get("role") == "propose_hypotheses"
+        ):
             break
         if event.kind == "question" and event.data["role"] == "plan_workflow" and named:
             current, named = [], False

@@ -36,19 +36,28 @@ def finish(
     rejected: frozenset[str],
     families: frozenset[str],
     knowledge: Knowledge,
+    replicated: Mapping[str, bool] | None = None,
 ) -> Hypothesis:
     """With grade (the best of its evidence, of a joined one the worst of its edges), experiment, scores, notes: ours,
-    whatever a planner proposed."""
+    whatever a planner proposed.
+
+    Grade A is for what replicates (`replicated`, by finding), with all that it joins; without cohorts there is none.
+    """
     cited = [findings[one] for one in hypothesis.evidence]
     grades = {one.id: grade(one, rejected, families) for one in cited}
     lead = cited[0]  # which the statement is about: no other finding may lend it a grade
     cited = [one for one in cited if (one.entity, one.target, one.sign) == (lead.entity, lead.target, lead.sign)]
     best = min(cited, key=lambda one: (_ORDER[grades[one.id]], 1.0 if one.p is None else one.p))
     weakest = max([grades[best.id], *(grades[one.finding] for one in hypothesis.joins)], key=lambda one: _ORDER[one])
+    asked = [lead.id, *(one.finding for one in hypothesis.joins)]
+    known = replicated is not None and any(one in replicated for one in asked)
+    again = all(replicated.get(one, False) for one in asked) if known and replicated is not None else None
     assay = hypothesis.experiment.assay if hypothesis.experiment else _ASSAYS[best.kind].format(entity=best.entity)
     made = hypothesis.model_copy(
         update={
-            "grade": weakest,
+            "grade": "A" if again and weakest != "C" else "B" if weakest == "A" else weakest,
+            "firm": weakest == "A",
+            "replicated": again,
             "held": None,
             "notes": [],
             "experiment": Experiment(assay=assay, n_per_group=samples_needed(best) if best.kind == "feature" else None),
@@ -62,11 +71,11 @@ def finish(
     return made.model_copy(update={"scores": score(made, findings, knowledge), "notes": notes})
 
 
-def rank_key(one: Hypothesis, findings: Mapping[str, Finding]) -> tuple[int, float, float, str]:
-    """Grade, then p, then scores."""
+def rank_key(one: Hypothesis, findings: Mapping[str, Finding]) -> tuple[int, bool, float, float, str]:
+    """Grade, then whether it is firm, then p, then scores."""
     known = [p for key in one.evidence if (p := findings[key].p) is not None]
     p = (max if one.joins else min)(known, default=1.0)  # of a joined one that of its weakest edge
-    return _ORDER[one.grade], float(p), -total(one.scores), one.statement  # pyright: ignore[reportArgumentType]
+    return _ORDER[one.grade], not one.firm, float(p), -total(one.scores), one.statement  # pyright: ignore[reportArgumentType]
 
 
 def merge(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> list[Hypothesis]:
@@ -90,7 +99,7 @@ def _complete(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding])
     """Of a set alone and with its members the one with the better grade, of equal grades that with its members."""
     best: dict[str, Hypothesis] = {}
     sets = [one for one in hypotheses if findings[one.evidence[0]].kind in ("set", "network", "module")]
-    for one in sorted(sets, key=lambda item: (_ORDER[item.grade], not item.joins)):
+    for one in sorted(sets, key=lambda item: (_ORDER[item.grade], not item.firm, not item.joins)):
         best.setdefault(one.evidence[0], one)
     return [one for one in hypotheses if best.get(one.evidence[0], one) is one]
 

@@ -76,6 +76,10 @@ class Report:
         """Each with objective, reason, trigger and how the hit list changed."""
         return [one for answer in self.answers for one in answer.refinements]
 
+    def firm(self) -> list[Hypothesis]:
+        """Hypotheses that pass the error control over the run and the sensitivity refits, whatever cohorts say."""
+        return [one for one in self.hypotheses if one.firm]
+
     def graded(self, grade: str) -> list[Hypothesis]:
         """Hypotheses of one grade."""
         return [one for one in self.hypotheses if one.grade == grade]
@@ -212,6 +216,8 @@ class Study:
     ) -> Report:  # fmt: skip
         context, rest = self._seen(settings.hold_out, seed)
         profile = context.profile
+        if settings.cohort is not None:
+            self.data.factor(settings.cohort)
         ledger.note(
             "run", seed=seed, budget=budget.model_dump(), profile=profile.model_dump(mode="json"),
             planner=self.planner.name, tools=list(tools()), version=version_of("proteus"),
@@ -221,7 +227,9 @@ class Study:
         asking, store = Asking(self.planner, ledger), Store(folder)
         engine = Engine(context, asking, store, ledger, budget, settings, advance=advance)
         engine.run()
-        conclusions = Conclusions(engine.answers, context, asking, store, ledger, budget, gate=settings.gate)
+        conclusions = Conclusions(
+            engine.answers, context, asking, store, ledger, budget, gate=settings.gate, cohort=settings.cohort,
+        )  # fmt: skip
         verdicts = conclusions.judge()
         for answer in engine.answers:
             conclusions.reply(answer)

@@ -20,7 +20,7 @@ _COLUMNS = (
 _CONTROL = (
     "Missing values entered the likelihood by a curve of the probability to be seen at a level, fitted to the table; "
     "features that one group lacked carry no fold change. False discoveries were controlled by Benjamini-Hochberg "
-    "within objectives and, for grade A, over them too (Benjamini and Bogomolov 2014); grade A hits also passed refits "
+    "within objectives and, for firm hits, over them too (Benjamini and Bogomolov 2014); firm hits also passed refits "
     "with another normalisation, a plain prior, other curves and floors."
 )
 CSV, PARQUET, XLSX, SCRIPT = "results.csv", "results.parquet", "results.xlsx", "steps.py"

@@ -80,6 +80,7 @@ def render_report(folder: Folder) -> str:
         origin=_origin(folder, first, events),
         ledger=_rounded(calls) if calls.records else None,
         counts=counts(events),
+        one_cohort=not any(one.kind == "replication" for one in events),
         methods=methods(events),
     )
 
@@ -149,7 +150,7 @@ class _Page:
         findings = self.evidence.findings
         plan = one.experiment
         return {
-            "id": one.id, "grade": one.grade, "statement": self._parts(one.statement, one.numbers),
+            "id": one.id, "grade": one.grade, "firm": one.firm, "statement": self._parts(one.statement, one.numbers),
             "prose": self._parts(one.prose, one.own_numbers) if one.prose else [],
             "mechanism": self._parts(one.mechanism, one.own_numbers) if one.mechanism else [],
             "evidence": [self._finding(findings[name]) for name in one.evidence],

@@ -1,0 +1,195 @@
+"""Replication over cohorts: what changes the same way in each of them, and what all of them say together.
+
+A feature replicates where all signs agree and the largest of the cohorts' one-sided p-values passes Benjamini-Hochberg:
+each cohort is asked by itself, and none can carry the others. That p is valid whatever all other cohorts hold, the
+direction not being chosen before: where one cohort has nothing, it is that cohort's one-sided p at the least (Berger
+1982), and where none has, 2 p^K is below p. The pooled effect is that of random effects (DerSimonian &
+Laird 1986) with the heterogeneity that goes into it (Cochran's Q, I2).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import InputError
+from scipy import stats
+
+from proteus.data._data import ProteomicsData
+from proteus.data._design import compared
+from proteus.differential._measures import Q
+from proteus.differential._moderated_test import TestResult, moderated_test
+from proteus.statistics._error_control import benjamini_hochberg
+
+_FEWEST = 2  # samples of each level that a cohort needs
+
+
+@dataclass(frozen=True)
+class Replication:
+    """What cohorts say of a contrast.
+
+    Attributes:
+        table: a row for each feature: `gene`, `cohorts` (that tested it), `effect`, `ci_low`, `ci_high` and `p_pooled`
+            of random effects, `tau2`, `i2`, `p_heterogeneity`, `same_sign`, `p` (the largest one-sided one, 1 where
+            signs differ), `q` (over features tested in two cohorts or more); of each cohort `effect_NAME`, `p_NAME`.
+        cohorts: their names.
+        notes: cohorts that could not be asked, and why.
+    """
+
+    table: pd.DataFrame
+    cohorts: list[str]
+    notes: list[str] = field(default_factory=list)
+
+    def replicated(self, q: float = Q) -> pd.DataFrame:
+        """Rows that replicate at `q`, smallest largest p first."""
+        return self.table[self.table["q"] <= q].sort_values("p")
+
+
+def replicate(data: ProteomicsData, design: str, contrast: str, cohort: str, **options: Any) -> Replication:
+    """Ask a contrast in each cohort by itself.
+
+    Args:
+        data: log2 table of all cohorts; a feature need not be in each.
+        design: formula, without the cohort: it is constant inside one.
+        contrast: see `make_contrast`.
+        cohort: column of the sample table.
+        options: of `moderated_test`.
+    Raises:
+        InputError: fewer than two cohorts can be asked; it says why not.
+    """
+    names = data.factor(cohort)
+    made: dict[str, TestResult] = {}
+    notes: list[str] = []
+    for name in sorted(names.dropna().astype(str).unique()):
+        part = data.take(samples=(names.astype(str) == name).to_numpy())
+        try:
+            _refuse_few(part, contrast)
+            seen = ~np.isnan(part.values).all(axis=1)
+            made[name] = moderated_test(part.take(features=seen), without(design, cohort), contrast, **options)
+        except InputError as error:
+            notes.append(f"cohort {name} was not asked: {error}")
+    if len(made) < 2:
+        raise InputError(f"cohorts of {cohort!r}", got=f"{len(made)} that can be asked; {'; '.join(notes)[:400]}",
+                         expected="two or more with both levels")  # fmt: skip
+    return Replication(_combined(data, made), list(made), notes)
+
+
+def without(design: str, column: str) -> str:
+    """A formula without a column: its terms and interactions go, the other part of `a * column` stays."""
+    kept = []
+    for term in (one.strip() for one in design.strip().removeprefix("~").split("+")):
+        if "*" in term:
+            kept.append(" * ".join(one.strip() for one in term.split("*") if one.strip() != column))
+        elif column not in [one.strip() for one in term.split(":")]:
+            kept.append(term)
+    return "~ " + (" + ".join(filter(None, kept)) or "1")
+
+
+def stack(tables: Sequence[tuple[str, ProteomicsData]], cohort: str = "cohort") -> ProteomicsData:
+    """Several tables as one, each a cohort: features by gene where every table has genes, else by id.
+
+    Args:
+        tables: (name, table); names of samples get the cohort's in front where two tables share one.
+        cohort: name of the column that is made.
+    Raises:
+        InputError: tables of different kinds, or with no feature in common.
+    """
+    kinds = {(one.level, one.scale) for _, one in tables}
+    if len(kinds) > 1:
+        got = ", ".join(sorted(f"{level} on {scale}" for level, scale in kinds))
+        raise InputError("tables", got=got, expected="one kind and one scale")
+    genes = all("gene" in one.features for _, one in tables)
+    keyed = [_keyed(one, genes=genes) for _, one in tables]
+    common = set.intersection(*(set(one.features.index) for one in keyed))
+    if not common:
+        raise InputError("tables", got="no feature in common", expected="the same identifiers")
+    twice = pd.Index([name for one in keyed for name in one.samples.index]).duplicated().any()
+    index = pd.Index(list(dict.fromkeys(name for one in keyed for name in one.features.index)), name="id")
+    values, sheets = [], []
+    for (name, _), one in zip(tables, keyed, strict=True):
+        place = one.features.index.get_indexer(index)
+        values.append(np.where((place >= 0)[:, None], one.values[place], np.nan))
+        labels = [f"{name}:{sample}" if twice else str(sample) for sample in one.samples.index]
+        sheets.append(one.samples.set_axis(labels).assign(**{cohort: name}))
+    features = pd.concat([one.features for one in keyed])
+    features = features[~features.index.duplicated()].loc[index]
+    first = keyed[0]
+    notes = [f"{name}: {note}" for name, one in tables for note in one.notes]
+    notes.append(f"{len(tables)} cohorts, {len(common)} of {len(index)} features in each")
+    return ProteomicsData(np.concatenate(values, 1), features, pd.concat(sheets), first.level, first.scale, "cohorts",
+                          notes)  # fmt: skip
+
+
+def _keyed(data: ProteomicsData, *, genes: bool) -> ProteomicsData:
+    """Indexed by gene: of features of one gene the one with most values."""
+    if not genes:
+        return data
+    names = data.genes.astype(str).to_numpy()
+    order = np.argsort(np.isnan(data.values).sum(1), kind="stable")
+    _, first = np.unique(names[order], return_index=True)
+    kept = np.sort(order[first])
+    taken = data.take(features=kept)
+    return ProteomicsData(taken.values.copy(), taken.features.set_axis(pd.Index(names[kept], name="id")), taken.samples,
+                          data.level, data.scale, data.source, data.notes)  # fmt: skip
+
+
+def _refuse_few(part: ProteomicsData, contrast: str) -> None:
+    levels = {str(name): sorted(part.samples[name].dropna().astype(str).unique()) for name in part.samples}
+    found = compared(contrast, levels)
+    if found is None:
+        raise InputError("contrast", got=f"{contrast!r}, of which a level is missing here", expected="both levels")
+    counts = part.samples[found[0]].astype(str).value_counts()
+    few = [level for level in found[1:] if counts.get(level, 0) < _FEWEST]
+    if few:
+        raise InputError("contrast", got=f"{counts.get(few[0], 0)} samples of {few[0]}", expected=f"{_FEWEST} or more")
+
+
+def _combined(data: ProteomicsData, made: dict[str, TestResult]) -> pd.DataFrame:
+    index = data.features.index
+    frames = [one.table.reindex(index) for one in made.values()]
+    effect = np.stack([one["effect"].to_numpy(float) for one in frames], 1)  # (P, K)
+    t = np.stack([one["t"].to_numpy(float) for one in frames], 1)
+    p = np.stack([one["p"].to_numpy(float) for one in frames], 1)
+    alone = np.stack([one["only_in"].fillna(0).to_numpy(float) for one in frames], 1)
+    sign = np.where(np.isfinite(effect), np.sign(effect), alone)
+    tested = np.isfinite(p)
+    count = tested.sum(1)
+    same = (np.abs(np.where(tested, sign, 0).sum(1)) == count) & (count >= 2)
+    largest = np.where(same, np.where(tested, p / 2, -np.inf).max(1), 1.0)  # one-sided, in the direction of all
+    largest = np.where(count >= 2, largest, np.nan)
+    pooled, error, tau2, i2, heterogeneity = random_effects(effect, np.abs(effect / t))
+    table = pd.DataFrame({
+        "gene": data.genes, "cohorts": count, "effect": pooled, "ci_low": pooled - 1.96 * error,
+        "ci_high": pooled + 1.96 * error, "p_pooled": 2 * stats.norm.sf(np.abs(pooled / error)), "tau2": tau2, "i2": i2,
+        "p_heterogeneity": heterogeneity, "same_sign": same, "p": largest, "q": benjamini_hochberg(largest),
+    }, index=index)  # fmt: skip
+    for place, name in enumerate(made):
+        table[f"effect_{name}"], table[f"p_{name}"] = effect[:, place], p[:, place]
+    return table
+
+
+def random_effects(effect: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, ...]:
+    """DerSimonian and Laird's estimate over cohorts, row by row.
+
+    Args:
+        effect, error: (P, K), NaN where a cohort has none.
+    Returns:
+        (P,) each: pooled effect, its error, tau2, I2, p of Cochran's Q; NaN where no cohort has an effect.
+    """
+    known = np.isfinite(effect) & np.isfinite(error) & (error > 0)
+    weight = np.where(known, 1 / np.where(known, error, 1) ** 2, 0.0)
+    value = np.where(known, effect, 0.0)
+    with np.errstate(all="ignore"):
+        total = weight.sum(1)
+        fixed = (weight * value).sum(1) / total
+        q = (weight * (value - fixed[:, None]) ** 2).sum(1)
+        df = known.sum(1) - 1
+        tau2 = np.maximum(0.0, (q - df) / (total - (weight**2).sum(1) / total))
+        tau2 = np.where(df > 0, tau2, 0.0)
+        random = np.where(known, 1 / (1 / weight + tau2[:, None]), 0.0)
+        pooled = (random * value).sum(1) / random.sum(1)
+        error = 1 / np.sqrt(random.sum(1))
+        i2 = np.where((q > 0) & (df > 0), np.maximum(0.0, (q - df) / q), 0.0)
+        heterogeneity = np.where(df > 0, stats.chi2.sf(q, np.maximum(df, 1)), np.nan)
+    return pooled, error, tau2, i2, heterogeneity
