@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from recsys.data._doctor import doctor as doctor
     from recsys.data._simulate import World as World
     from recsys.data._simulate import simulate as simulate
+    from recsys.evaluation._best import best as best
     from recsys.evaluation._beyond import beyond_accuracy as beyond_accuracy
     from recsys.evaluation._beyond import exposure as exposure
     from recsys.evaluation._beyond import utility as utility
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from recsys.recommender._base import Recommender as Recommender
     from recsys.recommender._store import load as load
     from recsys.recommender._trend import Trend as Trend
+    from recsys.sequence._fusion import Fusion as Fusion
     from recsys.sequence._hstu import HSTU as HSTU
     from recsys.sequence._markov import Markov as Markov
     from recsys.sequence._sasrec import ESASRec as ESASRec
@@ -100,6 +102,7 @@ _NAMES = {  # module -> what of it is public
     "data._simulate": ["World", "simulate"],
     "datasets": ["datasets"],
     "evaluation._beyond": ["beyond_accuracy", "exposure", "utility"],
+    "evaluation._best": ["best"],
     "evaluation._compare": ["Comparison", "compare"],
     "evaluation._evaluate": ["Evaluation", "evaluate", "evaluate_values"],
     "evaluation._next": ["evaluate_next"],
@@ -126,6 +129,7 @@ _NAMES = {  # module -> what of it is public
     "recommender._base": ["Recommender"],
     "recommender._store": ["load"],
     "recommender._trend": ["Trend"],
+    "sequence._fusion": ["Fusion"],
     "sequence._hstu": ["HSTU"],
     "sequence._markov": ["Markov"],
     "sequence._sasrec": ["ESASRec", "SASRec"],

@@ -30,7 +30,7 @@ from recsys.recommender._registry import NAMES, kinds_of, register
 RECENT = 31.0  # days that count as now
 
 
-_KINDS = {"int": "a whole number", "float": "a finite number", "bool": "True or False", "str": "a text"}
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "True or False", "str": "a text"}
 
 
 def _is_a(value: Any, kind: str) -> bool:
@@ -41,7 +41,7 @@ def _is_a(value: Any, kind: str) -> bool:
         return False
     if kind == "int":
         return isinstance(value, (int, np.integer))
-    return isinstance(value, (int, float, np.integer, np.floating)) and bool(np.isfinite(value))
+    return isinstance(value, (int, float, np.integer, np.floating))
 
 
 class Parameters:

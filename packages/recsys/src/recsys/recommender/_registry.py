@@ -28,6 +28,7 @@ MODELS: dict[str, str] = {  # name -> the public class
     "esasrec": "ESASRec",
     "feature-ials": "FeatureIALS",
     "fm": "FM",
+    "fusion": "Fusion",
     "gf-cf": "GFCF",
     "gru4rec": "GRU4Rec",
     "hstu": "HSTU",
