@@ -1,5 +1,6 @@
 """From a log to a model: cuts keep the future out, the search resumes, the fusion is its formula, the folder serves."""
 
+import itertools
 import json
 
 import numpy as np
@@ -23,7 +24,7 @@ DATA = events(80, 30, 2400)
 def test_cuts_follow_each_other_and_learn_from_the_past_alone():
     parts = moving_cuts(DATA, 4, share=0.1)
     assert [len(test) for _, test in parts] == pytest.approx([240] * 4, abs=2)
-    for (train, test), (later, _) in zip(parts, parts[1:], strict=False):
+    for (train, test), (later, _) in itertools.pairwise(parts):
         assert train.time.max() < test.time.min()
         assert len(later) == len(train) + len(test)
     untimed = Dataset.from_frame({"u": [1, 1, 2, 2, 3], "i": [1, 2, 1, 3, 2]}, user="u", item="i")
@@ -112,7 +113,7 @@ def test_a_log_becomes_a_model_that_serves(few, tmp_path):
     assert repr(parse_model(found.text)) == repr(found.model)
     assert json.loads((tmp_path / "run" / "report.json").read_text())["trials"] == 5
     assert "which no search has seen" in (tmp_path / "run" / "report.html").read_text()
-    with pytest.raises(Exception, match="exists|replace|force"):
+    with pytest.raises(Exception, match=r"exists|replace|force"):
         recsys.best(DATA, tmp_path / "run", minutes=5, trials=5, cuts=3, today="popular")
 
 

@@ -7,11 +7,10 @@ import scipy.sparse as sp
 from implicit.cpu.als import AlternatingLeastSquares
 from ninefold.measure import compare, emit
 from ninefold.report import Table
-from threadpoolctl import threadpool_limits
-
 from recsys.linear._ease import ease_weights
 from recsys.recommender._rows import solve_rows, threads
 from recsys.recommender._topk import Filter, top_of_factors
+from threadpoolctl import threadpool_limits
 
 
 def bench(seed: int = 0, *, users: int = 4000, items: int = 20_000, repeats: int = 7) -> Table:

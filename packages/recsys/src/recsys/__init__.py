@@ -39,13 +39,14 @@ if TYPE_CHECKING:
     from recsys.evaluation._evaluate import evaluate as evaluate
     from recsys.evaluation._evaluate import evaluate_values as evaluate_values
     from recsys.evaluation._next import evaluate_next as evaluate_next
+    from recsys.evaluation._propensity import doubly_robust as doubly_robust
+    from recsys.evaluation._propensity import events_needed as events_needed
     from recsys.evaluation._propensity import ips as ips
     from recsys.evaluation._propensity import snips as snips
     from recsys.evaluation._tune import Tuned as Tuned
     from recsys.evaluation._tune import tune as tune
     from recsys.factors._bias import Bias as Bias
     from recsys.factors._ials import IALS as IALS
-    from recsys.factors._ials import IALSpp as IALSpp
     from recsys.factors._lightgcn import LightGCN as LightGCN
     from recsys.factors._mf import BiasedMF as BiasedMF
     from recsys.factors._mf import SVDpp as SVDpp
@@ -106,10 +107,10 @@ _NAMES = {  # module -> what of it is public
     "evaluation._compare": ["Comparison", "compare"],
     "evaluation._evaluate": ["Evaluation", "evaluate", "evaluate_values"],
     "evaluation._next": ["evaluate_next"],
-    "evaluation._propensity": ["ips", "snips"],
+    "evaluation._propensity": ["doubly_robust", "events_needed", "ips", "snips"],
     "evaluation._tune": ["Tuned", "tune"],
     "factors._bias": ["Bias"],
-    "factors._ials": ["IALS", "IALSpp"],
+    "factors._ials": ["IALS"],
     "factors._lightgcn": ["LightGCN"],
     "factors._mf": ["BiasedMF", "SVDpp"],
     "factors._mult_vae": ["MultVAE"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from ninefold.run import Run
 from recsys.baselines._popular import Popular, RecentPopular
 from recsys.data._dataset import Dataset, need_dataset
 from recsys.data._doctor import doctor
+from recsys.data._metrics import ranking_metric
 from recsys.evaluation._cuts import moving_cuts, next_interval
-from recsys.evaluation._evaluate import Evaluation, evaluate, ranking_metric
+from recsys.evaluation._evaluate import Evaluation, evaluate
 from recsys.evaluation._race import Trial, families, made, prepared, race
 from recsys.evaluation._stats import bootstrap_interval, randomisation_test
 from recsys.neural._checkpoint import fit_key
@@ -62,7 +63,7 @@ class Best:
         """The model and its rivals on the last cut, which no search has seen."""
         low, high = self.interval
         title = f"{self.text}; next cut {low:.4f} to {high:.4f} (90 %); {self.trials} settings tried"
-        rows: list[list[Any]] = [["best", self.cuts[-1], "", ""]]
+        rows: list[Sequence[Any]] = [["best", self.cuts[-1], "", ""]]
         for name, one in self.rivals.items():
             rows.append([name, one["score"], f"{one['gain']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]", one["p"]])
         return Table(["model", self.metric, "best gains", "p"], rows, title=title)
