@@ -288,7 +288,7 @@ def test_a_text_in_place_of_a_column_is_not_taken_apart():
     ("name", "setting"),
     [
         ("lightgcn", "batch=0"), ("mult-vae", "batch=0"), ("two-tower", "batch=0"), ("two-tower", "learning_rate=-1"),
-        ("ials++", "block=0"), ("ials++", "block=-1"), ("sasrec", "learning_rate=-1"), ("sasrec", "patience=0"),
+        ("sasrec", "learning_rate=-1"), ("sasrec", "patience=0"),
         ("gru4rec", "patience=0"), ("feature-ials", "factors=0"),
     ],
 )  # fmt: skip

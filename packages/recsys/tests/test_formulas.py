@@ -11,7 +11,6 @@ from recsys import (
     IALS,
     SLIM,
     Dataset,
-    IALSpp,
     ImplicitALS,
     ItemKNN,
     PureSVD,
@@ -99,30 +98,9 @@ def test_ials_lowers_its_objective_every_epoch(data):
     X = data.warm().matrix().toarray().astype(np.float64)
     losses = []
     for epochs in (1, 2, 4, 8):
-        for kind in (IALS, IALSpp):
-            model = kind(factors=6, epochs=epochs, reg=0.05, a0=0.2).fit(data)
-            losses.append(ials_objective(X, model.user_factors_, model.item_factors_, 0.05, 0.2, 1.0))
-    assert losses[0] > losses[2] > losses[4] > losses[6]
-    assert losses[1] > losses[3] > losses[5] > losses[7]
-    assert losses[7] == pytest.approx(losses[6], rel=0.02)
-
-
-def test_one_block_of_ials_plus_plus_is_ials(data):
-    whole, block = (kind(factors=6, epochs=3, reg=0.05).fit(data) for kind in (IALS, IALSpp))
-    np.testing.assert_allclose(block.item_factors_, whole.item_factors_, rtol=5e-3, atol=1e-3)
-
-
-def test_ials_plus_plus_keeps_its_predictions(data):
-    from recsys.factors._ials import products_at
-    from recsys.recommender._rows import newton_rows
-
-    draw = np.random.default_rng(0)
-    X = data.warm().matrix()
-    W, H = (draw.normal(0, 0.3, (n, 6)).astype(np.float32) for n in X.shape)
-    predicted = products_at(X, W, H)
-    for block in (slice(0, 4), slice(4, 6)):
-        newton_rows(W, X, H, H.T @ H, 0.1, np.ones(X.shape[0], np.float32), predicted, block)
-    np.testing.assert_allclose(predicted, products_at(X, W, H), atol=1e-4)
+        model = IALS(factors=6, epochs=epochs, reg=0.05, a0=0.2).fit(data)
+        losses.append(ials_objective(X, model.user_factors_, model.item_factors_, 0.05, 0.2, 1.0))
+    assert losses[0] > losses[1] > losses[2] > losses[3]
 
 
 def test_weighted_rows_solve_their_own_equations(data):

@@ -14,7 +14,6 @@ from recsys import (
     ContentKNN,
     Dataset,
     FeatureIALS,
-    IALSpp,
     ImplicitALS,
     ImplicitBPR,
     ItemKNN,
@@ -36,7 +35,7 @@ from .test_cold import shop
 
 FOLLOW = {"trend": 0.5, "damp": 0.3, "recent": 0.002}
 MODELS = [
-    EASE(l2=5.0), ItemKNN(k=5), IALS(factors=4, epochs=2), IALSpp(factors=4, epochs=2), ImplicitALS(factors=4),
+    EASE(l2=5.0), ItemKNN(k=5), IALS(factors=4, epochs=2), ImplicitALS(factors=4),
     ELSA(factors=4, epochs=2, batch=16), SANSA(l2=5.0, neighbours=8), RP3beta(k=5), SLIM(l1=0.5, l2=5.0),
 ]  # fmt: skip
 each = pytest.mark.parametrize("model", MODELS, ids=lambda one: one.name)
@@ -88,23 +87,6 @@ def test_any_other_model_can_be_wrapped_and_kept(model, data, tmp_path):
     np.testing.assert_allclose(after[known], expected, rtol=1e-4)
     loaded = recsys.load(following.save(tmp_path / "m"))
     assert loaded.recommend(k=4).equals(following.recommend(k=4))
-
-
-@each
-@pytest.mark.filterwarnings("ignore:.*is now Trend:FutureWarning")
-def test_the_models_own_trend_gives_what_the_wrapper_does(model, data):
-    if not hasattr(model, "trend"):
-        pytest.fail("every model of a matrix has one until 0.5")
-    own, wrapped = model.clone().set_params(**FOLLOW).fit(data), Trend(model=model, **FOLLOW).fit(data)
-    assert wrapped.recommend(k=5).equals(own.recommend(k=5))
-
-
-def test_a_trend_of_the_models_own_is_deprecated(data):
-    with pytest.warns(FutureWarning, match=r"trend of EASE is now Trend\(model=.*goes with version 0.5") as caught:
-        EASE(l2=5.0, trend=0.5).fit(data)
-    assert [one.filename for one in caught] == [__file__]  # the caller's line
-    with pytest.warns(FutureWarning, match="damp, recent of ItemKNN"):
-        ItemKNN(damp=0.5, recent=3.0).fit(data)
 
 
 @each

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from recsys.data._doctor import doctor as doctor
     from recsys.data._simulate import World as World
     from recsys.data._simulate import simulate as simulate
+    from recsys.evaluation._best import best as best
     from recsys.evaluation._beyond import beyond_accuracy as beyond_accuracy
     from recsys.evaluation._beyond import exposure as exposure
     from recsys.evaluation._beyond import utility as utility
@@ -38,13 +39,14 @@ if TYPE_CHECKING:
     from recsys.evaluation._evaluate import evaluate as evaluate
     from recsys.evaluation._evaluate import evaluate_values as evaluate_values
     from recsys.evaluation._next import evaluate_next as evaluate_next
+    from recsys.evaluation._propensity import doubly_robust as doubly_robust
+    from recsys.evaluation._propensity import events_needed as events_needed
     from recsys.evaluation._propensity import ips as ips
     from recsys.evaluation._propensity import snips as snips
     from recsys.evaluation._tune import Tuned as Tuned
     from recsys.evaluation._tune import tune as tune
     from recsys.factors._bias import Bias as Bias
     from recsys.factors._ials import IALS as IALS
-    from recsys.factors._ials import IALSpp as IALSpp
     from recsys.factors._lightgcn import LightGCN as LightGCN
     from recsys.factors._mf import BiasedMF as BiasedMF
     from recsys.factors._mf import SVDpp as SVDpp
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from recsys.recommender._base import Recommender as Recommender
     from recsys.recommender._store import load as load
     from recsys.recommender._trend import Trend as Trend
+    from recsys.sequence._fusion import Fusion as Fusion
     from recsys.sequence._hstu import HSTU as HSTU
     from recsys.sequence._markov import Markov as Markov
     from recsys.sequence._sasrec import ESASRec as ESASRec
@@ -100,13 +103,14 @@ _NAMES = {  # module -> what of it is public
     "data._simulate": ["World", "simulate"],
     "datasets": ["datasets"],
     "evaluation._beyond": ["beyond_accuracy", "exposure", "utility"],
+    "evaluation._best": ["best"],
     "evaluation._compare": ["Comparison", "compare"],
     "evaluation._evaluate": ["Evaluation", "evaluate", "evaluate_values"],
     "evaluation._next": ["evaluate_next"],
-    "evaluation._propensity": ["ips", "snips"],
+    "evaluation._propensity": ["doubly_robust", "events_needed", "ips", "snips"],
     "evaluation._tune": ["Tuned", "tune"],
     "factors._bias": ["Bias"],
-    "factors._ials": ["IALS", "IALSpp"],
+    "factors._ials": ["IALS"],
     "factors._lightgcn": ["LightGCN"],
     "factors._mf": ["BiasedMF", "SVDpp"],
     "factors._mult_vae": ["MultVAE"],
@@ -126,6 +130,7 @@ _NAMES = {  # module -> what of it is public
     "recommender._base": ["Recommender"],
     "recommender._store": ["load"],
     "recommender._trend": ["Trend"],
+    "sequence._fusion": ["Fusion"],
     "sequence._hstu": ["HSTU"],
     "sequence._markov": ["Markov"],
     "sequence._sasrec": ["ESASRec", "SASRec"],

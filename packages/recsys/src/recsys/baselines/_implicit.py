@@ -33,7 +33,7 @@ class ImplicitALS(Weighted):
     Args:
         factors, reg, alpha, epochs: its factors, regularization, alpha, iterations.
         cg: conjugate gradients instead of exact solves.
-        weight, transform, dislikes, half_life, trend, damp, recent: see `Weighted`, `Trending`.
+        weight, transform, dislikes, half_life: see `Weighted`.
         seed: of the start.
     """
 

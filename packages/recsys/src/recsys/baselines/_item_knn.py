@@ -26,7 +26,7 @@ class ItemKNN(LinearItemModel):
         k: neighbours of each candidate, itself not counted.
         weighting: of the matrix before the cosine: "cosine" (none), "tfidf" or "bm25".
         k1, b: of BM25: how soon repeats saturate, how much long histories are held back.
-        weight, transform, half_life, trend, damp, recent: see `Weighted`, `Trending`.
+        weight, transform, half_life: see `Weighted`.
     """
 
     source: ClassVar[str] = "implicit"

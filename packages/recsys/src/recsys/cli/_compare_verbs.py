@@ -113,9 +113,20 @@ def compare(
     return table
 
 
-@verb(app, uses=("seed", "threads"))
-def bench(*, opts: Shared) -> Table:
-    """Speed of lists and fits beside implicit's and a bare matrix product, on made data, in one process."""
-    from recsys.evaluation._bench import bench as run
+@verb(app, uses=("seed", "threads", "quiet", "out"), out="run")
+@with_source
+def best(
+    minutes: Annotated[float, typer.Option("--minutes", help="For all of it.")] = 20.0,
+    metric: Annotated[str, typer.Option("--metric", help="Of lists, to maximise.")] = "ndcg@10",
+    cuts: Annotated[int, typer.Option("--cuts", help="Moments to judge at; the last is kept for the end.")] = 5,
+    today: Annotated[str | None, typer.Option("--today", help='What you have, e.g. "item-knn(k=50)".')] = None,
+    trials: Annotated[int | None, typer.Option("--trials", help="Settings at most; as time allows if none.")] = None,
+    force: Force = False, *, source: Source, opts: Shared,
+) -> Table:  # fmt: skip
+    """Find, prove and fit the best list maker for EVENTS (extra best): -o DIR gets model, report.html, report.json.
 
-    return run(opts.seed)
+    Models and what is done to the events are searched on moving cuts. After a kill the same command goes on."""
+    from recsys import best as run
+
+    options: dict[str, Any] = {"minutes": minutes, "metric": metric, "cuts": cuts, "today": today, "trials": trials}
+    return run(source.load(), opts.need_out(), **options, seed=opts.seed, force=force).table()

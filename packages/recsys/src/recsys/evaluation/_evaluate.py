@@ -20,7 +20,8 @@ from recsys.evaluation._ranks import rank_targets
 from recsys.evaluation._stats import bootstrap_interval, by_group
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import FALLBACK, Query, mask_scores
-from recsys.recommender._trend import Trend, Trending
+from recsys.recommender._trend import Trend
+from recsys.recommender._weighted import Weighted
 
 ERRORS = ("rmse", "mae", "log_loss")  # of each event's predicted value: the less the better
 VALUE_METRICS = (*ERRORS, "row_auc")
@@ -272,7 +273,7 @@ def _errors(model: Recommender, test: Dataset, metrics: Sequence[str]) -> Evalua
     """The error of each test event's predicted value; cold: events whose item the model cannot score."""
     if test.value is None:
         raise InputError("test", got="events without values", expected="a value column")
-    if metrics and isinstance(model, (Trend, Trending)):
+    if metrics and isinstance(model, (Trend, Weighted)):
         raise InputError("model", got=f"{model!r}, whose scores are no values", expected="a model of ratings")
     score = model.predict(test.to_table()).column("score")
     known = score.is_valid().to_numpy()

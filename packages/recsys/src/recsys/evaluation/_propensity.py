@@ -1,4 +1,4 @@
-"""Off-policy estimates from logged rewards with known propensities (Horvitz-Thompson and its self-normalised form)."""
+"""Estimates of a policy from logged rewards with known propensities, and how many users an online test needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ninefold.errors import InputError
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,46 @@ def snips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimat
     weight = _weights(reward, target, logged)
     mean = float((weight * reward).sum() / weight.sum())
     return _estimate(mean, weight * (reward - mean) / weight.sum(), weight)
+
+
+def doubly_robust(
+    reward: np.ndarray, target: np.ndarray, logged: np.ndarray, predicted: np.ndarray, expected: np.ndarray
+) -> Estimate:
+    """A model's expectation, corrected by the weighted errors it makes on the log (Dudik et al. 2011): sound where the
+    propensities are right or the model is, and of less variance than `ips` where the model is of use.
+
+    Args:
+        reward, target, logged: see `ips`.
+        predicted: reward of the logged action by a model that was not fitted on these events, (n,).
+        expected: mean of its predictions over the target policy's actions in the event's context, (n,).
+    """
+    weight = _weights(reward, target, logged)
+    for name, array in (("predicted", predicted), ("expected", expected)):
+        if len(array) != len(reward) or not np.isfinite(array).all():
+            raise InputError(name, got="another length, or values that are not finite", expected="one for each event")
+    values = expected + weight * (reward - predicted)
+    return _estimate(float(values.mean()), (values - values.mean()) / len(values), weight)
+
+
+def events_needed(baseline: float, lift: float, *, power: float = 0.8, level: float = 0.05) -> int:
+    """Users in each of two arms that show a relative lift of a conversion rate (two-sided z test of two shares).
+
+    Args:
+        baseline: rate of the first arm, in (0, 1).
+        lift: relative change to be found, e.g. 0.05 for 5 %.
+        power: chance of finding it.
+        level: chance of finding one where there is none.
+    """
+    other = baseline * (1 + lift)
+    if not (0 < baseline < 1 and 0 < other < 1 and lift != 0 and 0 < power < 1 and 0 < level < 1):
+        got = (baseline, lift, power, level)
+        raise InputError(
+            "baseline, lift, power, level", got=got, expected="rates between 0 and 1, a lift that is not 0"
+        )
+    middle = (baseline + other) / 2
+    reach = ndtri(1 - level / 2) * np.sqrt(2 * middle * (1 - middle))
+    reach += ndtri(power) * np.sqrt(baseline * (1 - baseline) + other * (1 - other))
+    return int(np.ceil((reach / (other - baseline)) ** 2))
 
 
 def _estimate(mean: float, parts: np.ndarray, weight: np.ndarray) -> Estimate:

@@ -18,7 +18,7 @@ from ninefold.errors import InputError
 from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES, History
 from recsys.data._untyped import Csr
-from recsys.recommender._rows import newton_rows, solve_rows
+from recsys.recommender._rows import solve_rows
 from recsys.recommender._weighted import Weighted, weights_and_targets
 
 
@@ -32,7 +32,7 @@ class IALS(Weighted):
         a0: weight of all pairs, unobserved ones included.
         nu: exponent of the frequencies in the penalty; 1 in the paper, 0 is plain ridge.
         epochs: passes over users and items.
-        weight, transform, dislikes, half_life, trend, damp, recent: see `Weighted`, `Trending`. A weight c stands for
+        weight, transform, dislikes, half_life: see `Weighted`. A weight c stands for
             c (y - 1)^2 in place of (y - 1)^2, and for c y^2 where it is that of a dislike.
         seed: of the start, normal with deviation 0.1 / sqrt(d).
     """
@@ -97,42 +97,3 @@ class IALS(Weighted):
         h = H[row.indices]
         A = (h * np.abs(row.data)[:, None]).T @ h + self.a0 * (H.T @ H) + np.eye(len(H[0])) * self._ridge(row)
         return row.indices, np.maximum(row.data, 0) * (h @ np.linalg.solve(A, H[item]))
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class IALSpp(IALS):
-    """iALS++: Newton steps on blocks of coordinates with cached predictions; for large d far less work.
-
-    Args:
-        block: coordinates of a step; with block >= factors it is iALS.
-    """
-
-    source: ClassVar[str] = "arXiv 2110.14044"
-    takes_dislikes: ClassVar[bool] = False
-    block: int = 128
-
-    def _check(self) -> None:
-        super()._check()
-        if self.block < 1:
-            raise InputError("block", got=self.block, expected="at least 1 coordinate")
-
-    def _sweep(self, X: Csr, columns: Csr) -> None:
-        self._step(self.user_factors_, X, self.item_factors_)
-        self._step(self.item_factors_, columns, self.user_factors_)
-
-    def _step(self, W: np.ndarray, X: Csr, H: np.ndarray) -> None:
-        gram, ridge = H.T @ H, self._ridge(X)
-        predicted = products_at(X, W, H)
-        for start in range(0, self.factors, self.block):
-            part = slice(start, min(start + self.block, self.factors))
-            newton_rows(W, X, H, gram, self.a0, ridge, predicted, part)
-
-
-def products_at(X: Csr, W: np.ndarray, H: np.ndarray, chunk: int = 1 << 18) -> np.ndarray:
-    """w_u . h_i at the stored places of X, float32 (nnz,)."""
-    row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    result = np.empty(X.nnz, np.float32)
-    for start in range(0, X.nnz, chunk):
-        part = slice(start, start + chunk)
-        result[part] = np.einsum("nd,nd->n", W[row[part]], H[X.indices[part]])
-    return result

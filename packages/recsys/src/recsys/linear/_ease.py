@@ -21,7 +21,7 @@ class EASE(LinearItemModel):
     Args:
         l2: ridge; 500 on ML-20M, 1000 on Netflix, 200 on MSD in the paper.
         memory: GiB that the fit may take; more is refused before it is allocated.
-        weight, transform, dislikes, half_life, trend, damp, recent: see `Weighted`, `Trending`.
+        weight, transform, dislikes, half_life: see `Weighted`.
     """
 
     source: ClassVar[str] = "arXiv 1905.03375"

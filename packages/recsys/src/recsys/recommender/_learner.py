@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from recsys.recommender._registry import NAMES, kinds_of, register
 RECENT = 31.0  # days that count as now
 
 
-_KINDS = {"int": "a whole number", "float": "a finite number", "bool": "True or False", "str": "a text"}
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "True or False", "str": "a text"}
 
 
 def _is_a(value: Any, kind: str) -> bool:
@@ -41,7 +40,7 @@ def _is_a(value: Any, kind: str) -> bool:
         return False
     if kind == "int":
         return isinstance(value, (int, np.integer))
-    return isinstance(value, (int, float, np.integer, np.floating)) and bool(np.isfinite(value))
+    return isinstance(value, (int, float, np.integer, np.floating))
 
 
 class Parameters:
@@ -120,7 +119,6 @@ class Learner(Parameters):
 
     removed: ClassVar[dict[str, Any]] = {}  # parameters of older versions: the value that means the same
     renamed: ClassVar[dict[str, str]] = {}  # parameters and arrays of older versions -> their names today
-    deprecated: ClassVar[dict[str, tuple[str, str]]] = {}  # parameter -> (what replaces it, version that lacks it)
     differences_count: ClassVar[bool] = False  # scores are logits or ratings: a trend is added, else it is a factor
 
     def __init_subclass__(cls) -> None:
@@ -171,7 +169,6 @@ class Learner(Parameters):
         need_dataset(data, f"{type(self).__name__}.fit")
         self.check_params()
         self._refuse_values(data)
-        self._warn_of_deprecated()
         data = self.seen_by(data)
         if len(data) == 0 or data.n_items < 2:
             raise InputError("events", got=f"{len(data)} events of {data.n_items} items", expected="two items or more")
@@ -293,15 +290,6 @@ class Learner(Parameters):
         return history, events.user_ids
 
     # --- checks ---
-
-    def _warn_of_deprecated(self) -> None:
-        """One FutureWarning, at the caller of `fit`, for the deprecated parameters that are set."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        used = [name for name in self.deprecated if getattr(self, name) != defaults[name]]
-        if used:
-            new, version = self.deprecated[used[0]]
-            message = f"{', '.join(used)} of {type(self).__name__} is now {new}; it goes with version {version}"
-            warnings.warn(message, FutureWarning, stacklevel=3)
 
     def check_extras(self) -> None:
         """MissingExtraError if a module that `fit` imports is not installed: said before any work."""

@@ -64,6 +64,8 @@ def check_length(k: Any, what: str = "k") -> int:
     """A length as a whole number of at least 1; InputError for anything else, e.g. "3" or 2.5."""
     if isinstance(k, (float, np.floating)) and float(k).is_integer():
         k = int(k)
-    if isinstance(k, (bool, np.bool_)) or not isinstance(k, (int, np.integer)) or k < 1:
+    if isinstance(k, (bool, np.bool_)) or not isinstance(k, (int, np.integer)):
         raise InputError(what, got=repr(k), expected="a whole number of at least 1")
+    if k < 1:
+        raise InputError(what, got=k, expected="at least 1")
     return min(int(k), 2**31 - 1)

@@ -28,11 +28,11 @@ MODELS: dict[str, str] = {  # name -> the public class
     "esasrec": "ESASRec",
     "feature-ials": "FeatureIALS",
     "fm": "FM",
+    "fusion": "Fusion",
     "gf-cf": "GFCF",
     "gru4rec": "GRU4Rec",
     "hstu": "HSTU",
     "ials": "IALS",
-    "ials++": "IALSpp",
     "item-knn": "ItemKNN",
     "lightgcn": "LightGCN",
     "markov": "Markov",
@@ -59,6 +59,7 @@ MODELS: dict[str, str] = {  # name -> the public class
 NAMES = {kind: name for name, kind in MODELS.items()} | {"SparkALS": "spark-als"}  # Spark's, which has verbs of its own
 
 
+_GONE = {"IALSpp": "IALS"}  # older versions' classes -> what reads their folders
 _OWN: dict[str, type[Recommender]] = {}  # users' models by the name that they registered
 
 
@@ -95,6 +96,7 @@ def stored_name(kind: type[Any]) -> str:
 def stored_class(name: str) -> type[Recommender] | None:
     """The class of a name from a model folder, or of 0.1's "recsys._ease:EASE"; None if there is none."""
     name = name.rpartition(":")[2] if name.startswith("recsys.") else name
+    name = _GONE.get(name, name)
     return getattr(recsys, name) if name in NAMES else _OWN.get(name)
 
 

@@ -86,43 +86,6 @@ def solve_rows(
     return W
 
 
-def newton_rows(
-    W: np.ndarray, X: Csr, H: np.ndarray, gram: np.ndarray, a0: float, ridge: np.ndarray, predicted: np.ndarray,
-    block: slice,
-) -> None:  # fmt: skip
-    """One Newton step of each row on a block of coordinates, in place (iALS++, algorithm 1).
-
-    Args:
-        W: rows' factors, float32 (rows, d); changed in `block`.
-        X: weights of the positives, CSR (rows, items).
-        H: items' factors, float32 (items, d).
-        gram: H'H, (d, d).
-        a0: weight of all pairs.
-        ridge: of each row, (rows,).
-        predicted: w_u . h_i at the stored places of X, float32 (nnz,); kept up to date.
-        block: coordinates.
-    """
-    part = np.vstack([H[:, block], np.zeros((1, block.stop - block.start), np.float32)])
-    diagonal = np.arange(part.shape[1])
-    shared = a0 * gram[block, block]
-
-    def step(rows: np.ndarray) -> None:
-        places, columns = _padded(X, rows)
-        h = part[columns]
-        weight = _at(X.data, places)
-        A = (h * weight[..., None]).transpose(0, 2, 1) @ h
-        A += shared
-        A[:, diagonal, diagonal] += ridge[rows, None]
-        residual = weight * (_at(predicted, places) - 1)
-        slope = (residual[:, None, :] @ h)[:, 0] + a0 * (W[rows] @ gram[:, block]) + ridge[rows, None] * W[rows, block]
-        change = np.linalg.solve(A, slope[..., None])[..., 0]
-        W[rows, block] -= change
-        real = places >= 0
-        predicted[places[real]] -= (h @ change[..., None])[..., 0][real]
-
-    _in_threads(step, _batches(X, part.shape[1]))
-
-
 def _conjugate_gradients(g: np.ndarray, x: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(v, which are close) of (I + g' X g) v = b for each row, X diagonal and not negative, without making a matrix.
 

@@ -6,6 +6,7 @@ canonical form that is compared to the letter: a change of any byte of any file 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +22,7 @@ from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError, MissingExtraError, version_of
 from ninefold.files import atomic_folder, digest, digest_file, read_header
 
+import recsys
 from recsys.data._dataset import Names
 from recsys.data._frame import need
 from recsys.data._history import History
@@ -131,12 +133,17 @@ def load(folder: str | Path, *, mmap: bool = False) -> Recommender:
 
 def _make(kind: type[Any], stored: dict[str, Any], folder: Path) -> Recommender:
     """A model of the stored parameters, not fitted."""
+    own = {field.name for field in dataclasses.fields(kind)}
+    trend = {} if "trend" in own else {name: stored[name] for name in ("trend", "damp", "recent") if name in stored}
     gone = [name for name, value in kind.removed.items() if stored.get(name, "") == value]
+    gone += [*trend, *(["block"] if "block" not in own else [])]  # of iALS++
     params: dict[str, Any] = {
         str(kind.renamed.get(name, name)): one for name, one in stored.items() if name not in gone
     }
     try:
         model: Recommender = kind(**params)
+        if trend.get("trend") or trend.get("damp"):  # until 0.4 models had a trend of their own
+            model = recsys.Trend(model=model, **trend)
         model.check_params()
         _make_parts(model)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, InputError) as error:
@@ -165,7 +172,8 @@ def _restore(model: Recommender, held: artifacts.Artifact, about: dict[str, Any]
     check_arrays({"popular_": model.popular_}, {"popular_": "items"}, {"items": items})
     model.fallback_ = fallback(model.history_, model.popular_, model.now_)
     shared = {name: getattr(model, name) for name in _SHARED}
-    for prefix, part in _parts(model):
+    own_trend = isinstance(model, recsys.Trend) and about["class"] != stored_name(recsys.Trend)
+    for prefix, part in [("", part) for _, part in _parts(model)] if own_trend else _parts(model):
         arrays = _fill(part, prefix, held, about, read)
         check_arrays(arrays, part.shapes, {"users": users, "items": items})
         for name, one in shared.items():

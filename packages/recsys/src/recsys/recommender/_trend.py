@@ -58,32 +58,6 @@ def item_scale(
     return np.where(seen, np.exp(log - log[seen].mean()), 1.0).astype(np.float32)
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class Trending(Recommender):
-    """Base of models that had a trend of their own until `Trend` could wrap any model; their folders are read.
-
-    Args:
-        trend, damp, recent: deprecated; as of `Trend`.
-    """
-
-    deprecated: ClassVar[dict[str, tuple[str, str]]] = dict.fromkeys(
-        ("trend", "damp", "recent"), ("Trend(model=..., trend=..., damp=..., recent=...)", "0.5")
-    )
-    trend: float = 0.0
-    damp: float = 0.0
-    recent: float = 7.0
-
-    def _scale(self) -> np.ndarray | None:
-        return self.item_scale_ if (self.trend or self.damp) and hasattr(self, "item_scale_") else None
-
-    def _begin(self) -> None:
-        super()._begin()
-        scale = item_scale(self.history_, self.popular_, self.now_, self.trend, self.damp, self.recent)
-        self.__dict__.pop("item_scale_", None)
-        if self.trend or self.damp:
-            self.item_scale_ = scale
-
-
 class _Inner:
     """An attribute that is the inner model's."""
 

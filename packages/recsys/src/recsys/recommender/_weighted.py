@@ -11,13 +11,13 @@ from ninefold.errors import InputError
 from recsys.data._dataset import Dataset
 from recsys.data._history import WEIGHTS, History
 from recsys.data._untyped import Csr
-from recsys.recommender._trend import Trending
+from recsys.recommender._base import Recommender
 
 _K1, _B = 100.0, 0.8  # of BM25: implicit's defaults for weights
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Weighted(Trending):
+class Weighted(Recommender):
     """Base of models that learn from a matrix of users by items, whose entries may be confidence weights.
 
     Args:
@@ -26,7 +26,6 @@ class Weighted(Trending):
         dislikes: values below 0 are dislikes: negative entries of the matrix, or pairs of preference 0 and so much
             confidence (ALS); else they are refused.
         half_life: days after which an event weighs half, in learning and in answers; None: all weigh alike.
-        trend, damp, recent: see `Trending`.
     """
 
     takes_dislikes: ClassVar[bool] = False
@@ -59,7 +58,7 @@ class Weighted(Trending):
             )  # fmt: skip
 
     def _begin(self) -> None:
-        """Besides the trend, what BM25 needs: log(users / (1 + users with the item)), and the mean sum of a row."""
+        """What BM25 needs: log(users / (1 + users with the item)), and the mean sum of a row."""
         super()._begin()
         if self.transform == "bm25":
             X = self._plain_rows(self.history_)

@@ -1,0 +1,230 @@
+"""One command from a log to a model: doctor, moving cuts, a search over models and preparation, fusion, a page."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ninefold.errors import InputError
+from ninefold.files import refuse_existing, write_text
+from ninefold.progress import progress
+from ninefold.report import Table, html_page, paragraph
+from ninefold.run import Run
+
+from recsys.baselines._popular import Popular, RecentPopular
+from recsys.data._dataset import Dataset, need_dataset
+from recsys.data._doctor import doctor
+from recsys.data._metrics import ranking_metric
+from recsys.evaluation._cuts import moving_cuts, next_interval
+from recsys.evaluation._evaluate import Evaluation, evaluate
+from recsys.evaluation._race import Trial, families, made, prepared, race
+from recsys.evaluation._stats import bootstrap_interval, randomisation_test
+from recsys.neural._checkpoint import fit_key
+from recsys.recommender._base import Recommender
+from recsys.recommender._registry import parse_model
+from recsys.sequence._fusion import Fusion, text_of
+
+_SEARCH, _FUSE = 0.75, 0.9  # shares of the time at which the search and the fusion end
+_SURVIVORS = 4
+
+
+@dataclass(frozen=True)
+class Best:
+    """What `best` found.
+
+    Attributes:
+        model: fitted on all events; also in the folder `model` of the run.
+        text: it, as `--model` takes it.
+        days: only events of the last so many days were learned from, or None.
+        metric: what was maximised.
+        cuts: its score on each cut, oldest first; the last one was not searched on.
+        interval: where the score of the next cut lies with a chance of 90 %.
+        rivals: score on the last cut of popularity, of recent popularity, of what the shop has today; with the gap to
+            the model, its 95 % interval over users and the p of a randomisation test.
+        trials: settings tried.
+    """
+
+    model: Recommender
+    text: str
+    days: float | None
+    metric: str
+    cuts: list[float]
+    interval: tuple[float, float]
+    rivals: dict[str, dict[str, Any]]
+    trials: int
+
+    def table(self) -> Table:
+        """The model and its rivals on the last cut, which no search has seen."""
+        low, high = self.interval
+        title = f"{self.text}; next cut {low:.4f} to {high:.4f} (90 %); {self.trials} settings tried"
+        rows: list[Sequence[Any]] = [["best", self.cuts[-1], "", ""]]
+        for name, one in self.rivals.items():
+            rows.append([name, one["score"], f"{one['gain']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]", one["p"]])
+        return Table(["model", self.metric, "best gains", "p"], rows, title=title)
+
+
+def best(
+    data: Dataset, out: str | Path, *, minutes: float = 20.0, metric: str = "ndcg@10", cuts: int = 5,
+    today: str | None = None, seed: int = 0, force: bool = False, trials: int | None = None,
+) -> Best:  # fmt: skip
+    """Find, prove and fit the best list maker for a log within some minutes; needs the extra `best`.
+
+    Models and what is done to the events (weights, half-life, trend, last days) are searched together on all cuts but
+    the last; the best settings of different models are fused where that is better on these cuts. The last cut is judged
+    once, at the end. A killed run goes on where it was: the same call, the same folder.
+
+    Args:
+        data: events; values are taken as clicks (`Dataset.clicks`).
+        out: folder of the run: `model` (for `recsys serve`), `report.html`, `report.json`, the trials.
+        minutes: for all of it; the last fits may take a little longer.
+        metric: of lists, to maximise.
+        cuts: moments, the last of which is kept for the end; see `moving_cuts`.
+        today: what the shop has today, e.g. "item-knn(k=50)", to compare with.
+        seed: of search, draws and models.
+        force: replace a model that is there.
+        trials: settings at most; None: as time allows.
+    """
+    need_dataset(data, "data")
+    ranking_metric(metric)
+    if not minutes > 0 or cuts < 3:
+        raise InputError("minutes, cuts", got=(minutes, cuts), expected="more than 0 minutes, 3 cuts or more")
+    rival = None if today is None else parse_model(today, seed, "today")
+    begun, folder = time.monotonic(), Path(out)
+    findings = doctor(data)
+    clicks = data.clicks()
+    parts = moving_cuts(clicks, cuts, seed=seed)
+    config = {"data": fit_key("", data), "metric": metric, "cuts": cuts, "seed": seed, "today": today}
+    with Run(folder, config) as run:
+        refuse_existing(folder / "model", force, "recsys.model")
+        spent = sum(line["seconds"] for line in run.metrics() if line["kind"] == "trial")
+        budget = minutes * 60 - spent
+        known = families(clicks, rival)
+        found = race(known, parts[-2::-1], metric, begun + _SEARCH * budget, run, seed, trials)
+        model, days = _chosen(known, found, parts[:-1], metric, begun + _FUSE * budget)
+        scores, held = [], None
+        for train, test in parts:
+            held = _judge(model, days, train, test, metric)
+            scores.append(held.mean(metric))
+        assert held is not None  # there are cuts
+        fitted, interval = model.clone().fit(_last_days(clicks, days)), next_interval(np.array(scores))
+        rivals = _against(held, parts[-1], metric, rival)
+        result = Best(fitted, text_of(model), days, metric, scores, interval, rivals, len(found))
+        result.model.save(folder / "model", force=force)
+        write_text(folder / "report.json", json.dumps(_plain(result), indent=1) + "\n")
+        write_text(folder / "report.html", _page(result, data, findings, found))
+    return result
+
+
+def _last_days(data: Dataset, days: float | None) -> Dataset:
+    return prepared(data, {"days": days}, "")
+
+
+def _judge(model: Recommender, days: float | None, train: Dataset, test: Dataset, metric: str) -> Evaluation:
+    fitted = model.clone().fit(_last_days(train, days))
+    return evaluate(fitted, test, [metric], targets="warm", filter_seen=True)
+
+
+def _chosen(
+    known: Mapping[str, Any], trials: list[Trial], parts: list[tuple[Dataset, Dataset]], metric: str, until: float
+) -> tuple[Recommender, float | None]:
+    """(the best single setting, or a fusion that beats it on the mean and on most cuts; its days)."""
+    whole = sorted((one for one in trials if one.whole), key=lambda one: -one.mean)
+    first, models = whole[0], []
+    days = first.params.get("days") if first.family != "recent-popular" else None
+    for one in whole:
+        if one.family not in [family for family, _ in models] and len(models) < _SURVIVORS:
+            models.append((one.family, made(known[one.family][0], one.params)))
+    leader, score = models[0][1], list(reversed(first.scores))
+    if len(models) < 2:
+        return leader, days
+    texts = [text_of(one) for _, one in models]
+
+    def tried(by: str, weights: tuple[float, ...]) -> tuple[list[float], Recommender]:
+        chosen = [(text, weight) for text, weight in zip(texts, weights, strict=True) if weight]
+        model = Fusion(
+            models="+".join(text for text, _ in chosen), weights=",".join(f"{one:g}" for _, one in chosen), by=by
+        )
+        return [_judge(model, days, train, test, metric).mean(metric) for train, test in parts], model
+
+    best_score, best_model = score, leader
+    plans = [(by, weights) for weights in _weights(len(models)) for by in ("rank", "score")]
+    with progress(len(plans), "fusing") as bar:
+        for by, weights in plans:
+            start = time.monotonic()
+            if start > until:
+                break
+            fused, model = tried(by, weights)
+            wins = sum(a > b for a, b in zip(fused, score, strict=True))
+            if np.mean(fused) > np.mean(best_score) and 2 * wins > len(fused):
+                best_score, best_model = fused, model
+            bar.advance()
+            if time.monotonic() + (time.monotonic() - start) > until:
+                break
+    return best_model, days
+
+
+def _weights(n: int) -> list[tuple[float, ...]]:
+    """Weights of n models, the likeliest first: two alike, the leader heavier, more of them."""
+    pairs = [(1.0, 1.0), (2.0, 1.0), (4.0, 1.0), (1.0, 2.0)]
+    found = [(a, b, *[0.0] * (n - 2)) for a, b in pairs]
+    found += [(2.0, *(1.0 if place == other else 0.0 for place in range(1, n))) for other in range(2, n)]
+    return [*found, (2.0, *[1.0] * (n - 1))] if n > 2 else found
+
+
+def _against(
+    held: Evaluation, part: tuple[Dataset, Dataset], metric: str, today: Recommender | None
+) -> dict[str, dict[str, Any]]:
+    """How far the model leads each rival on the last cut, over the users that both know."""
+    train, test = part
+    rivals: dict[str, Recommender] = {"popular": Popular()}
+    if train.time is not None:
+        rivals["recent-popular"] = RecentPopular()
+    if today is not None:
+        rivals[f"today: {text_of(today)}"] = today
+    found = {}
+    for name, model in rivals.items():
+        other = evaluate(model.clone().fit(train), test, [metric], targets="warm", filter_seen=True)
+        mine = dict(zip(held.users.to_pylist(), held.values[metric], strict=True))
+        theirs = dict(zip(other.users.to_pylist(), other.values[metric], strict=True))
+        gaps = np.array([mine[user] - theirs[user] for user in mine if user in theirs])
+        low, high = bootstrap_interval(gaps)
+        found[name] = {"score": other.mean(metric), "gain": float(gaps.mean()), "low": low, "high": high,
+                       "p": randomisation_test(gaps)}  # fmt: skip
+    return found
+
+
+def _plain(result: Best) -> dict[str, Any]:
+    return {name: one for name, one in vars(result).items() if name != "model"}
+
+
+def _page(result: Best, data: Dataset, findings: list[Any], trials: list[Trial]) -> str:
+    low, high = result.interval
+    lead = f"{result.text} reaches {result.metric} {result.cuts[-1]:.4f} on the last cut, which no search has seen."
+    told = f"With a chance of 90 % its score on the next lies between {low:.4f} and {high:.4f}."
+    days = (
+        [] if result.days is None else [paragraph(f"It learns from the events of the last {result.days:g} days alone.")]
+    )
+    cuts = Table(["cut", result.metric], [[str(place + 1), one] for place, one in enumerate(result.cuts)])
+    groups = itertools.groupby(sorted(trials, key=lambda one: (one.family, -one.mean)), key=lambda one: one.family)
+    tried = Table(["family", "settings", "on all cuts", result.metric])
+    count: Callable[[list[Trial]], int] = lambda listed: sum(one.whole for one in listed)  # noqa: E731
+    for family, members in groups:
+        listed = list(members)
+        top = max((one.mean for one in listed if one.whole), default=None)
+        tried.rows.append([family, len(listed), count(listed), top])
+    sections = [
+        ("Result", [paragraph(lead, "lead"), paragraph(told), *days, result.table().to_html()]),
+        (
+            "Cut by cut",
+            [paragraph("All but the last were searched on: their scores are a little too good."), cuts.to_html()],
+        ),
+        ("What was tried", [tried.to_html()]),
+        ("The events", [paragraph(repr(data)), *(paragraph(str(one)) for one in findings)]),
+    ]
+    return html_page("The best recommender for these events", sections)

@@ -1,0 +1,120 @@
+"""Several models' lists as one: a weighted sum of their ranks or scores, weights from validation."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from ninefold.errors import InputError
+
+from recsys.data._dataset import Dataset
+from recsys.data._history import History
+from recsys.data._ids import IdMap
+from recsys.recommender._base import Recommender
+from recsys.recommender._query import Query
+from recsys.recommender._registry import parse_model, split_outside
+
+_SMOOTH = 60.0  # of reciprocal ranks (Cormack et al. 2009)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Fusion(Recommender):
+    """Score of an item: sum over models of weight / (60 + its rank), or of weight times its share of the score's range.
+
+    Args:
+        models: with settings, e.g. "trend(model=ease(l2=300))+item-knn"; all must know the same items.
+        weights: one for each, e.g. "1,0.5".
+        by: "rank" or "score".
+        depth: ranks that count.
+    """
+
+    source: ClassVar[str] = "doi 10.1145/1571941.1572114"
+    zero_is_no_evidence: ClassVar[bool] = True
+    models: str = "ease+item-knn"
+    weights: str = "1,1"
+    by: str = "rank"
+    depth: int = 200
+
+    def parts(self) -> list[Recommender]:
+        """The models, not fitted."""
+        return [parse_model(text, None, "models") for text in split_outside(self.models, "+")]
+
+    def check_extras(self) -> None:
+        """See `Recommender.check_extras`."""
+        for part in self.parts():
+            part.check_extras()
+
+    def _reads_values(self) -> bool:
+        return any(part._reads_values() for part in self.parts())
+
+    def _weights(self) -> list[float]:
+        try:
+            found = [float(one) for one in self.weights.split(",")]
+        except ValueError:
+            found = []
+        if len(found) != len(split_outside(self.models, "+")) or not min(found, default=-1) >= 0 or not max(found) > 0:
+            raise InputError("weights", got=repr(self.weights), expected="a number of 0 or more for each model")
+        if self.by not in ("rank", "score") or self.depth < 1:
+            raise InputError("by, depth", got=(self.by, self.depth), expected='"rank" or "score", at least 1')
+        return found
+
+    def _fit(self, data: Dataset) -> None:
+        self._weights()
+        self.parts_ = [part.fit(data) for part in self.parts()]
+        for part in self.parts_:
+            if not part.item_ids_.values.equals(self.item_ids_.values):
+                raise InputError("models", got=repr(part), expected="models of the items that have events")
+            part.history_ = self.history_  # one copy for all
+
+    def _folded(self, history: History, users: IdMap) -> Self:
+        copied: Any = super()._folded(history, users)
+        copied.parts_ = [part._folded(history, users) for part in self.parts_]
+        return copied
+
+    def answering(self, history: History) -> Self:
+        """See `Recommender.answering`."""
+        copied = super()._folded(history, self.user_ids_)
+        copied.parts_ = [part.answering(history) for part in self.parts_]
+        return copied
+
+    def partial_fit(self, events: Dataset) -> Self:
+        """See `Recommender.partial_fit`; events that one of the models refuses leave all as they were."""
+        parts = [copy.copy(part).partial_fit(events) for part in self.parts_]
+        super().partial_fit(events)
+        self.parts_ = parts
+        return self
+
+    def _reads(self) -> list[str]:
+        return list(dict.fromkeys(name for part in self.parts() for name in part._reads()))
+
+    def _score(self, query: Query) -> np.ndarray:
+        total = np.zeros((len(query), len(self.item_ids_)), np.float32)
+        for part, weight in zip(self.parts_, self._weights(), strict=True):
+            if weight and self.by == "rank":
+                lists, _ = part._lists(query, self.depth, False, None)
+                total[lists.row, lists.item] += np.float32(weight) / (_SMOOTH + lists.rank)
+            elif weight:
+                scores = part._answers(query, part._origins(query))
+                named = np.isfinite(scores)
+                low = np.where(named, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+                span = np.where(named, scores, -np.inf).max(axis=1, keepdims=True, initial=-np.inf) - low
+                share = np.where(named, scores - low, 0) / np.where(np.isfinite(span) & (span > 0), span, 1)
+                total += np.float32(weight) * np.where(named, share + np.float32(1e-6), 0).astype(np.float32)
+        return total
+
+    def _similarities(self, codes: np.ndarray) -> np.ndarray:
+        return self.parts_[0]._similarities(codes)
+
+
+def text_of(model: Recommender) -> str:
+    """A model as `parse_model` reads it, e.g. "trend(model=ease(l2=300.0),trend=0.8)"."""
+    defaults = type(model)().get_params(deep=False)
+    settings = []
+    for name, value in model.get_params(deep=False).items():
+        if isinstance(value, Recommender):
+            settings.append(f"{name}={text_of(value)}")
+        elif value != defaults[name]:
+            settings.append(f"{name}={str(value).lower() if isinstance(value, (bool, type(None))) else value}")
+    return f"{model.name}({','.join(settings)})"
