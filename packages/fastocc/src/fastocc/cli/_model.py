@@ -72,6 +72,8 @@ def train(
     init: Annotated[
         str | None, typer.Option("--init", help="Start from a model folder or a FlashOcc or BEVDet-Occ .pth.")
     ] = None,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16 where that is safe.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Threads that prepare the next batches.")] = 2,
     root: Root = None,
     format_name: Format = None,
     infos: Infos = None,
@@ -82,6 +84,8 @@ def train(
     opts: Shared,
 ) -> dict[str, Any]:
     """Train into the run folder -o, which then holds model/; the same command resumes a killed run."""
+    from ninefold.distributed import launched
+
     from fastocc.models import FastOccConfig
     from fastocc.training import TrainConfig
     from fastocc.training import train as fit
@@ -124,15 +128,25 @@ def train(
         raise InputError(
             "grid", got=data.grid.shape, expected=f"that of preset {preset}: {draft.spec.shape}", where=data.root
         )
-    wanted = {"steps": steps, "batch": batch, "every": every}
+    wanted: dict[str, Any] = {"steps": steps, "batch": batch, "every": every, "bf16": bf16}
+    if batch is None:  # each of several processes has at least one frame
+        world = launched()
+        wanted["batch"] = -(-TrainConfig.for_preset(preset).batch // world) * world
     recipe = TrainConfig.for_preset(preset, seed=opts.seed, **{key: value for key, value in wanted.items() if value})
     with progress(recipe.steps, "steps") as bar:
         model = fit(
             out, draft, recipe, data, device=opts.device, advance=bar.advance, backbone_weights=backbone, initial=start,
-            about={"init": Path(init).name} if init else None,
+            about={"init": Path(init).name} if init else None, workers=workers,
         )  # fmt: skip
     weights = sum(one.numel() for one in model.parameters())
-    return {"model": out / "model", "head": draft.head, "frames": len(data), "steps": recipe.steps, "weights": weights}
+    return {
+        "model": out / "model",
+        "head": draft.head,
+        "frames": len(data),
+        "steps": recipe.steps,
+        "batch": recipe.batch,
+        "weights": weights,
+    }
 
 
 @verb(app, "eval", uses=("device", "threads", "quiet", "out"), out="folder")
