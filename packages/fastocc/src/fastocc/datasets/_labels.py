@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -134,7 +135,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
-    except (*_UNREADABLE, zipfile.BadZipFile, KeyError, NotImplementedError) as error:
+    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError) as error:
         raise ArtifactError(path, f"is damaged, or no npz file ({error})") from None
 
 
