@@ -58,8 +58,8 @@ def train(
     head: Annotated[
         str | None, typer.Option("--head", help="fastocc or a rival, see `fastocc compare`; default the preset's.")
     ] = None,
-    lift: Annotated[str, typer.Option("--lift", help="dcn, dcn_z, conv or linear.")] = "dcn",
-    fpn: Annotated[str, typer.Option("--fpn", help="partial, full, full_strided or none.")] = "partial",
+    lift: Annotated[str, typer.Option("--lift", help="dcn, conv or linear.")] = "dcn",
+    fpn: Annotated[str, typer.Option("--fpn", help="partial, full or none.")] = "partial",
     form: Annotated[str, typer.Option("--form", help="Of the voxel features: residual or literal.")] = "residual",
     view: Annotated[str | None, typer.Option("--view", help="lut, lss or bevformer; default the preset's.")] = None,
     segmentation: Annotated[
@@ -209,7 +209,6 @@ def predict(
     infos: Infos = None,
     limit: Limit = 0,
     scenes: Scenes = 100,
-    submission: Annotated[bool, typer.Option("--submission", help="Also the OpenOcc challenge's archive.")] = False,
     *,
     force: Force = False,
     opts: Shared,
@@ -218,12 +217,12 @@ def predict(
     from ninefold import artifacts
 
     from fastocc.evaluation import predict_frame
-    from fastocc.export import write_prediction, write_submission
+    from fastocc.export import write_prediction
 
     out, network = opts.need_out(), open_model(model).to(opts.device)
     config = network.config
     data = open_data_of(config, root, format_name, split, infos, limit, scenes)
-    kind, sent = "fastocc.predictions", {}
+    kind = "fastocc.predictions"
     with (
         artifacts.write_folder(out, kind=kind, format_version=1, package="fastocc", force=force) as folder,
         progress(len(data), "frames") as bar,
@@ -231,11 +230,7 @@ def predict(
         for at, one in enumerate(data.infos):
             made = predict_frame(network, data, at)
             write_prediction(folder / one.scene / f"{one.token}.npz", made)
-            if submission:
-                sent[one.token] = (made, data.lidar_origins(at))
             bar.advance()
-        if submission:
-            write_submission(folder / "submission.gz", sent, data.grid, data.format.free)
     return {"folder": out, "frames": len(data)}
 
 
