@@ -63,10 +63,10 @@ def test_masks_change_what_counts(own):
     assert counts[0] != counts[1]
 
 
-def test_predictions_and_submission_are_written(own, tmp_path):
-    ok("predict", own / "run", "--root", own / "street", "--submission", "-o", tmp_path / "p")
+def test_predictions_are_written(own, tmp_path):
+    ok("predict", own / "run", "--root", own / "street", "-o", tmp_path / "p")
     files = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
-    assert files == ["ninefold.json", "submission.gz", "val-0000-00.npz", "val-0000-01.npz"]
+    assert files == ["ninefold.json", "val-0000-00.npz", "val-0000-01.npz"]
     with np.load(tmp_path / "p" / "val-0000" / "val-0000-00.npz") as file:
         assert file["semantics"].shape == (20, 20, 8)
 

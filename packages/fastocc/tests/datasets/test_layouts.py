@@ -12,6 +12,7 @@ from fastocc.datasets import FORMATS, OccDataset
 from fastocc.evaluation import MIoU, RayIoU, evaluate, select_origins
 from fastocc.models import FastOccConfig, FastOccModel
 from ninefold.errors import InputError
+from ninefold_testing import run_here
 from PIL import Image
 
 from .layouts import LAYOUTS, LIDAR2EGO, SCENES, SIZE, drive, tables
@@ -192,3 +193,58 @@ def test_truncated_table_is_named_with_its_row(shots, tmp_path):
     path.write_text(path.read_text()[:-40])
     with pytest.raises(Exception, match=r"sample_data\.json.*truncated in row 111"):
         OccDataset(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def model_of(tmp_path_factory):
+    """A folder with an untrained network for a label format and a number of cameras."""
+
+    def folder(format_name: str, cameras: int) -> str:
+        path = tmp_path_factory.getbasetemp() / f"model-{format_name}"
+        if not path.exists():
+            small = {"image_channels": 4, "view_channels": 4, "bev_channels": 4, "widths": (4, 4, 4), "channels": 2}
+            shape = {"format": format_name, "grid": FORMATS[format_name].grid, "cameras": cameras}
+            FastOccModel(FastOccConfig.preset("micro", **shape, **small)).save_pretrained(path)
+        return str(path)
+
+    return folder
+
+
+def run(*words):
+    done = run_here("fastocc.cli", *map(str, words))
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["occ3d", "bevdet", "mmdet3d", "tables", "openocc-v1", "surroundocc", "semantickitti"])
+def test_verbs_need_nothing_but_the_root(layout, model_of, name, tmp_path):
+    _, format_name, known = LAYOUTS[name]
+    model = model_of(format_name, 1 if name == "semantickitti" else 6)
+    rays = name in ("tables", "openocc-v1")
+    status, said = run("eval", model, "--root", layout(name), "--limit", 1, *(["--rayiou"] if rays else []))
+    assert status == 0, said
+    assert ("RayIoU" in said) == rays
+    bare = layout(name, labels=False)
+    status, said = run("predict", model, "--root", bare, "--limit", 1, "-o", tmp_path / "voxels")
+    assert status == 0, said
+    assert len(list((tmp_path / "voxels").rglob("*.npz"))) == 1
+    status, said = run("eval", model, "--root", bare)
+    assert (status, "labels" in said) == (2, True)
+    if not known:
+        status, said = run("eval", model, "--root", layout(name), "--rayiou")
+        assert (status, "LiDAR poses" in said) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["occ3d", "openocc-v1"])
+def test_training_starts_from_a_model_on_each_label_format(layout, model_of, name, tmp_path):
+    model = model_of(LAYOUTS[name][1], 1 if name == "semantickitti" else 6)
+    words = ("train", "--init", model, "--preset", "micro", "--root", layout(name), "--steps", 1, "--limit", 1)
+    status, said = run(*words, "-o", tmp_path / "run")
+    assert status == 0, said
+    assert FastOccModel.from_pretrained(tmp_path / "run" / "model").config.format == LAYOUTS[name][1]
+
+
+def test_what_info_says_of_a_layout(layout):
+    status, said = run("info", layout("occ3d-by-token"))
+    assert status == 0, said
+    assert "annotations.json" in said
+    assert "no RayIoU" in said

@@ -150,17 +150,6 @@ def test_depth_error_counts_at_the_wider_thresholds_alone():
     assert 0.2 < at[2.0] < at[4.0]  # oblique rays see the gap longer than it is
 
 
-def test_velocity_enters_the_occupancy_score():
-    labels = np.full(GRID.shape, 0, np.uint8)
-    flow = np.zeros((*GRID.shape, 2))
-    for error, expected in ((0.0, 1.0), (0.5, 0.95)):
-        metric = RayIoU(GRID, NAMES, 3)
-        metric.add(labels, labels, np.zeros((1, 3)), (flow + np.array([error, 0]), flow))
-        score = metric.compute()
-        assert score.mave == pytest.approx(error)
-        assert score.occ_score == pytest.approx(expected)
-
-
 def test_origins_lie_inside_and_are_at_most_eight():
     line = np.stack([np.linspace(-10, 10, 41), np.zeros(41), np.ones(41)], -1)
     chosen = select_origins(line, GRID)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import pickle
 
 import numpy as np
 import pytest
@@ -19,7 +17,6 @@ from fastocc.export import (
     export_model,
     node_types,
     write_prediction,
-    write_submission,
 )
 from ninefold.errors import ArtifactError, InputError
 
@@ -99,15 +96,3 @@ def test_prediction_is_read_back_and_other_files_stay(tmp_path):
         write_prediction(tmp_path / "b.npz", labels, force=True)
     with pytest.raises(InputError, match="semantics"):
         write_prediction(tmp_path / "c.npz", labels[0])
-
-
-def test_submission_holds_every_ray_of_every_origin(tmp_path):
-    labels = np.full(GRID.shape, 17, np.uint8)
-    labels[15] = 4
-    origins = np.array([[0.0, 0, 1], [1.0, 0, 1]])
-    write_submission(tmp_path / "s.gz", {"t": (labels, origins)}, GRID, 17, about={"method": "fastocc"})
-    with gzip.open(tmp_path / "s.gz") as file:
-        held = pickle.load(file)  # noqa: S301  # safe: written by this test
-    assert held["method"] == "fastocc"
-    assert held["results"]["t"]["pcd_cls"].shape == (2 * 14_040,)
-    assert set(np.unique(held["results"]["t"]["pcd_cls"])) == {4, 17}

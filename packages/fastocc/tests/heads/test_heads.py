@@ -42,7 +42,7 @@ def test_wrong_options_are_named(key, value):
 def test_every_head_gives_the_axes_of_the_labels(name):
     config = FastOccConfig.preset("micro")
     head = build_head(name, config).eval()
-    assert head(torch.randn(2, 8, 20, 20)).shape == (2, 20, 20, 8, 18)
+    assert head(torch.randn(2, head.in_channels, 20, 20)).shape == (2, 20, 20, 8, 18)
     assert head.source
 
 
@@ -59,7 +59,7 @@ def test_x_and_y_are_not_exchanged_by_any_head():
         if kind.needs_context or name in ("prior", "tpv"):  # tpv's planes mix whole rows
             continue
         head = build_head(name, FastOccConfig.preset("micro")).eval()
-        plain, marked = torch.zeros(1, 8, 20, 20), torch.zeros(1, 8, 20, 20)
+        plain, marked = (torch.zeros(1, head.in_channels, 20, 20) for _ in range(2))
         marked[0, :, 3, 15] = 5.0  # y = 3, x = 15
         change = (head(marked) - head(plain)).abs().sum((0, 3, 4))
         assert divmod(int(change.argmax()), 20) in {(x, y) for x in range(13, 18) for y in range(1, 6)}, name

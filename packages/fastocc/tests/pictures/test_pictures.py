@@ -118,3 +118,18 @@ def test_render_writes_by_suffix_and_replaces_its_own_alone(tmp_path):
             render(voxels((3, 3, 3)), path, grid=GRID, force=True)
     with pytest.raises(InputError, match="png"):
         render(voxels(), tmp_path / "a.gif")
+
+
+def test_legend_names_the_classes_that_are_shown():
+    from fastocc.pictures import bird_view, colors, with_legend
+
+    labels = FORMATS["sim"]
+    volume = voxels((3, 3, 3))
+    picture = bird_view(volume, labels.classes, labels.free)
+    made = with_legend(picture, volume, labels.classes, labels.free)
+    assert np.array_equal(made[: len(picture)], picture)
+    strip = made[len(picture) :].reshape(-1, 3)
+    present = [at for at in np.unique(volume) if at != labels.free]
+    for label in range(len(labels.classes)):
+        assert (strip == colors(labels.classes)[label]).all(1).any() == (label in present)
+    assert with_legend(picture, voxels(), labels.classes, labels.free).shape == picture.shape

@@ -23,7 +23,7 @@ from fastocc.evaluation import (
 )
 from fastocc.lifting import offset_parameters
 from fastocc.models import FastOccModel
-from fastocc.training import BatchMaker, BevBank, TrainConfig, batch_loss, learning_rate, train
+from fastocc.training import BatchMaker, BevBank, Prefetch, TrainConfig, batch_loss, learning_rate, train
 from fastocc.views import project
 from ninefold.errors import ArtifactError, InputError
 from ninefold_testing import digests, warm
@@ -198,17 +198,32 @@ torch.set_num_threads(1)
 from pathlib import Path
 from fastocc import FastOccConfig, OccDataset
 from fastocc.training import TrainConfig, train
-out, street = sys.argv[1:]
-model = train(Path(out) / "run", FastOccConfig.preset("micro"), TrainConfig(steps=3, batch=2, every=3, warmup=1),
-              OccDataset(street, split="train"))
+out, street = Path(sys.argv[1]), OccDataset(sys.argv[2], split="train")
+config, recipe = FastOccConfig.preset("micro"), TrainConfig(steps=4, batch=2, every=2, warmup=1, ema=0.9)
+whole = train(out / "whole", config, recipe, street)
+
+class Stopped(Exception):
+    pass
+
+def stop(done=[0]):
+    done[0] += 1
+    if done[0] == 2:
+        raise Stopped
+
+try:
+    train(out / "run", config, recipe, street, advance=stop)
+except Stopped:
+    pass
+again = train(out / "run", config, recipe, street, workers=1)
 rank = torch.distributed.get_rank()
-torch.save([one.detach() for one in model.parameters()], Path(out) / f"{rank}.pt")
+kept = [[one.detach() for one in model.state_dict().values()] for model in (whole, again)]
+torch.save(kept, out / f"{rank}.pt")
 torch.distributed.barrier()
 torch.distributed.destroy_process_group()
 """
 
 
-def test_two_processes_end_with_equal_weights(street, tmp_path):
+def test_two_processes_stopped_and_resumed_equal_the_unbroken_run(street, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -223,9 +238,30 @@ def test_two_processes_end_with_equal_weights(street, tmp_path):
         ]  # fmt: skip
         statuses = [process.wait(240) for process in started]
     assert statuses == [0, 0], (tmp_path / "errors").read_text()
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))  # safe: own tensors
-    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    found = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]  # safe: own tensors
+    for kept in (found[0][1], *found[1]):
+        assert all(torch.equal(one, other) for one, other in zip(found[0][0], kept, strict=True))
     assert (tmp_path / "run" / "model" / "model.safetensors").exists()
+
+
+def test_batches_made_ahead_are_the_same(data):
+    maker = BatchMaker(data, TrainConfig(steps=4), 8)
+    with Prefetch(maker, 4, 2) as ahead:
+        for step in range(4):
+            one, other = ahead(step), maker.make(step)
+            assert torch.equal(one.images, other.images)
+            assert torch.equal(one.labels, other.labels)
+
+
+def test_training_in_bfloat16_stays_close_and_keeps_float_weights(data, tmp_path):
+    models = [
+        train(tmp_path / str(bf16), CONFIG, TrainConfig(steps=3, every=3, bf16=bf16), data) for bf16 in (False, True)
+    ]
+    assert all(one.dtype == torch.float32 for one in models[1].parameters())
+    gaps = [
+        (one - other).detach().abs().max() for one, other in zip(*(one.parameters() for one in models), strict=True)
+    ]
+    assert 0 < float(max(gaps)) < 0.05
 
 
 def test_compared_heads_are_kept_and_read_again(data, street, tmp_path):

@@ -154,7 +154,7 @@ def render(
     from fastocc.cli._model import open_model
     from fastocc.datasets import OccDataset
     from fastocc.evaluation import predict_frame
-    from fastocc.pictures import bird_view, overlay_sheet, save_png, viewer_html
+    from fastocc.pictures import bird_view, overlay_sheet, save_png, viewer_html, with_legend
 
     out = opts.need_out()
     if out.suffix not in (".png", ".html"):
@@ -178,8 +178,9 @@ def render(
         page = viewer_html(volumes, data.grid, classes, free, f"{one.scene} {one.token}")
         write_text(out, page, force=force, ours="fastocc")
     elif view == "bird":
-        save_png(bird_view(shown, classes, free, mask=one.labels.mask_camera if one.labels else None), out, force=force)
+        picture = bird_view(shown, classes, free, mask=one.labels.mask_camera if one.labels else None)
+        save_png(with_legend(picture, shown, classes, free), out, force=force)
     else:
         sheet = overlay_sheet(one.images, shown, data.grid, one.cam2img, one.cam2ego, classes, free)
-        save_png(sheet, out, force=force)
+        save_png(with_legend(sheet, shown, classes, free), out, force=force)
     return {"file": out, "frame": one.token, "shows": ", ".join(volumes)}

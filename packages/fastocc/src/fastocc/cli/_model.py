@@ -58,8 +58,8 @@ def train(
     head: Annotated[
         str | None, typer.Option("--head", help="fastocc or a rival, see `fastocc compare`; default the preset's.")
     ] = None,
-    lift: Annotated[str, typer.Option("--lift", help="dcn, dcn_z, conv or linear.")] = "dcn",
-    fpn: Annotated[str, typer.Option("--fpn", help="partial, full, full_strided or none.")] = "partial",
+    lift: Annotated[str, typer.Option("--lift", help="dcn, conv or linear.")] = "dcn",
+    fpn: Annotated[str, typer.Option("--fpn", help="partial, full or none.")] = "partial",
     form: Annotated[str, typer.Option("--form", help="Of the voxel features: residual or literal.")] = "residual",
     view: Annotated[str | None, typer.Option("--view", help="lut, lss or bevformer; default the preset's.")] = None,
     segmentation: Annotated[
@@ -72,6 +72,8 @@ def train(
     init: Annotated[
         str | None, typer.Option("--init", help="Start from a model folder or a FlashOcc or BEVDet-Occ .pth.")
     ] = None,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16 where that is safe.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Threads that prepare the next batches.")] = 2,
     root: Root = None,
     format_name: Format = None,
     infos: Infos = None,
@@ -82,6 +84,8 @@ def train(
     opts: Shared,
 ) -> dict[str, Any]:
     """Train into the run folder -o, which then holds model/; the same command resumes a killed run."""
+    from ninefold.distributed import launched
+
     from fastocc.models import FastOccConfig
     from fastocc.training import TrainConfig
     from fastocc.training import train as fit
@@ -124,15 +128,25 @@ def train(
         raise InputError(
             "grid", got=data.grid.shape, expected=f"that of preset {preset}: {draft.spec.shape}", where=data.root
         )
-    wanted = {"steps": steps, "batch": batch, "every": every}
+    wanted: dict[str, Any] = {"steps": steps, "batch": batch, "every": every, "bf16": bf16}
+    if batch is None:  # each of several processes has at least one frame
+        world = launched()
+        wanted["batch"] = -(-TrainConfig.for_preset(preset).batch // world) * world
     recipe = TrainConfig.for_preset(preset, seed=opts.seed, **{key: value for key, value in wanted.items() if value})
     with progress(recipe.steps, "steps") as bar:
         model = fit(
             out, draft, recipe, data, device=opts.device, advance=bar.advance, backbone_weights=backbone, initial=start,
-            about={"init": Path(init).name} if init else None,
+            about={"init": Path(init).name} if init else None, workers=workers,
         )  # fmt: skip
     weights = sum(one.numel() for one in model.parameters())
-    return {"model": out / "model", "head": draft.head, "frames": len(data), "steps": recipe.steps, "weights": weights}
+    return {
+        "model": out / "model",
+        "head": draft.head,
+        "frames": len(data),
+        "steps": recipe.steps,
+        "batch": recipe.batch,
+        "weights": weights,
+    }
 
 
 @verb(app, "eval", uses=("device", "threads", "quiet", "out"), out="folder")
@@ -195,7 +209,6 @@ def predict(
     infos: Infos = None,
     limit: Limit = 0,
     scenes: Scenes = 100,
-    submission: Annotated[bool, typer.Option("--submission", help="Also the OpenOcc challenge's archive.")] = False,
     *,
     force: Force = False,
     opts: Shared,
@@ -204,12 +217,12 @@ def predict(
     from ninefold import artifacts
 
     from fastocc.evaluation import predict_frame
-    from fastocc.export import write_prediction, write_submission
+    from fastocc.export import write_prediction
 
     out, network = opts.need_out(), open_model(model).to(opts.device)
     config = network.config
     data = open_data_of(config, root, format_name, split, infos, limit, scenes)
-    kind, sent = "fastocc.predictions", {}
+    kind = "fastocc.predictions"
     with (
         artifacts.write_folder(out, kind=kind, format_version=1, package="fastocc", force=force) as folder,
         progress(len(data), "frames") as bar,
@@ -217,11 +230,7 @@ def predict(
         for at, one in enumerate(data.infos):
             made = predict_frame(network, data, at)
             write_prediction(folder / one.scene / f"{one.token}.npz", made)
-            if submission:
-                sent[one.token] = (made, data.lidar_origins(at))
             bar.advance()
-        if submission:
-            write_submission(folder / "submission.gz", sent, data.grid, data.format.free)
     return {"folder": out, "frames": len(data)}
 
 

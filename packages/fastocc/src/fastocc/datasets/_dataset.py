@@ -227,11 +227,17 @@ def default_simulation(
     train: int, val: int, *, frames: int = 4, grid: str = "mini", size: tuple[int, int] = (96, 256), seed: int = 0
 ) -> Path:
     """The folder of a simulated data set in the cache, made on first use (about three frames a second)."""
+    import time
+
     from ninefold.datasets import cache_path
+    from ninefold.distributed import first
 
     from fastocc.geometry import CameraRig
     from fastocc.sim import SimConfig, simulate
 
     config = SimConfig(train, val, frames, grid, size[0], size[1], seed)
     name = f"sim-{grid}-{size[0]}x{size[1]}-{train}+{val}x{frames}-seed{seed}"
-    return simulate(cache_path("fastocc") / name, config, CameraRig.nominal(*size))
+    folder = cache_path("fastocc") / name
+    while not first() and ((folder / "parts").exists() or not (folder / "annotations.json").exists()):
+        time.sleep(0.5)  # torchrun's first process writes it
+    return simulate(folder, config, CameraRig.nominal(*size))

@@ -18,6 +18,7 @@ from ninefold.errors import InputError
 
 from fastocc.geometry import check_cameras, quaternion_matrix
 
+_FARTHEST = 1e8  # metres or pixels
 _NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")
 
 
@@ -93,9 +94,11 @@ def read_pose(entry: Any, where: str) -> np.ndarray:
     else:
         pose = np.eye(4)
         turn = np.asarray(entry["rotation"], np.float64)
+        if not (np.abs(turn) < _FARTHEST).all():
+            raise InputError("rotation", got=turn.tolist(), expected="a quaternion or a matrix", where=where)
         pose[:3, :3] = quaternion_matrix([float(one) for one in turn]) if turn.shape == (4,) else turn
         pose[:3, 3] = np.asarray(entry["translation"], np.float64)
-    if not np.isfinite(pose).all() or abs(np.linalg.det(pose[:3, :3]) - 1) > 1e-3:
+    if not (np.abs(pose) < _FARTHEST).all() or abs(np.linalg.det(pose[:3, :3]) - 1) > 1e-3:
         raise InputError("pose", got="no rigid motion", expected="finite numbers and a rotation", where=where)
     return pose
 
@@ -105,6 +108,8 @@ def camera_info(path: Any, intrinsic: Any, cam2label: np.ndarray, where: str) ->
     inner = np.asarray(intrinsic, np.float64)
     if inner.ndim != 2 or min(inner.shape) < 3:
         raise InputError("intrinsic", got=f"shape {inner.shape}", expected="(3, 3)", where=where)
+    if not (np.abs(inner) < _FARTHEST).all():
+        raise InputError("intrinsic", got="NaN, infinity or huge numbers", expected="pixels", where=where)
     check_cameras(inner[:3, :3], cam2label, [where])
     return CameraInfo(path, inner[:3, :3], cam2label)
 
@@ -129,8 +134,8 @@ class Finder:
         Raises: InputError if the path would leave the root.
         """
         parts = [one for one in PurePosixPath(path.replace("\\", "/")).parts if one not in ("/", ".")]
-        if not parts or ".." in parts or "\x00" in path:
-            raise InputError("path", got=repr(path), expected="a file below the root", where=self.bases[0])
+        if not parts or ".." in parts or "\x00" in path or max(map(len, parts)) > 200 or len(path) > 2000:
+            raise InputError("path", got=repr(path)[:200], expected="a file below the root", where=self.bases[0])
         kind = f"{len(parts)}/{folders[0] if folders else parts[0]}"
         if kind in self._last:  # the next file of a kind lies where the last one lay
             drop, base = self._last[kind]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -22,17 +23,15 @@ class VoxelLabels:
     Attributes:
         semantics: (X, Y, Z) uint8, 255 where no label is to be used.
         mask_camera, mask_lidar: (X, Y, Z) bool, what the sensors could see; None where the format has none.
-        flow: (X, Y, Z, 2) float32, m/s; None where the format has none.
     """
 
     semantics: np.ndarray
     mask_camera: np.ndarray | None = None
     mask_lidar: np.ndarray | None = None
-    flow: np.ndarray | None = None
 
 
 def read_occ3d(path: str | Path, grid: GridSpec | None = None) -> VoxelLabels:
-    """Occ3D-nuScenes `labels.npz`: semantics, mask_lidar, mask_camera; flow too where the simulator wrote it.
+    """Occ3D-nuScenes `labels.npz`: semantics, mask_lidar, mask_camera.
 
     Args:
         path: the file. grid: what the arrays must cover; default Occ3D's 200 x 200 x 16.
@@ -48,19 +47,12 @@ def read_occ3d(path: str | Path, grid: GridSpec | None = None) -> VoxelLabels:
             masks[key] = _checked(arrays, key, grid, Path(path), 1).astype(bool)
         else:
             warnings.warn(f"{path} has no {key}: all voxels count", stacklevel=2)
-    flow = arrays["flow"].astype(np.float32) if "flow" in arrays else None
-    return VoxelLabels(semantics, masks.get("mask_camera"), masks.get("mask_lidar"), flow)
+    return VoxelLabels(semantics, masks.get("mask_camera"), masks.get("mask_lidar"))
 
 
 def read_openocc_v2(path: str | Path) -> VoxelLabels:
-    """OpenOcc v2 `labels.npz`: semantics (car first, 16 = free) and flow, ego frame, no masks."""
-    arrays = _read_npz(Path(path))
-    grid = FORMATS["openocc-v2"].spec
-    semantics = _checked(arrays, "semantics", grid, Path(path), 16)
-    flow = arrays.get("flow")
-    if flow is not None and flow.shape != (*grid.shape, 2):
-        raise InputError("flow", got=f"shape {flow.shape}", expected=f"{(*grid.shape, 2)}", where=path)
-    return VoxelLabels(semantics, flow=None if flow is None else flow.astype(np.float32))
+    """OpenOcc v2 `labels.npz`: semantics (car first, 16 = free), ego frame, no masks; its flow is not read."""
+    return VoxelLabels(_checked(_read_npz(Path(path)), "semantics", FORMATS["openocc-v2"].spec, Path(path), 16))
 
 
 def read_openocc_v1(path: str | Path, invalid: str | Path | None = None) -> VoxelLabels:
@@ -125,6 +117,7 @@ def read_semantickitti(path: str | Path, invalid: str | Path | None = None) -> V
     return VoxelLabels(semantics.reshape(grid.shape))
 
 
+_ARRAYS = ("semantics", "mask_camera", "mask_lidar")  # others (flow, instances) stay packed
 _UNREADABLE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TypeError, MemoryError, TokenError)
 
 
@@ -133,8 +126,8 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         raise ArtifactError(path, "is not there")
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (*_UNREADABLE, zipfile.BadZipFile, KeyError, NotImplementedError) as error:
+            return {key: file[key] for key in _ARRAYS if key in file.files}
+    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError) as error:
         raise ArtifactError(path, f"is damaged, or no npz file ({error})") from None
 
 
@@ -163,7 +156,7 @@ def _read_bytes(path: Path, count: int) -> np.ndarray:
 
 def _checked(arrays: dict[str, np.ndarray], key: str, grid: GridSpec, path: Path, highest: int) -> np.ndarray:
     if key not in arrays:
-        raise InputError(key, expected=f"an array of that name (the file has {', '.join(arrays)})", where=path)
+        raise InputError(key, expected="an array of that name", where=path)
     array = arrays[key]
     if array.shape != grid.shape:
         turned = array.shape == grid.shape[::-1]

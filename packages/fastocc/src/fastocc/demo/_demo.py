@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from fastocc.geometry import CameraRig
 from fastocc.heads import OccHead, decode
 from fastocc.lifting import faster_backend
 from fastocc.models import FastOccModel, shipped_weights
-from fastocc.pictures import bird_view, overlay_sheet, viewer_html
+from fastocc.pictures import bird_view, overlay_sheet, viewer_html, with_legend
 from fastocc.sim import Frame, Scene
 from fastocc.views import CameraInputs
 
@@ -122,7 +123,7 @@ def _result(
         notes=[
             f"{weights / 1e6:.2f} million weights, trained on simulated streets alone (RECIPE.md beside them)",
             "seconds: batch 1; encoder and head together under 'all'",
-            f"3D viewer of the first frame: {page}",
+            f"3D viewer of the first frame: {_shown(page)}",
         ],
         headline=f"mIoU {scores['fastocc']:.1f} % against {rivals[best]:.1f} % of {names[best]} on the same encoder",
         looking_at="Voxels predicted from six simulated cameras in streets that training never saw, by four heads",
@@ -136,6 +137,12 @@ def _result(
             "BEV": "bird's-eye view: features of the ground plane around the vehicle",
         },
     )
+
+
+def _shown(path: Path) -> str:
+    """A path without the name of its user."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else f"{path.name} in fastocc's cache folder"
 
 
 def _figures(
@@ -152,7 +159,7 @@ def _figures(
         axis.set_axis_off()
     sheet = overlay_sheet(images, arms["fastocc"].shown, grid, rig.cam2img, rig.cam2ego, labels.classes, labels.free)
     drawn, axis = figure(11, 3.2)
-    axis.imshow(sheet)
+    axis.imshow(with_legend(sheet, arms["fastocc"].shown, labels.classes, labels.free))
     axis.set_axis_off()
     return [
         ("From above, ahead is up; dark where no camera looks", made),

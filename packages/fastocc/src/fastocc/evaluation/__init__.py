@@ -1,7 +1,7 @@
 """How good predicted voxels are, and how heads compare.
 
 - `_miou.py`: mIoU over the whole set under a visibility mask, and geometric IoU
-- `_rayiou.py`: RayIoU by ray casting on the CPU, and OccScore with flow
+- `_rayiou.py`: RayIoU by ray casting on the CPU
 - `_protocol.py`: a model or a head over a data set
 - `_compare.py`: all heads on one frozen encoder
 - `_speed.py`: latency by stage, multiply-accumulates, memory

@@ -25,16 +25,12 @@ class RayScore:
 
     Attributes:
         rayiou: mean over classes and thresholds. at: by threshold in metres. per_class: mean over thresholds.
-        mave: mean error of velocity over classes, m/s, at 2 m; NaN without flow.
-        occ_score: 0.9 RayIoU + 0.1 max(1 - mAVE, 0); NaN without flow.
         rays: number of rays that counted.
     """
 
     rayiou: float
     at: dict[float, float]
     per_class: dict[str, float]
-    mave: float
-    occ_score: float
     rays: int
 
 
@@ -71,18 +67,13 @@ class RayIoU:
         count = len(self.classes)
         self.truth, self.guess = np.zeros(count, np.int64), np.zeros(count, np.int64)
         self.hits = np.zeros((len(THRESHOLDS), count), np.int64)
-        self.errors, self.matched = np.zeros(count), np.zeros(count, np.int64)
 
-    def add(
-        self, predicted: np.ndarray, labels: np.ndarray, origins: np.ndarray,
-        flow: tuple[np.ndarray, np.ndarray] | None = None,
-    ) -> None:  # fmt: skip
+    def add(self, predicted: np.ndarray, labels: np.ndarray, origins: np.ndarray) -> None:
         """Count one frame.
 
         Args:
             predicted, labels: (X, Y, Z) labels; 255 counts as free.
             origins: (n, 3) positions in the grid's frame, e.g. from `select_origins`.
-            flow: (predicted, true) velocities (X, Y, Z, 2), m/s.
         """
         if origins.ndim != 2 or origins.shape[1] != 3:
             raise InputError("origins", got=f"shape {origins.shape}", expected="(origins, 3)")
@@ -101,15 +92,6 @@ class RayIoU:
         same = label == guess
         for at, threshold in enumerate(THRESHOLDS):
             self.hits[at] += np.bincount(label[same & (error < threshold)], minlength=count)
-        if flow is not None:
-            near = same & (error < 2.0)
-            gap = np.linalg.norm(
-                flow[0].reshape(-1, 2)[got.cell[counted][near]].astype(np.float64)
-                - flow[1].reshape(-1, 2)[true.cell[counted][near]],
-                axis=1,
-            )
-            self.errors += np.bincount(label[near], weights=gap, minlength=count)
-            self.matched += np.bincount(label[near], minlength=count)
 
     def compute(self) -> RayScore:
         """Scores of all frames so far."""
@@ -119,15 +101,10 @@ class RayIoU:
         shares = shares[:, others]
         known = ~np.isnan(shares[0])
         at = [float(row[known].mean()) if known.any() else float("nan") for row in shares]
-        moving = self.matched[others] > 0
-        speed = self.errors[others][moving] / self.matched[others][moving]
-        mave = float(speed.mean()) if moving.any() else float("nan")
         mean = float(np.mean(at))
         return RayScore(
             mean,
             dict(zip(THRESHOLDS, at, strict=True)),
             {self.classes[index]: float(shares[:, place].mean()) for place, index in enumerate(others)},
-            mave,
-            0.9 * mean + 0.1 * max(1 - mave, 0.0) if moving.any() else float("nan"),
             int(self.truth.sum()),
         )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fastocc.geometry import CameraRig, GridSpec
 from fastocc.heads import FastOccHead, HeadContext, OccHead
-from fastocc.lifting import DcnZLift, DeformConv, faster_backend
+from fastocc.lifting import DeformConv, faster_backend
 from fastocc.models import FastOccConfig, FastOccModel, build_head
 from fastocc.views import CameraInputs
 from fastocc.voxels import DeepConv, VoxelMlp
@@ -38,10 +38,8 @@ def count_macs(module: nn.Module, *inputs: object) -> int:
             total += output.numel() * layer.weight[0].numel()
         elif isinstance(layer, VoxelMlp):  # its last layer is applied height by height, not called
             total += output.numel() * layer.last.weight[0].numel()
-        elif isinstance(layer, DcnZLift):
-            total += output.numel() * layer.body.weight.shape[-1]  # type: ignore[union-attr]
 
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, DeformConv, DeepConv, DcnZLift, VoxelMlp)
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, DeformConv, DeepConv, VoxelMlp)
     handles = [layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, kinds)]
     try:
         with torch.no_grad():

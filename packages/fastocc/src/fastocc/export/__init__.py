@@ -2,11 +2,11 @@
 
 - `_onnx.py`: whole models or heads by the dynamo exporter, weights beside the graph
 - `_runtime.py`: running an exported graph, and how far it is from torch
-- `_predictions.py`: npz predictions and the archive of the OpenOcc challenge
+- `_predictions.py`: npz predictions
 """
 
 from fastocc.export._onnx import DATA, GRAPH, OPSET, export_head, export_model
-from fastocc.export._predictions import write_prediction, write_submission
+from fastocc.export._predictions import write_prediction
 from fastocc.export._runtime import OnnxGraph, agreement, by_onnxruntime, node_types
 
 __all__ = [
@@ -20,5 +20,4 @@ __all__ = [
     "export_model",
     "node_types",
     "write_prediction",
-    "write_submission",
 ]

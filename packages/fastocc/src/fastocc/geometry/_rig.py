@@ -136,13 +136,11 @@ class CameraRig:
             raise InputError("rig", got=str(error).splitlines()[0], expected="a YAML file", where=path) from None
         if not isinstance(values, Mapping) or not isinstance(values.get("cameras"), list):
             raise InputError("rig", expected="a list `cameras`", where=path)
-        cameras = tuple(_camera(entry, f"camera {at} of {path}") for at, entry in enumerate(values["cameras"]))
-        entry = values.get("lidar") or {}
-        where = f"lidar of {path}"
-        pose = _pose(_rotation(entry, where, np.eye(3)), _numbers(entry, "position", 3, where, (0.94, 0.0, 1.84)))
-        pitch = _numbers(entry, "pitch_range", 2, where, (-0.535, 0.187))
-        beams, azimuths = int(entry.get("beams", 32)), int(entry.get("azimuths", 1080))
-        return cls(cameras, Lidar(pose, beams, (pitch[0], pitch[1]), azimuths))
+        try:
+            cameras = tuple(_camera(entry, f"camera {at} of {path}") for at, entry in enumerate(values["cameras"]))
+            return cls(cameras, _lidar(values.get("lidar") or {}, f"lidar of {path}"))
+        except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as error:
+            raise InputError("rig", got=error, expected="numbers and lists of numbers", where=path) from None
 
     def to_yaml(self, path: str | Path) -> None:
         """Write what `from_yaml` reads."""
@@ -263,6 +261,18 @@ def _rotation(entry: Mapping[str, Any], where: str, default: np.ndarray | None =
     return camera_rotation(*(float(entry.get(key, 0)) for key in ("yaw", "pitch", "roll")))
 
 
+def _lidar(entry: Any, where: str) -> Lidar:
+    if not isinstance(entry, Mapping):
+        raise InputError("lidar", got=repr(entry), expected="fields position, rotation, beams, ...", where=where)
+    pose = _pose(_rotation(entry, where, np.eye(3)), _numbers(entry, "position", 3, where, (0.94, 0.0, 1.84)))
+    pitch = _numbers(entry, "pitch_range", 2, where, (-0.535, 0.187))
+    beams, azimuths = int(entry.get("beams", 32)), int(entry.get("azimuths", 1080))
+    if not 1 <= beams <= 1024 or not 1 <= azimuths <= 100_000:
+        got = f"{beams} beams, {azimuths} azimuths"
+        raise InputError("lidar", got=got, expected="1 to 1024, 1 to 100000", where=where)
+    return Lidar(pose, beams, (pitch[0], pitch[1]), azimuths)
+
+
 def _camera(entry: Any, where: str) -> Camera:
     if not isinstance(entry, Mapping):
         raise InputError("camera", got=repr(entry), expected="fields name, size, position, ...", where=where)
@@ -280,4 +290,8 @@ def _camera(entry: Any, where: str) -> Camera:
         cx, cy = _numbers(entry, "center", 2, where, (width / 2, height / 2))
         intrinsic = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
     pose = _pose(_rotation(entry, where), _numbers(entry, "position", 3, where, None))
+    if not (1 <= height <= 20_000 and 1 <= width <= 20_000) or not (np.abs(intrinsic) < 1e8).all():
+        raise InputError("size, intrinsic", got=(height, width), expected="a number of pixels", where=where)
+    if not (np.abs(pose) < 1e8).all():
+        raise InputError("pose", got="NaN, infinity or huge numbers", expected="metres and a rotation", where=where)
     return Camera(str(entry["name"]), intrinsic, pose, (int(height), int(width)))

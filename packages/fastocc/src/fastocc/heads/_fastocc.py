@@ -20,7 +20,7 @@ class FastOccHead(OccHead):
 
     Args:
         in_channels, grid, num_classes, channels: as for each head.
-        lift: dcn, dcn_z, conv or linear. fpn: partial, full, full_strided or none.
+        lift: dcn, conv or linear. fpn: partial, full or none.
         form: `residual`: no ReLU on the Cv features of a voxel, the FPN adds to its input, each height has its own norm
             after the lift and its own last layer. `literal`, the plain reading of the publication: one norm for all
             heights and ReLU after the lift and the FPN, one classifier for all heights.

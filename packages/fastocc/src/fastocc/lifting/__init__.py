@@ -2,7 +2,7 @@
 
 - `_deform.py`: modulated deformable convolution: native (torchvision), decomposed (nine samplings and a product) and
   gathered (sums of rows and products, block by block)
-- `_lift.py`: the four ways of lifting, `dcn` (the publication's), `dcn_z`, `conv`, `linear`
+- `_lift.py`: the three ways of lifting, `dcn` (the publication's), `conv`, `linear`
 """
 
 from fastocc.lifting._deform import (
@@ -14,13 +14,12 @@ from fastocc.lifting._deform import (
     offset_parameters,
     set_backend,
 )
-from fastocc.lifting._lift import LIFTS, ConvLift, DcnLift, DcnZLift, Lift, LinearLift
+from fastocc.lifting._lift import LIFTS, ConvLift, DcnLift, Lift, LinearLift
 
 __all__ = [
     "LIFTS",
     "ConvLift",
     "DcnLift",
-    "DcnZLift",
     "DeformConv",
     "Lift",
     "LinearLift",

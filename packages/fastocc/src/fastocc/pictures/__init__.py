@@ -10,7 +10,7 @@
 from fastocc.pictures._bird import bird_view
 from fastocc.pictures._colors import colors
 from fastocc.pictures._overlay import overlay, overlay_sheet
-from fastocc.pictures._render import render, save_png
+from fastocc.pictures._render import render, save_png, with_legend
 from fastocc.pictures._viewer import viewer_html
 
-__all__ = ["bird_view", "colors", "overlay", "overlay_sheet", "render", "save_png", "viewer_html"]
+__all__ = ["bird_view", "colors", "overlay", "overlay_sheet", "render", "save_png", "viewer_html", "with_legend"]

@@ -11,7 +11,10 @@ from ninefold.files import atomic_file, mark, write_text
 from fastocc.datasets import LabelFormat
 from fastocc.geometry import GridSpec
 from fastocc.pictures._bird import bird_view
+from fastocc.pictures._colors import colors
 from fastocc.pictures._viewer import viewer_html
+
+_ENTRY, _LINE = 150, 16  # pixels of an entry of the legend
 
 
 def render(
@@ -33,10 +36,27 @@ def render(
             path, viewer_html({"voxels": semantics}, spec, labels.classes, labels.free), force=force, ours="fastocc"
         )
     elif path.suffix == ".png":
-        save_png(bird_view(semantics, labels.classes, labels.free, mask=mask), path, force=force)
+        picture = bird_view(semantics, labels.classes, labels.free, mask=mask)
+        save_png(with_legend(picture, semantics, labels.classes, labels.free), path, force=force)
     else:
         raise InputError("path", got=path.name, expected="a .png or .html file")
     return path
+
+
+def with_legend(picture: np.ndarray, semantics: np.ndarray, classes: tuple[str, ...], free: int) -> np.ndarray:
+    """A picture (H, W, 3) with a strip below it: colour and name of each class that is in `semantics`."""
+    from PIL import Image, ImageDraw
+
+    shown = [at for at in np.unique(semantics) if at != free and at < len(classes)]
+    columns = max(1, picture.shape[1] // _ENTRY)
+    rows = -(-len(shown) // columns)
+    strip = Image.new("RGB", (picture.shape[1], rows * _LINE + 6 if rows else 0), (255, 255, 255))
+    pen, table = ImageDraw.Draw(strip), colors(classes)
+    for place, label in enumerate(shown):
+        x, y = place % columns * _ENTRY + 4, place // columns * _LINE + 5
+        pen.rectangle((x, y, x + 10, y + 10), fill=tuple(int(one) for one in table[label]))
+        pen.text((x + 15, y - 1), classes[label].replace("_", " "), fill=(30, 30, 30))
+    return np.concatenate([picture, np.asarray(strip)])
 
 
 def save_png(picture: np.ndarray, path: Path, *, force: bool = False) -> None:

@@ -7,7 +7,7 @@
 - `_cached.py`: heads on cached bird's-eye views, all on the same crops
 """
 
-from fastocc.training._batches import Batch, BatchMaker
+from fastocc.training._batches import Batch, BatchMaker, Prefetch
 from fastocc.training._cached import BevBank, cache_bev, fit_prior, train_head
 from fastocc.training._recipe import TrainConfig, learning_rate
 from fastocc.training._trainer import batch_loss, label_weights, train
@@ -16,6 +16,7 @@ __all__ = [
     "Batch",
     "BatchMaker",
     "BevBank",
+    "Prefetch",
     "TrainConfig",
     "batch_loss",
     "cache_bev",

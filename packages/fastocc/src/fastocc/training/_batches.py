@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -187,6 +188,38 @@ class BatchMaker:
         if img_aug is None:
             self._segs[index] = made
         return torch.from_numpy(made)
+
+
+class Prefetch:
+    """Batches of a maker, the next ones made by threads meanwhile: reading and augmenting mostly leave Python's lock.
+
+    Args:
+        maker: whose batches depend on the step alone, so that threads change no number. steps: of the run.
+        workers: threads; 0 makes each batch when it is asked for.
+    """
+
+    def __init__(self, maker: BatchMaker, steps: int, workers: int = 0) -> None:
+        if workers < 0:
+            raise InputError("workers", got=workers, expected="at least 0")
+        self.maker, self.steps, self.workers = maker, steps, workers
+        self._pool = ThreadPoolExecutor(workers, "fastocc-batches") if workers else None
+        self._coming: dict[int, Future[Batch]] = {}
+
+    def __enter__(self) -> Prefetch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of a step."""
+        if self._pool is None:
+            return self.maker.make(step)
+        for coming in range(step, min(step + self.workers + 1, self.steps)):
+            if coming not in self._coming:
+                self._coming[coming] = self._pool.submit(self.maker.make, coming)
+        return self._coming.pop(step).result()
 
 
 def _grid_mask(images: Tensor, rng: np.random.Generator) -> Tensor:

@@ -28,6 +28,7 @@ class TrainConfig:
         image_resize, image_rotate, image_flip: half width, degrees and probability of image augmentation.
         grid_mask: probability of blanking a grid of squares.
         seg_source: where labels of the segmentation branch come from.
+        bf16: compute in bfloat16 where that is safe (autocast); weights and losses stay float32.
         every: steps between checkpoints. limit: frames of the training split to use; 0 is all.
     """
 
@@ -47,6 +48,7 @@ class TrainConfig:
     image_flip: float = 0.0
     grid_mask: float = 0.0
     seg_source: str = "auto"
+    bf16: bool = False
     every: int = 50
     limit: int = 0
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from ninefold.distributed import launched
 from ninefold.errors import InputError
 from ninefold.run import Run
 from torch import Tensor, nn
@@ -17,9 +18,9 @@ from fastocc.datasets import OccDataset
 from fastocc.heads import balanced_weights, class_weights, depth_loss, occupancy_loss, segmentation_loss
 from fastocc.lifting import offset_parameters
 from fastocc.models import FastOccConfig, FastOccModel
-from fastocc.training._batches import Batch, BatchMaker
+from fastocc.training._batches import Batch, BatchMaker, Prefetch
 from fastocc.training._recipe import OFFSET_RATE, TrainConfig, learning_rate
-from fastocc.training._state import keep_state, restore_state
+from fastocc.training._state import keep_state, restore_state, share_state, share_weights
 from fastocc.views import LiftSplat
 
 _PATIENCE = 10  # non-finite losses in a row
@@ -55,7 +56,7 @@ def batch_loss(
     output = model(batch.images, batch.cam2img, batch.cam2ego, batch.img_aug, batch.bev_aug, prev)
     mask = batch.mask if config.mask else None
     free = config.labels.free
-    total = occupancy_loss(output.logits, batch.labels, free, kind=config.loss, mask=mask, weights=weights)
+    total = occupancy_loss(output.logits.float(), batch.labels, free, kind=config.loss, mask=mask, weights=weights)
     losses = {"occupancy": total}
     if output.seg is not None and batch.seg is not None:
         losses["segmentation"] = segmentation_loss(output.seg, _without_free(batch.seg, config))
@@ -77,19 +78,21 @@ def _without_free(seg: Tensor, config: FastOccConfig) -> Tensor:
 def train(
     path: str | Path, config: FastOccConfig, recipe: TrainConfig, dataset: OccDataset, *,
     device: str = "cpu", advance: Callable[[], object] = lambda: None, backbone_weights: str | None = None,
-    initial: FastOccModel | None = None, about: dict[str, Any] | None = None,
+    initial: FastOccModel | None = None, about: dict[str, Any] | None = None, workers: int = 0,
 ) -> FastOccModel:  # fmt: skip
     """Train into the run folder `path`; called again with the same settings it goes on, or just loads what is there.
 
     Args:
         path: run folder: metrics.jsonl, checkpoints/last.safetensors and, at the end, model/.
         config: the network. recipe: steps and augmentation. dataset: training frames.
-        device: torch device. advance: called after each step. backbone_weights: a torchvision state dict.
+        device: torch device; under torchrun, "cuda" is the one that belongs to the process.
+        workers: threads that read and augment the next batches meanwhile; 0 does it in between.
+        advance: called after each step. backbone_weights: a torchvision state dict.
         initial: start from these weights, all of them. about: what else distinguishes the run, for its config.json.
     Returns: the trained model (its moving average where there is one) in evaluation mode, with its segmentation branch.
     Raises: InputError for ten non-finite losses in a row, or too little memory.
     """
-    rank, world = _join()
+    rank, world, device = _join(device)
     torch.manual_seed(recipe.seed)
     model = FastOccModel(config, backbone_weights).to(device)
     if initial is not None:
@@ -107,10 +110,11 @@ def train(
         queue=config.queue,
     )
     asked = {"model": config.to_dict(), "training": recipe.to_dict(), "frames": len(dataset), **(about or {})}
-    if rank:
-        return _loop(None, model, config, recipe, maker, world, device, advance)
-    with Run(path, asked) as run:
-        return _loop(run, model, config, recipe, maker, world, device, advance)
+    with Prefetch(maker, recipe.steps, workers) as batches:
+        if rank:
+            return _loop(None, model, config, recipe, batches, world, device, advance)
+        with Run(path, asked) as run:
+            return _loop(run, model, config, recipe, batches, world, device, advance)
 
 
 def _start_from(model: FastOccModel, initial: FastOccModel) -> None:
@@ -124,16 +128,22 @@ def _start_from(model: FastOccModel, initial: FastOccModel) -> None:
     model.load_state_dict(given, strict=False)
 
 
-def _join() -> tuple[int, int]:
-    """(rank, number of processes) under torchrun, else (0, 1)."""
-    world = int(os.environ.get("WORLD_SIZE", 1))
-    if world > 1 and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return (torch.distributed.get_rank(), world) if world > 1 else (0, 1)
+def _join(device: str) -> tuple[int, int, str]:
+    """(rank, number of processes, device of this one) under torchrun, else (0, 1, device)."""
+    world = launched()
+    if world == 1:
+        return 0, 1, device
+    cuda = device.startswith("cuda")
+    if cuda:
+        device = f"cuda:{int(os.environ.get('LOCAL_RANK', '0'))}"
+        torch.cuda.set_device(device)
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if cuda else "gloo")  # NCCL moves no CPU tensors
+    return torch.distributed.get_rank(), world, device
 
 
 def _loop(
-    run: Run | None, model: FastOccModel, config: FastOccConfig, recipe: TrainConfig, maker: BatchMaker, world: int,
+    run: Run | None, model: FastOccModel, config: FastOccConfig, recipe: TrainConfig, batches: Prefetch, world: int,
     device: str, advance: Callable[[], object],
 ) -> FastOccModel:  # fmt: skip
     slow = {id(one) for one in offset_parameters(model)}
@@ -154,23 +164,22 @@ def _loop(
         run.rewind(step // recipe.every)
     trained: nn.Module = model.train()
     if world > 1:
-        start = torch.tensor([step], device=device)
-        torch.distributed.broadcast(start, 0)
-        step = int(start)
+        counts = share_state(model, optimizer, average, {"step": step, "skipped": skipped}, device)
+        step, skipped = counts["step"], counts["skipped"]
         if device != "cpu":
             trained = nn.SyncBatchNorm.convert_sync_batchnorm(trained)
         trained = nn.parallel.DistributedDataParallel(trained, broadcast_buffers=True, find_unused_parameters=True)
     for _ in range(step):
         advance()
     sums: dict[str, float] = {}
-    dataset = maker.dataset
+    dataset = batches.maker.dataset
     weights = label_weights(config, (dataset.labels(at).semantics for at in range(len(dataset))))
     weights = None if weights is None else weights.to(device)
     while step < recipe.steps:
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate * group["factor"] * learning_rate(recipe, step)
         try:
-            losses = _step(trained, model, config, recipe, maker.make(step), optimizer, weights)
+            losses = _step(trained, model, config, recipe, batches(step), optimizer, weights)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise InputError(
                 "memory", got=str(error).splitlines()[0], expected="less", hint="try a smaller preset, batch or image"
@@ -199,6 +208,8 @@ def _loop(
         advance()
     if average:
         model.load_state_dict(average)
+    if world > 1:
+        share_weights(model.state_dict(), device)
     model.eval()
     if run and not (run.path / "model").exists():
         model.save_pretrained(run.path / "model")
@@ -213,7 +224,8 @@ def _step(
     device = next(model.parameters()).device
     if device.type != "cpu":
         batch = batch.to(device)
-    losses = batch_loss(trained, config, batch, weights)
+    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16):
+        losses = batch_loss(trained, config, batch, weights)
     optimizer.zero_grad(set_to_none=True)
     finite = torch.isfinite(losses["total"].detach())
     if torch.distributed.is_initialized():

@@ -1,4 +1,4 @@
-"""`lut`: each voxel looks up its pixel in the first camera that sees it, or the mean of all that do (Fast-BEV)."""
+"""`lut`: each voxel looks up its pixel in the first camera that sees it (Fast-BEV)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import warnings
 from typing import ClassVar
 
 import torch
-from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,19 +21,15 @@ class LookUp(ViewTransform):
 
     Args:
         inputs: channels of the image features. outputs: channels of the BEV. grid: its grid. stride: of the features.
-        heights: points a pillar. choose: "first" valid camera or the "mean" of all.
+        heights: points a pillar.
     """
 
     name: ClassVar[str] = "lut"
     points: Tensor
 
-    def __init__(
-        self, inputs: int, outputs: int, grid: GridSpec, stride: int, heights: int = 8, choose: str = "first"
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, grid: GridSpec, stride: int, heights: int = 8) -> None:
         super().__init__()
-        if choose not in ("first", "mean"):
-            raise InputError("choose", got=repr(choose), expected="first or mean")
-        self.grid, self.stride, self.heights, self.choose = grid, stride, heights, choose
+        self.grid, self.stride, self.heights = grid, stride, heights
         self.register_buffer("points", sample_heights(grid, heights).reshape(-1, 3), persistent=False)
         self.mix = nn.Sequential(
             nn.Conv2d(inputs * heights, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
@@ -50,9 +45,8 @@ class LookUp(ViewTransform):
         inside = (depth > 0.1) & (place >= 0).all(-1) & (place[..., 0] < width) & (place[..., 1] < height)
         flat = place[..., 1] * width + place[..., 0]
         table = torch.where(inside, flat, height * width)
-        if self.choose == "first":  # later cameras keep what no earlier one sees
-            taken = inside.cumsum(1) - inside.long()
-            table = torch.where(taken > 0, height * width, table)
+        taken = inside.cumsum(1) - inside.long()  # later cameras keep what no earlier one sees
+        table = torch.where(taken > 0, height * width, table)
         if not inside.any():
             warnings.warn("no voxel falls into any image: the bird's-eye view is zero", stacklevel=3)
         return table
@@ -72,12 +66,8 @@ class LookUp(ViewTransform):
         table = self.fixed if self.fixed is not None else self._kept(cameras, (height, width))
         rows = F.pad(features.flatten(3).transpose(2, 3), (0, 0, 0, 1)).reshape(-1, channels)  # a zero row a camera
         start = torch.arange(batch * count, device=rows.device).view(batch, count, 1) * (height * width + 1)
-        if self.choose == "first":
-            found = (table < height * width).long().argmax(1, keepdim=True)  # camera 0 and its zero row where none
-            picked = F.embedding(table.gather(1, found) + start.expand_as(table).gather(1, found), rows)[:, 0]
-        else:
-            seen = (table < height * width).sum(1).clamp(min=1)[..., None]
-            picked = F.embedding(table + start, rows).sum(1) / seen
+        found = (table < height * width).long().argmax(1, keepdim=True)  # camera 0 and its zero row where none
+        picked = F.embedding(table.gather(1, found) + start.expand_as(table).gather(1, found), rows)[:, 0]
         volume = picked.view(batch, self.heights, *self.grid.shape[1::-1], channels)
         return self.mix(volume.permute(0, 1, 4, 2, 3).flatten(1, 2)), {}
 

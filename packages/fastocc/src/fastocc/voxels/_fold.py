@@ -18,25 +18,22 @@ def unfold(folded: Tensor, levels: int) -> Tensor:
 
 
 class DeepConv(nn.Module):
-    """A 3 x 3 x 3 convolution on folded features: (B * Z, C, Y, X) -> (B * Z', C', Y', X').
+    """A 3 x 3 x 3 convolution on folded features: (B * Z, C, Y, X) -> (B * Z, C', Y', X').
 
     Args:
-        inputs: C. outputs: C'. levels: Z. stride: in y and x. deep_stride: in z.
+        inputs: C. outputs: C'. levels: Z. stride: in y and x.
     """
 
-    def __init__(self, inputs: int, outputs: int, levels: int, stride: int = 1, deep_stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, levels: int, stride: int = 1) -> None:
         super().__init__()
-        self.levels, self.stride = levels, (deep_stride, stride, stride)
+        self.levels, self.stride = levels, stride
         self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3, 3))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B * Z, C, Y, X) -> (B * Z', C', Y', X')."""
-        deep, *flat = self.stride
-        if deep > 1:
-            return fold(F.conv3d(unfold(x, self.levels), self.weight, stride=self.stride, padding=1))
+        """(B * Z, C, Y, X) -> (B * Z, C', Y', X')."""
         # one 2D convolution makes what each level gives to the one above it, to itself and to the one below it
-        made = F.conv2d(x, self.weight.permute(2, 0, 1, 3, 4).flatten(0, 1), stride=flat, padding=1)
+        made = F.conv2d(x, self.weight.permute(2, 0, 1, 3, 4).flatten(0, 1), stride=self.stride, padding=1)
         up, own, down = made.unflatten(0, (-1, self.levels)).chunk(3, 2)
         below, above = (0, 0) * 3 + (1, 0), (0, 0) * 3 + (0, 1)
         return (own + F.pad(up[:, :-1], below) + F.pad(down[:, 1:], above)).flatten(0, 1)

@@ -11,7 +11,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastocc.voxels._fold import DeepConv, fold, unfold
+from fastocc.voxels._fold import DeepConv
 
 
 def _norm(conv: nn.Module, channels: int) -> nn.Sequential:
@@ -76,32 +76,4 @@ class FullFpn(PartialFpn):
         return DeepConv(inputs, outputs, self.levels, stride)
 
 
-class StridedFpn(NoFpn):
-    """3 x 3 x 3 everywhere, and z halved with x and y, as a 3D network usually has it."""
-
-    name: ClassVar[str] = "full_strided"
-
-    def __init__(self, channels: int, levels: int, form: str = "residual") -> None:
-        super().__init__(channels, levels, form)
-        wide, widest = 2 * channels, 4 * channels
-        half, quarter = (levels + 1) // 2, (levels + 3) // 4
-        self.sizes = (levels, half, quarter)
-        self.down1 = _norm(DeepConv(channels, wide, levels, 2, 2), wide)
-        self.down2 = _norm(DeepConv(wide, widest, half, 2, 2), widest)
-        self.deep = _norm(DeepConv(widest, widest, quarter), widest)
-        self.lateral = nn.ModuleList([nn.Conv2d(count, channels, 1) for count in (channels, wide, widest)])
-        self.out = _norm(DeepConv(channels, channels, levels), channels)[:2]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B * Z, Cv, Y, X) -> the same shape."""
-        middle = self.down1(x)
-        top = self.lateral[2](self.deep(self.down2(middle)))
-        middle = self.lateral[1](middle) + self._up(top, 2, 1, middle)
-        return self._join(x, self.out(self.lateral[0](x) + self._up(middle, 1, 0, x)))
-
-    def _up(self, x: Tensor, below: int, level: int, like: Tensor) -> Tensor:
-        size = (self.sizes[level], *like.shape[-2:])
-        return fold(F.interpolate(unfold(x, self.sizes[below]), size=size, mode="nearest"))
-
-
-FPNS = {fpn.name: fpn for fpn in (PartialFpn, FullFpn, StridedFpn, NoFpn)}
+FPNS = {fpn.name: fpn for fpn in (PartialFpn, FullFpn, NoFpn)}
