@@ -331,7 +331,9 @@ class SwitchBank:
         """Go from whatever is on to `state`; on any failure go back to what was on, or else to the base."""
         if self._by_row:
             got = "a switch inside `rows` or `select`"
-            raise InputError("bank", got=got, expected="the base, which rows are computed from", hint="bank.select(None)")
+            raise InputError(
+                "bank", got=got, expected="the base, which rows are computed from", hint="bank.select(None)"
+            )
         plan, before = self._plan(state), self._state
         with deferred_interrupt():
             try:

@@ -19,6 +19,7 @@ from torch.nn import functional
 from tswitch.bank._resident import unpack
 from tswitch.bank._row_plan import Part, RowPlan
 
+_LONG = 16  # positions of a row from which it is worth a call of its own
 ROOT = "model"  # what the whole model is called, which has no name among its modules
 Forward = Callable[..., Any]
 
@@ -67,6 +68,9 @@ class _Linear:
                 self.plan.cost.decoded += weight.numel()  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue]
                 if isinstance(members, slice):
                     signs.add(inputs[members].flatten(0, 1), factors, flat[members].flatten(0, 1))
+                elif inputs.shape[1] >= _LONG:  # row by row: views, where a gather and a scatter would copy
+                    for row, own in zip(members.tolist(), factors.view(len(members), -1), strict=True):
+                        signs.add(inputs[row], own, flat[row])
                 else:
                     part = flat[members].flatten(0, 1)
                     signs.add(inputs[members].flatten(0, 1), factors, part)

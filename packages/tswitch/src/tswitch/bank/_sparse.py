@@ -7,12 +7,14 @@ At alpha 0.97 one entry in thirty or fewer is kept, so the second product costs 
 
 from __future__ import annotations
 
+import functools
 import importlib
 from dataclasses import dataclass
+from types import ModuleType
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from tswitch.bank._resident import unpack
 from tswitch.switch import _fast
@@ -34,6 +36,7 @@ class SparseSigns:
 
     def __post_init__(self) -> None:
         self._matrix: Tensor | None = None
+        self._arrays: tuple[np.ndarray, np.ndarray] | None = None
 
     @classmethod
     def of(cls, codes: Tensor, shape: tuple[int, int], *, transposed: bool = False) -> SparseSigns:
@@ -64,19 +67,22 @@ class SparseSigns:
         if not self.columns.numel():
             return
         kind = torch.promote_types(x.dtype, torch.float32)
-        kernel = x.is_cpu and kind == torch.float32 and _fast.kernels(self.shape[0] * self.shape[1]) is not None
-        target = out if out.dtype == kind and out.is_contiguous() else out.to(kind).contiguous()
-        if kernel:
-            kernels = importlib.import_module("tswitch.bank._row_kernels")
-            width = kernels.WIDTH
-            tiled = functional.pad(x.float(), (0, 0, 0, -len(x) % width))
-            tiled = tiled.view(-1, width, x.shape[1]).transpose(1, 2).contiguous()
-            starts, columns = self.starts.numpy(), self.columns.numpy()
-            kernels.add_sparse(starts, columns, tiled.numpy(), factors.numpy(), target.numpy())
-        else:
+        kernels = _kernels(self.shape[0] * self.shape[1]) if x.is_cpu and kind == torch.float32 else None
+        if kernels is None:
             made = torch.sparse.mm(self._torch(kind), x.to(kind).T).T
-            target += factors.to(target.device, kind)[:, None] * made
-        if target is not out:
+            added = torch.addcmul(out.to(kind), made, factors.to(out.device, kind)[:, None])
+            out.copy_(added)
+            return
+        if self._arrays is None:
+            self._arrays = self.starts.numpy(), self.columns.numpy()
+        plain = out.dtype == kind and out.is_contiguous()
+        target = out if plain else out.to(kind).contiguous()
+        scales = factors.numpy()
+        for first in range(0, len(x), kernels.WIDTH):
+            part = slice(first, first + kernels.WIDTH)
+            inputs = x[part].T.contiguous().to(kind).numpy()
+            kernels.add_signs(*self._arrays, inputs, scales[part], target[part].numpy())
+        if not plain:
             out.copy_(target)
 
     def _torch(self, kind: torch.dtype) -> Tensor:
@@ -91,3 +97,13 @@ class SparseSigns:
             )
             self._matrix = matrix.coalesce()
         return self._matrix
+
+
+def _kernels(size: int) -> ModuleType | None:
+    """The compiled loop, where numba is installed and there is much to do."""
+    return _loaded() if _fast.kernels(size) is not None else None
+
+
+@functools.cache
+def _loaded() -> ModuleType:
+    return importlib.import_module("tswitch.bank._row_kernels")
