@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from ninefold.errors import InputError
 from torch import nn
 from tswitch import AutoSwitch, Switch, SwitchBank
-from tswitch.bank import _row_layers
 from tswitch.bank._resident import pack
-from tswitch.bank._row_kernels import add_signs
+from tswitch.bank._sparse import SparseSigns
 from tswitch.switch import _fast
 
 from .small_net import digests, finetuned, make_base
@@ -30,11 +29,9 @@ def alone(bank, inputs, weights, head=None):
         return bank(**inputs) if isinstance(inputs, dict) else bank(inputs)
 
 
-@pytest.fixture(params=["tiles", "signs one by one"])
+@pytest.fixture(params=["compiled", "torch"])
 def few(request, monkeypatch):
-    monkeypatch.setattr(_row_layers, "_FEW", 1 << 20 if request.param != "tiles" else 0)
-    if request.param != "tiles":
-        monkeypatch.setattr(_fast, "kernels", lambda _: _fast._load())
+    monkeypatch.setattr(_fast, "kernels", lambda _: _fast._load() if request.param == "compiled" else None)
 
 
 def bank_without(*skip):
@@ -118,32 +115,44 @@ def test_many_mixtures_decode_each_task_once_a_layer():
     assert cost.decoded <= matrices + norms
 
 
-def test_a_tile_does_not_depend_on_its_size(monkeypatch):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("rows", [1, 31, 32, 70])
+def test_sparse_signs_equal_their_matrix(rows, dtype, transposed, few):
+    gen = torch.Generator().manual_seed(rows)
+    signs = torch.randint(-1, 2, (9, 16), generator=gen, dtype=torch.int8) * (torch.rand(9, 16, generator=gen) < 0.4)
+    signs[3] = 0
+    matrix = signs.T if transposed else signs
+    x = torch.randn(rows, matrix.shape[1], generator=gen).to(dtype)
+    out, factors = torch.randn(rows, matrix.shape[0], generator=gen).to(dtype), torch.rand(rows, generator=gen)
+    sparse = SparseSigns.of(pack(signs), (9, 16), transposed=transposed)
+    expected = out.double() + factors.double()[:, None] * (x.double() @ matrix.double().T)
+    sparse.add(x, factors, out)
+    alike(out, expected.to(dtype), 1e-5 if dtype.itemsize > 2 else 0.06)
+    assert sparse.columns.numel() == int(signs.count_nonzero())
+
+
+def test_a_selected_task_answers_as_its_export_and_the_base_keeps_its_bits():
     bank = deep_bank(12)
-    x = torch.randn(4, 30, 12)
-    whole, _ = bank.answer(x, ["t0", "t1", "t2", "t3"])
-    monkeypatch.setattr(_row_layers, "_TILE", 1)
-    for one, two in zip(whole, bank.answer(x, ["t0", "t1", "t2", "t3"])[0], strict=True):
-        alike(one, two, 1e-6)
-
-
-def test_signs_one_by_one_equal_their_matrix():
-    gen = torch.Generator().manual_seed(0)
-    signs = torch.randint(-1, 2, (9, 16), generator=gen, dtype=torch.int8)
-    x = torch.randn(16, 5, generator=gen)
-    out = torch.zeros(9, 5)
-    add_signs(pack(signs).numpy(), x.numpy(), out.numpy())
-    alike(out, signs.float() @ x, 1e-5)
-
-
-def test_no_copy_of_the_weights_is_kept(monkeypatch):
-    bank = deep_bank(12)
-    monkeypatch.setattr(_row_layers, "_TILE", 48)
-    with bank.rows(["t0", "t1"]):
-        plan = bank.model.up.forward.__kwdefaults__["_compute"].plan
-        bank.model(torch.randn(2, 30, 12))
-        assert sum(held.numel() for held in plan._scratch.values()) <= 2 * 48
+    x = torch.randn(5, 3, 12)
+    alone_, before = {task: alone(bank, x, task) for task in bank.tasks}, digests(bank.model)
+    for task in ("t1", "t0", "t1", "t3"):
+        bank.select(task)
+        alike(bank(x), alone_[task])
+    bank.select([f"t{row % 4}" for row in range(5)])
+    for row, value in enumerate(bank(x)):
+        alike(value, alone_[f"t{row % 4}"][row])
+    bank.select({"t0": 0.5, "t2": 0.25})
+    assert digests(bank.model) == before
+    with pytest.raises(InputError, match="switch inside `rows` or `select`"):
+        bank.activate("t1")
+    bank.select(None)
     assert "forward" not in bank.model.up.__dict__
+    with bank.use("t0"), pytest.raises(InputError, match="a task that is switched on"):
+        bank.select("t1")
+    bank.select("t0")
+    bank.select(None)
+    alike(alone(bank, x, {}), bank.model(x))
 
 
 def test_an_error_inside_leaves_the_model_as_it_was():
@@ -153,7 +162,7 @@ def test_an_error_inside_leaves_the_model_as_it_was():
         _ = 1 / 0
     with pytest.raises(InputError, match=r"input of up.*shape \(3, 12\).*2 rows first"), bank.rows(["t0", "t1"]):
         bank.model(torch.randn(3, 12))
-    with pytest.raises(InputError, match="switch inside `rows`"), bank.rows(["t0"]):
+    with pytest.raises(InputError, match="switch inside `rows` or `select`"), bank.rows(["t0"]):
         bank.activate("t1")
     assert digests(bank.model) == before
     alone(bank, torch.randn(2, 12), "t0")

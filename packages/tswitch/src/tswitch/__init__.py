@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from tswitch.bank._batch_norm import recalibrate as recalibrate
     from tswitch.checkpoints._checkpoint import Checkpoint as Checkpoint
     from tswitch.checkpoints._writer import CheckpointWriter as CheckpointWriter
+    from tswitch.fitting._compress import compress_fitted as compress_fitted
+    from tswitch.fitting._knobs import FitConfig as FitConfig
+    from tswitch.fitting._knobs import fit_knobs as fit_knobs
     from tswitch.merging._merge import merge as merge
     from tswitch.merging._recipe import Recipe as Recipe
     from tswitch.merging._recipe import merge_recipe as merge_recipe
@@ -42,6 +45,7 @@ __getattr__, __dir__, __all__ = attach(  # pyright: ignore[reportUnsupportedDund
         "CheckpointWriter": "checkpoints._writer",
         "CodedTensor": "switch._switch",
         "FinetuneConfig": "models._finetune",
+        "FitConfig": "fitting._knobs",
         "QuerySet": "routing._query_set",
         "Recipe": "merging._recipe",
         "Switch": "switch._switch",
@@ -50,8 +54,10 @@ __getattr__, __dir__, __all__ = attach(  # pyright: ignore[reportUnsupportedDund
         "TextBank": "routing._live",
         "activation_switch": "switch._ternary",
         "compress": "switch._compress",
+        "compress_fitted": "fitting._compress",
         "export": "switch._export",
         "finetune": "models._finetune",
+        "fit_knobs": "fitting._knobs",
         "kth_largest": "switch._select",
         "merge": "merging._merge",
         "merge_recipe": "merging._recipe",

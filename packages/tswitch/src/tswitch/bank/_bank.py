@@ -27,7 +27,7 @@ from torch import nn
 from tswitch.bank._interrupt import deferred_interrupt
 from tswitch.bank._resident import Rounding, Term, rounding_of
 from tswitch.bank._row_plan import RowCost, plan_rows
-from tswitch.bank._rows import by_row, split_rows
+from tswitch.bank._rows import AddedForward, by_row, split_rows
 from tswitch.bank._slots import Target, find_slots
 from tswitch.bank._task import Head, ResidentTask, check_base, owner, read_head, read_switch
 from tswitch.bank._writes import base_targets, write_targets
@@ -47,6 +47,7 @@ class _BaseChangedError(Exception):
 
 
 _BASE = _State()
+_PLANS = 256  # ways to answer that are kept ready
 _LARGEST = 1e6  # far beyond any use, and far from overflow in float32
 
 
@@ -81,6 +82,9 @@ class SwitchBank:
         self._rounding: Rounding | None = Rounding()
         self._last: list[Target] = []  # what the last activation wrote
         self._by_row = False
+        self._added: AddedForward | None = None  # while tasks are selected
+        self._prepared: dict[Any, tuple[Mapping[int, Any], _State]] = {}
+        self._selected: str | None = None  # whose callable head answers
         self._found: dict[str, tuple[str, torch.Tensor]] = {}  # what others wrote over which tasks, until it is told
         self.undone: dict[str, torch.Tensor] = {}
         self._lock = threading.RLock()
@@ -98,7 +102,8 @@ class SwitchBank:
     @property
     def head(self) -> Callable[[Any], Any] | None:
         """The active task's callable head, or None."""
-        head = self._tasks[self._state.head].head if self._state.head is not None else None
+        chosen = self._selected if self._added is not None else self._state.head
+        head = self._tasks[chosen].head if chosen is not None else None
         return head if callable(head) else None
 
     @property
@@ -219,6 +224,45 @@ class SwitchBank:
                 self._by_row = False
                 self._contexts.remove(token)
 
+    def select(self, weights: str | Mapping[str, float] | Sequence[str | Mapping[str, float]] | None) -> None:
+        """Let all forward passes from now on add a task, without writing any weight; another task is a pointer.
+
+        The kept signs of linear layers stand beside the untouched dense weights as sparse rows; they are made when a task
+        is selected for the first time. A task that was selected before is on again within microseconds. The base must not
+        be written while a task is selected; `select(None)` ends it and puts the modules' own forwards back.
+
+        Args:
+            weights: a task's name, or weights by name, for batches of any size; or one of these for each row of the
+                batches, as for `rows`; None is the base. The head is that of the largest weight. Callable heads are
+                applied by `bank(...)`.
+        Raises:
+            InputError: as for `rows`; a task that is switched on by `activate` or `use`.
+        """
+        with self._lock:
+            if weights is None:
+                if self._added is not None:
+                    self._added.close()
+                self._added, self._prepared, self._by_row, self._state = None, {}, False, _BASE
+                return
+            each = [weights] if isinstance(weights, str | Mapping) else list(weights)
+            key = tuple(one if isinstance(one, str) else tuple(one.items()) for one in each)
+            if self._added is None and (self._contexts or self._state.weights):
+                raise InputError("bank", got="a task that is switched on", expected="the base", hint="restore first")
+            if key not in self._prepared:
+                states = [self._checked(one, None) for one in each]
+                names = dict.fromkeys(name for state in states for name in state.weights)
+                self._plan(_State(dict.fromkeys(names, 1.0)), look=True)  # refuses a base that changed
+                if self._added is None:
+                    self._added = AddedForward(self.model, self._slots)
+                plan = plan_rows(self._tasks, [(state.weights, state.head) for state in states])
+                self._prepared[key] = self._added.prepared(plan), states[0]
+                while len(self._prepared) > _PLANS:
+                    del self._prepared[next(iter(self._prepared))]
+            assert self._added is not None
+            prepared, state = self._prepared[key]
+            self._added.point(prepared)
+            self._by_row, self._selected = True, state.head if len(each) == 1 else None
+
     def answer(
         self,
         inputs: torch.Tensor | Mapping[str, Any],
@@ -286,7 +330,10 @@ class SwitchBank:
     def _set(self, state: _State) -> None:
         """Go from whatever is on to `state`; on any failure go back to what was on, or else to the base."""
         if self._by_row:
-            raise InputError("bank", got="a switch inside `rows`", expected="the base, which rows are computed from")
+            got = "a switch inside `rows` or `select`"
+            raise InputError(
+                "bank", got=got, expected="the base, which rows are computed from", hint="bank.select(None)"
+            )
         plan, before = self._plan(state), self._state
         with deferred_interrupt():
             try:

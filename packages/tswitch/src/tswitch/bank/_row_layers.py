@@ -1,18 +1,13 @@
 """How one module computes a batch whose rows have different tasks: linear layers, embeddings, and anything else.
 
-A linear layer takes the cheaper of two ways. Where each row has one task, or few mixtures meet, the weights of a
-mixture are decoded a tile at a time as base + lambda S and multiplied with its rows alone: as many multiplications as a
-plain forward. Where mixtures are many, all rows are multiplied with the base, and the signs of each task with the rows
-that use it. With few rows of a task (a step of `generate`) the non-zero signs are added one by one. An embedding
-decodes the rows that are looked up. A layer norm scales all rows at once. Any other module (a convolution, say) runs
-once for each mixture, on tensors that exist for its own length only.
+A linear layer multiplies all rows with its own, untouched weights, and adds for each task its kept signs times the rows
+that use it (`_sparse`). An embedding decodes the rows that are looked up. A layer norm scales all rows at once. Any other
+module (a convolution, say) runs once for each mixture, on tensors that exist for its own length only.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,13 +16,11 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tswitch.bank._resident import Job, Term, unpack, write_all
-from tswitch.bank._row_plan import Mixture, Part, RowPlan
-from tswitch.switch import _fast
+from tswitch.bank._resident import unpack
+from tswitch.bank._row_plan import Part, RowPlan
 
-_TILE = 1 << 20  # entries decoded at a time: 4 MB of float32
+_LONG = 16  # positions of a row from which it is worth a call of its own
 ROOT = "model"  # what the whole model is called, which has no name among its modules
-_FEW = 16  # rows (times tokens) of a task up to which its non-zero signs are added one by one
 Forward = Callable[..., Any]
 
 
@@ -35,7 +28,8 @@ def forward_of(module: nn.Module, parts: Sequence[Part], plan: RowPlan, name: st
     """The forward of a module by row; `original` is its own, `parts` the tensors that the plan's tasks change."""
     by_leaf = {part.leaf: part for part in parts if part.owner is module}
     dense = any(part.slot.name in task.dense for part in parts for task in plan.tasks.values())
-    if type(module).forward is nn.Linear.forward and not dense:
+    plain = type(module).forward is nn.Linear.forward or type(module).__name__ == "Conv1D"
+    if plain and not dense and len(by_leaf) == len(parts):
         return _Linear(module, by_leaf, plan, name)
     swapped = any(plan.head(part, mixture.head) is not None for part in parts for mixture in plan.mixtures)
     if type(module).forward is nn.Embedding.forward and not dense and not swapped:
@@ -46,146 +40,61 @@ def forward_of(module: nn.Module, parts: Sequence[Part], plan: RowPlan, name: st
 
 
 class _Linear:
-    """y = x W^T + b, with W and b of each row's own mixture."""
+    """y = x W^T + b, with W and b of each row's own mixture; transformers' Conv1D holds W^T."""
 
     def __init__(self, module: nn.Module, parts: Mapping[str, Part], plan: RowPlan, name: str) -> None:
         self.module, self.parts, self.plan, self.name = module, parts, plan, name
+        self.transposed = type(module).__name__ == "Conv1D"
         self.swapped = any(plan.head(part, mixture.head) is not None
                            for part in parts.values() for mixture in plan.mixtures)  # fmt: skip
-        used = sum(len(mixture.weights) for mixture in plan.mixtures)
-        self.apart = not self.swapped and used > len(plan.shares)  # more terms by mixture than by task
-        if "bias" in self.parts and not self.apart:
-            plan.prepare(self.parts["bias"])
+        self.signs = [] if "weight" not in parts else plan.signs(parts["weight"], transposed=self.transposed)
+        self.bias = None if self.swapped or "bias" not in parts else plan.of_rows(parts["bias"])
+        self._factors: dict[int, list[Tensor]] = {}
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (R, ..., in) -> (R, ..., out); rows of smaller heads are filled up with -inf."""
         rows = self.plan.by_row(x, self.name)
-        flat = rows.flatten(1, -2)  # (B, positions, in)
-        few = self._few(flat)
-        y = self._added(flat, few=few) if self.apart or few else self._by_mixture(flat)
-        return y.unflatten(1, rows.shape[1:-1]).flatten(0, 1)
-
-    def _own(self, leaf: str) -> Tensor | None:
-        part = self.parts.get(leaf)
-        return part.slot.live() if part is not None else getattr(self.module, leaf)
-
-    def _few(self, x: Tensor) -> bool:
-        """Whether each task has so few rows here that single signs are cheaper than tiles."""
-        part = self.parts.get("weight")
-        return (
-            part is not None
-            and not self.swapped
-            and x.is_cpu
-            and x.shape[-1] % 4 == 0
-            and x.shape[1] * self.plan.count <= _FEW * len(self.plan.shares)
-            and _fast.kernels(part.slot.live().numel()) is not None
-        )
-
-    # Few mixtures: base + lambda S, tile by tile, times the mixture's rows
-
-    def _by_mixture(self, x: Tensor) -> Tensor:
-        weights = [self._heads("weight", mixture) for mixture in self.plan.mixtures]
-        own = self._own("weight")
-        assert own is not None
-        sizes = [(own if weight is None else weight).shape[0] for weight in weights]
-        out = x.new_full((*x.shape[:2], max(sizes)), -torch.inf) if len(set(sizes)) > 1 else x.new_empty(
-            (*x.shape[:2], sizes[0])
-        )  # fmt: skip
         if self.swapped:
-            self.plan.note_widths(sizes)
-        for mixture, weight, size in zip(self.plan.mixtures, weights, sizes, strict=True):
-            rows = x[mixture.rows].flatten(0, 1)
-            whole = isinstance(mixture.rows, slice) and size == out.shape[-1]  # else there is no view of these rows
-            made = out[mixture.rows].flatten(0, 1) if whole else rows.new_empty(len(rows), size)
-            bias = self._bias(mixture)
-            if weight is not None:
-                _multiply(rows, weight, bias, made)
-            else:
-                self._multiply(rows, mixture, own, bias, made)
-            if not whole:
-                out[mixture.rows, :, :size] = made.view(-1, x.shape[1], size)
-        return out
-
-    def _heads(self, leaf: str, mixture: Mixture) -> Tensor | None:
-        part = self.parts.get(leaf)
-        return None if part is None else self.plan.head(part, mixture.head)
-
-    def _bias(self, mixture: Mixture) -> Tensor | None:
-        part = self.parts.get("bias")
-        return self._own("bias") if part is None else self.plan.value(part, mixture)
-
-    def _multiply(self, rows: Tensor, mixture: Mixture, own: Tensor, bias: Tensor | None, out: Tensor) -> None:
-        """out = rows (base + sum of the mixture's terms)^T + bias."""
-        part = self.parts.get("weight")
-        terms = [] if part is None else self.plan.terms(part, mixture.weights)
-        if not terms:
-            _multiply(rows, own, bias, out)
-            return
-        for start, stop, tile in self._tiles(own, terms):
-            _multiply(rows, tile, None if bias is None else bias[start:stop], out[:, start:stop])
-
-    def _tiles(self, base: Tensor, terms: Sequence[Term]) -> Iterator[tuple[int, int, Tensor]]:
-        """(first row, end, base + terms of these rows of W): the memory is used again for the next tile."""
-        height, width = base.shape
-        step = max(_TILE // max(width, 1) // 4 * 4, 4)
-        flat = base.contiguous().view(-1)
-        for start in range(0, height, step):
-            stop = min(start + step, height)
-            first, last = start * width, stop * width
-            tile = self.plan.scratch(last - first, base)
-            cut = [Term(term.codes[first // 4 : -(-last // 4)], term.scale) for term in terms]
-            write_all([Job(flat[first:last], cut, tile)])
-            self.plan.cost.decoded += (last - first) * len(terms)
-            yield start, stop, tile.view(stop - start, width)
-
-    # Many mixtures, or few rows: all rows times the base, and the signs of each task times its rows
-
-    def _added(self, x: Tensor, *, few: bool) -> Tensor:
-        weight, bias = self._own("weight"), self._own("bias")
-        assert weight is not None
-        out = functional.linear(x, weight, bias)
-        for task, (rows, shares) in self.plan.shares.items():
-            for leaf, part in self.parts.items():
-                term = self.plan.tasks[task].terms.get(part.slot.name)
-                if term is None:
-                    continue
-                factors = (shares * term.scale).to(out.device, torch.float32)[:, None, None]
-                if leaf == "bias":
-                    signs = unpack(term.codes, part.slot.live().numel())
-                    out[rows] += (factors * signs).to(out.dtype)
+            return self._heads(rows.flatten(1, -2)).unflatten(1, rows.shape[1:-1]).flatten(0, 1)
+        weight = self.module.weight
+        bias = self.module.bias if self.bias is None else self.bias[0] if len(self.bias) == 1 else None
+        y = functional.linear(x, weight.T if self.transposed else weight, bias)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        if self.signs or bias is not self.module.bias:
+            y = y.expand(rows.shape[0] * rows.shape[1], *y.shape[1:]).contiguous() if len(y) == 1 else y
+            flat, inputs = y.view(rows.shape[0], -1, y.shape[-1]), rows.flatten(1, -2)
+            if self.bias is not None and len(self.bias) > 1:
+                flat.copy_(flat + self.bias[:, None])
+            for (members, _, signs), factors in zip(self.signs, self._scales(inputs.shape[1]), strict=True):
+                self.plan.cost.decoded += weight.numel()  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue]
+                if isinstance(members, slice):
+                    signs.add(inputs[members].flatten(0, 1), factors, flat[members].flatten(0, 1))
+                elif inputs.shape[1] >= _LONG:  # row by row: views, where a gather and a scatter would copy
+                    for row, own in zip(members.tolist(), factors.view(len(members), -1), strict=True):
+                        signs.add(inputs[row], own, flat[row])
                 else:
-                    out[rows] += (factors * self._signs_times(x[rows], term, weight, few=few)).to(out.dtype)
+                    part = flat[members].flatten(0, 1)
+                    signs.add(inputs[members].flatten(0, 1), factors, part)
+                    flat[members] = part.view(len(members), -1, y.shape[-1])
+        return y
+
+    def _scales(self, positions: int) -> list[Tensor]:
+        """For each task lambda times its rows' weights, (rows * positions,) float32."""
+        if positions not in self._factors:
+            made = [factors.repeat_interleave(positions) for _, factors, _ in self.signs]
+            self._factors = {positions: made}
+        return self._factors[positions]
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """x (B, positions, in) -> (B, positions, widest head), each row through its own head."""
+        weights = [self.plan.value(self.parts["weight"], mixture) for mixture in self.plan.mixtures] if (
+            "weight" in self.parts) else [self.module.weight] * len(self.plan.mixtures)  # fmt: skip
+        sizes = [weight.shape[0] for weight in weights]
+        self.plan.note_widths(sizes)
+        out = x.new_full((*x.shape[:2], max(sizes)), -torch.inf)
+        for mixture, weight, size in zip(self.plan.mixtures, weights, sizes, strict=True):
+            bias = self.plan.value(self.parts["bias"], mixture) if "bias" in self.parts else self.module.bias
+            out[mixture.rows, :, :size] = functional.linear(x[mixture.rows], weight, bias)  # pyright: ignore[reportArgumentType]
         return out
-
-    def _signs_times(self, x: Tensor, term: Term, weight: Tensor, *, few: bool) -> Tensor:
-        """x (g, positions, in) S^T -> (g, positions, out) float32, or wider."""
-        flat = x.flatten(0, 1)
-        kind = torch.promote_types(x.dtype, torch.float32)
-        self.plan.cost.decoded += weight.numel()
-        if few:
-            kernels = importlib.import_module("tswitch.bank._row_kernels")
-            made = torch.zeros(weight.shape[0], len(flat))
-            kernels.add_signs(term.codes.numpy(), flat.to(torch.float32).T.contiguous().numpy(), made.numpy())
-            return made.T.view(*x.shape[:2], -1).to(kind)
-        made = flat.new_empty(len(flat), weight.shape[0])
-        height, width = weight.shape
-        step = max(_TILE // max(width, 1) // 4 * 4, 4)
-        zeros = _zeros(step * width, weight.dtype, weight.device)
-        for start in range(0, height, step):
-            stop = min(start + step, height)
-            first, last = start * width, stop * width
-            tile = self.plan.scratch(last - first, weight)
-            write_all([Job(zeros[: last - first], [Term(term.codes[first // 4 : -(-last // 4)], 1.0)], tile)])
-            torch.mm(flat, tile.view(stop - start, width).T, out=made[:, start:stop])
-        return made.view(*x.shape[:2], -1).to(kind)
-
-
-def _multiply(rows: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
-    """out = rows weight^T + bias."""
-    if bias is None:
-        torch.mm(rows, weight.T, out=out)
-    else:
-        torch.addmm(bias, rows, weight.T, out=out)
 
 
 class _Embedding:
@@ -227,27 +136,18 @@ class _Norm:
         self.own = {leaf: self._of_rows(leaf) for leaf in ("weight", "bias")}
 
     def _of_rows(self, leaf: str) -> Tensor | None:
-        """(B, *shape) float32 or wider values of a tensor; (1, *shape) where no task changes it."""
+        """(B, *shape) or (1, *shape) values of a tensor."""
         part = self.parts.get(leaf)
-        live = getattr(self.module, leaf) if part is None else part.slot.live()
-        if live is None:
-            return None
-        value = live.detach().to(torch.promote_types(live.dtype, torch.float32))[None]
-        if part is None:
-            return value
-        value = value.repeat(self.plan.count, *[1] * live.dim())
-        for task, (rows, shares) in self.plan.shares.items():
-            term = self.plan.tasks[task].terms.get(part.slot.name)
-            if term is not None:
-                factors = (shares * term.scale).to(value.device, torch.float32).view(-1, *[1] * live.dim())
-                value[rows] += factors * unpack(term.codes, live.numel()).view(live.shape)
-                self.plan.cost.decoded += live.numel()
-        return value
+        live = getattr(self.module, leaf)
+        return None if live is None else live.detach()[None] if part is None else self.plan.of_rows(part)
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (R, ..., *shape) -> the same shape."""
-        rows = self.plan.by_row(x, self.name)
         shape = self.module.normalized_shape
+        if all(own is None or len(own) == 1 for own in self.own.values()):
+            weight, bias = (None if own is None else own[0] for own in self.own.values())
+            return functional.layer_norm(x, shape, weight, bias, self.module.eps)  # pyright: ignore[reportArgumentType]
+        rows = self.plan.by_row(x, self.name)
         wide = rows.to(torch.promote_types(x.dtype, torch.float32))
         out = functional.layer_norm(wide, shape, None, None, self.module.eps)  # pyright: ignore[reportArgumentType]
         middle = [1] * (out.dim() - len(shape) - 1)  # pyright: ignore[reportArgumentType]
@@ -344,8 +244,3 @@ def _joined(results: Sequence[tuple[Tensor, Any]], size: int, name: str) -> Any:
     for rows, made in results:
         out[rows.to(out.device)] = made.expand(len(rows), *made.shape[1:])
     return out
-
-
-@functools.lru_cache(4)
-def _zeros(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.zeros(size, dtype=dtype, device=device)

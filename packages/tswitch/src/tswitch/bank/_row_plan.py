@@ -10,11 +10,12 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from tswitch.bank._resident import Term, write_all
+from tswitch.bank._resident import Term, unpack, write_all
 from tswitch.bank._slots import Slot, Target
+from tswitch.bank._sparse import SparseSigns
 from tswitch.bank._task import ResidentTask
 
-_SMALL = 1 << 16  # effective values up to this many entries (biases, norms) are kept for the length of a context
+_SMALL = 1 << 18  # effective values up to this many entries (biases, norms) are kept for the length of a context
 
 
 @dataclass
@@ -77,7 +78,6 @@ class RowPlan:
     shares: Mapping[str, tuple[slice | Tensor, Tensor]]
     cost: RowCost
     _kept: dict[tuple[Any, ...], Tensor] = field(default_factory=dict)
-    _scratch: dict[tuple[torch.dtype, torch.device], Tensor] = field(default_factory=dict)
 
     def terms(self, part: Part, weights: Mapping[str, float]) -> list[Term]:
         """What a mixture adds to a tensor; in the order of the weights, as a switch does."""
@@ -117,19 +117,34 @@ class RowPlan:
             self._kept[key] = target.live
         return target.live
 
-    def prepare(self, part: Part) -> None:
-        """Make a small ternary tensor of all mixtures at once, for `value`: one by one, each costs as much as all."""
-        slot, live = part.slot, part.slot.live()
-        targets: dict[tuple[Any, ...], Target] = {}
-        for mixture in self.mixtures:
-            terms = self.terms(part, mixture.weights)
-            dense = any(slot.name in self.tasks[name].dense for name in mixture.weights)
-            if terms and not dense and self.head(part, mixture.head) is None and live.numel() <= _SMALL:
-                key = slot.name, live.dtype, live.device, *mixture.weights.items()
-                targets[key] = Target(slot, torch.empty(live.shape, dtype=live.dtype, device=live.device), terms)
-                self.cost.decoded += live.numel() * len(terms)
-        write_all([job for target in targets.values() if (job := target.job()) is not None])
-        self._kept |= {key: target.live for key, target in targets.items()}
+    def signs(self, part: Part, *, transposed: bool = False) -> list[tuple[slice | Tensor, Tensor, SparseSigns]]:
+        """For each task that changes a matrix: its rows, their weights times lambda (rows,), and its signs."""
+        found = []
+        for name, (rows, shares) in self.shares.items():
+            task = self.tasks[name]
+            term = task.terms.get(part.slot.name)
+            if term is not None:
+                if part.slot.name not in task.sparse:
+                    live = part.slot.live()
+                    task.sparse[part.slot.name] = SparseSigns.of(term.codes, tuple(live.shape), transposed=transposed)
+                found.append((rows, (shares * term.scale).float(), task.sparse[part.slot.name]))
+        return found
+
+    def of_rows(self, part: Part) -> Tensor:
+        """(B, *shape) values of a small ternary tensor, one for each row, float32 or wider; (1, *shape) in the tensor's
+        own dtype where all rows share one mixture.
+        """
+        if len(self.mixtures) == 1:
+            return self.value(part, self.mixtures[0]).detach()[None]
+        live = part.slot.live()
+        made = live.to(torch.promote_types(live.dtype, torch.float32)).repeat(self.count, *[1] * live.dim())
+        for name, (rows, shares) in self.shares.items():
+            term = self.tasks[name].terms.get(part.slot.name)
+            if term is not None:
+                factors = (shares * term.scale).to(made.device, torch.float32).view(-1, *[1] * live.dim())
+                made[rows] += factors * unpack(term.codes, live.numel()).view(live.shape)
+                self.cost.decoded += live.numel()
+        return made
 
     def note_widths(self, sizes: Sequence[int]) -> None:
         """Take note of how wide the output of each mixture's head is, where they differ."""
@@ -139,13 +154,6 @@ class RowPlan:
         for mixture, size in zip(self.mixtures, sizes, strict=True):
             widths[mixture.rows] = size
         self.cost.widths = widths.tolist()
-
-    def scratch(self, size: int, like: Tensor) -> Tensor:
-        """(size,) memory of a tensor's dtype and device, used again for every tile."""
-        key = like.dtype, like.device
-        if key not in self._scratch or self._scratch[key].numel() < size:
-            self._scratch[key] = torch.empty(size, dtype=like.dtype, device=like.device)
-        return self._scratch[key][:size]
 
     def by_row(self, value: Tensor, where: str) -> Tensor:
         """(R, ...) -> (B, R / B, ...): the first dimension holds the rows, each perhaps several times, as for beams.

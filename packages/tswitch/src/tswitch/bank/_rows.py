@@ -30,6 +30,74 @@ _HOLDERS = (nn.ParameterDict, nn.ParameterList)  # have no forward pass of their
 _NOT_BY_ROW = ("relative_attention_bias",)  # T5's: its input is a table of distances, the same for all rows
 
 
+class AddedForward:
+    """Forward passes of a model that add what a plan says, beside the base that the model holds.
+
+    The modules' forwards are replaced once, by ones that look the plan up: another plan is a pointer. `close` puts the
+    modules' own back.
+    """
+
+    def __init__(self, model: nn.Module, slots: Mapping[str, Slot]) -> None:
+        self.model, self.slots = model, slots
+        self.ran: set[int] = set()
+        self._now: Mapping[int, Any] = {}
+        self._own: dict[int, tuple[nn.Module, Any, bool]] = {}
+        self._names = {id(module): name for name, module in model.named_modules()}
+
+    def prepared(self, plan: RowPlan) -> dict[int, Any]:
+        """What `point` takes: for each module that the plan touches, how it computes.
+
+        Raises:
+            InputError: a module that a task touches and that cannot be computed by row; names it.
+        """
+        made: dict[int, Any] = {}
+        for module, parts in _touched(self.model, self.slots, plan).values():
+            name = self._names.get(id(module), "") or ROOT
+            if name.rpartition(".")[2] in _NOT_BY_ROW or not getattr(module, "batch_first", True):
+                raise InputError(f"module {name!r}", got="one whose input does not begin with the rows of the batch",
+                                 expected="a batch of one task: bank.use")  # fmt: skip
+            own = self._own[id(module)][1] if id(module) in self._own else module.forward
+            made[id(module)] = forward_of(module, parts, plan, name, own)
+        for module in self.model.modules():
+            if id(module) in made and id(module) not in self._own:
+                self._replace(module)
+        return made
+
+    def point(self, prepared: Mapping[int, Any]) -> None:
+        """From now on compute by this plan."""
+        self._now = prepared
+
+    def _replace(self, module: nn.Module) -> None:
+        own, key = module.forward, id(module)
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            compute = self._now.get(key)
+            if compute is None:
+                return own(*args, **kwargs)
+            self.ran.add(key)
+            with torch.no_grad():
+                return compute(*args, **kwargs)
+
+        self._own[key] = module, own, "forward" in module.__dict__
+        module.forward = forward
+
+    def idle(self, plan: RowPlan) -> list[str]:
+        """Modules that the plan touches and that no forward pass ran; a tied tensor has several modules."""
+        touched = _touched(self.model, self.slots, plan)
+        served = {part.slot.name for key in self.ran if key in touched for part in touched[key][1]}
+        idle = [key for key, (_, parts) in touched.items() if any(part.slot.name not in served for part in parts)]
+        return sorted(self._names.get(key, "") or ROOT for key in idle)
+
+    def close(self) -> None:
+        """Put the modules' own forwards back."""
+        for module, own, instance in self._own.values():
+            if instance:
+                module.forward = own
+            else:
+                del module.__dict__["forward"]
+        self._own, self._now = {}, {}
+
+
 @contextlib.contextmanager
 def by_row(model: nn.Module, slots: Mapping[str, Slot], plan: RowPlan) -> Iterator[RowCost]:
     """Let the forward passes of `model`, which has its base on, answer each row under its own mixture.
@@ -37,38 +105,17 @@ def by_row(model: nn.Module, slots: Mapping[str, Slot], plan: RowPlan) -> Iterat
     Raises:
         InputError: a module that a task touches and that cannot be computed by row; names it.
     """
-    touched = _touched(model, slots, plan)
-    names = {id(module): name for name, module in model.named_modules()}
-    ran: set[int] = set()
-    before: list[tuple[nn.Module, Any]] = []
+    added = AddedForward(model, slots)
     counter = model.register_forward_pre_hook(lambda *_: _count(plan.cost))
     try:
-        for module, parts in touched.values():
-            name = names.get(id(module), "") or ROOT
-            if name.rpartition(".")[2] in _NOT_BY_ROW or not getattr(module, "batch_first", True):
-                raise InputError(f"module {name!r}", got="one whose input does not begin with the rows of the batch",
-                                 expected="a batch of one task: bank.use")  # fmt: skip
-            before.append((module, module.__dict__.get("forward")))
-            compute = forward_of(module, parts, plan, name, module.forward)
-
-            def forward(*args: Any, _compute: Any = compute, _key: int = id(module), **kwargs: Any) -> Any:
-                ran.add(_key)
-                with torch.no_grad():
-                    return _compute(*args, **kwargs)
-
-            module.forward = forward
+        added.point(added.prepared(plan))
         yield plan.cost
     finally:
         counter.remove()
-        for module, own in before:
-            if own is None:
-                del module.__dict__["forward"]
-            else:
-                module.forward = own
-    served = {part.slot.name for key in ran for part in touched[key][1]}  # a tied tensor has several modules
-    idle = [key for key, (_, parts) in touched.items() if any(part.slot.name not in served for part in parts)]
-    if idle and plan.cost.forwards:
-        _warn(sorted(names.get(key, "") or ROOT for key in idle))
+        added.close()
+    idle = added.idle(plan) if plan.cost.forwards else []
+    if idle:
+        _warn(idle)
 
 
 def _count(cost: RowCost) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tswitch.bank._resident import Term, invalid_codes
 from tswitch.bank._slots import Slot
+from tswitch.bank._sparse import SparseSigns
 from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.checkpoints._given import fingerprint
 from tswitch.switch._switch import Switch
@@ -34,12 +35,14 @@ class ResidentTask:
         dense: fine-tuned values that are kept whole: scalars, BatchNorm buffers.
         digests: fingerprints that the base must have; empty if the check was forced off.
         head: parameters to swap in by name, a callable, or None.
+        sparse: signs of matrices by rows, for forward passes by row; made when first used.
     """
 
     terms: dict[str, Term]
     dense: dict[str, Tensor]
     digests: dict[str, str]
     head: Callable[[Any], Any] | dict[str, nn.Parameter] | None = None
+    sparse: dict[str, SparseSigns] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:

@@ -54,7 +54,11 @@ class Pairing:
 
 def pair(base: Checkpoint, finetuned: Checkpoint) -> Pairing:
     """The prefixes under which most names of two checkpoints agree; of equally good ones the shortest."""
-    old, new = ({*one.names, *one.tied} for one in (base, finetuned))
+    return pair_names(*({*one.names, *one.tied} for one in (base, finetuned)))
+
+
+def pair_names(old: set[str], new: set[str]) -> Pairing:
+    """As `pair`, of the names of two models."""
     if old <= new:
         return Pairing()
     prefixes: dict[str, list[str]] = {}

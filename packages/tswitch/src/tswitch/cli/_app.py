@@ -96,6 +96,9 @@ def check_classes(head: str, classes: list[str], rows: Any) -> None:
 def facts(switch: Any) -> dict[str, Any]:
     """What `compress` and `inspect` print of a switch."""
     config = switch.config
+    fitted = config.get("fitted")
+    about = {"knobs fitted on": f"{fitted['inputs']} inputs, divergence {fitted['divergence'][0]:.4g} to "
+             f"{fitted['divergence'][1]:.4g}"} if fitted else {}  # fmt: skip
     return {
         "switch": switch.path,
         "base": config["base"],
@@ -108,6 +111,7 @@ def facts(switch: Any) -> dict[str, Any]:
         "bits a parameter": switch.bits_per_param,
         "share of float32": switch.bits_per_param / 32,
         "ternary, dense, head tensors": f"{len(switch.tensors)}, {len(switch.dense)}, {len(switch.head)}",
+        **about,
     }
 
 

@@ -25,7 +25,7 @@ from tswitch.cli._app import (
 )
 
 
-@verb(app, uses=("threads", "quiet", "out"), out="folder")
+@verb(app, uses=("seed", "threads", "quiet", "out"), out="folder")
 def compress(
     base: Base,
     finetuned: Annotated[str, typer.Argument(help="Fine-tuned model in any of these forms, or a LoRA adapter.")],
@@ -41,13 +41,21 @@ def compress(
     on_mismatch: Annotated[
         str | None, typer.Option("--on-mismatch", help="Tensors that do not match: error (the default), skip or dense.")
     ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option("--texts", help="Fit the knobs on these inputs, labels not needed: .txt, .csv or .safetensors."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Steps of the fit; 24 by default.")] = None,
     force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Compress a fine-tuned model against BASE into a switch folder, in bounded memory.
 
-    An adapter is coded by itself: BASE, which its own configuration names, is not read then.
+    An adapter is coded by itself: BASE, which its own configuration names, is not read then. With --texts one number
+    for each tensor is fitted on them, which pays from alpha .9 on; a killed run goes on when the command is repeated.
     """
+    from tswitch.fitting._compress import compress_fitted
+    from tswitch.fitting._knobs import FitConfig
     from tswitch.switch._compress import compress
     from tswitch.switch._switch import Switch
     from tswitch.switch._ternary import DEFAULT_SCALE
@@ -55,26 +63,47 @@ def compress(
     out = opts.need_out()
     if (Path(finetuned) / "adapter_config.json").is_file():
         unused = {"--granularity": granularity, "--exclude": exclude, "--on-mismatch": on_mismatch}
+        unused |= {"--texts": texts, "--steps": steps}
         refuse_unused("an adapter's factors are coded by themselves", unused)
         given = 0.4 if alpha is None else alpha
         Switch.from_adapter(finetuned, given, scale or "l2").save_pretrained(out, force=force)  # pyright: ignore[reportArgumentType]
         return facts(Switch.from_pretrained(out))
-    before = open_base(base)
+    if texts is None:
+        refuse_unused("without --texts nothing is fitted", {"--steps": steps})
+    else:
+        unused = {"--scale": scale, "--granularity": granularity}
+        refuse_unused("the knobs are fitted on --texts, one for each tensor", unused)
+    before, after = open_base(base), open_base(finetuned)
+    given = 0.6 if alpha is None else alpha
+    mismatch: Any = on_mismatch or "error"  # checked there, as are granularity and scale
     total = sum(before.info(name).numel for name in before.names)
-    with progress(total, "compressing") as bar, warnings.catch_warnings(record=True, action="always") as caught:
-        switch = compress(
-            before,
-            open_base(finetuned),
-            out,
-            0.6 if alpha is None else alpha,
-            granularity or "tensor",  # pyright: ignore[reportArgumentType]  (checked there)
-            scale or DEFAULT_SCALE,  # pyright: ignore[reportArgumentType]
-            exclude,
-            on_mismatch or "error",  # pyright: ignore[reportArgumentType]
-            force,
-            bar.advance,
-        )
-    for message in dict.fromkeys(str(warning.message) for warning in caught):  # such as: the switch is empty
+    label, share = ("compressing", 1) if texts is None else ("compressing and fitting", 2)
+    with progress(share * total, label) as bar, warnings.catch_warnings(record=True, action="always") as caught:
+        if texts is None:
+            by: Any = granularity or "tensor"
+            knob: Any = scale or DEFAULT_SCALE
+            switch = compress(before, after, out, given, by, knob, exclude, mismatch, force, bar.advance)
+        else:
+            config = FitConfig(steps=24 if steps is None else steps, seed=opts.seed)
+            switch = compress_fitted(
+                before,
+                after,
+                out,
+                texts,
+                given,
+                config,
+                exclude=exclude,
+                on_mismatch=mismatch,
+                force=force,
+                progress=bar.advance,
+                on_step=lambda done: bar.advance(done * total / config.steps),
+            )
+    return _said(switch, caught)
+
+
+def _said(switch: Any, caught: list[warnings.WarningMessage]) -> dict[str, Any]:
+    """Print warnings, such as that the switch is empty, and what is kept whole or left out; the facts."""
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
         typer.echo(f"warning: {message}", err=True)
     for note in switch.notes:
         typer.echo(note, err=True)

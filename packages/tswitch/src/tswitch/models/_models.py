@@ -28,7 +28,7 @@ from tswitch.models._tiny_text import HashTokenizer, TinyTextNet
 HEAD_PREFIX = "classifier."
 MAX_LENGTH = 32  # tokens kept of a text where a model does not say otherwise
 LENGTH_KEY = "tswitch_max_length"  # in config.json; plain max_length is a setting of generation there
-_TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken", "*.bpe")
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken", "*.bpe")
 
 
 def minilm_folder() -> Path:
@@ -211,7 +211,7 @@ def load_encoder(folder: Path) -> tuple[nn.Module, Any, dict[str, Tensor]]:
             raise ArtifactError(
                 folder / "config.json", f"gives no model that transformers can make ({reason})"
             ) from None
-        tokenizer = _hf_tokenizer(folder, transformers, int(getattr(hf_config, "vocab_size", 0) or 0))
+        tokenizer = hf_tokenizer(folder, transformers, int(getattr(hf_config, "vocab_size", 0) or 0))
     missing, unexpected = encoder.load_state_dict(tensors, strict=False)
     wrong = set(missing) | {name for name in unexpected if tensors[name].is_floating_point()}
     if wrong:
@@ -220,9 +220,9 @@ def load_encoder(folder: Path) -> tuple[nn.Module, Any, dict[str, Tensor]]:
     return encoder.float().eval(), tokenizer, {name: tensors[name] for name in unexpected}
 
 
-def _hf_tokenizer(folder: Path, transformers: Any, vocabulary: int) -> Any:
+def hf_tokenizer(folder: Path, transformers: Any, vocabulary: int) -> Any:
     """The folder's own tokenizer: where files are missing, transformers makes one to which every word is unknown."""
-    if not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
+    if not any(path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)):
         raise ArtifactError(folder, "holds no tokenizer (tokenizer.json, vocab.txt or the like)")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if len(tokenizer) < vocabulary / 2:  # models round their vocabulary up, but not to twice its size

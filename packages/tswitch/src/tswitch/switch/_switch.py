@@ -179,6 +179,17 @@ class Switch:
             self.config | {"dense": sorted(dense)}, self._scales, self._codes, dense, self.head, rows=self.rows
         )
 
+    def with_scales(self, scales: Mapping[str, float], fitted: Mapping[str, Any]) -> Switch:
+        """The same switch with other knobs, in memory.
+
+        Args:
+            scales: one for each coded tensor, by name.
+            fitted: what the card and the configuration say of them.
+        """
+        values = torch.tensor([scales[name] for name in self.tensors], dtype=torch.float32)
+        config = self.config | {"scale": "fitted", "fitted": dict(fitted)}
+        return Switch(config, values, self._codes, self.dense, self.head, rows=self.rows)
+
     # Keeping it
 
     def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
