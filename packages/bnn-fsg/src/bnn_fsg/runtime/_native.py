@@ -24,7 +24,7 @@ _OPERATIONS = (
     "average_pool mean flatten pick copy depthwise"
 )
 OPERATIONS: dict[str, int] = {name: place for place, name in enumerate(_OPERATIONS.split())}
-_FLAGS = "summed residual rectified bits_out half checked bound floats_out classed signs_out shifted"
+_FLAGS = "summed residual rectified bits_out half checked bound floats_out classed signs_out shifted planes_out"
 FLAGS = {name: 1 << place for place, name in enumerate(_FLAGS.split())}
 
 
