@@ -811,3 +811,5 @@ void NAME(bnn_step)(const Step *s, uint8_t *arena, const void *in, void *out, ui
             break;
     }
 }
+
+#include "ternary.h"

@@ -50,7 +50,8 @@ def library() -> ctypes.CDLL | None:
         return None
     loaded.bnn_run.argtypes = [whole, place, whole, whole, place, whole, place, place, whole, whole, whole, place]
     loaded.bnn_share.argtypes = [*loaded.bnn_run.argtypes[:6], whole, place, place, place, place, whole, whole]
-    loaded.bnn_run.restype = loaded.bnn_share.restype = None
+    loaded.bnn_ternary.argtypes = [whole, place, place, *[whole] * 5, place]
+    loaded.bnn_run.restype = loaded.bnn_share.restype = loaded.bnn_ternary.restype = None
     return loaded
 
 

@@ -167,7 +167,7 @@ class Program:
             self._pack("pack", "input", one, where)
 
     def _end(self) -> None:
-        if self.steps and self.steps[-1].kind == "output":
+        if any(step.kind == "output" for step in self.steps):  # its own layer wrote it
             return
         size = self._size(self._output)
         given = {"rows": size["h"], **size, "in": self._value(self._output), "out": OUTPUT}
