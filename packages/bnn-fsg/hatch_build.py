@@ -21,7 +21,14 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_FLAGS = ["-O3", "-std=c11", "-fvisibility=hidden", "-ffp-contract=off", "-fno-strict-aliasing"]
+_FLAGS = [
+    "-O3",
+    "-std=c11",
+    "-fvisibility=hidden",
+    "-ffp-contract=off",
+    "-fno-strict-aliasing",
+    "-fno-asynchronous-unwind-tables",
+]
 _AVX2 = ["-mavx2", "-mpopcnt"]
 _AVX512 = [*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mavx512bitalg"]
 _SETS = {"plain": [], "avx2": _AVX2, "avx512": [*_AVX512, "-mavx512vpopcntdq", "-mprefer-vector-width=512"]}

@@ -20,7 +20,8 @@ enum {
 };
 
 enum { SUMMED = 1, RESIDUAL = 2, RECTIFIED = 4, BITS_OUT = 8, HALF = 16, CHECKED = 32, BOUND = 64, FLOATS_OUT = 128,
-       CLASSED = 256, SIGNS_OUT = 512, SHIFTED = 1024 };
+       CLASSED = 256, SIGNS_OUT = 512, SHIFTED = 1024,
+       PLANES_OUT = 2048 };
 
 typedef struct {
     int64_t op, flags, rows;                    /* rows: how many units of work threads may share */

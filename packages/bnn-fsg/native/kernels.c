@@ -36,6 +36,45 @@ INLINE void put_bits(const Panel *p, int64_t x, uint32_t bits) {
     if (p->ones) p->ones[x] = (p->first ? 0 : p->ones[x]) + __builtin_popcount(bits);
 }
 
+/* 1 where NaN or infinity is among n numbers. */
+static int64_t not_finite(const float *x, int64_t n) {
+    int32_t wrong = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t bits;
+        memcpy(&bits, x + i, 4);
+        wrong |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return wrong;
+}
+
+/* (rows, columns) as (columns, rows), for rows from begin to end and the first `count` columns: 4 by 4 in registers. */
+typedef float V4 __attribute__((vector_size(16)));
+#define MIX(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+
+static void turn(const float *x, float *to, int64_t rows, int64_t columns, int64_t begin, int64_t end,
+                 int64_t count) {
+    for (int64_t first = begin; first < end; first += LANES)
+        for (int64_t j = 0; j < count; j += 4)
+            for (int64_t i = first; i < end && i < first + LANES; i += 4) {
+                if (i + 4 > end || j + 4 > count) {
+                    for (int64_t k = i; k < end && k < i + 4; k++)
+                        for (int64_t l = j; l < count && l < j + 4; l++) to[l * rows + k] = x[k * columns + l];
+                    continue;
+                }
+                V4 a, b, c, d;
+                const float *at = x + i * columns + j;
+                memcpy(&a, at, 16), memcpy(&b, at + columns, 16);
+                memcpy(&c, at + 2 * columns, 16), memcpy(&d, at + 3 * columns, 16);
+                V4 ab = MIX(a, b, 0, 4, 1, 5), cd = MIX(c, d, 0, 4, 1, 5);
+                V4 ef = MIX(a, b, 2, 6, 3, 7), gh = MIX(c, d, 2, 6, 3, 7);
+                a = MIX(ab, cd, 0, 1, 4, 5), b = MIX(ab, cd, 2, 3, 6, 7);
+                c = MIX(ef, gh, 0, 1, 4, 5), d = MIX(ef, gh, 2, 3, 6, 7);
+                float *target = to + j * rows + i;
+                memcpy(target, &a, 16), memcpy(target + rows, &b, 16);
+                memcpy(target + 2 * rows, &c, 16), memcpy(target + 3 * rows, &d, 16);
+            }
+}
+
 /* The last steps of `count` pixels of 16 lanes; what `flags` say is known when this is compiled. */
 INLINE void finish_as(const Panel *given, int64_t count, const int kind, const int flags) {
     const Panel p = *given; /* what is stored cannot change it */
@@ -94,12 +133,13 @@ FINISH(OF_BITS, WITH)
 FINISH(OF_FLOATS, WITH)
 FINISH(OF_WHOLE, WITHOUT)
 
-/* A panel of fewer than 16 lanes goes by way of a small buffer. */
-INLINE void finish(const Panel *given, int64_t count, int64_t flags, const int kind) {
+/* A panel of fewer than 16 lanes goes by way of a small buffer, and so does one whose channels go to planes of their own. */
+INLINE void finish(const Panel *given, int64_t count, const Step *s, const int kind, int64_t *wrong) {
     Panel p = *given;
     float residual[SEGMENT * LANES], out[SEGMENT * LANES];
-    if (p.lanes < LANES) {
-        if (flags & RESIDUAL) {
+    const int planes = (s->flags & PLANES_OUT) != 0, apart = p.lanes < LANES || planes;
+    if (apart) {
+        if (s->flags & RESIDUAL) {
             memset(residual, 0, sizeof residual);
             for (int64_t x = 0; x < count; x++)
                 memcpy(residual + x * LANES, p.residual + x * p.width, (size_t)p.lanes * 4);
@@ -108,12 +148,16 @@ INLINE void finish(const Panel *given, int64_t count, int64_t flags, const int k
         if (p.out) p.out = out;
         p.width = LANES;
     }
-    if (kind == OF_BITS) finish_OF_BITS(&p, count, flags);
-    else if (kind == OF_FLOATS) finish_OF_FLOATS(&p, count, flags);
-    else finish_OF_WHOLE(&p, count, flags);
-    if (p.lanes < LANES && p.out)
+    if (kind == OF_BITS) finish_OF_BITS(&p, count, s->flags);
+    else if (kind == OF_FLOATS) finish_OF_FLOATS(&p, count, s->flags);
+    else finish_OF_WHOLE(&p, count, s->flags);
+    if (planes) {
+        *wrong |= not_finite(out, count * LANES);
+        turn(out, given->out, s->oh * s->ow, LANES, 0, count, p.lanes);
+    } else if (apart && p.out) {
         for (int64_t x = 0; x < count; x++)
             memcpy(given->out + x * given->width, out + x * LANES, (size_t)p.lanes * 4);
+    }
 }
 
 /* Bits of sum >= bound, turned where flip is -1; as bits, or as +1 and -1. */
@@ -135,7 +179,7 @@ static void finish_bound(const Panel *p, const int32_t *bound, int64_t count) {
 }
 
 /* Where the panel `index` of a group stands for pixels from (y, x0) on. */
-INLINE Panel panel_at(const Step *s, uint8_t *arena, int64_t y, int64_t x0, int64_t group, int64_t index) {
+INLINE Panel panel_at(const Step *s, uint8_t *arena, float *planes, int64_t y, int64_t x0, int64_t group, int64_t index) {
     int64_t channel = group * s->each + index * LANES, number = group * s->panels + index;
     int64_t left = s->each - index * LANES, pixel = (y * s->ow + x0) * s->oc + channel, all = s->groups * s->panels;
     Panel p;
@@ -147,6 +191,7 @@ INLINE Panel panel_at(const Step *s, uint8_t *arena, int64_t y, int64_t x0, int6
     p.start_step = all * LANES;
     p.residual = (s->flags & RESIDUAL) ? (const float *)(arena + s->in2) + pixel : NULL;
     p.out = (s->flags & FLOATS_OUT) ? (float *)(arena + s->out) + pixel : NULL;
+    if (s->flags & PLANES_OUT) p.out = planes + channel * s->oh * s->ow + y * s->ow + x0;
     p.width = s->oc;
     if (s->flags & (BITS_OUT | SIGNS_OUT)) {
         p.threshold = (const float *)s->threshold + number * LANES;
@@ -271,7 +316,8 @@ static int64_t fewer_panels(int64_t left, int most) {
     return left >= 4 && most >= 4 ? 4 : left >= 2 && most >= 2 ? 2 : 1;
 }
 
-static void conv_bits(const Step *s, uint8_t *arena, int64_t begin, int64_t end) {
+static int64_t conv_bits(const Step *s, uint8_t *arena, float *planes, int64_t begin, int64_t end) {
+    int64_t wrong = 0;
     int32_t counts[MOST_PANELS * (SEGMENT + 2) * LANES], classes[SEGMENT];
     float totals[SEGMENT];
     for (int64_t y = begin; y < end; y++)
@@ -286,16 +332,17 @@ static void conv_bits(const Step *s, uint8_t *arena, int64_t begin, int64_t end)
                     const uint32_t *w = (const uint32_t *)s->weight + (group * s->panels + index) * s->steps * LANES;
                     bit_panels(s, x, w, counts, count, few);
                     for (int64_t q = 0; q < few; q++) {
-                        Panel p = panel_at(s, arena, y, x0, group, index + q);
+                        Panel p = panel_at(s, arena, planes, y, x0, group, index + q);
                         p.classes = classes, p.totals = totals, p.source = counts + q * (SEGMENT + 2) * LANES;
                         if (s->flags & BOUND)
                             finish_bound(&p, (const int32_t *)s->bound + (group * s->panels + index + q) * 2 * LANES, count);
                         else
-                            finish(&p, count, s->flags, OF_BITS);
+                            finish(&p, count, s, OF_BITS, &wrong);
                     }
                 }
             }
         }
+    return wrong;
 }
 
 /* ---- numbers ---- */
@@ -490,7 +537,9 @@ ROW(float_row, float_tile)
 ROW(whole_row, whole_tile)
 ROW(sign_row, sign_tile)
 
-static void conv_numbers(const Step *s, uint8_t *arena, const void *x, uint8_t *scratch, int64_t begin, int64_t end) {
+static int64_t conv_numbers(const Step *s, uint8_t *arena, const void *x, float *planes, uint8_t *scratch, int64_t begin,
+                            int64_t end) {
+    int64_t wrong = 0;
     float sums[MOST_PANELS * (SEGMENT + 2) * LANES], totals[SEGMENT];
     int32_t classes[SEGMENT];
     int64_t channels = s->c / s->groups, fours = (channels + 3) / 4, signs = s->op == OP_CONV_SIGNS;
@@ -525,15 +574,16 @@ static void conv_numbers(const Step *s, uint8_t *arena, const void *x, uint8_t *
                     else if (s->op == OP_CONV_U8) whole_row(s, rows, at, apart, run_apart, down[0], down[1], w, sums, count, few);
                     else float_row(s, rows, at, apart, run_apart, down[0], down[1], w, sums, count, few);
                     for (int64_t q = 0; q < few; q++) {
-                        Panel p = panel_at(s, arena, y, x0, group, index + q);
+                        Panel p = panel_at(s, arena, planes, y, x0, group, index + q);
                         p.classes = classes, p.totals = totals, p.source = sums + q * (SEGMENT + 2) * LANES;
-                        if (s->op == OP_CONV_U8) finish(&p, count, s->flags, OF_WHOLE);
-                        else finish(&p, count, s->flags, OF_FLOATS);
+                        if (s->op == OP_CONV_U8) finish(&p, count, s, OF_WHOLE, &wrong);
+                        else finish(&p, count, s, OF_FLOATS, &wrong);
                     }
                 }
             }
         }
     }
+    return wrong;
 }
 
 /* ---- signs into bits ---- */
@@ -569,62 +619,48 @@ static void pack(const Step *s, uint8_t *arena, int64_t begin, int64_t end, Repo
     }
 }
 
-/* 1 where NaN or infinity is among n numbers. */
-static int64_t not_finite(const float *x, int64_t n) {
-    int32_t wrong = 0;
-    for (int64_t i = 0; i < n; i++) {
-        int32_t bits;
-        memcpy(&bits, x + i, 4);
-        wrong |= (bits & 0x7f800000) == 0x7f800000;
-    }
-    return wrong;
-}
-
-/* Of the caller's pictures, whose channels come first: one group, or groups of whole words. */
+/* Of the caller's pictures, whose channels come first: one group, or groups of whole words. A word is made for AHEAD
+ * pixels at once, so that each channel's plane is read in runs. */
+#define AHEAD 128
 static void pack_planes(const Step *s, uint8_t *arena, const float *x, int64_t begin, int64_t end, Report *report,
                         int64_t index) {
     const float *bound = (const float *)s->threshold;
-    int64_t plane = s->h * s->w, half = s->flags & HALF;
-    for (int64_t y = begin; y < end; y++) {
-        int32_t *ones = s->ones >= 0 ? (int32_t *)(arena + s->ones) + y * s->ones_row : NULL;
-        if (ones) memset(ones, 0, (size_t)(s->w * s->groups) * 4);
-        for (int64_t x0 = 0; x0 < s->w; x0 += LANES) {
-            int64_t count = s->w - x0 < LANES ? s->w - x0 : LANES;
-            uint8_t *to = arena + s->bits + y * s->bits_row + x0 * s->bits_pixel;
-            for (int64_t word = 0; 32 * word < s->c; word++, to += 4) {
-                int64_t many = s->c - 32 * word < 32 ? s->c - 32 * word : 32;
-                VU bits[NV];
-                VF seen = {0};
-                uint32_t words[LANES];
-                UNROLL for (int v = 0; v < NV; v++) bits[v] = (VU){0};
-                for (int64_t i = 0; i < many; i++) {
-                    const float *from = x + (32 * word + i) * plane + y * s->w + x0;
-                    float few[LANES] = {0};
-                    if (count < LANES) memcpy(few, from, (size_t)count * 4), from = few;
-                    UNROLL for (int v = 0; v < NV; v++) {
-                        VF numbers = load_f(from + v * VL);
-                        seen += numbers * splat_f(0);
-                        bits[v] |= (VU)(numbers >= splat_f(bound[32 * word + i])) & (1u << i);
-                    }
+    int64_t plane = s->h * s->w, each = s->c / s->groups;
+    VF seen = {0};
+    for (int64_t at = begin * s->w; at < end * s->w; at += AHEAD) {
+        int64_t count = end * s->w - at < AHEAD ? end * s->w - at : AHEAD;
+        for (int64_t first = 0; first < s->c; first += 32) {
+            int64_t many = s->c - first < 32 ? s->c - first : 32, group = first / each;
+            uint32_t words[AHEAD] = {0};
+            for (int64_t i = 0; i < many; i++) {
+                const float *from = x + (first + i) * plane + at;
+                VF least = splat_f(bound[first + i]);
+                int64_t p = 0;
+                for (; p + VL <= count; p += VL) {
+                    VF numbers = load_f(from + p);
+                    seen += numbers * splat_f(0);
+                    VU bits = load_u(words + p) | ((VU)(numbers >= least) & (1u << i));
+                    memcpy(words + p, &bits, VB);
                 }
-                for (int v = 0; v < VL; v++)
-                    if (!(seen[v] == 0)) report->status = index + 1;
-                UNROLL for (int v = 0; v < NV; v++) memcpy(words + v * VL, &bits[v], VB);
-                for (int64_t i = 0; i < count; i++) {
-                    memcpy(to + i * s->bits_pixel, words + i, half ? 2 : 4);
-                    if (ones) ones[(x0 + i) * s->groups + 32 * word / (s->c / s->groups)] += __builtin_popcount(words[i]);
+                for (; p < count; p++) {
+                    seen[0] += from[p] * 0.0f;
+                    words[p] |= (uint32_t)(from[p] >= bound[first + i]) << i;
                 }
+            }
+            int64_t y = at / s->w, column = at % s->w;
+            for (int64_t p = 0; p < count; p++) {
+                uint8_t *to = arena + s->bits + y * s->bits_row + column * s->bits_pixel + first / 8;
+                memcpy(to, words + p, (s->flags & HALF) ? 2 : 4);
+                if (s->ones >= 0) {
+                    int32_t *ones = (int32_t *)(arena + s->ones) + y * s->ones_row + column * s->groups + group;
+                    *ones = (first == group * each ? 0 : *ones) + __builtin_popcount(words[p]);
+                }
+                if (++column == s->w) column = 0, y++;
             }
         }
     }
-}
-
-/* (pixels, channels) to (channels, pixels) and back; both with a check for NaN and infinity. */
-static void turn(const float *x, float *to, int64_t rows, int64_t columns, int64_t begin, int64_t end) {
-    for (int64_t first = begin; first < end; first += LANES)
-        for (int64_t left = 0; left < columns; left += LANES)
-            for (int64_t j = left; j < columns && j < left + LANES; j++)
-                for (int64_t i = first; i < end && i < first + LANES; i++) to[j * rows + i] = x[i * columns + j];
+    for (int v = 0; v < VL; v++)
+        if (!(seen[v] == 0)) report->status = index + 1;
 }
 
 /* ---- operations on numbers ---- */
@@ -726,21 +762,28 @@ void NAME(bnn_step)(const Step *s, uint8_t *arena, const void *in, void *out, ui
     switch (s->op) {
         case OP_TURN_IN: /* units: rows of the picture */
             if (begin == 0 && not_finite(x, s->c * s->h * s->w)) report->status = index + 1;
-            for (int64_t y = begin; y < end; y++)
-                for (int64_t j = 0; j < s->c; j++)
-                    for (int64_t i = y * s->w; i < (y + 1) * s->w; i++) to[i * s->c + j] = x[j * s->h * s->w + i];
+            for (int64_t y = begin; y < end; y++) {
+                if (s->c >= 4) turn(x + y * s->w, to + y * s->w * s->c, s->c, s->h * s->w, 0, s->c, s->w);
+                else
+                    for (int64_t j = 0; j < s->c; j++)
+                        for (int64_t i = y * s->w; i < (y + 1) * s->w; i++) to[i * s->c + j] = x[j * s->h * s->w + i];
+            }
             break;
         case OP_TURN_OUT:
             if (not_finite(x + begin * s->w * s->c, (end - begin) * s->w * s->c)) report->status = index + 1;
-            turn(x, to, s->h * s->w, s->c, begin * s->w, end * s->w);
+            turn(x, to, s->h * s->w, s->c, begin * s->w, end * s->w, s->c);
             break;
-        case OP_FLATTEN: turn(x, to, s->h * s->w, s->c, begin * s->w, end * s->w); break;
+        case OP_FLATTEN: turn(x, to, s->h * s->w, s->c, begin * s->w, end * s->w, s->c); break;
         case OP_PACK: pack(s, arena, begin, end, report, index); break;
         case OP_PACK_PLANES: pack_planes(s, arena, x, begin, end, report, index); break;
-        case OP_CONV_BITS: conv_bits(s, arena, begin, end); break;
+        case OP_CONV_BITS:
+            if (conv_bits(s, arena, (float *)out, begin, end)) report->status = index + 1;
+            break;
         case OP_CONV_SIGNS:
         case OP_CONV:
-        case OP_CONV_U8: conv_numbers(s, arena, x, scratch, begin, end); break;
+        case OP_CONV_U8:
+            if (conv_numbers(s, arena, x, (float *)out, scratch, begin, end)) report->status = index + 1;
+            break;
         case OP_DEPTHWISE: depthwise(s, arena, x, begin, end); break;
         case OP_AFFINE:
         case OP_RECTIFY: normalised(s, x + begin * size, to + begin * size, (end - begin) * s->ow); break;
@@ -768,3 +811,5 @@ void NAME(bnn_step)(const Step *s, uint8_t *arena, const void *in, void *out, ui
             break;
     }
 }
+
+#include "ternary.h"

@@ -16,6 +16,13 @@ void bnn_step_avx2(const Step *, uint8_t *, const void *, void *, uint8_t *, int
 void bnn_step_avx512(const Step *, uint8_t *, const void *, void *, uint8_t *, int64_t, int64_t, Report *, int64_t);
 #endif
 
+typedef void (*Ternary)(const uint32_t *, const int8_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int32_t *);
+void bnn_ternary_plain(const uint32_t *, const int8_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int32_t *);
+#ifdef X86
+void bnn_ternary_avx2(const uint32_t *, const int8_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int32_t *);
+void bnn_ternary_avx512(const uint32_t *, const int8_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int32_t *);
+#endif
+
 enum { PLAIN = 1, NEON = 2, AVX2 = 4, AVX512 = 8 };
 
 /* The sets of kernels that run here, as a sum of the numbers above. `__builtin_cpu_supports` is 0 under some compilers. */
@@ -84,4 +91,15 @@ API void bnn_share(int64_t set, const Step *steps, int64_t first, int64_t last, 
 #endif
         }
     }
+}
+
+/* Weights of -1, 0 and 1 by int8, see `ternary.h`: panels begin to end. */
+API void bnn_ternary(int64_t set, const uint32_t *weight, const int8_t *x, int64_t tokens, int64_t blocks, int64_t panels,
+                     int64_t begin, int64_t end, int32_t *out) {
+    Ternary run = bnn_ternary_plain;
+#ifdef X86
+    run = set == AVX512 ? bnn_ternary_avx512 : set == AVX2 ? bnn_ternary_avx2 : run;
+#endif
+    (void)set;
+    run(weight, x, tokens, blocks, panels, begin, end, out);
 }

@@ -250,3 +250,15 @@ def test_threads_run_in_a_forked_process_too(tmp_path):
     )
     words = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, str(tmp_path / "m.bnn")]
     assert subprocess.run(words, timeout=120).returncode == 0
+
+
+def test_outputs_that_somebody_holds_are_never_written_again():
+    model = built([{"op": "clip", "low": -9, "high": 9, "in": ["input"], "out": "a"}], {}, [16, 40, 40], 4)
+    x = np.random.default_rng(0).standard_normal((2, 16, 40, 40)).astype(np.float32)
+    first, part = model(x), model(2 * x)[1, 3]
+    flat = model(3 * x).reshape(-1)[5:9]
+    for _ in range(3):
+        model(0 * x)
+    np.testing.assert_array_equal(first, x)
+    np.testing.assert_array_equal(part, 2 * x[1, 3])
+    np.testing.assert_array_equal(flat, 3 * x.reshape(-1)[5:9])

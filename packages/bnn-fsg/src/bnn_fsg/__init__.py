@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bnn_fsg.export._torch import export_torch as export_torch
     from bnn_fsg.fsg._direction import FSGDirection as FSGDirection
     from bnn_fsg.fsg._fsg import FSG as FSG
+    from bnn_fsg.language._ternary import TernaryLinear as TernaryLinear
+    from bnn_fsg.language._transformer import TernaryLM as TernaryLM
     from bnn_fsg.layers._adabin import adabin_resnet20 as adabin_resnet20
     from bnn_fsg.layers._layers import binarize as binarize
     from bnn_fsg.packing._pack import pack as pack
@@ -41,6 +43,8 @@ __getattr__, __dir__, __all__ = attach(
         "STE": "baselines._surrogates",
         "Schedule": "training._trainer",
         "Teacher": "training._teacher",
+        "TernaryLM": "language._transformer",
+        "TernaryLinear": "language._ternary",
         "WrappedOptimizer": "estimators._gradient",
         "adabin_resnet20": "layers._adabin",
         "binarize": "layers._layers",

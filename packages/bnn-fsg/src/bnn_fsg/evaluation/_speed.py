@@ -88,7 +88,7 @@ def bit_layer(channels: int, columns: int, height: int, width: int, kernel: int 
 def product_arms(rows: int, inner: int, columns: int, against: Iterable[str], threads: int = 1) -> dict[str, Any]:
     """A product (rows, inner) by (inner, columns) of signs, rivals from floats or int8; packed starts from floats with
     the inner axis first, so that taking signs is in it, and ends in floats."""
-    layer, weight = bit_layer(inner, columns, rows, 1)
+    layer, weight = bit_layer(inner, columns, 1, rows)
     layer.threads = threads
     signs = np.random.default_rng(1).random((rows, inner)) < 0.5
     weight = weight[:, 0]
@@ -102,7 +102,7 @@ def product_arms(rows: int, inner: int, columns: int, against: Iterable[str], th
     if "int8" in against:
         small, other = torch.from_numpy(a), torch.from_numpy(np.ascontiguousarray(weight * 2 - 1).astype(np.int8)).t()
         arms["torch int8"] = lambda: torch._int_mm(small, other)
-    x = np.ascontiguousarray(a.T.astype(np.float32))[None, :, :, None]
+    x = np.ascontiguousarray(a.T.astype(np.float32))[None, :, None]
     arms["packed"] = lambda: layer(x)
     return arms
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from bnn_fsg.runtime._reference import Reference, not_a_sign, quiet
 from bnn_fsg.runtime._threads import in_turn
 
 _VALUES = 1 << 18  # numbers of the largest value that numpy works on together: 1 MB, which memory is kept for
+_KEPT = 1 << 16, 1 << 24  # bytes of outputs whose memory is looked at again
 _SHARED = 1 << 19  # what one picture has to cost for threads to share it: about a tenth of a millisecond
 _COST = {"conv_bits": 128, "conv_signs": 32, "conv": 16}  # products that cost as much as a step
 
@@ -70,6 +72,7 @@ class Executor:
         )
         self._shares = cost >= _SHARED
         self._arenas: list[np.ndarray] = []  # those that no call uses
+        self._made: list[np.ndarray] = []
 
     @property
     def nbytes(self) -> int:
@@ -79,7 +82,7 @@ class Executor:
     def __call__(self, x: np.ndarray, threads: int) -> np.ndarray:
         """As `NumpyExecutor`; x contiguous."""
         count, program = len(x), self._program
-        out = np.empty((count, self._out.channels, self._out.height, self._out.width), np.float32)
+        out = self._outputs((count, self._out.channels, self._out.height, self._out.width))
         reports = (Report * threads)()
         source, target, each, made = x.ctypes.data, out.ctypes.data, x.nbytes // count, out.nbytes // count
         if threads > 1 and (count >= 2 * threads or not self._shares):
@@ -100,7 +103,18 @@ class Executor:
             if report.status:
                 step = program.steps[report.status - 1]
                 raise not_a_sign(step.name, report.value) if step.kind == "sign" else NotFiniteError
+        self._made.append(out)
         return out
+
+    def _outputs(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Memory for the outputs: that of the last call if nobody has it any more, since fresh pages cost more than a
+        layer. A list's `pop` is whole: two threads never take the same."""
+        try:
+            last = self._made.pop()
+        except IndexError:
+            return np.empty(shape, np.float32)
+        free = last.shape == shape and _KEPT[0] <= last.nbytes <= _KEPT[1] and sys.getrefcount(last) == 2
+        return last if free else np.empty(shape, np.float32)
 
     def _arena(self, threads: int) -> np.ndarray:
         needed = self._program.scratch_at + threads * self._program.scratch

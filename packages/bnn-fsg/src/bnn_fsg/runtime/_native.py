@@ -24,7 +24,7 @@ _OPERATIONS = (
     "average_pool mean flatten pick copy depthwise"
 )
 OPERATIONS: dict[str, int] = {name: place for place, name in enumerate(_OPERATIONS.split())}
-_FLAGS = "summed residual rectified bits_out half checked bound floats_out classed signs_out shifted"
+_FLAGS = "summed residual rectified bits_out half checked bound floats_out classed signs_out shifted planes_out"
 FLAGS = {name: 1 << place for place, name in enumerate(_FLAGS.split())}
 
 
@@ -50,7 +50,8 @@ def library() -> ctypes.CDLL | None:
         return None
     loaded.bnn_run.argtypes = [whole, place, whole, whole, place, whole, place, place, whole, whole, whole, place]
     loaded.bnn_share.argtypes = [*loaded.bnn_run.argtypes[:6], whole, place, place, place, place, whole, whole]
-    loaded.bnn_run.restype = loaded.bnn_share.restype = None
+    loaded.bnn_ternary.argtypes = [whole, place, place, *[whole] * 5, place]
+    loaded.bnn_run.restype = loaded.bnn_share.restype = loaded.bnn_ternary.restype = None
     return loaded
 
 

@@ -167,6 +167,8 @@ class Program:
             self._pack("pack", "input", one, where)
 
     def _end(self) -> None:
+        if any(step.kind == "output" for step in self.steps):  # its own layer wrote it
+            return
         size = self._size(self._output)
         given = {"rows": size["h"], **size, "in": self._value(self._output), "out": OUTPUT}
         self._add("turn_out", given, kind="output")
@@ -201,7 +203,9 @@ class Program:
             flags += ["rectified"] + ["shifted"] * bool(layer.rectifier[[0, 3]].any())
         flags += ["floats_out"] * floats
         flags += ["classed"] * (len(layer.shift) > 1)
-        out = self._value(made) if floats else 0
+        planes = made == self._output and self._uses.output_alone
+        flags += ["planes_out"] * planes
+        out = self._value(made) if floats and not planes else 0
         bound, size, out_size = layer.bound, self._size(source), self._sizes[made]
         each = layer.width // layer.groups
         values = {
@@ -223,7 +227,7 @@ class Program:
             arrays = {"weight": weight, "offsets": offsets, "start": start, "bound": bounds}
             values |= {key: self._address(array) for key, array in arrays.items()}
             values |= {"steps": weight.shape[2], "words": one.words}
-            self._add("conv_bits", values, flags, node.name)
+            self._add("conv_bits", values, flags, node.name, "output" if planes else "")
         else:
             self._numbers(node, layer, flags, values)
         self._signs_of(made, fused)
@@ -245,7 +249,7 @@ class Program:
         else:
             op, weight = ("conv_u8", octet_panels(layer)) if octets else ("conv", number_panels(layer))
         values |= {"weight": self._address(weight), "in": self._value(node.inputs[0])}
-        self._add(op, values, flags, node.name)
+        self._add(op, values, flags, node.name, "output" if "planes_out" in flags else "")
 
     def _signs_of(self, value: str, done: Bits | None) -> None:
         """Pictures of bits of a value that its own step did not write."""
@@ -352,19 +356,20 @@ def _key(layer: Layer) -> tuple[bytes | None, int, bool]:
 @dataclass(frozen=True)
 class _Uses:
     floats: set[str]  # values that something wants as numbers
+    output_alone: bool  # whether no node reads the output
     ends: dict[int, list[str]]  # values that nothing wants after a node
 
 
 def _uses(nodes: Sequence[Node], output: str) -> _Uses:
-    floats, last = {output}, dict[str, int]()
+    floats, read, last = {output}, set[str](), dict[str, int]()
     for index, node in enumerate(nodes):
         last[node.output] = index
         residual = [node.residual] if node.residual else []
-        for name in [*node.inputs, *residual]:
-            last[name] = index
+        read |= {*node.inputs, *residual}
+        last |= dict.fromkeys([*node.inputs, *residual], index)
         floats |= set(residual if node.op == "conv_bits" else [*node.inputs, *residual])
     ends: dict[int, list[str]] = {}
     for name, index in last.items():
         if name != output:
             ends.setdefault(index, []).append(name)
-    return _Uses(floats, ends)
+    return _Uses(floats, last.get(output, -1) >= 0 and output not in read, ends)
