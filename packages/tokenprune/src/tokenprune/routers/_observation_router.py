@@ -61,8 +61,11 @@ class Observation:
             raise InputError("observation neighbours", got=repr(self.neighbours), expected="an odd number from 1")
         if self.pooling not in ("max", "mean"):
             raise InputError("observation pooling", got=repr(self.pooling), expected="max or mean")
-        if not 0 <= self.recent <= 1:
+        if type(self.recent) not in (int, float) or not 0 <= self.recent <= 1:
             raise InputError("observation recent", got=repr(self.recent), expected="a share of kept tokens, 0 to 1")
+        for name in ("nested", "lasting"):
+            if type(getattr(self, name)) is not bool:
+                raise InputError(f"observation {name}", got=repr(getattr(self, name)), expected="True or False")
 
 
 def pooled(scores: Tensor, there: Tensor, settings: Observation) -> Tensor:
