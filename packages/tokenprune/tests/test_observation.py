@@ -291,3 +291,11 @@ def test_scores_of_the_window_are_for_the_dynamic_router_alone():
         FTPConfig(router="static", scores="observation")
     with pytest.raises(InputError, match="router_start"):
         FTPConfig(router="dynamic", router_start="observation")
+
+
+def test_the_span_is_wider_where_more_is_skipped_and_stays_what_it_is_set_to():
+    found = {
+        target: ObservationRouter(dense_first(target, 30)).settings.neighbours for target in (0.3, 0.45, 0.6, 0.75)
+    }
+    assert found == {0.3: 9, 0.45: 9, 0.6: 15, 0.75: 15}
+    assert ObservationRouter(dense_first(0.6, 30), Observation(neighbours=5)).settings.neighbours == 5

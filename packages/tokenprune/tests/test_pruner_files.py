@@ -112,3 +112,84 @@ def test_a_folder_keeps_the_share_that_was_measured(model, scored, tmp_path):
 def test_what_an_argmax_gate_achieves_is_not_made_up(model, tmp_path):
     TokenPruner(model, FTPConfig(router="dynamic", gate="argmax"), SCHEDULE).save_pretrained(tmp_path / "p")
     assert json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]["achieved_sparsity"] is None
+
+
+def _without(about, *path):
+    inner = about
+    for name in path[:-1]:
+        inner = inner[name]
+    del inner[path[-1]]
+
+
+def _set(value, *path):
+    def change(about):
+        inner = about
+        for name in path[:-1]:
+            inner = inner[name]
+        inner[path[-1]] = value
+
+    return change
+
+
+MALFORMED = [
+    (lambda about: _without(about, "config"), "config holds None, expected an object"),
+    (lambda about: _without(about, "schedule"), "schedule is missing"),
+    (lambda about: _without(about, "base", "weights"), "base weights is missing"),
+    (_set([], "config"), r"config holds \[\], expected an object"),
+    (_set("half", "schedule"), "schedule holds 'half', expected a list"),
+    (_set([0.1] * 3, "schedule"), "schedule of 3 blocks for 4"),
+    (_set([0.1, 2.0, 0.1, 0.1], "schedule"), "schedule in block 1: got 2.0"),
+    (_set([0.1, float("nan"), 0.1, 0.1], "schedule"), "schedule in block 1: got nan"),
+    (_set(["x"] * 4, "schedule"), "schedule in block 0: got 'x'"),
+    (_set("four", "base", "blocks"), "base blocks holds 'four'"),
+    (_set(None, "base"), "base holds None"),
+    (_set(10**13, "config", "hidden"), "hidden: got 10000000000000, expected at most 4096"),
+    (_set(2.5, "config", "hidden"), "hidden: got 2.5"),
+    (_set(3, "config", "observation", "nested"), "observation nested: got 3, expected True or False"),
+    (_set("half", "config", "observation", "recent"), "observation recent: got 'half'"),
+    (_set([1], "config", "observation"), r"observation holds \[1\], expected an object"),
+    (_set(1, "config", "observation", "colour"), "observation colour is no setting"),
+    (_set(1, "config", "colour"), "colour is no setting"),
+    (_set(["dynamic"], "config", "router"), r"router: got \[.*expected one of"),
+    (_set(-1, "config", "seed"), "seed: got -1"),
+    (_set("much", "config", "target_sparsity"), "target_sparsity: got 'much'"),
+    (_set("much", "measured_sparsity"), "measured_sparsity holds 'much', expected a share or null"),
+    (_set(32, "config", "hidden"), "is not the net of ftp_config.json's router, dynamic of width 32"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), MALFORMED)
+def test_a_malformed_folder_is_refused_with_its_file_and_field(model, tmp_path, change, says):
+    """Digests are right: someone wrote it so."""
+    pruner = TokenPruner(model, FTPConfig(router="dynamic"))
+    about = {"config": pruner.config.to_dict(), "schedule": [0.3] * 4, "base": base_of(pruner.layout),
+             "achieved_sparsity": 0.3, "measured_sparsity": None}  # fmt: skip
+    change(about)
+    _files.write(tmp_path / "p", about, dict(pruner.net.state_dict()), [], {}, force=False)
+    with pytest.raises(ArtifactError, match=f"(?s)(ftp_config.json|router.safetensors).*{says}"):
+        TokenPruner.from_pretrained(tmp_path / "p", model)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("search_history.jsonl", "[1]\n"), ("search_history.jsonl", "{\n"), ("metrics.json", "3")]
+)
+def test_histories_and_metrics_are_objects(model, tmp_path, monkeypatch, name, content):
+    write = _files.write_folder
+
+    def writes(folder, **about):
+        class Folder:
+            def __enter__(self):
+                self.own = write(folder, **about)
+                self.new = self.own.__enter__()
+                return self.new
+
+            def __exit__(self, *error):
+                (self.new / name).write_text(content)
+                return self.own.__exit__(*error)
+
+        return Folder()
+
+    monkeypatch.setattr(_files, "write_folder", writes)
+    TokenPruner(model).save_pretrained(tmp_path / "p")
+    with pytest.raises(ArtifactError, match=f"{name}: is (not a pruner's|damaged).*(it|line 1)"):
+        TokenPruner.from_pretrained(tmp_path / "p", model)

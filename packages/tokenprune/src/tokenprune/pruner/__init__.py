@@ -6,6 +6,7 @@ _config    FTPConfig
 _routers   the router that the settings ask for
 _base_model  which model a pruner was made for
 _files     a pruner's folder
+_schema    what it must hold
 _report    what a prompt took: kept tokens, operations, cache; pictures
 _pipeline  the three stages in a run folder
 _starts    training from several starts, the best of them

@@ -13,6 +13,7 @@ from tokenprune.routers._schedule import checked_target
 
 ROUTERS = ("observation", "dynamic", "static", "one_pass")
 GATES, DECODES = ("topk", "argmax"), ("off", "threshold", "strict")
+WIDEST = 4096  # of a router's middle layer; the publication's has 64
 STARTS, SCORES = ("static", "observation", "random"), ("last", "observation")
 
 
@@ -64,13 +65,19 @@ class FTPConfig:
             "scores": SCORES,
         }  # fmt: skip
         for name, known in allowed.items():
-            if getattr(self, name) not in known:
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in known:
                 raise InputError(name, got=repr(getattr(self, name)), expected=f"one of {', '.join(known)}")
         for name in ("protect", "score_window", "hidden"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
-                raise InputError(name, got=getattr(self, name), expected="a whole number from 1")
+                raise InputError(name, got=f"{getattr(self, name)!r:.40}", expected="a whole number from 1")
+        if self.hidden > WIDEST:
+            raise InputError("hidden", got=self.hidden, expected=f"at most {WIDEST}")
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
+            raise InputError("seed", got=f"{self.seed!r:.40}", expected="a whole number from 0, below 2^63")
         if isinstance(self.observation, Mapping):  # read from JSON
             object.__setattr__(self, "observation", Observation(**self.observation))
+        if not isinstance(self.observation, Observation):
+            raise InputError("observation", got=f"{self.observation!r:.40}", expected="an Observation")
         if self.scores == "observation" and self.router != "dynamic":
             raise InputError("scores", got=repr(self.scores), expected="last, unless router='dynamic' reads them")
         if self.router_start == "observation" and self.scores != "observation":

@@ -16,6 +16,8 @@ from ninefold.errors import ArtifactError
 from ninefold.files import MANIFEST, digest, digest_file
 from torch import Tensor
 
+from tokenprune.pruner._schema import checked_about, checked_object, read_object
+
 Parts = tuple[dict[str, Any], dict[str, Tensor], list[dict[str, Any]], dict[str, Any]]
 CONFIG, ROUTER, HISTORY, METRICS = "ftp_config.json", "router.safetensors", "search_history.jsonl", "metrics.json"
 _FOLDER: Any = {"kind": "tokenprune.pruner", "format_version": 2}
@@ -63,14 +65,25 @@ def read(folder: Path) -> Parts:
     if (folder / MANIFEST).is_file():
         held = FolderArtifact(folder, **_FOLDER)
         held.verify()
-        about = json.loads(held.file(CONFIG).read_text(encoding="utf-8"))["about"]
+        about = read_object(_text(held.file(CONFIG)), folder / CONFIG).get("about")
     else:
         about = _read_old(folder)
+    path = folder / CONFIG
+    config = checked_object(checked_object(about, path, "`about`").get("config"), path, "config")
+    _of_this_version(config, path)
+    about = checked_about(about, path)
     stored = Artifact(folder / ROUTER, **_NET)
     net = {name: stored.torch(name) for name in stored.names}
-    _of_this_version(about["config"], folder / CONFIG)
-    history = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
-    return about, net, history, json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    lines = _text(folder / HISTORY).splitlines()
+    history = [read_object(line, folder / HISTORY, f"line {at}") for at, line in enumerate(lines, 1)]
+    return about, net, history, read_object(_text(folder / METRICS), folder / METRICS)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ArtifactError(path, "is damaged: it is not UTF-8") from None
 
 
 def _of_this_version(config: dict[str, Any], path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
 import tokenprune.search._processes as processes
@@ -394,6 +394,10 @@ class TokenPruner:
         check_base(about["base"], model, path)
         pruner = cls(model, FTPConfig(**about["config"]), about["schedule"])
         pruner.measured = about.get("measured_sparsity")
+        fits = {} if pruner.net is None else {name: one.shape for name, one in pruner.net.state_dict().items()}
+        if {name: one.shape for name, one in net.items()} != fits:
+            raise ArtifactError(path.with_name(_files.ROUTER), f"is not the net of {path.name}'s router, "
+                                f"{pruner.config.router} of width {pruner.config.hidden}")  # fmt: skip
         if pruner.net is not None:
             pruner.net.load_state_dict(net)
         pruner.history, pruner.metrics = history, metrics

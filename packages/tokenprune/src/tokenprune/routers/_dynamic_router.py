@@ -18,7 +18,7 @@ from torch.nn.utils import skip_init
 
 from tokenprune.executor._stream import Stream
 from tokenprune.routers._learnt_router import LearntRouter, imitate
-from tokenprune.routers._observation_router import Observation, forget_kept, note_kept, observed_factors
+from tokenprune.routers._observation_router import Observation, forget_kept, note_kept, observed_factors, settled
 from tokenprune.routers._schedule import skip_counts
 
 FACTORS = ("position", "score", "rank", "sparsity")
@@ -95,7 +95,7 @@ class DynamicRouter(LearntRouter):
         self, schedule: Sequence[float], net: RouterNet, *, observation: Observation | None = None, **settings: Any
     ) -> None:
         super().__init__(schedule, net, **settings)
-        self.observation = observation
+        self.observation = None if observation is None else settled(observation, self.schedule)
         if observation is not None:
             self.window, self.reduction = observation.window, observation.reduction
 

@@ -13,7 +13,7 @@ loses single tokens, from some 1,000 tokens on whole facts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,7 @@ from tokenprune.executor._stream import Stream
 from tokenprune.routers._schedule import lowest_skipped, static_keep
 from tokenprune.routers._static_router import StaticRouter
 
+SPAN, WIDE, SPARSE = 9, 15, 0.45
 REDUCTIONS = ("max", "mean", "weighted")
 _ALIVE = "kept so far"  # in a stream's memory: (B, L) tokens that no block has skipped
 
@@ -36,6 +37,8 @@ class Observation:
         window: how many last queries score the keys.
         reduction: over heads and queries, "max", "mean", or "weighted": a mean to which later queries add more.
         neighbours: how many tokens in a row, the token itself in the middle, a score is pooled over; 1: no pooling.
+            Left out, `SPAN`, and `WIDE` for schedules that skip more than `SPARSE` on average: the fewer tokens are
+            kept, the more of a fact stands or falls with one of them.
         pooling: "max" or "mean" of these scores.
         nested: a token that a block skipped is not kept by a later one.
         recent: share of a block's kept tokens that are the last ones.
@@ -44,7 +47,7 @@ class Observation:
 
     window: int = 24
     reduction: str = "max"
-    neighbours: int = 9
+    neighbours: int | None = None
     pooling: str = "max"
     nested: bool = True
     recent: float = 0.5
@@ -57,12 +60,23 @@ class Observation:
             raise InputError(
                 "observation reduction", got=repr(self.reduction), expected=f"one of {', '.join(REDUCTIONS)}"
             )
-        if type(self.neighbours) is not int or self.neighbours < 1 or self.neighbours % 2 == 0:
+        odd = type(self.neighbours) is int and self.neighbours > 0 and self.neighbours % 2 == 1
+        if self.neighbours is not None and not odd:
             raise InputError("observation neighbours", got=repr(self.neighbours), expected="an odd number from 1")
         if self.pooling not in ("max", "mean"):
             raise InputError("observation pooling", got=repr(self.pooling), expected="max or mean")
-        if not 0 <= self.recent <= 1:
+        if type(self.recent) not in (int, float) or not 0 <= self.recent <= 1:
             raise InputError("observation recent", got=repr(self.recent), expected="a share of kept tokens, 0 to 1")
+        for name in ("nested", "lasting"):
+            if type(getattr(self, name)) is not bool:
+                raise InputError(f"observation {name}", got=repr(getattr(self, name)), expected="True or False")
+
+
+def settled(settings: Observation, schedule: Sequence[float]) -> Observation:
+    """The settings under a schedule: how many neighbours a score is pooled over, where that is left out."""
+    if settings.neighbours is not None:
+        return settings
+    return replace(settings, neighbours=WIDE if sum(schedule) > SPARSE * len(schedule) else SPAN)
 
 
 def pooled(scores: Tensor, there: Tensor, settings: Observation) -> Tensor:
@@ -74,7 +88,7 @@ def pooled(scores: Tensor, there: Tensor, settings: Observation) -> Tensor:
         settings: how many neighbours, and maximum or mean.
     Returns: (B, L), zero where a token takes no part.
     """
-    scores, span = scores.nan_to_num(0.0).masked_fill(~there, 0.0), settings.neighbours
+    scores, span = scores.nan_to_num(0.0).masked_fill(~there, 0.0), settings.neighbours or SPAN
     if span == 1:
         return scores
     if settings.pooling == "max":
@@ -132,9 +146,9 @@ class ObservationRouter(StaticRouter):
         decode: str = "off",
     ) -> None:  # fmt: skip
         super().__init__(schedule, decode)
-        self.settings = settings or Observation()
+        self.settings = settled(settings or Observation(), self.schedule)
         self.window, self.reduction = self.settings.window, self.settings.reduction
-        self.flops, self.score_all = 2 * self.settings.neighbours, score_all
+        self.flops, self.score_all = 2 * (self.settings.neighbours or SPAN), score_all
 
     def lasts(self, block: int) -> bool:
         """Whether scores of this block count in all later choices."""
