@@ -95,6 +95,13 @@ def test_run_says_all_symbols_and_whether_the_payload_came(semcom, folder, note,
     assert said["pictures"] == 5
 
 
+def test_an_empty_payload_is_an_empty_file(semcom, folder, tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    said = semcom("carrier", "run", folder, "--payload", tmp_path / "empty", "--snr", "12", "-o", tmp_path / "got")
+    assert (said["payload"], said["payload bytes"]) == ("whole", 0)
+    assert (tmp_path / "got" / "payload.bin").read_bytes() == b""
+
+
 def test_failed_payload_is_status_2_with_pictures_and_no_bytes(semcom, refused, folder, note, tmp_path):
     semcom("carrier", "send", folder, "--payload", note, "-o", tmp_path / "sent")
     semcom("channel", "apply", tmp_path / "sent", "--snr", "-6", "-o", tmp_path / "air")
@@ -109,6 +116,7 @@ def test_failed_payload_is_status_2_with_pictures_and_no_bytes(semcom, refused, 
     assert (tmp_path / "kept" / "payload.unchecked").exists()
     line = refused("carrier", "recv", tmp_path / "sent", "--key", "wrong", "-o", tmp_path / "wrong")
     assert "another key" in line
+    assert line.count("got") == 1
     assert not list((tmp_path / "wrong").glob("payload*"))
 
 

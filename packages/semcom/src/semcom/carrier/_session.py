@@ -62,6 +62,8 @@ def link_of(
     Raises:
         ArtifactError: if the sender had another model.
     """
+    if recording.link.get("system", "carrier") != "carrier":
+        raise ArtifactError(path, f"is a recording of `{recording.link['system']} send`, not of `carrier send`")
     config = LinkConfig.from_meta({**recording.link, **settings})
     own = load_mae(model)
     if model_hash(own) != recording.model:

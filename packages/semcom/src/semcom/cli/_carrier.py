@@ -163,9 +163,9 @@ def _deliver(played: Played, out: Path, *, keep_bad: bool, force: bool) -> None:
         digits = max(3, len(str(len(played.pictures) - 1)))
         for number, picture in enumerate(played.pictures):
             Image.fromarray(picture).save(folder / f"picture-{number:0{digits}}.png")
-        if frame.payload:
+        if frame.payload is not None:
             (folder / "payload.bin").write_bytes(frame.payload)
-        elif frame.payload is None and keep_bad:
+        elif keep_bad:
             (folder / "payload.unchecked").write_bytes(frame.unchecked)
         rows = zip(frame.sequence.tolist(), frame.crc_ok.tolist(), strict=True)
         lines = [json.dumps({"tile": tile, "sequence": s, "crc_ok": ok}) for tile, (s, ok) in enumerate(rows)]
@@ -266,11 +266,10 @@ def apply(
     out = opts.need_out()
     over = Channel.from_spec(channel)
     recording = Recording.load(symbols)
-    tiles = int(recording.about.get("tiles", 1))
-    rows = recording.symbols.reshape(tiles if recording.symbols.size % tiles == 0 else 1, -1)
     rng = np.random.default_rng(opts.seed)
-    recording.symbols = over.distort(rows, snr, rng)
-    before = recording.about.get("channels", [])
+    recording.symbols = over.distort(recording.rows(symbols), snr, rng)
+    before = recording.about.get("channels")
+    before = before if isinstance(before, list) else []
     recording.about["channels"] = [*before, {"channel": channel, "snr_db": snr if np.isfinite(snr) else str(snr)}]
     recording.save(out, force=force)
     return {"symbols": recording.symbols.size, "channel": channel, "SNR, dB": snr, "written": str(out)}

@@ -31,7 +31,8 @@ def parse_rate(fec: str) -> float | None:
     match = re.fullmatch(r"ldpc:(\d+(?:\.\d+)?)(?:/(\d+))?", fec)
     if match is None:
         raise InputError("fec", got=repr(fec), expected="none, or ldpc:RATE such as ldpc:1/2")
-    rate = float(match[1]) / float(match[2] or 1)
+    below = float(match[2] or 1)
+    rate = float(match[1]) / below if below else np.inf
     if not 0.05 <= rate <= 0.93:
         raise InputError("fec", got=fec, expected="a code rate from 0.05 to 0.93")
     return rate
