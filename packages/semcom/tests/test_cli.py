@@ -67,9 +67,12 @@ def note(tmp_path_factory):
     return path
 
 
+PAPER = ("--form", "paper")
+
+
 def test_pictures_of_any_kind_and_a_payload_travel_between_two_folders(semcom, folder, note, tmp_path):
     copies = shutil.copytree(folder, tmp_path / "source")
-    said = semcom("carrier", "send", copies, "--payload", note, "--key", "k", "-o", tmp_path / "a" / "sent")
+    said = semcom("carrier", "send", copies, *PAPER, "--payload", note, "--key", "k", "-o", tmp_path / "a" / "sent")
     assert said["pictures"] == 5
     assert said["symbols"] * 8 == (tmp_path / "a" / "sent" / "symbols.sigmf-data").stat().st_size
     semcom("channel", "apply", tmp_path / "a" / "sent", "--snr", "6", "--seed", "3", "-o", tmp_path / "b" / "air")
@@ -83,7 +86,7 @@ def test_pictures_of_any_kind_and_a_payload_travel_between_two_folders(semcom, f
 
 
 def test_run_says_all_symbols_and_whether_the_payload_came(semcom, folder, note, tmp_path):
-    words = ("carrier", "run", folder, "--payload", note, "--channel")
+    words = ("carrier", "run", folder, *PAPER, "--payload", note, "--channel")
     said = semcom(*words, "rayleigh:block=64,csi=pilot,pilots=2", "--snr", "25", "-o", tmp_path / "out")
     assert said["symbols a tile"] == said["mask symbols"] + said["latent symbols"] + said["pilot symbols"]
     assert said["pilot symbols"] == 2 * -(-1168 // 64)
@@ -95,8 +98,17 @@ def test_run_says_all_symbols_and_whether_the_payload_came(semcom, folder, note,
     assert said["pictures"] == 5
 
 
+def test_an_empty_payload_is_an_empty_file(semcom, folder, tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    said = semcom(
+        "carrier", "run", folder, *PAPER, "--payload", tmp_path / "empty", "--snr", "12", "-o", tmp_path / "got"
+    )
+    assert (said["payload"], said["payload bytes"]) == ("whole", 0)
+    assert (tmp_path / "got" / "payload.bin").read_bytes() == b""
+
+
 def test_failed_payload_is_status_2_with_pictures_and_no_bytes(semcom, refused, folder, note, tmp_path):
-    semcom("carrier", "send", folder, "--payload", note, "-o", tmp_path / "sent")
+    semcom("carrier", "send", folder, *PAPER, "--payload", note, "-o", tmp_path / "sent")
     semcom("channel", "apply", tmp_path / "sent", "--snr", "-6", "-o", tmp_path / "air")
     line = refused("carrier", "recv", tmp_path / "air", "-o", tmp_path / "got")
     assert "payload" in line
@@ -109,6 +121,7 @@ def test_failed_payload_is_status_2_with_pictures_and_no_bytes(semcom, refused, 
     assert (tmp_path / "kept" / "payload.unchecked").exists()
     line = refused("carrier", "recv", tmp_path / "sent", "--key", "wrong", "-o", tmp_path / "wrong")
     assert "another key" in line
+    assert line.count("got") == 1
     assert not list((tmp_path / "wrong").glob("payload*"))
 
 
@@ -116,7 +129,17 @@ def test_failed_payload_is_status_2_with_pictures_and_no_bytes(semcom, refused, 
 def test_large_payloads_arrive_with_the_same_hash(semcom, folder, payload, tmp_path):
     (tmp_path / "file.bin").write_bytes(payload)
     said = semcom(
-        "carrier", "run", folder, "--payload", tmp_path / "file.bin", "--split", "--snr", "6", "--erasure", "20,4"
+        "carrier",
+        "run",
+        folder,
+        *PAPER,
+        "--payload",
+        tmp_path / "file.bin",
+        "--split",
+        "--snr",
+        "6",
+        "--erasure",
+        "20,4",
     )
     assert said["payload sha256"] == hashlib.sha256(payload).hexdigest()
 
@@ -125,24 +148,24 @@ def test_large_payloads_arrive_with_the_same_hash(semcom, folder, payload, tmp_p
 @pytest.mark.parametrize("payload", [bytes(10_000), np.random.default_rng(5).bytes(10_000)], ids=["zeros", "random"])
 def test_ten_kilobytes_go_through_three_processes_with_the_same_hash(semcom, folder, payload, tmp_path):
     (tmp_path / "file.bin").write_bytes(payload)
-    semcom("carrier", "send", folder, "--payload", tmp_path / "file.bin", "--split", "-o", tmp_path / "sent")
+    semcom("carrier", "send", folder, *PAPER, "--payload", tmp_path / "file.bin", "--split", "-o", tmp_path / "sent")
     semcom("channel", "apply", tmp_path / "sent", "--snr", "6", "-o", tmp_path / "air")
     said = semcom("carrier", "recv", tmp_path / "air", "-o", tmp_path / "got")
     assert said["payload sha256"] == hashlib.sha256(payload).hexdigest()
 
 
 def test_existing_results_are_kept_and_force_replaces_only_its_own(semcom, refused, folder, note, tmp_path):
-    semcom("carrier", "send", folder, "-o", tmp_path / "sent")
+    semcom("carrier", "send", folder, *PAPER, "-o", tmp_path / "sent")
     before = digests(tmp_path)
-    assert "exists already" in refused("carrier", "send", folder, "-o", tmp_path / "sent")
+    assert "exists already" in refused("carrier", "send", folder, *PAPER, "-o", tmp_path / "sent")
     assert digests(tmp_path) == before
-    semcom("carrier", "send", folder, "--payload", note, "--force", "-o", tmp_path / "sent")
+    semcom("carrier", "send", folder, *PAPER, "--payload", note, "--force", "-o", tmp_path / "sent")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious.txt").write_text("mine")
     for words in (
-        ["carrier", "send", folder],
+        ["carrier", "send", folder, *PAPER],
         ["carrier", "recv", tmp_path / "sent"],
-        ["carrier", "run", folder],
+        ["carrier", "run", folder, *PAPER],
         ["channel", "apply", tmp_path / "sent"],
         ["train", "mae", *TINY],
         ["train", "jscc", "--data", "embedded"],
@@ -172,7 +195,7 @@ def test_bad_pictures_are_named_with_the_reason(refused, tmp_path, folder):
 
 
 def test_bad_options_are_named(refused, folder, note, tmp_path):
-    run_words = ["carrier", "run", folder]
+    run_words = ["carrier", "run", folder, *PAPER]
     assert "payload file" in refused(*run_words, "--payload", tmp_path / "none")
     assert "mask_ratio" in refused(*run_words, "--ratio", "75")
     assert "channel kind" in refused(*run_words, "--channel", "laser")
@@ -186,7 +209,7 @@ def test_bad_options_are_named(refused, folder, note, tmp_path):
     line = refused(*run_words, "--payload", tmp_path / "big.bin")
     assert "40000 bits" in line
     assert "--split" in line
-    assert "--out" in refused("carrier", "send", folder)
+    assert "--out" in refused("carrier", "send", folder, *PAPER)
     assert "range" in refused("bench", "phy", "--snr", "4:1:1")
     assert "--arms" in refused("compare", "carrier", "--data", "embedded", "--arms", "magic")
     assert "divisor" in refused("capacity", "--image", "32", "--patch", "5")
@@ -203,10 +226,11 @@ def test_capacity_is_the_table_of_the_brief(semcom):
 
 
 def test_inspect_knows_each_kind(semcom, folder, tmp_path):
-    semcom("carrier", "send", folder, "-o", tmp_path / "sent")
+    semcom("carrier", "send", folder, *PAPER, "-o", tmp_path / "sent")
     assert semcom("inspect", tmp_path / "sent")["kind"] == "symbols"
     assert semcom("inspect", "mae-32p4")["dim"] == 128
     assert semcom("inspect", "adjscc-c8")["kind"] == "semcom.jscc"
+    assert semcom("inspect", "picture-c16")["kind"] == "semcom.picture"
     semcom("bench", "phy", "--snr", "3", "--blocks", "250", "-o", tmp_path / "run")
     assert semcom("inspect", tmp_path / "run")["kind"] == "run"
 
@@ -234,9 +258,9 @@ def test_training_that_is_cut_off_resumes_to_the_same_weights(semcom, tmp_path, 
     semcom(*words, "-o", tmp_path / "whole")
     saved = _loop._save
 
-    def save_and_die(model, named, optimiser, run, step):
-        saved(model, named, optimiser, run, step)
-        if step == 4:
+    def save_and_die(*words):
+        saved(*words)
+        if words[4] == 4:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(_loop, "_save", save_and_die)
@@ -310,6 +334,7 @@ def test_wheel_brings_weights_pictures_and_tables_and_nothing_foreign():
     done = subprocess.run(["git", "ls-files", "src"], cwd=package, capture_output=True, text=True, check=False)
     names = {name for name in done.stdout.splitlines() if not name.endswith(".py")}
     shipped = {"datasets/pictures/LICENSE.txt", "models/weights/recipes.json", "phy/base_graphs.csv", "py.typed"}
+    shipped |= {"phy/mcs.csv", "baselines/dct-16.safetensors", "models/weights/picture-c16.safetensors"}
     shipped |= {f"datasets/pictures/{name}.webp" for name in ("astronaut", "chelsea", "coffee", "rocket")}
     shipped |= {f"models/weights/{name}.safetensors" for name in ("mae-32p4", "adjscc-c8", "deepjscc-c8", "judge")}
     link = ("ninefold.json", *(f"{part}.safetensors" for part in ("features", "clip", "diffusion")))

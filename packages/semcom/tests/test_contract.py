@@ -27,4 +27,8 @@ class TestContract(ContractTests):
         return ["bench", "phy", "--snr", "0:2:0.2", "--blocks", "1000"]
 
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
-        return {"finetune": ["finetune", "mae-32p4"], "plot": ["plot", str(tmp_path)]}
+        return {
+            "baseline": ["baseline", str(tmp_path)],
+            "finetune": ["finetune", "mae-32p4"],
+            "plot": ["plot", str(tmp_path)],
+        }

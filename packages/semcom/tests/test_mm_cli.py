@@ -107,7 +107,12 @@ def test_pictures_and_captions_travel_between_two_folders(parts, pictures, tmp_p
     assert again["pictures"] == 2
     for name in ("picture-000.png", "picture-001.png", "tiles.jsonl"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "got" / name).read_bytes()
-    assert "link setting" in call("carrier", "recv", tmp_path / "air", "-o", tmp_path / "x", status=2)
+    assert "recording of `mm send`" in call("carrier", "recv", tmp_path / "air", "-o", tmp_path / "x", status=2)
+    default = call("mm", "recv", tmp_path / "air", *link, "-o", tmp_path / "default")
+    assert (default["select"], default["candidates"]) == ("unsharp", 0)
+    assert "without candidates" in call(
+        "mm", "recv", tmp_path / "air", *link, "--select", "unsharp", "-k", "2", "-o", tmp_path / "x", status=2
+    )
     oracle = ("--select", "oracle", "-k", "1", "--steps", "1", "-o", tmp_path / "x")
     assert "no source picture" in call("mm", "recv", tmp_path / "air", *link, *oracle, status=2)
 

@@ -47,7 +47,7 @@ def test_file_holds_as_many_bytes_as_symbols_are_reported(folder):
     assert np.mean(np.abs(samples) ** 2) == pytest.approx(about["report"]["energy"], rel=1e-4)
 
 
-@pytest.mark.parametrize("form", ["enum", "bitmap", "coo", "implicit"])
+@pytest.mark.parametrize("form", ["enum", "bitmap", "implicit"])
 def test_files_of_pictures_that_differ_in_masked_patches_alone_are_the_same_byte_for_byte(form, link, tmp_path):
     sender = CarrierImageLink(link.model, LinkConfig(sparse=form), key="k")
     tiles = load("embedded")[:8]
@@ -102,6 +102,9 @@ def test_settings_pilots_and_odd_sizes_travel(tmp_path):
         (lambda f: edit(f, lambda h: h.update({"semcom:model": "0" * 64})), "sent with a model"),
         (lambda f: edit(f, lambda h: h.update({"core:datatype": "ci16_le"})), "ci16_le"),
         (lambda f: edit(f, lambda h: h.update({"semcom:link": {"mask_ratio": 0.9}})), "truncated, or other settings"),
+        (lambda f: edit(f, lambda h: h.update({"semcom:link": {"system": "mm"}})), "recording of `mm send`, not"),
+        (lambda f: edit(f, lambda h: h.update({"semcom:about": [1]})), "semcom:about is a list"),
+        (lambda f: edit(f, lambda h: h.update({"semcom:about": "text"})), "semcom:about is a str"),
     ],
 )
 def test_damaged_foreign_and_newer_files_are_refused_by_name(folder, damage, named):
@@ -133,3 +136,23 @@ def test_what_semcom_did_not_write_is_not_replaced(folder, link):
     (folder / "precious.txt").write_text("mine")
     with pytest.raises(ArtifactError, match=r"precious\.txt"):
         recording.save(folder, force=True)
+
+
+def test_a_path_that_is_not_there_is_not_the_recording_beside_it(folder):
+    with pytest.raises(ArtifactError, match="is not there"):
+        Recording.load(folder / "no-such-folder")
+
+
+@pytest.mark.parametrize("name", ["symbols", "capture 7"])
+@pytest.mark.parametrize("suffix", [".sigmf-meta", ".sigmf-data"])
+def test_either_file_of_a_recording_of_any_name_is_enough(name, suffix, folder):
+    for file in (DATA, META):
+        (folder / file).rename((folder / name).with_suffix(file[-11:]))
+    assert Recording.load((folder / name).with_suffix(suffix)).symbols.size > 0
+
+
+@pytest.mark.parametrize("tiles", [0, -2, "x", 7, True, None])
+def test_a_count_of_tiles_that_cannot_be_is_refused(tiles, folder):
+    edit(folder, lambda header: header["semcom:about"].update(tiles=tiles))
+    with pytest.raises(ArtifactError, match="tiles in its header"):
+        Recording.load(folder).rows(folder)

@@ -15,6 +15,7 @@ from semcom.models import (
     JsccConfig,
     Judge,
     MaeConfig,
+    PictureCoder,
     SmallMae,
     built_in_path,
     load_jscc,
@@ -160,7 +161,7 @@ def test_models_come_back_and_damage_is_named(tmp_path):
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_shipped_weights_are_small_say_how_they_were_made_and_have_their_hash(name):
     path = built_in_path(name)
-    kinds = {"mae-32p4": SmallMae.kind, "judge": Judge.kind}
+    kinds = {"mae-32p4": SmallMae.kind, "judge": Judge.kind, "picture-c16": PictureCoder.kind}
     model, recipe = load_model(path, kinds.get(name, JsccCoder.kind))
     assert recipe["verb"].startswith("train")
     about = json.loads((path.parent / "recipes.json").read_text())

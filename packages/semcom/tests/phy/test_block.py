@@ -16,6 +16,7 @@ from semcom.phy import (
     crc_bits,
     interleaver,
     lloyd_levels,
+    parse_rate,
     power,
 )
 
@@ -122,3 +123,9 @@ def test_soft_bits_of_a_failed_block_are_better_than_chance(rng):
     soft, good = block.receive_soft(received.unbiased, received.noise)
     assert not good.all()
     assert np.mean((soft[~good] < 0) == bits[~good]) > 0.7
+
+
+@pytest.mark.parametrize("fec", ["ldpc:1/0", "ldpc:0/0", "ldpc:0/3", "ldpc:99/100"])
+def test_a_rate_that_cannot_be_is_refused(fec):
+    with pytest.raises(InputError, match=r"0\.05 to 0\.93"):
+        parse_rate(fec)

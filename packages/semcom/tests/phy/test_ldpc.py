@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
 from semcom.phy import Channel, Modulation, layout, ldpc
+from semcom.phy._layered import min_sum
 
 SIZES = [(40, 80), (80, 160), (96, 288), (171, 342), (320, 480), (500, 1500), (1000, 1500), (2000, 3000), (3900, 7800)]
 SIZES.append((8000, 10_000))
@@ -126,3 +128,38 @@ def sionna(tmp_path):
     site = python.parent.parent / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
     (site / "beside.pth").write_text(sysconfig.get_path("purelib") + "\n")  # torch and numpy, after its own
     return [python]
+
+
+def plain_min_sum(llr, starts, places, iterations, scale):
+    """One word, one edge after another, as the textbook has it."""
+    word, message = llr.copy(), np.zeros(len(places), np.float32)
+    for _ in range(iterations):
+        for begin, end in itertools.pairwise(starts):
+            at = places[begin:end]
+            value = word[at] - message[begin:end]
+            size, sign = np.abs(value), np.where(value < 0, np.float32(-1), np.float32(1))
+            others = np.array([np.delete(size, edge).min() for edge in range(len(size))], np.float32)
+            message[begin:end] = np.float32(scale) * others * sign.prod() * sign
+            word[at] = value + message[begin:end]
+    return word
+
+
+def test_min_sum_equals_the_textbook_in_each_lane(rng):
+    code = ldpc(40, 80)
+    llr = rng.normal(1, 2, (19, code._width)).astype(np.float32)
+    llr[3, ::5] = 0.0
+    expected = np.stack([plain_min_sum(one, code._starts, code._places, 4, 0.78) for one in llr])
+    min_sum(llr, code._starts, code._places, 4, np.float32(0.78), False)
+    np.testing.assert_array_equal(llr, expected)
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 17, 40])
+def test_a_word_is_decoded_as_if_it_were_alone(rows, rng):
+    code = ldpc(171, 342)
+    word = (1 - 2.0 * code.encode(rng.integers(0, 2, (rows, 171), dtype=np.uint8))) * 1.6
+    llr = word + 1.6 * rng.standard_normal(word.shape)  # some fail, the others end at different passes
+    llr[0, ::7] = -0.0
+    together, holds = code.posterior(llr)
+    alone = [code.posterior(one[None]) for one in llr]
+    np.testing.assert_array_equal(together, np.concatenate([soft for soft, _ in alone]))
+    np.testing.assert_array_equal(holds, np.concatenate([good for _, good in alone]))

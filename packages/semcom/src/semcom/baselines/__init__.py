@@ -1,22 +1,24 @@
 """Rivals with the method's interface (`semcom.links.PictureLink`), compared at equal symbols.
 
-With the same autoencoder: `_arms`; its fillings: `_inpaint`. Joint source-channel coders and steganography: `_jscc`;
-the best linear one: `_linear`.
-Separate coding: `_separate`, with the codecs' bytes counted in `_codecs`. Of the second system: `_mm_arms`.
+With the same autoencoder: `_arms`; its fillings: `_inpaint`. Joint source-channel coders: `_jscc`;
+the best linear one: `_linear`. Linear links for whole pictures: `_whole_linear`.
+Separate coding: `_separate`, with the codecs of `semcom.whole`. Of the second system: `_mm_arms`.
 """
 
 from semcom.baselines._arms import BitsApart, Harmonic, MeanFill, dense_tokens, random_masks, uncoded_bitmap
-from semcom.baselines._codecs import CODECS, Codec
 from semcom.baselines._inpaint import harmonic_fill, mean_fill, pixel_mask
-from semcom.baselines._jscc import JsccLink, Steganography
+from semcom.baselines._jscc import JsccLink
 from semcom.baselines._linear import LinearLink, powers
 from semcom.baselines._mm_arms import CoarseOnly, TextOnly, without_text
 from semcom.baselines._separate import SCHEMES, SeparateLink, ideal_over, ideal_pictures
+from semcom.baselines._whole_linear import BlockDct, SoftCast, measure_statistics
+from semcom.whole import CODECS, Codec
 
 __all__ = [
     "CODECS",
     "SCHEMES",
     "BitsApart",
+    "BlockDct",
     "CoarseOnly",
     "Codec",
     "Harmonic",
@@ -24,13 +26,14 @@ __all__ = [
     "LinearLink",
     "MeanFill",
     "SeparateLink",
-    "Steganography",
+    "SoftCast",
     "TextOnly",
     "dense_tokens",
     "harmonic_fill",
     "ideal_over",
     "ideal_pictures",
     "mean_fill",
+    "measure_statistics",
     "pixel_mask",
     "powers",
     "random_masks",

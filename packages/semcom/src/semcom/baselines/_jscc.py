@@ -1,4 +1,4 @@
-"""Picture by a joint source-channel coder, bits beside it in a coded block, or hidden in the picture's lowest bits."""
+"""Picture by a joint source-channel coder, bits beside it in a coded block."""
 
 from __future__ import annotations
 
@@ -86,24 +86,3 @@ class JsccLink(PictureLink):
             pixels = [self.model.decode(p, self._snr(p, snr_db), self.size, self.size) for p in reals.split(256)]
         clean = torch.cat(pixels).nan_to_num().clamp(0, 1)
         return (clean * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-
-
-class Steganography(JsccLink):
-    """The bits in the lowest bits of the picture's first values, then JSCC: shows that no bit survives."""
-
-    name: ClassVar[str] = "lowest bits through JSCC"
-    source: ClassVar[str] = "control"
-
-    def __init__(self, model: JsccCoder, payload_bits: int, size: int = 32, repeats: int = 1, budget: int = 0) -> None:
-        super().__init__(model, 0, size, repeats, budget)
-        self.payload_bits = payload_bits
-
-    def send(self, images: np.ndarray, bits: np.ndarray, snr_db: float) -> np.ndarray:
-        marked = images.copy().reshape(len(images), -1)
-        marked[:, : bits.shape[1]] = (marked[:, : bits.shape[1]] & 0xFE) | bits
-        return super().send(marked.reshape(images.shape), bits, snr_db)
-
-    def recover(self, received: Received, snr_db: float) -> Delivered:
-        delivered = super().recover(received, snr_db)
-        bits = delivered.images.reshape(len(delivered.images), -1)[:, : self.payload_bits] & 1
-        return Delivered(delivered.images, bits, np.zeros(len(bits), bool))

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from semcom.baselines._codecs import Codec
 from semcom.links import Delivered, PictureLink, SymbolReport, checked_pictures
 from semcom.phy import Channel, CodedBlock, Modulation, Received, capacity_awgn, interleaver, parse_rate
+from semcom.whole import Codec
 
 SCHEMES = tuple(
     (modulation, f"ldpc:{rate}") for modulation in ("qpsk", "16qam", "64qam") for rate in ("1/3", "1/2", "2/3", "3/4")

@@ -65,9 +65,7 @@ class Recording:
         Raises:
             ArtifactError: if it is missing, truncated, damaged, foreign or newer; says which.
         """
-        folder = Path(path)
-        folder = folder if folder.is_dir() else folder.parent
-        meta_path, data_path = folder / _META, folder / _DATA
+        meta_path, data_path = _files_of(Path(path))
         for file in (meta_path, data_path):
             if not file.is_file():
                 raise ArtifactError(file, "is not there: this is no folder of symbols")
@@ -99,6 +97,8 @@ class Recording:
             )
             if min((min(size) for size in sizes), default=0) < 1 or not isinstance(link, dict):
                 raise ValueError("sizes")
+            if not isinstance(about, dict):
+                raise TypeError(f"semcom:about is a {type(about).__name__}")
             pilots = PilotPattern(int(block), int(count))
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ArtifactError(meta_path, f"is damaged: its header makes no sense ({error})") from None
@@ -107,6 +107,14 @@ class Recording:
             at = int(np.flatnonzero(~np.isfinite(symbols[0]))[0])
             raise ArtifactError(data_path, f"has NaN or infinity at symbol {at}")
         return cls(symbols, model, sizes, link, pilots, dict(about))
+
+    def rows(self, path: str | Path) -> np.ndarray:
+        """The symbols as (tiles, symbols of a tile) by the count in the header, or as one row where there is none."""
+        tiles = self.about.get("tiles", 1)
+        if not isinstance(tiles, int) or isinstance(tiles, bool) or tiles < 1 or self.symbols.size % tiles:
+            expected = f"a divisor of its {self.symbols.size} symbols"
+            raise ArtifactError(path, f"says {tiles!r} tiles in its header, not {expected}")
+        return self.symbols.reshape(tiles, -1)
 
     def shaped(self, data_symbols: int, tiles: int, path: str | Path) -> np.ndarray:
         """The symbols as (rows, symbols of a row with pilots).
@@ -123,3 +131,12 @@ class Recording:
                 path, f"has {total} symbols where there should be {expected}: truncated, or other settings"
             )
         return checked_symbols(self.symbols.reshape(-1, length))
+
+
+def _files_of(path: Path) -> tuple[Path, Path]:
+    """Header and data of a folder, or of the recording that one of its two files belongs to."""
+    if path.is_dir():
+        return path / _META, path / _DATA
+    if path.suffix in (".sigmf-meta", ".sigmf-data"):
+        return path.with_suffix(".sigmf-meta"), path.with_suffix(".sigmf-data")
+    raise ArtifactError(path, "is not there" if not path.exists() else "is no folder of symbols and no SigMF file")

@@ -156,7 +156,7 @@ class Splitter:
             bits = np.concatenate([numbers[piece][:size] for piece in range(count)])
             result.payload = open_frame(np.packbits(bits).tobytes())
         except InputError as error:
-            result.reason = str(error)
+            result.reason = f"{error.got}, not {error.expected}" + (f" ({error.hint})" if error.hint else "")
         return result
 
 

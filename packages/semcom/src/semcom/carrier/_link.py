@@ -31,7 +31,7 @@ class LinkConfig:
 
     Attributes:
         mask_ratio, mode: of the mask codec.
-        sparse: form of the support: enum, bitmap, coo, ook, cs, implicit or dense.
+        sparse: form of the support: enum, bitmap, implicit or dense.
         tap: where the latents are taken, `encoder` or `decoder_embed`.
         fec, modulation: of coded blocks.
         select: scrambler alternatives that the sender tries, a power of two.

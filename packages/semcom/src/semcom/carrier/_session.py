@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from ninefold.errors import ArtifactError
 
+from semcom.carrier._beside import SYSTEM
 from semcom.carrier._files import Recording
 from semcom.carrier._link import CarrierImageLink, LinkConfig, RxFrame, TxFrame
 from semcom.datasets import count_tiles, cut_tiles, join_tiles
@@ -62,6 +63,10 @@ def link_of(
     Raises:
         ArtifactError: if the sender had another model.
     """
+    system = recording.link.get("system", "carrier")
+    if system != "carrier":
+        what = "pictures with the payload beside them" if system == SYSTEM else f"`{system} send`"
+        raise ArtifactError(path, f"is a recording of {what}, not of `carrier send --form paper`")
     config = LinkConfig.from_meta({**recording.link, **settings})
     own = load_mae(model)
     if model_hash(own) != recording.model:

@@ -1,7 +1,7 @@
 """Sparse encoding module (paper: mask tokens as a sparse matrix, rebuilt by the receiver; its forms are inferred).
 
 The decoder's input at masked positions is X = E A with the known dictionary A = 1 m^T + P, so the support of E, the
-mask, says everything. Coded forms of it here: `enum` (its number), `bitmap`, `coo` (positions). Others: `_tokens`.
+mask, says everything. Coded forms of it here: `enum` (its number) and `bitmap`. Others: `_tokens`.
 """
 
 from __future__ import annotations
@@ -209,44 +209,6 @@ class BitmapForm(CodedForm):
 
     def read_body(self, soft, sequence, choice):
         return decide(self.codec, soft, sequence, choice)
-
-
-class CooForm(CodedForm):
-    """The positions of the rarer kind of patch, ceil(log2 N) bits each."""
-
-    name = "coo"
-
-    @property
-    def _listed_kept(self) -> bool:
-        return (self.codec.kept or 0) * 2 <= self.codec.num_patches
-
-    @property
-    def _count(self) -> int:
-        kept = self.codec.kept or 0
-        return min(kept, self.codec.num_patches - kept)
-
-    @property
-    def _place_bits(self) -> int:
-        return (self.codec.num_patches - 1).bit_length()
-
-    @property
-    def body_bits(self) -> int:
-        return self._count * self._place_bits
-
-    def body(self, message: Message) -> np.ndarray:
-        listed = ~message.masks if self._listed_kept else message.masks
-        places = np.nonzero(listed)[1].reshape(len(listed), self._count)
-        return to_bits(places.ravel(), self._place_bits).reshape(len(listed), -1)
-
-    def read_body(self, soft, sequence, choice):
-        bits = hard_bits(soft)
-        places = from_bits(bits.reshape(-1, self._place_bits)).reshape(len(bits), self._count)
-        listed = np.zeros((len(bits), self.codec.num_patches), bool)
-        rows = np.arange(len(bits))[:, None]
-        inside = places < self.codec.num_patches
-        listed[np.broadcast_to(rows, places.shape)[inside], places[inside]] = True
-        kept = listed if self._listed_kept else ~listed
-        return decide(self.codec, np.where(kept, 1.0, -1.0), sequence, choice)
 
 
 def decide(

@@ -1,4 +1,4 @@
-"""Forms of the support that are not coded bits: on-off symbols, random projections, silent slots, dense tokens.
+"""Forms of the support that are not coded bits: silent slots, dense tokens.
 
 The sequence number and a CRC-16 of the payload bits go in a small coded header.
 """
@@ -6,16 +6,13 @@ The sequence number and a CRC-16 of the payload bits go in a small coded header.
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 
 import numpy as np
 
 from semcom.carrier._sparse import (
     BitmapForm,
-    CooForm,
     Decision,
     EnumForm,
-    FormSetting,
     Message,
     SparseForm,
     decide,
@@ -47,110 +44,6 @@ class HeaderForm(SparseForm):
         return Decision(
             masks, payload, sequence, choice, gain, good & allowed & same, empty if tokens is None else tokens
         )
-
-
-class ProjectedForm(HeaderForm):
-    """Mask symbols that are a linear image of the support, between header and tokens."""
-
-    @property
-    @abstractmethod
-    def support_symbols(self) -> int:
-        """Symbols of the support."""
-
-    @abstractmethod
-    def project(self, masks: np.ndarray) -> np.ndarray:
-        """(rows, N) -> (rows, support_symbols) complex64."""
-
-    @abstractmethod
-    def scores(self, symbols: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """LLR-like scores (rows, N) of the received support, larger for kept patches."""
-
-    @property
-    def mask_symbols(self) -> int:
-        return self.block.symbols + self.support_symbols
-
-    def send(self, message: Message, tokens: np.ndarray) -> np.ndarray:
-        parts = [self.coded_header(message), self.project(message.masks), self.symbols_of(tokens)]
-        return np.concatenate(parts, axis=1)
-
-    def receive(self, symbols: np.ndarray, noise: np.ndarray) -> Decision:
-        at, end = self.block.symbols, self.mask_symbols
-        header = self.block.receive(symbols[:, :at], noise[:, :at])
-        scores = self.scores(symbols[:, at:end], noise[:, at:end])
-        return self.decided(header, scores, self.tokens_of(symbols[:, end:], noise[:, end:]))
-
-
-class OnOffForm(ProjectedForm):
-    """One real number a patch: an amplitude if it is kept, else nothing."""
-
-    name = "ook"
-
-    @property
-    def _amplitude(self) -> float:
-        return math.sqrt(self.codec.num_patches / (self.codec.kept or 1))
-
-    @property
-    def support_symbols(self) -> int:
-        return -(-self.codec.num_patches // 2)
-
-    def project(self, masks: np.ndarray) -> np.ndarray:
-        reals = np.where(masks, 0, self._amplitude).astype(np.float32)
-        return reals_to_symbols(np.pad(reals, ((0, 0), (0, reals.shape[1] % 2))))
-
-    def scores(self, symbols: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        reals = symbols_to_reals(symbols)[:, : self.codec.num_patches]
-        variance = np.repeat(noise, 2, axis=1)[:, : self.codec.num_patches]  # of a real of unit variance
-        return (2 * reals * self._amplitude - self._amplitude**2) / (2 * np.maximum(variance, 1e-9))
-
-
-class ProjectionForm(ProjectedForm):
-    """Random projections of the support, found by orthogonal matching pursuit of the right weight."""
-
-    name = "cs"
-
-    def __init__(self, setting: FormSetting) -> None:
-        super().__init__(setting)
-        rows, patches = 2 * self.support_symbols, self.codec.num_patches
-        signs = np.random.Generator(np.random.PCG64([patches, rows])).choice([-1.0, 1.0], (rows, patches))
-        share = (self.codec.kept or 1) / patches
-        self._share = share
-        self._matrix = signs / math.sqrt(patches * share * (1 - share))
-
-    @property
-    def support_symbols(self) -> int:
-        return -(-self.codec.num_patches // 2)  # as many reals as patches
-
-    def project(self, masks: np.ndarray) -> np.ndarray:
-        return reals_to_symbols((~masks - self._share) @ self._matrix.T)
-
-    def scores(self, symbols: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        reals = symbols_to_reals(symbols).astype(np.float64)
-        weight = 1 / np.maximum(np.repeat(noise, 2, axis=1), 1e-6)
-        return np.stack([self._pursuit(row, scale) for row, scale in zip(reals, weight, strict=True)])
-
-    def _pursuit(self, seen: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Support of one row by OMP on known amplitudes: 1 for kept, -1 for masked."""
-        root = np.sqrt(weight / weight.max())
-        matrix = self._matrix * root[:, None]
-        rest = (seen + self._matrix.sum(axis=1) * self._share) * root
-        norm = (matrix**2).sum(axis=0)
-        found = np.full(self.codec.num_patches, -1.0)
-        for _ in range(self.codec.kept or 0):
-            gain = matrix.T @ rest / norm
-            gain[found > 0] = -np.inf
-            place = int(gain.argmax())
-            found[place] = 1.0
-            rest = rest - matrix[:, place]
-        for _ in range(2):  # exchange passes: put back what explains least
-            for place in np.flatnonzero(found > 0):
-                found[place] = -1.0
-                rest = rest + matrix[:, place]
-                gain = matrix.T @ rest / norm
-                gain[found > 0] = -np.inf
-                best = int(gain.argmax())
-                found[best] = 1.0
-                rest = rest - matrix[:, best]
-        return found
 
 
 class ImplicitForm(HeaderForm):
@@ -229,6 +122,4 @@ class DenseForm(HeaderForm):
         return decision
 
 
-FORMS: dict[str, type[SparseForm]] = {
-    form.name: form for form in (EnumForm, BitmapForm, CooForm, OnOffForm, ProjectionForm, ImplicitForm, DenseForm)
-}
+FORMS: dict[str, type[SparseForm]] = {form.name: form for form in (EnumForm, BitmapForm, ImplicitForm, DenseForm)}

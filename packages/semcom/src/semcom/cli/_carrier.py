@@ -1,4 +1,4 @@
-"""`carrier send|recv|run`, `channel apply`, `capacity`, `inspect`."""
+"""`carrier send|recv|run`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import Shared, verb
-from ninefold.errors import ArtifactError, InputError
-from ninefold.report import Table
+from ninefold.errors import InputError
 
 from semcom.cli._app import (
     Batch,
@@ -18,20 +17,21 @@ from semcom.cli._app import (
     Erasure,
     Fec,
     Force,
+    Form,
     Key,
     LatentBits,
     Mode,
-    Model,
     Modulation,
+    PaperModel,
     Pictures,
     Ratio,
     Select,
     Snr,
     Sparse,
+    Symbols,
     Tap,
-    app,
     carrier,
-    channel,
+    check_form,
     key_of,
     read_payload,
     settings_of,
@@ -40,11 +40,15 @@ from semcom.cli._app import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from semcom.carrier import Played
+    from semcom.carrier import BesideLink, Played, PlayedBeside
 
-PayloadFile = Annotated[Path | None, typer.Option("--payload", help="File whose bytes the masks carry.")]
-Split = Annotated[bool, typer.Option("--split", help="Send the pictures again as often as the payload needs.")]
-Symbols = Annotated[Path, typer.Argument(help="Folder of symbols that `carrier send` wrote.")]
+PayloadFile = Annotated[Path | None, typer.Option("--payload", help="File whose bytes travel with the pictures.")]
+Split = Annotated[bool, typer.Option("--split", help="paper: send the pictures again as often as needed.")]
+PictureLink = Annotated[
+    str | None,
+    typer.Option("--picture", help="beside: joint, or chosen (AVIF where better).  [default: joint]"),
+]
+DesignSnr = Annotated[float | None, typer.Option("--snr", help="beside: Es/N0 that the sender assumes.  [default: 6]")]
 KeepBad = Annotated[bool, typer.Option("--keep-bad", help="Write bytes whose check failed, as payload.unchecked.")]
 
 
@@ -60,8 +64,9 @@ def send(
     pictures: Pictures,
     payload: PayloadFile = None,
     *,
-    model: Model = "mae-32p4",
-    key: Key = "0",
+    form: Form = "beside",
+    model: PaperModel = None,
+    key: Key = None,
     ratio: Ratio = None,
     mode: Mode = None,
     sparse: Sparse = None,
@@ -71,9 +76,11 @@ def send(
     select: Select = None,
     erasure: Erasure = None,
     latent_bits: LatentBits = None,
+    picture: PictureLink = None,
+    snr: DesignSnr = None,
     pilots: Annotated[int, typer.Option(min=0, help="Pilots before each block, for channels that fade.")] = 0,
     pilot_block: Annotated[int, typer.Option(min=0, help="Data symbols of a block; 0 is a whole tile.")] = 0,
-    stream: Annotated[int, typer.Option(min=0, max=65535, help="Number of the stream.")] = 0,
+    stream: Annotated[int | None, typer.Option(min=0, max=65535, help="paper: number of the stream.")] = None,
     split: Split = False,
     max_batch: Batch = 64,
     force: Force = False,
@@ -81,9 +88,12 @@ def send(
 ) -> dict[str, Any]:
     """Write the symbols of PICTURES and a payload to the folder -o (SigMF, cf32_le)."""
     from semcom import CarrierImageLink, record
+    from semcom.carrier import record_beside
     from semcom.phy import PilotPattern
 
     out = opts.need_out()
+    check_form(form, key=key, ratio=ratio, mode=mode, sparse=sparse, tap=tap, select=select, erasure=erasure,
+               latent_bits=latent_bits, stream=stream, split=split)  # fmt: skip
     settings = settings_of(
         ratio=ratio,
         mode=mode,
@@ -97,8 +107,18 @@ def send(
     )
     data = read_payload(payload)
     _, arrays = _read(pictures)
-    link = CarrierImageLink.from_pretrained(model, key=key_of(key), max_batch=max_batch, **settings)
-    recording, sent = record(link, arrays, data, PilotPattern(pilot_block, pilots), stream=stream, split=split)
+    pattern = PilotPattern(pilot_block, pilots)
+    if form == "beside":
+        beside = _beside(model, picture, snr, fec, modulation)
+        recording = record_beside(beside, arrays, data, pattern)
+        recording.save(out, force=force)
+        return {
+            "pictures": len(arrays), "payload bytes": len(data), "payload sha256": hashlib.sha256(data).hexdigest(),
+            **_counts(recording.about["report"]), "written": str(out),
+        }  # fmt: skip
+    _refuse_beside_options(picture, snr)
+    link = CarrierImageLink.from_pretrained(model or "mae-32p4", key=key_of(key), max_batch=max_batch, **settings)
+    recording, sent = record(link, arrays, data, pattern, stream=stream or 0, split=split)
     recording.save(out, force=force)
     return {
         "pictures": len(arrays), "tiles": len(sent.symbols), "tiles with payload": sent.carrying,
@@ -113,8 +133,8 @@ def send(
 def recv(
     symbols: Symbols,
     *,
-    model: Model = "mae-32p4",
-    key: Key = "0",
+    model: PaperModel = None,
+    key: Key = None,
     snr: Annotated[float | None, typer.Option("--snr", help="Es/N0 in dB; estimated if left out.")] = None,
     ratio: Ratio = None,
     mode: Mode = None,
@@ -132,6 +152,7 @@ def recv(
 ) -> dict[str, Any]:
     """Receive a folder of symbols: pictures and payload into the folder -o. Status 2 if the payload is not whole."""
     from semcom import Recording, link_of, play
+    from semcom.carrier import SYSTEM, beside_link_of, play_beside
 
     out = opts.need_out()
     settings = settings_of(
@@ -146,30 +167,74 @@ def recv(
         latent_bits=latent_bits,
     )
     recording = Recording.load(symbols)
-    link = link_of(recording, symbols, model, key_of(key), settings, max_batch)
+    if recording.link.get("system") == SYSTEM:
+        check_form("beside", key=key, fec=fec, modulation=modulation, **settings)
+        beside = beside_link_of(recording, symbols, model or "picture-c16")
+        got = play_beside(beside, recording, symbols, snr)
+        _deliver(got, out, keep_bad=keep_bad, force=force)
+        return _said_beside(got, out, must_have=True)
+    link = link_of(recording, symbols, model or "mae-32p4", key_of(key), settings, max_batch)
     played = play(link, recording, symbols, snr)
     _deliver(played, out, keep_bad=keep_bad, force=force)
     return _said(played, out, must_have=True)
 
 
-def _deliver(played: Played, out: Path, *, keep_bad: bool, force: bool) -> None:
+def _deliver(played: Played | PlayedBeside, out: Path, *, keep_bad: bool, force: bool) -> None:
     """Pictures, payload and checks as a folder, whole or not at all."""
     from ninefold.artifacts import write_folder
     from PIL import Image
 
-    frame = played.frame
+    from semcom.carrier import PlayedBeside
+
+    if isinstance(played, PlayedBeside):
+        got, name = played, "blocks.jsonl"
+        lines = [json.dumps({"block": place, "crc_ok": bool(ok)}) for place, ok in enumerate(played.blocks_ok)]
+    else:
+        got, name = played.frame, "tiles.jsonl"
+        rows = zip(got.sequence.tolist(), got.crc_ok.tolist(), strict=True)
+        lines = [json.dumps({"tile": tile, "sequence": s, "crc_ok": ok}) for tile, (s, ok) in enumerate(rows)]
     about = {"kind": "semcom.received", "format_version": 1, "package": "semcom"}
     with write_folder(out, **about, force=force) as folder:
         digits = max(3, len(str(len(played.pictures) - 1)))
         for number, picture in enumerate(played.pictures):
             Image.fromarray(picture).save(folder / f"picture-{number:0{digits}}.png")
-        if frame.payload:
-            (folder / "payload.bin").write_bytes(frame.payload)
-        elif frame.payload is None and keep_bad:
-            (folder / "payload.unchecked").write_bytes(frame.unchecked)
-        rows = zip(frame.sequence.tolist(), frame.crc_ok.tolist(), strict=True)
-        lines = [json.dumps({"tile": tile, "sequence": s, "crc_ok": ok}) for tile, (s, ok) in enumerate(rows)]
-        (folder / "tiles.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if got.payload is not None:
+            (folder / "payload.bin").write_bytes(got.payload)
+        elif keep_bad:
+            (folder / "payload.unchecked").write_bytes(got.unchecked)
+        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _beside(
+    model: str | None, picture: str | None, snr: float | None, fec: str | None, modulation: str | None
+) -> BesideLink:
+    from semcom.carrier import beside_link
+
+    return beside_link(
+        model or "picture-c16", picture=picture or "joint", snr_db=6.0 if snr is None else snr, fec=fec or "ldpc:1/2",
+        modulation=modulation or "qpsk",
+    )  # fmt: skip
+
+
+def _refuse_beside_options(picture: str | None, snr: float | None) -> None:
+    for name, value in (("--picture", picture), ("--snr", snr)):
+        if value is not None:
+            raise InputError(name, got="an option of --form beside", expected="it with that form, or left out")
+
+
+def _counts(report: dict[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", " "): value for name, value in report.items() if name != "energy"}
+
+
+def _said_beside(played: PlayedBeside, out: Path | None, *, must_have: bool) -> dict[str, Any]:
+    if played.payload is None and must_have:
+        raise InputError("payload", got=played.reason, hint=f"the pictures are in {out}")
+    return {
+        "pictures": len(played.pictures),
+        "payload bytes": None if played.payload is None else len(played.payload),
+        "payload sha256": None if played.payload is None else hashlib.sha256(played.payload).hexdigest(),
+        "payload": played.reason or "whole", **({"written": str(out)} if out else {}),
+    }  # fmt: skip
 
 
 def _said(played: Played, out: Path | None, *, must_have: bool) -> dict[str, Any]:
@@ -193,8 +258,9 @@ def run(
     *,
     channel: ChannelSpec = "awgn",
     snr: Snr = 6.0,
-    model: Model = "mae-32p4",
-    key: Key = "0",
+    form: Form = "beside",
+    model: PaperModel = None,
+    key: Key = None,
     ratio: Ratio = None,
     mode: Mode = None,
     sparse: Sparse = None,
@@ -205,6 +271,7 @@ def run(
     erasure: Erasure = None,
     latent_bits: LatentBits = None,
     split: Split = False,
+    picture: PictureLink = None,
     keep_bad: KeepBad = False,
     max_batch: Batch = 64,
     force: Force = False,
@@ -217,6 +284,8 @@ def run(
     from semcom.carrier import Played
     from semcom.evaluation import psnr
 
+    check_form(form, key=key, ratio=ratio, mode=mode, sparse=sparse, tap=tap, select=select, erasure=erasure,
+               latent_bits=latent_bits, split=split)  # fmt: skip
     settings = settings_of(
         ratio=ratio,
         mode=mode,
@@ -231,7 +300,21 @@ def run(
     over = Channel.from_spec(channel)
     data = read_payload(payload)
     _, arrays = _read(pictures)
-    link = CarrierImageLink.from_pretrained(model, key=key_of(key), max_batch=max_batch, **settings)
+    if form == "beside":
+        beside = _beside(model, picture, snr, fec, modulation)
+        symbols = beside.send(arrays, data)
+        arrived = over.apply(symbols, snr, np.random.default_rng(opts.seed))
+        got = beside.receive(arrived, [one.shape[:2] for one in arrays])
+        if opts.out is not None:
+            _deliver(got, opts.out, keep_bad=keep_bad, force=force)
+        scores = [float(psnr(a[None], b[None])[0]) for a, b in zip(got.pictures, arrays, strict=True)]
+        return {
+            **_said_beside(got, opts.out, must_have=False), "same payload": got.payload == data,
+            "PSNR of a picture, dB": round(float(np.mean(scores)), 2), "symbols": symbols.size + arrived.overhead,
+            "payload symbols": beside.payload_symbols(len(data)), "pilot symbols": arrived.overhead,
+        }  # fmt: skip
+    _refuse_beside_options(picture, None)
+    link = CarrierImageLink.from_pretrained(model or "mae-32p4", key=key_of(key), max_batch=max_batch, **settings)
     tiles, sizes = cut_tiles(arrays, link.model.image_size)
     sent = link.transmit(tiles, data, split=split)
     received = over.apply(sent.symbols, snr, np.random.default_rng(opts.seed))
@@ -247,99 +330,3 @@ def run(
         "latent symbols": sent.report.latent_symbols, "pilot symbols": received.overhead,
         "energy a symbol": round(sent.report.energy, 6),
     }  # fmt: skip
-
-
-@verb(channel, uses=("seed", "out"), out="folder", ours="semcom")
-def apply(
-    symbols: Symbols,
-    *,
-    channel: ChannelSpec = "awgn",
-    snr: Snr = 6.0,
-    force: Force = False,
-    opts: Shared,
-) -> dict[str, Any]:
-    """Let a channel act on a folder of symbols, as an antenna would receive them, into the folder -o."""
-    import numpy as np
-
-    from semcom import Channel, Recording
-
-    out = opts.need_out()
-    over = Channel.from_spec(channel)
-    recording = Recording.load(symbols)
-    tiles = int(recording.about.get("tiles", 1))
-    rows = recording.symbols.reshape(tiles if recording.symbols.size % tiles == 0 else 1, -1)
-    rng = np.random.default_rng(opts.seed)
-    recording.symbols = over.distort(rows, snr, rng)
-    before = recording.about.get("channels", [])
-    recording.about["channels"] = [*before, {"channel": channel, "snr_db": snr if np.isfinite(snr) else str(snr)}]
-    recording.save(out, force=force)
-    return {"symbols": recording.symbols.size, "channel": channel, "SNR, dB": snr, "written": str(out)}
-
-
-@verb(app, uses=())
-def capacity(
-    *,
-    image: Annotated[int, typer.Option(min=2, help="Height and width of a picture in pixels.")] = 32,
-    patch: Annotated[int, typer.Option(min=1, help="Height and width of a patch.")] = 4,
-    mode: Annotated[str, typer.Option(help="enumerative, bitmap or blocks:A,B.")] = "enumerative",
-    ratios: Annotated[str, typer.Option(help="Mask ratios.")] = "0.5,0.6,0.75,0.8,0.9",
-    fec: Annotated[str, typer.Option(help="Of the coded block.")] = "ldpc:1/2",
-    modulation: Annotated[str, typer.Option(help="Of the coded block.")] = "qpsk",
-) -> Table:
-    """How many payload bits a picture's mask carries, and how many symbols that takes."""
-    from semcom import CodedBlock, MaskCodec
-    from semcom.phy import parse_range
-
-    if image % patch:
-        raise InputError("--patch", got=patch, expected=f"a divisor of {image}")
-    table = Table(["mask ratio", "kept patches", "payload bits", "mask symbols"])
-    count = (image // patch) ** 2
-    table.title = f"{count} patches of a {image} x {image} picture, {mode}"
-    for ratio in parse_range(ratios):
-        codec = MaskCodec(count, ratio, mode)
-        block = CodedBlock(codec.capacity_bits + 16, fec, modulation)
-        table.rows.append([ratio, codec.kept, codec.capacity_bits, block.symbols])
-    table.notes.append(f"Mask symbols: payload, 16-bit sequence number and CRC-16, {fec}, {modulation}.")
-    return table
-
-
-@verb(app, uses=())
-def inspect(
-    path: Annotated[
-        str, typer.Argument(help="A folder of symbols or of a link, a run, a model file, or a built-in name.")
-    ],
-) -> dict[str, Any]:
-    """Show what a model, a link, a run or a folder of symbols holds."""
-    from ninefold import artifacts
-    from ninefold.files import MANIFEST
-
-    from semcom.carrier import Recording
-    from semcom.models import BUILT_IN, built_in_path
-
-    folder = Path(path)
-    if any(folder.glob("*.sigmf-meta")) if folder.is_dir() else folder.name.endswith((".sigmf-meta", ".sigmf-data")):
-        kept = Recording.load(folder)
-        about = {key: value for key, value in kept.about.items() if key != "report"}
-        return {"kind": "symbols", "pictures": len(kept.sizes), "model": kept.model, "symbols": kept.symbols.size,
-                "pilots a block": kept.pilots.count, **kept.link, **about, **kept.about.get("report", {})}  # fmt: skip
-    if (folder / MANIFEST).is_file():
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        held = artifacts.FolderArtifact(folder, kind=str(manifest.get("kind")), format_version=1)
-        held.verify()
-        return {"kind": held.about["kind"], "files": ", ".join(held.names), **held.meta.get("link", {})}
-    if (folder / "metrics.jsonl").is_file():
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        return {"kind": "run", "lines": len(lines), **(json.loads(lines[-1]) if lines else {})}
-    file = built_in_path(path) if path in BUILT_IN else folder
-    for kind in ("semcom.mae", "semcom.jscc", "semcom.clip", "semcom.diffusion", "semcom.judge"):
-        try:
-            held_file = artifacts.Artifact(file, kind=kind, format_version=1)
-        except ArtifactError as error:
-            if "not a semcom." not in str(error):
-                raise
-            continue
-        held_file.verify()
-        size = sum(held_file.bytes_of(name).size for name in held_file.names)
-        return {**held_file.meta["config"], "kind": kind, "bytes": size, "tensors": len(held_file.names),
-                "recipe": json.dumps(held_file.meta["recipe"])}  # fmt: skip
-    raise InputError("path", got=path, expected="a model, a link, a run or symbols of semcom")

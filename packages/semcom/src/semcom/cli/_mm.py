@@ -22,8 +22,13 @@ Captions = Annotated[Path | None, typer.Option("--captions", help="CSV file with
 Caption = Annotated[str | None, typer.Option("--caption", help="One caption for all pictures.")]
 CaptionerFolder = Annotated[Path | None, typer.Option("--captioner", help="Folder of a BLIP, for missing captions.")]
 Text = Annotated[str | None, typer.Option("--text", help="analog, quantised, caption or none.  [default: the link's]")]
-Count = Annotated[int, typer.Option("--candidates", "-k", min=0, help="Candidates K; 0 is the coarse picture.")]
-Select = Annotated[str, typer.Option("--select", help="multimodal, published, image, text, closest-to-coarse, ...")]
+Count = Annotated[
+    int | None, typer.Option("--candidates", "-k", min=0, help="Draw K candidates; 0 is the coarse picture.")
+]
+Select = Annotated[
+    str | None,
+    typer.Option("--select", help="unsharp, multimodal, published, image, ...  [default: unsharp; with -k multimodal]"),
+]
 Alpha = Annotated[float | None, typer.Option("--alpha", help="Weight of image against text.  [default: the link's]")]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Calls of the denoiser for a candidate.")]
 Solver = Annotated[str, typer.Option("--solver", help="ddim or dpmpp.")]
@@ -31,6 +36,18 @@ Guidance = Annotated[float, typer.Option("--guidance", min=0, help="Classifier-f
 Pipeline = Annotated[
     Path | None, typer.Option("--pipeline", help="Folder of a diffusers image-to-image pipeline, instead of our own.")
 ]
+
+
+def _rule(select: str | None, candidates: int | None, alpha: float | None) -> tuple[str, int]:
+    """(rule, number of candidates) of the options: candidates are drawn where they, alpha or a rule ask for them."""
+    from semcom.multimodal import UNSHARP
+
+    drawn = candidates is not None or alpha is not None
+    if select == UNSHARP and drawn:
+        raise InputError("--select", got=UNSHARP, expected="another rule: it works without candidates")
+    if select in (None, UNSHARP) and not drawn:
+        return UNSHARP, 0
+    return select or "multimodal", 8 if candidates is None else candidates
 
 
 def _generator(pipeline: Path | None) -> Any:
@@ -107,8 +124,8 @@ def recv(
     *,
     model: Link = "mm-32",
     snr: Annotated[float | None, typer.Option("--snr", help="Es/N0 in dB; estimated if left out.")] = None,
-    candidates: Count = 8,
-    select: Select = "multimodal",
+    candidates: Count = None,
+    select: Select = None,
     alpha: Alpha = None,
     steps: Steps = 5,
     solver: Solver = "dpmpp",
@@ -118,11 +135,12 @@ def recv(
     force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Receive a folder of SYMBOLS: draw candidates, keep the one that fits image and text, into the folder -o."""
+    """Receive a folder of SYMBOLS into the folder -o: sharpened, or with -k the candidate that fits image and text."""
     from semcom import Recording
     from semcom.multimodal import mm_link_of, play_pictures
 
     out = opts.need_out()
+    select, candidates = _rule(select, candidates, alpha)
     recording = Recording.load(symbols)
     sampler = {"steps": steps, "solver": solver, "guidance": guidance}
     link = mm_link_of(recording, symbols, model, generator=_generator(pipeline), max_batch=max_batch, sampler=sampler)
@@ -166,8 +184,8 @@ def run(
     channel: ChannelSpec = "awgn",
     snr: Snr = 6.0,
     text: Text = None,
-    candidates: Count = 8,
-    select: Select = "multimodal",
+    candidates: Count = None,
+    select: Select = None,
     alpha: Alpha = None,
     steps: Steps = 5,
     solver: Solver = "dpmpp",
@@ -186,6 +204,7 @@ def run(
     from semcom.multimodal import play_received as play
 
     over = Channel.from_spec(channel)
+    select, candidates = _rule(select, candidates, alpha)
     arrays, texts = _read(pictures, captions, caption)
     settings = {} if text is None else {"text": text, "text_size": 0}
     link: MMSemCom = MMSemCom.from_pretrained(

@@ -1,4 +1,4 @@
-"""`train mae|jscc`, `finetune`."""
+"""`train mae|jscc|picture`, `finetune`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
-from semcom.cli._app import Batch, app, train
+from semcom.cli._app import Batch, ChannelSpec, app, train
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,9 +109,10 @@ def jscc(
     start: Annotated[Path | None, typer.Option(help="Model file to begin with; random weights if left out.")] = None,
     half: Half = False,
     image: Annotated[int, typer.Option(min=4, help="Height and width of pictures.")] = 32,
+    channel: ChannelSpec = "awgn",
     opts: Shared,
 ) -> dict[str, Any]:
-    """Train a joint source-channel coder over AWGN, into the run folder -o; a killed run goes on."""
+    """Train a joint source-channel coder over a channel, into the run folder -o; a killed run goes on."""
     from ninefold.run import Run
 
     from semcom.models import JsccCoder, JsccConfig
@@ -121,11 +122,56 @@ def jscc(
         raise InputError("--image", got=image, expected="a multiple of 4")
     config = JsccConfig(kind, channels, width, stages)
     schedule = Schedule(steps, batch, lr, save_every=save_every, seed=opts.seed)
-    recipe = JsccRecipe(schedule, snr_low, snr_high, loss, bfloat16)
+    recipe = JsccRecipe(schedule, snr_low, snr_high, loss, bfloat16, channel)
     begin, digest = _begin(start, JsccCoder)
     about = {"verb": "train jscc", "data": data, **recipe.to_meta(), "model": config.to_meta(), "start": digest}
     with Run(opts.need_out(), about) as run:
         return _finished(run, train_jscc(_pictures(data, image), config, recipe, run, begin), about, half)
+
+
+@verb(train, uses=("seed", "threads", "quiet", "out"), out="run")
+def picture(
+    *,
+    data: Annotated[str, typer.Option("--data", help="caltech101, embedded, or a folder of pictures.")] = "caltech101",
+    steps: Steps = 5600,
+    lr: Lr = 1e-3,
+    batch: Annotated[int, typer.Option(min=1, help="Crops of the smallest size a step.")] = 24,
+    crops: Annotated[str, typer.Option(help="Sides of the crops, separated by commas.")] = "64,96,128",
+    snr_low: Annotated[float, typer.Option(help="Lowest Es/N0 in training, dB.")] = -3.0,
+    snr_high: Annotated[float, typer.Option(help="Highest Es/N0 in training, dB.")] = 15.0,
+    channel: ChannelSpec = "awgn",
+    save_every: Every = 200,
+    start: Annotated[Path | None, typer.Option(help="Model of `train picture` to begin with.")] = None,
+    half: Half = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Train the coder of whole pictures on crops, from the shipped tile coder on, into the run folder -o.
+
+    A killed run goes on where it was.
+    """
+    from ninefold.files import digest_file
+    from ninefold.run import Run
+
+    from semcom.datasets import find_pictures, load_whole, read_picture
+    from semcom.models import PictureCoder, PictureConfig, load_jscc, load_picture_coder
+    from semcom.phy import parse_range
+    from semcom.training import PictureRecipe, Schedule, train_picture
+
+    if data in ("caltech101", "embedded"):
+        pictures = load_whole(data, "train")
+    else:
+        pictures = [read_picture(path) for path in find_pictures([Path(data)])]
+    sides = tuple(int(side) for side in parse_range(crops))
+    recipe = PictureRecipe(
+        Schedule(steps, batch, lr, save_every=save_every, seed=opts.seed, average=0.999),
+        sides, snr_low, snr_high, channel=channel,
+    )  # fmt: skip
+    model = load_picture_coder(start) if start else PictureCoder.from_tiles(load_jscc("adjscc-c8"), PictureConfig())
+    digest = digest_file(start) if start else None
+    sizes = model.config.to_meta()
+    about = {"verb": "train picture", "data": data, **recipe.to_meta(), "model": sizes, "start": digest}
+    with Run(opts.need_out(), about) as run:
+        return _finished(run, train_picture(pictures, model, recipe, run), about, half)
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")

@@ -4,7 +4,7 @@ files of any kind and their tiles (`_pictures`).
 
 from semcom.datasets._captioned import Captioned, caption, load_captioned, thumbnails
 from semcom.datasets._pictures import SUFFIXES, count_tiles, cut_tiles, find_pictures, join_tiles, read_picture
-from semcom.datasets._sets import EMBEDDED, NAMES, SPLITS, embedded_photographs, load, tiles
+from semcom.datasets._sets import EMBEDDED, NAMES, SPLITS, embedded_photographs, load, load_whole, tiles
 
 __all__ = [
     "EMBEDDED",
@@ -20,6 +20,7 @@ __all__ = [
     "join_tiles",
     "load",
     "load_captioned",
+    "load_whole",
     "read_picture",
     "thumbnails",
     "tiles",

@@ -13,8 +13,10 @@ from PIL import Image
 
 _SHA = {
     "cifar10-named.zip": "1f822c8844fd09e80dfea08fac3988986423d2aa4a49461ca81dc74660014403",
+    "caltech101-full.zip": "e7f66545a364a46fc5e53958977657f366351666f492d1ee0d82ad5ef56474cb",
     "caltech101-96.zip": "084758e8f54939e373205072c601fd54f359866d3d65635b673421a1a0e18725",
 }
+_WHOLE = "caltech101-full.zip"
 _EMBEDDED = Path(__file__).parent / "pictures"
 EMBEDDED = ("astronaut", "chelsea", "coffee", "rocket")
 NAMES = ("cifar10", "caltech101", "kodak", "embedded")
@@ -45,6 +47,38 @@ def load(name: str, split: str = "test", limit: int | None = None) -> np.ndarray
     else:
         raise InputError("data set", got=repr(name), expected=f"one of {', '.join(NAMES)}")
     return pictures[spread(len(pictures), limit)]
+
+
+def load_whole(name: str, split: str = "test", limit: int | None = None) -> list[np.ndarray]:
+    """Whole pictures of a named set at their own sizes.
+
+    Args:
+        name: `caltech101` (105 to 426 pixels wide; its test pictures are for choices, as no result is shown on them),
+            `kodak` (768 x 512, test only), or `embedded` (four photographs of the wheel).
+        split, limit: see `load`.
+    Returns: (H, W, 3) uint8 each.
+    """
+    if split not in SPLITS:
+        raise InputError("split", got=repr(split), expected=f"one of {', '.join(SPLITS)}")
+    if name == "embedded":
+        found = list(embedded_photographs().values())
+    elif name == "kodak":
+        folder = core.find("semcom", "kodak/kodim01.webp").parent
+        found = [np.array(Image.open(path).convert("RGB")) for path in sorted(folder.glob("*.webp"))]
+    elif name == "caltech101":
+        path = core.find("semcom", _WHOLE, sha256=_SHA[_WHOLE])
+        with zipfile.ZipFile(path) as archive:
+            inside = [
+                member for member in sorted(archive.namelist()) if member.startswith("test/") == (split != "train")
+            ]
+            inside = [member for member in inside if member.endswith(".jpg")]
+            chosen = [inside[row] for row in spread(len(inside), limit)]
+            return [np.array(Image.open(io.BytesIO(archive.read(member))).convert("RGB")) for member in chosen]
+    else:
+        raise InputError(
+            "data set", got=repr(name), expected="caltech101, kodak or embedded: others have small pictures"
+        )
+    return [found[row] for row in spread(len(found), limit)]
 
 
 def spread(count: int, limit: int | None) -> np.ndarray:

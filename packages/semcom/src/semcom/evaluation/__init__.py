@@ -1,4 +1,5 @@
-"""Measuring: metrics (`_metrics`), arms side by side (`_compare`), speed (`_speed`), figures (`_figures`).
+"""Measuring: metrics (`_metrics`), arms side by side (`_compare`), speed (`_speed`), figures (`_figures`). Whole
+pictures by every link: `_whole`.
 
 Of the second system: scores of generated pictures (`_mm_metrics`), arms side by side (`_mm_compare`).
 """
@@ -16,15 +17,32 @@ from semcom.evaluation._mm_compare import (
 )
 from semcom.evaluation._mm_metrics import Judged, Paired, gap_closed, joint_items, joint_score, judged, kid, paired
 from semcom.evaluation._speed import channel_calls, codec_calls, decoder_call
+from semcom.evaluation._whole import (
+    WHOLE_ARMS,
+    BaselineTask,
+    baseline_csv,
+    baseline_figure,
+    baseline_table,
+    best_rates,
+    make_whole_link,
+    measure_baseline,
+    measure_picture,
+)
 
 __all__ = [
     "ARMS",
     "BOUND",
     "MM_ARMS",
+    "WHOLE_ARMS",
+    "BaselineTask",
     "Contest",
     "Judged",
     "Paired",
     "alpha_on_validation",
+    "baseline_csv",
+    "baseline_figure",
+    "baseline_table",
+    "best_rates",
     "channel_calls",
     "codec_calls",
     "compare_arms",
@@ -41,8 +59,11 @@ __all__ = [
     "judged",
     "kid",
     "make_arm",
+    "make_whole_link",
     "masked_view",
     "measure_arm",
+    "measure_baseline",
+    "measure_picture",
     "ms_ssim",
     "paired",
     "picture_strip",

@@ -19,7 +19,6 @@ from semcom.baselines import (
     JsccLink,
     MeanFill,
     SeparateLink,
-    Steganography,
     dense_tokens,
     ideal_over,
     uncoded_bitmap,
@@ -33,7 +32,7 @@ from semcom.phy import Channel
 _CHUNK = 128
 ARMS = (
     "carrier", "bits sent apart", "mean fill", "harmonic inpainting", "dense tokens", "uncoded bitmap",
-    "JSCC + bits apart", "DeepJSCC + bits apart", "lowest bits through JSCC", *CODECS,
+    "JSCC + bits apart", "DeepJSCC + bits apart", *CODECS,
 )  # fmt: skip
 
 
@@ -64,9 +63,8 @@ def make_arm(
         return (dense_tokens if name == "dense tokens" else uncoded_bitmap)(model, config)
     if name == "DeepJSCC + bits apart":
         return JsccLink(load_jscc("deepjscc-c8"), report.payload_bits, size, budget=report.symbols)
-    if name in ("JSCC + bits apart", "lowest bits through JSCC"):
-        kind = JsccLink if name.startswith("JSCC") else Steganography
-        return kind(coder, report.payload_bits, size, budget=report.symbols)
+    if name == "JSCC + bits apart":
+        return JsccLink(coder, report.payload_bits, size, budget=report.symbols)
     if name in CODECS:
         return SeparateLink(name, report.latent_symbols, report.payload_bits, size, *scheme)
     raise InputError("arm", got=repr(name), expected=f"one of {', '.join(ARMS)}")

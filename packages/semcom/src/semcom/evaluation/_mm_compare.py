@@ -16,19 +16,20 @@ from ninefold.report import Table
 from ninefold.run import Run
 
 from semcom.baselines import CoarseOnly, LinearLink, TextOnly, without_text
-from semcom.datasets import Captioned
+from semcom.datasets import Captioned, caption
 from semcom.evaluation._metrics import psnr, ssim
 from semcom.evaluation._mm_metrics import LEAST_KID, Judged, gap_closed, joint_score, judged, kid, kid_blocks, paired
 from semcom.links import PictureLink, carry
 from semcom.models import JsccCoder, Judge
-from semcom.multimodal import RULES, AlphaTable, Evidence, MMSemCom, choose, fit_alpha
+from semcom.multimodal import RULES, AlphaTable, Evidence, MMSemCom, ReceivedText, choose, fit_alpha, unsharp
 from semcom.multiuser import SUPERPOSABLE, SuperposedLink, User
 from semcom.phy import Channel, power
 
-COARSE, LINEAR, OWN_COARSE, NO_TEXT, TEXT_ONLY, SUPERPOSED = (
-    "coarse picture", "linear picture", "own coarse picture", "without text", "text only", "superposed with one more",
+COARSE, SHARPENED, LINEAR, OWN_COARSE, NO_TEXT, TEXT_ONLY, SUPERPOSED = (
+    "coarse picture", "unsharp mask", "linear picture", "own coarse picture", "without text", "text only",
+    "superposed with one more",
 )  # fmt: skip
-MM_ARMS = (*RULES, COARSE, LINEAR, OWN_COARSE, NO_TEXT, TEXT_ONLY, SUPERPOSED)
+MM_ARMS = (*RULES, COARSE, SHARPENED, LINEAR, OWN_COARSE, NO_TEXT, TEXT_ONLY, SUPERPOSED)
 _CHUNK = 64
 
 
@@ -106,6 +107,10 @@ def _point(
             kept = scores[name]
             kept.setdefault("psnr", []).append(psnr(images, part.images))
             kept.setdefault("ssim", []).append(ssim(images, part.images))
+            counted = dict(counted)
+            read = counted.pop("text_right", None)
+            if read is not None:
+                kept.setdefault("text_right", []).append(read)
             counts[name] = counted
             if contest.judge is not None:
                 said = judged(contest.judge, images, part.labels)
@@ -115,6 +120,8 @@ def _point(
         joined = {key: np.concatenate(parts) for key, parts in scores[name].items()}
         row: dict[str, Any] = {"arm": name, "psnr": float(joined["psnr"].mean()), "ssim": float(joined["ssim"].mean())}
         items = {"psnr": joined["psnr"]}
+        if "text_right" in joined:
+            row["text_right"] = float(joined["text_right"].mean())
         if source is not None:
             row["accuracy"], row["confidence"] = (float(joined[key].mean()) for key in ("right", "confidence"))
             enough = len(joined["features"]) >= LEAST_KID
@@ -142,7 +149,8 @@ def _pictures(
         )
         total = sent.report.symbols + received.overhead
         counted = {"symbols": total, "text_symbols": sent.report.text_symbols, "energy": sent.report.energy,
-                   "text_arrived": float(answer.text.present.mean())}  # fmt: skip
+                   "text_arrived": float(answer.text.present.mean()),
+                   "text_right": _text_right(one, answer.text, part)}  # fmt: skip
         return answer.evidence, answer.coarse, counted
 
     if any(name in RULES or name == OWN_COARSE for name in names):
@@ -156,6 +164,7 @@ def _pictures(
                 found[name] = coarse, counted
     more: dict[str, Callable[[], tuple[np.ndarray, dict[str, Any]]]] = {
         COARSE: lambda: _coarse(contest, ours, part, channel, snr, generator()),
+        SHARPENED: lambda: _sharpened(*_coarse(contest, ours, part, channel, snr, generator())),
         LINEAR: lambda: _alone(contest.linear, part, channel, snr, generator()),
         NO_TEXT: lambda: _no_text(ours, link, contest.candidates),
         TEXT_ONLY: lambda: _text_only(contest, part, rows, channel, snr, seed, generator()),
@@ -165,6 +174,18 @@ def _pictures(
         if name in names:
             found[name] = measure()
     return found
+
+
+def _text_right(link: MMSemCom, text: ReceivedText, part: Captioned) -> np.ndarray | None:
+    """(rows,) whether the class read off the received text alone, the class name nearest to it, is right."""
+    if not text.present.any():
+        return None
+    names = link.text_features.embed_text([caption(name) for name in part.classes])
+    return (text.vectors @ names.T).argmax(axis=1) == part.labels
+
+
+def _sharpened(images: np.ndarray, counted: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
+    return unsharp(images), counted
 
 
 def _no_text(ours: Any, link: MMSemCom, count: int) -> tuple[np.ndarray, dict[str, Any]]:
@@ -297,5 +318,9 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             )
             text += "; standardised PSNR and confidence " + ", ".join(f"{arm} {joint[arm]:+.3f}" for arm in three)
         notes.append(text + ".")
+    read = {row["snr_db"]: row["text_right"] for row in rows if row["arm"] == "multimodal" and row.get("text_right")}
+    if read:
+        said = ", ".join(f"{100 * share:.0f} % at {snr:g} dB" for snr, share in read.items())
+        notes.append(f"Reading the class off the received text alone, without any picture, is right in {said}.")
     notes.append("Symbols: all complex symbols of a picture, its text among them. KID: features of the judge.")
     return notes

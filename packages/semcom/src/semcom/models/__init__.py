@@ -1,6 +1,7 @@
 """Networks on both sides of a link, and one beside it.
 
-The small masked autoencoder: `_mae`. ViTMAE of `transformers`: `_hub`. DeepJSCC and ADJSCC: `_jscc`. The classifier
+The small masked autoencoder: `_mae`. ViTMAE of `transformers`: `_hub`. DeepJSCC and ADJSCC: `_jscc`; for whole
+pictures: `_picture`. The classifier
 that judges: `_judge`. Files: `_store`; the weights that the wheel brings: `weights/`.
 """
 
@@ -8,6 +9,7 @@ from semcom.models._hub import HubMae
 from semcom.models._jscc import JsccCoder, JsccConfig
 from semcom.models._judge import Judge, JudgeConfig
 from semcom.models._mae import MaeConfig, SmallMae, gather_tokens, patchify, sincos_positions, unpatchify
+from semcom.models._picture import PictureCoder, PictureConfig, pad_sides
 from semcom.models._store import (
     BUILT_IN,
     built_in_path,
@@ -15,6 +17,7 @@ from semcom.models._store import (
     load_judge,
     load_mae,
     load_model,
+    load_picture_coder,
     model_hash,
     read_model,
     save_model,
@@ -28,6 +31,8 @@ __all__ = [
     "Judge",
     "JudgeConfig",
     "MaeConfig",
+    "PictureCoder",
+    "PictureConfig",
     "SmallMae",
     "built_in_path",
     "gather_tokens",
@@ -35,7 +40,9 @@ __all__ = [
     "load_judge",
     "load_mae",
     "load_model",
+    "load_picture_coder",
     "model_hash",
+    "pad_sides",
     "patchify",
     "read_model",
     "save_model",

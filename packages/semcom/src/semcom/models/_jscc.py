@@ -51,7 +51,7 @@ class JsccConfig:
         return asdict(self)
 
 
-class _Gdn(nn.Module):
+class Gdn(nn.Module):
     """Generalised divisive normalisation, x / sqrt(beta + gamma x^2), or its inverse."""
 
     def __init__(self, width: int, inverse: bool = False) -> None:
@@ -84,7 +84,7 @@ class _Stage(nn.Module):
     def __init__(self, width: int, inverse: bool = False) -> None:
         super().__init__()
         self.first, self.second = (nn.Conv2d(width, width, 3, 1, 1) for _ in range(2))
-        self.norm, self.attention = _Gdn(width, inverse), _SnrAttention(width)
+        self.norm, self.attention = Gdn(width, inverse), _SnrAttention(width)
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor, snr_db: Tensor) -> Tensor:
@@ -125,8 +125,8 @@ class JsccCoder(nn.Module):
             [nn.Conv2d(c.channels, w, 3, 1, 1), nn.Conv2d(w, w, 3, 1, 1), nn.Conv2d(w, 4 * w, 3, 1, 1)]
         )
         self.last = nn.Conv2d(w, 12, 3, 1, 1)
-        self.encoder_norms = nn.ModuleList(_Gdn(w) for _ in range(3))
-        self.decoder_norms = nn.ModuleList(_Gdn(w, inverse=True) for _ in range(2))
+        self.encoder_norms = nn.ModuleList(Gdn(w) for _ in range(3))
+        self.decoder_norms = nn.ModuleList(Gdn(w, inverse=True) for _ in range(2))
         self.encoder_attention = nn.ModuleList(_SnrAttention(w) for _ in range(3))
         self.decoder_attention = nn.ModuleList(_SnrAttention(w) for _ in range(2))
         self.encoder_stages = nn.ModuleList(_Stage(w) for _ in range(c.stages))

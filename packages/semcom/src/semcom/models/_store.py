@@ -15,12 +15,19 @@ from semcom.models._hub import HubMae
 from semcom.models._jscc import JsccCoder, JsccConfig
 from semcom.models._judge import Judge, JudgeConfig
 from semcom.models._mae import MaeConfig, SmallMae
+from semcom.models._picture import PictureCoder, PictureConfig
 
 FORMAT = 1
 _WEIGHTS = Path(__file__).parent / "weights"
-BUILT_IN = {name: f"{name}.safetensors" for name in ("mae-32p4", "adjscc-c8", "deepjscc-c8", "judge")}
+BUILT_IN = {name: f"{name}.safetensors" for name in ("mae-32p4", "adjscc-c8", "deepjscc-c8", "judge", "picture-c16")}
 _CLASSES: dict[str, tuple[Any, Any]] = {
-    one.kind: (one, config) for one, config in ((SmallMae, MaeConfig), (JsccCoder, JsccConfig), (Judge, JudgeConfig))
+    one.kind: (one, config)
+    for one, config in (
+        (SmallMae, MaeConfig),
+        (JsccCoder, JsccConfig),
+        (Judge, JudgeConfig),
+        (PictureCoder, PictureConfig),
+    )
 }
 
 
@@ -44,7 +51,7 @@ def load_model(path: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
     """A model of `save_model`, in evaluation mode, and its recipe.
 
     Args:
-        kind: `semcom.mae`, `semcom.jscc` or `semcom.judge`.
+        kind: `semcom.mae`, `semcom.jscc`, `semcom.judge` or `semcom.picture`.
     Raises:
         ArtifactError: if the file is missing, damaged, foreign, newer, or of another shape than its config.
     """
@@ -100,6 +107,12 @@ def load_jscc(name: str | Path) -> JsccCoder:
     """A joint source-channel coder: `adjscc-c8`, `deepjscc-c8` (of 5 dB), or a file of `train jscc`."""
     path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
     return load_model(path, JsccCoder.kind)[0]
+
+
+def load_picture_coder(name: str | Path = "picture-c16") -> PictureCoder:
+    """The coder of whole pictures: `picture-c16` (built in) or a file of `train picture`."""
+    path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
+    return load_model(path, PictureCoder.kind)[0]
 
 
 def load_judge(name: str | Path) -> Judge:

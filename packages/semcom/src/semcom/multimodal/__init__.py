@@ -21,6 +21,7 @@ from semcom.multimodal._pipelines import Img2ImgGenerator
 from semcom.multimodal._schedule import SOLVERS, clean_of, cosine_alphabar, mix, sample, velocity
 from semcom.multimodal._selection import (
     RULES,
+    UNSHARP,
     WEIGHED,
     AlphaTable,
     Chosen,
@@ -30,6 +31,7 @@ from semcom.multimodal._selection import (
     fit_alpha,
     parse_alpha,
     standardised,
+    unsharp,
 )
 from semcom.multimodal._session import (
     PlayedPictures,
@@ -48,6 +50,7 @@ __all__ = [
     "RULES",
     "SOLVERS",
     "TEXT_FORMS",
+    "UNSHARP",
     "WEIGHED",
     "AlphaTable",
     "AnalogText",
@@ -105,5 +108,6 @@ __all__ = [
     "sent_places",
     "standardised",
     "tile_captions",
+    "unsharp",
     "velocity",
 ]

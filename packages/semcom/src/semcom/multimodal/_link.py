@@ -17,7 +17,7 @@ from semcom.models import JsccCoder, model_hash, save_model
 from semcom.multimodal._captions import Captioner, checked_captions
 from semcom.multimodal._features import ImageFeatures, as_bytes
 from semcom.multimodal._generator import Generator, Request, ResidualDiffusion
-from semcom.multimodal._selection import ALPHAS, AlphaTable, Evidence, choose
+from semcom.multimodal._selection import ALPHAS, UNSHARP, AlphaTable, Evidence, choose, unsharp
 from semcom.multimodal._store import FILES, KIND, link_folder, load_clip, load_features, load_unet
 from semcom.multimodal._text_features import SmallClip, TextImageFeatures
 from semcom.multimodal._text_forms import DEFAULT_SIZES, TEXT_FORMS, ReceivedText
@@ -220,7 +220,7 @@ class MMSemCom:
             received: of a channel, or of `PilotPattern.equalise`.
             snr_db: design Es/N0, as in `transmit`; the effective noise is the equaliser's.
             num_candidates: K; 0 gives the coarse picture.
-            select: rule, one of `RULES`.
+            select: rule, one of `RULES`; or `unsharp`: the coarse picture under an unsharp mask, without candidates.
             alpha: weight of image against text; see `alpha_of` if left out.
             seed: of the candidates, known to the receiver alone.
             truth: (rows, H, W, 3) uint8, for the rule `oracle` in experiments.
@@ -239,6 +239,8 @@ class MMSemCom:
         unbiased = shrunk * (1 + noise)
         text = self.text.receive(unbiased[:, image:], noise[:, image:])
         coarse = self.features.decode(symbols_to_reals(shrunk[:, :image]), snr_db)
+        if select == UNSHARP:
+            return RxPictures(unsharp(as_bytes(coarse)), None, as_bytes(coarse), None, text)
         if num_candidates == 0:
             return RxPictures(as_bytes(coarse), None, as_bytes(coarse), None, text)
         if self.generator is None:

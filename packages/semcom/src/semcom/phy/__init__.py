@@ -1,14 +1,18 @@
 """The physical layer (inferred, standard): what TS 38.211 and 38.212 call each part, and where it is.
 
-Definitions of power, SNR and bandwidth ratio: `_definitions`. Modulation: `_modulation`. CRC: `_crc`. LDPC base graphs
-and rate matching: `_base_graph`; coding: `_ldpc`. Whole blocks: `_block`; quantised latents: `_latents`. Channels:
-`_channel`, `_ofdm`. Pilots in a stream: `_pilots`. Error rates over a grid: `_sweep`.
+Definitions of power, SNR and bandwidth ratio: `_definitions`. Modulation: `_modulation`. LDPC base graphs and rate
+matching: `_base_graph`; coding: `_ldpc`, its decoder `_layered`. Modulation and rate by SNR: `_mcs`. Whole blocks with
+their CRC: `_block`; quantised latents: `_latents`. Channels: `_channel`, `_ofdm`, `_mimo`; with gradients:
+`_torch_channel`. Pilots in a stream: `_pilots`. Error rates over a grid: `_sweep`.
 """
 
+from typing import TYPE_CHECKING
+
+from ninefold.lazy import attach
+
 from semcom.phy._base_graph import layout
-from semcom.phy._block import CodedBlock, interleaver, parse_rate
-from semcom.phy._channel import KINDS, Channel, Received, complex_noise
-from semcom.phy._crc import append_crc, check_crc, crc_bits
+from semcom.phy._block import CodedBlock, append_crc, check_crc, crc_bits, interleaver, parse_rate
+from semcom.phy._channel import KINDS, Channel, Received
 from semcom.phy._definitions import (
     MAX_VARIANCE,
     bandwidth_ratio,
@@ -16,6 +20,7 @@ from semcom.phy._definitions import (
     bit_error_rayleigh,
     capacity_awgn,
     checked_symbols,
+    complex_noise,
     ebn0_db,
     noise_variance,
     outage_rayleigh,
@@ -26,9 +31,19 @@ from semcom.phy._definitions import (
 )
 from semcom.phy._latents import LatentBlocks, lloyd_levels
 from semcom.phy._ldpc import LdpcCode, ldpc
+from semcom.phy._mcs import Mcs, choose_mcs, mcs_table, threshold
 from semcom.phy._modulation import MODULATIONS, Modulation, hard_bits
+from semcom.phy._ofdm import tdl_profile
 from semcom.phy._pilots import PilotPattern
 from semcom.phy._sweep import Point, error_interval, measure, parse_range, sweep
+
+if TYPE_CHECKING:
+    from semcom.phy._torch_channel import apply_torch as apply_torch
+    from semcom.phy._torch_channel import torch_noise_equivalent as torch_noise_equivalent
+
+__getattr__, __dir__, _ = attach(  # torch only where it is used
+    __name__, dict.fromkeys(("apply_torch", "torch_noise_equivalent"), "_torch_channel")
+)
 
 __all__ = [
     "KINDS",
@@ -38,17 +53,20 @@ __all__ = [
     "CodedBlock",
     "LatentBlocks",
     "LdpcCode",
+    "Mcs",
     "Modulation",
     "PilotPattern",
     "Point",
     "Received",
     "append_crc",
+    "apply_torch",
     "bandwidth_ratio",
     "bit_error_awgn",
     "bit_error_rayleigh",
     "capacity_awgn",
     "check_crc",
     "checked_symbols",
+    "choose_mcs",
     "complex_noise",
     "crc_bits",
     "ebn0_db",
@@ -58,6 +76,7 @@ __all__ = [
     "layout",
     "ldpc",
     "lloyd_levels",
+    "mcs_table",
     "measure",
     "noise_variance",
     "outage_rayleigh",
@@ -68,4 +87,7 @@ __all__ = [
     "reals_to_symbols",
     "sweep",
     "symbols_to_reals",
+    "tdl_profile",
+    "threshold",
+    "torch_noise_equivalent",
 ]

@@ -1,4 +1,4 @@
-"""Bits to symbols and back with integrity: CRC, LDPC, interleaver, modulation."""
+"""Bits to symbols and back with integrity: CRC (TS 38.212, section 5.1), LDPC, interleaver, modulation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,59 @@ from dataclasses import dataclass
 import numpy as np
 from ninefold.errors import InputError
 
-from semcom.phy._crc import append_crc, check_crc
 from semcom.phy._ldpc import ldpc
 from semcom.phy._modulation import Modulation
 
+_POLYNOMIALS = {16: 0x1021, 24: 0x864CFB, 32: 0x04C11DB7}
 _SHORTEST = 24  # shorter blocks are filled up: below, the code's punctured bits are most of it
+
+
+@functools.cache
+def _matrix(size: int, length: int, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """What each of `length` bits adds to the check (length, size), and what the start value adds (size,)."""
+    polynomial, top, mask = _POLYNOMIALS[size], 1 << (size - 1), (1 << size) - 1
+
+    def shifted(register: int) -> int:
+        return ((register << 1) ^ (polynomial if register & top else 0)) & mask
+
+    rows, register = [], polynomial  # of the last bit first
+    for _ in range(length):
+        rows.append(register)
+        register = shifted(register)
+    register = start
+    for _ in range(length):
+        register = shifted(register)
+    places = np.arange(size - 1, -1, -1)
+    table = (np.array(rows[::-1], dtype=np.uint64)[:, None] >> places.astype(np.uint64)) & np.uint64(1)
+    return table.astype(np.float32), ((register >> places) & 1).astype(np.uint8)
+
+
+def crc_bits(bits: np.ndarray, size: int = 16, *, start: int | None = None) -> np.ndarray:
+    """Check bits of each row.
+
+    Args:
+        bits: (rows, n) of 0 and 1.
+        size: 16, 24 or 32.
+        start: value of the register before the first bit. All ones if left out, so that silence, which decodes to
+            zeros, fails the check; 0 is the standard's.
+    Returns: (rows, size) uint8, most significant first.
+    """
+    if size not in _POLYNOMIALS:
+        raise InputError("CRC size", got=size, expected="16, 24 or 32")
+    bits = np.asarray(bits)
+    table, constant = _matrix(size, bits.shape[1], (1 << size) - 1 if start is None else start)
+    return ((bits.astype(np.float32) @ table).astype(np.int64) & 1).astype(np.uint8) ^ constant
+
+
+def append_crc(bits: np.ndarray, size: int = 16) -> np.ndarray:
+    """(rows, n) -> (rows, n + size)."""
+    return np.concatenate([np.asarray(bits, np.uint8), crc_bits(bits, size)], axis=1)
+
+
+def check_crc(bits: np.ndarray, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, n + size) -> the n bits, and whether each row's check holds (rows,)."""
+    own, check = bits[:, :-size], bits[:, -size:]
+    return own, (crc_bits(own, size) == check).all(axis=1)
 
 
 @functools.cache
@@ -31,7 +79,8 @@ def parse_rate(fec: str) -> float | None:
     match = re.fullmatch(r"ldpc:(\d+(?:\.\d+)?)(?:/(\d+))?", fec)
     if match is None:
         raise InputError("fec", got=repr(fec), expected="none, or ldpc:RATE such as ldpc:1/2")
-    rate = float(match[1]) / float(match[2] or 1)
+    below = float(match[2] or 1)
+    rate = float(match[1]) / below if below else np.inf
     if not 0.05 <= rate <= 0.93:
         raise InputError("fec", got=fec, expected="a code rate from 0.05 to 0.93")
     return rate

@@ -1,4 +1,5 @@
-"""Channels with honest accounting: AWGN, Rayleigh and Rician fading, multipath OFDM, erasures, bit flips.
+"""Channels with honest accounting: AWGN, Rayleigh and Rician fading, multipath OFDM, 2 x 2 MIMO, erasures, bit
+flips.
 
 Arithmetic is done in place: the noise draw is most of the cost. Pilots and cyclic prefixes are counted as symbols.
 """
@@ -11,10 +12,18 @@ from dataclasses import dataclass, fields
 import numpy as np
 from ninefold.errors import InputError
 
-from semcom.phy._definitions import MAX_VARIANCE, checked_symbols, noise_variance
+from semcom.phy._definitions import (
+    MAX_VARIANCE,
+    checked_symbols,
+    complex_noise,
+    effective_and_weight,
+    estimate_gain,
+    noise_variance,
+)
+from semcom.phy._mimo import DETECTORS, Mimo
 from semcom.phy._ofdm import Multipath
 
-KINDS = ("awgn", "rayleigh", "rician", "ofdm", "erasure", "bsc")
+KINDS = ("awgn", "rayleigh", "rician", "ofdm", "tdl-a", "tdl-c", "mimo", "erasure", "bsc")
 _CSI, _ESTIMATORS, _GRAINS = ("perfect", "pilot", "none"), ("lmmse", "ls"), ("image", "block", "symbol")
 
 
@@ -51,7 +60,9 @@ class Channel:
         pilots: pilot symbols a block (a row for `image`; OFDM symbols before the data for `ofdm`).
         k: Rician factor, power of the fixed path by that of the scattered ones.
         p: probability of an erasure or a bit flip.
-        taps, decay: of the exponential power delay profile, decay in dB a tap.
+        taps, decay: of the exponential power delay profile of `ofdm`, decay in dB a tap.
+        spread: RMS delay spread of `tdl-a` and `tdl-c`, in samples.
+        detector: of `mimo`, two antennas on each side: `lmmse` or `zf`.
     """
 
     kind: str = "awgn"
@@ -64,6 +75,8 @@ class Channel:
     p: float = 0.1
     taps: int = 8
     decay: float = 3.0
+    spread: float = 1.5
+    detector: str = "lmmse"
 
     def __post_init__(self) -> None:
         for name, allowed in (("kind", KINDS), ("grain", _GRAINS), ("csi", _CSI), ("estimator", _ESTIMATORS)):
@@ -74,10 +87,15 @@ class Channel:
                 raise InputError(f"channel {name}", got=getattr(self, name), expected="at least 1")
         if not 0 <= self.p <= 1 or not self.k >= 0 or not math.isfinite(self.k):
             raise InputError("channel p, k", got=(self.p, self.k), expected="p in [0, 1] and a finite k from 0")
-        if self.kind in ("rayleigh", "rician") and self.grain == "symbol" and self.csi == "pilot":
+        if self.kind in ("rayleigh", "rician", "mimo") and self.grain == "symbol" and self.csi == "pilot":
             raise InputError("channel csi", got="pilot", expected="block or image fading: each symbol has its own gain")
-        if self.kind == "ofdm" and self.taps > Multipath.prefix + 1:
-            raise InputError("channel taps", got=self.taps, expected=f"at most {Multipath.prefix + 1}: the prefix")
+        if self.detector not in DETECTORS:
+            raise InputError("channel detector", got=self.detector, expected=f"one of {', '.join(DETECTORS)}")
+        if not 0 < self.spread < 100:
+            raise InputError("channel spread", got=self.spread, expected="samples above 0")
+        if self.multicarrier and len(self.multipath.profile) > Multipath.prefix + 1:
+            got = f"{len(self.multipath.profile)} samples"
+            raise InputError("channel taps", got=got, expected=f"at most {Multipath.prefix + 1}: the prefix")
 
     @classmethod
     def from_spec(cls, spec: str) -> Channel:
@@ -107,26 +125,44 @@ class Channel:
 
     def overhead(self, count: int) -> int:
         """Pilot and prefix symbols for `count` data symbols of a row."""
-        if self.kind == "ofdm":
-            return self._multipath.overhead(count)
-        if self.kind not in ("rayleigh", "rician") or self.csi != "pilot":
+        if self.multicarrier:
+            return self.multipath.overhead(count)
+        if self.kind not in ("rayleigh", "rician", "mimo") or self.csi != "pilot":
             return 0
+        if self.kind == "mimo":
+            return self.mimo(count).pilots_of(count)
         return self.pilots * (1 if self.grain == "image" else -(-count // self.block))
 
     @property
-    def _multipath(self) -> Multipath:
-        return Multipath(self.taps, self.decay, self.pilots if self.csi == "pilot" else 0, self.estimator)
+    def multicarrier(self) -> bool:
+        """Whether it is multipath with OFDM."""
+        return self.kind in ("ofdm", "tdl-a", "tdl-c")
 
     @property
-    def _line_of_sight(self) -> tuple[float, float]:
+    def multipath(self) -> Multipath:
+        """The multipath of `ofdm`, `tdl-a` and `tdl-c`."""
+        profile = "exponential" if self.kind == "ofdm" else self.kind
+        pilots = self.pilots if self.csi == "pilot" else 0
+        return Multipath(self.taps, self.decay, pilots, self.estimator, profile, self.spread)
+
+    def mimo(self, count: int) -> Mimo:
+        """The antennas of `mimo` for rows of `count` symbols."""
+        return Mimo(max(1, self.span(count) // 2), self.csi, self.pilots, self.estimator, self.detector)
+
+    def span(self, count: int) -> int:
+        """Symbols of a row of `count` that share a gain."""
+        return {"image": count, "block": self.block, "symbol": 1}[self.grain]
+
+    @property
+    def line_of_sight(self) -> tuple[float, float]:
         """(mean, variance) of the gain."""
         k = self.k if self.kind == "rician" else 0.0
         return math.sqrt(k / (1 + k)), 1 / (1 + k)
 
     def gains(self, rows: int, count: int, generator: np.random.Generator) -> tuple[np.ndarray, int]:
         """Gains (rows, blocks) complex64, and how many symbols share each."""
-        span = {"image": count, "block": self.block, "symbol": 1}[self.grain]
-        mean, variance = self._line_of_sight
+        span = self.span(count)
+        mean, variance = self.line_of_sight
         gains = complex_noise((rows, -(-count // span)), generator)
         gains *= np.float32(math.sqrt(variance))
         gains += np.float32(mean)
@@ -160,10 +196,13 @@ class Channel:
         symbols = checked_symbols(symbols)
         variance = noise_variance(snr_db)
         variance = np.broadcast_to(variance.reshape(-1, 1), (len(symbols), 1)).astype(np.float32)
-        if self.kind == "ofdm":
+        if self.multicarrier:
             return Received(
-                *self._multipath.apply(symbols, variance, self.csi, generator), self.overhead(symbols.shape[1])
+                *self.multipath.apply(symbols, variance, self.csi, generator), self.overhead(symbols.shape[1])
             )
+        if self.kind == "mimo":
+            draw = self.mimo(symbols.shape[1]).draw(symbols.shape, variance, generator)
+            return Received(*draw.detected(symbols), self.overhead(symbols.shape[1]))
         if self.kind == "bsc":
             return self._flip(symbols, generator)
         received = complex_noise(symbols.shape, generator)
@@ -177,12 +216,9 @@ class Channel:
             received[lost] = 0
             return Received(received, np.where(lost, np.float32(MAX_VARIANCE), variance))
         gains, span = self.gains(len(symbols), symbols.shape[1], generator)
-        known, variance = self._known(gains, variance, generator)
+        known, variance = self.known(gains, variance, generator)
         count = symbols.shape[1]
-        square = np.real(known) ** 2 + np.imag(known) ** 2
-        with np.errstate(divide="ignore", over="ignore"):
-            effective = np.minimum(variance / square, np.float32(MAX_VARIANCE))
-        weight = known.conj() / np.maximum(square + variance, np.float32(1e-30))
+        effective, weight = effective_and_weight(known, variance)
         if span > 1:
             received += _spread(gains, span, count) * symbols
             received *= _spread(weight, span, count)
@@ -192,7 +228,7 @@ class Channel:
         received *= weight
         return Received(received, effective)
 
-    def _known(
+    def known(
         self, gains: np.ndarray, variance: np.ndarray, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """(the receiver's gains, noise variance with the error of the estimate)."""
@@ -203,7 +239,7 @@ class Channel:
         observed = complex_noise(gains.shape, generator)
         observed *= np.sqrt(variance / self.pilots)
         observed += gains
-        estimate, error = estimate_gain(observed, variance, self.pilots, self.estimator, *self._line_of_sight)
+        estimate, error = estimate_gain(observed, variance, self.pilots, self.estimator, *self.line_of_sight)
         return estimate, variance + error
 
     def _flip(self, symbols: np.ndarray, generator: np.random.Generator) -> Received:
@@ -213,37 +249,6 @@ class Channel:
         p = min(max(self.p, 1e-9), 0.5 - 1e-9)
         variance = np.full((len(symbols), 1), 2 / math.log((1 - p) / p), np.float32)
         return Received(axes.view(np.complex64) * np.float32(math.sqrt(0.5)) / (1 + variance), variance)
-
-
-def complex_noise(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    """CN(0, 1) draws, complex64."""
-    noise = generator.standard_normal((*shape[:-1], 2 * shape[-1]), dtype=np.float32)
-    noise *= np.float32(math.sqrt(0.5))
-    return noise.view(np.complex64)
-
-
-def estimate_gain(
-    observed: np.ndarray,
-    variance: np.ndarray | float,
-    pilots: int,
-    estimator: str,
-    mean: float = 0.0,
-    spread: float = 1.0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gain of a block from the mean of its pilots.
-
-    Args:
-        observed: mean of the received pilots (sent as 1), any shape.
-        variance: noise variance of one symbol.
-        pilots: pilots of a block.
-        estimator: `ls`, or `lmmse` with the gain's prior `mean` and variance `spread`.
-    Returns: the estimate, and the variance of its error.
-    """
-    error = np.asarray(variance / pilots, dtype=np.float32)
-    if estimator == "ls":
-        return observed, np.broadcast_to(error, observed.shape)
-    trust = spread / (spread + error)
-    return (mean + trust * (observed - mean)).astype(np.complex64), np.broadcast_to(trust * error, observed.shape)
 
 
 def _spread(values: np.ndarray, span: int, count: int) -> np.ndarray:

@@ -85,3 +85,42 @@ def outage_rayleigh(rate: float, snr_db: float) -> float:
 def capacity_awgn(snr_db: float) -> float:
     """log2(1 + SNR), bits a complex symbol."""
     return math.log2(1 + 10 ** (snr_db / 10))
+
+
+def complex_noise(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    """CN(0, 1) draws, complex64."""
+    noise = generator.standard_normal((*shape[:-1], 2 * shape[-1]), dtype=np.float32)
+    noise *= np.float32(math.sqrt(0.5))
+    return noise.view(np.complex64)
+
+
+def estimate_gain(
+    observed: np.ndarray,
+    variance: np.ndarray | float,
+    pilots: int,
+    estimator: str,
+    mean: float = 0.0,
+    spread: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gain of a block from the mean of its pilots.
+
+    Args:
+        observed: mean of the received pilots (sent as 1), any shape.
+        variance: noise variance of one symbol.
+        pilots: pilots of a block.
+        estimator: `ls`, or `lmmse` with the gain's prior `mean` and variance `spread`.
+    Returns: the estimate, and the variance of its error.
+    """
+    error = np.asarray(variance / pilots, dtype=np.float32)
+    if estimator == "ls":
+        return observed, np.broadcast_to(error, observed.shape)
+    trust = spread / (spread + error)
+    return (mean + trust * (observed - mean)).astype(np.complex64), np.broadcast_to(trust * error, observed.shape)
+
+
+def effective_and_weight(known: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(noise variance of unbiased symbols, MMSE weight conj(h) / (|h|^2 + s2)) of gains as the receiver knows them."""
+    square = np.real(known) ** 2 + np.imag(known) ** 2
+    with np.errstate(divide="ignore", over="ignore"):
+        effective = np.minimum(variance / square, np.float32(MAX_VARIANCE))
+    return effective, known.conj() / np.maximum(square + variance, np.float32(1e-30))

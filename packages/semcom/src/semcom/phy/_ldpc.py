@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import math
 
 import numpy as np
 from ninefold.errors import InputError
-from numba import njit
 
 from semcom.phy._base_graph import Layout, base_graph, layout, lifted_checks
+from semcom.phy._layered import min_sum, sum_product
 
 
 @functools.lru_cache(maxsize=64)
@@ -106,65 +105,7 @@ class LdpcCode:
         for begin in range(distinct, self.n, distinct):  # repeated bits
             part = self._sent[begin : begin + distinct]
             full[:, part] += llr[:, begin : begin + distinct]
-        holds = decode_layered(
-            full, self._starts, self._places, iterations, np.float32(scale), method == "sum-product", stop
-        )
+        full += 0.0  # no negative zeros: the decoder reads signs
+        decode = sum_product if method == "sum-product" else min_sum
+        holds = decode(full, self._starts, self._places, iterations, np.float32(scale), stop)
         return full[:, : self.k], holds
-
-
-@njit(cache=True, nogil=True)
-def decode_layered(llr, starts, places, iterations, scale, sum_product, stop):
-    """Layered belief propagation, one check after another; `llr` (rows, places) becomes the posterior.
-
-    Returns: (rows,) bool, whether all checks hold at the end.
-    """
-    rows, checks = llr.shape[0], len(starts) - 1
-    message = np.zeros(len(places), np.float32)
-    extrinsic = np.zeros(64, np.float32)
-    holds = np.zeros(rows, np.bool_)
-    for row in range(rows):
-        word = llr[row]
-        message[:] = 0
-        good = False
-        for _ in range(iterations):
-            for check in range(checks):
-                begin, end = starts[check], starts[check + 1]
-                least, second, at, negative, total = np.float32(1e30), np.float32(1e30), begin, False, 0.0
-                for edge in range(begin, end):
-                    value = word[places[edge]] - message[edge]
-                    extrinsic[edge - begin] = value
-                    size = abs(value)
-                    if value < 0:
-                        negative = not negative
-                    if sum_product:
-                        size = min(max(size, np.float32(1e-6)), np.float32(30.0))
-                        total += -math.log(math.tanh(0.5 * size))
-                    elif size < least:
-                        second, least, at = least, size, edge
-                    elif size < second:
-                        second = size
-                for edge in range(begin, end):
-                    value = extrinsic[edge - begin]
-                    if sum_product:
-                        size = min(max(abs(value), np.float32(1e-6)), np.float32(30.0))
-                        rest = max(total + math.log(math.tanh(0.5 * size)), 1e-12)
-                        new = np.float32(-math.log(math.tanh(0.5 * min(rest, 30.0))))
-                    else:
-                        new = scale * (second if edge == at else least)
-                    if negative != (value < 0):
-                        new = -new
-                    message[edge] = new
-                    word[places[edge]] = value + new
-            good = True
-            for check in range(checks):
-                odd = False
-                for edge in range(starts[check], starts[check + 1]):
-                    if word[places[edge]] < 0:
-                        odd = not odd
-                if odd:
-                    good = False
-                    break
-            if good and stop:
-                break
-        holds[row] = good
-    return holds

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from ninefold.errors import InputError
 
-from semcom.phy._channel import Received, estimate_gain
-from semcom.phy._definitions import MAX_VARIANCE
+from semcom.phy._channel import Received
+from semcom.phy._definitions import MAX_VARIANCE, estimate_gain
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,13 @@ class PilotPattern:
     def length(self, data: int) -> int:
         """Symbols of a row with its pilots."""
         return data + self.count * -(-data // self._span(data))
+
+    def data_of(self, length: int) -> int:
+        """Data symbols of a row of `length` symbols with its pilots; the inverse of `length`."""
+        if not self.count:
+            return length
+        blocks = -(-length // (self.block + self.count)) if self.block else 1
+        return max(length - blocks * self.count, 0)
 
     def insert(self, symbols: np.ndarray) -> np.ndarray:
         """(rows, n) -> (rows, length(n))."""

@@ -1,4 +1,4 @@
-"""Training of the joint source-channel coders over AWGN."""
+"""Training of the joint source-channel coders over any channel that has gradients."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ninefold.run import Run
 from torch import Tensor
 
 from semcom.models import JsccCoder, JsccConfig
+from semcom.phy import Channel, apply_torch, torch_noise_equivalent
 from semcom.training._loop import Schedule, fit
 from semcom.training._mae import draw_batch, uniform
 
@@ -25,6 +26,8 @@ class JsccRecipe:
         snr_low, snr_high: Es/N0 in dB, drawn evenly, one a picture.
         loss: `mse`, or `log`: the mean over pictures of the logarithm of each one's error, as a mean of PSNRs has it.
         bfloat16: convolutions in bfloat16, which some processors do several times faster; weights stay float32.
+        channel: between the two sides, as `Channel.from_spec` reads it; the decoder is given the mean SNR of each
+            picture's symbols.
     """
 
     schedule: Schedule
@@ -32,8 +35,10 @@ class JsccRecipe:
     snr_high: float = 20.0
     loss: str = "mse"
     bfloat16: bool = False
+    channel: str = "awgn"
 
     def __post_init__(self) -> None:
+        Channel.from_spec(self.channel)
         if self.loss not in ("mse", "log"):
             raise InputError("loss", got=repr(self.loss), expected="mse or log")
 
@@ -61,14 +66,15 @@ def train_jscc(
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  (faster, same numbers)
     data = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
     height, width = data.shape[2:]
+    channel = Channel.from_spec(recipe.channel)
 
     def loss_of(generator: torch.Generator, _: float) -> tuple[Tensor, dict[str, float]]:
         batch = draw_batch(data, recipe.schedule.batch, generator)
         snr = uniform(recipe.snr_low, recipe.snr_high, len(batch), generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
             sent = model.encode(batch, snr)
-            noise = torch.randn(sent.shape, generator=generator) * (10 ** (-snr / 20))[:, None]
-            drawn = model.decode(sent + noise, snr, height, width)
+            seen, effective = over_channel(sent, snr, channel, generator)
+            drawn = model.decode(seen, effective, height, width)
         by_picture = ((drawn - batch) ** 2).mean((1, 2, 3))
         if recipe.loss == "log":
             psnr = float(-10 * by_picture.detach().log10().mean())
@@ -78,3 +84,19 @@ def train_jscc(
 
     fit(model, loss_of, recipe.schedule, run)
     return model
+
+
+def over_channel(reals: Tensor, snr_db: Tensor, channel: Channel, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Reals after a channel and its equaliser, as over AWGN of one SNR a row, and that SNR in dB.
+
+    Args:
+        reals: (rows, n) of unit mean square; adjacent ones make a symbol.
+        snr_db: (rows,) Es/N0.
+    """
+    if channel.kind == "awgn":
+        noise = torch.randn(reals.shape, generator=generator) * (10 ** (-snr_db / 20))[:, None]
+        return reals + noise, snr_db
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    symbols = torch.view_as_complex((reals.float() * 0.5**0.5).reshape(len(reals), -1, 2))
+    arrived = apply_torch(channel, symbols, snr_db.numpy(), np.random.default_rng(seed))
+    return torch_noise_equivalent(*arrived)

@@ -34,6 +34,7 @@ class Schedule:
         weight_decay: on matrices alone.
         save_every: steps between checkpoints.
         seed: of the batches and all noise.
+        average: decay of the moving average of the weights, which is what training gives; 0 for the last weights.
     """
 
     steps: int
@@ -42,11 +43,14 @@ class Schedule:
     weight_decay: float = 0.05
     save_every: int = 200
     seed: int = 0
+    average: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "save_every"):
             if getattr(self, name) < 1:
                 raise InputError(name, got=getattr(self, name), expected="at least 1")
+        if not 0 <= self.average < 1:
+            raise InputError("average", got=self.average, expected="a decay in [0, 1)")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step from 0."""
@@ -100,8 +104,9 @@ def fit(
         lr=schedule.lr,
         betas=(0.9, 0.95),
     )
-    begin = 0 if run is None else _resume(model, named, optimiser, run)
-    begin = _agree(model, named, optimiser, begin)
+    means = {name: one.detach().clone() for name, one in named.items()} if schedule.average else {}
+    begin = 0 if run is None else _resume(model, named, optimiser, run, means)
+    begin = _agree(model, named, optimiser, begin, means)
     model.train()
     sums: dict[str, float] = {}
     with progress(schedule.steps, "training") as bar:
@@ -117,15 +122,21 @@ def fit(
             for group in optimiser.param_groups:
                 group["lr"] = schedule.rate(step) * group["factor"]
             optimiser.step()
+            decay = min(schedule.average, (step + 1) / (step + 10))
+            for name, mean in means.items():
+                mean.lerp_(named[name].detach(), 1 - decay)
             for key, value in values.items():
                 sums[key] = sums.get(key, 0.0) + value
             if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
                 count = (step + 1) % schedule.save_every or schedule.save_every
                 if run is not None:
                     run.log(step=step + 1, **{key: value / count for key, value in sums.items()})
-                    _save(model, named, optimiser, run, step + 1)
+                    _save(model, named, optimiser, run, step + 1, means)
                 sums = {}
             bar.advance(note=f"loss {values['loss']:.4f}")
+    with torch.no_grad():
+        for name, mean in means.items():
+            named[name].copy_(mean)
     model.eval()
 
 
@@ -146,14 +157,20 @@ def _averaged(parameters: list[nn.Parameter], values: dict[str, float]) -> dict[
     return dict(zip(values, means, strict=True))
 
 
-def _agree(model: nn.Module, named: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer, begin: int) -> int:
+def _agree(
+    model: nn.Module,
+    named: dict[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    begin: int,
+    means: dict[str, Tensor],
+) -> int:
     """Give all processes the weights, moments and step of the first; returns the step."""
     if place()[1] == 1:
         return begin
     device = next(iter(named.values())).device
     step = torch.tensor(begin, device=device)
     dist.broadcast(step, 0)
-    for value in model.state_dict().values():
+    for value in [*model.state_dict().values(), *means.values()]:
         dist.broadcast(value, 0)
     if int(step):
         for one in named.values():
@@ -165,19 +182,31 @@ def _agree(model: nn.Module, named: dict[str, nn.Parameter], optimiser: torch.op
 
 
 def _save(
-    model: nn.Module, named: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer, run: Run, step: int
+    model: nn.Module,
+    named: dict[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    run: Run,
+    step: int,
+    means: dict[str, Tensor],
 ) -> None:
     arrays: dict[str, Tensor] = {f"model/{name}": value.cpu() for name, value in model.state_dict().items()}
     for name, one in named.items():
         for key in ("exp_avg", "exp_avg_sq"):
             arrays[f"{key}/{name}"] = optimiser.state[one][key].cpu()
+    arrays.update({f"mean/{name}": value.cpu() for name, value in means.items()})
     meta: dict[str, Any] = {"step": step, "lines": len(run.metrics())}
     artifacts.save(
         run.checkpoints / _FILE, arrays, kind=_KIND, format_version=_VERSION, package="semcom", meta=meta, force=True
     )
 
 
-def _resume(model: nn.Module, named: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer, run: Run) -> int:
+def _resume(
+    model: nn.Module,
+    named: dict[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    run: Run,
+    means: dict[str, Tensor],
+) -> int:
     """Load the last checkpoint, if there is one; returns the number of finished steps."""
     path = run.checkpoints / _FILE
     if not path.exists():
@@ -191,5 +220,7 @@ def _resume(model: nn.Module, named: dict[str, nn.Parameter], optimiser: torch.o
     for name, one in named.items():
         state = {key: kept.torch(f"{key}/{name}").to(one.device) for key in ("exp_avg", "exp_avg_sq")}
         optimiser.state[one] = {"step": torch.tensor(float(kept.meta["step"])), **state}
+    for name, mean in means.items():
+        mean.copy_(kept.torch(f"mean/{name}"))
     run.rewind(kept.meta["lines"])
     return int(kept.meta["step"])

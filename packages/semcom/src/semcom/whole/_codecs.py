@@ -1,8 +1,9 @@
 """Image codecs reduced to what changes from picture to picture: the receiver rebuilds their headers by itself.
 
-JPEG by its scan (standard tables, known to both sides), JPEG 2000 by its tile, WebP by its VP8 frame, AVIF by its
-`mdat` box. One byte for quality and size is counted besides, and two for the length, which a JPEG scan does not need:
-it ends by itself, whatever fills up the block after it.
+JPEG by its scan (standard tables, known to both sides), JPEG 2000 by its tile, WebP by its VP8 frame, AVIF and HEIF by
+their `mdat` box; JPEG XL whole, as it has no container. One byte for quality and size is counted besides, and two for
+the length (four from 65,537 pixels on), which a JPEG scan does not need: it ends by itself, whatever fills up the block
+after it. HEIF needs the extra `heif`, JPEG XL the extra `jxl`.
 """
 
 from __future__ import annotations
@@ -12,29 +13,47 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from ninefold.errors import InputError
+from ninefold.errors import InputError, require
 from PIL import Image
 
 CODECS = ("jpeg", "jpeg2000", "webp", "avif")
+PLUGINS = {"heif": ("pillow_heif", "heif"), "jxl": ("pillow_jxl", "jxl")}  # codec: (module, extra)
+_FLAT = 127  # in the place of the quality: the mean colour alone, three bytes, where no version of a picture fits
+_SHORT = 65_536  # pixels up to which a length takes two bytes
 
 
 @dataclass(frozen=True)
 class Codec:
-    """A codec by name: jpeg, jpeg2000, webp or avif."""
+    """A codec by name: jpeg, jpeg2000, webp, avif, heif or jxl."""
 
     name: str
 
     def __post_init__(self) -> None:
-        if self.name not in CODECS:
-            raise InputError("codec", got=repr(self.name), expected=f"one of {', '.join(CODECS)}")
+        if self.name not in (*CODECS, *PLUGINS):
+            raise InputError("codec", got=repr(self.name), expected=f"one of {', '.join((*CODECS, *PLUGINS))}")
+        if self.name in PLUGINS:
+            _plug_in(self.name)
 
-    @property
-    def header_bytes(self) -> int:
+    def length_bytes(self, height: int, width: int) -> int:
+        """Bytes that tell the length."""
+        return 0 if self.name == "jpeg" else 2 if height * width <= _SHORT else 4
+
+    def header_bytes(self, height: int, width: int) -> int:
         """Bytes that are counted beside the codec's own."""
-        return 1 if self.name == "jpeg" else 3
+        return 1 + self.length_bytes(height, width)
+
+    def packed(self, quality: int, half: int, body: bytes, height: int, width: int) -> bytes:
+        """What is sent of a version of a picture."""
+        return bytes([quality | half << 7]) + self._length(body, height, width) + body
+
+    def _length(self, body: bytes, height: int, width: int) -> bytes:
+        count = self.length_bytes(height, width)
+        return len(body).to_bytes(count, "big") if count else b""
 
     def encode(self, image: np.ndarray, most: int, *, whole_size: bool = False) -> bytes | None:
-        """The best version of a picture (H, W, 3) uint8 in at most `most` bytes, or None if there is none.
+        """The best version of a picture (H, W, 3) uint8 in at most `most` bytes, its mean colour if there is none.
+
+        None below four bytes.
 
         Whole and half size are tried, each at the highest quality that fits; the better one by squared error is taken.
 
@@ -44,16 +63,15 @@ class Codec:
         best, least = None, np.inf
         for half in (0,) if whole_size else (0, 1):
             small = _resized(image, half)
-            found = self._fit(small, most - self.header_bytes)
+            found = self._fit(small, most - self.header_bytes(*image.shape[:2]))
             if found is None:
                 continue
             quality, body = found
-            length = b"" if self.name == "jpeg" else len(body).to_bytes(2, "big")
-            data = bytes([quality | half << 7]) + length + body
+            data = self.packed(quality, half, body, *image.shape[:2])
             error = float(((self.decode(data, *image.shape[:2]).astype(np.float32) - image) ** 2).mean())
             if error < least:
                 best, least = data, error
-        return best
+        return flat_version(image, most) if best is None else best
 
     def _fit(self, image: np.ndarray, most: int) -> tuple[int, bytes] | None:
         low, high, found = 1, 100, None
@@ -69,13 +87,16 @@ class Codec:
     def decode(self, data: bytes, height: int, width: int) -> np.ndarray:
         """The picture (height, width, 3) uint8; grey if the data make no sense."""
         grey = np.full((height, width, 3), 128, np.uint8)
-        if len(data) < self.header_bytes:
+        head = self.header_bytes(height, width)
+        if len(data) >= 4 and data[0] == _FLAT:
+            return np.broadcast_to(np.frombuffer(data[1:4], np.uint8), grey.shape).copy()
+        if len(data) < head:
             return grey
-        quality, half, body = data[0] & 0x7F, data[0] >> 7, data[self.header_bytes :]
+        quality, half, body = data[0] & 0x7F, data[0] >> 7, data[head:]
         if not quality or not body:  # nothing fitted
             return grey
         if self.name != "jpeg":
-            body = body[: int.from_bytes(data[1:3], "big")]
+            body = body[: int.from_bytes(data[1:head], "big")]
         small = (-(-height // 2), -(-width // 2)) if half else (height, width)
         try:
             file = _rebuilt(self.name, body, max(1, min(quality, 100)), *small)
@@ -87,6 +108,51 @@ class Codec:
         return (
             np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC)) if half else picture
         )
+
+
+class Ladder:
+    """The versions of one picture at whole size by quality, each made once: for many budgets.
+
+    Args:
+        codec: the codec.
+        picture: (H, W, 3) uint8.
+    """
+
+    def __init__(self, codec: Codec, picture: np.ndarray) -> None:
+        self.codec, self.picture = codec, picture
+        self._bodies: dict[int, bytes] = {}
+
+    def _body(self, quality: int) -> bytes:
+        if quality not in self._bodies:
+            self._bodies[quality] = _split(self.codec.name, _compress(self.codec.name, self.picture, quality))[1]
+        return self._bodies[quality]
+
+    def best(self, most: int) -> bytes | None:
+        """What is sent of the highest quality that fits into `most` bytes, or None."""
+        height, width = self.picture.shape[:2]
+        room = most - self.codec.header_bytes(height, width)
+        low, high, found = 1, 100, None
+        while low <= high:
+            middle = (low + high) // 2
+            if len(self._body(middle)) <= room:
+                found, low = middle, middle + 1
+            else:
+                high = middle - 1
+        if found is None:
+            return flat_version(self.picture, most)
+        return self.codec.packed(found, 0, self._body(found), height, width)
+
+
+def flat_version(image: np.ndarray, most: int) -> bytes | None:
+    """The mean colour of a picture (H, W, 3) as what is sent, or None if `most` bytes have no room for it."""
+    return bytes([_FLAT, *image.mean((0, 1)).round().astype(np.uint8)]) if most >= 4 else None
+
+
+def _plug_in(name: str) -> None:
+    """Register a codec with Pillow; MissingExtraError if its package is not installed."""
+    module = require(PLUGINS[name][0], "semcom", PLUGINS[name][1])
+    if name == "heif":
+        module.register_heif_opener()
 
 
 def _resized(image: np.ndarray, half: int) -> np.ndarray:
@@ -105,13 +171,20 @@ def _compress(name: str, image: np.ndarray, quality: int) -> bytes:
         picture.save(buffer, "JPEG2000", no_jp2=True, quality_mode="rates", quality_layers=[rate], irreversible=True)
     elif name == "webp":
         picture.save(buffer, "WEBP", quality=quality, method=4)
+    elif name == "jxl":
+        picture.save(buffer, "JXL", quality=quality)
+    elif name == "heif":
+        picture.save(buffer, "HEIF", quality=quality, chroma=420)
     else:
-        picture.save(buffer, "AVIF", quality=quality, speed=8, max_threads=1)
+        speed = 8 if image.shape[0] * image.shape[1] < 128 * 128 else 6
+        picture.save(buffer, "AVIF", quality=quality, speed=speed, max_threads=1)
     return buffer.getvalue()
 
 
 def _split(name: str, file: bytes) -> tuple[bytes, bytes, bytes]:
     """(what both sides know, what is sent, what both sides know)."""
+    if name == "jxl":
+        return b"", file, b""
     if name == "jpeg":
         start = file.index(b"\xff\xda")
         begin = start + 2 + int.from_bytes(file[start + 2 : start + 4], "big")
@@ -138,6 +211,8 @@ def _box(file: bytes, kind: bytes) -> tuple[int, int]:
 
 
 def _rebuilt(name: str, body: bytes, quality: int, height: int, width: int) -> bytes:
+    if name == "jxl":
+        return body
     head, sample, tail = _template(name, quality, height, width)
     if name in ("jpeg", "jpeg2000"):
         return head + body + tail

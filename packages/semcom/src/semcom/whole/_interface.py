@@ -1,0 +1,82 @@
+"""The interface of links for whole pictures: one picture in, symbols over a channel, one picture out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from ninefold.errors import InputError
+
+from semcom.phy import Channel, Received
+
+
+class WholeLink(ABC):
+    """A way to send one picture of any size. Nothing passes to the receiver but symbols and the picture's size.
+
+    Attributes:
+        name: as tables call it.
+        source: the publication.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str] = ""
+
+    @abstractmethod
+    def symbols(self, height: int, width: int) -> int:
+        """Complex symbols of a picture of this size."""
+
+    @abstractmethod
+    def send(self, picture: np.ndarray, snr_db: float) -> np.ndarray:
+        """Symbols of a picture.
+
+        Args:
+            picture: (H, W, 3) uint8.
+            snr_db: Es/N0 that the sender assumes.
+        Returns: (symbols(H, W),) complex64 of unit mean power.
+        """
+
+    @abstractmethod
+    def recover(self, received: Received, height: int, width: int, snr_db: float) -> np.ndarray:
+        """The picture (height, width, 3) uint8; always finite, grey where nothing arrived.
+
+        Args:
+            received: one row of equalised symbols.
+            snr_db: Es/N0 that the sender assumed, from which the receiver knows the sender's settings.
+        """
+
+
+def carry_picture(
+    link: WholeLink,
+    picture: np.ndarray,
+    channel: Channel,
+    snr_db: float,
+    rng: np.random.Generator,
+    assumed_db: float | None = None,
+) -> np.ndarray:
+    """Send a picture over a channel and receive it.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        snr_db: Es/N0 of the channel.
+        assumed_db: Es/N0 that the sender assumes, if it does not know the channel's.
+    """
+    assumed = snr_db if assumed_db is None else assumed_db
+    sent = link.send(checked_picture(picture), assumed)
+    received = channel.apply(sent[None], snr_db, rng)
+    return link.recover(received, picture.shape[0], picture.shape[1], assumed)
+
+
+def checked_picture(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8, or InputError that says what it is."""
+    picture = np.asarray(picture)
+    if picture.ndim != 3 or picture.shape[-1] != 3 or picture.dtype != np.uint8 or not picture.size:
+        raise InputError("picture", got=f"{picture.dtype} of shape {picture.shape}", expected="(H, W, 3) uint8")
+    return picture
+
+
+def symbols_of_ratio(ratio: float, height: int, width: int) -> int:
+    """Complex symbols of a bandwidth ratio: at most ratio * 3 * H * W, at least 64."""
+    if not 0 < ratio <= 1:
+        raise InputError("ratio", got=ratio, expected="a bandwidth ratio in (0, 1], such as 1/12")
+    return max(64, int(3 * height * width * ratio + 1e-6))

@@ -1,0 +1,162 @@
+"""Links for whole pictures: sizes, power, what the receiver may know, and rivals against closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from ninefold.errors import InputError
+from PIL import Image
+from semcom.baselines import BlockDct, SoftCast
+from semcom.datasets import embedded_photographs
+from semcom.evaluation import psnr
+from semcom.models import JsccCoder, JsccConfig, PictureCoder, PictureConfig
+from semcom.phy import Channel, Received, choose_mcs, mcs_table
+from semcom.whole import ChosenLink, CodecLink, JointLink, Ladder, carry_picture
+
+SIZES = [(1, 1), (17, 40), (96, 128)]
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    torch.manual_seed(0)
+    return PictureCoder(PictureConfig(channels=8, width=8, stages=1, context=8, blocks=1)).eval()
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    large = Image.fromarray(embedded_photographs()["coffee"]).resize((256, 192), Image.Resampling.BICUBIC)
+    return np.asarray(large)
+
+
+def links(tiny):
+    joint = JointLink(tiny)
+    yield from (joint, CodecLink("jpeg", 1 / 12), BlockDct(1 / 12), SoftCast(1 / 12))
+    yield ChosenLink(joint, CodecLink("jpeg", 1 / 12))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("snr", [-8.0, 6.0, 40.0])
+def test_any_size_and_snr_gives_counted_unit_power_symbols_and_a_picture(size, snr, tiny, rng):
+    picture = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    for link in links(tiny):
+        sent = link.send(picture, snr)
+        assert sent.shape == (link.symbols(*size),), link.name
+        assert np.mean(np.abs(sent) ** 2) == pytest.approx(1, rel=3 / np.sqrt(len(sent))), (
+            link.name
+        )  # QAM of few symbols
+        drawn = carry_picture(link, picture, Channel(), snr, rng)
+        assert (drawn.shape, drawn.dtype) == (picture.shape, np.uint8), link.name
+
+
+def test_bandwidth_ratio_is_kept(tiny):
+    for link in links(tiny):
+        assert link.symbols(96, 128) == 96 * 128 * 3 // 12, link.name
+
+
+def test_padding_alone_makes_more_symbols_of_the_joint_coder(tiny):
+    assert JointLink(tiny).symbols(1, 1) == 16 * 16 * 3 // 12
+
+
+def test_receiver_survives_an_erased_recording(tiny):
+    for link in links(tiny):
+        total = link.symbols(32, 32)
+        nothing = Received(np.zeros((1, total), np.complex64), np.full((1, total), 1e12, np.float32))
+        assert link.recover(nothing, 32, 32, 6.0).shape == (32, 32, 3)
+
+
+def test_codec_fits_and_falls_off_its_cliff(photograph, rng):
+    link = CodecLink("webp", 1 / 6)
+    above = carry_picture(link, photograph, Channel(), 6.0, rng)
+    assert psnr(above[None], photograph[None])[0] > 28
+    below = carry_picture(link, photograph, Channel(), 2.0, rng, assumed_db=6.0)
+    assert (below == 128).all()
+
+
+def test_rates_of_the_table_rise_with_the_snr_and_stay_below_capacity():
+    table = mcs_table()
+    assert len(table) == 29
+    for row in table:
+        assert row.efficiency < np.log2(1 + 10 ** (row.snr_db / 10))
+    robust = [row for row in table if row.modulation == "qpsk"]
+    assert [row.snr_db for row in robust] == sorted(row.snr_db for row in robust)
+    assert choose_mcs(-30.0) == table[0]
+    assert choose_mcs(5.0).efficiency == max(row.efficiency for row in table if row.snr_db <= 5.0)
+
+
+@pytest.mark.parametrize("index", [4, 12, 20])
+def test_a_rate_works_at_its_threshold(index, rng):
+    row = next(one for one in mcs_table() if one.index == index)
+    block, count = row.blocks(20_000)
+    assert block.symbols * count <= 20_000
+    received = Channel().apply(block.send(rng.integers(0, 2, (32, block.bits), dtype=np.uint8)), row.snr_db, rng)
+    assert block.receive(received.unbiased, received.noise)[1].all()
+
+
+def test_ladder_gives_the_largest_version_that_fits(photograph):
+    codec = CodecLink("jpeg", 1 / 12).codec
+    ladder = Ladder(codec, photograph)
+    sizes = [len(ladder.best(most) or b"") for most in (10, 1500, 3000, 9000)]
+    assert sizes[0] == 4  # the mean colour
+    assert 1200 < sizes[1] <= 1500 < sizes[2] <= 3000 < sizes[3] <= 9000
+    shown = codec.decode(ladder.best(9000), *photograph.shape[:2])
+    assert psnr(shown[None], photograph[None])[0] > 30
+
+
+def test_linear_links_improve_by_the_snr_and_softcast_adapts(photograph, rng):
+    for link in (BlockDct(1 / 6), SoftCast(1 / 6)):
+        scores = [psnr(carry_picture(link, photograph, Channel(), snr, rng)[None], photograph[None])[0]
+                  for snr in (0.0, 8.0, 16.0)]  # fmt: skip
+        assert scores[0] > 18
+        assert np.all(np.diff(scores) > 1.5)
+
+
+def test_softcast_without_noise_and_with_room_for_all_chunks_is_exact(rng):
+    picture = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    drawn = carry_picture(SoftCast(0.7), picture, Channel(), 60.0, rng)
+    assert np.abs(drawn.astype(int) - picture).max() <= 3
+
+
+def test_chosen_link_sends_what_is_better_and_says_which(tiny, photograph, rng):
+    joint, codec = JointLink(tiny), CodecLink("jpeg", 1 / 12)
+    link = ChosenLink(joint, codec)
+    assert not link.prefers_joint(photograph, 8.0)  # the coder is untrained
+    drawn = carry_picture(link, photograph, Channel(), 8.0, rng)
+    assert psnr(drawn[None], photograph[None])[0] > 20
+    forced = ChosenLink(joint, codec, margin_db=-1000)
+    assert forced.prefers_joint(photograph, 8.0)
+    drawn, alone = (carry_picture(one, photograph, Channel(), 60.0, rng).astype(int) for one in (forced, joint))
+    assert np.abs(drawn - alone)[:-16].mean() < 2  # but for the symbols that the flag took
+
+
+def test_no_seam_where_strips_meet(tiny, monkeypatch):
+    import semcom.whole._joint as joint
+
+    picture = np.tile(np.linspace(0, 255, 160).astype(np.uint8)[None, :, None], (224, 1, 3))
+    whole = JointLink(tiny)
+    sent = whole.send(picture, 10.0)
+    received = Received(sent[None] / 1.0001, np.full((1, 1), 1e-4, np.float32))
+    one = whole.recover(received, 224, 160, 10.0).astype(int)
+    monkeypatch.setattr(joint, "_PIXELS", 0)
+    monkeypatch.setattr(joint, "_STRIP", 5)
+    parts = whole.recover(received, 224, 160, 10.0).astype(int)
+    step = np.abs(np.diff(parts.mean((1, 2)))).max()
+    assert step <= np.abs(np.diff(one.mean((1, 2)))).max() + 1.5
+    assert np.abs(parts - one).mean() < 6
+
+
+def test_coder_begins_as_the_tile_coder_it_is_made_of():
+    torch.manual_seed(1)
+    tiles = JsccCoder(JsccConfig(channels=4, width=16, stages=1)).eval()
+    whole = PictureCoder.from_tiles(tiles, PictureConfig(channels=8, width=16, stages=1, context=8, blocks=1)).eval()
+    images, snr = torch.rand(2, 3, 32, 32), torch.tensor([3.0, 9.0])
+    with torch.inference_mode():
+        theirs, ours = tiles.encode(images, snr), whole.encode(images, snr, 4)
+        torch.testing.assert_close(ours.flatten(1), theirs)
+        torch.testing.assert_close(whole.decode(ours, snr), tiles.decode(theirs, snr, 32, 32))
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1 / 13, 1 / 96, 0.5])
+def test_ratios_that_the_coder_has_not_are_refused(ratio, tiny):
+    with pytest.raises(InputError, match=r"ratio|channels"):
+        JointLink(tiny, ratio)
