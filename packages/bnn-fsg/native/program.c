@@ -1,5 +1,8 @@
 /* Which kernels this processor has, and running a program by them: alone, or by threads that share each step's rows. */
 #include "bnn.h"
+#if !defined(_WIN32)
+#include <sched.h>
+#endif
 #if defined(__x86_64__) || defined(_M_X64)
 #include <cpuid.h>
 #define X86 1
@@ -67,6 +70,17 @@ API void bnn_run(int64_t set, const Step *steps, int64_t first, int64_t last, ui
                 report, i);
 }
 
+/* A short wait; after some microseconds of them the processor goes to another thread, which may be the one waited for. */
+static void pause_or_yield(int64_t waited) {
+#if !defined(_WIN32)
+    if (waited > 500) sched_yield();
+#endif
+#ifdef X86
+    __builtin_ia32_pause();
+#endif
+    (void)waited;
+}
+
 /* The same for one picture by several callers at once: parts of a step are taken in turn, `marks` (two numbers a step,
  * zero at the start) count those taken and done. A caller that comes late finds the steps behind it done. */
 API void bnn_share(int64_t set, const Step *steps, int64_t first, int64_t last, uint8_t *arena, int64_t scratch,
@@ -85,11 +99,8 @@ API void bnn_share(int64_t set, const Step *steps, int64_t first, int64_t last, 
                 report, i);
             __atomic_fetch_add(done, 1, __ATOMIC_RELEASE);
         }
-        while (__atomic_load_n(done, __ATOMIC_ACQUIRE) < parts) {
-#ifdef X86
-            __builtin_ia32_pause();
-#endif
-        }
+        for (int64_t waited = 0; __atomic_load_n(done, __ATOMIC_ACQUIRE) < parts; waited++)
+            pause_or_yield(waited);
     }
 }
 
