@@ -186,7 +186,7 @@ def test_serve_answers_until_it_is_interrupted(tmp_path):
     try:
         address = process.stderr.readline().strip()
         assert address.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(address, timeout=60) as reply:  # noqa: S310  (the line above has seen to it)
+        with urllib.request.urlopen(address, timeout=90) as reply:  # noqa: S310  (the line above has seen to it)
             assert json.loads(reply.read())["model"] == "Popular()"
     finally:
         process.send_signal(signal.SIGINT)

@@ -37,7 +37,7 @@ class TestContract(ContractTests):
         pyarrow.parquet.write_table(events(users=8, items=6, n=60).to_table(), path)
         read = [str(path), "--user", "who", "--item", "what", "--time", "when"]
         model = str(self.make_artifact(tmp_path))
-        verbs = {verb: [verb, *read] for verb in ("split", "fit", "tune", "compare")}
+        verbs = {verb: [verb, *read] for verb in ("split", "fit", "tune", "compare", "best")}
         verbs |= {"evaluate": ["evaluate", model, str(path)], "simulate": ["simulate"]}
         verbs["spark-fit"] = ["spark-fit", *read[:5]]
         return verbs | {verb: [verb, model] for verb in ("recommend", "export-index", "spark-recommend")}

@@ -145,8 +145,8 @@ def start(folder: Path, workers: int) -> tuple[subprocess.Popen, int]:
         "--events",
         str(folder.parent / "events.sqlite"),
     ]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    line = server.stdout.readline()
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    line = server.stderr.readline()
     return server, int(line.split(":")[2].split("/")[0])
 
 

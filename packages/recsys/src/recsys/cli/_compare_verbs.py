@@ -130,3 +130,11 @@ def best(
 
     options: dict[str, Any] = {"minutes": minutes, "metric": metric, "cuts": cuts, "today": today, "trials": trials}
     return run(source.load(), opts.need_out(), **options, seed=opts.seed, force=force).table()
+
+
+@verb(app, uses=("seed", "threads"))
+def bench(*, opts: Shared) -> Table:
+    """Speed of lists and fits beside implicit's and a bare matrix product, on made data, in one process."""
+    from recsys.evaluation._bench import bench as run
+
+    return run(opts.seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def serve(
             "recsys.serving._serve:worker", factory=True, workers=workers, log_level="warning", access_log=False,
             timeout_graceful_shutdown=10, backlog=2048, lifespan="on", ws="none",
         )  # fmt: skip
-        print(f"http://{host}:{found.getsockname()[1]}/docs", flush=True)
+        print(f"http://{host}:{found.getsockname()[1]}/health", file=sys.stderr, flush=True)
         server = uvicorn.Server(config)
         if workers == 1:
             server.run(sockets=[found])
@@ -70,5 +71,6 @@ def _listening(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         found.close()
         raise InputError(f"port {port}", got=str(error), expected="a free port, or 0") from None
+    found.listen(2048)  # who asks while the workers start waits for them
     found.set_inheritable(True)
     return found
