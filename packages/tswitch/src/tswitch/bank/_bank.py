@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
@@ -29,8 +28,8 @@ from tswitch.bank._resident import Rounding, Term, rounding_of
 from tswitch.bank._row_plan import RowCost, plan_rows
 from tswitch.bank._rows import AddedForward, by_row, split_rows
 from tswitch.bank._slots import Target, find_slots
-from tswitch.bank._task import Head, ResidentTask, check_base, owner, read_head, read_switch
-from tswitch.bank._writes import base_targets, write_targets
+from tswitch.bank._task import Head, ResidentTask, check_base, read_head, read_switch, swap_head
+from tswitch.bank._writes import base_targets, warn_of_foreign, write_targets
 from tswitch.switch._switch import Switch
 
 
@@ -47,7 +46,6 @@ class _BaseChangedError(Exception):
 
 
 _BASE = _State()
-_PLANS = 256  # ways to answer that are kept ready
 _LARGEST = 1e6  # far beyond any use, and far from overflow in float32
 
 
@@ -67,8 +65,7 @@ class SwitchBank:
         undone: by tensor name what others wrote into switched tensors, through `.data` or otherwise, as it was found
             when the switch was changed or taken off; there is a warning, and the base is what it was before.
 
-    All methods may be called from any thread: `use` holds a lock for its whole block, so that another thread's
-    activation waits until it is left. Forward passes outside of `use` are the caller's to order.
+    All methods may be called from any thread: `use` holds a lock for its whole block, and other threads wait for it.
     """
 
     def __init__(self, model: nn.Module, *, pristine_device: str | torch.device | None = None) -> None:
@@ -83,8 +80,6 @@ class SwitchBank:
         self._last: list[Target] = []  # what the last activation wrote
         self._by_row = False
         self._added: AddedForward | None = None  # while tasks are selected
-        self._prepared: dict[Any, tuple[Mapping[int, Any], _State]] = {}
-        self._selected: str | None = None  # whose callable head answers
         self._found: dict[str, tuple[str, torch.Tensor]] = {}  # what others wrote over which tasks, until it is told
         self.undone: dict[str, torch.Tensor] = {}
         self._lock = threading.RLock()
@@ -96,22 +91,19 @@ class SwitchBank:
 
     @property
     def active(self) -> Mapping[str, float]:
-        """The weights that are switched on, by task; empty is the base."""
+        """The weights that are written into the model, by task; empty is the base."""
         return MappingProxyType(dict(self._state.weights))
 
     @property
     def head(self) -> Callable[[Any], Any] | None:
         """The active task's callable head, or None."""
-        chosen = self._selected if self._added is not None else self._state.head
+        chosen = self._added.head if self._added is not None else self._state.head
         head = self._tasks[chosen].head if chosen is not None else None
         return head if callable(head) else None
 
     @property
     def rounding(self) -> Rounding:
-        """How many additions the last activation made to fp16 and bf16 tensors, and how many rounded to no change.
-
-        Counted when it is asked for.
-        """
+        """Additions of the last activation to fp16 and bf16 tensors, counted when asked for, and how many were lost."""
         with self._lock:
             if self._rounding is None:
                 jobs = [Target(one.slot, one.live, one.terms).job() for one in self._last if not one.dense]
@@ -155,10 +147,10 @@ class SwitchBank:
                 self._tasks[name] = task
 
     def remove(self, name: str) -> None:
-        """Forget a task. Raises InputError while it is switched on."""
+        """Forget a task. Raises InputError while it is switched on or a task is selected."""
         with self._lock:
             self._task(name)
-            if name in self._state.weights or name == self._state.head or self._contexts:
+            if name in self._state.weights or name == self._state.head or self._contexts or self._added:
                 raise InputError(
                     f"task {name!r}", got="a task in use", expected="one that is not", hint="restore first"
                 )
@@ -182,7 +174,7 @@ class SwitchBank:
                     in_order = self._contexts[-1] is token
                     self._contexts.remove(token)
                     self._go_back(before if in_order else _BASE)
-                self._warn_of_foreign()
+                self._found = warn_of_foreign(self._found, self.undone)
             if not in_order:
                 raise InputError("bank.use", got="blocks left in another order than entered", expected="nested blocks")
 
@@ -227,9 +219,9 @@ class SwitchBank:
     def select(self, weights: str | Mapping[str, float] | Sequence[str | Mapping[str, float]] | None) -> None:
         """Let all forward passes from now on add a task, without writing any weight; another task is a pointer.
 
-        The kept signs of linear layers stand beside the untouched dense weights as sparse rows; they are made when a task
-        is selected for the first time. A task that was selected before is on again within microseconds. The base must not
-        be written while a task is selected; `select(None)` ends it and puts the modules' own forwards back.
+        The kept signs of linear layers stand beside the untouched dense weights as sparse rows; they are made when a
+        task is selected for the first time. A task that was selected before is on again within microseconds. The base
+        must not be written while a task is selected; `select(None)` puts the modules' own forwards back.
 
         Args:
             weights: a task's name, or weights by name, for batches of any size; or one of these for each row of the
@@ -242,26 +234,21 @@ class SwitchBank:
             if weights is None:
                 if self._added is not None:
                     self._added.close()
-                self._added, self._prepared, self._by_row, self._state = None, {}, False, _BASE
+                self._added, self._by_row = None, False
                 return
             each = [weights] if isinstance(weights, str | Mapping) else list(weights)
             key = tuple(one if isinstance(one, str) else tuple(one.items()) for one in each)
             if self._added is None and (self._contexts or self._state.weights):
                 raise InputError("bank", got="a task that is switched on", expected="the base", hint="restore first")
-            if key not in self._prepared:
+            if self._added is None or key not in self._added.ready:
                 states = [self._checked(one, None) for one in each]
                 names = dict.fromkeys(name for state in states for name in state.weights)
                 self._plan(_State(dict.fromkeys(names, 1.0)), look=True)  # refuses a base that changed
-                if self._added is None:
-                    self._added = AddedForward(self.model, self._slots)
+                self._added = self._added or AddedForward(self.model, self._slots)
                 plan = plan_rows(self._tasks, [(state.weights, state.head) for state in states])
-                self._prepared[key] = self._added.prepared(plan), states[0]
-                while len(self._prepared) > _PLANS:
-                    del self._prepared[next(iter(self._prepared))]
-            assert self._added is not None
-            prepared, state = self._prepared[key]
-            self._added.point(prepared)
-            self._by_row, self._selected = True, state.head if len(each) == 1 else None
+                self._added.keep(key, self._added.prepared(plan), states[0].head if len(states) == 1 else None)
+            self._added.select(key)
+            self._by_row = True
 
     def answer(
         self,
@@ -300,8 +287,7 @@ class SwitchBank:
 
     def restore(self) -> None:
         """Put the base back: every parameter and buffer that was touched, bit for bit, and the model's own head."""
-        with self._lock:
-            self._set(_BASE)
+        self.activate({})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The model's output, through the active task's head if that is a callable."""
@@ -345,7 +331,7 @@ class SwitchBank:
             except BaseException:
                 self._go_back(before)
                 raise
-        self._warn_of_foreign()
+        self._found = warn_of_foreign(self._found, self.undone)
 
     def _go_back(self, state: _State) -> None:
         """Return to a state that was on before; if even that fails, the base."""
@@ -398,7 +384,8 @@ class SwitchBank:
         leaving, failure = base_targets(self._slots[name] for name in names)
         inference = any(target.live.is_inference() for target in (*plan, *leaving))
         with torch.inference_mode() if inference else torch.no_grad():
-            self._swap_head(state)
+            head = self._tasks[state.head].head if state.head is not None else None
+            swap_head(self.model, self._base_heads, head)
             targets = [*plan, *leaving]
             was_on = set(self._written)
             self._written |= {target.slot.name for target in targets}
@@ -411,32 +398,3 @@ class SwitchBank:
         if failure is not None:
             raise failure
         self._state, self._rounding, self._last = state, None, plan
-
-    def _warn_of_foreign(self) -> None:
-        """Keep what others wrote into switched tensors, which has just been undone, and warn of it."""
-        found, self._found = self._found, {}
-        if found:
-            self.undone |= {name: value for name, (_, value) in found.items()}
-            was = next(iter(found.values()))[0]
-            names = ", ".join(sorted(found)[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
-            warnings.warn(
-                f"{names}: written by others while {was} was on. That is undone with the switch; the values are "
-                "kept in `bank.undone`. Write to the base with all switches off",
-                stacklevel=5,
-            )
-
-    def _swap_head(self, state: _State) -> None:
-        """Put the task's head parameters in place of the model's own, whose memory stays as it is meanwhile."""
-        while self._base_heads:
-            module, leaf, own = self._base_heads[-1]
-            module._parameters[leaf] = own
-            self._base_heads.pop()
-        head = self._tasks[state.head].head if state.head is not None else None
-        if not isinstance(head, dict):
-            return
-        for name, tensor in head.items():
-            module, leaf, own = owner(self.model, name)
-            self._base_heads.append((module, leaf, own))
-            if (tensor.device, tensor.dtype) != (own.device, own.dtype):
-                head[name] = tensor = nn.Parameter(tensor.to(own.device, own.dtype), own.requires_grad)
-            module._parameters[leaf] = tensor

@@ -1,8 +1,8 @@
 """How one module computes a batch whose rows have different tasks: linear layers, embeddings, and anything else.
 
 A linear layer multiplies all rows with its own, untouched weights, and adds for each task its kept signs times the rows
-that use it (`_sparse`). An embedding decodes the rows that are looked up. A layer norm scales all rows at once. Any other
-module (a convolution, say) runs once for each mixture, on tensors that exist for its own length only.
+that use it (`_sparse`). An embedding decodes the rows that are looked up. A layer norm scales all rows at once. Any
+other module (a convolution, say) runs once for each mixture, on tensors that exist for its own length only.
 """
 
 from __future__ import annotations

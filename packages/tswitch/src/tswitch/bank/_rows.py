@@ -27,6 +27,7 @@ from tswitch.bank._slots import Slot, named_tensors
 _WHOLE = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder, nn.RNNBase)
 """Modules that read their children's weights themselves: they run once for each mixture."""
 _HOLDERS = (nn.ParameterDict, nn.ParameterList)  # have no forward pass of their own: the module around them reads them
+_PLANS = 256  # plans that are kept ready
 _NOT_BY_ROW = ("relative_attention_bias",)  # T5's: its input is a table of distances, the same for all rows
 
 
@@ -40,6 +41,8 @@ class AddedForward:
     def __init__(self, model: nn.Module, slots: Mapping[str, Slot]) -> None:
         self.model, self.slots = model, slots
         self.ran: set[int] = set()
+        self.ready: dict[Any, tuple[Mapping[int, Any], str | None]] = {}
+        self.head: str | None = None  # the task whose callable head answers
         self._now: Mapping[int, Any] = {}
         self._own: dict[int, tuple[nn.Module, Any, bool]] = {}
         self._names = {id(module): name for name, module in model.named_modules()}
@@ -66,6 +69,16 @@ class AddedForward:
     def point(self, prepared: Mapping[int, Any]) -> None:
         """From now on compute by this plan."""
         self._now = prepared
+
+    def keep(self, key: Any, prepared: Mapping[int, Any], head: str | None) -> None:
+        """Keep a plan ready under a key; the oldest of many is forgotten."""
+        self.ready[key] = prepared, head
+        if len(self.ready) > _PLANS:
+            del self.ready[next(iter(self.ready))]
+
+    def select(self, key: Any) -> None:
+        """Compute by a plan that is kept ready."""
+        self._now, self.head = self.ready[key]
 
     def _replace(self, module: nn.Module) -> None:
         own, key = module.forward, id(module)

@@ -268,3 +268,19 @@ def _refuse(what: str, problem: str, names: Sequence[str]) -> None:
 def _listed(names: Sequence[str], most: int = 8) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def swap_head(model: nn.Module, before: list[tuple[nn.Module, str, nn.Parameter]], head: Any) -> None:
+    """Put a task's head parameters in place of the model's own, which `before` keeps; first put back those it holds."""
+    while before:
+        module, leaf, own = before[-1]
+        module._parameters[leaf] = own
+        before.pop()
+    if not isinstance(head, dict):
+        return
+    for name, tensor in head.items():
+        module, leaf, own = owner(model, name)
+        before.append((module, leaf, own))
+        if (tensor.device, tensor.dtype) != (own.device, own.dtype):
+            head[name] = tensor = nn.Parameter(tensor.to(own.device, own.dtype), own.requires_grad)
+        module._parameters[leaf] = tensor

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from ninefold.errors import InputError
@@ -83,3 +85,21 @@ def base_targets(slots: Iterable[Slot]) -> tuple[list[Target], InputError | None
         except InputError as error:
             failure = failure or error
     return targets, failure
+
+
+def warn_of_foreign(found: dict[str, tuple[str, torch.Tensor]], undone: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """Keep in `undone` what others wrote into switched tensors, and warn of it; returns what is still to be told.
+
+    Args:
+        found: by tensor, which tasks were on, and the values; undone with the switch.
+    """
+    if found:
+        undone |= {name: value for name, (_, value) in found.items()}
+        was = next(iter(found.values()))[0]
+        names = ", ".join(sorted(found)[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+        warnings.warn(
+            f"{names}: written by others while {was} was on. That is undone with the switch; the values are "
+            "kept in `bank.undone`. Write to the base with all switches off",
+            stacklevel=6,
+        )
+    return {}

@@ -6,7 +6,6 @@ Nothing is loaded ahead: a tensor is a view of the mapped file, so a pass over a
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
 import re
 from collections.abc import Iterator, Mapping
@@ -15,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ninefold.errors import ArtifactError, DownloadError, InputError
+from ninefold.errors import ArtifactError, InputError
 from ninefold.files import recover
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+
+from tswitch.checkpoints._files import first_line, flat, from_hub, read_json
 
 _SINGLE = ("model.safetensors", "pytorch_model.bin", "adapter_model.safetensors", "adapter_model.bin")
 _INDEXED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -104,7 +105,7 @@ class Checkpoint:
             and _HUB_ID.fullmatch(where)
             and path.suffix not in (".safetensors", *_TORCH_SUFFIXES)
         ):
-            return cls._open_folder(_from_hub(where), where)
+            return cls._open_folder(from_hub(where), where)
         raise ArtifactError(path, "is not there")
 
     @classmethod
@@ -146,7 +147,7 @@ class Checkpoint:
     @classmethod
     def _open_folder(cls, folder: Path, source: str) -> Checkpoint:
         config = next(
-            (_read_json(folder / name) for name in ("config.json", "adapter_config.json") if (folder / name).is_file()),
+            (read_json(folder / name) for name in ("config.json", "adapter_config.json") if (folder / name).is_file()),
             None,
         )
         about: dict[str, Any] = {"source": source, "folder": folder, "config": config}
@@ -154,7 +155,7 @@ class Checkpoint:
             if (folder / single).is_file():
                 return cls(*_read_files({}, [folder / single]), **about)
             if index and (folder / index).is_file():
-                weight_map = _read_json(folder / index).get("weight_map")
+                weight_map = read_json(folder / index).get("weight_map")
                 if not isinstance(weight_map, dict) or not weight_map:
                     raise ArtifactError(folder / index, "has no weight_map")
                 for name, file in weight_map.items():
@@ -195,11 +196,11 @@ class Checkpoint:
         tensor, _ = self._get(name)
         for begin in range(0, tensor.numel(), elements):
             end = min(begin + elements, tensor.numel())
-            yield slice(begin, end), _flat(tensor, begin, end).cpu()
+            yield slice(begin, end), flat(tensor, begin, end).cpu()
 
     def span(self, name: str, part: slice) -> Tensor:
         """The flat elements [part.start, part.stop) of a tensor, as `chunks` gives them."""
-        return _flat(self._get(name)[0], part.start, part.stop).cpu()
+        return flat(self._get(name)[0], part.start, part.stop).cpu()
 
     def digest(self, name: str) -> str:
         """SHA-256 of the tensor's bytes in its own dtype, as `sha256:<hex>`."""
@@ -282,7 +283,7 @@ def _read_torch(file: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError:
         raise ArtifactError(file, "holds objects other than tensors, or is damaged; it is not unpickled") from None
     except Exception as error:  # a damaged archive makes torch raise almost anything
-        raise ArtifactError(file, f"is truncated or damaged ({_first_line(error)})") from None
+        raise ArtifactError(file, f"is truncated or damaged ({first_line(error)})") from None
     for key in ("state_dict", "model"):
         if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
             held = held[key]
@@ -358,56 +359,3 @@ def _refuse_quantised(checkpoint: Checkpoint) -> None:
             raise ArtifactError(
                 checkpoint.place(name), f"is quantised: it holds {name!r}; give the full-precision weights"
             )
-
-
-def _flat(tensor: Tensor, begin: int, end: int) -> Tensor:
-    """Elements [begin, end) in row-major order; copies no more than those."""
-    if tensor.is_contiguous():
-        return tensor.reshape(-1)[begin:end]
-    inner = tensor[0].numel()
-    first, last = begin // inner, (end - 1) // inner
-    if first == last:
-        return _flat(tensor[first], begin - first * inner, end - first * inner)
-    parts = [_flat(tensor[first], begin - first * inner, inner)]
-    if last > first + 1:
-        parts.append(tensor[first + 1 : last].reshape(-1))
-    parts.append(_flat(tensor[last], 0, end - last * inner))
-    return torch.cat(parts)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ArtifactError(path, f"is no valid JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise ArtifactError(path, "does not hold a JSON object")
-    return value
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _from_hub(name: str) -> Path:
-    """Folder of a hub model in the cache, fetched if need be: safetensors if the repository has them, else .bin."""
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    repository, _, revision = name.partition("@")
-    text = ["*.json", "*.txt", "*.model", "*.md", "*.jinja", "*.tiktoken", "*.bpe"]
-    for weights in ("*.safetensors", "*.bin"):
-        try:
-            folder = Path(
-                huggingface_hub.snapshot_download(
-                    repository, revision=revision or None, allow_patterns=[weights, *text], ignore_patterns=["*/*.bin"]
-                )
-            )
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-            raise DownloadError(
-                f"{name}: no such folder here, and the hub did not give it ({_first_line(error)}); put config.json and "
-                f"model.safetensors into a folder and give its path, or set HF_HOME to a cache that has the model"
-            ) from None
-        if any(folder.glob(weights)):
-            return folder
-    raise ArtifactError(folder, f"holds no weights of a known layout (hub model {name})")  # pyright: ignore[reportPossiblyUnboundVariable]

@@ -198,6 +198,8 @@ def export(
             any_base=any_base,
             progress=bar.advance,
         )
+    if len(switches) > 1 or (weight or [1.0])[0] != 1:
+        typer.echo("heads of the switches, if they have any, are left out: they cannot be mixed", err=True)
     return written_facts(written, out)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import uuid
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -123,10 +122,6 @@ def export(
         config = _config(switches[0], checkpoint, layout, rows) if alone else None
         writer.copy_files(checkpoint.folder, dtype=chosen, config=config)
         writer.write_text("README.md", _card(checkpoint, parts))
-        if not alone and any(one.head for one in switches):
-            warnings.warn(
-                "the heads of the switches are not exported: several, or one in part, cannot be mixed", stacklevel=2
-            )
         return writer.written
 
 
@@ -257,6 +252,12 @@ def _card(base: Checkpoint, parts: Sequence[_WeightedSwitch]) -> str:
                 f"alpha {part.switch.config['alpha']:g}, density {part.switch.density:.4f}, weight {part.weight:g}"
                 for index, part in enumerate(parts)
             ),
+            *(["- the heads of the switches are left out: they cannot be mixed"] if _leaves_heads(parts) else []),
             "",
         ]
     )
+
+
+def _leaves_heads(parts: Sequence[_WeightedSwitch]) -> bool:
+    """Whether heads stay behind: only one switch of weight 1 brings its own."""
+    return (len(parts) > 1 or parts[0].weight != 1) and any(part.switch.head for part in parts)

@@ -180,12 +180,7 @@ class Switch:
         )
 
     def with_scales(self, scales: Mapping[str, float], fitted: Mapping[str, Any]) -> Switch:
-        """The same switch with other knobs, in memory.
-
-        Args:
-            scales: one for each coded tensor, by name.
-            fitted: what the card and the configuration say of them.
-        """
+        """The same switch with other knobs, by tensor, in memory; `fitted` says in its configuration where from."""
         values = torch.tensor([scales[name] for name in self.tensors], dtype=torch.float32)
         config = self.config | {"scale": "fitted", "fitted": dict(fitted)}
         return Switch(config, values, self._codes, self.dense, self.head, rows=self.rows)

@@ -1,0 +1,64 @@
+"""Small parts of reading checkpoints: pieces of tensors, JSON files, folders from the hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from ninefold.errors import ArtifactError, DownloadError
+from torch import Tensor
+
+
+def flat(tensor: Tensor, begin: int, end: int) -> Tensor:
+    """Elements [begin, end) in row-major order; copies no more than those."""
+    if tensor.is_contiguous():
+        return tensor.reshape(-1)[begin:end]
+    inner = tensor[0].numel()
+    first, last = begin // inner, (end - 1) // inner
+    if first == last:
+        return flat(tensor[first], begin - first * inner, end - first * inner)
+    parts = [flat(tensor[first], begin - first * inner, inner)]
+    if last > first + 1:
+        parts.append(tensor[first + 1 : last].reshape(-1))
+    parts.append(flat(tensor[last], 0, end - last * inner))
+    return torch.cat(parts)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ArtifactError(path, f"is no valid JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ArtifactError(path, "does not hold a JSON object")
+    return value
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def from_hub(name: str) -> Path:
+    """Folder of a hub model in the cache, fetched if need be: safetensors if the repository has them, else .bin."""
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    repository, _, revision = name.partition("@")
+    text = ["*.json", "*.txt", "*.model", "*.md", "*.jinja", "*.tiktoken", "*.bpe"]
+    for weights in ("*.safetensors", "*.bin"):
+        try:
+            folder = Path(
+                huggingface_hub.snapshot_download(
+                    repository, revision=revision or None, allow_patterns=[weights, *text], ignore_patterns=["*/*.bin"]
+                )
+            )
+        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+            raise DownloadError(
+                f"{name}: no such folder here, and the hub did not give it ({first_line(error)}); put config.json and "
+                f"model.safetensors into a folder and give its path, or set HF_HOME to a cache that has the model"
+            ) from None
+        if any(folder.glob(weights)):
+            return folder
+    raise ArtifactError(folder, f"holds no weights of a known layout (hub model {name})")  # pyright: ignore[reportPossiblyUnboundVariable]
