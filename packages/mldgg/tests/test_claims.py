@@ -12,6 +12,7 @@ from ninefold_lab import Budget
 from .small import QUICK, TINY
 
 FORM = Budget(1, 1, "quick")
+pytestmark = pytest.mark.filterwarnings("ignore::mldgg.meta.ReadingWarning")
 
 
 @pytest.fixture(autouse=True)

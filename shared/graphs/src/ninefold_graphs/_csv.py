@@ -93,12 +93,19 @@ def read_folder(folder: PathLike, classes: Sequence[str] | None = None) -> dict[
     return made
 
 
-def read_support(path: PathLike, graph: Graph, known: Iterable[Hashable]) -> dict[Hashable, list[int]]:
+def read_support(
+    path: PathLike, graph: Graph, known: Iterable[Hashable], *, new: bool = True
+) -> dict[Hashable, list[int]]:
     """Node ids by label of a file with lines of node, class.
 
     A label that reads like a known one is that one, so that 7 is the class 7 and not a text.
 
-    Raises: InputError with file and line of a node that is not in the graph, or has no label.
+    Args:
+        path: lines of node, class.
+        graph: whose nodes they are.
+        known: class names.
+        new: whether a label may be another than those.
+    Raises: InputError with file and line of a node that is not in the graph, has no label, or one that is not known.
     """
     ids = {graph.title(one): int(one) for one in graph.ids}
     by_text, given = {str(one): one for one in known}, dict[Hashable, list[int]]()
@@ -106,6 +113,9 @@ def read_support(path: PathLike, graph: Graph, known: Iterable[Hashable]) -> dic
         if node not in ids or not label:
             got, where = f"node {node!r}" if label else "no label", f"{path}, line {number}"
             raise InputError("line", got=got, expected="a node of the graph, and its label", where=where)
+        if not new and label not in by_text:
+            expected = f"one of {', '.join(by_text)}"
+            raise InputError("line", got=f"class {label!r}", expected=expected, where=f"{path}, line {number}")
         given.setdefault(by_text.get(label, label), []).append(ids[node])
     return given
 

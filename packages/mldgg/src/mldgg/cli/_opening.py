@@ -67,10 +67,7 @@ def with_support(graph: Graph, support: Path | None, shots: int | None, seed: in
         if not support.is_file():
             raise InputError("--support", got=str(support), expected="a CSV file of node,class")
         y = np.full(len(graph), -1)
-        for label, nodes in read_support(support, graph, graph.classes).items():
-            if label not in graph.classes:
-                expected = f"one of {', '.join(map(str, graph.classes))}"
-                raise InputError(f"class {label!r}", expected=expected, where=support)
+        for label, nodes in read_support(support, graph, graph.classes, new=False).items():
             y[graph.positions(nodes)] = graph.code(label)
         return graph.with_labels(y)
     if shots is not None:

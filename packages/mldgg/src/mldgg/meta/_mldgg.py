@@ -241,7 +241,9 @@ class MLDGG(Model, Method):
 
     def predict_proba(self, target: Graph) -> np.ndarray:
         """(N, C) class probabilities of a target after adaptation to the labels that it shows."""
-        return self.adapt(target).predict_proba()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReadingWarning)  # of one target among many: `adapt` says it
+            return self.adapt(target).predict_proba()
 
 
 def _graphs(sources: Sequence[Any] | Mapping[str, Any]) -> list[Graph]:
