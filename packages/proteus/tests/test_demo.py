@@ -26,8 +26,8 @@ def test_the_demo_compares_false_shares_of_equal_tables(shown):
         assert row["false share"] == pytest.approx(1 - row["true"] / row["called"], abs=5e-4)
 
 
-def test_the_demo_counts_hypotheses_of_grade_a(shown):
-    row = next(row for row in shown.table.rows if row[0] == "proteins, hypotheses of grade A")
+def test_the_demo_counts_firm_hypotheses(shown):
+    row = next(row for row in shown.table.rows if row[0] == "proteins, firm hypotheses")
     called, true, of, false = row[1:]
     assert true >= 40
     assert true <= of
@@ -36,7 +36,7 @@ def test_the_demo_counts_hypotheses_of_grade_a(shown):
 
 
 def test_a_clean_table_is_refined_nowhere(shown):
-    found = re.search(r"clean table: (\d+) refinements, (\d+) grade A", "\n".join(shown.notes))
+    found = re.search(r"clean table: (\d+) refinements, (\d+) firm ones", "\n".join(shown.notes))
     assert found is not None
     assert int(found[1]) == 0
     assert 28 <= int(found[2]) <= 33  # 30 are planted; a rule of 5 % may call two more
@@ -51,7 +51,7 @@ def test_the_verb_prints_the_verdict_and_writes_a_page_with_its_tables(shown, tm
     (row,) = json.loads(done.stdout)["rows"]
     assert row["system"] == "proteus"
     page = (tmp_path / "page.html").read_text()
-    for words in ("peptides, proteus, no fold bar", "peptides, Student", "proteins, hypotheses of grade A"):
+    for words in ("peptides, proteus, no fold bar", "peptides, Student", "proteins, firm hypotheses"):
         assert words in page
     assert "clean table: 0 refinements" in page
     assert "data:image/png;base64" in page

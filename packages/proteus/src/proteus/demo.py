@@ -51,7 +51,7 @@ def demo(seed: int = 0) -> DemoResult:
     false = scores["proteins, firm hypotheses"]
     ours, plain = (scores[f"peptides, {one}"] for one in versions)
     rival = min(
-        (name for name in scores if "proteus" not in name and "grade" not in name), key=lambda one: scores[one][1]
+        (name for name in scores if "proteus" not in name and "firm" not in name), key=lambda one: scores[one][1]
     )
     return DemoResult(
         data=f"embedded UPS1 peptides in Chlamydomonas, {len(spike.truth)} x {len(group)}, real, known truth",

@@ -16,8 +16,8 @@ from proteus.review._rubric import Knowledge
 from proteus.study._answer import Answer
 from proteus.study._gate import Evidence, check, derived, fill, render
 from proteus.study._grading import Family, Verdict, judge
+from proteus.study._hold_out import replicated
 from proteus.study._ranking import finish, merge
-from proteus.study._replicated import replicated
 from proteus.tools._context import Context
 from proteus.tools._registry import tools
 from proteus.tools._tools_bulk import findings_of
