@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from tokenprune import FTPConfig, TokenPruner, tiny_model
+from tokenprune import FTPConfig, Scored, TokenPruner, tiny_model
 
 lm_eval = pytest.importorskip("lm_eval")
 
@@ -62,9 +62,8 @@ def test_multiple_choice_is_scored_as_the_executor_does(results):
         for request, answer in zip(sample["arguments"], sample["filtered_resps"], strict=True):
             context, continuation = request[:2]
             ids, count = torch.tensor([list((context + continuation).encode())]), len(continuation.encode())
-            with torch.no_grad():
-                logits, _ = executor.logits(ids[:, :-1], protect=count)
-            expected = logits[0].log_softmax(-1).gather(1, ids[0, -count:, None]).sum()
+            logits, _ = Scored([ids[0]], [count]).decoded(executor)
+            expected = logits.log_softmax(-1).gather(1, ids[0, -count:, None]).sum()
             assert float(answer[0]) == pytest.approx(float(expected), abs=1e-3)
     assert 0 <= found["results"]["house_multiple_choice"]["acc,none"] <= 1
 

@@ -262,8 +262,6 @@ class TokenPruner:
             raise InputError("budget", got=f"{tokens} tokens of {prompt}", expected="whole numbers from 1")
         self.set_sparsity(max(0.0, 1 - tokens / prompt))
 
-    # --- under the model ---
-
     def attach(self) -> TokenPruner:
         """Prune the model's own forward and `generate` until `detach`."""
         self._attached = Attached(self.executor(), self.config.protect, self._watch)
@@ -355,8 +353,6 @@ class TokenPruner:
         """Of prompts of these lengths, when the budget is met exactly."""
         return planned_cost(self.executor(), self.config, self.schedule, lengths)
 
-    # --- on disk ---
-
     def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
         """Write the pruner's folder: ftp_config.json, router.safetensors, search_history.jsonl, metrics.json.
 
@@ -396,8 +392,8 @@ class TokenPruner:
         pruner.measured = about.get("measured_sparsity")
         fits = {} if pruner.net is None else {name: one.shape for name, one in pruner.net.state_dict().items()}
         if {name: one.shape for name, one in net.items()} != fits:
-            raise ArtifactError(path.with_name(_files.ROUTER), f"is not the net of {path.name}'s router, "
-                                f"{pruner.config.router} of width {pruner.config.hidden}")  # fmt: skip
+            what = f"{path.name}'s router, {pruner.config.router} of width {pruner.config.hidden}"
+            raise ArtifactError(path.with_name(_files.ROUTER), f"is not the net of {what}")
         if pruner.net is not None:
             pruner.net.load_state_dict(net)
         pruner.history, pruner.metrics = history, metrics
