@@ -72,7 +72,7 @@ def fastocc() -> Iterator[Reader]:
 
     def occ3d(path: Path) -> Any:
         found = _labels.read_occ3d(path)
-        return [found.semantics] if found.flow is None else [found.semantics, found.flow]
+        return [found.semantics]
 
     yield Reader("rig", text("rig.yaml", RIG), lambda path: _cameras(CameraRig.from_yaml(path)))
     yield Reader("annotations", text("annotations.json", json.dumps(about)), lambda path: _poses(
