@@ -79,8 +79,6 @@ def difference(package: Package, last: LastRelease, scratch: Path) -> Difference
     with zipfile.ZipFile(last.archive) as archive:
         archive.extractall(folder, [name for name in archive.namelist() if name.startswith(last.prefix)])
     old, new = (_loaded(where, package) for where in (folder / last.prefix, package.source.parent))
-    for module in (old, new):
-        _without_foreign(module)
     breaking = [one for one in griffe.find_breaking_changes(old, new) if one.kind not in _IGNORED]
     told = [_told(one, folder, package) for one in breaking]
     return Difference(last.version, told, sorted(set(_public(new)) - set(_public(old))))
@@ -107,6 +105,7 @@ def _loaded(folder: Path, package: Package) -> griffe.Module:
     if not isinstance(module, griffe.Module):
         raise ToolError(f"{name} is no package in {folder}")
     public = {str(export) for export in module.exports or ()}
+    _without_foreign(module)
     for member in module.members.values():
         own = member.is_alias and getattr(member, "target_path", "").startswith(f"{name}.")
         if own or (package.name == CORE and member.is_module and not member.name.startswith("_")):

@@ -24,7 +24,6 @@ from pathlib import Path
 from api import difference, last_release, refuse_small_step
 from changelog import dated
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 from sample import sample_text
@@ -66,6 +65,9 @@ def release(
         raise ToolError(f"{tag} is there already; raise the version in {package.folder.name}/pyproject.toml")
     if left := next(sample_text(package), None):
         raise ToolError(f"{package.name} still holds text of the sample it was made from: {left}")
+    indexes = [one for one in (index, tried) if one]
+    for floor in below(package):
+        newest_release(package, floor, indexes, prefix)  # or ToolError, before the work
     refuse_missing(pythons)
     changelog = package.folder / "CHANGELOG.md"
     if not changelog.exists():
@@ -79,7 +81,7 @@ def release(
         with tempfile.TemporaryDirectory(prefix="ninefold-release-") as scratch:
             if last := last_release(package, Path(scratch), index, prefix):
                 refuse_small_step(Version(package.version), difference(package, last, Path(scratch)))
-            files = build_and_try(package, Path(scratch), prefix, [one for one in (index, tried) if one], pythons)
+            files = build_and_try(package, Path(scratch), prefix, indexes, pythons)
             if tried:
                 copied(files, tried)
             if not dry_run:
@@ -164,35 +166,34 @@ def shown(venv: Venv, system: str, wheel: Wheel, floors: Sequence[Wheel]) -> str
 
 def released_floors(package: Package, indexes: Sequence[Path], prefix: str, scratch: Path) -> dict[str, Wheel]:
     """What a package stands on, by import name, as users get it: the newest release that all ranges admit."""
-    floors = below(package)
-    asked = [Requirement(line) for one in (package, *floors) for line in one.settings["project"]["dependencies"]]
     return {
-        one.import_name: newest_release(
-            one, [wanted.specifier for wanted in asked if wanted.name == one.name], indexes, prefix, scratch
-        )
-        for one in floors
+        one.import_name: _wheel_of(one, newest_release(package, one, indexes, prefix), prefix, scratch)
+        for one in below(package)
     }
 
 
-def newest_release(
-    package: Package, ranges: Sequence[SpecifierSet], indexes: Sequence[Path], prefix: str, scratch: Path
-) -> Wheel:
-    """The newest released version of a package in all `ranges`: its wheel in the folder, or one built from its tag."""
-    name = prefixed(package.name, prefix)
+def newest_release(package: Package, floor: Package, indexes: Sequence[Path], prefix: str) -> Path | str:
+    """The newest released version of `floor` that `package`, and what else it stands on, admit: a wheel, or its tag."""
+    lines = [line for one in (package, *below(package)) for line in one.settings["project"]["dependencies"]]
+    ranges = [wanted.specifier for wanted in map(Requirement, lines) if wanted.name == floor.name]
     found: dict[Version, Path | str] = {}
-    for tag in run("git", "tag", "--list", f"{package.name}-v*").split():
-        found[Version(tag.removeprefix(f"{package.name}-v"))] = tag
+    for tag in run("git", "tag", "--list", f"{floor.name}-v*").split():
+        found[Version(tag.removeprefix(f"{floor.name}-v"))] = tag
     for wheel in (wheel for index in indexes for wheel in index.glob("*.whl")):
         its_name, version, *_ = parse_wheel_filename(wheel.name)
-        if its_name == canonicalize_name(name):
+        if its_name == canonicalize_name(prefixed(floor.name, prefix)):
             found[version] = wheel
     fitting = [version for version in found if all(version in one for one in ranges)]
     if not fitting:
         wanted = ", ".join(map(str, ranges))
-        raise ToolError(f"{package.name} {wanted} is not released: release it first, or name a folder that has it")
-    source = found[max(fitting)]
+        raise ToolError(f"{floor.name} {wanted} is not released: release it first, or name a folder that has it")
+    return found[max(fitting)]
+
+
+def _wheel_of(package: Package, source: Path | str, prefix: str, scratch: Path) -> Wheel:
+    """A released wheel, or one built from the tag of a release."""
     if isinstance(source, Path):
-        return Wheel(name, source.resolve())
+        return Wheel(prefixed(package.name, prefix), source.resolve())
     archive, folder = scratch / f"{source}.tar", scratch / source
     run("git", "archive", "-o", archive, source, "--", package.folder.relative_to(ROOT))
     folder.mkdir()
