@@ -100,7 +100,7 @@ def _definition(source: Path, path: str) -> tuple[str, ast.AST]:
 
 
 def _imports(file: Path, module: str) -> Iterator[tuple[str, str]]:
-    """(name, dotted path it stands for) of all `from X import name` of the package, or of a floor of ours, in a file."""
+    """(name, dotted path it stands for) of all `from X import name` of the package, or of a floor of it, in a file."""
     for node in _statements(tree(file)):
         top = node.module.split(".")[0] if isinstance(node, ast.ImportFrom) and node.module else ""
         if isinstance(node, ast.ImportFrom) and (top == module.split(".")[0] or top.startswith("ninefold_")):
