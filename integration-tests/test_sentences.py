@@ -8,12 +8,7 @@ import pytest
 from workspace import find
 
 SAID = [
-    (
-        "tokenprune",
-        "What it does",
-        "keeps the first token and the last ones.*fact in the first line.*costs [0-9.]+ nats",
-    ),
-    ("tokenprune", "What it does", "truncation.*is the control.*stands in the tables of `compare`"),
+    ("tokenprune", "What it does", "eight facts of six kinds and one text.*a first look and no claim"),
     (
         "mecoin",
         "What it does",

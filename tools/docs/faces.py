@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,13 +81,16 @@ def _name(source: Path, module: str, name: str, below: str) -> Name:
 
 def _definition(source: Path, path: str) -> tuple[str, ast.AST]:
     """(dotted path, node) of what a dotted path leads to, through the imports of the modules on its way."""
+    top = path.split(".")[0]
+    if top != source.name:  # a floor that the package stands on
+        source = Path(str(importlib.util.find_spec(top).origin)).parent  # type: ignore[union-attr]
     file = module_file(source, path)
     if file.is_file():
         return path, tree(file)
     module, _, name = path.rpartition(".")
     file = module_file(source, module)
     for node in _statements(tree(file)):
-        targets = [target.id for target in _targets(node) if isinstance(target, ast.Name)]
+        targets = [one.id for target in _targets(node) for one in ast.walk(target) if isinstance(one, ast.Name)]
         if name in targets or getattr(node, "name", None) == name:
             return path, node
     imported = dict(_imports(file, module))
@@ -96,9 +100,10 @@ def _definition(source: Path, path: str) -> tuple[str, ast.AST]:
 
 
 def _imports(file: Path, module: str) -> Iterator[tuple[str, str]]:
-    """(name, dotted path it stands for) of all `from X import name` of the package itself in a file."""
+    """(name, dotted path it stands for) of all `from X import name` of the package, or of a floor of it, in a file."""
     for node in _statements(tree(file)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == module.split(".")[0]:
+        top = node.module.split(".")[0] if isinstance(node, ast.ImportFrom) and node.module else ""
+        if isinstance(node, ast.ImportFrom) and (top == module.split(".")[0] or top.startswith("ninefold_")):
             for alias in node.names:
                 yield alias.asname or alias.name, f"{node.module}.{alias.name}"
 

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from browser import Browser, executable, served
+from scoreboard import results_page
 from workspace import ROOT, members, packages
 
 PAGES = [
@@ -65,10 +66,11 @@ def test_pages_hold_what_results_changelogs_and_demos_say(site):
     for name, package in members().items():
         assert "<h2" in page(f"{name}/changelog")
         if name in packages():
-            verdicts = re.findall(r"\*\*(\w[\w ]+)\*\* \|", (package.folder / "README.md").read_text(encoding="utf-8"))
+            table = results_page(package).read_text(encoding="utf-8")
+            verdicts = re.findall(r"\*\*(\w[\w ]+)\*\* \|", table)
             shown = re.findall(r"<strong>([\w ]+)\.</strong>", page(f"{name}/claims"))
             assert sorted(word.lower() for word in shown if word != "Not run") == sorted(verdicts)
-        for file in (package.folder / "results").glob("bench*.jsonl"):
+        for file in (package.folder / "experiments" / "results").glob("bench*.jsonl"):
             assert f"{name}: {file.name.split('.')[0].removeprefix('bench-')}" in page("benchmarks")
     assert re.search(r"Machine: x86_64, 2 processors\. Date: \d{4}-\d\d-\d\d\.", page("benchmarks"))
     assert "<dt><strong>Auto-Switch</strong></dt>" in page("glossary")

@@ -1,4 +1,4 @@
-"""The README's commands, run as written, in a folder with a MaxQuant table and a sample sheet."""
+"""Commands of the README and the guide, run as written, in a folder with a MaxQuant table and a sample sheet."""
 
 import re
 import runpy
@@ -15,14 +15,19 @@ from typer.testing import CliRunner
 
 from .helpers import unrendered as unrendered
 
-README = Path(__file__).parents[1] / "README.md"
+PAGES = [Path(__file__).parents[1] / page for page in ("README.md", "docs/guide.md")]
 NOT_HERE = {"demo", "claims", "bench", "simulate", "survival", "fake-llm", "mcp"}  # each has a test of its own
 
 
+def fences(language: str) -> list[str]:
+    """The blocks of a language in the README, then those of the guide."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
 def commands() -> list[str]:
-    block = re.search(r"## Command line\n\n```\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert block is not None
-    return [line.split("  #")[0].strip() for line in block[1].splitlines()]
+    lines = [line.removeprefix("$ ") for block in fences("console") for line in block.splitlines()]
+    return [line.split("  #")[0].strip() for line in lines if line.startswith("proteus ")]
 
 
 def wanted() -> list[str]:
@@ -60,18 +65,17 @@ def folder(tmp_path_factory) -> Path:
     return root
 
 
-def test_the_readme_shows_commands():
+def test_the_pages_show_commands():
     assert {"run", "tools", "score", "test", "enrich", "profile", "inspect"} <= {one.split()[1] for one in wanted()}
 
 
-def test_the_readmes_python_runs_as_written(tmp_path, monkeypatch, capsys):
+def test_the_pages_python_runs_as_written(tmp_path, monkeypatch, capsys):
     whole = datasets.ups1_peptides()
     some = whole.take(features=np.arange(0, whole.shape[0], 6).tolist())
     monkeypatch.setattr(datasets, "ups1_peptides", lambda: some)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(_registry, "_TOOLS", _registry.tools())  # the one that is registered here goes again
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "blocks.py").write_text("\n".join(blocks), encoding="utf-8")
+    (tmp_path / "blocks.py").write_text("\n".join(fences("python")), encoding="utf-8")
     names = runpy.run_path("blocks.py")
     assert {"report", "result", "above"} <= set(names)
     said = capsys.readouterr().out
@@ -82,7 +86,7 @@ def test_the_readmes_python_runs_as_written(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_the_readmes_commands_run_as_written(folder, monkeypatch):
+def test_the_pages_commands_run_as_written(folder, monkeypatch):
     from proteus.cli import app
 
     monkeypatch.chdir(folder)

@@ -23,14 +23,17 @@ def recsys(*words):
     return done.stdout
 
 
-def test_the_readmes_commands_run_as_written(tmp_path, monkeypatch):
-    readme = Path(__file__).parent.parent / "README.md"
-    blocks = re.findall(r"<!-- run -->\n```console\n(.*?)```", readme.read_text(encoding="utf-8"), flags=re.DOTALL)
+@pytest.mark.parametrize(("page", "least"), [("README.md", 6), ("docs/guide.md", 8)])
+def test_the_pages_commands_run_as_written(page, least, tmp_path, monkeypatch):
+    text = (Path(__file__).parent.parent / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"<!-- run -->\n```console\n(.*?)```", text, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     words = [shlex.split(line[2:]) for block in blocks for line in block.splitlines() if line.startswith("$ recsys ")]
-    assert len(words) >= 8
+    assert len(words) >= least
     for line in words:
         recsys(*line[1:])
+    if page != "README.md":
+        return
     lists = pyarrow.parquet.read_table(tmp_path / "recs.parquet")
     assert lists.column_names == ["user", "item", "rank", "score", "source"]
     assert str(lists.schema.field("user").type) == "string"

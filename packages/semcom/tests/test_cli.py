@@ -309,17 +309,18 @@ def test_demo_says_what_arrives_and_what_does_not(tmp_path):
     assert page.count("<img ") == 3
 
 
-def test_readme_runs_as_it_is_written(tmp_path, folder, monkeypatch):
+def test_readme_and_guide_run_as_they_are_written(tmp_path, folder, monkeypatch):
     readme = Path(__file__).parent.parent / "README.md"
     if not readme.exists():
         pytest.skip("the tests stand apart from the package's folder")
     text = readme.read_text(encoding="utf-8")
+    guide = (readme.parent / "docs" / "guide.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folder, tmp_path / "pictures")
     (tmp_path / "note.txt").write_bytes(b"a note")
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})  # noqa: S102  # safe: our own README
-    blocks = re.findall(r"<!-- run beside [^>]*-->\n```console\n(.*?)```", text, flags=re.DOTALL)
+    blocks = re.findall(r"<!-- run beside [^>]*-->\n```console\n(.*?)```", text + guide, flags=re.DOTALL)
     lines = [line[2:].split("#")[0] for block in blocks for line in block.splitlines() if line.startswith("$ semcom ")]
     assert len(lines) >= 6
     for line in lines:

@@ -31,19 +31,19 @@ SIZES = {"features": ["--width", "16"], "clip": ["--width", "8", "--text-width",
          "judge": ["--width", "8"], "jscc": ["--width", "16"]}  # fmt: skip
 
 
-def readme_commands():
-    """Words of the README's lines on the second system: those that use what ships, and those that train it."""
-    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    section = text.split("## Second system")[1].split("## How it works")[0]
+def guide_commands():
+    """Words of the guide's lines on the second system: those that use what ships, and those that train it."""
+    text = (Path(__file__).parent.parent / "docs" / "guide.md").read_text(encoding="utf-8")
+    section = text.split("\n## Second system")[1].split("\n## ")[0]
     blocks = re.findall(r"```console\n(.*?)```", section, flags=re.DOTALL)
     return [[line.removeprefix("$ semcom ").split() for line in block.splitlines()] for block in blocks]
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
-    """Folder in which the README's trainings were run as written, but for two steps on the embedded pictures."""
+    """Folder in which the guide's trainings were run as written, but for two steps on the embedded pictures."""
     place = tmp_path_factory.mktemp("parts")
-    _, training = readme_commands()
+    _, training = guide_commands()
     before = Path.cwd()
     os.chdir(place)
     try:
@@ -61,9 +61,9 @@ def parts(tmp_path_factory):
     return place
 
 
-def test_readme_runs_as_it_is_written_with_the_shipped_weights(pictures, tmp_path, monkeypatch):
+def test_guide_runs_as_it_is_written_with_the_shipped_weights(pictures, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for words in readme_commands()[0]:
+    for words in guide_commands()[0]:
         few = ["--data", "embedded", "--pictures", "2"] if words[0] == "compare" else []
         few += ["-k", "2", "--steps", "2", "--snr", "5"] if words[:2] == ["compare", "mm"] else []
         call(*words, *few)

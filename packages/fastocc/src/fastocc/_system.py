@@ -7,4 +7,5 @@ SYSTEM = System(
     summary="from a vehicle's cameras to semantic voxels at about the cost of a bird's-eye view",
     demo="fastocc.demo:demo",
     claims="fastocc_experiments.claims:CLAIMS",
+    own="fastocc train --root nuscenes -o run",
 )

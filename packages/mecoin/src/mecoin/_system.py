@@ -7,4 +7,5 @@ SYSTEM = System(
     summary="new node classes for a graph model from five labels each, in a second, without forgetting",
     demo="mecoin.demo:demo",
     claims="mecoin_experiments.claims:CLAIMS",
+    own="mecoin fit mine -o base.safetensors",
 )

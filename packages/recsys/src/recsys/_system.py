@@ -7,4 +7,5 @@ SYSTEM = System(
     summary="recommend from ratings, clicks, context, sequences and content, with evaluation that can be trusted",
     demo="recsys.demo:demo",
     claims="recsys_experiments.claims:CLAIMS",
+    own="recsys best shop.csv --minutes 20 -o best",
 )

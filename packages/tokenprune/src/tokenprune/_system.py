@@ -7,4 +7,5 @@ SYSTEM = System(
     summary="skip unimportant tokens, block by block, in a frozen LLM: prefill gets faster",
     demo="tokenprune.demo:demo",
     claims="tokenprune_experiments.claims:CLAIMS",
+    own='tokenprune ask report.txt "What was decided?" --sparsity 0.3',
 )

