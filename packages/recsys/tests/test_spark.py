@@ -82,7 +82,7 @@ def test_mllib_on_two_local_cores_gives_a_model_of_this_package(tmp_path):
         "--with",
         "pandas",
         "--with",
-        str(ROOT / "shared"),
+        str(ROOT / "shared/core"),
         "--with",
         str(ROOT / "packages/recsys"),
     ]

@@ -87,7 +87,7 @@ def test_experiment_gives_every_arm_that_its_bars_name(tiny_claims, name):
     claim = next(one for one in claims.CLAIMS if one.run is getattr(_text, name))
     scores = claim.run(QUICK, 0)
     comparisons = claim.verdict([scores])
-    assert overall(comparisons) in {"reproduced", "not reproduced", "inconclusive"}
+    assert overall(comparisons) in {"reproduced", "not reproduced", "inconclusive", "held", "missed"}
 
 
 def test_pulse_table_and_routing_experiments_give_every_arm_that_their_bars_name(tiny_claims):

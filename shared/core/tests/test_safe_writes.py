@@ -16,7 +16,7 @@ import pytest
 from ninefold import artifacts
 from ninefold.artifacts import FolderArtifact, settled, write_folder
 from ninefold.errors import ArtifactError
-from ninefold.files import MANIFEST, atomic_file, atomic_folder, digest, foreign, mark, recover, write_text
+from ninefold.files import MANIFEST, atomic_file, atomic_folder, digest, foreign, mark, recover, signed, write_text
 from ninefold.files._recover import sweep
 from ninefold.run import Run
 
@@ -92,6 +92,16 @@ def test_listed_file_that_the_user_edited_is_not_replaced(tmp_path, name):
 def test_text_that_quotes_the_mark_is_the_users(tmp_path, text):
     (tmp_path / "notes.txt").write_text(text.format(mark("recsys")))
     assert list(foreign(tmp_path / "notes.txt", "recsys")) == ["notes.txt"]
+
+
+def test_signed_text_is_recognised_until_somebody_edits_it(tmp_path):
+    text = signed("# A card\n\nwords\n", "our-s.card")
+    (tmp_path / "card.md").write_text(text)
+    assert list(foreign(tmp_path / "card.md", "our-s.card")) == list(foreign(tmp_path / "card.md", "our_s")) == []
+    assert list(foreign(tmp_path / "card.md", "other")) == ["card.md"]
+    for edited in (text.replace("words", "my words"), text + "and mine\n", text.rsplit(" sha256", 1)[0] + " -->\n"):
+        (tmp_path / "card.md").write_text(edited)
+        assert list(foreign(tmp_path / "card.md", "our-s.card")) == ["card.md"]
 
 
 @pytest.mark.parametrize("name", ["../outside.txt", "/etc/hostname", "a/../../b"])

@@ -161,7 +161,7 @@ def model_card(config: Mapping[str, Any], facts: Mapping[str, str]) -> str:
     if base.count("/") == 1 and not base.startswith((".", "/", "~")):
         front.append(f"base_model: {base}")
     rows = [f"| {name} | {value} |" for name, value in facts.items()]
-    return "\n".join(
+    text = "\n".join(
         [
             *front,
             "---",
@@ -184,10 +184,9 @@ def model_card(config: Mapping[str, Any], facts: Mapping[str, str]) -> str:
             "    ...",
             "```",
             "",
-            f"<!-- {files.mark('tswitch')} -->",
-            "",
         ]
     )
+    return files.signed(text, "tswitch")
 
 
 def download(repository: str) -> Path:

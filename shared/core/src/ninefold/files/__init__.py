@@ -7,12 +7,23 @@ digests, locks, the header of a safetensors file                         _read.p
 """
 
 from ninefold.files._atomic import atomic_file, atomic_folder, place_folder, write_text
-from ninefold.files._owner import MANIFEST, RUN, Ours, foreign, is_run, judge_out, mark, refuse_existing, starts_with
+from ninefold.files._owner import (
+    MANIFEST,
+    RUN,
+    Ours,
+    foreign,
+    is_run,
+    judge_out,
+    mark,
+    refuse_existing,
+    signed,
+    starts_with,
+)
 from ninefold.files._read import digest, digest_file, file_entry, json_or_none, lock, read_header
 from ninefold.files._recover import recover
 
 __all__ = [
     "MANIFEST", "RUN", "Ours", "atomic_file", "atomic_folder", "digest", "digest_file", "file_entry", "foreign",
     "is_run", "json_or_none", "judge_out", "lock", "mark", "place_folder", "read_header", "recover", "refuse_existing",
-    "starts_with", "write_text",
+    "signed", "starts_with", "write_text",
 ]  # fmt: skip

@@ -1,10 +1,11 @@
 """Who wrote what is at a path, and whether a writer may have that path.
 
 A file is recognised by its own content: the `ninefold` header of a safetensors file, or the words of `mark` in an HTML
-page (its generator), a PNG (its Software) or a parquet file (its metadata). For a format that has no room for them,
-such as CSV, the writer brings a function. A folder is recognised file by file: listed, with the digest that it has, in
-a JSON description with `kind` or `package`, `format_version` and `files` (or `digests`), such as ninefold.json, or
-recognised by itself. A listed file that somebody has edited since is foreign.
+page (its generator), a PNG (its Software) or a parquet file (its metadata), or a last line with the digest of the text
+before it (`signed`). For a format that has no room for these, such as CSV, the writer brings a function. A folder is
+recognised file by file: listed, with the digest that it has, in a JSON description with `kind` or `package`,
+`format_version` and `files` (or `digests`), such as ninefold.json, or recognised by itself. A listed file that somebody
+has edited since is foreign.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.errors import ArtifactError
-from ninefold.files._read import digest_file, file_entry, json_or_none, read_header
+from ninefold.files._read import digest, digest_file, file_entry, json_or_none, read_header
 from ninefold.files._recover import recover
 
 MANIFEST = "ninefold.json"
@@ -25,6 +26,7 @@ RUN = b"a run of Ninefold\n"  # in the lock file of a run's folder
 Ours = str | Callable[[Path], bool] | None  # package or kind, a function that recognises a file, or any of Ninefold's
 
 _MARK = re.compile(rb"ninefold-writer:([\w.-]+)")
+_SIGNED = re.compile(rb"<!-- ninefold-writer:([\w.-]+) (sha256:[0-9a-f]{64}) -->\n\Z")
 _SEARCHED = 65_536  # bytes at either end of a file
 _MARKED = (b"\x89png", b"par1", b"<!doctype html", b"<html")  # files that begin so may hold it; other text quotes it
 _COUNTED = 1_000  # at most so many foreign files: `--force -o /` must not read a whole disk
@@ -33,6 +35,11 @@ _COUNTED = 1_000  # at most so many foreign files: `--force -o /` must not read 
 def mark(kind: str) -> str:
     """Words that make a file recognisable as written by `kind`: a package ("recsys"), or a kind ("recsys.report")."""
     return f"ninefold-writer:{kind}"
+
+
+def signed(text: str, kind: str) -> str:
+    """`text` with a last line that says that `kind` wrote it, and its digest: edited, it is recognised no longer."""
+    return f"{text}<!-- {mark(kind)} {digest(text.encode())} -->\n"
 
 
 def starts_with(line: str) -> Callable[[Path], bool]:
@@ -74,6 +81,8 @@ def _is_ours(path: Path, ours: Ours) -> bool:
             ends = file.read(_SEARCHED)
             file.seek(max(0, path.stat().st_size - _SEARCHED))
             found = ends[:16].lower().startswith(_MARKED) and (_MARK.search(ends) or _MARK.search(file.read()))
+        if path.stat().st_size <= _SEARCHED and (last := _SIGNED.search(ends)):
+            found = last if digest(ends[: last.start()]) == last[2].decode() else None
         about = {"kind": found[1].decode()} if found else None
     return _fits(about, ours)
 
