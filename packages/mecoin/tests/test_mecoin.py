@@ -141,7 +141,8 @@ def test_published_memory_grows_by_a_prototype_a_row_and_five_nodes_a_class():
     made.add_classes(FOUR, {3: SUPPORT[3]})
     after = made.memory_report()
     assert after["rows (grow)"] == 4 * 4 * 4
-    assert after["kept nodes (grow)"] - before["kept nodes (grow)"] == 5 * (4 * 16 + 8)
+    per_node = 4 * 16 + 8 + 8  # features, class and session
+    assert after["kept nodes (grow)"] - before["kept nodes (grow)"] == 5 * per_node
     assert after["construction (constant)"] == before["construction (constant)"]
 
 

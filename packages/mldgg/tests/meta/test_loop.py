@@ -174,7 +174,8 @@ import numpy as np, torch
 from ninefold.distributed import joined, place
 from ninefold_testing import run_here
 from mldgg import GraphDomains, Simulated
-from mldgg.encoders import GraphTensors, InputEncoder
+from mldgg.encoders import GraphTensors
+from ninefold_graphs import InputEncoder
 from mldgg.meta import Trainer, settings_of
 
 folder, graphs_folder = sys.argv[1:]

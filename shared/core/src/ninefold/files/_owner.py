@@ -170,4 +170,4 @@ def is_run(path: Path) -> bool:
     if lock_file.is_file() and lock_file.read_bytes()[: len(RUN)] == RUN:
         return True
     about = json_or_none(environment.read_bytes()) if environment.is_file() else None
-    return isinstance(about, dict) and {"libraries", "processor"} <= about.keys() and (path / "config.json").is_file()
+    return isinstance(about, dict) and {"libraries", "cores"} <= about.keys() and (path / "config.json").is_file()
