@@ -102,6 +102,6 @@ def test_contracts_follow_the_packages_own_lists(tmp_path):
         '[project]\nname = "roomy"\n[tool.ninefold]\nrooms = ["low", "heavy"]\ntorch-rooms = ["heavy"]\n'
         '[tool.hatch.build.targets.wheel]\npackages = ["src/roomy"]\n'
     )
-    _, _, order, torch = contracts([Package(tmp_path)])
+    *_, order, torch = contracts([Package(tmp_path)])
     assert order["layers"] == ["heavy", "low"]
     assert torch["source_modules"] == ["roomy.low"]

@@ -17,8 +17,11 @@ from ninefold.interval import mean_interval, t_quantile
 Score = float | np.ndarray | Mapping[str, np.ndarray]
 Scores = Mapping[str, Score]
 
-REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
-HELD, MISSED = "held", "missed"  # in one run of what has no randomness
+REPRODUCED = "reproduced"
+NOT_REPRODUCED = "not reproduced"
+INCONCLUSIVE = "inconclusive"
+HELD = "held"  # in one run of what has no randomness
+MISSED = "missed"
 NO_INTERVAL = "one run, no interval"
 _FEW = 10  # items on which two arms differ, below which their number is counted as shares are
 
