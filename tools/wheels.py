@@ -14,7 +14,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from workspace import Package, ToolError, members, run
 
-
 LIBRARIES = {".so", ".dylib", ".dll"}
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ninefold_lab.data import DataSet
 
-app = house_app("ninefold", "Ninefold: published methods as small packages. Start with **ninefold demo**.")
+app = house_app("ninefold_lab", "Ninefold: published methods as small packages. Start with **ninefold demo**.")
 Names = Annotated[list[str] | None, typer.Argument(help="Systems; all installed ones if none is named.")]
 Full = Annotated[bool, typer.Option("--full", help="The forms that count (long; resumable by seed).")]
 Only = Annotated[str, typer.Option("--only", help="Just claims whose id contains this.")]
