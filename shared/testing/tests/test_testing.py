@@ -67,11 +67,6 @@ CLI = '''
 '''
 
 CLAIMS = """
-    from ninefold_lab import Claim, at_least
-
-    CLAIMS = [Claim(id="fake-nine/wins", says="wins", source="ours", run=dict, verdict=at_least("a", "b"))]
-
-
     def demo(seed):
         return None
 """
