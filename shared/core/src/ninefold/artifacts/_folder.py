@@ -89,7 +89,7 @@ def settled(path: str | Path, read: Callable[[], Any]) -> Any:
     """What `read()` returns from one version of the folder `path`; it is called again if a writer replaced the folder.
 
     Args:
-        path: folder written by `write_folder`.
+        path: folder written by `write_folder` or `ninefold.files.atomic_folder`.
         read: reads all that it needs from the folder; a failure while the folder was being replaced does not count.
     """
     for _ in range(_PATIENCE):
@@ -107,11 +107,10 @@ def settled(path: str | Path, read: Callable[[], Any]) -> Any:
 
 def _version(path: Path) -> Any:
     """What tells one version of a folder from another that took its name."""
-    try:
-        about = path.stat()
-        return about.st_ino, about.st_ctime_ns, (path / MANIFEST).read_bytes()
-    except OSError:
-        return None
+    with contextlib.suppress(OSError):
+        about, manifest = path.stat(), path / MANIFEST
+        return about.st_ino, about.st_ctime_ns, manifest.read_bytes() if manifest.is_file() else b""
+    return None
 
 
 class FolderArtifact:
