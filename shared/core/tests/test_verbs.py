@@ -39,17 +39,17 @@ SAMPLE = """
         return vars(opts)
 
 
-    @verb(app, uses=("out",))
-    def write(*, force: bool = False, opts: Shared) -> None:
+    @verb(app, uses=("force", "out"))
+    def write(*, opts: Shared) -> None:
         "A file or folder."
         ran.append("write")
 
 
-    @verb(app, uses=("out",), out="file", ours=starts_with("a,b"))
-    def table(*, force: bool = False, opts: Shared) -> None:
+    @verb(app, uses=("force", "out"), out="file", ours=starts_with("a,b"))
+    def table(*, opts: Shared) -> None:
         "A CSV file."
         ran.append("table")
-        write_text(opts.need_out(), "a,b\\n1,2\\n", force=force, ours=starts_with("a,b"))
+        write_text(opts.need_out(), "a,b\\n1,2\\n", force=opts.force, ours=starts_with("a,b"))
 
 
     @verb(app, uses=("out",), out="run")
@@ -112,7 +112,8 @@ def test_option_that_a_verb_does_not_use_is_refused(sample, words):
 def test_verb_has_what_it_uses_and_json_always(sample):
     assert json.loads(sample("plain", "--json")[1]) == {"word": "x"}
     shown = json.loads(sample("draw", "--seed", "3", "-q", "--json")[1])
-    assert shown == {"seed": 3, "device": "cpu", "threads": None, "json": True, "quiet": True, "out": None}
+    defaults = {"device": "cpu", "threads": None, "force": False, "out": None}
+    assert shown == {"seed": 3, "json": True, "quiet": True, **defaults}
     assert json.loads(sample("hidden", "--seed", "3", "--json")[1]) == {"seed": 3}
     helped = sample("draw", "--help")[1]
     assert "--seed" in helped

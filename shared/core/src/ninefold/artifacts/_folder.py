@@ -25,7 +25,7 @@ from ninefold.files import (
     json_or_none,
     read_header,
     recover,
-)
+)  # fmt: skip
 
 _PATIENCE = 200  # replacements of a folder while it is read, before its reader gives up
 
@@ -58,26 +58,11 @@ def write_folder(
     """
     with atomic_folder(path, force=force, ours=ours or kind) as folder:
         yield folder
-        write_manifest(
-            folder, kind=kind, format_version=format_version, package=package, meta=meta, documents=documents
-        )
-
-
-def write_manifest(
-    folder: Path,
-    *,
-    kind: str,
-    format_version: int,
-    package: str,
-    meta: Mapping[str, Any] | None = None,
-    documents: Sequence[str] = ("README.md",),
-) -> None:
-    """Write ninefold.json into a folder that is not in place yet (see `ninefold.files.place_folder`)."""
-    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    about = {"kind": kind, "format_version": format_version, "package": package, "meta": meta or {}}
-    about["package_version"] = version_of(package)
-    about["files"] = {name: _of(folder / name, name in documents) for name in names if name != MANIFEST}
-    (folder / MANIFEST).write_text(_render(about), encoding="utf-8")
+        names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+        about = {"kind": kind, "format_version": format_version, "package": package, "meta": meta or {}}
+        about["package_version"] = version_of(package)
+        about["files"] = {name: _of(folder / name, name in documents) for name in names if name != MANIFEST}
+        (folder / MANIFEST).write_text(_render(about), encoding="utf-8")
 
 
 def _of(file: Path, is_document: bool) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Shared:
     threads: int | None = None
     json: bool = False
     quiet: bool = False
+    force: bool = False
     out: Path | None = None
 
     def need_out(self) -> Path:
@@ -49,6 +50,7 @@ _OPTIONS = {
     "threads": _option(int | None, "CPU threads.", "--threads", min=1),
     "json": _option(bool, "Print JSON.", "--json"),
     "quiet": _option(bool, "No progress.", "--quiet", "-q"),
+    "force": _option(bool, "Replace what an earlier run wrote to --out.", "--force"),
     "out": _option(Path | None, "Where to write.", "--out", "-o"),
 }
 
@@ -83,11 +85,11 @@ def verb(
     Args:
         app: made by `house_app`.
         name: of the verb, if not the function's.
-        uses: shared options, of "seed", "device", "threads", "quiet" and "out"; the verb accepts no other.
+        uses: shared options, of "seed", "device", "threads", "quiet", "force" and "out"; the verb accepts no other.
         out: what the verb writes to --out: "file", "folder", "new" (either), "run" (a folder of `ninefold.run.Run`),
             "into" (files that are added to a folder), "own" (the verb itself judges what is there). The path is judged
-            before the function runs, with the function's `force` if it has one.
-        ours: what `force` may replace, if not all that the package wrote; see `ninefold.files.refuse_existing`.
+            before the function runs, with --force if the verb has it.
+        ours: what --force may replace, if not all that the package wrote; see `ninefold.files.refuse_existing`.
     """
     used = {"json", *uses}
     if used - _OPTIONS.keys():
@@ -110,7 +112,7 @@ def verb(
         def call(**values: Any) -> None:
             opts = Shared(**{key: values.pop(key) for key in _OPTIONS if key in used})
             if opts.out is not None:
-                judge_out(opts.out, force=values.get("force", False), ours=ours or app.info.name, what=out)
+                judge_out(opts.out, force=opts.force, ours=ours or app.info.name, what=out)
             _set_threads(opts.threads)
             _check_device(opts.device)
             Progress.shown = not (opts.quiet or opts.json) and sys.stderr.isatty()

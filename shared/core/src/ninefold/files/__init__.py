@@ -6,7 +6,7 @@ who wrote what is at a path, and whether a writer may have the path      _owner.
 digests, locks, the header of a safetensors file                         _read.py
 """
 
-from ninefold.files._atomic import atomic_file, atomic_folder, place_folder, write_text
+from ninefold.files._atomic import atomic_file, atomic_folder, write_text
 from ninefold.files._owner import (
     MANIFEST,
     RUN,
@@ -18,12 +18,12 @@ from ninefold.files._owner import (
     refuse_existing,
     signed,
     starts_with,
-)
+)  # fmt: skip
 from ninefold.files._read import digest, digest_file, file_entry, json_or_none, lock, read_header
 from ninefold.files._recover import recover
 
 __all__ = [
     "MANIFEST", "RUN", "Ours", "atomic_file", "atomic_folder", "digest", "digest_file", "file_entry", "foreign",
-    "is_run", "json_or_none", "judge_out", "lock", "mark", "place_folder", "read_header", "recover", "refuse_existing",
+    "is_run", "json_or_none", "judge_out", "lock", "mark", "read_header", "recover", "refuse_existing",
     "signed", "starts_with", "write_text",
 ]  # fmt: skip
