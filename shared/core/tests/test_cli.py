@@ -149,8 +149,9 @@ def test_shared_options_come_after_the_verbs_own(sample):
 
 
 def test_shared_options_have_defaults_and_text_is_for_people(sample):
-    text = "word     hi\ntimes    1\nseed     0\ndevice   cpu\nthreads  \njson     no\nquiet    no\nforce    no\nout      \n"
-    assert sample("echo", "hi") == (0, text, "")
+    lines = ["word     hi", "times    1", "seed     0", "device   cpu", "threads  "]
+    lines += ["json     no", "quiet    no", "force    no", "out      ", ""]
+    assert sample("echo", "hi") == (0, "\n".join(lines), "")
 
 
 def test_help_shows_the_verbs_and_the_options_of_all(sample):

@@ -22,6 +22,7 @@ from ninefold.files import (
     digest,
     digest_file,
     file_entry,
+    identity,
     json_or_none,
     read_header,
     recover,
@@ -78,24 +79,16 @@ def settled(path: str | Path, read: Callable[[], Any]) -> Any:
         read: reads all that it needs from the folder; a failure while the folder was being replaced does not count.
     """
     for _ in range(_PATIENCE):
-        before = _version(Path(path))
+        before = identity(Path(path))
         try:
             result = read()
         except (ArtifactError, OSError):
-            if _version(Path(path)) == before:
+            if identity(Path(path)) == before:
                 raise
         else:
-            if _version(Path(path)) == before:
+            if identity(Path(path)) == before:
                 return result
     raise ArtifactError(path, f"was replaced {_PATIENCE} times while it was read")
-
-
-def _version(path: Path) -> Any:
-    """What tells one version of a folder from another that took its name."""
-    with contextlib.suppress(OSError):
-        about, manifest = path.stat(), path / MANIFEST
-        return about.st_ino, about.st_ctime_ns, manifest.read_bytes() if manifest.is_file() else b""
-    return None
 
 
 class FolderArtifact:

@@ -19,11 +19,11 @@ from ninefold.files._owner import (
     signed,
     starts_with,
 )  # fmt: skip
-from ninefold.files._read import digest, digest_file, file_entry, json_or_none, lock, read_header
+from ninefold.files._read import digest, digest_file, file_entry, identity, json_or_none, lock, read_header
 from ninefold.files._recover import recover
 
 __all__ = [
     "MANIFEST", "RUN", "Ours", "atomic_file", "atomic_folder", "digest", "digest_file", "file_entry", "foreign",
-    "is_run", "json_or_none", "judge_out", "lock", "mark", "read_header", "recover", "refuse_existing",
+    "identity", "is_run", "json_or_none", "judge_out", "lock", "mark", "read_header", "recover", "refuse_existing",
     "signed", "starts_with", "write_text",
 ]  # fmt: skip

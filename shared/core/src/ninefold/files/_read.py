@@ -55,6 +55,13 @@ def lock(path: Path, *, wait: bool = False) -> int | None:
     return descriptor
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file or folder from another that takes its name; None if nothing is there."""
+    with contextlib.suppress(OSError):
+        return (about := path.stat()).st_ino, about.st_ctime_ns
+    return None
+
+
 def file_entry(file: Path) -> dict[str, Any]:
     """What a manifest keeps of a file: its size, and the digest of all of it or, if the header holds a digest for
     each array, of the header."""
