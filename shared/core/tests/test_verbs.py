@@ -19,7 +19,10 @@ SAMPLE = """
 
     import functools
     import inspect
+    from dataclasses import dataclass
+    from typing import Annotated
 
+    import typer
     from ninefold.cli import Shared, house_app, verb
     from ninefold.files import starts_with, write_text
 
@@ -73,6 +76,18 @@ SAMPLE = """
         return call
 
 
+    @dataclass(frozen=True)
+    class Lens:
+        name: Annotated[str, typer.Argument(help="Of the lens.")]
+        width: Annotated[int, typer.Option("--wide", min=1, help="In mm.")] = 50
+
+
+    @verb(app, uses=("seed",))
+    def look(far: bool = False, *, lens: Lens, opts: Shared) -> dict:
+        "Through a lens."
+        return {"far": far, "lens": lens, "seed": opts.seed}
+
+
     @verb(app, uses=("seed",))
     @decorated
     def hidden(*, opts: Shared) -> dict:
@@ -118,6 +133,15 @@ def test_verb_has_what_it_uses_and_json_always(sample):
     helped = sample("draw", "--help")[1]
     assert "--seed" in helped
     assert "--out" not in helped
+
+
+def test_settings_become_options_one_for_each_field(sample):
+    shown = json.loads(sample("look", "tele", "--wide", "200", "--far", "--seed", "2", "--json")[1])
+    assert shown == {"far": True, "lens": {"name": "tele", "width": 200}, "seed": 2}
+    assert json.loads(sample("look", "tele", "--json")[1])["lens"]["width"] == 50
+    assert sample("look", "tele", "--wide", "0")[0] == 2
+    assert sample("look")[0] == 2
+    assert "In mm." in sample("look", "--help")[1]
 
 
 def test_unknown_option_of_the_house_is_our_defect():

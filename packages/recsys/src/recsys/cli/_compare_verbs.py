@@ -10,7 +10,7 @@ from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
 from recsys.cli._app import Cut, Gain, Metrics, ModelPath, Models, Targets, app, is_table, write_parquet
-from recsys.cli._source import Source, TimeUnit, with_source
+from recsys.cli._source import OwnSource, Source, TimeUnit
 
 if TYPE_CHECKING:
     from ninefold.report import Table
@@ -72,11 +72,7 @@ def _value_table(model: Recommender, test: Dataset, metrics: list[str]) -> Table
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "force", "out"), out="folder")
-@with_source
 def compare(
-    events: Annotated[  # noqa: ARG001  (`source` holds it)
-        Path | None, typer.Argument(help="Events; the embedded purchases if none are given.")
-    ] = None,
     cut: Cut = None, models: Models = None, metrics: Metrics = None, targets: Targets = "warm",
     seeds: Annotated[int, typer.Option("--seeds", help="Fits of each model that draws.")] = 1,
     trials: Annotated[int, typer.Option("--trials", help="Tune each model with so many trials first.")] = 0,
@@ -85,7 +81,7 @@ def compare(
     ] = None,
     gain: Gain = None,
     next_item: Annotated[bool, typer.Option("--next", help="Ask for the next item at each step of a user.")] = False,
-    *, source: Source, opts: Shared,
+    *, source: OwnSource, opts: Shared,
 ) -> Table:  # fmt: skip
     """Compare models on one time split; popular and recent-popular always join. -o DIR: report.md, .json, per user.
 
@@ -114,7 +110,6 @@ def compare(
 
 
 @verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="run")
-@with_source
 def best(
     minutes: Annotated[float, typer.Option("--minutes", help="For all of it.")] = 20.0,
     metric: Annotated[str, typer.Option("--metric", help="Of lists, to maximise.")] = "ndcg@10",

@@ -10,14 +10,13 @@ from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
 from recsys.cli._app import Cut, app, is_table, write_parquet
-from recsys.cli._source import Source, with_source
+from recsys.cli._source import Source
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 
 @verb(app, uses=())
-@with_source
 def doctor(
     test: Annotated[Path | None, typer.Option("--test", help="Events held out from these.")] = None,
     *, source: Source,
@@ -31,7 +30,6 @@ def doctor(
 
 
 @verb(app, uses=("seed", "force", "out"), out="folder")
-@with_source
 def split(
     cut: Cut = None,
     by: Annotated[str, typer.Option("--by", help="time, leave-last-out, user or rows.")] = "time",

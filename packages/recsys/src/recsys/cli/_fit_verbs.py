@@ -14,14 +14,13 @@ from recsys.cli._app import (
     Trials,
     app,
 )
-from recsys.cli._source import Source, with_source
+from recsys.cli._source import Source
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "force", "out"), out="own")
-@with_source
 def fit(
     model: Model = "ease", settings: Settings = None, *, source: Source, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
@@ -53,7 +52,6 @@ def fit(
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
-@with_source
 def tune(
     model: Model = "ease", settings: Settings = None, trials: Trials = 12,
     metric: Annotated[str, typer.Option("--metric", help="What to maximise; an error is minimised.")] = "ndcg@10",
