@@ -10,10 +10,7 @@ from ninefold.errors import MissingExtraError, version_of
 
 
 def attach(
-    package: str,
-    names: Mapping[str, str],
-    *,
-    extras: Mapping[str, str] | None = None,
+    package: str, names: Mapping[str, str], *, extras: Mapping[str, str] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """The `__getattr__`, `__dir__` and `__all__` of a package whose names are imported on first use.
 

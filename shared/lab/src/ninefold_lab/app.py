@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import Shared, house_app, progress, run_app, show, verb
-from ninefold.demo import OPTIONS, Force
+from ninefold.demo import OPTIONS
 from ninefold.errors import InputError, NinefoldError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _CLAIMS: dict[str, Any] = {"uses": ("threads", "quiet", "out"), "out": "into"}
 
 
 @verb(app, **OPTIONS)
-def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
+def demo(names: Names = None, *, opts: Shared) -> Table:
     """Run each system's main job on its embedded data; print one table and write one page with pictures."""
     from ninefold.demo import free_name, overview, show_or_failed
     from ninefold.files import write_text
@@ -73,7 +73,10 @@ def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
         shown.sort(key=lambda one: one.name)
         first = len(shown) == 1
         write_text(
-            path, demo_page(shown, len(rows), environment(), versions, own), force=force or not first, ours="ninefold"
+            path,
+            demo_page(shown, len(rows), environment(), versions, own),
+            force=opts.force or not first,
+            ours="ninefold",
         )
         say(one.line(), wanted=len(rows) > 1)
 

@@ -114,7 +114,10 @@ def load(folder: str | Path, *, mmap: bool = False) -> Recommender:
     """
     if not isinstance(folder, (str, Path)):
         raise InputError("folder", got=type(folder).__name__, expected="the path of a model folder")
-    folder = Path(folder)
+    return artifacts.settled(folder, lambda: _load(Path(folder), mmap))
+
+
+def _load(folder: Path, mmap: bool) -> Recommender:
     about = _read_about(folder / "model.json")
     for name in _FILES:
         if not (folder / name).is_file():

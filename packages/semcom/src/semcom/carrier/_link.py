@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.artifacts import FolderArtifact, write_folder
+from ninefold.artifacts import FolderArtifact, settled, write_folder
 from ninefold.errors import InputError
 from ninefold.files import MANIFEST
 
@@ -225,13 +225,14 @@ class CarrierImageLink(PictureLink):
         if codec is not None:
             settings |= {"mask_ratio": codec.mask_ratio, "mode": codec.mode}
             key = codec.scramble_key
-        kept: dict[str, Any] = {}
-        if (Path(name) / MANIFEST).is_file():
+
+        def read() -> tuple[dict[str, Any], Any]:
             folder = FolderArtifact(name, kind=_KIND, format_version=1)
             folder.verify()
-            kept, name = folder.meta["link"], folder.file("model.safetensors")
-        config = LinkConfig.from_meta({**kept, **settings})
-        return cls(load_mae(name), config, key=key, max_batch=max_batch)
+            return folder.meta["link"], load_mae(folder.file("model.safetensors"))
+
+        kept, model = settled(name, read) if (Path(name) / MANIFEST).is_file() else ({}, load_mae(name))
+        return cls(model, LinkConfig.from_meta({**kept, **settings}), key=key, max_batch=max_batch)
 
     def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
         """Write config.json and model.safetensors; models of the hub stay in their own folder and are refused."""

@@ -25,7 +25,6 @@ train = _group("train", "Train the small models.")
 compare = _group("compare", "The method and its rivals side by side.")
 bench = _group("bench", "Error rates of the physical layer, and speed.")
 
-Force = Annotated[bool, typer.Option("--force", help="Replace what semcom wrote there.")]
 Model = Annotated[str, typer.Option("--model", help="mae-32p4, a file of `train mae`, or a folder of a ViTMAE.")]
 Form = Annotated[
     str, typer.Option("--form", help="beside: pictures by the joint coder, payload beside them; paper: in their masks.")

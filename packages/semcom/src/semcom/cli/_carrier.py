@@ -16,7 +16,6 @@ from semcom.cli._app import (
     ChannelSpec,
     Erasure,
     Fec,
-    Force,
     Form,
     Key,
     LatentBits,
@@ -59,7 +58,7 @@ def _read(pictures: list[Path]) -> tuple[list[Path], list[np.ndarray]]:
     return paths, [read_picture(path) for path in paths]
 
 
-@verb(carrier, uses=("threads", "quiet", "out"), out="folder", ours="semcom")
+@verb(carrier, uses=("threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def send(
     pictures: Pictures,
     payload: PayloadFile = None,
@@ -83,7 +82,6 @@ def send(
     stream: Annotated[int | None, typer.Option(min=0, max=65535, help="paper: number of the stream.")] = None,
     split: Split = False,
     max_batch: Batch = 64,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Write the symbols of PICTURES and a payload to the folder -o (SigMF, cf32_le)."""
@@ -111,7 +109,7 @@ def send(
     if form == "beside":
         beside = _beside(model, picture, snr, fec, modulation)
         recording = record_beside(beside, arrays, data, pattern)
-        recording.save(out, force=force)
+        recording.save(out, force=opts.force)
         return {
             "pictures": len(arrays), "payload bytes": len(data), "payload sha256": hashlib.sha256(data).hexdigest(),
             **_counts(recording.about["report"]), "written": str(out),
@@ -119,7 +117,7 @@ def send(
     _refuse_beside_options(picture, snr)
     link = CarrierImageLink.from_pretrained(model or "mae-32p4", key=key_of(key), max_batch=max_batch, **settings)
     recording, sent = record(link, arrays, data, pattern, stream=stream or 0, split=split)
-    recording.save(out, force=force)
+    recording.save(out, force=opts.force)
     return {
         "pictures": len(arrays), "tiles": len(sent.symbols), "tiles with payload": sent.carrying,
         "payload bytes": len(data), "payload sha256": hashlib.sha256(data).hexdigest(),
@@ -129,7 +127,7 @@ def send(
     }  # fmt: skip
 
 
-@verb(carrier, uses=("threads", "quiet", "out"), out="folder", ours="semcom")
+@verb(carrier, uses=("threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def recv(
     symbols: Symbols,
     *,
@@ -147,7 +145,6 @@ def recv(
     latent_bits: LatentBits = None,
     keep_bad: KeepBad = False,
     max_batch: Batch = 64,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Receive a folder of symbols: pictures and payload into the folder -o. Status 2 if the payload is not whole."""
@@ -171,11 +168,11 @@ def recv(
         check_form("beside", key=key, fec=fec, modulation=modulation, **settings)
         beside = beside_link_of(recording, symbols, model or "picture-c16")
         got = play_beside(beside, recording, symbols, snr)
-        _deliver(got, out, keep_bad=keep_bad, force=force)
+        _deliver(got, out, keep_bad=keep_bad, force=opts.force)
         return _said_beside(got, out, must_have=True)
     link = link_of(recording, symbols, model or "mae-32p4", key_of(key), settings, max_batch)
     played = play(link, recording, symbols, snr)
-    _deliver(played, out, keep_bad=keep_bad, force=force)
+    _deliver(played, out, keep_bad=keep_bad, force=opts.force)
     return _said(played, out, must_have=True)
 
 
@@ -251,7 +248,7 @@ def _said(played: Played, out: Path | None, *, must_have: bool) -> dict[str, Any
     }  # fmt: skip
 
 
-@verb(carrier, uses=("seed", "threads", "quiet", "out"), out="folder", ours="semcom")
+@verb(carrier, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def run(
     pictures: Pictures,
     payload: PayloadFile = None,
@@ -274,7 +271,6 @@ def run(
     picture: PictureLink = None,
     keep_bad: KeepBad = False,
     max_batch: Batch = 64,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Send, let a channel act, receive: how PICTURES and payload come through; -o keeps what arrives."""
@@ -306,7 +302,7 @@ def run(
         arrived = over.apply(symbols, snr, np.random.default_rng(opts.seed))
         got = beside.receive(arrived, [one.shape[:2] for one in arrays])
         if opts.out is not None:
-            _deliver(got, opts.out, keep_bad=keep_bad, force=force)
+            _deliver(got, opts.out, keep_bad=keep_bad, force=opts.force)
         scores = [float(psnr(a[None], b[None])[0]) for a, b in zip(got.pictures, arrays, strict=True)]
         return {
             **_said_beside(got, opts.out, must_have=False), "same payload": got.payload == data,
@@ -321,7 +317,7 @@ def run(
     frame = link.receive(received)
     played = Played(join_tiles(frame.images[: len(tiles)], sizes), frame)
     if opts.out is not None:
-        _deliver(played, opts.out, keep_bad=keep_bad, force=force)
+        _deliver(played, opts.out, keep_bad=keep_bad, force=opts.force)
     quality = psnr(frame.images[: len(tiles)], tiles)
     return {
         **_said(played, opts.out, must_have=False), "same payload": frame.payload == data,

@@ -10,7 +10,7 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
-from semcom.cli._app import Batch, ChannelSpec, Force, Pictures, Snr, mm
+from semcom.cli._app import Batch, ChannelSpec, Pictures, Snr, mm
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +82,7 @@ def _read(
     return [read_picture(name) for name in names], texts
 
 
-@verb(mm, uses=("threads", "quiet", "out"), out="folder", ours="semcom")
+@verb(mm, uses=("threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def send(
     pictures: Pictures,
     *,
@@ -95,7 +95,6 @@ def send(
     pilots: Annotated[int, typer.Option(min=0, help="Pilots before each block, for channels that fade.")] = 0,
     pilot_block: Annotated[int, typer.Option(min=0, help="Data symbols of a block; 0 is a whole tile.")] = 0,
     max_batch: Batch = 64,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Send PICTURES and their captions as a folder of symbols, -o, whose header holds neither."""
@@ -107,7 +106,7 @@ def send(
     settings = {} if text is None else {"text": text, "text_size": 0}
     link = MMSemCom.from_pretrained(model, captioner=_captioner(captioner), max_batch=max_batch, **settings)
     recording, sent = record_pictures(link, arrays, texts, PilotPattern(pilot_block, pilots), snr_db=snr)
-    recording.save(out, force=force)
+    recording.save(out, force=opts.force)
     return {
         "pictures": len(arrays), "tiles": len(sent.captions),
         "with a caption": sum(one is not None for one in sent.captions),
@@ -118,7 +117,7 @@ def send(
     }  # fmt: skip
 
 
-@verb(mm, uses=("seed", "threads", "quiet", "out"), out="folder", ours="semcom")
+@verb(mm, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def recv(
     symbols: Annotated[Path, typer.Argument(help="Folder of `mm send` or `channel apply`.")],
     *,
@@ -132,7 +131,6 @@ def recv(
     guidance: Guidance = 1.0,
     pipeline: Pipeline = None,
     max_batch: Batch = 64,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Receive a folder of SYMBOLS into the folder -o: sharpened, or with -k the candidate that fits image and text."""
@@ -147,7 +145,7 @@ def recv(
     played = play_pictures(
         link, recording, symbols, snr, num_candidates=candidates, select=select, alpha=alpha, seed=opts.seed
     )
-    _deliver(played, out, force=force)
+    _deliver(played, out, force=opts.force)
     return {**_said(played), "candidates": candidates, "select": select, "written": str(out)}
 
 
@@ -173,7 +171,7 @@ def _deliver(played: PlayedPictures, out: Path, *, force: bool) -> None:
         (folder / "tiles.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-@verb(mm, uses=("seed", "threads", "quiet", "out"), out="folder", ours="semcom")
+@verb(mm, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def run(
     pictures: Pictures,
     *,
@@ -192,7 +190,6 @@ def run(
     guidance: Guidance = 1.0,
     pipeline: Pipeline = None,
     max_batch: Batch = 64,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Send, let a channel act, receive: how PICTURES come through, chosen and coarse; -o keeps what arrives."""
@@ -218,7 +215,7 @@ def run(
         link, received, sizes, snr, num_candidates=candidates, select=select, alpha=alpha, seed=opts.seed, truth=tiles
     )
     if opts.out is not None:
-        _deliver(played, opts.out, force=force)
+        _deliver(played, opts.out, force=opts.force)
     chosen, coarse = (cut_tiles(some, link.config.size)[0] for some in (played.pictures, played.coarse))
     return {
         **_said(played), "PSNR of a tile, dB": round(float(psnr(chosen, tiles).mean()), 2),
@@ -229,7 +226,7 @@ def run(
     }  # fmt: skip
 
 
-@verb(mm, uses=("out",), out="folder", ours="semcom")
+@verb(mm, uses=("force", "out"), out="folder", ours="semcom")
 def pack(
     features: Annotated[Path, typer.Argument(help="Model file of `train features`.")],
     clip: Annotated[Path, typer.Argument(help="Model file of `train clip`.")],
@@ -241,7 +238,6 @@ def pack(
     alpha: Annotated[
         str | None, typer.Option(help="Weights by SNR, such as -5:0.9,0:0.7; see `compare mm --fit-alpha`.")
     ] = None,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Put trained parts together as the folder of a link, -o."""
@@ -254,7 +250,7 @@ def pack(
     table = None if alpha is None else parse_alpha(alpha)
     config = MMConfig(symbols=symbols, text=text, size=image)
     kept = None if table is None else {"snrs": list(table.snrs), "alphas": list(table.alphas)}
-    pack_parts(parts, out, link=asdict(config), alpha=kept, force=force)
+    pack_parts(parts, out, link=asdict(config), alpha=kept, force=opts.force)
     link = MMSemCom.from_pretrained(out)
     return {
         "symbols a picture": link.report.symbols, "text symbols": link.report.text_symbols,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.artifacts import FolderArtifact, write_folder
+from ninefold.artifacts import FolderArtifact, settled, write_folder
 from ninefold.errors import InputError
 from torch import nn
 
@@ -174,12 +174,24 @@ class MMSemCom:
             sampler: arguments of `ResidualDiffusion`.
             settings: fields of `MMConfig` that differ from the folder's.
         """
-        folder = FolderArtifact(link_folder(name), kind=KIND, format_version=1)
-        config = MMConfig.from_meta({**folder.meta["link"], **settings})
-        coder, clip = load_features(folder.file(FILES["features"])), load_clip(folder.file(FILES["clip"]))
-        if generator is None and FILES["diffusion"] in folder.names:
-            generator = ResidualDiffusion(load_unet(folder.file(FILES["diffusion"])), **(sampler or {}))
-        kept = folder.meta.get("alpha")
+        place = link_folder(name)
+
+        def read() -> tuple[dict[str, Any], nn.Module, nn.Module, nn.Module | None]:
+            folder = FolderArtifact(place, kind=KIND, format_version=1)
+            own = generator is None and FILES["diffusion"] in folder.names
+            unet = load_unet(folder.file(FILES["diffusion"])) if own else None
+            return (
+                folder.meta,
+                load_features(folder.file(FILES["features"])),
+                load_clip(folder.file(FILES["clip"])),
+                unet,
+            )
+
+        meta, coder, clip, unet = settled(place, read)
+        config = MMConfig.from_meta({**meta["link"], **settings})
+        if unet is not None:
+            generator = ResidualDiffusion(unet, **(sampler or {}))
+        kept = meta.get("alpha")
         if alpha is None and kept is not None:
             alpha = AlphaTable(tuple(kept["snrs"]), tuple(kept["alphas"]))
         return cls(coder, clip, generator, config, alpha=alpha, captioner=captioner, max_batch=max_batch)

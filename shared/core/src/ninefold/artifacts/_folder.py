@@ -22,10 +22,11 @@ from ninefold.files import (
     digest,
     digest_file,
     file_entry,
+    identity,
     json_or_none,
     read_header,
     recover,
-)
+)  # fmt: skip
 
 _PATIENCE = 200  # replacements of a folder while it is read, before its reader gives up
 
@@ -68,40 +69,11 @@ def write_folder(
     """
     with atomic_folder(path, force=force, ours=ours or kind) as folder:
         yield folder
-        write_manifest(
-            folder, kind=kind, format_version=format_version, package=package, meta=meta, documents=documents
-        )
-
-
-def write_manifest(
-    folder: Path,
-    *,
-    kind: str,
-    format_version: int,
-    package: str,
-    meta: Mapping[str, Any] | None = None,
-    documents: Sequence[str] = ("README.md",),
-) -> None:
-    """Write ninefold.json into a folder that is not in place yet (see `ninefold.files.place_folder`).
-
-    Examples:
-        >>> from pathlib import Path
-        >>> from ninefold.artifacts import FolderArtifact, write_manifest
-        >>> from ninefold.files import place_folder
-
-        >>> work = Path(".model.work")
-        >>> work.mkdir()
-        >>> size = (work / "items.txt").write_text("tea")
-        >>> write_manifest(work, kind="shop.model", format_version=1, package="ninefold")
-        >>> place_folder(work, "model")
-        >>> FolderArtifact("model", kind="shop.model", format_version=1).names
-        ['items.txt']
-    """
-    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    about = {"kind": kind, "format_version": format_version, "package": package, "meta": meta or {}}
-    about["package_version"] = version_of(package)
-    about["files"] = {name: _of(folder / name, name in documents) for name in names if name != MANIFEST}
-    (folder / MANIFEST).write_text(_render(about), encoding="utf-8")
+        names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+        about = {"kind": kind, "format_version": format_version, "package": package, "meta": meta or {}}
+        about["package_version"] = version_of(package)
+        about["files"] = {name: _of(folder / name, name in documents) for name in names if name != MANIFEST}
+        (folder / MANIFEST).write_text(_render(about), encoding="utf-8")
 
 
 def _of(file: Path, is_document: bool) -> dict[str, Any]:
@@ -113,7 +85,7 @@ def settled(path: str | Path, read: Callable[[], Any]) -> Any:
     """What `read()` returns from one version of the folder `path`; it is called again if a writer replaced the folder.
 
     Args:
-        path: folder written by `write_folder`.
+        path: folder written by `write_folder` or `ninefold.files.atomic_folder`.
         read: reads all that it needs from the folder; a failure while the folder was being replaced does not count.
 
     Examples:
@@ -126,25 +98,16 @@ def settled(path: str | Path, read: Callable[[], Any]) -> Any:
         'tea'
     """
     for _ in range(_PATIENCE):
-        before = _version(Path(path))
+        before = identity(Path(path))
         try:
             result = read()
         except (ArtifactError, OSError):
-            if _version(Path(path)) == before:
+            if identity(Path(path)) == before:
                 raise
         else:
-            if _version(Path(path)) == before:
+            if identity(Path(path)) == before:
                 return result
     raise ArtifactError(path, f"was replaced {_PATIENCE} times while it was read")
-
-
-def _version(path: Path) -> Any:
-    """What tells one version of a folder from another that took its name."""
-    try:
-        about = path.stat()
-        return about.st_ino, about.st_ctime_ns, (path / MANIFEST).read_bytes()
-    except OSError:
-        return None
 
 
 class FolderArtifact:

@@ -24,7 +24,7 @@ Examples:
     >>> ours: Ours = starts_with("user,item,score")  # or the name of a package, or of a kind
 """
 
-from ninefold.files._atomic import atomic_file, atomic_folder, place_folder, write_text
+from ninefold.files._atomic import atomic_file, atomic_folder, write_text
 from ninefold.files._owner import (
     MANIFEST,
     RUN,
@@ -36,12 +36,12 @@ from ninefold.files._owner import (
     refuse_existing,
     signed,
     starts_with,
-)
-from ninefold.files._read import digest, digest_file, file_entry, json_or_none, lock, read_header
+)  # fmt: skip
+from ninefold.files._read import digest, digest_file, file_entry, identity, json_or_none, lock, read_header
 from ninefold.files._recover import recover
 
 __all__ = [
     "MANIFEST", "RUN", "Ours", "atomic_file", "atomic_folder", "digest", "digest_file", "file_entry", "foreign",
-    "is_run", "json_or_none", "judge_out", "lock", "mark", "place_folder", "read_header", "recover", "refuse_existing",
+    "identity", "is_run", "json_or_none", "judge_out", "lock", "mark", "read_header", "recover", "refuse_existing",
     "signed", "starts_with", "write_text",
 ]  # fmt: skip

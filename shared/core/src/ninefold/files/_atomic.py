@@ -82,51 +82,16 @@ def atomic_folder(path: str | Path, *, force: bool = False, ours: Ours = None) -
         ['a.txt']
     """
 
-    with _replacing(Path(path), Path.mkdir, *_for_folder(Path(path), force, ours)) as temporary:
-        yield temporary
-
-
-def place_folder(folder: Path, path: str | Path, *, force: bool = False, ours: Ours = None) -> None:
-    """Give a finished folder the name `path`, as at the end of `atomic_folder`: for work that resumes in that folder.
-
-    Args:
-        folder: lies beside `path`; the caller may hold a lock on it.
-        path, force, ours: as for `atomic_folder`.
-
-    Examples:
-        >>> from pathlib import Path
-        >>> from ninefold.files import place_folder
-
-        >>> work = Path(".lists.work")  # a folder in which long work resumes
-        >>> work.mkdir()
-        >>> size = (work / "a.txt").write_text("tea")
-        >>> place_folder(work, "lists")
-        >>> work.exists(), Path("lists", "a.txt").read_text()
-        (False, 'tea')
-    """
-    refuse, put = _for_folder(Path(path), force, ours)
-    refuse()
-    path = Path(path).resolve()
-    sweep(path)
-    held, temporary = lock(folder), temporary_name(path)
-    folder.rename(temporary)
-    try:
-        _finish(temporary, path, put)
-    finally:
-        undo(temporary, path)
-        if held is not None:
-            os.close(held)
-
-
-def _for_folder(path: Path, force: bool, ours: Ours) -> tuple[Callable[[], None], Callable[[Path, Path], None]]:
-    """(refusal of what may not be replaced, function that gives a folder the name)."""
-
     def refuse() -> None:
-        if path.exists() and not path.is_dir():
+        if Path(path).exists() and not Path(path).is_dir():
             raise ArtifactError(path, "exists already, and is a file, not a folder")
-        refuse_existing(path, force, ours)
+        refuse_existing(Path(path), force, ours)
 
-    return refuse, lambda temporary, target: _put_folder(temporary, target, refuse)
+    def put(temporary: Path, target: Path) -> None:
+        _put_folder(temporary, target, refuse)
+
+    with _replacing(Path(path), Path.mkdir, refuse, put) as temporary:
+        yield temporary
 
 
 def write_text(path: str | Path, text: str, *, force: bool | None = None, ours: Ours = None) -> None:
@@ -163,20 +128,16 @@ def _replacing(
     temporary, held = _begin(path, make)
     try:
         yield temporary
-        _finish(temporary, path, put)
+        for file in (*temporary.rglob("*"), temporary):
+            if not file.is_symlink():
+                _flush(file)
+        with contextlib.suppress(FileNotFoundError):  # what is replaced keeps its rights
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+        put(temporary, path)
+        _flush(path.parent)
     finally:
         undo(temporary, path)  # after an exchange, `temporary` is what stood at the path
         os.close(held)
-
-
-def _finish(temporary: Path, path: Path, put: Callable[[Path, Path], None]) -> None:
-    for file in (*temporary.rglob("*"), temporary):
-        if not file.is_symlink():
-            _flush(file)
-    with contextlib.suppress(FileNotFoundError):  # what is replaced keeps its rights
-        temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-    put(temporary, path)
-    _flush(path.parent)
 
 
 def _begin(path: Path, make: Callable[[Path], object]) -> tuple[Path, int]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.errors import ArtifactError
-from ninefold.files._read import digest, digest_file, file_entry, json_or_none, read_header
+from ninefold.files._read import digest, digest_file, file_entry, identity, json_or_none, read_header
 from ninefold.files._recover import recover
 
 MANIFEST = "ninefold.json"
@@ -186,7 +186,9 @@ def refuse_existing(path: Path, force: bool, ours: Ours = None) -> None:
         return
     if not force:
         raise ArtifactError(path, "exists already; choose another place, or --force to replace it")
-    names = list(itertools.islice(foreign(path.resolve(), ours), _COUNTED))
+    names, before = [""], None
+    while names and before != (before := identity(path)):  # again if another writer replaced it while it was judged
+        names = list(itertools.islice(foreign(path.resolve(), ours), _COUNTED))
     if names:
         writer = ours if isinstance(ours, str) else "Ninefold"
         more = f" and {len(names) - 5}{' or' * (len(names) == _COUNTED)} more" if len(names) > 5 else ""

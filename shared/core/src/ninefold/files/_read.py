@@ -82,6 +82,30 @@ def lock(path: Path, *, wait: bool = False) -> int | None:
     return descriptor
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file or folder from another that takes its name; None if nothing is there.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.artifacts import write_folder
+        >>> from ninefold.files import identity
+
+        >>> about = {"kind": "shop.model", "format_version": 1, "package": "ninefold"}
+        >>> with write_folder("model", **about) as folder:
+        ...     size = (folder / "items.txt").write_text("tea")
+        >>> before = identity(Path("model"))
+        >>> identity(Path("model")) == before
+        True
+        >>> with write_folder("model", **about, force=True) as folder:
+        ...     size = (folder / "items.txt").write_text("coffee")
+        >>> identity(Path("model")) == before  # another folder took the name
+        False
+    """
+    with contextlib.suppress(OSError):
+        return (about := path.stat()).st_ino, about.st_ctime_ns
+    return None
+
+
 def file_entry(file: Path) -> dict[str, Any]:
     """What a manifest keeps of a file: its size, and the digest of all of it or, if the header holds a digest for
     each array, of the header.

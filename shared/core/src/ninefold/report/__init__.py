@@ -14,21 +14,6 @@ from ninefold.report._page import glossary, html_page, paragraph
 from ninefold.report._table import Table, cell_text, plain, to_json, to_terminal
 
 __all__ = [
-    "BLUE",
-    "GREEN",
-    "GREY",
-    "ORANGE",
-    "PURPLE",
-    "RED",
-    "Table",
-    "cell_text",
-    "figure",
-    "figure_html",
-    "glossary",
-    "html_page",
-    "paragraph",
-    "plain",
-    "save_figure",
-    "to_json",
-    "to_terminal",
-]
+    "BLUE", "GREEN", "GREY", "ORANGE", "PURPLE", "RED", "Table", "cell_text", "figure", "figure_html", "glossary",
+    "html_page", "paragraph", "plain", "save_figure", "to_json", "to_terminal",
+]  # fmt: skip
