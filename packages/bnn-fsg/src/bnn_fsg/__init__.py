@@ -3,9 +3,10 @@
 The names below are resolved on first use: importing this package, and `PackedModel`, loads no torch.
 
 Examples:
+    >>> import bnn_fsg
     >>> import torch
-    >>> from torch import nn
     >>> from bnn_fsg import binarize
+    >>> from torch import nn
 
     >>> seed = torch.manual_seed(0)
     >>> net = nn.Sequential(
@@ -15,7 +16,6 @@ Examples:
     >>> x = torch.rand(4, 1, 12, 12)
     >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
     >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    >>> import bnn_fsg
 
     >>> gradient = bnn_fsg.ReSTE(model, optimizer)
     >>> labels = torch.tensor([0, 1, 2, 3])

@@ -1,12 +1,12 @@
 """Skip unimportant tokens, block by block, in a frozen language model (FTP). Names are resolved on first use.
 
 Examples:
+    >>> import tokenprune
     >>> import torch
     >>> from tokenprune import tiny_model
 
     >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
     >>> ids = torch.arange(1, 41)[None]
-    >>> import tokenprune
 
     >>> pruner = tokenprune.TokenPruner(model, tokenprune.FTPConfig(target_sparsity=0.3))
     >>> with pruner:

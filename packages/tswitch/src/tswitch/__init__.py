@@ -4,6 +4,7 @@ The names below are resolved on first use, so that importing this package loads 
 
 Examples:
     >>> import torch
+    >>> import tswitch
     >>> from tswitch import Switch
 
     >>> draw = torch.manual_seed(0)
@@ -11,7 +12,6 @@ Examples:
     >>> tuned = {
     ...     name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.state_dict().items()
     ... }
-    >>> import tswitch
 
     >>> switch = tswitch.Switch.from_checkpoints(base, tuned, alpha=0.6)
     >>> bank = tswitch.SwitchBank(base)

@@ -1,6 +1,7 @@
 """The small core that the Ninefold packages share. `import ninefold` loads neither torch nor matplotlib.
 
 Examples:
+    >>> import ninefold
     >>> from ninefold import InputError, NinefoldError
 
     >>> def share(value):
@@ -14,7 +15,6 @@ Examples:
     ...     print(f"error: {error}")
     error: share: got 60, expected a number from 0 to 1
 
-    >>> import ninefold
     >>> ninefold.__version__
     '...'
 """

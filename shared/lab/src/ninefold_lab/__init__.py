@@ -4,8 +4,8 @@ Claims and their verdicts (`claims`), running them and what came out (`outcomes`
 (`provenance`, `imports`), where experiments are (`experiments`), all demos on one page (`demos`), the command (`app`).
 
 Examples:
-    >>> from ninefold_lab import HELD, INCONCLUSIVE, MISSED, NOT_REPRODUCED, REPRODUCED
-    >>> from ninefold_lab import Score, Scores, Verdict, at_least
+    >>> from ninefold_lab import HELD, INCONCLUSIVE, MISSED, NOT_REPRODUCED
+    >>> from ninefold_lab import REPRODUCED, Score, Scores, Verdict, at_least
 
     >>> accuracy: Score = 0.41  # a number, an array of scores by item, or arrays by group
     >>> runs: list[Scores] = [{"ease": accuracy, "popular": 0.20}, {"ease": 0.43, "popular": 0.21}]  # of two seeds

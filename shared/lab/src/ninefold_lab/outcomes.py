@@ -39,6 +39,7 @@ class Outcome:
 
     Examples:
         >>> import os
+        >>> from pathlib import Path
         >>> from ninefold_lab import Budget, Claim, at_least, run_claim
 
         >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
@@ -50,7 +51,6 @@ class Outcome:
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
-        >>> from pathlib import Path
 
         >>> outcome = run_claim(claim, full=True)
         >>> round(outcome.arms["ease"]["mean"], 2), outcome.comparisons[0].bar
@@ -104,7 +104,8 @@ def judge_places(claims: Iterable[Claim], folder: Path) -> None:
 
     Examples:
         >>> import os
-        >>> from ninefold_lab import Budget, Claim, at_least, run_claim
+        >>> from pathlib import Path
+        >>> from ninefold_lab import Budget, Claim, at_least, judge_places, run_claim
 
         >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
         >>> def scores(budget, seed):
@@ -115,8 +116,6 @@ def judge_places(claims: Iterable[Claim], folder: Path) -> None:
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
-        >>> from pathlib import Path
-        >>> from ninefold_lab import judge_places
 
         >>> judge_places([claim], Path("results"))  # free: nothing is said
         >>> Path("results").exists()
@@ -140,7 +139,8 @@ def load_scores(path: Path) -> list[dict[str, dict[str, np.ndarray]]]:
 
     Examples:
         >>> import os
-        >>> from ninefold_lab import Budget, Claim, at_least, run_claim
+        >>> from pathlib import Path
+        >>> from ninefold_lab import Budget, Claim, at_least, load_scores, run_claim
 
         >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
         >>> def scores(budget, seed):
@@ -151,8 +151,6 @@ def load_scores(path: Path) -> list[dict[str, dict[str, np.ndarray]]]:
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
-        >>> from pathlib import Path
-        >>> from ninefold_lab import load_scores
 
         >>> path = run_claim(claim, full=True).save(Path("results"))
         >>> len(load_scores(path)), sorted(load_scores(path)[0])
@@ -241,7 +239,8 @@ def add_seconds(seconds: float) -> None:
 
     Examples:
         >>> import os
-        >>> from ninefold_lab import Budget, Claim, at_least, run_claim
+        >>> from dataclasses import replace
+        >>> from ninefold_lab import Budget, Claim, add_seconds, at_least, run_claim
 
         >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
         >>> def scores(budget, seed):
@@ -252,8 +251,6 @@ def add_seconds(seconds: float) -> None:
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
-        >>> from dataclasses import replace
-        >>> from ninefold_lab import add_seconds
 
         >>> def from_cache(budget, seed):
         ...     add_seconds(60)  # what the intermediate result took when it was computed
@@ -302,7 +299,7 @@ def outcome_table(outcomes: Sequence[Outcome], title: str = "") -> Table:
 
     Examples:
         >>> import os
-        >>> from ninefold_lab import Budget, Claim, at_least, run_claim
+        >>> from ninefold_lab import Budget, Claim, at_least, outcome_table, run_claim
 
         >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
         >>> def scores(budget, seed):
@@ -313,7 +310,6 @@ def outcome_table(outcomes: Sequence[Outcome], title: str = "") -> Table:
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
-        >>> from ninefold_lab import outcome_table
 
         >>> table = outcome_table([run_claim(claim)])
         >>> table.columns

@@ -37,7 +37,7 @@ def code_key(claim: Claim) -> str:
 
     Examples:
         >>> import os
-        >>> from ninefold_lab import Budget, Claim, at_least, run_claim
+        >>> from ninefold_lab import Budget, Claim, at_least, code_key, run_claim
 
         >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
         >>> def scores(budget, seed):
@@ -48,7 +48,6 @@ def code_key(claim: Claim) -> str:
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
-        >>> from ninefold_lab import code_key
 
         >>> len(code_key(claim)), code_key(claim) == code_key(claim)
         (16, True)
@@ -61,7 +60,7 @@ def source_key(claim: Claim) -> str:
 
     Examples:
         >>> import os
-        >>> from ninefold_lab import Budget, Claim, at_least, run_claim
+        >>> from ninefold_lab import Budget, Claim, at_least, run_claim, source_key
 
         >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
         >>> def scores(budget, seed):
@@ -72,7 +71,6 @@ def source_key(claim: Claim) -> str:
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
-        >>> from ninefold_lab import source_key
 
         >>> len(source_key(claim)), source_key(claim) == source_key(claim)
         (16, True)

@@ -157,8 +157,8 @@ def MetaQuant(  # noqa: N802  (it makes an estimator, as the classes beside it d
 
     Examples:
         >>> import torch
+        >>> from bnn_fsg import MetaQuant, binarize
         >>> from torch import nn
-        >>> from bnn_fsg import binarize
 
         >>> seed = torch.manual_seed(0)
         >>> net = nn.Sequential(
@@ -168,7 +168,6 @@ def MetaQuant(  # noqa: N802  (it makes an estimator, as the classes beside it d
         >>> x = torch.rand(4, 1, 12, 12)
         >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-        >>> from bnn_fsg import MetaQuant
 
         >>> gradient = MetaQuant(model, optimizer, variant="fcgrad")
         >>> labels = torch.tensor([0, 1, 2, 3])

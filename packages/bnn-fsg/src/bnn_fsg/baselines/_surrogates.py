@@ -13,8 +13,8 @@ class STE(Gradient):
 
     Examples:
         >>> import torch
+        >>> from bnn_fsg import STE, binarize
         >>> from torch import nn
-        >>> from bnn_fsg import binarize
 
         >>> seed = torch.manual_seed(0)
         >>> net = nn.Sequential(
@@ -24,7 +24,6 @@ class STE(Gradient):
         >>> x = torch.rand(4, 1, 12, 12)
         >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-        >>> from bnn_fsg import STE
 
         >>> gradient = STE(model, optimizer)
         >>> labels = torch.tensor([0, 1, 2, 3])
@@ -49,8 +48,8 @@ class ReSTE(Gradient):
 
     Examples:
         >>> import torch
+        >>> from bnn_fsg import ReSTE, binarize
         >>> from torch import nn
-        >>> from bnn_fsg import binarize
 
         >>> seed = torch.manual_seed(0)
         >>> net = nn.Sequential(
@@ -60,7 +59,6 @@ class ReSTE(Gradient):
         >>> x = torch.rand(4, 1, 12, 12)
         >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-        >>> from bnn_fsg import ReSTE
 
         >>> gradient = ReSTE(model, optimizer)
         >>> labels = torch.tensor([0, 1, 2, 3])

@@ -223,8 +223,8 @@ class WrappedOptimizer(torch.optim.Optimizer):
 
     Examples:
         >>> import torch
+        >>> from bnn_fsg import STE, WrappedOptimizer, binarize
         >>> from torch import nn
-        >>> from bnn_fsg import binarize
 
         >>> seed = torch.manual_seed(0)
         >>> net = nn.Sequential(
@@ -234,7 +234,6 @@ class WrappedOptimizer(torch.optim.Optimizer):
         >>> x = torch.rand(4, 1, 12, 12)
         >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-        >>> from bnn_fsg import STE, WrappedOptimizer
 
         >>> steps = WrappedOptimizer(STE(model, optimizer))  # for a training loop that wants an optimiser
         >>> labels = torch.tensor([0, 1, 2, 3])

@@ -29,9 +29,10 @@ def export_onnx(model: PackedModel, path: str | Path, *, force: bool = False) ->
     Raises: MissingExtraError without onnx; ArtifactError if `path` exists and `force` is off.
 
     Examples:
+        >>> import onnx
         >>> import torch
+        >>> from bnn_fsg import binarize, export_onnx, pack
         >>> from torch import nn
-        >>> from bnn_fsg import binarize
 
         >>> seed = torch.manual_seed(0)
         >>> net = nn.Sequential(
@@ -40,11 +41,8 @@ def export_onnx(model: PackedModel, path: str | Path, *, force: bool = False) ->
         ... )
         >>> x = torch.rand(4, 1, 12, 12)
         >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
-        >>> from bnn_fsg import pack
 
         >>> packed = pack(model.eval(), x)
-        >>> import onnx
-        >>> from bnn_fsg import export_onnx
 
         >>> export_onnx(packed, "mine.onnx")
         >>> onnx.load("mine.onnx").graph.output[0].name
@@ -59,9 +57,10 @@ def export_qonnx(model: PackedModel, path: str | Path, *, force: bool = False) -
     Raises: MissingExtraError without onnx; ArtifactError if `path` exists and `force` is off.
 
     Examples:
+        >>> import onnx
         >>> import torch
+        >>> from bnn_fsg import binarize, export_qonnx, pack
         >>> from torch import nn
-        >>> from bnn_fsg import binarize
 
         >>> seed = torch.manual_seed(0)
         >>> net = nn.Sequential(
@@ -70,11 +69,8 @@ def export_qonnx(model: PackedModel, path: str | Path, *, force: bool = False) -
         ... )
         >>> x = torch.rand(4, 1, 12, 12)
         >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
-        >>> from bnn_fsg import pack
 
         >>> packed = pack(model.eval(), x)
-        >>> import onnx
-        >>> from bnn_fsg import export_qonnx
 
         >>> export_qonnx(packed, "mine.onnx")
         >>> "BipolarQuant" in {node.op_type for node in onnx.load("mine.onnx").graph.node}

@@ -23,8 +23,9 @@ def export_torch(model: PackedModel, path: str | Path, *, force: bool = False) -
 
     Examples:
         >>> import torch
+        >>> from bnn_fsg import binarize, export_torch, pack
+        >>> from safetensors.torch import load_file
         >>> from torch import nn
-        >>> from bnn_fsg import binarize
 
         >>> seed = torch.manual_seed(0)
         >>> net = nn.Sequential(
@@ -33,11 +34,8 @@ def export_torch(model: PackedModel, path: str | Path, *, force: bool = False) -
         ... )
         >>> x = torch.rand(4, 1, 12, 12)
         >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
-        >>> from bnn_fsg import pack
 
         >>> packed = pack(model.eval(), x)
-        >>> from bnn_fsg import export_torch
-        >>> from safetensors.torch import load_file
 
         >>> export_torch(packed, "mine.safetensors")
         >>> sorted(load_file("mine.safetensors"))

@@ -63,8 +63,8 @@ class FSG(Learned):
 
     Examples:
         >>> import torch
+        >>> from bnn_fsg import FSG, binarize
         >>> from torch import nn
-        >>> from bnn_fsg import binarize
 
         >>> seed = torch.manual_seed(0)
         >>> net = nn.Sequential(
@@ -74,7 +74,6 @@ class FSG(Learned):
         >>> x = torch.rand(4, 1, 12, 12)
         >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-        >>> from bnn_fsg import FSG
 
         >>> gradient = FSG(model, optimizer, history=3)
         >>> labels = torch.tensor([0, 1, 2, 3])

@@ -136,8 +136,8 @@ def binarize(
 
     Examples:
         >>> import torch
-        >>> from torch import nn
         >>> from bnn_fsg import binarize
+        >>> from torch import nn
 
         >>> seed = torch.manual_seed(0)
         >>> net = nn.Sequential(

@@ -39,10 +39,10 @@ def pack(
         InputError: naming all modules and calls that cannot be packed.
 
     Examples:
-        >>> from pathlib import Path
         >>> import torch
+        >>> from pathlib import Path
+        >>> from bnn_fsg import binarize, pack
         >>> from torch import nn
-        >>> from bnn_fsg import binarize
 
         >>> seed = torch.manual_seed(0)
         >>> net = nn.Sequential(
@@ -51,7 +51,6 @@ def pack(
         ... )
         >>> x = torch.rand(4, 1, 12, 12)
         >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
-        >>> from bnn_fsg import pack
 
         >>> packed = pack(model.eval(), x)
 

@@ -37,8 +37,8 @@ class PackedModel:
 
     Examples:
         >>> import torch
+        >>> from bnn_fsg import PackedModel, binarize, pack
         >>> from torch import nn
-        >>> from bnn_fsg import binarize
 
         >>> seed = torch.manual_seed(0)
         >>> net = nn.Sequential(
@@ -47,10 +47,8 @@ class PackedModel:
         ... )
         >>> x = torch.rand(4, 1, 12, 12)
         >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
-        >>> from bnn_fsg import pack
 
         >>> packed = pack(model.eval(), x)
-        >>> from bnn_fsg import PackedModel
 
         >>> packed.save("mine.bnn")
         >>> runtime = PackedModel.load("mine.bnn")  # needs no torch

@@ -23,8 +23,8 @@ class Teacher:
 
     Examples:
         >>> import torch
-        >>> from torch import nn
         >>> from bnn_fsg import Teacher
+        >>> from torch import nn
 
         >>> seed = torch.manual_seed(0)
         >>> teacher = Teacher(nn.Linear(4, 3), share=0.5, temperature=2.0)

@@ -43,8 +43,8 @@ class Schedule:
 
     Examples:
         >>> import torch
-        >>> from torch import nn
         >>> from bnn_fsg import BinaryTrainer, Schedule, datasets
+        >>> from torch import nn
 
         >>> seed = torch.manual_seed(0)
         >>> digits = datasets.digits("train")
@@ -124,8 +124,8 @@ class BinaryTrainer:
 
     Examples:
         >>> import torch
-        >>> from torch import nn
         >>> from bnn_fsg import BinaryTrainer, Schedule, datasets
+        >>> from torch import nn
 
         >>> seed = torch.manual_seed(0)
         >>> digits = datasets.digits("train")

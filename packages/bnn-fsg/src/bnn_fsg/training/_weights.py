@@ -35,8 +35,8 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
 
     Examples:
         >>> import torch
-        >>> from torch import nn
         >>> from bnn_fsg import load_weights
+        >>> from torch import nn
 
         >>> trained, fresh = nn.Sequential(nn.Linear(4, 3)), nn.Sequential(nn.Linear(4, 3))
         >>> torch.save({"state_dict": {f"module.{name}": one for name, one in trained.state_dict().items()}}, "net.pth")

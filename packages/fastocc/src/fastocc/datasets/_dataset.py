@@ -77,10 +77,9 @@ class OccDataset(Sequence[OccFrame]):
     Raises: InputError or ArtifactError that names file, camera and field.
 
     Examples:
-        >>> from fastocc import SimConfig, simulate
+        >>> from fastocc import OccDataset, SimConfig, simulate
 
         >>> root = simulate("street", SimConfig(train=1, val=1, frames=1, grid="micro", height=32, width=64))
-        >>> from fastocc import OccDataset
 
         >>> data = OccDataset(root, split="val")
         >>> len(data), data.frame(0).token

@@ -62,12 +62,11 @@ class RayIoU:
         grid: the voxels' grid. classes: names by label, free included. free: its label.
 
     Examples:
-        >>> from fastocc import CameraRig, GridSpec, Scene
+        >>> import numpy as np
+        >>> from fastocc import CameraRig, FastOccConfig, GridSpec, RayIoU, Scene
 
         >>> rig, grid = CameraRig.nominal(32, 64), GridSpec.named("micro")
         >>> frame = Scene(seed=7).frame(0, rig, grid)
-        >>> import numpy as np
-        >>> from fastocc import FastOccConfig, RayIoU
 
         >>> labels = FastOccConfig.preset("micro").labels
         >>> metric = RayIoU(grid, labels.classes, labels.free)

@@ -30,11 +30,10 @@ def render(
     Returns: the path.
 
     Examples:
-        >>> from fastocc import CameraRig, GridSpec, Scene
+        >>> from fastocc import CameraRig, GridSpec, Scene, render
 
         >>> rig, grid = CameraRig.nominal(32, 64), GridSpec.named("micro")
         >>> frame = Scene(seed=7).frame(0, rig, grid)
-        >>> from fastocc import render
 
         >>> render(frame.semantics, "street.png", grid=grid).stat().st_size > 0
         True

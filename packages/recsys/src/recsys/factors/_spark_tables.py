@@ -61,8 +61,8 @@ class SparkFactors:
 
     Examples:
         >>> import recsys
-        >>> from ninefold import ArtifactError
         >>> from pathlib import Path
+        >>> from ninefold import ArtifactError
 
         >>> try:
         ...     recsys.SparkFactors(Path("factors")).about

@@ -31,9 +31,8 @@ class EASE(LinearItemModel):
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
         >>> model = recsys.EASE(l2=1.0).fit(data)
-        >>> model.recommend(["bob", "eve"], k=1).select(["user", "item", "source"]).to_pylist()
-        [{'user': 'bob', 'item': 'mug', 'source': 'model'}, {'user': 'eve', 'item': 'filter', 'source':
-         'model'}]
+        >>> model.recommend(["bob", "eve"], k=1).column("item").to_pylist()
+        ['mug', 'filter']
 
         Which of bob's purchases speak for the mug:
 

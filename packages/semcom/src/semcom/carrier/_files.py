@@ -37,11 +37,10 @@ class Recording:
 
     Examples:
         >>> import numpy as np
-        >>> from semcom import CarrierImageLink, Channel, datasets
+        >>> from semcom import CarrierImageLink, Channel, Recording, datasets, record
 
         >>> pictures = datasets.load("embedded", limit=8)  # 32 x 32 pixels each
         >>> link = CarrierImageLink.from_pretrained("mae-32p4", mask_ratio=0.75, key="ours")
-        >>> from semcom import Recording, record
 
         >>> recording, sent = record(link, list(pictures), b"hello")
         >>> recording.save("sent")

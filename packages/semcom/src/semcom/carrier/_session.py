@@ -76,11 +76,10 @@ def link_of(
 
     Examples:
         >>> import numpy as np
-        >>> from semcom import CarrierImageLink, Channel, datasets
+        >>> from semcom import CarrierImageLink, Channel, datasets, link_of, record
 
         >>> pictures = datasets.load("embedded", limit=8)  # 32 x 32 pixels each
         >>> link = CarrierImageLink.from_pretrained("mae-32p4", mask_ratio=0.75, key="ours")
-        >>> from semcom import link_of, record
 
         >>> recording, sent = record(link, list(pictures), b"hello")
         >>> receiver = link_of(recording, "sent", model="mae-32p4", key="ours", settings={})
@@ -108,11 +107,10 @@ def play(link: CarrierImageLink, recording: Recording, path: str | Path, snr_db:
 
     Examples:
         >>> import numpy as np
-        >>> from semcom import CarrierImageLink, Channel, datasets
+        >>> from semcom import CarrierImageLink, Channel, datasets, play, record
 
         >>> pictures = datasets.load("embedded", limit=8)  # 32 x 32 pixels each
         >>> link = CarrierImageLink.from_pretrained("mae-32p4", mask_ratio=0.75, key="ours")
-        >>> from semcom import play, record
 
         >>> recording, sent = record(link, list(pictures), b"hello")
         >>> recording.symbols = Channel("awgn").apply(recording.symbols, 8.0, np.random.default_rng(0)).symbols

@@ -95,12 +95,11 @@ class MultiUserLink:
 
     Examples:
         >>> import numpy as np
-        >>> from semcom import Channel, MMSemCom, datasets
+        >>> from semcom import Channel, MMSemCom, MultiUserLink, datasets
+        >>> from semcom.multiuser import User
 
         >>> pictures = datasets.load("embedded", limit=2)
         >>> link = MMSemCom.from_pretrained("mm-32")
-        >>> from semcom import MultiUserLink
-        >>> from semcom.multiuser import User
 
         >>> shared = MultiUserLink([link, link], snrs_db=[5.0, 15.0], access="ofdma")
         >>> shared.shares, shared.symbols

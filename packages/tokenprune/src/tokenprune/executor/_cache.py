@@ -29,11 +29,10 @@ class PrunedCache(Cache):
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import Executor, Layout, PrunedCache, StaticRouter, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import Executor, Layout, PrunedCache, StaticRouter
 
         >>> executor = Executor(Layout.of(model), StaticRouter([0.0, 0.0, 0.5, 0.5]))
         >>> cache = PrunedCache(executor.blocks)

@@ -27,11 +27,10 @@ class Cost:
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import FTPConfig, TokenPruner, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import FTPConfig, TokenPruner
 
         >>> pruner = TokenPruner(model, FTPConfig(target_sparsity=0.5))
         >>> one = pruner.cost([40])  # a prompt of 40 tokens
@@ -68,11 +67,10 @@ class CostModel:
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import CostModel, Layout, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import CostModel, Layout
 
         >>> costs = CostModel.of(Layout.of(model))
         >>> costs.blocks, costs.heads, costs.kv_heads

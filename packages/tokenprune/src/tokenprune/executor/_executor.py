@@ -35,11 +35,10 @@ class Executor:
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import Executor, Layout, StaticRouter, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import Executor, Layout, StaticRouter
 
         >>> executor = Executor(Layout.of(model), StaticRouter([0.0, 0.25, 0.5, 0.5]))
         >>> logits, stream = executor.logits(ids)

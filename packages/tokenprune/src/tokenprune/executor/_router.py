@@ -52,11 +52,10 @@ class Everything(Router):
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import Everything, Executor, Layout, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import Everything, Executor, Layout
 
         >>> dense = Executor(Layout.of(model), Everything())
         >>> logits, stream = dense.logits(ids)

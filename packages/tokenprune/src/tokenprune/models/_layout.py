@@ -36,11 +36,10 @@ class Layout:
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import Layout, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import Layout
 
         >>> layout = Layout.of(model)
         >>> len(layout.blocks), layout.heads, layout.kv_heads, layout.head_dim

@@ -45,11 +45,10 @@ class FTPConfig:
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import FTPConfig, TokenPruner, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import FTPConfig, TokenPruner
 
         >>> config = FTPConfig(target_sparsity=0.5, router="static")  # keep the first and the latest tokens
         >>> TokenPruner(model, config).schedule

@@ -34,11 +34,10 @@ class Document:
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import Document, TokenPruner, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import Document, TokenPruner
 
         >>> document = Document(TokenPruner(model), ids)  # read once
         >>> questions = [torch.tensor([7, 8, 9]), torch.tensor([4, 5])]

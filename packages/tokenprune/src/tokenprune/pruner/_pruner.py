@@ -56,11 +56,10 @@ class TokenPruner:
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import FTPConfig, TokenPruner, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import FTPConfig, TokenPruner
 
         >>> pruner = TokenPruner(model, FTPConfig(target_sparsity=0.3))
         >>> with pruner:  # the model's own generate, in which blocks skip tokens

@@ -34,11 +34,10 @@ class Report:
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import FTPConfig, TokenPruner, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import FTPConfig, TokenPruner
 
         >>> report = TokenPruner(model, FTPConfig(target_sparsity=0.5)).report(ids)
         >>> report.kept[:, 0].tolist()  # of 40 tokens, by block

@@ -102,11 +102,10 @@ class DynamicRouter(LearntRouter):
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import DynamicRouter, Executor, Layout, RouterNet, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import DynamicRouter, Executor, Layout, RouterNet
 
         >>> router = DynamicRouter([0.0, 0.5, 0.5, 0.5], RouterNet(start="static"))
         >>> logits, stream = Executor(Layout.of(model), router).logits(ids)

@@ -60,11 +60,10 @@ class OnePassRouter(LearntRouter):
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import Executor, Layout, OnePassNet, OnePassRouter, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import Executor, Layout, OnePassNet, OnePassRouter
 
         >>> router = OnePassRouter([0.0, 0.0, 0.5, 0.5], OnePassNet(4, start="static"), read=1)
         >>> logits, stream = Executor(Layout.of(model), router).logits(ids)

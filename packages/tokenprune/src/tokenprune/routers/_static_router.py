@@ -23,11 +23,10 @@ class StaticRouter(Router):
 
     Examples:
         >>> import torch
-        >>> from tokenprune import tiny_model
+        >>> from tokenprune import Executor, Layout, StaticRouter, tiny_model
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
-        >>> from tokenprune import Executor, Layout, StaticRouter
 
         >>> executor = Executor(Layout.of(model), StaticRouter([0.0, 0.0, 0.0, 0.75]))
         >>> with torch.no_grad():

@@ -21,12 +21,11 @@ class Redundancy:
         cosines: (N, T) cosine of each token's state before and after each block.
 
     Examples:
-        >>> from tokenprune import datasets, tiny_model, windows
+        >>> from tokenprune import Layout, datasets, redundancy, tiny_model, windows
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
         >>> texts = windows(ids, length=48, scored=8, count=4)
-        >>> from tokenprune import Layout, redundancy
 
         >>> found = redundancy(Layout.of(model), texts)
         >>> order = found.influence.argsort()  # blocks that change the stream least come first
@@ -51,12 +50,11 @@ def redundancy(layout: Layout, data: Scored) -> Redundancy:
     """Run the dense model once and compare the stream before and after each block.
 
     Examples:
-        >>> from tokenprune import datasets, tiny_model, windows
+        >>> from tokenprune import Layout, datasets, redundancy, tiny_model, windows
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
         >>> texts = windows(ids, length=48, scored=8, count=4)
-        >>> from tokenprune import Layout, redundancy
 
         >>> found = redundancy(Layout.of(model), texts)
         >>> found.cosines.shape, bool((found.influence >= 0).all())

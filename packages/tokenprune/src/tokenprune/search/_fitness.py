@@ -45,12 +45,11 @@ class Fitness:
         means: (sequences,) what each verdict is the mean of, by schedule.
 
     Examples:
-        >>> from tokenprune import datasets, tiny_model, windows
+        >>> from tokenprune import Fitness, Layout, StaticRouter, datasets, tiny_model, windows
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
         >>> texts = windows(ids, length=48, scored=8, count=4)
-        >>> from tokenprune import Fitness, Layout, StaticRouter
 
         >>> judge = Fitness(Layout.of(model), texts, StaticRouter)
         >>> none, late = judge([(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.5, 0.5)])

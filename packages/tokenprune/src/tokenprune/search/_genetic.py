@@ -36,12 +36,11 @@ class SearchConfig:
         rising: only schedules that never fall from block to block; False is the search as published.
 
     Examples:
-        >>> from tokenprune import datasets, tiny_model, windows
+        >>> from tokenprune import FTPConfig, SearchConfig, TokenPruner, datasets, tiny_model, windows
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
         >>> texts = windows(ids, length=48, scored=8, count=4)
-        >>> from tokenprune import FTPConfig, SearchConfig, TokenPruner
 
         >>> pruner = TokenPruner(model, FTPConfig(router="static"))
         >>> found = pruner.search(texts, SearchConfig(population=4, generations=1, elite=1))
@@ -85,12 +84,12 @@ class Search:
         history: a line for each generation judged.
 
     Examples:
-        >>> from tokenprune import datasets, tiny_model, windows
+        >>> from tokenprune import Fitness, Layout, Search, SearchConfig
+        >>> from tokenprune import StaticRouter, datasets, redundancy, tiny_model, windows
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
         >>> texts = windows(ids, length=48, scored=8, count=4)
-        >>> from tokenprune import Fitness, Layout, Search, SearchConfig, StaticRouter, redundancy
 
         >>> layout = Layout.of(model)
         >>> judge = Fitness(layout, texts, StaticRouter)

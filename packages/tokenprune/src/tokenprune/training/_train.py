@@ -51,12 +51,11 @@ class TrainConfig:
         check: steps between two looks at the validation text, if there is one.
 
     Examples:
-        >>> from tokenprune import datasets, tiny_model, windows
+        >>> from tokenprune import FTPConfig, TokenPruner, TrainConfig, datasets, tiny_model, windows
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
         >>> texts = windows(ids, length=48, scored=8, count=4)
-        >>> from tokenprune import FTPConfig, TokenPruner, TrainConfig
 
         >>> pruner = TokenPruner(model, FTPConfig(router="dynamic"))
         >>> pruner.fit_router(texts, TrainConfig(steps=2, batch=1))
@@ -130,12 +129,11 @@ class Training:
         verdicts: divergence from the dense model on `validation`, by steps taken.
 
     Examples:
-        >>> from tokenprune import datasets, tiny_model, windows
+        >>> from tokenprune import FTPConfig, TokenPruner, TrainConfig, datasets, tiny_model, windows
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
         >>> texts = windows(ids, length=48, scored=8, count=4)
-        >>> from tokenprune import FTPConfig, TokenPruner, TrainConfig
 
         >>> training = TokenPruner(model, FTPConfig(router="dynamic")).training(texts, TrainConfig(steps=3))
         >>> losses = [training.step()["loss"] for _ in range(3)]

@@ -68,6 +68,7 @@ class Checkpoint:
     Examples:
         >>> import torch
         >>> from safetensors.torch import save_file
+        >>> from tswitch import Checkpoint
 
         >>> draw = torch.manual_seed(0)
         >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
@@ -77,7 +78,6 @@ class Checkpoint:
         ... ]
         >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
         ...     save_file(state, f"{name}.safetensors")
-        >>> from tswitch import Checkpoint
 
         >>> checkpoint = Checkpoint.open("base.safetensors")  # or a folder, a hub id
         >>> checkpoint.names

@@ -94,6 +94,7 @@ class CheckpointWriter:
     Examples:
         >>> import torch
         >>> from safetensors.torch import save_file
+        >>> from tswitch import Checkpoint, CheckpointWriter
 
         >>> draw = torch.manual_seed(0)
         >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
@@ -101,7 +102,6 @@ class CheckpointWriter:
         ...     {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
         ...     for _ in range(2)
         ... ]
-        >>> from tswitch import Checkpoint, CheckpointWriter
 
         >>> source = Checkpoint.of(base)
         >>> layout = {name: source.info(name) for name in source.names}

@@ -57,8 +57,9 @@ def compress_fitted(
 
     Examples:
         >>> import torch
+        >>> from pathlib import Path
         >>> from transformers import AutoModel, AutoTokenizer, BertConfig
-        >>> from tswitch import minilm_folder
+        >>> from tswitch import FinetuneConfig, FitConfig, compress_fitted, finetune, minilm_folder
         >>> from tswitch.datasets import text_task
 
         >>> seed = torch.manual_seed(0)  # a small encoder of random weights, in place of a pretrained one
@@ -66,8 +67,6 @@ def compress_fitted(
         >>> AutoModel.from_config(config).save_pretrained("base")
         >>> files = AutoTokenizer.from_pretrained(minilm_folder()).save_pretrained("base")
         >>> task = text_task("snips", source="embedded").limited(train=64)
-        >>> from pathlib import Path
-        >>> from tswitch import FinetuneConfig, FitConfig, compress_fitted, finetune
 
         >>> tuned = finetune("base", task, "tuned", FinetuneConfig(steps=4, batch=8))
         >>> written = Path("texts.txt").write_text("\n".join(task.train.texts[:16]))

@@ -44,14 +44,13 @@ class FitConfig:
 
     Examples:
         >>> import torch
-        >>> from tswitch import Switch
+        >>> from tswitch import FitConfig, Switch, fit_knobs
 
         >>> draw = torch.manual_seed(0)
         >>> base = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
         >>> tuned = {
         ...     name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.state_dict().items()
         ... }
-        >>> from tswitch import FitConfig, fit_knobs
 
         >>> switch = Switch.from_checkpoints(base, tuned, alpha=0.9)
         >>> live = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
@@ -104,14 +103,13 @@ def fit_knobs(
 
     Examples:
         >>> import torch
-        >>> from tswitch import Switch
+        >>> from tswitch import FitConfig, Switch, fit_knobs
 
         >>> draw = torch.manual_seed(0)
         >>> base = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
         >>> tuned = {
         ...     name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.state_dict().items()
         ... }
-        >>> from tswitch import FitConfig, fit_knobs
 
         >>> switch = Switch.from_checkpoints(base, tuned, alpha=0.9)
         >>> live = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))

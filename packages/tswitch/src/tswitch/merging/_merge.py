@@ -68,6 +68,7 @@ def merge(
     Examples:
         >>> import torch
         >>> from safetensors.torch import save_file
+        >>> from tswitch import Checkpoint, merge
 
         >>> draw = torch.manual_seed(0)
         >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
@@ -77,7 +78,6 @@ def merge(
         ... ]
         >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
         ...     save_file(state, f"{name}.safetensors")
-        >>> from tswitch import Checkpoint, merge
 
         >>> tuned = ["first.safetensors", "second.safetensors"]
         >>> written = merge("base.safetensors", tuned, "ties", out="merged", keep=0.2)

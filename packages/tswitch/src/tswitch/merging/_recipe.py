@@ -86,7 +86,9 @@ class Recipe:
 
     Examples:
         >>> import torch
+        >>> from pathlib import Path
         >>> from safetensors.torch import save_file
+        >>> from tswitch import Recipe
 
         >>> draw = torch.manual_seed(0)
         >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
@@ -96,8 +98,6 @@ class Recipe:
         ... ]
         >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
         ...     save_file(state, f"{name}.safetensors")
-        >>> from pathlib import Path
-        >>> from tswitch import Recipe
 
         >>> lines = [
         ...     "merge_method: task_arithmetic",
@@ -173,7 +173,9 @@ def merge_recipe(
 
     Examples:
         >>> import torch
+        >>> from pathlib import Path
         >>> from safetensors.torch import save_file
+        >>> from tswitch import Checkpoint, merge_recipe
 
         >>> draw = torch.manual_seed(0)
         >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
@@ -183,8 +185,6 @@ def merge_recipe(
         ... ]
         >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
         ...     save_file(state, f"{name}.safetensors")
-        >>> from pathlib import Path
-        >>> from tswitch import Checkpoint, merge_recipe
 
         >>> lines = [
         ...     "merge_method: task_arithmetic",

@@ -112,7 +112,7 @@ def finetune(
     Examples:
         >>> import torch
         >>> from transformers import AutoModel, AutoTokenizer, BertConfig
-        >>> from tswitch import minilm_folder
+        >>> from tswitch import Checkpoint, FinetuneConfig, finetune, minilm_folder
         >>> from tswitch.datasets import text_task
 
         >>> seed = torch.manual_seed(0)  # a small encoder of random weights, in place of a pretrained one
@@ -120,7 +120,6 @@ def finetune(
         >>> AutoModel.from_config(config).save_pretrained("base")
         >>> files = AutoTokenizer.from_pretrained(minilm_folder()).save_pretrained("base")
         >>> task = text_task("snips", source="embedded").limited(train=64)
-        >>> from tswitch import Checkpoint, FinetuneConfig, finetune
 
         >>> tuned = finetune("base", task, "tuned", FinetuneConfig(steps=4, batch=8))
         >>> len(task.classes), tuple(Checkpoint.open(tuned).info("classifier.weight").shape)

@@ -36,7 +36,7 @@ class TextBank:
     Examples:
         >>> import torch
         >>> from transformers import AutoModel, AutoTokenizer, BertConfig
-        >>> from tswitch import minilm_folder
+        >>> from tswitch import FinetuneConfig, Switch, TextBank, finetune, minilm_folder
         >>> from tswitch.datasets import text_task
 
         >>> seed = torch.manual_seed(0)  # a small encoder of random weights, in place of a pretrained one
@@ -44,7 +44,6 @@ class TextBank:
         >>> AutoModel.from_config(config).save_pretrained("base")
         >>> files = AutoTokenizer.from_pretrained(minilm_folder()).save_pretrained("base")
         >>> task = text_task("snips", source="embedded").limited(train=64)
-        >>> from tswitch import FinetuneConfig, Switch, TextBank, finetune
 
         >>> tuned = finetune("base", task, "tuned", FinetuneConfig(steps=4, batch=8))
         >>> switch = Switch.from_checkpoints("base", "tuned")

@@ -53,7 +53,7 @@ class QuerySet:
 
     Examples:
         >>> import torch
-        >>> from tswitch import Switch, SwitchBank
+        >>> from tswitch import AutoSwitch, QuerySet, Switch, SwitchBank
 
         >>> draw = torch.manual_seed(0)
         >>> model = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4)).eval()
@@ -62,7 +62,6 @@ class QuerySet:
         >>> for task in ("banking", "travel"):
         ...     tuned = {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
         ...     bank.add(task, Switch.from_checkpoints(base, tuned, alpha=0.6))
-        >>> from tswitch import AutoSwitch, QuerySet
 
         >>> inputs = {task: torch.randn(20, 16, generator=draw) for task in bank.tasks}
         >>> router = AutoSwitch(bank, n_neighbors=5, feature_layer="1", n_queries=10).fit(inputs)

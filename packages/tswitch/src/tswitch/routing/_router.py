@@ -89,7 +89,7 @@ class AutoSwitch:
 
     Examples:
         >>> import torch
-        >>> from tswitch import Switch, SwitchBank
+        >>> from tswitch import AutoSwitch, Switch, SwitchBank
 
         >>> draw = torch.manual_seed(0)
         >>> model = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4)).eval()
@@ -98,7 +98,6 @@ class AutoSwitch:
         >>> for task in ("banking", "travel"):
         ...     tuned = {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
         ...     bank.add(task, Switch.from_checkpoints(base, tuned, alpha=0.6))
-        >>> from tswitch import AutoSwitch
 
         >>> inputs = {  # of each task some inputs without labels
         ...     "banking": torch.randn(20, 16, generator=draw) + 2,

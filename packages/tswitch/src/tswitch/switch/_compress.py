@@ -35,6 +35,7 @@ def compress(
     Examples:
         >>> import torch
         >>> from safetensors.torch import save_file
+        >>> from tswitch import compress
 
         >>> draw = torch.manual_seed(0)
         >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
@@ -44,7 +45,6 @@ def compress(
         ... ]
         >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
         ...     save_file(state, f"{name}.safetensors")
-        >>> from tswitch import compress
 
         >>> switch = compress("base.safetensors", "first.safetensors", "switch", alpha=0.6)
         >>> round(switch.density, 2), switch.path.name

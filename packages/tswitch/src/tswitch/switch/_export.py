@@ -60,6 +60,7 @@ def export(
     Examples:
         >>> import torch
         >>> from safetensors.torch import save_file
+        >>> from tswitch import Checkpoint, compress, export
 
         >>> draw = torch.manual_seed(0)
         >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
@@ -69,7 +70,6 @@ def export(
         ... ]
         >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
         ...     save_file(state, f"{name}.safetensors")
-        >>> from tswitch import Checkpoint, compress, export
 
         >>> for name in ("first", "second"):
         ...     switch = compress("base.safetensors", f"{name}.safetensors", f"{name}-switch")

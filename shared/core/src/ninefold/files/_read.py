@@ -131,8 +131,8 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
     """(header, offset of the first data byte) of a safetensors file; ArtifactError if it is none.
 
     Examples:
-        >>> from pathlib import Path
         >>> import numpy as np
+        >>> from pathlib import Path
         >>> from ninefold.artifacts import save
         >>> from ninefold.files import read_header
 
