@@ -11,8 +11,8 @@ Examples:
     >>> lists = model.recommend(["u1", "somebody new"], k=3)
     >>> lists.column("source").to_pylist()
     ['model', 'model', 'model', 'fallback', 'fallback', 'fallback']
-    >>> recsys.evaluate(model, test, ["ndcg@10"]).mean("ndcg@10") > 0.1
-    True
+    >>> round(recsys.evaluate(model, test, ["ndcg@10"]).mean("ndcg@10"), 2)
+    0.42
     >>> recsys.__version__
     '...'
 """

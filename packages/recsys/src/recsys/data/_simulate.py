@@ -30,8 +30,8 @@ class World:
 
         >>> world = recsys.simulate(users=100, items=30, events=1_000, seed=0)
         >>> favourite = int(world.affinity[0].argmax())  # what the first user truly likes best
-        >>> bool(world.ratings[0, favourite] == world.ratings[0].max())
-        True
+        >>> round(float(world.ratings[0, favourite]), 1)
+        5.0
         >>> world.data.items.column_names
         ['x0', 'x1', 'x2', 'x3', 'x4', 'x5', 'x6', 'x7']
     """

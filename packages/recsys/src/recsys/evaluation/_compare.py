@@ -42,8 +42,8 @@ class Comparison:
         'EASE(l2=50.0)'
         >>> found.table().columns
         ['model', 'ndcg@10', '95 % interval', 'behind the best by', 'p (Holm)']
-        >>> found.per_user().num_rows == len(found.evaluations[found.best].users)
-        True
+        >>> found.per_user().column_names
+        ['user', 'EASE(l2=50.0) ndcg@10', 'RecentPopular() ndcg@10', 'Popular() ndcg@10']
     """
 
     evaluations: dict[str, Evaluation]

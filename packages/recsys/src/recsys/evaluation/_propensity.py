@@ -38,8 +38,8 @@ def ips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimate:
         >>> target = np.where(action == 1, 0.9, 0.1)  # a new policy prefers the second
 
         >>> found = recsys.ips(reward, target, logged)
-        >>> round(found.mean, 2), found.low < 0.8 < found.high
-        (0.77, True)
+        >>> round(found.mean, 2), round(found.low, 2), round(found.high, 2)
+        (0.77, 0.74, 0.81)
     """
     weight = _weights(reward, target, logged)
     values = weight * reward
@@ -92,10 +92,8 @@ def doubly_robust(
         >>> predicted = np.where(action == 1, 0.7, 0.3)  # a model's guess of the reward of the logged action
         >>> expected = np.full(n, 0.9 * 0.7 + 0.1 * 0.3)  # and of what the new policy would show
         >>> found = recsys.doubly_robust(reward, target, logged, predicted, expected)
-        >>> round(found.mean, 2)
-        0.75
-        >>> round(found.high - found.low, 2) < round(recsys.ips(reward, target, logged).high - found.low, 2)
-        True
+        >>> round(found.mean, 2), round(found.low, 2), round(found.high, 2)  # narrower than by `ips`
+        (0.75, 0.73, 0.77)
     """
     weight = _weights(reward, target, logged)
     for name, array in (("predicted", predicted), ("expected", expected)):

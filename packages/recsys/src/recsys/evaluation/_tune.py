@@ -92,8 +92,8 @@ def tune(
         >>> train, test = recsys.simulate(100, 30, 2_000, seed=0).data.clicks().split.time()
 
         >>> found = recsys.tune(recsys.EASE(), train, metric="ndcg@10", trials=4)
-        >>> len(found.trials), found.score == max(score for params, score in found.trials)
-        (4, True)
+        >>> len(found.trials), found.metric, round(found.score, 1)
+        (4, 'ndcg@10', 0.5)
         >>> model = found.best.fit(train)
     """
     need_dataset(data, "data")

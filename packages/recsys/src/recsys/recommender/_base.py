@@ -44,14 +44,13 @@ class Recommender(Likenesses):
         >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
-        >>> models = [recsys.Popular(), recsys.ItemKNN(), recsys.EASE(l2=1.0)]
-        >>> all(isinstance(one, recsys.Recommender) for one in models)
-        True
-        >>> for model in models:
+        >>> for model in (recsys.Popular(), recsys.ItemKNN(), recsys.EASE(l2=1.0)):  # one interface
         ...     print(model, model.fit(data).recommend(["bob"], k=2).column("item").to_pylist())
         Popular() ['coffee', 'mug']
         ItemKNN() ['mug']
         EASE(l2=1.0) ['mug', 'coffee']
+        >>> isinstance(model, recsys.Recommender)
+        True
     """
 
     # --- what a model fills in ---
