@@ -18,6 +18,15 @@ def attach(
         package: `__name__` of the package.
         names: public name -> module below the package that defines it; a name that equals its module is the module.
         extras: library -> extra of the package that brings it: a missing library is then a MissingExtraError.
+
+    Examples:
+        >>> from ninefold.lazy import attach
+
+        >>> resolve, listing, public = attach("ninefold", {"Table": "report", "files": "files"})
+        >>> public
+        ['Table', '__version__', 'files']
+        >>> resolve("Table").__name__
+        'Table'
     """
 
     def resolve(name: str) -> Any:

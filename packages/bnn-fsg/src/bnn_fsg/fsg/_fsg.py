@@ -60,6 +60,26 @@ class FSG(Learned):
         fast_activation: "none", "relu" or "tanh".
         rescale: divide the hypernets' gradient by the base lr, which otherwise fades with it (towards Adam's eps).
         recognition: False leaves the layer recognition embedding out.
+
+    Examples:
+        >>> import torch
+        >>> from bnn_fsg import FSG, binarize
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Hardtanh(), nn.MaxPool2d(4),
+        ...     nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.Flatten(), nn.Linear(16, 10),
+        ... )
+        >>> x = torch.rand(4, 1, 12, 12)
+        >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+        >>> gradient = FSG(model, optimizer, history=3)
+        >>> labels = torch.tensor([0, 1, 2, 3])
+        >>> losses = [float(gradient.step(lambda: nn.functional.cross_entropy(model(x), labels))) for _ in range(3)]
+        >>> len(losses), gradient.skipped
+        (3, 0)
     """
 
     name: ClassVar[str] = "fsg"

@@ -24,6 +24,17 @@ class TernaryLinear:
         outputs, inputs: sizes.
         scale: of W.
         kernels: "avx512", "avx2", "neon", "plain" or "numpy"; all give the same numbers.
+
+    Examples:
+        >>> import numpy as np
+        >>> from bnn_fsg import TernaryLinear
+
+        >>> weight = np.array([[1, 0, -1], [1, 1, 1]])
+        >>> layer = TernaryLinear.of_ternary(weight, scale=0.5)
+        >>> layer(np.array([[127.0, 2.0, 3.0]], np.float32))
+        array([[62., 66.]], dtype=float32)
+        >>> layer.ternary().tolist()
+        [[1, 0, -1], [1, 1, 1]]
     """
 
     def __init__(

@@ -37,6 +37,15 @@ class MMConfig:
         text_size: of the form, see `TextForm`; 0 is the form's own.
         fec, modulation: of coded text.
         size: height and width of pictures.
+
+    Examples:
+        >>> from semcom import MMConfig, MMSemCom
+
+        >>> MMConfig(symbols=128, text="analog").size
+        32
+        >>> link = MMSemCom.from_pretrained("mm-32", symbols=96)  # the folder's settings but for the symbols
+        >>> link.config.symbols, link.report.latent_symbols, link.report.text_symbols
+        (96, 88, 8)
     """
 
     symbols: int = 128
@@ -107,7 +116,26 @@ class RxPictures:
 
 
 class MMSemCom:
-    """Sends pictures with their text; the receiver draws candidates and keeps the one that means what was sent."""
+    """Sends pictures with their text; the receiver draws candidates and keeps the one that means what was sent.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import Channel, MMSemCom, datasets
+
+        >>> pictures = datasets.load("embedded", limit=2)
+        >>> link = MMSemCom.from_pretrained("mm-32")
+
+        >>> sent = link.transmit(pictures, ["a photo of a horse", None], snr_db=10.0)
+        >>> received = Channel("awgn").apply(sent.symbols, 10.0, np.random.default_rng(0))
+        >>> result = link.receive(received, 10.0, num_candidates=2, seed=0)
+        >>> result.images.shape, result.evidence is not None
+        ((2, 32, 32, 3), True)
+
+        Without candidates the receiver gives the coarse picture, here under an unsharp mask:
+
+        >>> link.receive(received, 10.0, select="unsharp").images.dtype
+        dtype('uint8')
+    """
 
     def __init__(
         self, coder: JsccCoder, text: TextImageFeatures, generator: Generator | None = None,

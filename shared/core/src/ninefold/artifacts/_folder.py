@@ -56,6 +56,16 @@ def write_folder(
         documents: files that people may edit: not checked by readers.
     Raises:
         ArtifactError: if `path` exists and may not be replaced; names what would be lost.
+
+    Examples:
+        >>> from ninefold.artifacts import FolderArtifact, write_folder
+
+        >>> about = {"kind": "shop.model", "format_version": 1}
+        >>> with write_folder("model", **about, package="ninefold", meta={"k": 3}) as folder:
+        ...     size = (folder / "items.txt").write_text("tea")
+        >>> held = FolderArtifact("model", **about)
+        >>> held.names, held.meta
+        (['items.txt'], {'k': 3})
     """
     with atomic_folder(path, force=force, ours=ours or kind) as folder:
         yield folder
@@ -77,6 +87,15 @@ def settled(path: str | Path, read: Callable[[], Any]) -> Any:
     Args:
         path: folder written by `write_folder` or `ninefold.files.atomic_folder`.
         read: reads all that it needs from the folder; a failure while the folder was being replaced does not count.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.artifacts import settled, write_folder
+
+        >>> with write_folder("model", kind="shop.model", format_version=1, package="ninefold") as folder:
+        ...     size = (folder / "items.txt").write_text("tea")
+        >>> settled("model", lambda: Path("model", "items.txt").read_text())
+        'tea'
     """
     for _ in range(_PATIENCE):
         before = identity(Path(path))
@@ -98,6 +117,22 @@ class FolderArtifact:
         path: the folder.
         meta: what the writer stored beside the files.
         about: the whole manifest (kind, format_version, package, package_version, meta, files).
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold import ArtifactError
+        >>> from ninefold.artifacts import FolderArtifact, write_folder
+
+        >>> with write_folder("model", kind="shop.model", format_version=2, package="ninefold") as folder:
+        ...     size = (folder / "items.txt").write_text("tea")
+        >>> held = FolderArtifact("model", kind="shop.model", format_version=2)
+        >>> held.file("items.txt").read_text()
+        'tea'
+        >>> try:
+        ...     FolderArtifact("model", kind="shop.index", format_version=2)
+        ... except ArtifactError as error:
+        ...     print(error)
+        model/ninefold.json: holds a shop.model, not a shop.index
     """
 
     def __init__(self, path: str | Path, *, kind: str, format_version: int) -> None:

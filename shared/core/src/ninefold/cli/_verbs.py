@@ -28,7 +28,21 @@ def _option(help: str, *names: str, **more: Any) -> Any:  # noqa: A002  (Typer's
 
 @dataclass(frozen=True)
 class Shared:
-    """The options that verbs share; one that a verb does not use has its default."""
+    """The options that verbs share; one that a verb does not use has its default.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold import InputError
+        >>> from ninefold.cli import Shared
+
+        >>> Shared(seed=3, out=Path("model")).need_out().name
+        'model'
+        >>> try:
+        ...     Shared().need_out()
+        ... except InputError as error:
+        ...     print(error)
+        --out: expected where to write the result, e.g. -o result
+    """
 
     seed: Annotated[int, _option("Seed of everything random.", "--seed", min=0, max=2**32 - 1)] = 0
     device: Annotated[str, _option("Torch device.", "--device")] = "cpu"
@@ -46,7 +60,20 @@ class Shared:
 
 
 def house_app(package: str, help: str) -> typer.Typer:  # noqa: A002  (Typer's own name)
-    """A Typer app for the import `package`, with --version and without the options nobody needs."""
+    """A Typer app for the import `package`, with --version and without the options nobody needs.
+
+    Examples:
+        >>> import typer
+        >>> from ninefold.cli import house_app
+        >>> from typer.testing import CliRunner
+
+        >>> app = house_app("ninefold", "Count words.")
+        >>> @app.command()
+        ... def count(text: str) -> None:
+        ...     typer.echo(f"{len(text.split())} words")
+        >>> print(CliRunner().invoke(app, ["count", "tea and coffee"]).output.strip())
+        3 words
+    """
     app = typer.Typer(name=package, help=help, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
     def show_version(value: bool) -> None:
@@ -81,6 +108,21 @@ def verb(
             "into" (files that are added to a folder), "own" (the verb itself judges what is there). The path is judged
             before the function runs, with --force if the verb has it.
         ours: what --force may replace, if not all that the package wrote; see `ninefold.files.refuse_existing`.
+
+    Examples:
+        >>> from ninefold.cli import Shared, house_app, verb
+        >>> from typer.testing import CliRunner
+
+        >>> app = house_app("ninefold", "Draw numbers.")
+        >>> @verb(app, uses=("seed",))
+        ... def draw(most: int, *, opts: Shared) -> dict[str, int]:
+        ...     "Draw a number below MOST."
+        ...     return {"most": most, "seed": opts.seed}
+        >>> print(CliRunner().invoke(app, ["draw", "10", "--seed", "3", "--json"]).output.strip())
+        {
+          "most": 10,
+          "seed": 3
+        }
     """
     used = {"json", *uses}
     house = {one.name: one for one in _parameters(Shared)}

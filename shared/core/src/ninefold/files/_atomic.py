@@ -26,6 +26,23 @@ def atomic_file(path: str | Path, *, force: bool | None = None, ours: Ours = Non
         path: file to write; missing parents are made.
         force, ours: as for `refuse_existing`, judged before the block and after it; with the default, None, any file
             at `path` is replaced: for files that only the program itself keeps.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.files import atomic_file
+
+        >>> try:
+        ...     with atomic_file("scores.csv") as temporary:
+        ...         size = temporary.write_text("user,score")
+        ...         raise KeyboardInterrupt
+        ... except KeyboardInterrupt:
+        ...     print(Path("scores.csv").exists())  # whole or absent
+        False
+
+        >>> with atomic_file("scores.csv") as temporary:
+        ...     size = temporary.write_text("user,score")
+        >>> Path("scores.csv").read_text()
+        'user,score'
     """
 
     def refuse() -> None:
@@ -51,6 +68,18 @@ def atomic_folder(path: str | Path, *, force: bool = False, ours: Ours = None) -
         force, ours: as for `refuse_existing`. What was there stays until the new folder is complete.
     Raises:
         ArtifactError: if `path` exists and may not be replaced.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.files import atomic_folder
+
+        >>> with atomic_folder("lists") as folder:
+        ...     size = (folder / "a.txt").write_text("tea")
+        ...     print(Path("lists").exists())  # not before it is complete
+        False
+
+        >>> [file.name for file in Path("lists").iterdir()]
+        ['a.txt']
     """
 
     def refuse() -> None:
@@ -66,7 +95,23 @@ def atomic_folder(path: str | Path, *, force: bool = False, ours: Ours = None) -
 
 
 def write_text(path: str | Path, text: str, *, force: bool | None = None, ours: Ours = None) -> None:
-    """Write a text file atomically, as UTF-8; `force` and `ours` as for `atomic_file`."""
+    """Write a text file atomically, as UTF-8; `force` and `ours` as for `atomic_file`.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold import ArtifactError
+        >>> from ninefold.files import write_text
+
+        >>> write_text("note.txt", "tea")
+        >>> write_text("note.txt", "coffee")  # without `force` given, a file of the program's own is replaced
+        >>> Path("note.txt").read_text()
+        'coffee'
+        >>> try:
+        ...     write_text("note.txt", "water", force=False)
+        ... except ArtifactError as error:
+        ...     print(error)
+        note.txt: exists already; choose another place, or --force to replace it
+    """
     with atomic_file(path, force=force, ours=ours) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -1,4 +1,13 @@
-"""Results as people want them: tables (`_table`), the house style of figures (`_figure`), pages (`_page`)."""
+"""Results as people want them: tables (`_table`), the house style of figures (`_figure`), pages (`_page`).
+
+Examples:
+    >>> from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
+
+    >>> made, axes = figure()
+    >>> bars = axes.bar(["ours", "rival", "chance"], [91, 88, 50], color=[BLUE, ORANGE, GREY])
+    >>> len({BLUE, ORANGE, GREEN, RED, PURPLE, GREY})
+    6
+"""
 
 from ninefold.report._figure import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure, figure_html, save_figure
 from ninefold.report._page import glossary, html_page, paragraph

@@ -16,6 +16,14 @@ def html_page(title: str, sections: Iterable[tuple[str, Sequence[str]]], intro: 
         title: the page's heading.
         sections: (heading, parts); a part is HTML made by `Table.to_html`, `figure_html`, `paragraph` or `glossary`.
         intro: plain text under the heading.
+
+    Examples:
+        >>> from ninefold.report import Table, html_page, paragraph
+
+        >>> table = Table(["model", "ndcg@10"], [["EASE", 0.41]])
+        >>> page = html_page("Shop", [("Models", [paragraph("Two models.", "lead"), table.to_html()])])
+        >>> page[:15], '<p class="lead">Two models.</p>' in page
+        ('<!doctype html>', True)
     """
     listed = list(sections)
     body = "".join(
@@ -35,12 +43,26 @@ def html_page(title: str, sections: Iterable[tuple[str, Sequence[str]]], intro: 
 
 
 def paragraph(text: str, kind: str = "") -> str:
-    """Plain text as one HTML paragraph; `kind` may be "lead" (a headline) or "note" (small print)."""
+    """Plain text as one HTML paragraph; `kind` may be "lead" (a headline) or "note" (small print).
+
+    Examples:
+        >>> from ninefold.report import paragraph
+
+        >>> paragraph("5 < 7"), paragraph("small print", "note")
+        ('<p>5 &lt; 7</p>', '<p class="note">small print</p>')
+    """
     return f'<p class="{kind}">{html.escape(text)}</p>' if kind else f"<p>{html.escape(text)}</p>"
 
 
 def glossary(words: Mapping[str, str]) -> str:
-    """Words and what they mean, by the alphabet."""
+    """Words and what they mean, by the alphabet.
+
+    Examples:
+        >>> from ninefold.report import glossary
+
+        >>> glossary({"NDCG": "gain of a list, discounted by rank"})
+        '<dl><dt>NDCG</dt><dd>gain of a list, discounted by rank</dd></dl>'
+    """
     pairs = sorted(words.items(), key=lambda pair: pair[0].lower())
     return (
         "<dl>" + "".join(f"<dt>{html.escape(word)}</dt><dd>{html.escape(text)}</dd>" for word, text in pairs) + "</dl>"
