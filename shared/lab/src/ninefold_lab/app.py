@@ -90,8 +90,9 @@ def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
         with contextlib.closing(
             run_demos(rows, opts.seed, jobs, lambda name: say(f"{name:<12}runs", wanted=started))
         ) as ended:
-            for one in ended:
+            for one, left in ended:
                 keep(one)
+                say(f"About {left:.0f} s left.", wanted=len(shown) < len(rows))
     table = overview(shown)
     table.notes.append(f"Pictures and all arms: {path}")
     return _shown(table, sum(one.defect for one in shown), opts)
