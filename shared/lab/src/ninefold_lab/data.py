@@ -57,12 +57,15 @@ class DataSet:
 
 
 def listed(packages: Path) -> Iterator[DataSet]:
-    """The sets of all packages below the folder `packages` of a checkout."""
-    for file in sorted(packages.glob("*/experiments/data.json")):
+    """The sets of all packages below the folder `packages` of a checkout; InputError if it has none."""
+    lists = sorted(packages.glob("*/experiments/data.json"))
+    if not lists:
+        raise InputError("--checkout", got=str(packages.parent), expected="a checkout of the repository")
+    for file in lists:
         for one in json.loads(file.read_text(encoding="utf-8")):
-            words = {"by_hand": one.get("by_hand", ""), "claims": tuple(one.get("claims", ()))}
-            name, folder = file.parts[-3], file.with_name("conversions.py")
-            yield DataSet(name, one["name"], one["licence"], tuple(one["files"]), conversions=folder, **words)
+            words = {key: tuple(one[key]) for key in ("files", "claims") if key in one}
+            said = (one["licence"], words.pop("files"), one.get("by_hand", ""))
+            yield DataSet(file.parts[-3], one["name"], *said, **words, conversions=file.with_name("conversions.py"))
 
 
 def get(found: DataSet, out: Path, *, host: str = "", step: Callable[[], object] = lambda: None) -> list[Path]:

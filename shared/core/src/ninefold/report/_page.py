@@ -14,19 +14,16 @@ _CSS = """
 body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:var(--text);
 background:var(--back)}
 h1{font-size:1.7rem}h2{font-size:1.25rem;margin:1.2rem 0 .5rem;border-top:1px solid var(--line);padding-top:.7rem}
-p{margin:.5rem 0}
-h3{font-size:1.05rem;margin:.2rem 0}small{color:var(--soft);font-weight:400}
+p{margin:.5rem 0}h3{font-size:1.05rem;margin:.2rem 0}small{color:var(--soft);font-weight:400}
 .scroll{overflow-x:auto}table{border-collapse:collapse;margin:1rem 0;font-size:.92rem}
 caption{text-align:left;font-weight:600;padding:.3rem 0}
 th,td{border-bottom:1px solid var(--line);padding:.3rem .7rem;text-align:left;vertical-align:top}
 th{background:var(--head)}td.n{text-align:right;font-variant-numeric:tabular-nums}
 .note,figcaption{color:var(--soft);font-size:.9rem}
 figure{display:inline-block;margin:.3rem 1rem .3rem 0;vertical-align:top;max-width:min(100%,33rem)}
-figure img{max-height:12rem;width:auto}details figure img{max-height:none}
-img{max-width:100%;height:auto}.lead{font-size:1.1rem;font-weight:600}
-nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;list-style:none;padding:0;margin:.5rem 0}
-dt{font-weight:600;margin-top:.5rem}dd{margin-left:1.2rem}
-p,dd,td,figcaption,code{overflow-wrap:anywhere}a{color:var(--link)}summary{cursor:pointer;color:var(--link)}
+img{max-width:100%;height:auto}.lead{font-size:1.1rem;font-weight:600}figure img{max-height:12rem;width:auto}
+details figure img{max-height:none}nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;list-style:none;padding:0}
+dt{font-weight:600;margin-top:.5rem}dd{margin-left:1.2rem}p,dd,td,figcaption,code{overflow-wrap:anywhere}a{color:var(--link)}summary{cursor:pointer;color:var(--link)}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));gap:.8rem}
 .card{border:1px solid var(--line);border-radius:8px;padding:.7rem .9rem;font-size:.92rem}
 .card img{width:100%;height:7rem;object-fit:contain;background:#fff}.card p{margin:.4rem 0}
