@@ -107,7 +107,7 @@ class RxPictures:
 
 
 class MMSemCom:
-    """Sends pictures with their text; the receiver draws candidates and keeps the one that means what was sent."""
+    """Sends pictures with their text; the receiver draws candidates and keeps the picture that means what was sent."""
 
     def __init__(
         self, coder: JsccCoder, text: TextImageFeatures, generator: Generator | None = None,
