@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Kept:
-    """The last `size` results. The objects of a key are held, so that no identity is given to another object."""
+    """The last `size` results. The objects of a key are kept, so that no identity is given to another object."""
 
     def __init__(self, size: int) -> None:
         self._size = size
