@@ -35,6 +35,15 @@ class Adapted:
         graph: name of the target; classes: names of its class ids.
         reading: what was read off its unlabelled nodes: class mix, shift, words, walk; None where nothing was.
         trust: what its labels say of the sources.
+
+    Examples:
+        >>> from mldgg import MLDGG, GraphDomains, Simulated, split_support
+        >>> domains = GraphDomains(Simulated(graphs=3, nodes=100).draw(seed=0))
+        >>> target = domains["south"]
+        >>> support = split_support(target.y, shots=2, seed=0).support
+        >>> adapted = MLDGG(gate=False).fit(domains.without("south")).adapt(target.hidden(support))
+        >>> adapted.predict().shape, adapted.trust.believed
+        ((100,), True)
     """
 
     def __init__(self, model: Model, data: Graph, seen: Seen | None, trust: Trust) -> None:
