@@ -100,7 +100,7 @@ def test_file_of_an_adaptation_answers_alike(tmp_path, words):
     model = MLDGG(gate=False).fit(domains().without("south"))
     solver = model.solver
     kept = tuple((graph, None) for graph in domains().without("south")) if words == "joint" else ()
-    model.solver = replace(solver, words=words, walk=0.5, kept=kept)
+    model.solver = replace(solver, words=words, walk=0.5, again=True, centred=True, kept=kept)
     assert isinstance(model.solver, GatedSolver)
     target = shown(domains()["south"], 2)
     adapted = model.adapt(target)

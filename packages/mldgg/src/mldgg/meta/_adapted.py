@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
-from ninefold_graphs import Graph, InputEncoder, walked
+from ninefold_graphs import Graph, InputEncoder
 
 from mldgg.datasets import open_graph
 from mldgg.meta._model import Model
 from mldgg.meta._solver import Seen
 from mldgg.meta._trust import Trust
-from mldgg.meta._unlabelled import Reading, WordHead
+from mldgg.meta._unlabelled import Reading, WordHead, spread_over
 from mldgg.meta._whole import check_arrays, check_shapes, whole
 
 KIND, FORMAT = "mldgg.adapted", 2
@@ -62,12 +63,9 @@ class Adapted:
 
         Where rehearsal has chosen a walk, they are spread over the graph's edges (personalised PageRank).
         """
-        chances = self.scores(data)
-        if self.reading is None or not self.reading.walk:
-            return chances
+        walk = 0.0 if self.reading is None else self.reading.walk
         graph, view = self._view(data)
-        moved = walked(chances, graph.step(view.weight), self.reading.walk)
-        return moved / moved.sum(axis=1, keepdims=True)
+        return spread_over(self.scores(data), graph.step(view.weight) if walk else None, walk)
 
     def scores(self, data: Any = None) -> np.ndarray:
         """(N, C) class probabilities of the ridge, before any walk."""
@@ -96,6 +94,7 @@ class Adapted:
             report["distance of the mix to the sources'"] = round(self.reading.distance, 4)
             report |= {"features around": self.reading.around, "words": self.reading.words, "walk": self.reading.walk}
             off += ["walk"] * (self.reading.walk == 0) + ["joint words"] * (self.reading.words != "joint")
+            off += ["second fit to its own answers"] * (not self.reading.again)
         if self.trust is not None:
             report["sources believed"] = self.trust.believed
         return report | {"off": off}
@@ -163,7 +162,8 @@ class Adapted:
         if self.reading is not None and self._head is not None:
             meta["reading"] = {**vars(self.reading), "mix": self.reading.mix.tolist()}
             if self.reading.words == "joint":
-                arrays |= {f"joint/{name}": one for name, one in self._head.arrays().items()}
+                head = replace(self._head, grams=None)  # the weights that they lead to are in the file
+                arrays |= {f"joint/{name}": one for name, one in head.arrays().items()}
                 arrays |= {f"joint/encoder/{name}": one for name, one in self._head.encoder.arrays().items()}
         about = {"kind": KIND, "format_version": FORMAT, "package": "mldgg"}
         artifacts.save(path, arrays, **about, meta=meta, force=force)
