@@ -19,17 +19,6 @@ QUICK = Budget(seeds=1, minutes=1)
 
 CLAIMS = [
     Claim(
-        id="mldgg/training-free-rivals-are-as-strong-as-measured",
-        says="source-centred ridge, tuned on sources, reaches the figures measured before, less a point",
-        source="five seeds, measured before the package was written",
-        run=free,
-        verdict=all_of(
-            *(at_least(f"{arm} on {target}", value - 1) for arm, by in MEASURED.items() for target, value in by.items())
-        ),
-        quick=QUICK,
-        full=Budget(seeds=40, minutes=0.1),
-    ),
-    Claim(
         id="mldgg/default-beats-rivals-with-the-same-unlabelled-nodes",
         says="without labels of the unseen citation graph the default has 79.6 in the mean of three and is above tuned "
         "rivals that read the same nodes and walk over the same edges, above GraphAny's closed form, and above itself "
@@ -70,9 +59,9 @@ CLAIMS = [
     ),
     Claim(
         id="mldgg/another-class-mix-is-told-from-a-shift",
-        says="on unseen citation graphs whose classes but one are thinned to a tenth and a twentieth, without labels, "
+        says="on DBLP, unseen, whose classes but one are thinned to a tenth and a twentieth, without labels, "
         "the default is at most a point below the ridge on features as they are, in accuracy and balanced accuracy, "
-        "and above the largest class; on the graphs as they are it has 79",
+        "and above the largest class; on the three citation graphs as they are it has 79",
         source="ours",
         run=other_mixes,
         verdict=all_of(
@@ -85,7 +74,7 @@ CLAIMS = [
             *(at_least(f"mldgg at {name}", f"largest class at {name}") for name in SHARES),
         ),
         quick=QUICK,
-        full=Budget(seeds=2, minutes=2),
+        full=Budget(seeds=1, minutes=2),
     ),
     Claim(
         id="mldgg/labels-that-contradict-the-sources-win",
@@ -176,5 +165,16 @@ CLAIMS = [
         ),
         quick=QUICK,
         full=Budget(seeds=5, minutes=3),
+    ),
+    Claim(
+        id="mldgg/training-free-rivals-are-as-strong-as-measured",
+        says="source-centred ridge, tuned on sources, reaches the figures measured before, less a point",
+        source="five seeds, measured before the package was written",
+        run=free,
+        verdict=all_of(
+            *(at_least(f"{arm} on {target}", value - 1) for arm, by in MEASURED.items() for target, value in by.items())
+        ),
+        quick=QUICK,
+        full=Budget(seeds=40, minutes=0.1),
     ),
 ]
