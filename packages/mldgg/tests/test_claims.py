@@ -7,7 +7,7 @@ import pytest
 from mldgg.baselines import Trained
 from mldgg.datasets import Simulated
 from mldgg.paper import Published
-from mldgg_experiments.claims import CLAIMS, _citation, _network, _spurious, _twitch
+from mldgg_experiments.claims import CLAIMS, _citation, _network, _twitch
 from ninefold_lab import Budget
 
 from .small import QUICK, TINY
@@ -25,7 +25,6 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
     quick = lambda *words, **options: Published(*words, **{**options, **QUICK, "warm_epochs": 2})  # noqa: E731
     monkeypatch.setattr(_network, "Published", quick)
-    monkeypatch.setattr(_spurious, "bases", lambda form: (TINY.draw(0)["north"],))
     monkeypatch.setattr(_twitch, "languages", lambda form: Simulated(graphs=2, nodes=120, classes=2, words=80).draw(0))
 
 

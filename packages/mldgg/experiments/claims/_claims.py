@@ -10,7 +10,6 @@ from ._judged import expectations, flips, labels
 from ._judged import without_labels as regions_and_code
 from ._network import parts
 from ._noise import injected_edges
-from ._spurious import environments
 from ._thinned import SHARES, other_mixes
 from ._twitch import to_the_rest
 
@@ -130,16 +129,6 @@ CLAIMS = [
         ),
         quick=QUICK,
         full=Budget(seeds=5, minutes=2),
-    ),
-    Claim(
-        id="mldgg/default-holds-under-spurious-features-of-cora",
-        says="after two environments of Cora with EERM's spurious features, accuracy on eight others "
-        "is two points above ERM and at least EERM's",
-        source="data: EERM, ICLR 2022, section 5.1; bar: ours",
-        run=environments,
-        verdict=all_of(at_least("mldgg", "erm", 2), at_least("mldgg", "eerm")),
-        quick=QUICK,
-        full=Budget(seeds=5, minutes=1),
     ),
     Claim(
         id="mldgg/twitch-from-one-language-to-the-rest",

@@ -15,7 +15,7 @@ from mldgg.evaluation import METHODS, tune
 from mldgg.meta import MLDGG, Adapted, ReadingWarning
 from ninefold_lab import Budget, Scores
 
-from ._citation import accuracy
+from ._citation import accuracy, acting
 from ._families import FAMILIES, leave_outs
 
 SHOTS = (5, 20)
@@ -50,6 +50,8 @@ def without_labels(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothi
             for arm, method in methods.items():
                 score = accuracy(method.predict_proba(shown), task.target.y, known)
                 arms.setdefault(f"{arm} on {name}", []).append(score)
+            for part, acts in acting(_adapted(model_of(budget.form, name, place), shown)).items():
+                arms.setdefault(f"{part} acts on {name}", []).append(acts)
     return _arrays(arms)
 
 

@@ -1,10 +1,10 @@
-"""Graphs that are made: the simulator, injected edges, spurious environments, own CSV files."""
+"""Graphs that are made: the simulator, injected edges, functions, own CSV files."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from mldgg.datasets import inject_edges, load, read_folder, spurious_environments
+from mldgg.datasets import inject_edges, load, read_folder
 from ninefold.errors import DownloadError, InputError
 
 from ..small import TINY
@@ -50,18 +50,6 @@ def test_matched_injection_follows_the_degree():
 def test_injection_that_cannot_fit_is_refused():
     with pytest.raises(InputError, match="no room"):
         inject_edges(TINY.draw(0)["north"], 100.0)
-
-
-def test_environments_differ_in_the_added_columns_alone():
-    graph = TINY.draw(0)["north"]
-    made = spurious_environments(graph, environments=3, width=4, seed=0)
-    assert list(made) == ["env0", "env1", "env2"]
-    first, other = (made[name].x.toarray() for name in ("env0", "env2"))
-    np.testing.assert_array_equal(first[:, :-4], other[:, :-4])
-    shift = other[:, -4:] - first[:, -4:]
-    np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-5)
-    assert np.abs(shift[0]).max() > 0.05
-    np.testing.assert_array_equal(made["env0"].y, made["env2"].y)
 
 
 @pytest.fixture
