@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mldgg.datasets import inject_edges, load, read_folder
+from mldgg.datasets import inject_edges, load, load_functions, read_folder
 from ninefold.errors import DownloadError, InputError
 
 from ..small import TINY
@@ -98,3 +98,27 @@ def test_unknown_collection_lists_what_there_is(tmp_path, monkeypatch):
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
     with pytest.raises(DownloadError, match="citation"):
         load("citation")
+
+
+def test_functions_become_nodes_with_calls_words_and_roles(tmp_path, monkeypatch):
+    lines = [
+        f"def plain{k}(table):\n    return _hidden{k}(table.rowCount)\ndef _hidden{k}(table):\n    return table"
+        for k in range(60)
+    ]
+    lines.append("class One:\n    def __len__(self):\n        return self.size")
+    lines.append("    @property\n    def size(self):\n        return 3")
+    for name in ("firstofall", "secondofall"):
+        (tmp_path / name / "tests").mkdir(parents=True)
+        (tmp_path / name / "__init__.py").write_text("\n".join(lines))
+        (tmp_path / name / "tests" / "more.py").write_text("def left_out(table):\n    return table\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    graphs = load_functions(["firstofall", "secondofall", "not_installed_anywhere"])
+    graph = graphs["firstofall"]
+    assert list(graphs) == ["firstofall", "secondofall"]
+    assert len(graph) == 121  # `size` has no words
+    assert np.bincount(graph.y, minlength=5).tolist() == [1, 60, 0, 0, 60]
+    assert (graph.y[graph.edge_index[0]] != graph.y[graph.edge_index[1]]).all()
+    assert graph.edge_index.shape[1] == 120
+    assert graph.width == 5  # table, hidden, row, count, size
+    with pytest.raises(InputError, match="at least two installed ones"):
+        load_functions(["firstofall"])
