@@ -69,24 +69,22 @@ class Adapted:
 
     def scores(self, data: Any = None) -> np.ndarray:
         """(N, C) class probabilities of the ridge, before any walk."""
-        return self.model.fitted.ridge.probabilities(self.ridge_rows(data), self.trust.weights)
+        return self.model.fitted.probabilities(self.ridge_rows(data), self.trust.weights)
 
     def report(self) -> dict[str, Any]:
         """What to know before the answers are used, as JSON values.
 
-        `expected accuracy` is the mean largest probability, moved by what rehearsals on the sources say of it, with the
-        range that they saw; None without rehearsals. `class mix` is estimated without labels. `off` names the parts
-        that rehearsal or the target's labels left out.
+        `expected accuracy` is the mean largest probability, moved by the median of what rehearsals on the sources say of
+        it, with the range that they saw; None without rehearsals. `class mix` is estimated without labels. `off` names
+        the parts that rehearsal or the target's labels left out.
         """
-        chances, solver = self.predict_proba(), self.model.solver
-        gaps = np.array(solver.gaps if solver is not None else ())
+        chances, solver = self.predict_proba(), self.model.fitted
+        gaps = np.array(solver.gaps)
         sure = float(chances.max(axis=1).mean())
         report: dict[str, Any] = {"nodes": len(chances), "mean largest probability": round(sure, 4)}
         report["expected accuracy"] = [round(float(np.clip(sure + one, 0, 1)), 4) for one in (
-            gaps.mean(), gaps.min(), gaps.max())] if gaps.size else None  # fmt: skip
-        off = []
-        if solver is not None:
-            off += ["edge gate"] * (solver.gate is None or solver.power == 0)
+            np.median(gaps), gaps.min(), gaps.max())] if gaps.size else None  # fmt: skip
+        off = ["edge gate"] * (solver.gate is None or solver.power == 0)
         if self.reading is not None:
             report["class mix"] = {
                 str(one): round(float(share), 4) for one, share in zip(self.classes, self.reading.mix, strict=True)
@@ -95,9 +93,7 @@ class Adapted:
             report |= {"features around": self.reading.around, "words": self.reading.words, "walk": self.reading.walk}
             off += ["walk"] * (self.reading.walk == 0) + ["joint words"] * (self.reading.words != "joint")
             off += ["second fit to its own answers"] * (not self.reading.again)
-        if self.trust is not None:
-            report["sources believed"] = self.trust.believed
-        return report | {"off": off}
+        return report | {"sources believed": self.trust.believed, "off": off}
 
     def sure(self, risk: float) -> np.ndarray:
         """(N,) bool: the most nodes, surest first, among which at most a share `risk` is expected to be wrong.
@@ -107,8 +103,8 @@ class Adapted:
         if not 0 <= risk <= 1:
             raise InputError("risk", got=risk, expected="a share in [0, 1]")
         largest = self.predict_proba().max(axis=1)
-        gaps = self.model.solver.gaps if self.model.solver is not None else ()
-        wrong = np.clip(1 - largest - (min(gaps) if gaps else 0.0), 0, 1)
+        gaps = np.array(self.model.fitted.gaps or (0.0,))
+        wrong = np.clip(1 - largest - (gaps.min() + np.median(gaps)) / 2, 0, 1)  # on the safe side of the middle
         order = np.argsort(wrong, kind="stable")
         within = np.cumsum(wrong[order]) / np.arange(1, len(order) + 1) <= risk
         answered = np.zeros(len(order), bool)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold_graphs import Graph, InputEncoder, Kept, Ridge, hop_features
+from ninefold_graphs import Graph, InputEncoder, Kept, Ridge, hop_features, softmax
 
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, Trial, powered, ridge_rows
@@ -48,6 +48,7 @@ class GatedSolver:
         words, walk, again: whose words a target's features are made of ("sources" or "joint"), restart of the walk over
             its probabilities (0: none), whether the head is fitted again to its own answers.
         choices: mean score of each in rehearsals, not in the file.
+        sharper: factor of the scores in the probabilities of a target's classes.
         gaps: of accuracy over the mean largest probability in these rehearsals.
         kept: the sources and their edge weights, where words are joint.
     """
@@ -67,6 +68,7 @@ class GatedSolver:
     again: bool = False
     kept: tuple[tuple[Graph, np.ndarray | None], ...] = ()
     choices: dict[tuple[str, float, bool], float] = field(default_factory=dict)
+    sharper: float = 1.0
     gaps: tuple[float, ...] = ()
 
     @classmethod
@@ -94,7 +96,7 @@ class GatedSolver:
         choice = chosen(sources, search.weights, encoder, setting)
         kept = tuple(zip(sources, search.weights, strict=True)) if choice.words == "joint" else ()
         found = {"words": choice.words, "walk": choice.walk, "again": choice.again}
-        found |= {"choices": choice.scores, "gaps": choice.gaps}
+        found |= {"choices": choice.scores, "sharper": choice.sharper, "gaps": choice.gaps}
         return replace(solver, head=head, kept=kept, **found)
 
     def see(self, graph: Graph, view: Any, *, transductive: bool = True, head: WordHead | None = None) -> Seen:
@@ -152,6 +154,10 @@ class GatedSolver:
         }
         return "; ".join([f"hops: {hops}", *(f"{name}: {', '.join(map(str, one))}" for name, one in values.items())])
 
+    def probabilities(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """(N, C) of a target's rows and (d, C) weights, before any walk."""
+        return softmax(self.sharper * self.ridge.sharpness * (rows @ weights))
+
     def inputs(self, graph: Graph) -> np.ndarray:
         """(N, d) input columns."""
         return self.encoder(graph) if self.encoder is not None else InputEncoder.fit([graph])(graph)
@@ -195,7 +201,7 @@ class GatedSolver:
 
     def about(self) -> dict[str, Any]:
         """What `load` needs beside the arrays, as JSON values."""
-        names = ("power", "centred", "strength", "shared", "words", "walk", "again")
+        names = ("power", "centred", "strength", "shared", "words", "walk", "again", "sharper")
         return {"hops": list(self.hops), "gaps": list(self.gaps)} | {name: getattr(self, name) for name in names}
 
     def check(self, classes: int) -> None:
@@ -236,6 +242,6 @@ class GatedSolver:
             GateRounds.load(gate) if gate else None,
             tuple(hops), about["power"], about["centred"], about["strength"], ridge, about["shared"],
             head=WordHead.load(loaded, head, tuple(hops), ridge.sharpness) if loaded is not None and head else None,
-            words=about["words"], walk=about["walk"], again=about["again"], kept=tuple(kept),
+            words=about["words"], walk=about["walk"], again=about["again"], sharper=about["sharper"], kept=tuple(kept),
             gaps=tuple(about["gaps"]),
         )  # fmt: skip

@@ -7,7 +7,7 @@ around its mean less what the mix explains: mean - sum over classes of (mix - pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -21,10 +21,11 @@ from mldgg.meta._whole import check_shapes
 
 NEAR = 0.25  # total variation between class mixes up to which a graph's own mean is its shift
 WALKS = (0.0, 0.5, 0.1)  # restart of the walk over class probabilities; 0 for none
+SHARPER = (0.67, 1.0, 1.5, 2.0, 3.0, 4.5)  # factors of the scores, so that probabilities mean what they say
 THIN = (0.1, 0.05)  # share of the nodes of thinned classes in rehearsals
 LOSES = 1.0  # points that a choice may lose on a rehearsal as it is
 MOST_TAUGHT = 50_000  # nodes whose answers a head is fitted to again
-JUDGED = 3  # sources that play the target for these choices, at most
+JUDGED = 5  # sources that play the target for these choices, at most
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def joint_encoder(sources: Sequence[Graph], target: Graph) -> InputEncoder:
 
 
 Key = tuple[str, float, bool]  # words, walk, again
+Answers = Callable[[Key, float], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -177,13 +179,15 @@ class Choice:
 
     Attributes:
         words, walk, again: as in `Reading`. scores: mean score of each choice that was not rejected.
-        gaps: by how much accuracy was above the mean largest probability, for each source that played the target.
+        sharper: factor of the sharpness under which the mean largest probability is nearest to accuracy.
+        gaps: by how much accuracy is above it then, for each source that played the target.
     """
 
     words: str = "sources"
     walk: float = 0.0
     again: bool = False
     scores: dict[Key, float] = field(default_factory=dict)
+    sharper: float = 1.0
     gaps: tuple[float, ...] = ()
 
 
@@ -193,27 +197,31 @@ def chosen(
     """Word space, walk and second fit that serve best, without labels, when sources play the target, also thinned.
 
     A choice that loses more than a point on any source as it is, against sources' words without a walk, is rejected.
-
-    Returns: what was chosen, with the mean score of each choice.
     """
     many = encoder.basis.shape[1] < int(encoder.words.sum())  # else the directions are the words themselves
     spaces = ("sources", "joint") if setting.joint and many else ("sources",)
-    table: dict[Key, list[tuple[float, float]]] = {key: [] for key in product(spaces, WALKS, (False, True))}
+    keys: list[Key] = list(product(spaces, WALKS, (False, True)))
     made = rehearsals(sources, most=JUDGED, seed=setting.seed) if len(sources) > 1 else []
-    for rehearsal in made:
-        heads = _heads(rehearsal, weights, encoder, setting, spaces)
-        for target in (rehearsal.target, *(thinned(rehearsal.target, share, setting.seed) for share in THIN)):
-            weight = weights[rehearsal.place] if target is rehearsal.target else None  # none of a thinned graph's edges
-            for key, score in _scores(heads, target, weight, setting).items():
-                table[key].append(score)
     if not made:
         return Choice()
-    both = {key: np.array(one).reshape(len(made), -1, 2) for key, one in table.items()}
-    scores = {key: one[..., 0] for key, one in both.items()}
-    usual = scores["sources", 0.0, False][:, 0]
-    means = {key: float(one.mean()) for key, one in scores.items() if (usual - one[:, 0]).max() <= LOSES}
+    usual: list[tuple[Answers, np.ndarray]] = []
+    scores = {key: np.zeros((len(made), 1 + len(THIN))) for key in keys}
+    for row, rehearsal in enumerate(made):
+        heads = _heads(rehearsal, weights, encoder, setting, spaces)
+        forms = (rehearsal.target, *(thinned(rehearsal.target, share, setting.seed) for share in THIN))
+        for column, target in enumerate(forms):
+            weight = weights[rehearsal.place] if column == 0 else None  # none of a thinned graph's edges
+            answers, known = _answers(heads, target, weight, setting), target.y >= 0
+            for key in keys:
+                scores[key][row, column] = measure(answers(key, 1.0)[known], target.y[known], setting.metric)
+            if column == 0:
+                usual.append((answers, target.y))
+    before = scores["sources", 0.0, False][:, 0]
+    means = {key: float(one.mean()) for key, one in scores.items() if (before - one[:, 0]).max() <= LOSES}
     best = max(means, key=lambda key: means[key])
-    return Choice(*best, means, tuple(both[best][:, 0, 1].tolist()))
+    gaps = {one: tuple(_gap(answers(best, one), y) for answers, y in usual) for one in SHARPER}
+    sharper = min(SHARPER, key=lambda one: float(np.median(np.abs(gaps[one]))))
+    return Choice(*best, means, sharper, gaps[sharper])
 
 
 def _heads(
@@ -228,31 +236,28 @@ def _heads(
     return {space: WordHead.fit(words[space], *fit) for space in spaces}
 
 
-def _scores(
-    heads: dict[str, WordHead], target: Graph, weight: np.ndarray | None, setting: Setting
-) -> dict[Key, tuple[float, float]]:
-    """Score of each choice on one target, and by how much its accuracy is above the mean largest probability."""
+def _answers(heads: dict[str, WordHead], target: Graph, weight: np.ndarray | None, setting: Setting) -> Answers:
+    """A function that gives (N, C) probabilities on one target under a choice, the scores times a factor."""
     reading = heads["sources"].reading(heads["sources"].blocks(target, weight), setting.centred)
-    found: dict[Key, tuple[float, float]] = {}
-    known, step = target.y >= 0, target.step(weight)
+    seen = {space: head.rows(head.blocks(target, weight), reading) for space, head in heads.items()}
+    squares = {space: rows[taught(rows)].T @ rows[taught(rows)] for space, (rows, _) in seen.items()}
+    step = target.step(weight)
 
-    def spread(scores: np.ndarray, walk: float) -> np.ndarray:
-        return spread_over(softmax(setting.sharpness * scores), step, walk)
+    def answers(key: Key, sharper: float) -> np.ndarray:
+        space, walk, again = key
+        rows, own = seen[space]
+        if again and reading.around != "nothing":
+            first = spread_over(softmax(setting.sharpness * (rows @ own)), step, walk)
+            own = heads[space].again(rows, first, setting.strength, squares[space])
+        return spread_over(softmax(sharper * setting.sharpness * (rows @ own)), step, walk)
 
-    for space, head in heads.items():
-        rows, source_weights = head.rows(head.blocks(target, weight), reading)
-        scores, own = rows @ source_weights, None
-        for walk in WALKS:
-            answers = {False: spread(scores, walk)}
-            answers[True] = answers[False]
-            if reading.around != "nothing":
-                own = rows[taught(rows)].T @ rows[taught(rows)] if own is None else own
-                answers[True] = spread(rows @ head.again(rows, answers[False], setting.strength, own), walk)
-            for again, chances in answers.items():
-                shown = chances[known]
-                gap = float((shown.argmax(axis=1) == target.y[known]).mean() - shown.max(axis=1).mean())
-                found[space, walk, again] = measure(shown, target.y[known], setting.metric), gap
-    return found
+    return answers
+
+
+def _gap(chances: np.ndarray, y: np.ndarray) -> float:
+    """Accuracy over the labelled nodes less their mean largest probability."""
+    shown = chances[y >= 0]
+    return float((shown.argmax(axis=1) == y[y >= 0]).mean() - shown.max(axis=1).mean())
 
 
 def spread_over(chances: np.ndarray, step: Any, walk: float) -> np.ndarray:
