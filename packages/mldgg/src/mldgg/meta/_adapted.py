@@ -75,7 +75,7 @@ class Adapted:
         """What to know before the answers are used, as JSON values.
 
         `expected accuracy` is the mean largest probability, moved by the median of what rehearsals on the sources say of
-        it, with the range that they saw; None without rehearsals. `class mix` is estimated without labels. `off` names
+        it, with the range that they saw; None without rehearsals. `class mix` is estimated without labels, and `off` has
         the parts that rehearsal or the target's labels left out.
         """
         chances, solver = self.predict_proba(), self.model.fitted
