@@ -67,7 +67,7 @@ def family(form: str, name: str) -> Mapping[str, Graph]:
     if form != "full":
         return _SMALL.draw(FAMILIES.index(name))
     if name == "functions":
-        return load_functions(PACKAGES, most=700, words=600)
+        return load_functions(PACKAGES, most=1200, words=600)
     return regions(network(name))
 
 

@@ -101,12 +101,11 @@ def test_unknown_collection_lists_what_there_is(tmp_path, monkeypatch):
 
 
 def test_functions_become_nodes_with_calls_words_and_roles(tmp_path, monkeypatch):
-    lines = [
-        f"def plain{k}(table):\n    return _hidden{k}(table.rowCount)\ndef _hidden{k}(table):\n    return table"
-        for k in range(60)
-    ]
-    lines.append("class One:\n    def __len__(self):\n        return self.size")
-    lines.append("    @property\n    def size(self):\n        return 3")
+    pair = "def get_plain{0}(table):\n    return _is_hidden{0}(table.rowCount)\n"
+    pair += "def _is_hidden{0}(table):\n    return table"
+    lines = [pair.format(k) for k in range(60)]
+    lines.append("class One:\n    def __init__(self):\n        self.size = size")
+    lines.append("    def other(self):\n        return self.size")
     for name in ("firstofall", "secondofall"):
         (tmp_path / name / "tests").mkdir(parents=True)
         (tmp_path / name / "__init__.py").write_text("\n".join(lines))
@@ -115,10 +114,10 @@ def test_functions_become_nodes_with_calls_words_and_roles(tmp_path, monkeypatch
     graphs = load_functions(["firstofall", "secondofall", "not_installed_anywhere"])
     graph = graphs["firstofall"]
     assert list(graphs) == ["firstofall", "secondofall"]
-    assert len(graph) == 121  # `size` has no words
-    assert np.bincount(graph.y, minlength=5).tolist() == [1, 60, 0, 0, 60]
+    assert len(graph) == 122
+    assert np.bincount(graph.y + 1, minlength=6).tolist() == [1, 1, 60, 0, 60, 0]
     assert (graph.y[graph.edge_index[0]] != graph.y[graph.edge_index[1]]).all()
     assert graph.edge_index.shape[1] == 120
-    assert graph.width == 5  # table, hidden, row, count, size
+    assert graph.width == 6  # table, is, hidden, row, count, size
     with pytest.raises(InputError, match="at least two installed ones"):
         load_functions(["firstofall"])

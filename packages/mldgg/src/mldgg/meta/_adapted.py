@@ -74,9 +74,9 @@ class Adapted:
     def report(self) -> dict[str, Any]:
         """What to know before the answers are used, as JSON values.
 
-        `expected accuracy` is the mean largest probability, moved by the median of what rehearsals on the sources say of
-        it, with the range that they saw; None without rehearsals. `class mix` is estimated without labels, and `off` has
-        the parts that rehearsal or the target's labels left out.
+        `expected accuracy` is the mean largest probability, moved by the median of what rehearsals on the sources say
+        of it, with the range that they saw; None without rehearsals. `class mix` is estimated without labels, and
+        `off` has the parts that rehearsal or the target's labels left out.
         """
         chances, solver = self.predict_proba(), self.model.fitted
         gaps = np.array(solver.gaps)
