@@ -55,7 +55,7 @@ def answers(form: str, name: str, place: int, support: np.ndarray, flip: float |
 
 
 def without_labels(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothing is drawn)
-    """Accuracy on each unseen graph of the default, on Photo also without a gate, and of the tuned walked ridge."""
+    """Accuracy on each unseen graph of the default and the tuned walked ridge, on Photo also of the ridge alone, gated or not."""
     arms: dict[str, list[float]] = {}
     for name in FAMILIES[1:]:
         for place, task in enumerate(leave_outs(budget.form, name)):
@@ -65,7 +65,9 @@ def without_labels(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothi
             chances = {"mldgg": adapted.predict_proba()}
             chances["walked-ridge"] = METHODS["walked-ridge"].make(**options).fit(task.sources).predict_proba(shown)
             if name == "Photo":
-                chances["mldgg without a gate"] = model_of(budget.form, name, place, False).predict_proba(shown)
+                for arm, gate in (("gated ridge", True), ("ungated ridge", False)):
+                    ridge = model_of(budget.form, name, place, gate).adapt(shown, transductive=False)
+                    chances[arm] = ridge.predict_proba()
             for arm, one in chances.items():
                 arms.setdefault(f"{arm} on {name}", []).append(accuracy(one, task.target.y, known))
             for part, acts in acting(adapted).items():
