@@ -44,7 +44,7 @@ CLAIMS = [
     ),
     Claim(
         id="mldgg/families-without-labels",
-        says="without labels the default has 91.5 on regions of CS, on regions of Photo is above its ridge alone, gated "
+        says="without labels the default has 91.5 on regions of CS; on regions of Photo it is above its ridge, gated "
         "and ungated, and above the tuned walked ridge, and is not below that on function graphs of Python packages",
         source="ours",
         run=regions_and_code,

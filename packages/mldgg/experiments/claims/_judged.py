@@ -55,7 +55,7 @@ def answers(form: str, name: str, place: int, support: np.ndarray, flip: float |
 
 
 def without_labels(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothing is drawn)
-    """Accuracy on each unseen graph of the default and the tuned walked ridge, on Photo also of the ridge alone, gated or not."""
+    """Accuracy on each unseen graph of the default and the tuned walked ridge, on Photo also of our ridge alone."""
     arms: dict[str, list[float]] = {}
     for name in FAMILIES[1:]:
         for place, task in enumerate(leave_outs(budget.form, name)):
