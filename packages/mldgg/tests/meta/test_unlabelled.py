@@ -12,7 +12,7 @@ from mldgg.meta import Adapted, ReadingWarning
 from mldgg.meta._solver import GatedSolver
 from mldgg.meta._trust import judged
 from mldgg.meta._unlabelled import WordHead
-from ninefold_graphs import InputEncoder, Ridge, with_constant
+from ninefold_graphs import InputEncoder, Ridge
 
 from ..small import domains, shown
 
@@ -73,7 +73,7 @@ def test_thinned_graph_has_one_class_whole():
 def test_labels_that_speak_against_the_sources_leave_them_out(flip, believed):
     sources, target = [shifted("one", EVEN, 0, 1), shifted("two", EVEN, 0, 2)], shifted("t", EVEN, 0, 3, flip=flip)
     head = head_of(sources)
-    rows = with_constant(head.blocks(target, None))
+    rows = head.blocks(target, None)
     support = np.concatenate([np.flatnonzero(target.y == label)[:5] for label in range(3)])
     trust = judged(rows[support], target.y[support], Ridge(head.plain))
     right = ((rows @ trust.weights).argmax(axis=1) == target.y).mean()

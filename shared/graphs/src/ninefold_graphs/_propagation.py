@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 Sparse = Any  # sp.csr_array, float32
+WIDTH = 32  # columns that are summed over neighbours at a time
 
 
 def normalised(adjacency: Sparse) -> Sparse:
@@ -24,18 +25,31 @@ def reweighted(adjacency: Sparse, weight: np.ndarray) -> Sparse:
     return sp.csr_array((weight.astype(np.float32), adjacency.indices, adjacency.indptr), shape=adjacency.shape)
 
 
-def hop_features(z: np.ndarray, step: Sparse, hops: Sequence[int]) -> np.ndarray:
+def hop_features(z: np.ndarray, step: Sparse, hops: Sequence[int], *, constant: bool = False) -> np.ndarray:
     """(n, d) features -> (n, d * len(hops)): those hops side by side, each with rows of unit length.
 
-    step: (n, n) normalised adjacency.
+    Beside the result it holds `WIDTH` columns of two hops at a time.
+
+    Args:
+        z: (n, d) features.
+        step: (n, n) normalised adjacency.
+        hops: numbers of steps, in any order.
+        constant: append a column of ones.
     """
-    made = np.empty((len(z), z.shape[1] * len(hops)), np.float32)
-    for hop in range(max(hops) + 1):
-        if hop:
-            z = step @ z
-        if hop in hops:
-            at = list(hops).index(hop) * z.shape[1]
-            made[:, at : at + z.shape[1]] = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-9)
+    width = z.shape[1]
+    made = np.ones((len(z), width * len(hops) + constant), np.float32)
+    squares = np.zeros((len(hops), len(z)), np.float32)
+    for start in range(0, width, WIDTH):
+        part = np.ascontiguousarray(z[:, start : start + WIDTH], np.float32)
+        for hop in range(max(hops) + 1):
+            if hop:
+                part = step @ part
+            if hop in hops:
+                at = list(hops).index(hop)
+                made[:, at * width + start : at * width + start + part.shape[1]] = part
+                squares[at] += np.einsum("ij,ij->i", part, part)
+    for at, lengths in enumerate(np.sqrt(squares)):
+        made[:, at * width : (at + 1) * width] /= np.maximum(lengths, 1e-9)[:, None]
     return made
 
 

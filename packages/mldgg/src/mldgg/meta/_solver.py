@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold_graphs import Graph, InputEncoder, Kept, Ridge, hop_features, with_constant
+from ninefold_graphs import Graph, InputEncoder, Kept, Ridge, hop_features
 
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, Trial, powered, ridge_rows
@@ -112,7 +112,7 @@ class GatedSolver:
         own = self.head.blocks(graph, weight)
         if not transductive:
             reading = Reading(self.head.prior, 0.0, "nothing")
-            return Seen(self.head, reading, with_constant(own), replace(self.ridge, weights=self.head.plain))
+            return Seen(self.head, reading, own, replace(self.ridge, weights=self.head.plain))
         reading = replace(self.head.reading(own, self.centred), words=self.words, walk=self.walk)
         used = self.head
         if self.words == "joint":

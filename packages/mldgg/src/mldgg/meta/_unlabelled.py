@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from ninefold_graphs import Graph, InputEncoder, estimated_mix, hop_features, softmax, walked, with_constant
+from ninefold_graphs import Graph, InputEncoder, estimated_mix, hop_features, softmax, walked
 
 from mldgg.domains import Rehearsal, measure, rehearsals, thinned
 from mldgg.meta._search import gram, solve
@@ -70,10 +70,10 @@ class WordHead:
         classes = len(sources[0].classes)
         as_is, centred, sums, counts = [], [], [], np.zeros(classes)
         for graph, weight in zip(sources, weights, strict=True):
-            blocks = hop_features(encoder(graph), graph.step(weight), hops)
-            moved = blocks - blocks.mean(axis=0)
-            as_is.append(gram(with_constant(blocks), graph.y, classes))
-            centred.append(gram(with_constant(moved), graph.y, classes))
+            rows = hop_features(encoder(graph), graph.step(weight), hops, constant=True)
+            as_is.append(gram(rows, graph.y, classes))
+            rows[:, :-1] -= rows[:, :-1].mean(axis=0)
+            centred.append(gram(rows, graph.y, classes))
             sums.append(centred[-1][1][:-1].T)
             counts += np.bincount(graph.y[graph.y >= 0], minlength=classes)
         means = (np.sum(sums, axis=0) / np.maximum(counts, 1)[:, None]).astype(np.float32)
@@ -96,12 +96,12 @@ class WordHead:
         return head
 
     def blocks(self, graph: Graph, weight: np.ndarray | None) -> np.ndarray:
-        """(N, d) hops of the graph's words."""
-        return hop_features(self.encoder(graph), graph.step(weight), self.hops)
+        """(N, d + 1) hops of the graph's words, and a constant."""
+        return hop_features(self.encoder(graph), graph.step(weight), self.hops, constant=True)
 
     def mix(self, blocks: np.ndarray) -> np.ndarray:
         """(C,) estimated class shares."""
-        return estimated_mix(softmax(self.sharpness * (with_constant(blocks) @ self.plain)), self.prior)
+        return estimated_mix(softmax(self.sharpness * (blocks @ self.plain)), self.prior)
 
     def reading(self, blocks: np.ndarray, centred: bool) -> Reading:
         """Mix of a target, and what it is to be taken around."""
@@ -111,13 +111,15 @@ class WordHead:
         return Reading(mix, distance, around)
 
     def rows(self, blocks: np.ndarray, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
-        """(N, d + 1) rows around what the reading says, and the (d + 1, C) weights that go with them."""
+        """The rows of `blocks`, moved in place to be around what the reading says (there may be no room for two of
+        them), and the (d + 1, C) weights that go with them."""
         if reading.around == "nothing":
-            return with_constant(blocks), self.plain
-        shift = blocks.mean(axis=0)
+            return blocks, self.plain
+        shift = blocks[:, :-1].mean(axis=0)
         if reading.around == "mixture":
             shift = shift - ((reading.mix - self.prior) @ self.means).astype(np.float32)
-        return with_constant(blocks - shift), self.around
+        blocks[:, :-1] -= shift
+        return blocks, self.around
 
 
 def joint_encoder(sources: Sequence[Graph], target: Graph) -> InputEncoder:
