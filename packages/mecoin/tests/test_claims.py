@@ -31,7 +31,7 @@ def tiny(monkeypatch, tmp_path):
 
 
 def test_every_rival_that_a_claim_names_is_there():
-    assert {"mecoin+", "mecoin (paper)", *_arms.CONTROLS, *_arms.CONTINUAL} <= set(LEARNERS)
+    assert {"mecoin+", *_arms.CONTROLS, *_arms.CONTINUAL} <= set(LEARNERS)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from mecoin import Graph, Mecoin
 from mecoin.memory._plus import HARDER
+from mecoin.paper import PaperModel
 from ninefold_graphs import softmax
 from sklearn.metrics import roc_auc_score
 
@@ -52,13 +53,13 @@ def test_answers_that_are_later_classes_are_softer():
 
 
 def test_class_that_is_deleted_and_added_again_answers_as_if_it_had_stayed(tmp_path):
-    made = fitted("paper", mode="transductive").add_classes(NEXT, {3: SUPPORT[3]}).add_classes(NEXT, {4: SUPPORT[4]})
+    made = fitted(PaperModel, mode="transductive").add_classes(NEXT, {3: SUPPORT[3]}).add_classes(NEXT, {4: SUPPORT[4]})
     before = made.predict_proba(NEXT)
     made.save(tmp_path / "m.safetensors")
     for model in (made, Mecoin.load(tmp_path / "m.safetensors")):
         model.forget([4]).add_classes(NEXT, {4: SUPPORT[4]})
         np.testing.assert_allclose(model.predict_proba(NEXT), before, atol=1e-5)
-    without = fitted("paper", mode="transductive").add_classes(NEXT, {4: SUPPORT[4]})
+    without = fitted(PaperModel, mode="transductive").add_classes(NEXT, {4: SUPPORT[4]})
     made.forget([3])
     assert made.labels == without.labels
     np.testing.assert_allclose(made.predict_proba(NEXT), without.predict_proba(NEXT), atol=1e-5)

@@ -38,7 +38,11 @@ def simulated(name: str, nodes: int, pairs: int, seed: int) -> Graph:
     target[agree] += (source - target)[agree] % CLASSES
     target %= nodes  # a multiple of the number of classes
     return Graph.of(
-        x, np.stack([source, target]), np.arange(nodes) % CLASSES, classes=[f"class {k}" for k in range(CLASSES)], name=name
+        x,
+        np.stack([source, target]),
+        np.arange(nodes) % CLASSES,
+        classes=[f"class {k}" for k in range(CLASSES)],
+        name=name,
     )
 
 

@@ -26,6 +26,15 @@ class InputEncoder:
         idf: (D,) weights of the words; 0 where no source has the word.
         basis: (D, k) directions for the words; the identity's columns if there are few words.
         mean, scale: (D,) of the other columns.
+
+    Examples:
+        >>> import numpy as np
+        >>> import scipy.sparse as sp
+        >>> from ninefold_graphs import Graph, InputEncoder
+        >>> words = sp.random_array((30, 12), density=0.3, rng=np.random.default_rng(0), format="csr")
+        >>> graph = Graph.of(words, np.zeros((2, 0), int))
+        >>> InputEncoder.fit([graph], width=4)(graph).shape
+        (30, 4)
     """
 
     words: np.ndarray
@@ -102,7 +111,15 @@ class InputEncoder:
 
 
 def unit_words(x: Any, idf: np.ndarray) -> Any:
-    """Rows of present words, IDF-weighted, at unit length; empty rows stay empty."""
+    """Rows of present words, IDF-weighted, at unit length; empty rows stay empty.
+
+    Examples:
+        >>> import numpy as np
+        >>> import scipy.sparse as sp
+        >>> from ninefold_graphs import unit_words
+        >>> unit_words(sp.csr_array([[3.0, 0.0], [5.0, 5.0]]), np.array([1.0, 1.0], np.float32)).toarray().tolist()
+        [[1.0, 0.0], [0.707..., 0.707...]]
+    """
     rows = x.copy()
     rows.data = (rows.data != 0).astype(np.float32) * idf[rows.indices]
     length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
@@ -110,7 +127,15 @@ def unit_words(x: Any, idf: np.ndarray) -> Any:
 
 
 def directions(rows: Any, width: int, seed: int) -> np.ndarray:
-    """(d, width) leading right singular vectors of (n, d) rows."""
+    """(d, width) leading right singular vectors of (n, d) rows.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import directions
+        >>> rows = np.diag([9.0, 1.0, 0.1])  # the first column has most of the variance
+        >>> np.abs(directions(rows, 1, seed=0)).round(2).ravel().tolist()
+        [1.0, 0.0, 0.0]
+    """
     from sklearn.utils.extmath import randomized_svd
 
     options: dict[str, Any] = {"n_iter": 4, "random_state": seed}

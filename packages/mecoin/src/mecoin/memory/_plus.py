@@ -15,11 +15,10 @@ from ninefold_graphs import Graph, softmax
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.memory._construction import Construction, Scaled, Whitened
-from mecoin.memory._mram import ABSENT, Mram
-from mecoin.memory._paper import below
 from mecoin.memory._refine import refine
 from mecoin.memory._smu import Smu, class_prototypes
-from mecoin.protocol._learner import Learner, chunks
+from mecoin.protocol._doors import below
+from mecoin.protocol._learner import MemoryLearner, chunks
 from mecoin.protocol._tune import tuned
 from mecoin.sessions._stream import Session
 
@@ -41,12 +40,12 @@ class Content:
         radius: (1,) distance within which 95 % of base validation nodes are; see `novelty`.
         margin: (1,) of base validation nodes, 95 % are nearer to known classes than to far groups by that or more;
             None of models before 0.3, or without unlabelled nodes.
-        rows: of models of version 0.1.0, what retrieving a prototype predicts; None: its own class.
+        rows: of models of version 0.1.0, (P, C) logits of what retrieving a prototype predicts; None: its own class.
     """
 
     smu: Smu
     radius: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    rows: Mram | None = None
+    rows: np.ndarray | None = None
     margin: np.ndarray | None = None
 
 
@@ -91,7 +90,7 @@ def _averaged(graph: Graph, values: np.ndarray) -> np.ndarray:
     return values
 
 
-class MecoinPlus(Learner):
+class MecoinPlus(MemoryLearner):
     """Prototypes in whitened keys, refined with the unlabelled nodes of each session's graph.
 
     Args:
@@ -174,10 +173,12 @@ class MecoinPlus(Learner):
             new = refine(before.smu, new, keys, parts, rounds)
         rows = before.rows
         if rows is not None:
-            first = rows.rows.shape[1]
-            own = np.full((len(owner), first + len(support)), ABSENT, np.float32)
-            own[np.arange(len(owner)), first + np.array([list(support).index(int(code)) for code in owner])] = 0
-            rows = rows.extended(own)
+            count, first = rows.shape
+            grown = np.full((count + len(owner), first + len(support)), -30, np.float32)  # probability 1e-13
+            grown[:count, :first] = rows
+            columns = first + np.array([list(support).index(int(code)) for code in owner])
+            grown[np.arange(count, len(grown)), columns] = 0
+            rows = grown
         return Content(before.smu.extended(new), before.radius, rows, before.margin)
 
     def _part(self, new: Smu, place: int, keys: np.ndarray, support: Mapping[int, np.ndarray]) -> np.ndarray:
@@ -186,9 +187,6 @@ class MecoinPlus(Learner):
         own = np.flatnonzero(new.owner == new.owner[place])
         nearest = Smu(new.prototypes[own], new.owner[own], self.metric).nearest(keys[at])[0]
         return at[own[nearest] == place]
-
-    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        return self.probabilities(self.encoder.embed(graph)[places])
 
     def columns(self, graph: Graph, places: np.ndarray) -> np.ndarray:
         """(m,) column of the likeliest class of each node: of the nearest prototype, if each class has one."""
@@ -204,7 +202,7 @@ class MecoinPlus(Learner):
         if self.content.rows is None:
             retrieved = (smu.owner[:, None] == self.classes).astype(np.float32)
         else:
-            retrieved = self.content.rows.probabilities()
+            retrieved = softmax(self.content.rows)
         made = np.empty((len(keys), len(self.classes)), np.float32)
         later = np.ones(len(smu.owner)) if self.base is None else np.where(np.isin(smu.owner, self.base), 1.0, HARDER)
         for block in smu.blocks(len(keys)):
@@ -258,7 +256,7 @@ class MecoinPlus(Learner):
         content, stays = self.content, ~np.isin(self.classes, codes)
         rows = content.rows
         if rows is not None:
-            rows = Mram(rows.rows[~np.isin(content.smu.owner, codes)][:, stays])
+            rows = rows[~np.isin(content.smu.owner, codes)][:, stays]
         self.content = Content(content.smu.without(codes), content.radius, rows, content.margin)
         self.classes = self.classes[stays]
 
@@ -271,26 +269,21 @@ class MecoinPlus(Learner):
         arrays |= {} if self.base is None else {"base": self.base}
         arrays |= {} if self.reach is None else {"reach": self.reach.limits}
         arrays |= {} if content.margin is None else {"margin": content.margin}
-        return arrays if content.rows is None else arrays | {"mram.rows": content.rows.rows}
+        return arrays if content.rows is None else arrays | {"mram.rows": content.rows}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take what `state` gave, or what version 0.1.0 did."""
         self.construction.load(below("construction.", arrays))
         self.temperature = float(arrays.get("temperature", np.ones(1))[0])
-        rows = Mram(arrays["mram.rows"]) if "mram.rows" in arrays else None
         smu = Smu(arrays["smu.prototypes"], arrays["smu.owner"], self.metric)
         self.base = arrays.get("base")
         self.reach = Reach(arrays["reach"], self.encoder.parts) if "reach" in arrays else None
-        self.content = Content(smu, arrays["radius"], rows, arrays.get("margin"))
-
-    def memory_bytes(self) -> int:
-        """Prototypes, and the constant part of the construction."""
-        return sum(self.memory_report().values())
+        self.content = Content(smu, arrays["radius"], arrays.get("mram.rows"), arrays.get("margin"))
 
     def memory_report(self) -> dict[str, int]:
         """Bytes by part."""
         content = self.content
-        rows = {} if content.rows is None else {"rows (grow)": content.rows.rows.nbytes}
+        rows = {} if content.rows is None else {"rows (grow)": content.rows.nbytes}
         return {
             "prototypes (grow)": content.smu.prototypes.nbytes + content.smu.owner.nbytes,
             **rows,

@@ -91,6 +91,48 @@ class Learner(ABC):
         """Bytes that it keeps beside the encoder as it was trained on the base classes."""
 
 
+class MemoryLearner(Learner):
+    """A learner that answers from its encoder's output alone, can drop classes, and comes back from a file.
+
+    Attributes:
+        construction: makes keys of the encoder's output; content: all that grows with classes, prototypes in `smu`.
+    """
+
+    construction: Any
+    content: Any
+
+    @abstractmethod
+    def probabilities(self, z: np.ndarray) -> np.ndarray:
+        """(n, m) encoder output -> (n, C) probabilities."""
+
+    @abstractmethod
+    def novelty(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        """(m,) how far each node is from all that is known; above 1, farther than 95 % of base validation nodes."""
+
+    @abstractmethod
+    def forget(self, codes: np.ndarray) -> None:
+        """Drop classes."""
+
+    @abstractmethod
+    def state(self) -> dict[str, np.ndarray]:
+        """All that `restore` needs, by name."""
+
+    @abstractmethod
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `state` gave."""
+
+    @abstractmethod
+    def memory_report(self) -> dict[str, int]:
+        """Bytes by part."""
+
+    def memory_bytes(self) -> int:
+        """Bytes of all parts."""
+        return sum(self.memory_report().values())
+
+    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        return self.probabilities(self.encoder.embed(graph)[places])
+
+
 def chunks(places: np.ndarray) -> Iterator[np.ndarray]:
     """The places, at most `CHUNK` at a time."""
     return (places[at : at + CHUNK] for at in range(0, len(places), CHUNK))
