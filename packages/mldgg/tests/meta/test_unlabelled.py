@@ -84,7 +84,7 @@ def test_labels_that_speak_against_the_sources_leave_them_out(flip, believed):
 
 def test_model_without_sources_warns_and_says_what_it_read():
     sources = [shifted("one", EVEN, 0, 1, 300), shifted("two", EVEN, 0, 2, 300)]
-    model = MLDGG(network=False, gate=False).fit(sources)
+    model = MLDGG(gate=False).fit(sources)
     target = shifted("t", (0.9, 0.05, 0.05), 0, 3, 300, flip=-0.8)
     support = np.isin(np.arange(300), np.concatenate([np.flatnonzero(target.y == k)[:5] for k in range(3)]))
     with pytest.warns(ReadingWarning, match="class mix|speak against"):
@@ -97,7 +97,7 @@ def test_model_without_sources_warns_and_says_what_it_read():
 
 @pytest.mark.parametrize("words", ["sources", "joint"])
 def test_file_of_an_adaptation_answers_alike(tmp_path, words):
-    model = MLDGG(network=False, gate=False).fit(domains().without("south"))
+    model = MLDGG(gate=False).fit(domains().without("south"))
     solver = model.solver
     kept = tuple((graph, None) for graph in domains().without("south")) if words == "joint" else ()
     model.solver = replace(solver, words=words, walk=0.5, kept=kept)

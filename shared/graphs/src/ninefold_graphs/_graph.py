@@ -32,6 +32,13 @@ class Graph:
         ids: (n,) int64 distinct ids of the nodes; 0..n-1 if left out.
         titles: by id what the user's own files call the nodes, for messages; None where ids are all they have.
         name: how messages and tables call the graph.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import Graph
+        >>> graph = Graph.of(np.eye(3), [[0, 1], [1, 2]], ["a", "b", None])
+        >>> len(graph), graph.edge_index.shape[1], graph.y.tolist()
+        (3, 4, [0, 1, -1])
     """
 
     x: Features

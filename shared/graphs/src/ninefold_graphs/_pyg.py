@@ -61,7 +61,14 @@ def from_pyg(
 
 def to_pyg(graph: Graph, *, dense: bool = True) -> Any:
     """A Graph as `torch_geometric.data.Data`: x (sparse COO if `dense` is off and it is sparse here), y as codes,
-    `node_ids`, and `class_names`."""
+    `node_ids`, and `class_names`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import Graph, to_pyg
+        >>> to_pyg(Graph.of(np.eye(3), [[0, 1], [1, 2]], [0, 1, 1])).num_edges
+        4
+    """
     torch = require("torch", "ninefold_graphs", "pyg")
     data = require("torch_geometric.data", "ninefold_graphs", "pyg")
     if isinstance(graph.x, np.ndarray):

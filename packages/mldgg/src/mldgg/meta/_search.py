@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import scipy.linalg
@@ -19,23 +19,6 @@ SHARPNESSES = (2.0, 3.0, 4.5, 6.0, 8.0, 12.0)  # of the softmax over scores
 SHOTS = (1, 5, 20)
 Trial = tuple[tuple[int, ...], float, bool, float, float]
 REPEATS = 3  # supports drawn for each choice of a change
-
-
-@dataclass(frozen=True)
-class Rehearsed:
-    """How the ridge did on a source that played the target.
-
-    Attributes:
-        rehearsal: who was judged.
-        shots: labels a class that it showed; support, query: (N,) bool.
-        chances: (N, C) probabilities of the ridge.
-    """
-
-    rehearsal: Rehearsal
-    shots: int
-    support: np.ndarray
-    query: np.ndarray
-    chances: np.ndarray
 
 
 class Search:
@@ -180,21 +163,6 @@ class Search:
                 chances = softmax(sharpness * scores)[np.arange(len(scores)), y[split.query]]
                 losses[place] -= np.log(np.maximum(chances, 1e-9)).mean()
         return SHARPNESSES[int(losses.argmin())]
-
-    def rehearsed(self, ridge: Ridge, most: int) -> list[Rehearsed]:
-        """What the ridge says of `most` sources as targets, without labels and with five a class."""
-        chosen = {one.place for one in rehearsals(self._sources, most=most, seed=self._seed)}
-        found = []
-        for rehearsal, own in self._ridges(self.rows, self.strength, self._grams(self.rows)):
-            if rehearsal.place not in chosen:
-                continue
-            one = replace(ridge, weights=own.weights)
-            z, y = self.rows[rehearsal.place], rehearsal.target.y
-            for shots in (0, 5) if self._shared else (5,):
-                split = rehearsal.split(shots, self._seed)
-                chances = one.probabilities(z, one.update(z[split.support], y[split.support]))
-                found.append(Rehearsed(rehearsal, shots, split.support, split.query, chances))
-        return found
 
 
 def ridge_rows(blocks: np.ndarray, centred: bool) -> np.ndarray:

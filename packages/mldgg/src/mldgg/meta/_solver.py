@@ -71,8 +71,8 @@ class GatedSolver:
     def fit(
         cls, sources: Sequence[Graph], *, shared: bool, seed: int = 0, gate: bool | str = True, centre: bool = True,
         encoder: InputEncoder | None = None, joint: bool = True,
-    ) -> tuple[GatedSolver, Search]:  # fmt: skip
-        """Fit all parts; also the search, which has the edge weights of each source under the others' gate."""
+    ) -> GatedSolver:  # fmt: skip
+        """Fit all parts."""
         inputs = [encoder(graph) if encoder is not None else InputEncoder.fit([graph])(graph) for graph in sources]
         gates, chances = fit_gates(sources, inputs, shared, seed, gate) if gate else (None, None)
         search = Search(sources, inputs, chances, shared=shared, centre=centre, seed=seed)
@@ -85,14 +85,14 @@ class GatedSolver:
             shared, tuple(search.trials),
         )  # fmt: skip
         if encoder is None or not shared or not search.weights:
-            return solver, search
+            return solver
         sharpness = solver.ridge.sharpness
         head = WordHead.fit(encoder, sources, search.weights, search.hops, search.strength, sharpness)
         setting = Setting(search.hops, search.strength, search.centred, sharpness, search.metric, joint, seed)
         choice = chosen(sources, search.weights, encoder, setting)
         kept = tuple(zip(sources, search.weights, strict=True)) if choice.words == "joint" else ()
         found = {"words": choice.words, "walk": choice.walk, "choices": choice.scores, "gaps": choice.gaps}
-        return replace(solver, head=head, kept=kept, **found), search
+        return replace(solver, head=head, kept=kept, **found)
 
     def see(self, graph: Graph, view: Any, *, transductive: bool = True, head: WordHead | None = None) -> Seen:
         """A target as the ridge sees it; without shared classes and features its own rows and weights of zero."""

@@ -169,8 +169,10 @@ def chosen(
     table: dict[tuple[str, float], list[tuple[float, float]]] = {(one, walk): [] for one in spaces for walk in WALKS}
     made = rehearsals(sources, most=JUDGED, seed=setting.seed) if len(sources) > 1 else []
     for rehearsal in made:
+        heads = _heads(rehearsal, weights, encoder, setting, spaces)
         for target in (rehearsal.target, *(thinned(rehearsal.target, share, setting.seed) for share in THIN)):
-            for key, score in _scores(rehearsal, target, weights, encoder, setting, spaces).items():
+            weight = weights[rehearsal.place] if target is rehearsal.target else None  # none of a thinned graph's edges
+            for key, score in _scores(heads, target, weight, setting).items():
                 table[key].append(score)
     if not made:
         return Choice()
@@ -182,18 +184,23 @@ def chosen(
     return Choice(words, walk, means, tuple(both[words, walk][:, 0, 1].tolist()))
 
 
-def _scores(
-    rehearsal: Rehearsal, target: Graph, weights: Sequence[np.ndarray | None], encoder: InputEncoder, setting: Setting,
+def _heads(
+    rehearsal: Rehearsal, weights: Sequence[np.ndarray | None], encoder: InputEncoder, setting: Setting,
     spaces: Sequence[str],
-) -> dict[tuple[str, float], tuple[float, float]]:  # fmt: skip
-    """Score of each word space and walk on one target, which has no edge weights where it is thinned, and by how much
-    its accuracy is above the mean largest probability."""
+) -> dict[str, WordHead]:  # fmt: skip
+    """The head of each word space; joint words are those of the whole target, for its thinned forms too."""
     learners = [graph for _, graph in rehearsal.learners]
     edges = [weights[place] for place, _ in rehearsal.learners]
-    weight = weights[rehearsal.place] if target is rehearsal.target else None
     fit = (learners, edges, setting.hops, setting.strength, setting.sharpness)
-    heads = {space: WordHead.fit(encoder if space == "sources" else joint_encoder(learners, target), *fit)
-             for space in spaces}  # fmt: skip
+    words = {"sources": encoder, "joint": joint_encoder(learners, rehearsal.target) if "joint" in spaces else encoder}
+    return {space: WordHead.fit(words[space], *fit) for space in spaces}
+
+
+def _scores(
+    heads: dict[str, WordHead], target: Graph, weight: np.ndarray | None, setting: Setting
+) -> dict[tuple[str, float], tuple[float, float]]:
+    """Score of each word space and walk on one target, and by how much its accuracy is above the mean largest
+    probability."""
     reading = heads["sources"].reading(heads["sources"].blocks(target, weight), setting.centred)
     found: dict[tuple[str, float], tuple[float, float]] = {}
     known, step = target.y >= 0, target.step(weight)

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.func import functional_call
 
 from mldgg.encoders import GraphTensors
-from mldgg.meta._loop import ExplodedError, Params, loss_of, trajectory
-from mldgg.meta._network import Network, Output, is_own
-from mldgg.meta._settings import Settings
-from mldgg.meta._train import new_network
+from mldgg.paper._loop import ExplodedError, Params, loss_of, trajectory
+from mldgg.paper._network import Network, Output, is_own
+from mldgg.paper._settings import Settings
+from mldgg.paper._train import new_network
 
 _FRESH_STEPS, _FRESH_RATE = 100, 0.01  # of a new theta_g and head, by Adam
 

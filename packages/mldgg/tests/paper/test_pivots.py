@@ -6,7 +6,7 @@ import logging
 
 import pytest
 import torch
-from mldgg.structure import PivotGraph, PivotLearner, choose_pivots, pivot_graph, pivot_pass, refine, structure_loss
+from mldgg.paper import PivotGraph, PivotLearner, choose_pivots, pivot_graph, pivot_pass, refine, structure_loss
 
 
 def some(n=12, p=5, d=4, seed=0):
@@ -109,13 +109,13 @@ def test_refinement_stops_when_the_structure_stands_still():
 
 @pytest.mark.parametrize("large", [False, True])
 def test_gradient_is_the_same_when_memory_is_saved(large, monkeypatch):
-    monkeypatch.setattr("mldgg.structure._pivots._LARGE", 0 if large else 10**9)
+    monkeypatch.setattr("mldgg.paper._pivots._LARGE", 0 if large else 10**9)
     torch.manual_seed(0)
     learner, (z, pivots) = PivotLearner(4), some()
     z.requires_grad_()
     (found,) = torch.autograd.grad((learner(z, pivots) ** 2).sum(), z)
     if large:
-        monkeypatch.setattr("mldgg.structure._pivots._LARGE", 10**9)
+        monkeypatch.setattr("mldgg.paper._pivots._LARGE", 10**9)
         (plain,) = torch.autograd.grad((learner(z, pivots) ** 2).sum(), z)
         torch.testing.assert_close(found, plain)
     assert found.abs().sum() > 0

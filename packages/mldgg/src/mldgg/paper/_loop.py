@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from mldgg.encoders import GraphTensors
-from mldgg.meta._network import Network
+from mldgg.paper._network import Network
 
 Params = dict[str, Tensor]
 _NO_COVARIANCE = torch.linalg.LinAlgError  # pyright: ignore[reportPrivateImportUsage]

@@ -8,16 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid, mse_loss
 
-from mldgg.encoders import GnnOptions, GraphTensors, Masks, PivotGNN, Rounds
-from mldgg.meta._settings import Settings
-from mldgg.semantics import CausalLearner, Latent
-from mldgg.structure import PivotGraph, PivotLearner, choose_pivots, refine, structure_loss
+from mldgg.encoders import GraphTensors, Masks
+from mldgg.paper._backbones import GnnOptions, PivotGNN, Rounds
+from mldgg.paper._causal import CausalLearner, Latent
+from mldgg.paper._pivots import PivotGraph, PivotLearner, choose_pivots
+from mldgg.paper._policy import structure_loss
+from mldgg.paper._refine import refine
+from mldgg.paper._settings import Settings
 
-OWN = (
-    "gnn.",
-    "head.",
-    "offset",
-)  # belong to one graph unless they are shared; the others are theta_t and theta_r
+OWN = ("gnn.", "head.")  # belong to one graph unless they are shared; the others are theta_t and theta_r
 HEAD = 100
 
 
@@ -48,7 +47,7 @@ class Network(nn.Module):
         self.settings = settings
         options = GnnOptions(
             settings.backbone, settings.hidden_channels, settings.skip, settings.refine_share, settings.hops,
-            settings.restart, settings.norm, settings.dropout, settings.predict_first,
+            settings.restart, settings.norm, settings.dropout,
         )  # fmt: skip
         self.gnn = PivotGNN(width, options)
         self.structure = (
@@ -62,7 +61,6 @@ class Network(nn.Module):
         inner = self.represent.to_s.out_features if self.represent is not None else settings.hidden_channels
         out = 1 if classes == 2 else classes
         self.head = nn.Sequential(nn.Linear(inner, HEAD), nn.Linear(HEAD, out))
-        self.offset = nn.Parameter(torch.zeros(out)) if settings.predict_first and settings.centre else None
 
     def forward(self, graph: GraphTensors, nodes: Tensor | None = None, seed: int = 0, train: bool = False) -> object:
         """The loss over `nodes` (a scalar), or without them the `Output` for the whole graph.
@@ -78,10 +76,6 @@ class Network(nn.Module):
         structures, embeddings = self._embed(graph, masks, pivots)
         latents = [self.represent.encode(r) if self.represent is not None else None for r in embeddings]
         scores = [self.head(r if latent is None else latent.s) for r, latent in zip(embeddings, latents, strict=True)]
-        if self.settings.predict_first:
-            scores = [self.gnn.walk(graph, one) for one in scores]
-        if self.offset is not None:  # scores around the graph's own mean: a graph's shift is not its nodes' class
-            scores = [one - one.mean(dim=0) + self.offset for one in scores]
         if nodes is None:
             last = structures[-1] if structures else None
             return Output(log_chances(scores[-1]), embeddings[-1], latents[-1], last, pivots)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mldgg.semantics._elbo import elbo, elbo_independent, gaussian_log_density
-from mldgg.semantics._prior import CausalPrior
+from mldgg.paper._elbo import elbo, elbo_independent, gaussian_log_density
+from mldgg.paper._prior import CausalPrior
 
 S, V, HIDDEN = 256, 128, 256
 DECODER_STD = 0.03

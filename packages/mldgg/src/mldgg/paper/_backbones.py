@@ -14,10 +14,8 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from mldgg.encoders._masks import Masks
-from mldgg.encoders._sparse import Sparse
-from mldgg.encoders._tensors import GraphTensors
-from mldgg.structure import PivotGraph, pivot_pass
+from mldgg.encoders import GraphTensors, Masks, Sparse
+from mldgg.paper._pivots import PivotGraph, pivot_pass
 
 BACKBONES = ("gcn", "gat", "sage", "gcnii")
 
@@ -36,7 +34,6 @@ class GnnOptions:
         restart: of those steps.
         norm: LayerNorm after each layer.
         dropout: share of entries dropped before each layer.
-        predict_first: r is the first layer's output; the steps are left to `PivotGNN.walk`, over class scores (APPNP).
     """
 
     backbone: str = "gcn"
@@ -47,7 +44,6 @@ class GnnOptions:
     restart: float = 0.1
     norm: bool = False
     dropout: float = 0.6
-    predict_first: bool = False
 
 
 class PivotGNN(nn.Module):
@@ -107,15 +103,13 @@ class Rounds:
         self._own = self._message if walks else gnn.conv(0, graph, self._message)
         self.start = torch.relu(gnn.norms[0](self._own))
         self._ahead = None
-        if walks and not gnn.options.predict_first:
+        if walks:
             self._ahead = gnn.norms[1](gnn.message(self.start, gnn.second, masks, 1))
         self._passed: tuple[PivotGraph, Tensor] | None = None
 
     def __call__(self, b: PivotGraph | None, b_start: PivotGraph | None) -> Tensor:
         """(N, hidden) r, given the structures B_t and B_0 (None: the graph's own edges alone)."""
         gnn = self._gnn
-        if gnn.options.predict_first:
-            return self._masks(self.start, 1)
         if self._ahead is not None:
             return torch.relu(gnn.walk(self._graph, self._ahead, b))
         z = self.start if b is None else torch.relu(gnn.norms[0](self._first(b, b_start)))

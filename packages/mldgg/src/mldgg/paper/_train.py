@@ -1,4 +1,4 @@
-"""Training over epochs: warm start, then episodes of all sources; resumable to the bit, on one process or several."""
+"""Training over epochs: warm start, then episodes of all sources, on one process or several."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mldgg.domains import split_support
 from mldgg.encoders import GraphTensors
-from mldgg.meta._loop import ExplodedError, Params, episode_gradient
-from mldgg.meta._network import Network, is_own
-from mldgg.meta._settings import Settings
+from mldgg.paper._loop import ExplodedError, Params, episode_gradient
+from mldgg.paper._network import Network, is_own
+from mldgg.paper._settings import Settings
 
 
 class Trainer:
@@ -125,38 +125,6 @@ class Trainer:
             self.network, params, graph, support, query,
             steps=settings.inner_steps, rate=settings.inner_lr, order=settings.order, seed=seed,
         )  # fmt: skip
-
-    def follow_first(self) -> None:
-        """Take over epoch, parameters and moments of the first process, which has read a checkpoint."""
-        if place()[1] == 1:
-            return
-        epoch = torch.tensor(self.epoch)
-        dist.broadcast(epoch, 0)
-        self.epoch = int(epoch)
-        if self.epoch:
-            for params, optimizer in zip((self.shared, *self.own), self.optimizers, strict=True):
-                _send(params, optimizer, 0)
-
-    def state(self) -> dict[str, Tensor]:
-        """Parameters, moments and the epoch, by name: what `restore` needs."""
-        held: dict[str, Tensor] = {"epoch": torch.tensor(self.epoch)}
-        for group, (params, optimizer) in enumerate(zip((self.shared, *self.own), self.optimizers, strict=True)):
-            for name, one in params.items():
-                held[f"{group}/{name}"] = one
-                for key, value in (optimizer.state.get(one, {}) if optimizer else {}).items():
-                    held[f"{group}/{name}/{key}"] = value
-        return held
-
-    def restore(self, held: dict[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
-        self.epoch = int(held["epoch"])
-        for group, (params, optimizer) in enumerate(zip((self.shared, *self.own), self.optimizers, strict=True)):
-            for name, one in params.items():
-                one.copy_(held[f"{group}/{name}"])
-                prefix = f"{group}/{name}/"
-                kept = {key.removeprefix(prefix): value for key, value in held.items() if key.startswith(prefix)}
-                if kept and optimizer is not None:
-                    optimizer.state[one] = kept
 
 
 def new_network(width: int, classes: int, settings: Settings, seed: int) -> Network:
