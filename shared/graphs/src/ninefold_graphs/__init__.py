@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from ninefold_graphs._readers import read_npz as read_npz
     from ninefold_graphs._readers import read_ogb as read_ogb
     from ninefold_graphs._readers import read_reddit as read_reddit
+    from ninefold_graphs._rows import HopRows as HopRows
     from ninefold_graphs._simulator import DEMO as DEMO
     from ninefold_graphs._simulator import Simulated as Simulated
     from ninefold_graphs._words import InputEncoder as InputEncoder
@@ -70,6 +71,7 @@ __getattr__, __dir__, __all__ = attach(
         "DEMO": "_simulator",
         "Features": "_doors",
         "Graph": "_graph",
+        "HopRows": "_rows",
         "InputEncoder": "_words",
         "KNOTS": "_heads",
         "Kept": "_kept",

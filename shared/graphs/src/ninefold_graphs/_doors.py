@@ -70,7 +70,7 @@ def edges_of(edges: Any, n: int, where: str | None = None) -> np.ndarray:
     pairs = pairs if pairs.shape[0] == 2 else pairs.T
     whole("edge_index", pairs, where)
     in_range(pairs, n, where)
-    return pairs.astype(np.int64)
+    return pairs.astype(np.int64, copy=False)
 
 
 def in_range(edges: np.ndarray, n: int, where: str | None = None) -> None:
@@ -91,11 +91,19 @@ def sorted_edges(pairs: np.ndarray, n: int, *, both: bool) -> np.ndarray:
         >>> sorted_edges(np.array([[2, 0, 0], [1, 0, 1]]), 3, both=True).tolist()
         [[0, 1, 1, 2], [1, 0, 2, 1]]
     """
-    pairs = pairs[:, pairs[0] != pairs[1]]
+    kept = pairs[0] != pairs[1]
+    source, target = (one if kept.all() else one[kept] for one in pairs)
+    keys = source * n + target
     if both:
-        pairs = np.concatenate([pairs, pairs[::-1]], axis=1)
-    keys = np.unique(pairs[0] * n + pairs[1])
-    return np.stack([keys // max(n, 1), keys % max(n, 1)])
+        keys = np.concatenate([keys, target * n + source])
+    keys.sort()
+    first = np.ones(keys.size, bool)
+    np.not_equal(keys[1:], keys[:-1], out=first[1:])
+    keys = keys if first.all() else keys[first]
+    made = np.empty((2, keys.size), np.int64)
+    np.floor_divide(keys, max(n, 1), out=made[0])
+    np.remainder(keys, max(n, 1), out=made[1])
+    return made
 
 
 def whole(what: str, values: np.ndarray, where: str | None = None) -> None:

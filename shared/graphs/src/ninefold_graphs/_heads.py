@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ninefold_graphs._rows import HopRows
+
 KNOTS = (1.0, 5.0, 20.0)  # labels a class
 
 
@@ -182,7 +184,7 @@ class Ridge:
         residual = one_hot(y, classes) - z @ self.weights
         return self.weights + centred_update(z, residual, self.strength_at(len(y) / classes))
 
-    def probabilities(self, z: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def probabilities(self, z: np.ndarray | HopRows, weights: np.ndarray) -> np.ndarray:
         """(N, C) from (N, d) features and (d, C) weights."""
         return softmax(self.sharpness * (z @ weights))
 

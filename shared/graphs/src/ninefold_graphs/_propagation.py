@@ -27,7 +27,8 @@ def normalised(adjacency: Sparse) -> Sparse:
     """
     looped: Any = sp.csr_array(adjacency + sp.eye_array(adjacency.shape[0], format="csr"), dtype=np.float32)
     root = np.asarray(looped.sum(axis=1)).ravel() ** -0.5
-    looped.data = (looped.data * np.repeat(root, np.diff(looped.indptr)) * root[looped.indices]).astype(np.float32)
+    looped.data *= np.repeat(root, np.diff(looped.indptr))
+    looped.data *= root[looped.indices]
     return looped
 
 
@@ -47,8 +48,7 @@ def reweighted(adjacency: Sparse, weight: np.ndarray) -> Sparse:
 def hop_features(z: np.ndarray, step: Sparse, hops: Sequence[int], *, constant: bool = False) -> np.ndarray:
     """(n, d) features -> (n, d * len(hops)): those hops side by side, each with rows of unit length.
 
-    In memory are the result and, beside it, `WIDTH` columns of two hops at a time. Within `shared_columns` processes
-    divide the columns.
+    Within `shared_columns` processes divide the columns.
 
     Args:
         z: (n, d) features.
@@ -64,9 +64,19 @@ def hop_features(z: np.ndarray, step: Sparse, hops: Sequence[int], *, constant: 
         (3, 6)
     """
     width = z.shape[1]
+    sums, squares = summed_hops(z, step, hops, np.float32)
+    for at, lengths in enumerate(np.sqrt(squares)):
+        sums[:, at * width : (at + 1) * width] /= np.maximum(lengths, 1e-9)[:, None]
+    return np.concatenate([sums, np.ones((len(sums), 1), np.float32)], axis=1) if constant else sums
+
+
+def summed_hops(z: Any, step: Sparse, hops: Sequence[int], kind: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over neighbours, `WIDTH` columns at a time: (n, d * len(hops)) of a floating kind, and (hops, n) squared
+    lengths of each hop's rows."""
+    n, width = z.shape
     rank, count = place() if _SHARED.get() and launched() > 1 else (0, 1)
-    made = np.zeros((len(z), width * len(hops) + constant), np.float32)
-    squares = np.zeros((len(hops), len(z)), np.float32)
+    made = np.zeros((n, width * len(hops)), kind)
+    squares = np.zeros((len(hops), n), np.float32)
     for start in range(rank * WIDTH, width, count * WIDTH):
         part = np.ascontiguousarray(z[:, start : start + WIDTH], np.float32)
         for hop in range(max(hops) + 1):
@@ -81,16 +91,12 @@ def hop_features(z: np.ndarray, step: Sparse, hops: Sequence[int], *, constant: 
 
         for array in (made, squares):  # each column stands in one process, zeros in the others
             torch.distributed.all_reduce(torch.from_numpy(array))
-    for at, lengths in enumerate(np.sqrt(squares)):
-        made[:, at * width : (at + 1) * width] /= np.maximum(lengths, 1e-9)[:, None]
-    if constant:
-        made[:, -1] = 1
-    return made
+    return made, squares
 
 
 @contextmanager
 def shared_columns() -> Iterator[tuple[int, int]]:
-    """Let the processes that torchrun started divide the columns of `hop_features`; yields (rank, number of processes).
+    """Let the processes that torchrun started divide the columns of hop features; yields (rank, number of processes).
 
     Every process has the whole graph, makes the same calls inside, and gets the whole result. A process by itself does
     all.

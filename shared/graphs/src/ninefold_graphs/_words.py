@@ -12,6 +12,7 @@ from ninefold.errors import InputError
 
 from ninefold_graphs._graph import Graph
 from ninefold_graphs._kept import Kept
+from ninefold_graphs._rows import LARGE
 
 _FITTED, _ENCODED = Kept(8), Kept(24)
 _DENSE = 0.5  # a column with more non-zero entries than this, or with a negative one, is a measurement and not a word
@@ -76,6 +77,10 @@ class InputEncoder:
             )  # fmt: skip
         return _ENCODED((self, graph.x), "directions", lambda: self._encode(sp.csr_matrix(graph.x)))
 
+    def by_columns(self, graph: Graph) -> Any:
+        """What calling gives, for a large graph as columns that are made when they are read: `z[:, a:b]`."""
+        return _Columns(self, sp.csr_matrix(graph.x)) if len(graph) > LARGE and self.words.all() else self(graph)
+
     def wide(self, graph: Graph) -> Any:
         """(N, D) all words as IDF-weighted unit rows, then the other columns: scipy CSR, or an array without words."""
         if not self.words.any():
@@ -108,6 +113,18 @@ class InputEncoder:
     def load(cls, arrays: dict[str, Any]) -> InputEncoder:
         """The encoder that gave `arrays`."""
         return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
+
+
+class _Columns:
+    """(N, k) directions of words, none of them made before it is read."""
+
+    def __init__(self, encoder: InputEncoder, x: Any) -> None:
+        self._rows, self._basis = unit_words(x, encoder.idf), encoder.basis
+        self.shape = x.shape[0], encoder.basis.shape[1]
+
+    def __getitem__(self, at: tuple[slice, slice]) -> np.ndarray:
+        rows, columns = at
+        return np.asarray(self._rows[rows] @ np.ascontiguousarray(self._basis[:, columns]), np.float32)
 
 
 def unit_words(x: Any, idf: np.ndarray) -> Any:

@@ -27,6 +27,7 @@ SHRINKAGE = 0.1  # of the covariance that whitens keys
 EPOCHS = 60  # of encoders among which is chosen, at most
 FEWEST = 20  # labelled nodes of a base class, to choose settings
 HARDER = 1.5  # temperature of answers that are a later class: five labels tell it less well; from tuning streams
+MISSED = 1.0  # logarithm of odds that later classes gain where a base class is the answer; from tuning streams
 FARTHEST, CENTRES = 0.2, 10  # share of a graph's nodes that may be of no known class, groups of them; tuning streams
 TEMPERATURES = np.geomspace(0.5, 200, 60)
 
@@ -204,11 +205,15 @@ class MecoinPlus(MemoryLearner):
         else:
             retrieved = softmax(self.content.rows)
         made = np.empty((len(keys), len(self.classes)), np.float32)
-        later = np.ones(len(smu.owner)) if self.base is None else np.where(np.isin(smu.owner, self.base), 1.0, HARDER)
+        later = np.zeros(len(smu.owner), bool) if self.base is None else ~np.isin(smu.owner, self.base)
         for block in smu.blocks(len(keys)):
             close = smu.closeness(keys[block])
-            sharpness = smu.sharpness / (self.temperature * later[close.argmax(axis=1)])
-            made[block] = softmax(close * sharpness[:, None].astype(np.float32)) @ retrieved
+            late = later[close.argmax(axis=1)]
+            sharpness = smu.sharpness / (self.temperature * np.where(late, HARDER, 1.0))
+            logits = (close - close.max(axis=1, keepdims=True)) * sharpness[:, None].astype(np.float32)
+            if later.any() and not late.all():  # errors are mostly nodes of later classes; the answer stays
+                logits[:, later] += np.where(late, 0, np.minimum(MISSED, -logits[:, later].max(axis=1)))[:, None]
+            made[block] = softmax(logits) @ retrieved
         return made
 
     def novelty(self, graph: Graph, places: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold_graphs import Graph, InputEncoder, Kept, Ridge, hop_features
+from ninefold_graphs import Graph, HopRows, InputEncoder, Kept, Ridge, hop_features
 
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, Trial, powered, ridge_rows
@@ -29,7 +29,7 @@ class Seen:
 
     head: WordHead | None
     reading: Reading | None
-    rows: np.ndarray
+    rows: np.ndarray | HopRows
     ridge: Ridge
 
 
