@@ -62,14 +62,6 @@ def test_runs_are_shared_between_claims(tiny, monkeypatch):
     _experiments.seventy(QUICK, 0)
 
 
-def test_more_labels_are_more_labels(tiny, monkeypatch):
-    for shot in (1, 10):
-        assert all(len(one) == shot for one in _arms.stream_of(QUICK, "CS", 0, shot)[1].support.values())
-    monkeypatch.setattr(_experiments, "REAL", ("CS",))
-    scores = _experiments.labels(QUICK, 0)
-    assert list(scores) == ["K=1", "K=5", "K=10", "K=20"]
-
-
 def test_ablations_change_what_they_name(tiny):
     scores = _experiments.paper(QUICK, 0)
     full = np.concatenate(list(scores["full"].values()))

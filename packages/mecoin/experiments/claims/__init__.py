@@ -8,7 +8,7 @@ from __future__ import annotations
 from ninefold_lab import Budget, Claim, all_of, at_least, at_most
 
 from ._arms import CONTINUAL, SETS
-from ._experiments import MEASURED, continual, free, labels, novelty, paper, plus, seventy
+from ._experiments import MEASURED, continual, free, novelty, paper, plus, seventy
 
 __all__ = ["CLAIMS"]
 
@@ -78,14 +78,6 @@ CLAIMS = [
             *(at_most("mecoin (paper): drop", f"{name}: drop") for name in CONTINUAL),
         ),
         full=Budget(seeds=3, minutes=2),
-    ),
-    Claim(
-        id="mecoin/more-labels-help",
-        says="mecoin+ gets better from 1 to 5, 10 and 20 labels a class",
-        source="ours; the publication varies K as well",
-        run=labels,
-        verdict=all_of(at_least("K=5", "K=1"), at_least("K=10", "K=5"), at_least("K=20", "K=10")),
-        full=FULL,
     ),
     Claim(
         id="mecoin/plus-knows-what-it-does-not-know",

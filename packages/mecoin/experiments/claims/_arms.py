@@ -17,7 +17,6 @@ from ninefold_graphs import DEMO, Simulated
 from ninefold_lab import Budget
 
 SETS = {"CS": (5, 1), "Computers": (5, 1), "Clothing20": (10, 2), "simulated": (50, 2)}
-REAL = ("CS", "Computers", "Clothing20")
 FREE = ("SGC-NCM", "SGC-LDA", "SGC-LDA + EM")
 CONTROLS = (*FREE, "LDA", "LDA + EM")
 CONTINUAL = ("Fine-tune", "LwF", "EWC", "MAS", "ER-GNN")

@@ -18,7 +18,6 @@ from ._arms import (
     CONTROLS,
     FREE,
     PAPER,
-    REAL,
     SETS,
     accuracies,
     epochs_of,
@@ -94,13 +93,6 @@ def paper(budget: Budget, seed: int) -> Scores:
             for data, one in results.items():
                 scores[f"mean on {data}"], scores[f"drop on {data}"] = accuracies(one), one.drop
     return scores
-
-
-def labels(budget: Budget, seed: int) -> Scores:
-    return {
-        f"K={shot}": {data: accuracies(run_of(budget, data, seed, "mecoin+", shot=shot)) for data in REAL}
-        for shot in (1, 5, 10, 20)
-    }
 
 
 def novelty(budget: Budget, seed: int) -> Scores:
