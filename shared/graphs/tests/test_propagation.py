@@ -12,7 +12,7 @@ PROGRAM = """
 import sys
 import numpy as np
 from ninefold.distributed import joined
-from ninefold_graphs import Graph, hop_features, shared_columns
+from ninefold_graphs import Graph, HopRows, _rows, hop_features, shared_columns
 
 held = np.load(sys.argv[1])
 graph = Graph.of(held["x"], held["edges"])
@@ -27,7 +27,10 @@ class Step:  # notes how many columns this process sums
 
 with joined(), shared_columns() as (rank, processes):
     made = hop_features(graph.x, Step(), (0, 2), constant=True)
-np.savez(f"{sys.argv[2]}/{rank}.npz", made=made, processes=processes, columns=sum(widths))
+    columns, _rows.LARGE = sum(widths), 10
+    half = HopRows.of(graph.x, Step(), (0, 2))
+assert half.sums.dtype == np.float16
+np.savez(f"{sys.argv[2]}/{rank}.npz", made=made, processes=processes, columns=columns, half=half[:])
 """
 
 
@@ -44,6 +47,7 @@ def test_two_processes_divide_the_columns_and_have_the_result_of_one(tmp_path):
         held = np.load(tmp_path / f"{rank}.npz")
         assert (held["processes"], held["columns"]) == (2, columns)
         np.testing.assert_allclose(held["made"], expected, atol=1e-6)
+        np.testing.assert_allclose(held["half"], expected, atol=1e-3)
 
 
 def test_a_process_by_itself_sums_all_columns():

@@ -5,7 +5,9 @@ Names are resolved on first use, so importing is light.
 Examples:
     Numbers and types that stand for something:
 
-    >>> from ninefold_graphs import DEMO, KNOTS, UNKNOWN, Features, Graph, Sparse
+    >>> from ninefold_graphs import DEMO, KNOTS, UNKNOWN, Features, Graph, Sparse, __version__
+    >>> __version__.count(".")
+    2
     >>> DEMO.classes, KNOTS, UNKNOWN
     (20, (1.0, 5.0, 20.0), -1)
     >>> def degrees(step: Sparse, x: Features) -> tuple[int, int]:

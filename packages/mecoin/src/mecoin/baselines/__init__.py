@@ -1,4 +1,10 @@
-"""The rivals: same interface as the method, one short module each, one line in the table."""
+"""The rivals: same interface as the method, one short module each, one line in the table.
+
+Examples:
+    >>> from mecoin import baselines
+    >>> baselines.BASELINES["EWC"].source
+    'Kirkpatrick et al. 2017, arXiv 1612.00796'
+"""
 
 from __future__ import annotations
 

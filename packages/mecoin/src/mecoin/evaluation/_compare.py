@@ -95,6 +95,14 @@ def compare(
     Args:
         tune: choose settings of the rivals on base classes alone (`tuned`).
         out: a run folder for metrics, confusion and pictures, which a killed run goes on in.
+
+    Examples:
+        >>> from mecoin import Mecoin, SessionStream, Simulated, compare
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> results = compare(stream, {"mine": Mecoin(encoder="sgc")})
+        >>> [session.classes for session in results["mine"].sessions]
+        [4, 5, 6]
     """
     names = list(learners)
     with tempfile.TemporaryDirectory() as scratch:
@@ -197,7 +205,15 @@ def write_reports(run: Run, stream: SessionStream, results: Mapping[str, StreamR
 
 
 def result_table(results: Mapping[str, StreamResult], title: str = "") -> Table:
-    """One row a learner; accuracies in per cent."""
+    """One row a learner; accuracies in per cent.
+
+    Examples:
+        >>> from mecoin import Mecoin, SessionStream, Simulated, compare, result_table
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> result_table(compare(stream, {"mine": Mecoin(encoder="sgc")})).columns[:4]
+        ['learner', 'mean', 'base', 'novel']
+    """
     table = Table(
         ["learner", "mean", "base", "novel", "harmonic", "drop", "forgetting"],
         title=title,

@@ -55,6 +55,19 @@ class Mecoin:
         mode: "inductive" refuses graphs with labelled nodes of classes that have not come yet; "transductive" does not.
         seed: random seed.
     Raises: InputError naming a setting that is wrong.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mecoin import Mecoin, SessionStream, Simulated
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> first, second, _ = stream
+        >>> model = Mecoin(encoder="sgc", hidden=16).fit_base(first.graph, np.isin(first.graph.ids, first.train))
+        >>> support = {data.classes[code]: nodes for code, nodes in second.support.items()}
+        >>> model.add_classes(second.graph, support).labels
+        (0, 1, 2, 3, 4)
+        >>> model.predict(second.graph, second.test).shape == second.test.shape
+        True
     """
 
     variant: ClassVar[str] = "mecoin+"

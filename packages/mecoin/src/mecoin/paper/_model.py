@@ -34,8 +34,8 @@ class PaperModel(Mecoin):
 
     Examples:
         >>> import numpy as np
-        >>> from mecoin.encoders._sgc import SgcEncoder
-        >>> from ninefold_graphs import Simulated
+        >>> from mecoin import Simulated
+        >>> from mecoin.paper import PaperModel
         >>> graph = Simulated(classes=3, topics=1, largest=30, smallest=20, vocabulary=40, sharpness=0.4).draw(0)
         >>> model = PaperModel(encoder="sgc", hidden=8).fit_base(graph, np.ones(len(graph), bool))
         >>> model.predict_proba(graph).shape == (len(graph), 3)

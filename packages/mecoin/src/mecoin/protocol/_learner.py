@@ -27,6 +27,29 @@ class Learner(ABC):
         source: publication, with its number.
         grid: the settings that tuning tries, as keyword arguments of the class.
         classes: (C,) codes learnt so far, in the order of the columns of `scores`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mecoin import Learner, SessionStream, Simulated, compare
+        >>> class Majority(Learner):
+        ...     name, source, encoder_kind = "first class", "this page", "sgc"
+        ...
+        ...     def _fit(self, graph, support, validation):
+        ...         self.count = len(support)
+        ...
+        ...     def _add(self, graph, support):
+        ...         self.count += len(support)
+        ...
+        ...     def _scores(self, graph, places):
+        ...         return np.tile(np.arange(self.count, 0, -1.0), (len(places), 1))
+        ...
+        ...     def memory_bytes(self):
+        ...         return 8
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> result = compare(stream, {"first class": Majority})["first class"]
+        >>> result.collapsed, [session.novel for session in result.sessions[1:]]
+        (True, [0.0, 0.0])
     """
 
     name: ClassVar[str]
