@@ -194,9 +194,9 @@ class Short(torch.nn.Module):
 def test_attention_encoder_is_saved_and_read(tmp_path):
     from mecoin.encoders._gat import GatEncoder
 
-    made = Mecoin("paper", GatEncoder(16, epochs=10), hidden=16).fit_base(BASE, *masks(BASE, (0, 1, 2)))
+    made = PaperModel(GatEncoder(16, epochs=10), hidden=16).fit_base(BASE, *masks(BASE, (0, 1, 2)))
     made.save(tmp_path / "gat.safetensors")
-    again = Mecoin.load(tmp_path / "gat.safetensors")
+    again = PaperModel.load(tmp_path / "gat.safetensors")
     np.testing.assert_array_equal(again.predict_proba(BASE), made.predict_proba(BASE))
 
 

@@ -63,7 +63,10 @@ class Whitened(Construction):
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take what `arrays` gave; files of version 0.1.0 have one part."""
-        self.transform, self.parts = arrays["transform"], tuple(map(int, arrays.get("parts", ())))
+        parts = tuple(map(int, arrays.get("parts", ())))
+        if parts and sum(parts) != len(arrays["transform"]):
+            raise ValueError(f"parts of {parts} columns, where {len(arrays['transform'])} are whitened")
+        self.transform, self.parts = arrays["transform"], parts
 
 
 class Scaled(Construction):

@@ -18,11 +18,13 @@ from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._own import ModuleEncoder
 from mecoin.memory._plus import ROUNDS, MecoinPlus
 from mecoin.memory._settings import checked, settings_in_file
+from mecoin.memory._whole import check_finite, check_model
 from mecoin.protocol._doors import below, checked_support, encoder_of, graph_of, mask_of
 from mecoin.protocol._learner import Learner, MemoryLearner
 from mecoin.sessions._stream import Session, refuse_future
 
 KIND, FORMAT = "mecoin.model", 2
+UNFIT = (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError)  # of damaged files
 FORGOTTEN = -2  # owner of a node whose class was dropped
 
 
@@ -248,21 +250,24 @@ class Mecoin:
         """
         held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
         arrays = {name: held.numpy(name) for name in held.names}
+        own = held.meta.get("encoder") == ModuleEncoder.kind
+        if own and encoder is None:
+            raise InputError("encoder", got="none", expected="the module that the model was made with")
         try:
+            check_finite(arrays)
             meta = dict(held.meta)
             labels = tuple(meta.pop("labels"))
-            if meta["encoder"] == ModuleEncoder.kind:
-                if encoder is None:
-                    raise InputError("encoder", got="none", expected="the module that the model was made with")
-                meta["encoder"] = encoder
+            meta["encoder"] = encoder if own else meta["encoder"]
             made = cls(**settings_in_file(cls, meta, held.about["format_version"], Path(path)))
             made._encoder.load(below("encoder.", arrays))
             learner = made._learner(made._encoder, {})
             learner.restore(below("memory.", arrays))
             learner.classes = arrays["classes"]
             support = arrays["support"]
-            made._state = _State(learner, labels, support, arrays.get("owners", np.full(len(support), UNKNOWN)))
-        except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+            owners = arrays.get("owners", np.full(len(support), UNKNOWN))
+            check_model(learner, made._encoder, labels, support, owners)
+            made._state = _State(learner, labels, support, owners)
+        except (*UNFIT, InputError) as error:
             raise ArtifactError(path, f"is no whole model: {error}") from None
         return made
 

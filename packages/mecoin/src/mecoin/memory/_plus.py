@@ -17,6 +17,7 @@ from mecoin.encoders._encoder import Encoder
 from mecoin.memory._construction import Construction, Scaled, Whitened
 from mecoin.memory._refine import refine
 from mecoin.memory._smu import Smu, class_prototypes
+from mecoin.memory._whole import check_shapes
 from mecoin.protocol._doors import below
 from mecoin.protocol._learner import MemoryLearner, chunks
 from mecoin.protocol._tune import tuned
@@ -283,7 +284,12 @@ class MecoinPlus(MemoryLearner):
         smu = Smu(arrays["smu.prototypes"], arrays["smu.owner"], self.metric)
         self.base = arrays.get("base")
         self.reach = Reach(arrays["reach"], self.encoder.parts) if "reach" in arrays else None
-        self.content = Content(smu, arrays["radius"], arrays.get("mram.rows"), arrays.get("margin"))
+        rows = arrays.get("mram.rows")
+        self.content = Content(smu, arrays["radius"], rows, arrays.get("margin"))
+        one, needed = (1,), {} if rows is None else {"mram.rows": (rows, (len(smu.owner), rows.shape[-1]))}
+        needed |= {name: (arrays[name], one) for name in ("temperature", "margin") if name in arrays}
+        needed |= {"reach": (self.reach.limits, (len(self.encoder.parts), 3))} if self.reach is not None else {}
+        check_shapes(needed)
 
     def memory_report(self) -> dict[str, int]:
         """Bytes by part."""

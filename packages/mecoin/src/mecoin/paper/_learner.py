@@ -12,6 +12,7 @@ from ninefold_graphs import Graph
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.memory._smu import Smu, class_prototypes
+from mecoin.memory._whole import check_shapes
 from mecoin.paper._gkim import Head
 from mecoin.paper._interaction import Interaction
 from mecoin.paper._keys import Constructed, Published
@@ -227,6 +228,22 @@ class PaperMecoin(MemoryLearner):
             count = len(rows.rows)
             base = Smu(smu.prototypes[:count], smu.owner[:count], self.metric)
             self.first = Content(base, rows, _head(parts), kept.among(kept.session == 0), arrays["radius"])
+        self._check()
+
+    def _check(self) -> None:
+        """ValueError unless rows, kept nodes and heads belong together."""
+        for name, content in (("", self.content), ("first.", self.first)):
+            if content is None or content.head is None:
+                continue
+            rows, kept, classes = content.mram.rows, content.kept, content.head.last.out_features
+            kept_z = kept.z, (len(kept.target), content.head.first.in_features)
+            found = {"rows": (rows, (len(content.smu.owner), classes)), "kept.z": kept_z}
+            found["kept.session"] = kept.session, kept.target.shape
+            check_shapes({name + key: one for key, one in found.items()})
+            if kept.target.size and not 0 <= kept.target.min() <= kept.target.max() < classes:
+                raise ValueError(f"{name}kept.target is outside of {classes} classes")
+            if np.unique(content.smu.owner).size != classes:
+                raise ValueError(f"{name}rows are of other classes than the head")
 
     def memory_report(self) -> dict[str, int]:
         """Bytes by part."""
