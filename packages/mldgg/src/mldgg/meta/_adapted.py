@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
-from ninefold_graphs import Graph, InputEncoder
+from ninefold_graphs import Graph, HopRows, InputEncoder
 
 from mldgg.datasets import open_graph
 from mldgg.meta._model import Model
@@ -52,7 +52,9 @@ class Adapted:
         self._head, self.trust = None if seen is None else seen.head, trust
         self.reading = None if seen is None else seen.reading
         self._seen: dict[int, tuple[Graph, Any]] = {}
-        self._rows: dict[int, tuple[Graph, np.ndarray]] = {} if seen is None else {id(data): (data, seen.rows)}
+        self._rows: dict[int, tuple[Graph, np.ndarray | HopRows]] = (
+            {} if seen is None else {id(data): (data, seen.rows)}
+        )
 
     def predict(self, data: Any = None) -> np.ndarray:
         """(N,) class ids of all nodes of the target, or of another graph with its features and classes."""
@@ -111,7 +113,7 @@ class Adapted:
         answered[order[: int(np.flatnonzero(within).max(initial=-1)) + 1]] = True
         return answered
 
-    def ridge_rows(self, data: Any = None) -> np.ndarray:
+    def ridge_rows(self, data: Any = None) -> np.ndarray | HopRows:
         """(N, d) rows that the ridge sees, kept between calls for the graph that was seen last."""
         graph, view = self._view(data)
         if id(graph) not in self._rows:
@@ -130,11 +132,11 @@ class Adapted:
             edge_index: (2, E) node indices.
         Raises: InputError that names a pair without an edge.
         """
-        graph, view = self._view(None)
+        graph, solver = self._view(None)[0], self.model.fitted
         asked = graph.edge_index if edge_index is None else np.asarray(edge_index, np.int64)
         if asked.ndim != 2 or asked.shape[0] != 2 or asked.min(initial=0) < 0 or asked.max(initial=0) >= len(graph):
             raise InputError("edge_index", got=f"shape {asked.shape}", expected=f"(2, E) of nodes below {len(graph)}")
-        chances = self.model.fitted.chances(graph, view.z)
+        chances = solver.chances(graph, solver.inputs(graph))
         keys, wanted = (one[0] * len(graph) + one[1] for one in (graph.edge_index, asked))
         at = np.minimum(np.searchsorted(keys, wanted), max(keys.size - 1, 0))
         missing = np.flatnonzero(keys[at] != wanted) if keys.size else np.arange(wanted.size)

@@ -24,11 +24,11 @@ class View:
     """A graph as the model sees it.
 
     Attributes:
-        z: (N, d) input of gate and ridge.
+        z: (N, d) input of gate and ridge; None where the gate is off, and hops are made of words column by column.
         weight: (E,) weights of its edges; None: ones.
     """
 
-    z: np.ndarray
+    z: np.ndarray | None
     weight: np.ndarray | None
 
 
@@ -60,6 +60,8 @@ class Model:
 
     def view(self, graph: Graph) -> View:
         """The graph as the model sees it."""
+        if not self.fitted.power and self.fitted.head is not None:
+            return View(None, None)
         z = self.fitted.inputs(graph)
         return View(z, self.fitted.weights(graph, z))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold_graphs import Graph, InputEncoder, Kept, Ridge, hop_features, softmax
+from ninefold_graphs import Graph, HopRows, InputEncoder, Kept, Ridge, hop_features, softmax
 
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, Trial, powered, ridge_rows
@@ -29,7 +29,7 @@ class Seen:
 
     head: WordHead | None
     reading: Reading | None
-    rows: np.ndarray
+    rows: np.ndarray | HopRows
     ridge: Ridge
 
 
@@ -154,7 +154,7 @@ class GatedSolver:
         }
         return "; ".join([f"hops: {hops}", *(f"{name}: {', '.join(map(str, one))}" for name, one in values.items())])
 
-    def probabilities(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def probabilities(self, rows: np.ndarray | HopRows, weights: np.ndarray) -> np.ndarray:
         """(N, C) of a target's rows and (d, C) weights, before any walk."""
         return softmax(self.sharper * self.ridge.sharpness * (rows @ weights))
 

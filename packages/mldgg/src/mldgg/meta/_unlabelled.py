@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from ninefold_graphs import Graph, InputEncoder, estimated_mix, hop_features, softmax, walked
+from ninefold_graphs import Graph, HopRows, InputEncoder, estimated_mix, hop_features, softmax, walked
 
 from mldgg.domains import Rehearsal, measure, rehearsals, thinned
 from mldgg.meta._search import Gram, gram, moved, solve
@@ -107,34 +107,32 @@ class WordHead:
             check_shapes({f"head/{name}": (arrays[name].shape, one) for name, one in needed.items()})
         return head
 
-    def blocks(self, graph: Graph, weight: np.ndarray | None) -> np.ndarray:
+    def blocks(self, graph: Graph, weight: np.ndarray | None) -> HopRows:
         """(N, d + 1) hops of the graph's words, and a constant."""
-        return hop_features(self.encoder(graph), graph.step(weight), self.hops, constant=True)
+        return HopRows.of(self.encoder.by_columns(graph), graph.step(weight), self.hops)
 
-    def mix(self, blocks: np.ndarray) -> np.ndarray:
+    def mix(self, blocks: HopRows) -> np.ndarray:
         """(C,) estimated class shares."""
         return estimated_mix(softmax(self.sharpness * (blocks @ self.plain)), self.prior)
 
-    def reading(self, blocks: np.ndarray, centred: bool) -> Reading:
+    def reading(self, blocks: HopRows, centred: bool) -> Reading:
         """Mix of a target, and what it is to be taken around."""
         mix = self.mix(blocks)
         distance = float(np.abs(mix - self.prior).sum() / 2)
         around = "nothing" if not centred else "own mean" if distance <= NEAR else "mixture"
         return Reading(mix, distance, around)
 
-    def rows(self, blocks: np.ndarray, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of `blocks`, moved in place to be around what the reading says (there may be no room for two of
-        them), and the (d + 1, C) weights that go with them."""
+    def rows(self, blocks: HopRows, reading: Reading) -> tuple[HopRows, np.ndarray]:
+        """(N, d + 1) rows around what the reading says, and the (d + 1, C) weights that go with them."""
         if reading.around == "nothing":
             return blocks, self.plain
-        shift = blocks[:, :-1].mean(axis=0)
+        shift = blocks.mean()
         if reading.around == "mixture":
             shift = shift - ((reading.mix - self.prior) @ self.means).astype(np.float32)
-        blocks[:, :-1] -= shift
-        return blocks, self.around
+        return blocks.around(shift), self.around
 
     def again(
-        self, rows: np.ndarray, chances: np.ndarray, strength: float, square: np.ndarray | None = None
+        self, rows: HopRows, chances: np.ndarray, strength: float, square: np.ndarray | None = None
     ) -> np.ndarray:
         """(d + 1, C) weights fitted to the sources and to (N, C) answers on a target (self-training).
 
@@ -146,7 +144,7 @@ class WordHead:
         return solve([self.grams, (own, rows[some].T @ chances[some])], strength)
 
 
-def taught(rows: np.ndarray) -> slice:
+def taught(rows: HopRows) -> slice:
     """The nodes whose answers a head is fitted to again, spread evenly."""
     return slice(None, None, -(-len(rows) // MOST_TAUGHT))
 

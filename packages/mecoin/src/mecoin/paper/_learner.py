@@ -11,12 +11,14 @@ from ninefold.errors import InputError
 from ninefold_graphs import Graph
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.memory._construction import Constructed, Published
-from mecoin.memory._gkim import Head
-from mecoin.memory._interaction import Interaction
-from mecoin.memory._mram import Mram
 from mecoin.memory._smu import Smu, class_prototypes
-from mecoin.protocol._learner import Learner
+from mecoin.memory._whole import check_shapes
+from mecoin.paper._gkim import Head
+from mecoin.paper._interaction import Interaction
+from mecoin.paper._keys import Constructed, Published
+from mecoin.paper._mram import Mram
+from mecoin.protocol._doors import below
+from mecoin.protocol._learner import MemoryLearner
 
 ANSWERS = ("memory", "head", "mean")
 REPLAYED = 5  # labelled nodes of each class that later sessions replay, as the released code does
@@ -71,7 +73,7 @@ class Content:
         return Content(self.smu.without(codes), rows, head, kept, self.radius)
 
 
-class PaperMecoin(Learner):
+class PaperMecoin(MemoryLearner):
     """Prototypes for matching, rows for what they predict, a head that distils into new rows.
 
     Each session trains the head on its support and on `replay` kept nodes of each earlier class: the memory loss is
@@ -154,9 +156,6 @@ class PaperMecoin(Learner):
             return z
         return z[np.random.default_rng(self.seed).choice(len(z), self.replay, replace=False)]
 
-    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        return self.probabilities(self.encoder.embed(graph)[places])
-
     def probabilities(self, z: np.ndarray) -> np.ndarray:
         """(n, m) encoder output -> (n, C) probabilities."""
         content, parts = self.content, []
@@ -229,10 +228,22 @@ class PaperMecoin(Learner):
             count = len(rows.rows)
             base = Smu(smu.prototypes[:count], smu.owner[:count], self.metric)
             self.first = Content(base, rows, _head(parts), kept.among(kept.session == 0), arrays["radius"])
+        self._check()
 
-    def memory_bytes(self) -> int:
-        """Prototypes, rows, kept nodes, head, and the constant part of the construction."""
-        return sum(self.memory_report().values())
+    def _check(self) -> None:
+        """ValueError unless rows, kept nodes and heads belong together."""
+        for name, content in (("", self.content), ("first.", self.first)):
+            if content is None or content.head is None:
+                continue
+            rows, kept, classes = content.mram.rows, content.kept, content.head.last.out_features
+            kept_z = kept.z, (len(kept.target), content.head.first.in_features)
+            found = {"rows": (rows, (len(content.smu.owner), classes)), "kept.z": kept_z}
+            found["kept.session"] = kept.session, kept.target.shape
+            check_shapes({name + key: one for key, one in found.items()})
+            if kept.target.size and not 0 <= kept.target.min() <= kept.target.max() < classes:
+                raise ValueError(f"{name}kept.target is outside of {classes} classes")
+            if np.unique(content.smu.owner).size != classes:
+                raise ValueError(f"{name}rows are of other classes than the head")
 
     def memory_report(self) -> dict[str, int]:
         """Bytes by part."""
@@ -260,8 +271,3 @@ def _bytes(first: Content) -> int:
     """Of the base session's head and rows, to which a deletion goes back."""
     head = [] if first.head is None else first.head.parameters()
     return first.mram.rows.nbytes + sum(4 * one.numel() for one in head)
-
-
-def below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays whose name begins with a prefix, by the rest of it."""
-    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mecoin.memory._gkim import Head, memory_loss, update_loss
-from mecoin.memory._mram import ABSENT, Mram
+from mecoin.paper._gkim import Head, memory_loss, update_loss
+from mecoin.paper._mram import ABSENT, Mram
 
 BATCH = 512
 
