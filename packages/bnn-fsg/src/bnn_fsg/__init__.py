@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from bnn_fsg.export._onnx import export_onnx as export_onnx
     from bnn_fsg.export._onnx import export_qonnx as export_qonnx
     from bnn_fsg.export._torch import export_torch as export_torch
-    from bnn_fsg.fsg._direction import FSGDirection as FSGDirection
     from bnn_fsg.fsg._fsg import FSG as FSG
     from bnn_fsg.language._ternary import TernaryLinear as TernaryLinear
     from bnn_fsg.language._transformer import TernaryLM as TernaryLM
@@ -36,7 +35,6 @@ __getattr__, __dir__, __all__ = attach(
     {
         "BinaryTrainer": "training._trainer",
         "FSG": "fsg._fsg",
-        "FSGDirection": "fsg._direction",
         "MetaQuant": "baselines._metaquant",
         "PackedModel": "runtime._model",
         "ReSTE": "baselines._surrogates",

@@ -28,7 +28,7 @@ from bnn_fsg.layers._nets import Recipe
 from bnn_fsg.training._scores import accuracy
 from bnn_fsg.training._trainer import Schedule
 
-GRADIENTS = ("ste", "fsg", "fsg-direction", "multifc", "reste", "irnet")
+GRADIENTS = ("ste", "fsg", "multifc", "reste", "irnet")
 FORWARDS = ("dorefa", "bwn-f", "xnor")
 OPTIMIZERS = {  # name: (optimiser, decay of its lr, exponents of ten of its first rates)
     "sgd": ("sgd", "step", (-3.0, -2.0, -1.0, 0.0)),
