@@ -9,9 +9,9 @@ import pytest
 import torch
 from bnn_fsg.datasets import digits
 from bnn_fsg.estimators._gradient import DivergedError
-from bnn_fsg.evaluation import _halving
-from bnn_fsg.evaluation._halving import Cell, Halving, Plan, difference
 from bnn_fsg.layers._nets import Recipe
+from bnn_fsg_experiments.benchmarks import halving as _halving
+from bnn_fsg_experiments.benchmarks.halving import Cell, Halving, Plan, difference
 from ninefold.errors import ArtifactError
 
 RECIPE = Recipe(net="mlp", classes=10, channels=1, size=(8, 8), width=2, white=16)

@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.errors import ArtifactError
-from ninefold.files import write_text
-from ninefold.interval import t_quantile
-from ninefold.report import Table
-from torch import nn
-
 from bnn_fsg.datasets import Images
 from bnn_fsg.estimators._gradient import DivergedError
 from bnn_fsg.evaluation._runs import Arm, train_arm
 from bnn_fsg.layers._nets import Recipe
 from bnn_fsg.training._scores import accuracy
 from bnn_fsg.training._trainer import Schedule
+from ninefold.errors import ArtifactError
+from ninefold.files import write_text
+from ninefold.interval import t_quantile
+from ninefold.report import Table
+from torch import nn
 
 GRADIENTS = ("ste", "fsg", "multifc", "reste", "irnet")
 FORWARDS = ("dorefa", "bwn-f", "xnor")
