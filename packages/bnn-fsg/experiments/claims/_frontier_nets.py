@@ -24,7 +24,7 @@ from torch import nn
 
 WIDTHS = (8, 16, 32)
 KINDS = ("int8", "1 bit")  # int8 is the float32 network, quantised after its training
-EPOCHS, RATE, BATCH = 3, 3e-3, 64
+IMAGES, EPOCHS, RATE, BATCH = 4500, 2, 3e-3, 64
 _SET = "cifar10-lossless-14k"
 
 
@@ -58,6 +58,7 @@ def trained(kind: str, width: int, seed: int, form: str) -> nn.Module:
     path = _folder(form) / f"seed-{seed}" / f"{kind.replace(' ', '-')}-{width}.safetensors"
     if not path.exists():
         images = splits(form)["train"]
+        images = images.part(0, IMAGES) if form == "full" else images
         recipe = recipe_of_kind(kind, width, images)
         torch.manual_seed(seed)
         model = recipe.build()

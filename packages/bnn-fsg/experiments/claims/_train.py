@@ -1,7 +1,7 @@
 """The claim about FSG, as an experiment on real images: CIFAR-10's subset in full, the embedded digits to look.
 
 Every arm starts from the same full-precision network, trained in the run, and sees the same batches: ResNet-8 of width
-8, two passes over 4,500 images in batches of 64, plain SGD at a small constant rate, which is the publication's regime.
+8, two passes over 3,000 images in batches of 64, plain SGD at a small constant rate, which is the publication's regime.
 Arms are kept in the cache as soon as they are done (keyed by the package's source), so an experiment that was killed
 goes on by arm.
 """
@@ -26,7 +26,7 @@ from torch import nn
 
 from ._frontier_nets import splits
 
-_WIDTH, _IMAGES, _EPOCHS = 8, 4500, 2
+_WIDTH, _IMAGES, _EPOCHS = 8, 3000, 2
 _RATE = 1e-3
 
 
@@ -121,7 +121,7 @@ TRAIN_CLAIMS = [
     Claim(
         id="bnn-fsg/fsg-lowers-the-loss-at-a-small-rate",
         says="under plain SGD at 1e-3 the mean training loss of FSG is lower than straight-through's and MetaQuant's",
-        source="FSG, arXiv 2412.11777, in a small form: ResNet-8 of width 8, 4,500 CIFAR-10 pictures, two epochs",
+        source="FSG, arXiv 2412.11777, in a small form: ResNet-8 of width 8, 3,000 CIFAR-10 pictures, two epochs",
         run=_small_rate,
         verdict=all_of(*(at_most("fsg: loss", f"{name}: loss") for name in ("ste", "multifc", "lstmfc"))),
         quick=Budget(seeds=1, minutes=1),

@@ -117,7 +117,7 @@ def _constants(given: Given) -> list[Tensor]:
     return list(given["inputs"][1:])
 
 
-def _pads(given: Given, count: int) -> list[int]:
+def _pads(given: Given, count: int) -> Any:
     if given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         raise _RefusedError(f"auto_pad {given['auto_pad'].decode()}")
     pads = list(given.get("pads", [0] * 2 * count))
