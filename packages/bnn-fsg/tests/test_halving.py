@@ -105,6 +105,6 @@ def test_a_training_that_diverges_is_a_cell_and_never_the_best(tmp_path, monkeyp
 
 def test_difference_is_paired_and_has_an_interval():
     assert difference(np.array([2.0, 2.1, 1.9]))[1] == "better"
-    assert difference(np.array([2.0, -2.1, 1.9]))[1] == "level"
+    assert difference(np.array([2.0, -2.1, 1.9]))[1] == "inconclusive"
     assert difference(np.array([-2.0, -2.1, -1.9]))[1] == "worse"
     assert difference(np.array([3.0])) == ("+3.0", "one seed: no interval")

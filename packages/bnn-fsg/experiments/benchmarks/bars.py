@@ -65,8 +65,10 @@ def first_layer(model: PackedModel, pictures: np.ndarray) -> Callable[[], None]:
     program, (memory, arena), said = executor._program, executor._arena(1), Report()
     place = (executor._set, executor._steps, 0, 1, arena, program.scratch_at, pictures.ctypes.data)
     sizes = (out.ctypes.data, 1, pictures.nbytes, out.nbytes, ctypes.addressof(said))
+    held = memory, out, said, pictures
 
-    def run(kept: tuple[Any, ...] = (memory, out, said)) -> None:  # what the addresses point to
+    def run() -> None:
+        assert held  # what the addresses point to is kept
         executor._library.bnn_run(*place, *sizes)
 
     return run

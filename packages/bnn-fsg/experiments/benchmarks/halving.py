@@ -217,5 +217,5 @@ def difference(gaps: np.ndarray) -> tuple[str, str]:
         return f"{gaps.mean():+.1f}", "one seed: no interval"
     reach = float(t_quantile(len(gaps) - 1)) * float(gaps.std(ddof=1) / math.sqrt(len(gaps)))
     low, high = gaps.mean() - reach, gaps.mean() + reach
-    word = "better" if low > 0 else "worse" if high < 0 else "level"
+    word = "better" if low > 0 else "worse" if high < 0 else "inconclusive"
     return f"{gaps.mean():+.1f} [{low:+.1f}, {high:+.1f}]", word
