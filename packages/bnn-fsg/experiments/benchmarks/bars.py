@@ -21,13 +21,14 @@ import torch
 import torchvision
 from bench_layers import arms as layer_arms
 from bench_ternary import SHAPES
-from bnn_fsg import PackedModel, TernaryLinear, adabin_resnet20, binarize, pack
+from bnn_fsg import PackedModel, TernaryLinear, TernaryLM, adabin_resnet20, binarize, pack
 from bnn_fsg.datasets import Images
 from bnn_fsg.layers._adabin import MEAN, STD
 from bnn_fsg.layers._nets import build
 from bnn_fsg.runtime._native import Report, library, sets
 from ninefold.measure import emit
 from ninefold_lab.experiments import register
+from transformers import BitNetConfig, BitNetForCausalLM
 
 register("bnn_fsg", Path(__file__).parent.parent)
 from bnn_fsg_experiments.claims._frontier import Int8  # noqa: E402  (importable from here on)
@@ -170,6 +171,37 @@ def ternary() -> None:
             )
 
 
+def language_model(count: int = 24) -> None:
+    """A model of BitNet's shape with 100 M weights in its linear layers, one token after the other."""
+    sizes: dict[str, Any] = {
+        "vocab_size": 512, "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 9,
+        "num_attention_heads": 16, "num_key_value_heads": 4, "tie_word_embeddings": True,
+    }  # fmt: skip
+    torch.manual_seed(0)
+    theirs = BitNetForCausalLM(BitNetConfig(**sizes)).eval()
+    state = {name: one.detach().numpy() for name, one in theirs.state_dict().items()}
+    ours = TernaryLM.of_tensors(sizes, state.get)
+    theirs = theirs.bfloat16()
+    weights = sum(one.inputs * one.outputs for one in ours._layers.values())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lm.safetensors"
+        ours.save(path)
+        bits = 8 * path.stat().st_size / (weights + sizes["vocab_size"] * sizes["hidden_size"])
+    report(f"bits a weight on disk, {weights / 1e6:.0f} M ternary weights", bits, "bits", 2.1, most=True)
+    prompt = np.arange(8)
+
+    def eager() -> None:
+        with torch.inference_mode():
+            theirs.generate(torch.from_numpy(prompt)[None], max_new_tokens=count, min_new_tokens=count, do_sample=False)
+
+    arms: Arms = {"bf16": eager, "ours": lambda: list(ours.generate(prompt, count))}
+    times = least(arms, 3, 1)
+    for name, seconds in times.items():
+        emit(bench="rate", what=f"BitNet-shaped model, {name}", tokens_a_second=round(count / seconds, 1))
+    ratio = times["bf16"] / times["ours"]
+    report("BitNet-shaped model compared with transformers in bf16", ratio, "times as fast", 1, most=False)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     report("the library", Path(str(library()._name)).stat().st_size / 1000, "KB", 300, most=True)  # type: ignore[union-attr]
@@ -177,6 +209,7 @@ def main() -> None:
     large_network()
     one_layer()
     ternary()
+    language_model()
 
 
 if __name__ == "__main__":
