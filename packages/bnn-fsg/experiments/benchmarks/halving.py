@@ -15,20 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.errors import ArtifactError
-from ninefold.files import write_text
-from ninefold.interval import t_quantile
-from ninefold.report import Table
-from torch import nn
-
 from bnn_fsg.datasets import Images
 from bnn_fsg.estimators._gradient import DivergedError
 from bnn_fsg.evaluation._runs import Arm, train_arm
 from bnn_fsg.layers._nets import Recipe
 from bnn_fsg.training._scores import accuracy
 from bnn_fsg.training._trainer import Schedule
+from ninefold.errors import ArtifactError
+from ninefold.files import write_text
+from ninefold.interval import t_quantile
+from ninefold.report import Table
+from torch import nn
 
-GRADIENTS = ("ste", "fsg", "fsg-direction", "multifc", "reste", "irnet")
+GRADIENTS = ("ste", "fsg", "multifc", "reste", "irnet")
 FORWARDS = ("dorefa", "bwn-f", "xnor")
 OPTIMIZERS = {  # name: (optimiser, decay of its lr, exponents of ten of its first rates)
     "sgd": ("sgd", "step", (-3.0, -2.0, -1.0, 0.0)),
@@ -218,5 +217,5 @@ def difference(gaps: np.ndarray) -> tuple[str, str]:
         return f"{gaps.mean():+.1f}", "one seed: no interval"
     reach = float(t_quantile(len(gaps) - 1)) * float(gaps.std(ddof=1) / math.sqrt(len(gaps)))
     low, high = gaps.mean() - reach, gaps.mean() + reach
-    word = "better" if low > 0 else "worse" if high < 0 else "level"
+    word = "better" if low > 0 else "worse" if high < 0 else "inconclusive"
     return f"{gaps.mean():+.1f} [{low:+.1f}, {high:+.1f}]", word
