@@ -31,12 +31,12 @@ from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
-from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
-from proteus.llm._script import load_script
 from proteus.record._journal import read_journal
 from proteus.record._run_folder import Folder
 from proteus.verification._report import write_report
+from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._script import load_script
 
 from .helpers import needs_data, noise, table, undrawn  # noqa: F401  (a fixture)
 

@@ -4,10 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from proteus import ProteomicsData
-from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
 from proteus.llm._prompt import payload_of, text_of
-from proteus.llm._script import Turn
 from proteus.llm._veil import Veil
 from proteus.record._objects import DatasetProfile, Factor, Finding, Objective, Step
 from proteus.record._planner import (
@@ -18,6 +16,8 @@ from proteus.record._planner import (
     ProposeHypotheses,
     ProposeObjectives,
 )
+from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._script import Turn
 
 from .llm_helpers import client_of, script
 
