@@ -100,7 +100,7 @@ def test_an_objective_that_no_planner_has_a_plan_for_is_refused_and_the_run_goes
 
 
 def test_a_resumed_run_meets_its_fallbacks_again_and_repeats_nothing(table, tmp_path):
-    fault = Fault(kind="status", task="interpret_step", first=2)
+    fault = Fault(kind="status", task="refine_workflow", first=2)
     script = load_script("good").model_copy(update={"faults": [fault]})
     with FakeLLM(script) as fake:
         whole = Study(table.data, planned(fake, tmp_path / "run", table.data)).run(BUDGET, out=tmp_path / "run")

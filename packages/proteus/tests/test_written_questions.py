@@ -93,6 +93,22 @@ def outcome(table: str, question: str) -> str:
         return "refused"
 
 
+def same(got: str, expected: str) -> bool:
+    """Whether two queries ask the same: `A-B up` is `B-A down`, and two columns are confounded either way."""
+    return _plain(got) == _plain(expected)
+
+
+def _plain(text: str) -> list[str]:
+    kind, *parts = text.split()
+    if kind == "batch":
+        return [kind, *sorted(parts[0].split(","))]
+    a, _, b = parts[0].rpartition("-") if parts else ("", "", "")
+    if kind in ("changed", "unchanged", "panel") and a > b:
+        turned = {"up": "down", "down": "up"}
+        parts = [f"{b}-{a}", *(turned.get(one, one) for one in parts[1:])]
+    return [kind, *sorted(parts)]
+
+
 def results(half: int) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"right": [], "refused": [], "wrong": []}
     for place, (table, question, expected) in enumerate(LINES):

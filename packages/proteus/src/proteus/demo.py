@@ -42,7 +42,7 @@ def demo(seed: int = 0) -> DemoResult:
             p = stats.ttest_ind(
                 data.values[:, first], data.values[:, second], axis=1, equal_var=equal, nan_policy="omit"
             )[1]
-        q = benjamini_hochberg(np.ma.filled(p, np.nan))
+        q = benjamini_hochberg(np.asarray(p, float))
         add(f"peptides, {name}", np.nan_to_num(q, nan=1.0) <= _Q, spiked)
     versions = _versions(spike, data)
     for name, frame in versions.items():

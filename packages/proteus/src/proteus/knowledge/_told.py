@@ -16,11 +16,17 @@ from proteus.statistics._linear_model import LinearFit
 from proteus.statistics._moderated_t import ModeratedT
 
 _LEAST = 3  # members that a set must keep to be told beside another
+_WIDE = 1.4826  # standard deviations of a normal variable in a median absolute deviation
 _OWN = 0.05  # of a feature's variance, at least, that no component shares
 
 
 def tell_once(
-    indexed: IndexedSets, tested: ModeratedT, fit: LinearFit, p: np.ndarray, passed: np.ndarray
+    indexed: IndexedSets,
+    tested: ModeratedT,
+    fit: LinearFit,
+    p: np.ndarray,
+    passed: np.ndarray,
+    first: np.ndarray | None = None,
 ) -> np.ndarray:
     """The set under whose name each set is told.
 
@@ -29,6 +35,7 @@ def tell_once(
         tested, fit: the contrast, without a fold bar.
         p: (S,) p-values of CAMERA.
         passed: (S,) bool, sets that pass; the others stand for themselves.
+        first: (S,) bool, sets (complexes) that are told before the others; None: none.
     Returns: (S,) positions.
     """
     told = np.arange(len(p))
@@ -37,8 +44,9 @@ def tell_once(
     gain = _Gain(tested, fit, indexed.universe)
     left = indexed
     while len(pool):
-        part = _rows(left, pool)
-        lead = pool[np.lexsort((-indexed.covered[pool], p[pool], -gain(part.member, left.universe)))[0]]
+        ahead = pool if first is None or not first[pool].any() else pool[first[pool]]
+        part = _rows(left, ahead)
+        lead = ahead[np.lexsort((-indexed.covered[ahead], p[ahead], -gain(part.member, left.universe)))[0]]
         told[pool] = lead  # until it is told by itself
         left = _without(left, indexed.member[lead].indices)
         pool = pool[(left.sizes[pool] >= _LEAST) & (pool != lead)]
@@ -55,7 +63,7 @@ def _rows(indexed: IndexedSets, rows: np.ndarray) -> IndexedSets:
 
 def _without(indexed: IndexedSets, gone: np.ndarray) -> IndexedSets:
     """Without some features, in sets and in the background."""
-    kept = np.ones(indexed.member.shape[1])
+    kept = np.ones(len(indexed.universe))
     kept[gone] = 0
     member = sparse.csr_matrix(indexed.member.multiply(kept[None, :]))
     member.eliminate_zeros()
@@ -65,7 +73,7 @@ def _without(indexed: IndexedSets, gone: np.ndarray) -> IndexedSets:
 class _Gain:
     """Twice the log likelihood that a common shift of a set's members adds, beside a common level of all features.
 
-    Effects are normal with their standard errors, widened to the spread that most of the table has, and correlated
+    Effects are normal with their standard errors, and the spread that most of the table has beside these, correlated
     through the components that residuals share.
     """
 
@@ -74,14 +82,14 @@ class _Gain:
             error = np.abs(tested.effect / tested.t)
         self.known = universe & np.isfinite(error) & (error > 0)
         self.effect, error = tested.effect[self.known], error[self.known]
-        spread = stats.median_abs_deviation(self.effect / error, scale="normal")
+        spread = (_WIDE * stats.median_abs_deviation(self.effect)) ** 2 - np.median(error**2)
         components = shared_components(fit, 0)
         residuals = fit.residuals[self.known]
         length = np.linalg.norm(residuals, axis=1, keepdims=True)
         load = np.divide(
             residuals @ components, length, out=np.zeros((len(error), components.shape[1])), where=length > 0
         )
-        variance = (error * max(1.0, float(spread))) ** 2
+        variance = error**2 + max(0.0, float(spread))
         self.load = load * np.sqrt(variance)[:, None]
         self.own = variance * np.maximum(1 - (load**2).sum(1), _OWN)
 

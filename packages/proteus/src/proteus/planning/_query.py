@@ -296,7 +296,7 @@ class _Parser:
         if kind in ("network", "panel") and (self.entities or self.family):
             self._refuse(f"{kind} is asked of all features")
         either = re.search(r"\bor (?:in )?\x00", self._marked()) and self.direction and len(self.levels) == 2
-        made = {"direction": None} if either else {}
+        made: dict[str, object] = {"direction": None} if either else {}
         if detection or ("seen" in kinds and len(self.levels) == 2):
             if self.direction or strong:
                 self._refuse("detection is asked by itself")

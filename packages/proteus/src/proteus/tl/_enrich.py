@@ -77,7 +77,7 @@ def enrich(
     names, passed = np.array(indexed.names, object), (table["q"] <= q).to_numpy()
     told = method == "camera" and passed.any()
     table["representative"] = names[
-        tell_once(indexed, tested, result.fit, table["p"].to_numpy(), passed) if told else slice(None)
+        tell_once(indexed, tested, result.fit, table["p"].to_numpy(), passed, inside) if told else slice(None)
     ]
     table["grade"] = _GRADES[method]
     return table.sort_values("p", kind="stable")
