@@ -13,10 +13,9 @@ from typing import Any
 
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import write_text
-
 from proteus.llm._prompt import payload_of, task_of, text_of
-from proteus.llm._script import Fault, Script, Turn
-from proteus.llm._spoil import spoil
+from proteus_experiments.scripted._script import Fault, Script, Turn
+from proteus_experiments.scripted._spoil import spoil
 
 _LARGEST = 32 * 2**20
 

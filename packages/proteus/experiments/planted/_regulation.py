@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from ninefold.errors import InputError
-
 from proteus.knowledge._network import Network
 from proteus.record._objects import Hypothesis
 from proteus.simulation._simulate import Simulation

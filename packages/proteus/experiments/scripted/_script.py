@@ -15,7 +15,7 @@ from ninefold.errors import ArtifactError, InputError, require
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 _FORMAT = 1
-_SHIPPED = "proteus.llm.scripts"
+_SHIPPED = "proteus_experiments.scripted.scripts"
 
 Mode = Literal["json_schema", "tools", "json_object", "text"]
 FaultKind = Literal[

@@ -7,9 +7,8 @@ values. The moderated test of two groups follows, at the same fold bar as all.
 from dataclasses import dataclass
 
 import numpy as np
-
-from proteus.baselines._base import Outcome
-from proteus.baselines._moderated import PlainModerated
+from proteus_experiments.baselines._base import Outcome
+from proteus_experiments.baselines._moderated import PlainModerated
 
 _HUBER, _ROUNDS = 1.345, 20
 

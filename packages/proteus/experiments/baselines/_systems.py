@@ -7,7 +7,6 @@ what results may change, and in what is believed.
 from collections.abc import Callable
 
 import numpy as np
-
 from proteus.planning._expert import ExpertPlanner, drafts
 from proteus.planning._templates import PLANS, main_factors
 from proteus.record._objects import Budget, Hypothesis, Objective, Settings, Step

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import stats
-
 from proteus.statistics._error_control import benjamini_hochberg
+from scipy import stats
 
 
 @dataclass(frozen=True)

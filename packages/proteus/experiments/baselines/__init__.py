@@ -2,10 +2,10 @@
 precursors `_peptides`; rival systems in `_systems`.
 """
 
-from proteus.baselines._base import Baseline, Outcome
-from proteus.baselines._classic import ImputeT, Student, Welch
-from proteus.baselines._moderated import Deqms, PlainModerated
-from proteus.baselines._sam import Sam
+from proteus_experiments.baselines._base import Baseline, Outcome
+from proteus_experiments.baselines._classic import ImputeT, Student, Welch
+from proteus_experiments.baselines._moderated import Deqms, PlainModerated
+from proteus_experiments.baselines._sam import Sam
 
 BASELINES: dict[str, type[Baseline]] = {one.name: one for one in (Welch, Student, Sam, ImputeT, PlainModerated, Deqms)}
 

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import special
-
-from proteus.baselines._base import Baseline, Outcome
 from proteus.statistics._ebayes import trigamma_inverse
 from proteus.statistics._linear_model import LinearFit, fit_linear_model
 from proteus.statistics._lowess import lowess
 from proteus.statistics._moderated_t import fit_prior
+from proteus_experiments.baselines._base import Baseline, Outcome
+from scipy import special
 
 
 def two_groups(values: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[LinearFit, np.ndarray, np.ndarray]:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from proteus_experiments.baselines._base import Baseline, Outcome
+from proteus_experiments.baselines._classic import pooled
 from scipy import stats
-
-from proteus.baselines._base import Baseline, Outcome
-from proteus.baselines._classic import pooled
 
 
 @dataclass(frozen=True)

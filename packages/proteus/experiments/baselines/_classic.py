@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-
-from proteus.baselines._base import Baseline, Outcome, group_moments
+from proteus_experiments.baselines._base import Baseline, Outcome, group_moments
 
 
 @dataclass(frozen=True)
