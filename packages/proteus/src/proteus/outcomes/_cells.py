@@ -48,7 +48,15 @@ def cluster_cells(
         raise InputError("cells", got="missing values in a marker", expected="complete rows")
     if method not in ("som", "leiden"):
         raise InputError("method", got=repr(method), expected="som or leiden")
-    label = _som(x, clusters, seed) if method == "som" else _leiden(x, seed)
+    return _largest_first(_som(x, clusters, seed) if method == "som" else _leiden(x, seed))
+
+
+def cluster_compositions(shares: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """(cells,) cluster number from 0, largest first, of (cells, types) shares, by the self-organising map."""
+    return _largest_first(_som(np.ascontiguousarray(shares), clusters, seed))
+
+
+def _largest_first(label: np.ndarray) -> np.ndarray:
     order = np.argsort(-np.bincount(label), kind="stable")
     rank = np.empty(len(order), int)
     rank[order] = np.arange(len(order))

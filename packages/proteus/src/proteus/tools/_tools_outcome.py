@@ -302,7 +302,7 @@ def site_contrast(context: Context, params: Tested, _inputs: list[Input]) -> Out
     """Test modified sites after their protein's own change is taken out."""
     data = prepared(context, params)
     protein = data.features["protein"].astype(str)
-    levels = roll_up(ProteomicsData(data.values, data.features, data.samples, "peptide", data.scale))
+    levels = roll_up(ProteomicsData(data.values, data.features, data.samples, "peptide", data.scale), "median_polish")
     beside = levels.values[levels.features.index.get_indexer(pd.Index(protein))]
     alone = protein.map(protein.value_counts()).to_numpy() < 2
     values = np.where(alone[:, None], np.nan, data.values - beside)

@@ -29,7 +29,7 @@ def pictures_of_samples(folder: Folder, groups: pd.Series | None) -> Iterator[tu
         yield from pictures_of_cells(folder)
         return
     if data.level == "precursor" and "protein" in data.features:
-        data = roll_up(data)
+        data = roll_up(data, "median_polish")
     if data.scale == "log2":
         data = normalise(data, "median")
     findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
