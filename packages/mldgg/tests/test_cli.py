@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from mldgg import MLDGG
 from mldgg.datasets import inject_edges
 from ninefold_testing import run_here
 
@@ -67,11 +69,15 @@ def test_support_file_replaces_the_labels(mine, model, tmp_path):
 def test_inspect_shows_model_adapted_file_weights_and_pictures(mine, model, tmp_path):
     shown = json.loads(done("inspect", model, "--json"))
     assert shown["sources"] == "east, north"
-    adapted = tmp_path / "south.safetensors"
-    done("adapt", model, mine[0], "--graph", "south", "-o", adapted)
-    assert json.loads(done("inspect", adapted, "--json"))["adapted to"] == "south"
-    out = tmp_path / "pictures"
-    done("inspect", adapted, "--data", mine[0], "--graph", "south", "-o", out)
+    adapted, out = tmp_path / "south.safetensors", tmp_path / "pictures"
+    words = ("inspect", adapted, "--data", mine[0], "--graph", "south", "-o", out)
+    fitted = MLDGG.load(model / "model.safetensors")
+    for power in (0.0, 2.0):
+        fitted.solver = replace(fitted.fitted, power=power)
+        fitted.save(tmp_path / "model.safetensors", force=True)
+        done("adapt", tmp_path / "model.safetensors", mine[0], "--graph", "south", "-o", adapted, "--force")
+        assert json.loads(done("inspect", adapted, "--json"))["adapted to"] == "south"
+        assert ("off: power 0" in done(*words)) == (power == 0)
     assert {path.name for path in out.iterdir()} == {"edge-weights.npz", "edge-weights.png"}
     held = np.load(out / "edge-weights.npz")
     assert held["edge_index"].shape[1] == held["weight"].size

@@ -2,7 +2,7 @@
 
 The claims and their bars -> `_claims`; citation graphs, each the unseen one in turn -> `_citation`; with another class
 mix -> `_thinned`; families of real graphs -> `_families`; runs over all of them -> `_judged`; injected edges ->
-`_noise`; environments with spurious features -> `_spurious`; Twitch -> `_twitch`; the published network -> `_network`.
+`_noise`; Twitch -> `_twitch`; the published network -> `_network`.
 """
 
 from ._claims import CLAIMS

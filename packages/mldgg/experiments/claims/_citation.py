@@ -11,7 +11,7 @@ import numpy as np
 from mldgg.datasets import Simulated
 from mldgg.domains import GraphDomains, LeakWarning, Method, Task, leave_one_graph_out, split_support
 from mldgg.evaluation import METHODS, tune
-from mldgg.meta import MLDGG
+from mldgg.meta import MLDGG, Adapted
 from ninefold_lab import Budget, Scores
 
 SAME_NODES = (
@@ -27,10 +27,10 @@ MEASURED = {  # centred ridge at five labels, measured by hand before the packag
     "hop-tuned": {"acm": 76.9, "citation": 83.2, "dblp": 77.2},
     "two-hop": {"acm": 72.9, "citation": 78.6, "dblp": 74.2},
 }
-PARTS: dict[str, dict[str, bool]] = {
+PARTS: dict[str, dict[str, bool]] = {  # without a gate, whose power is 0 on these graphs (arm "edge gate acts")
     "mldgg": {},
-    "mldgg on the sources' words": {"joint": False},
-    "mldgg without centring": {"centre": False},
+    "mldgg on the sources' words": {"joint": False, "gate": False},
+    "mldgg without centring": {"centre": False, "gate": False},
 }
 
 
@@ -91,10 +91,27 @@ def without_labels(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothi
             arms.setdefault(part, []).append(accuracy(adapted.predict_proba(), task.target.y, known))
             if part == "mldgg":
                 arms.setdefault("mldgg without a walk", []).append(accuracy(adapted.scores(), task.target.y, known))
+                for name, acts in acting(adapted).items():
+                    arms.setdefault(f"{name} acts", []).append(acts)
         for name in RIVALS:
             chances = fitted(budget.form, name, task.name).predict_proba(shown)
             arms.setdefault(name, []).append(accuracy(chances, task.target.y, known))
     return _over_graphs(arms)
+
+
+def acting(adapted: Adapted) -> dict[str, float]:
+    """Which parts take part in an adaptation, as 100 or 0, so that a mean is a share of graphs."""
+    reading = adapted.reading
+    assert reading is not None
+    parts = {
+        "edge gate": adapted.model.fitted.power > 0,
+        "joint words": reading.words == "joint",
+        "walk": reading.walk > 0,
+        "second fit": reading.again,
+        "own mean": reading.around == "own mean",
+        "mixture": reading.around == "mixture",
+    }
+    return {name: 100.0 * acts for name, acts in parts.items()}
 
 
 def few_labels(budget: Budget, seed: int) -> Scores:

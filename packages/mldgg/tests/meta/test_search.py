@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mldgg import MLDGG, Graph
 from mldgg.domains import measure, rehearsals
-from mldgg.meta._search import CHANGES, HOPS, Search, gram, solve
+from mldgg.meta._search import CHANGES, HOPS, Search, around, gram, moved, solve
 from ninefold.errors import InputError
 
 from ..small import domains
@@ -84,3 +84,11 @@ def test_pooled_solution_is_the_ridge_over_all_labelled_rows():
     z, y = rows[known], np.eye(3)[labels[known]]
     expected = np.linalg.solve(z.T @ z + 2 * np.eye(4), z.T @ y)
     np.testing.assert_allclose(solve(parts, 2.0), expected, atol=1e-5)
+
+
+def test_gram_of_moved_rows_follows_from_that_of_the_rows():
+    draws = np.random.default_rng(0)
+    rows = np.c_[draws.normal(size=(30, 4)) + 2, np.ones(30)]
+    y, shift = draws.integers(-1, 3, 30), draws.normal(size=4)
+    for found, expected in zip(moved(gram(rows, y, 3), shift), gram(around(rows, shift), y, 3), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-9)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mldgg.baselines._eerm import Eerm
 from mldgg.baselines._propagation import LabelPropagation
 from mldgg.baselines._ridges import CentredRidge, FeatureRidge, TargetRidge, TwoHopRidge, WalkedRidge
 from mldgg.baselines._trained import Erm, ErmFineTune
@@ -13,6 +12,6 @@ _FREE = (
     CentredRidge, WalkedRidge, CorrectAndSmooth, SelfTrainedRidge, DiscriminantEm, GraphAny, TwoHopRidge, FeatureRidge,
     TargetRidge, LabelPropagation,
 )  # fmt: skip
-_TRAINED = (Erm, ErmFineTune, Eerm)
+_TRAINED = (Erm, ErmFineTune)
 TRAINING_FREE: tuple[str, ...] = tuple(one.name for one in _FREE)
 BASELINES: dict[str, type[Method]] = {one.name: one for one in (*_FREE, *_TRAINED)}

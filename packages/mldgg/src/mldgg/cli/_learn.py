@@ -73,7 +73,8 @@ def fit(
     )
     if solver.head is not None:
         walk = f"a walk with restart {solver.walk:g}" if solver.walk else "no walk"
-        table.notes.append(f"of a target without labels: {solver.words} words, {walk}")
+        again = "fitted again to its own answers" if solver.again else "fitted to the sources alone"
+        table.notes.append(f"of a target without labels: {solver.words} words, {walk}, {again}")
     table.notes.append(f"model: {out / 'model.safetensors'}")
     return table
 
@@ -193,7 +194,7 @@ def inspect(
 
 
 def _shown(about: dict[str, Any]) -> dict[str, Any]:
-    names = ("hops", "power", "centred", "strength", "words", "walk")
+    names = ("hops", "power", "centred", "strength", "words", "walk", "again")
     found = {"sources": ", ".join(about["names"]), "shared features and classes": about["shared"]}
     return found | {"seed": about["seed"]} | {name: str(about["solver"][name]) for name in names}
 

@@ -1,7 +1,8 @@
 """Graphs of the functions in installed Python packages: words are sub-tokens, edges are calls, classes are roles.
 
-Source is parsed, never imported or run. A function is its name's kind (dunder, private, decorated as a property or
-class member, method or plain function); its own name and decorators are not among its words.
+Source is parsed, never imported or run. A function's role is what its name says that it does (constructs, gets, sets,
+checks, converts); its name is not among its words, which come from its arguments and its body. Functions with another
+name have no label.
 """
 
 from __future__ import annotations
@@ -22,12 +23,18 @@ from ninefold_graphs import Graph
 
 from mldgg.datasets._doors import graph_of
 
-ROLES = ("dunder", "private", "descriptor", "method", "function")
+_ROLE_WORDS = {  # first words of names
+    "constructor": "__init__ __new__ make create build",
+    "getter": "get find fetch lookup __getitem__ __getattr__",
+    "setter": "set add update register append insert remove __setitem__ __setattr__",
+    "check": "is has check validate assert ensure can __eq__ __contains__",
+    "converter": "to as from parse format convert encode decode __repr__ __str__",
+}
+ROLES = {word: place for place, words in enumerate(_ROLE_WORDS.values()) for word in words.split()}
 PACKAGES = (
     "numpy", "scipy", "sklearn", "torch_geometric", "matplotlib", "pandas", "sympy", "networkx", "hypothesis",
     "_pytest", "joblib", "fsspec",
 )  # fmt: skip
-_DESCRIPTORS = {"property", "cached_property", "classmethod", "staticmethod"}
 _SPLIT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _AMBIGUOUS = 3  # functions of one name to which a call is still linked
 
@@ -53,7 +60,7 @@ def load_functions(packages: Sequence[str] = PACKAGES, *, most: int = 1000, word
         >>> from mldgg.datasets import load_functions
         >>> graphs = load_functions(["numpy", "scipy"], most=200)
         >>> graphs["numpy"].classes
-        ('dunder', 'private', 'descriptor', 'method', 'function')
+        ('constructor', 'getter', 'setter', 'check', 'converter')
     """
     found = {name: _functions(name, most) for name in packages}
     found = {name: one for name, one in found.items() if len(one) >= 100}
@@ -91,7 +98,7 @@ def _graph(name: str, functions: Sequence[_Function], place: dict[str, int]) -> 
         if other != row
     ]
     edges = np.array(pairs, np.int64).reshape(-1, 2).T
-    return graph_of(name, x, edges, np.array([one.role for one in functions]), ROLES)
+    return graph_of(name, x, edges, np.array([one.role for one in functions]), tuple(_ROLE_WORDS))
 
 
 def _functions(package: str, most: int) -> list[_Function]:
@@ -110,31 +117,24 @@ def _functions(package: str, most: int) -> list[_Function]:
                 tree = ast.parse(file.read_text(encoding="utf-8"))
         except (SyntaxError, UnicodeDecodeError, ValueError):
             continue
-        found += _of(tree, inside=False)
+        found += _of(tree)
     return found[:most]
 
 
-def _of(node: ast.AST, inside: bool) -> Iterator[_Function]:
+def _of(node: ast.AST) -> Iterator[_Function]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             words, calls = _body(child)
             if words:
-                yield _Function(child.name, _role(child, inside), words, calls)
-        elif isinstance(child, ast.ClassDef):
-            yield from _of(child, True)
-        elif isinstance(child, ast.If | ast.Try | ast.With):
-            yield from _of(child, inside)
+                yield _Function(child.name, _role(child.name), words, calls)
+        elif isinstance(child, ast.ClassDef | ast.If | ast.Try | ast.With):
+            yield from _of(child)
 
 
-def _role(function: ast.FunctionDef | ast.AsyncFunctionDef, inside: bool) -> int:
-    if function.name.startswith("__"):
-        return 0
-    if function.name.startswith("_"):
-        return 1
-    ends = [getattr(one, "attr", getattr(one, "id", "")) for one in function.decorator_list]
-    if set(ends) & (_DESCRIPTORS | {"setter", "getter", "deleter"}):
-        return 2
-    return 3 if inside else 4
+def _role(name: str) -> int:
+    """The place of the role that the name's first word has; -1 for none."""
+    first = name if name.startswith("__") else name.strip("_").split("_")[0]
+    return ROLES.get(first, -1)
 
 
 def _body(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[Counter[str], tuple[str, ...]]:

@@ -21,7 +21,7 @@ class LeakWarning(UserWarning):
     Examples:
         >>> import warnings
         >>> from mldgg import MLDGG, LeakWarning, Simulated
-        >>> with warnings.catch_warnings(record=True, category=LeakWarning) as found:
+        >>> with warnings.catch_warnings(record=True, action="always") as found:
         ...     _ = MLDGG(gate=False).fit([Simulated(graphs=1, nodes=60).draw(seed=0)["north"]])
         >>> str(found[0].message)
         'one source only: no variation between domains to learn from'

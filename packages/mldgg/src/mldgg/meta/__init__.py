@@ -9,6 +9,7 @@ model adapted to one graph -> `_adapted`.
 from mldgg.meta._adapted import Adapted
 from mldgg.meta._mldgg import MLDGG, ReadingWarning
 from mldgg.meta._settings import Settings
-from mldgg.meta._solver import GatedSolver
+from mldgg.meta._solver import GatedSolver, Seen
+from mldgg.meta._trust import Trust, judged
 
-__all__ = ["MLDGG", "Adapted", "GatedSolver", "ReadingWarning", "Settings"]
+__all__ = ["MLDGG", "Adapted", "GatedSolver", "ReadingWarning", "Seen", "Settings", "Trust", "judged"]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
-from ninefold_graphs import Graph, HopRows, InputEncoder, walked
+from ninefold_graphs import Graph, HopRows, InputEncoder
 
 from mldgg.datasets import open_graph
 from mldgg.meta._model import Model
 from mldgg.meta._solver import Seen
 from mldgg.meta._trust import Trust
-from mldgg.meta._unlabelled import Reading, WordHead
+from mldgg.meta._unlabelled import Reading, WordHead, spread_over
 from mldgg.meta._whole import check_arrays, check_shapes, whole
 
 KIND, FORMAT = "mldgg.adapted", 2
@@ -64,33 +65,28 @@ class Adapted:
 
         Where rehearsal has chosen a walk, they are spread over the graph's edges (personalised PageRank).
         """
-        chances = self.scores(data)
-        if self.reading is None or not self.reading.walk:
-            return chances
+        walk = 0.0 if self.reading is None else self.reading.walk
         graph, view = self._view(data)
-        moved = walked(chances, graph.step(view.weight), self.reading.walk)
-        return moved / moved.sum(axis=1, keepdims=True)
+        return spread_over(self.scores(data), graph.step(view.weight) if walk else None, walk)
 
     def scores(self, data: Any = None) -> np.ndarray:
         """(N, C) class probabilities of the ridge, before any walk."""
-        return self.model.fitted.ridge.probabilities(self.ridge_rows(data), self.trust.weights)
+        return self.model.fitted.probabilities(self.ridge_rows(data), self.trust.weights)
 
     def report(self) -> dict[str, Any]:
         """What to know before the answers are used, as JSON values.
 
-        `expected accuracy` is the mean largest probability, moved by what rehearsals on the sources say of it, with the
-        range that they saw; None without rehearsals. `class mix` is estimated without labels. `off` names the parts
-        that rehearsal or the target's labels left out.
+        `expected accuracy` is the mean largest probability, moved by the median of what rehearsals on the sources say
+        of it, with the range that they saw; None without rehearsals. `class mix` is estimated without labels, and
+        `off` has the parts that rehearsal or the target's labels left out.
         """
-        chances, solver = self.predict_proba(), self.model.solver
-        gaps = np.array(solver.gaps if solver is not None else ())
+        chances, solver = self.predict_proba(), self.model.fitted
+        gaps = np.array(solver.gaps)
         sure = float(chances.max(axis=1).mean())
         report: dict[str, Any] = {"nodes": len(chances), "mean largest probability": round(sure, 4)}
         report["expected accuracy"] = [round(float(np.clip(sure + one, 0, 1)), 4) for one in (
-            gaps.mean(), gaps.min(), gaps.max())] if gaps.size else None  # fmt: skip
-        off = []
-        if solver is not None:
-            off += ["edge gate"] * (solver.gate is None or solver.power == 0)
+            np.median(gaps), gaps.min(), gaps.max())] if gaps.size else None  # fmt: skip
+        off = ["edge gate"] * (solver.gate is None or solver.power == 0)
         if self.reading is not None:
             report["class mix"] = {
                 str(one): round(float(share), 4) for one, share in zip(self.classes, self.reading.mix, strict=True)
@@ -98,9 +94,8 @@ class Adapted:
             report["distance of the mix to the sources'"] = round(self.reading.distance, 4)
             report |= {"features around": self.reading.around, "words": self.reading.words, "walk": self.reading.walk}
             off += ["walk"] * (self.reading.walk == 0) + ["joint words"] * (self.reading.words != "joint")
-        if self.trust is not None:
-            report["sources believed"] = self.trust.believed
-        return report | {"off": off}
+            off += ["second fit to its own answers"] * (not self.reading.again)
+        return report | {"sources believed": self.trust.believed, "off": off}
 
     def sure(self, risk: float) -> np.ndarray:
         """(N,) bool: the most nodes, surest first, among which at most a share `risk` is expected to be wrong.
@@ -110,8 +105,8 @@ class Adapted:
         if not 0 <= risk <= 1:
             raise InputError("risk", got=risk, expected="a share in [0, 1]")
         largest = self.predict_proba().max(axis=1)
-        gaps = self.model.solver.gaps if self.model.solver is not None else ()
-        wrong = np.clip(1 - largest - (min(gaps) if gaps else 0.0), 0, 1)
+        gaps = np.array(self.model.fitted.gaps or (0.0,))
+        wrong = np.clip(1 - largest - (gaps.min() + np.median(gaps)) / 2, 0, 1)  # on the safe side of the middle
         order = np.argsort(wrong, kind="stable")
         within = np.cumsum(wrong[order]) / np.arange(1, len(order) + 1) <= risk
         answered = np.zeros(len(order), bool)
@@ -165,7 +160,8 @@ class Adapted:
         if self.reading is not None and self._head is not None:
             meta["reading"] = {**vars(self.reading), "mix": self.reading.mix.tolist()}
             if self.reading.words == "joint":
-                arrays |= {f"joint/{name}": one for name, one in self._head.arrays().items()}
+                head = replace(self._head, grams=None)  # the weights that they lead to are in the file
+                arrays |= {f"joint/{name}": one for name, one in head.arrays().items()}
                 arrays |= {f"joint/encoder/{name}": one for name, one in self._head.encoder.arrays().items()}
         about = {"kind": KIND, "format_version": FORMAT, "package": "mldgg"}
         artifacts.save(path, arrays, **about, meta=meta, force=force)

@@ -7,22 +7,25 @@ around its mean less what the mix explains: mean - sum over classes of (mix - pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
 from ninefold_graphs import Graph, HopRows, InputEncoder, estimated_mix, hop_features, softmax, walked
 
 from mldgg.domains import Rehearsal, measure, rehearsals, thinned
-from mldgg.meta._search import gram, solve
+from mldgg.meta._search import Gram, gram, moved, solve
 from mldgg.meta._whole import check_shapes
 
 NEAR = 0.25  # total variation between class mixes up to which a graph's own mean is its shift
 WALKS = (0.0, 0.5, 0.1)  # restart of the walk over class probabilities; 0 for none
+SHARPER = (0.67, 1.0, 1.5, 2.0, 3.0, 4.5)  # factors of the scores, so that probabilities mean what they say
 THIN = (0.1, 0.05)  # share of the nodes of thinned classes in rehearsals
 LOSES = 1.0  # points that a choice may lose on a rehearsal as it is
-JUDGED = 3  # sources that play the target for these choices, at most
+MOST_TAUGHT = 50_000  # nodes whose answers a head is fitted to again
+JUDGED = 5  # sources that play the target for these choices, at most
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Reading:
         mix: (C,) estimated class shares. distance: total variation to the sources' class shares.
         around: what its features are taken around: "nothing", "own mean" or "mixture".
         words: whose word space: "sources" or "joint". walk: restart of the walk over probabilities, 0 for none.
+        again: whether the head was fitted again, to the sources and to its own answers on the target.
     """
 
     mix: np.ndarray
@@ -40,6 +44,7 @@ class Reading:
     around: str
     words: str = "sources"
     walk: float = 0.0
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class WordHead:
         plain: (d + 1, C) weights on features as they are; around: (d + 1, C) on features around graph means.
         means: (C, d) class means around graph means. prior: (C,) class shares of the sources.
         sharpness: of the softmax over scores.
+        grams: Z'Z and Z'Y behind `around`; None in the file of an adaptation.
     """
 
     encoder: InputEncoder
@@ -60,6 +66,7 @@ class WordHead:
     means: np.ndarray
     prior: np.ndarray
     sharpness: float
+    grams: Gram | None = None
 
     @classmethod
     def fit(
@@ -72,27 +79,32 @@ class WordHead:
         for graph, weight in zip(sources, weights, strict=True):
             rows = hop_features(encoder(graph), graph.step(weight), hops, constant=True)
             as_is.append(gram(rows, graph.y, classes))
-            rows[:, :-1] -= rows[:, :-1].mean(axis=0)
-            centred.append(gram(rows, graph.y, classes))
+            centred.append(moved(as_is[-1], rows[:, :-1].mean(axis=0)))
             sums.append(centred[-1][1][:-1].T)
             counts += np.bincount(graph.y[graph.y >= 0], minlength=classes)
         means = (np.sum(sums, axis=0) / np.maximum(counts, 1)[:, None]).astype(np.float32)
         prior = np.maximum(counts / counts.sum(), 1e-4)
         plain, around = solve(as_is, strength), solve(centred, strength)
-        return cls(encoder, hops, plain, around, means, prior / prior.sum(), sharpness)
+        square, targets = (np.sum(parts, axis=0).astype(np.float32) for parts in zip(*centred, strict=True))
+        return cls(encoder, hops, plain, around, means, prior / prior.sum(), sharpness, (square, targets))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What `load` needs beside the encoder."""
-        return {name: getattr(self, name) for name in ("plain", "around", "means", "prior")}
+        held = {name: getattr(self, name) for name in ("plain", "around", "means", "prior")}
+        return held if self.grams is None else {**held, "square": self.grams[0], "targets": self.grams[1]}
 
     @classmethod
     def load(cls, encoder: InputEncoder, arrays: dict[str, Any], hops: tuple[int, ...], sharpness: float) -> WordHead:
         """The head that gave `arrays`; ValueError if they do not fit."""
-        head = cls(encoder, hops, arrays["plain"], arrays["around"], arrays["means"], arrays["prior"], sharpness)
+        grams = (arrays["square"], arrays["targets"]) if "square" in arrays else None
+        head = cls(encoder, hops, arrays["plain"], arrays["around"], arrays["means"], arrays["prior"], sharpness, grams)
         columns = (encoder.basis.shape[1] + int((~encoder.words).sum())) * len(hops)
         classes = head.prior.size
         shapes = {"plain": (columns + 1, classes), "around": (columns + 1, classes), "means": (classes, columns)}
         check_shapes({f"head/{name}": (getattr(head, name).shape, one) for name, one in shapes.items()})
+        if grams is not None:
+            needed = {"square": (columns + 1, columns + 1), "targets": (columns + 1, classes)}
+            check_shapes({f"head/{name}": (arrays[name].shape, one) for name, one in needed.items()})
         return head
 
     def blocks(self, graph: Graph, weight: np.ndarray | None) -> HopRows:
@@ -119,10 +131,32 @@ class WordHead:
             shift = shift - ((reading.mix - self.prior) @ self.means).astype(np.float32)
         return blocks.around(shift), self.around
 
+    def again(
+        self, rows: HopRows, chances: np.ndarray, strength: float, square: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(d + 1, C) weights fitted to the sources and to (N, C) answers on a target (self-training).
+
+        rows: (N, d + 1) around the target's shift; of many nodes 50,000 count. square: their Z'Z, if it is known.
+        """
+        assert self.grams is not None
+        some = taught(rows)
+        shown = rows[some]
+        own = shown.T @ shown if square is None else square
+        return solve([self.grams, (own, shown.T @ chances[some])], strength)
+
+
+def taught(rows: HopRows) -> slice:
+    """The nodes whose answers a head is fitted to again, spread evenly."""
+    return slice(None, None, -(-len(rows) // MOST_TAUGHT))
+
 
 def joint_encoder(sources: Sequence[Graph], target: Graph) -> InputEncoder:
     """Directions of the words of sources and target together, no label seen."""
     return InputEncoder.fit([*sources, target])
+
+
+Key = tuple[str, float, bool]  # words, walk, again
+Answers = Callable[[Key, float], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -143,43 +177,50 @@ class Choice:
     """What rehearsals without labels have chosen.
 
     Attributes:
-        words, walk: as in `Reading`. scores: mean score of each choice that was not rejected.
-        gaps: by how much accuracy was above the mean largest probability, for each source that played the target.
+        words, walk, again: as in `Reading`. scores: mean score of each choice that was not rejected.
+        sharper: factor of the sharpness under which the mean largest probability is nearest to accuracy.
+        gaps: by how much accuracy is above it then, for each source that played the target.
     """
 
     words: str = "sources"
     walk: float = 0.0
-    scores: dict[tuple[str, float], float] = field(default_factory=dict)
+    again: bool = False
+    scores: dict[Key, float] = field(default_factory=dict)
+    sharper: float = 1.0
     gaps: tuple[float, ...] = ()
 
 
 def chosen(
     sources: Sequence[Graph], weights: Sequence[np.ndarray | None], encoder: InputEncoder, setting: Setting
 ) -> Choice:
-    """Word space and walk that serve best, without labels, when sources play the target, as they are and thinned.
+    """Word space, walk and second fit that serve best, without labels, when sources play the target, also thinned.
 
     A choice that loses more than a point on any source as it is, against sources' words without a walk, is rejected.
-
-    Returns: what was chosen, with the mean score of each choice.
     """
     many = encoder.basis.shape[1] < int(encoder.words.sum())  # else the directions are the words themselves
     spaces = ("sources", "joint") if setting.joint and many else ("sources",)
-    table: dict[tuple[str, float], list[tuple[float, float]]] = {(one, walk): [] for one in spaces for walk in WALKS}
+    keys: list[Key] = list(product(spaces, WALKS, (False, True)))
     made = rehearsals(sources, most=JUDGED, seed=setting.seed) if len(sources) > 1 else []
-    for rehearsal in made:
-        heads = _heads(rehearsal, weights, encoder, setting, spaces)
-        for target in (rehearsal.target, *(thinned(rehearsal.target, share, setting.seed) for share in THIN)):
-            weight = weights[rehearsal.place] if target is rehearsal.target else None  # none of a thinned graph's edges
-            for key, score in _scores(heads, target, weight, setting).items():
-                table[key].append(score)
     if not made:
         return Choice()
-    both = {key: np.array(one).reshape(len(made), -1, 2) for key, one in table.items()}
-    scores = {key: one[..., 0] for key, one in both.items()}
-    usual = scores["sources", 0.0][:, 0]
-    means = {key: float(one.mean()) for key, one in scores.items() if (usual - one[:, 0]).max() <= LOSES}
-    words, walk = max(means, key=lambda key: means[key])
-    return Choice(words, walk, means, tuple(both[words, walk][:, 0, 1].tolist()))
+    usual: list[tuple[Answers, np.ndarray]] = []
+    scores = {key: np.zeros((len(made), 1 + len(THIN))) for key in keys}
+    for row, rehearsal in enumerate(made):
+        heads = _heads(rehearsal, weights, encoder, setting, spaces)
+        forms = (rehearsal.target, *(thinned(rehearsal.target, share, setting.seed) for share in THIN))
+        for column, target in enumerate(forms):
+            weight = weights[rehearsal.place] if column == 0 else None  # none of a thinned graph's edges
+            answers, known = _answers(heads, target, weight, setting), target.y >= 0
+            for key in keys:
+                scores[key][row, column] = measure(answers(key, 1.0)[known], target.y[known], setting.metric)
+            if column == 0:
+                usual.append((answers, target.y))
+    before = scores["sources", 0.0, False][:, 0]
+    means = {key: float(one.mean()) for key, one in scores.items() if (before - one[:, 0]).max() <= LOSES}
+    best = max(means, key=lambda key: means[key])
+    gaps = {one: tuple(_gap(answers(best, one), y) for answers, y in usual) for one in SHARPER}
+    sharper = min(SHARPER, key=lambda one: float(np.median(np.abs(gaps[one]))))
+    return Choice(*best, means, sharper, gaps[sharper])
 
 
 def _heads(
@@ -194,20 +235,33 @@ def _heads(
     return {space: WordHead.fit(words[space], *fit) for space in spaces}
 
 
-def _scores(
-    heads: dict[str, WordHead], target: Graph, weight: np.ndarray | None, setting: Setting
-) -> dict[tuple[str, float], tuple[float, float]]:
-    """Score of each word space and walk on one target, and by how much its accuracy is above the mean largest
-    probability."""
+def _answers(heads: dict[str, WordHead], target: Graph, weight: np.ndarray | None, setting: Setting) -> Answers:
+    """A function that gives (N, C) probabilities on one target under a choice, the scores times a factor."""
     reading = heads["sources"].reading(heads["sources"].blocks(target, weight), setting.centred)
-    found: dict[tuple[str, float], tuple[float, float]] = {}
-    known, step = target.y >= 0, target.step(weight)
-    for space, head in heads.items():
-        rows, source_weights = head.rows(head.blocks(target, weight), reading)
-        chances = softmax(setting.sharpness * (rows @ source_weights))
-        for walk in WALKS:
-            moved = walked(chances, step, walk) if walk else chances
-            moved = moved[known] / moved[known].sum(axis=1, keepdims=True)
-            gap = float((moved.argmax(axis=1) == target.y[known]).mean() - moved.max(axis=1).mean())
-            found[space, walk] = measure(moved, target.y[known], setting.metric), gap
-    return found
+    seen = {space: head.rows(head.blocks(target, weight), reading) for space, head in heads.items()}
+    squares = {space: rows[taught(rows)].T @ rows[taught(rows)] for space, (rows, _) in seen.items()}
+    step = target.step(weight)
+
+    def answers(key: Key, sharper: float) -> np.ndarray:
+        space, walk, again = key
+        rows, own = seen[space]
+        if again and reading.around != "nothing":
+            first = spread_over(softmax(setting.sharpness * (rows @ own)), step, walk)
+            own = heads[space].again(rows, first, setting.strength, squares[space])
+        return spread_over(softmax(sharper * setting.sharpness * (rows @ own)), step, walk)
+
+    return answers
+
+
+def _gap(chances: np.ndarray, y: np.ndarray) -> float:
+    """Accuracy over the labelled nodes less their mean largest probability."""
+    shown = chances[y >= 0]
+    return float((shown.argmax(axis=1) == y[y >= 0]).mean() - shown.max(axis=1).mean())
+
+
+def spread_over(chances: np.ndarray, step: Any, walk: float) -> np.ndarray:
+    """(N, C) probabilities after the walk; as they are where its restart is 0."""
+    if not walk:
+        return chances
+    moved = walked(chances, step, walk)
+    return moved / moved.sum(axis=1, keepdims=True)
