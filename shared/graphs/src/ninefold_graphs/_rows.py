@@ -22,8 +22,8 @@ class HopRows:
     graphs of more than 200,000 nodes are in half precision: an entry is right to a thousandth of itself.
 
     Attributes:
-        sums: (N, d) features after each hop.
-        lengths: (hops, N) of each hop's rows; None where they are 1 already.
+        sums: (N, d) features after each hop, before they get unit length.
+        lengths: (hops, N) of each hop's rows.
         centre: (d,) that is taken off.
 
     Examples:
@@ -36,7 +36,7 @@ class HopRows:
     """
 
     sums: np.ndarray
-    lengths: np.ndarray | None
+    lengths: np.ndarray
     centre: np.ndarray
 
     @classmethod
@@ -48,12 +48,9 @@ class HopRows:
             step: (N, N) normalised adjacency.
             hops: numbers of steps.
         """
-        large = z.shape[0] > LARGE
-        sums, squares = summed_hops(z, step, hops, np.float16 if large else np.float32)
-        lengths = np.maximum(np.sqrt(squares), 1e-9)
-        if not large:
-            _shorten(sums, lengths)
-        return cls(sums, lengths if large else None, np.zeros(sums.shape[1], np.float32))
+        kind = np.float16 if z.shape[0] > LARGE else np.float32
+        sums, squares = summed_hops(z, step, hops, kind)
+        return cls(sums, np.maximum(np.sqrt(squares), 1e-9), np.zeros(sums.shape[1], np.float32))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -66,8 +63,9 @@ class HopRows:
     def __getitem__(self, nodes: Any) -> np.ndarray:
         """(m, d + 1) float32 rows of some nodes: a slice, positions or a mask."""
         part = self.sums[nodes].astype(np.float32)
-        if self.lengths is not None:
-            _shorten(part, self.lengths[:, nodes])
+        width = part.shape[1] // len(self.lengths)
+        for hop, lengths in enumerate(self.lengths):
+            part[:, hop * width : (hop + 1) * width] /= lengths[nodes][:, None]
         part -= self.centre
         return np.concatenate([part, np.ones((len(part), 1), np.float32)], axis=1)
 
@@ -89,10 +87,3 @@ class HopRows:
     def around(self, shift: np.ndarray) -> HopRows:
         """The same rows less a (d,) shift."""
         return replace(self, centre=self.centre + shift)
-
-
-def _shorten(sums: np.ndarray, lengths: np.ndarray) -> None:
-    """Divide each hop's rows by their (hops, n) lengths, in place."""
-    width = sums.shape[1] // len(lengths)
-    for hop, one in enumerate(lengths):
-        sums[:, hop * width : (hop + 1) * width] /= one[:, None]
