@@ -165,3 +165,23 @@ def test_run_takes_several_tables_as_cohorts(tmp_path):
     text = json.dumps(json.loads(done.stdout))
     assert "one cohort" not in text
     assert '"A"' in text
+
+
+def test_halves_of_a_cohort_predict_what_replicates():
+    data = table(noise(300, 24), group=["a"] * 12 + ["b"] * 12)
+    values = data.values.copy()
+    values[:20, :12] += 4.0
+    found = predict_replication(data.with_values(values), "~ group", "a-b", splits=4)
+    assert set(found.table.index) >= {f"f{place}" for place in range(20)}
+    assert found.table["replicates"].head(20).min() > 0.9
+    assert found.rate > 0.9
+    assert "B" in found.notes[0]
+    with pytest.raises(InputError, match="4 or more"):
+        predict_replication(data.take(samples=np.arange(10, 24)), "~ group", "a-b")
+
+
+def test_halves_of_a_cohort_without_signal_predict_none():
+    data = table(noise(300, 16), group=["a"] * 8 + ["b"] * 8)
+    found = predict_replication(data, "~ group", "a-b", splits=3)
+    assert len(found.table) == 0
+    assert not found.rate > 0.3
