@@ -20,6 +20,7 @@ from proteus.data._data import ProteomicsData
 from proteus.data._design import compared
 from proteus.differential._measures import Q
 from proteus.differential._moderated_test import TestResult, moderated_test
+from proteus.differential._profile import DEPTH, GAP, missing_gap
 from proteus.statistics._error_control import benjamini_hochberg
 
 _FEWEST = 2  # samples of each level that a cohort needs
@@ -80,8 +81,8 @@ class PredictedReplication:
     """What repeated splits of one cohort say of its hits.
 
     Attributes:
-        table: a row for each hit: `gene`, `effect`, `q`, `replicates`: the share of splits in which the other half shows
-            it, one-sided p at most 0.05 with its sign.
+        table: a row for each hit: `gene`, `effect`, `q`, `replicates`: the share of halves that show it, one-sided p at
+            most 0.05 with its sign.
         rate: share of what one half calls that the other half shows, over splits; NaN where halves call nothing.
         splits: number of splits.
         notes: what these figures are not.
@@ -98,9 +99,9 @@ def predict_replication(
 ) -> PredictedReplication:
     """Split one cohort in halves, over and over, and ask in one half what the other calls.
 
-    Levels of the contrast are halved each, so that both halves have both. Halves have half the samples, so that the whole
-    would replicate in as many samples of the same cohort more often; another cohort differs in more than its samples, and
-    replicates less often.
+    Each level of the contrast is halved, so that both halves have both. Halves have half the samples: in as many
+    samples of this cohort as there are the whole would replicate more often. Another cohort differs in more than its
+    samples, and would replicate less often.
 
     Args:
         data: log2 table of one cohort.
@@ -224,6 +225,9 @@ def _refuse_few(part: ProteomicsData, contrast: str) -> None:
     few = [level for level in found[1:] if counts.get(level, 0) < _FEWEST]
     if few:
         raise InputError("contrast", got=f"{counts.get(few[0], 0)} samples of {few[0]}", expected=f"{_FEWEST} or more")
+    gap, said = missing_gap(part, found[0], found[1:])
+    if gap >= GAP:
+        raise InputError("missing values", got=said, expected="shares less than 0.1 apart", hint=DEPTH)
 
 
 def _combined(data: ProteomicsData, made: dict[str, TestResult]) -> pd.DataFrame:
