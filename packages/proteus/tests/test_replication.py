@@ -176,7 +176,7 @@ def test_halves_of_a_cohort_predict_what_replicates():
     found = predict_replication(data.with_values(values), "~ group", "a-b", splits=4)
     changed = found.table.loc[data.features.index[:20]]
     assert changed["replicates"].min() > 0.9
-    assert found.rate > 0.9
+    assert found.rate > 0.8
     assert "B" in found.notes[0]
     with pytest.raises(InputError, match="4 or more"):
         predict_replication(data.take(samples=np.arange(10, 24)), "~ group", "a-b")

@@ -58,6 +58,15 @@ def replicate(data: ProteomicsData, design: str, contrast: str, cohort: str, **o
         options: of `moderated_test`.
     Raises:
         InputError: fewer than two cohorts can be asked; it says why not.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> sheet = pd.DataFrame({"group": ["a"] * 6 + ["b"] * 6, "site": ["n", "s"] * 6})
+        >>> values = 20 + rng.standard_normal((30, 12))
+        >>> values[0, :6] += 9
+        >>> data = ProteomicsData(values, pd.DataFrame(index=[f"P{one}" for one in range(30)]), sheet)
+        >>> replicate(data, "~ group", "a-b", "site").replicated().index.tolist()
+        ['P0']
     """
     names = data.factor(cohort)
     made: dict[str, TestResult] = {}
@@ -176,6 +185,12 @@ def stack(tables: Sequence[tuple[str, ProteomicsData]], cohort: str = "cohort") 
         cohort: name of the column that is made.
     Raises:
         InputError: tables of different kinds, or with no feature in common.
+
+    Examples:
+        >>> one = ProteomicsData([[20.0]], pd.DataFrame(index=["P1"]), pd.DataFrame(index=["run1"]))
+        >>> other = ProteomicsData([[21.0]], pd.DataFrame(index=["P1"]), pd.DataFrame(index=["run2"]))
+        >>> stack([("north", one), ("south", other)]).samples["cohort"].tolist()
+        ['north', 'south']
     """
     kinds = {(one.level, one.scale) for _, one in tables}
     if len(kinds) > 1:

@@ -30,8 +30,7 @@ class Coupling(Params):
     confirms=True,
 )  # fmt: skip
 def coupling(context: Context, _params: Coupling, inputs: list[Input]) -> Output:
-    """Test which linked hits move together within groups (correlation of residuals, not the change they share), and
-    through which of them the change goes to the other."""
+    """Test which linked hits move together within groups (beyond a shared change), and which a change goes through."""
     if context.network is None:
         raise InputError("network", got="none", expected="an edge list")
     source = next(one for one in inputs if one.step.tool == "contrast")
