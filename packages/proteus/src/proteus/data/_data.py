@@ -243,5 +243,10 @@ def _refuse_duplicates(what: str, index: pd.Index) -> None:
 
 
 def from_matrix(values: np.ndarray, features: Sequence[str], samples: pd.DataFrame, **fields: Any) -> ProteomicsData:
-    """A `ProteomicsData` from a log2 matrix (features, samples), feature ids and the sample table."""
+    """A `ProteomicsData` from a log2 matrix (features, samples), feature ids and the sample table.
+
+    Examples:
+        >>> from_matrix(np.array([[20.0]]), ["P1"], pd.DataFrame(index=["run"])).shape
+        (1, 1)
+    """
     return ProteomicsData(values, pd.DataFrame(index=pd.Index(features, name="id")), samples, **fields)

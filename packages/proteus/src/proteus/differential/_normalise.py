@@ -58,6 +58,12 @@ def scale_to_reference(data: ProteomicsData, plex: str, reference: str) -> Prote
         reference: `column=level` of the samples that are the reference.
     Raises:
         InputError: another scale, unknown column or level, or a plex without a reference channel.
+
+    Examples:
+        >>> sheet = pd.DataFrame({"plex": [1, 1, 2, 2], "kind": ["pool", "case"] * 2}, index=list("abcd"))
+        >>> data = ProteomicsData([[20.0, 21.0, 24.0, 25.0]], pd.DataFrame(index=["P1"]), sheet)
+        >>> scale_to_reference(data, "plex", "kind=pool").values.tolist()
+        [[23.0, 23.0]]
     """
     if data.scale != "log2":
         raise InputError("reference", got=f"a table on the {data.scale} scale", expected="log2 intensities")

@@ -55,7 +55,7 @@ def pseudobulk(
                 count[:, column] = data.values[:, inside].sum(axis=1)
         if np.isnan(count).all():
             continue
-        known: np.ndarray = np.asarray(np.isfinite(count).any(axis=0))
+        known = np.asarray(np.isfinite(count).any(axis=0))
         kept = count[:, known].mean(axis=1) >= least
         total = _scaled(count, kept, known)
         parts.append(np.log2((count[kept] + 0.5) / (total + 1)) + np.log2(1e6))
