@@ -69,10 +69,13 @@ def watch(event, args):
     if event in ("socket.getaddrinfo", "socket.gethostbyname"):
         seen.add((event, str(args[0])))
 sys.addaudithook(watch)
+from pathlib import Path
+from ninefold_lab.experiments import register
 from proteus import Budget, ProteomicsData, Study
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
+register("proteus", Path(sys.argv[-1]))
 from proteus_experiments.scripted._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
 from proteus_experiments.scripted._script import load_script
