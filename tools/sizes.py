@@ -108,7 +108,9 @@ def sentence(found: Sequence[Download]) -> str:
         with_extras = f" with the extra `{','.join(one.extras)}`" if one.extras else " in all"
         words.append(f"{_shown(one.megabytes)}{with_extras}, {torch}")
     cpu = _shown(found[-1].cpu_megabytes)
-    cuda = f" With PyTorch's CPU build, installed first, about {cpu} (from the wheels' metadata)." * ("CUDA" in words[-1])
+    cuda = f" With PyTorch's CPU build, installed first, about {cpu} (from the wheels' metadata)." * (
+        "CUDA" in words[-1]
+    )
     return f"To download (Linux, x86_64, CPython 3.11): {'; '.join(words)}.{cuda}"
 
 
