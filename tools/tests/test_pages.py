@@ -32,6 +32,23 @@ def test_sections_on_one_line_are_read_as_sections():
     assert rewritten("the entry `x[i][j]` of x[i][j]").count("]\\[") == 2
 
 
+def test_examples_become_code_and_stay_as_they_are():
+    """griffe takes a block of `>>>` lines with what they print as code, and what stands between as text."""
+    code = ">>> table = [[1, 2], [3, 4]]\n>>> table[1][0]\n3"
+    body = f"{code}\n\nReturns: are no section here:\n\n>>> table[0][1]\n2"
+    indented = "\n".join(f"    {line}" if line else "" for line in body.splitlines())
+    kinds, last = sections(
+        f"What of `x[i][j]`.\n\nArgs:\n    i: row.\nRaises: InputError if not.\n\nExamples:\n{indented}\n"
+    )
+    assert kinds == ["text", "parameters", "raises", "examples"]
+    parts = [(kind.value, text) for kind, text in last]
+    assert parts == [
+        ("examples", code),
+        ("text", "Returns: are no section here:"),
+        ("examples", ">>> table[0][1]\n2"),
+    ]
+
+
 SOURCES = {package.import_name: package.source for package in members().values()}
 
 

@@ -95,6 +95,11 @@ def test_long_file_is_named(tmp_path):
         (tmp_path / top).mkdir()
         (tmp_path / top / "x.py").write_text("\n" * lines)
     assert list(too_long(tmp_path)) == ["shared/x.py has 321 lines: at most 320 in shared/"]
+    shown = "    Examples:\n        >>> f()\n        3\n"
+    for count, code in ((0, 316), (1, 317)):  # with four lines of its own: an example does not count, all else does
+        text = f'def f():\n    """What.\n\n{shown}    """\n    return 3\n' + "x = 1\n" * code
+        (tmp_path / "shared" / "x.py").write_text(text)
+        assert len(list(too_long(tmp_path))) == count
 
 
 def test_contracts_follow_the_packages_own_lists(tmp_path):

@@ -20,6 +20,7 @@ from recsys import (
     UserKNN,
     evaluate,
 )
+from recsys.linear._ease import ease_weights
 
 from .helpers import events, needs_data, score_matrix
 
@@ -258,3 +259,16 @@ def test_rows_in_steps_are_as_exact_as_solved_rows(scale, hard, monkeypatch):
         A = (h * x[:, None]).T @ h + shared + ridge[row] * np.eye(32)
         exact = np.linalg.solve(A, h.T @ x + pull[row])
         assert np.linalg.norm(W[row] - exact) < 1e-5 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(np.float64, 1e-12), (np.float32, 1e-4)])
+def test_ease_solves_in_the_precision_that_it_is_given(dtype, error):
+    rng = np.random.default_rng(0)
+    X = rng.random((200, 30)) * np.geomspace(1, 1e2, 30)
+    G = X.T @ X + np.eye(30)
+    P = np.linalg.inv(G)
+    expected = -P / np.diag(P)
+    np.fill_diagonal(expected, 0)
+    B = ease_weights(np.asfortranarray(G.astype(dtype)))
+    assert B.dtype == dtype
+    assert np.abs(B - expected).max() < error * np.abs(expected).max()

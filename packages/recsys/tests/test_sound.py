@@ -12,6 +12,7 @@ import pytest
 import recsys
 import scipy.sparse as sp
 from ninefold.errors import ArtifactError, InputError
+from recsys.recommender import _store
 from recsys.recommender._registry import make_model
 from recsys.recommender._sound import check_arrays, check_csr
 from recsys.recommender._topk import Filter, top_of_factors, top_of_product, top_of_scores
@@ -226,3 +227,18 @@ def test_a_list_and_a_prediction_have_one_scale(model):
     listed = model.recommend(["u1", "u2", "nobody"], 8, filter_seen=False, **context)
     pairs = {"user": listed["user"], "item": listed["item"], "scene": ["out"] * listed.num_rows}
     np.testing.assert_allclose(model.predict(pairs)["score"], listed["score"], rtol=1e-4, atol=1e-5)
+
+
+def test_a_folder_that_is_replaced_while_it_is_read_comes_whole(tmp_path, monkeypatch):
+    old, new = (recsys.ItemKNN(k=3).fit(recsys.simulate(users, 25, 300, seed=0).data.clicks()) for users in (20, 30))
+    old.save(tmp_path / "model")
+    reads = _store._read_about
+
+    def replaced(path):
+        about = reads(path)
+        monkeypatch.undo()
+        new.save(tmp_path / "model", force=True)
+        return about
+
+    monkeypatch.setattr("recsys.recommender._store._read_about", replaced)
+    assert len(recsys.load(tmp_path / "model").user_ids_) == len(new.user_ids_)

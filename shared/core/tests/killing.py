@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from ninefold.files import _atomic, atomic_file, atomic_folder, place_folder, recover
+from ninefold.files import _atomic, atomic_file, atomic_folder, recover
 
 COUNTED = ("rename", "replace", "unlink", "rmdir", "mkdir", "fsync", "open", "close")
 PARTS = ("a", "b", "c")
@@ -26,12 +26,6 @@ def write(path: Path, letter: str, kind: str) -> None:
     if kind == "file":
         with atomic_file(path, force=True, ours=lambda _: True) as temporary:
             temporary.write_text(letter * 1000)
-    elif kind == "placed":
-        staged = path.with_name("staged")
-        staged.mkdir(exist_ok=True)
-        for name in PARTS:
-            (staged / name).write_text(letter * 1000)
-        place_folder(staged, path, force=True, ours=lambda _: True)
     else:
         with atomic_folder(path, force=True, ours=lambda _: True) as folder:
             for name in PARTS:

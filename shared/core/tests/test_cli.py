@@ -143,14 +143,15 @@ def test_shared_options_come_after_the_verbs_own(sample):
     )
     assert (status, err) == (0, "")
     assert json.loads(out) == {
-        "word": "hi", "times": 2, "seed": 4, "device": "cpu", "threads": 1, "json": True, "quiet": True, "out": "x",
+        "word": "hi", "times": 2, "seed": 4, "device": "cpu", "threads": 1, "json": True, "quiet": True, "force": False,
+        "out": "x",
     }  # fmt: skip
 
 
 def test_shared_options_have_defaults_and_text_is_for_people(sample):
-    assert sample("echo", "hi") == (
-        0, "word     hi\ntimes    1\nseed     0\ndevice   cpu\nthreads  \njson     no\nquiet    no\nout      \n", "",
-    )  # fmt: skip
+    lines = ["word     hi", "times    1", "seed     0", "device   cpu", "threads  "]
+    lines += ["json     no", "quiet    no", "force    no", "out      ", ""]
+    assert sample("echo", "hi") == (0, "\n".join(lines), "")
 
 
 def test_help_shows_the_verbs_and_the_options_of_all(sample):

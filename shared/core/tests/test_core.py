@@ -38,7 +38,7 @@ def test_code_lines_are_counted_without_words_about_them():
 
 def test_core_stays_small():
     lines = {path: code_lines(path.read_text(encoding="utf-8")) for path in SOURCES}
-    assert sum(lines.values()) <= 1765
+    assert sum(lines.values()) <= 1700
 
 
 def test_what_development_needs_stays_small():

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ninefold.artifacts import FolderArtifact, save, write_folder, write_manifest
+from ninefold.artifacts import FolderArtifact, save, write_folder
 from ninefold.errors import ArtifactError, version_of
-from ninefold.files import _atomic, digest, lock, place_folder, recover
+from ninefold.files import _atomic, digest, recover
 
 SAMPLES = Path(__file__).parent / "samples"
 KIND = {"kind": "test.model", "format_version": 1}
@@ -157,26 +156,3 @@ def test_manifest_digest_is_over_canonical_json(tmp_path):
     about = json.loads((write(tmp_path / "d") / "ninefold.json").read_text())
     own = about.pop("digest")
     assert own == digest(json.dumps(about, sort_keys=True).encode())
-
-
-def test_folder_of_resumed_work_is_placed_like_any_other(tmp_path):
-    def work(word):
-        staged = tmp_path / ".d.partial"
-        staged.mkdir()
-        held = lock(staged)
-        assert held is not None
-        (staged / "words.txt").write_text(word)
-        write_manifest(staged, **KIND, package="ninefold", meta={"words": len(word)})
-        try:
-            place_folder(staged, tmp_path / "d", force=word != "one", ours="test.model")
-        finally:
-            os.close(held)
-
-    work("one")
-    work("other")
-    assert read(tmp_path / "d").meta == {"words": 5}
-    (tmp_path / "d" / "mine").write_text("mine")
-    with pytest.raises(ArtifactError, match="mine in it was not written by"):
-        work("third")
-    assert read(tmp_path / "d").meta == {"words": 5}
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".d.partial", "d"]  # the work is kept

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-WAYS = [
-    ("file", "exchange"), ("folder", "exchange"), ("folder", "renames"), ("placed", "exchange"), ("placed", "renames"),
-]  # fmt: skip
+WAYS = [("file", "exchange"), ("folder", "exchange"), ("folder", "renames")]
 
 
 def kills(*words):

@@ -16,7 +16,18 @@ import pytest
 from ninefold import artifacts
 from ninefold.artifacts import FolderArtifact, settled, write_folder
 from ninefold.errors import ArtifactError
-from ninefold.files import MANIFEST, atomic_file, atomic_folder, digest, foreign, mark, recover, signed, write_text
+from ninefold.files import (
+    MANIFEST,
+    atomic_file,
+    atomic_folder,
+    digest,
+    foreign,
+    mark,
+    recover,
+    refuse_existing,
+    signed,
+    write_text,
+)
 from ninefold.files._recover import sweep
 from ninefold.run import Run
 
@@ -174,10 +185,29 @@ def test_folder_that_is_replaced_while_it_is_read_is_neither_damaged_nor_a_mixtu
             (number,) = settled(path, read)
             seen.add(number)
         assert len(seen) > 20
+        assert [writer.poll() for writer in writers] == [None] * 3
     finally:
         for writer in writers:
             writer.kill()
             writer.communicate()
+
+
+def test_folder_that_is_replaced_while_a_writer_judges_it_is_judged_again(tmp_path):
+    path, judged = tmp_path / "t", []
+    thing(path)
+
+    def ours(file):
+        judged.append(file.name)
+        if len(judged) == 1:  # another writer is faster
+            path.rename(tmp_path / "old")
+            path.mkdir()
+            (path / "b").write_text("b")
+        return file.name == "b"
+
+    refuse_existing(path, force=True, ours=ours)
+    (path / "c").write_text("c")
+    with pytest.raises(ArtifactError, match=r"\(c would be lost"):
+        refuse_existing(path, force=True, ours=ours)
 
 
 def test_sweep_keeps_no_descriptor_open(tmp_path):

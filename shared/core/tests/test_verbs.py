@@ -19,7 +19,10 @@ SAMPLE = """
 
     import functools
     import inspect
+    from dataclasses import dataclass
+    from typing import Annotated
 
+    import typer
     from ninefold.cli import Shared, house_app, verb
     from ninefold.files import starts_with, write_text
 
@@ -39,17 +42,17 @@ SAMPLE = """
         return vars(opts)
 
 
-    @verb(app, uses=("out",))
-    def write(*, force: bool = False, opts: Shared) -> None:
+    @verb(app, uses=("force", "out"))
+    def write(*, opts: Shared) -> None:
         "A file or folder."
         ran.append("write")
 
 
-    @verb(app, uses=("out",), out="file", ours=starts_with("a,b"))
-    def table(*, force: bool = False, opts: Shared) -> None:
+    @verb(app, uses=("force", "out"), out="file", ours=starts_with("a,b"))
+    def table(*, opts: Shared) -> None:
         "A CSV file."
         ran.append("table")
-        write_text(opts.need_out(), "a,b\\n1,2\\n", force=force, ours=starts_with("a,b"))
+        write_text(opts.need_out(), "a,b\\n1,2\\n", force=opts.force, ours=starts_with("a,b"))
 
 
     @verb(app, uses=("out",), out="run")
@@ -71,6 +74,18 @@ SAMPLE = """
 
         call.__signature__ = inspect.Signature([])  # as of a decorator that brings options of its own
         return call
+
+
+    @dataclass(frozen=True)
+    class Lens:
+        name: Annotated[str, typer.Argument(help="Of the lens.")]
+        width: Annotated[int, typer.Option("--wide", min=1, help="In mm.")] = 50
+
+
+    @verb(app, uses=("seed",))
+    def look(far: bool = False, *, lens: Lens, opts: Shared) -> dict:
+        "Through a lens."
+        return {"far": far, "lens": lens, "seed": opts.seed}
 
 
     @verb(app, uses=("seed",))
@@ -112,11 +127,21 @@ def test_option_that_a_verb_does_not_use_is_refused(sample, words):
 def test_verb_has_what_it_uses_and_json_always(sample):
     assert json.loads(sample("plain", "--json")[1]) == {"word": "x"}
     shown = json.loads(sample("draw", "--seed", "3", "-q", "--json")[1])
-    assert shown == {"seed": 3, "device": "cpu", "threads": None, "json": True, "quiet": True, "out": None}
+    defaults = {"device": "cpu", "threads": None, "force": False, "out": None}
+    assert shown == {"seed": 3, "json": True, "quiet": True, **defaults}
     assert json.loads(sample("hidden", "--seed", "3", "--json")[1]) == {"seed": 3}
     helped = sample("draw", "--help")[1]
     assert "--seed" in helped
     assert "--out" not in helped
+
+
+def test_settings_become_options_one_for_each_field(sample):
+    shown = json.loads(sample("look", "tele", "--wide", "200", "--far", "--seed", "2", "--json")[1])
+    assert shown == {"far": True, "lens": {"name": "tele", "width": 200}, "seed": 2}
+    assert json.loads(sample("look", "tele", "--json")[1])["lens"]["width"] == 50
+    assert sample("look", "tele", "--wide", "0")[0] == 2
+    assert sample("look")[0] == 2
+    assert "In mm." in sample("look", "--help")[1]
 
 
 def test_unknown_option_of_the_house_is_our_defect():

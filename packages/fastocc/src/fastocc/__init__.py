@@ -1,4 +1,15 @@
-"""Camera-only 3D occupancy at about the cost of a bird's-eye view. Names are resolved on first use."""
+"""Camera-only 3D occupancy at about the cost of a bird's-eye view. Names are resolved on first use.
+
+Examples:
+    >>> import fastocc
+
+    >>> config = fastocc.FastOccConfig.preset("micro")
+    >>> model = fastocc.FastOccModel(config).eval()
+    >>> config.spec.shape, sum(one.numel() for one in model.parameters()) < 1_000_000
+    ((20, 20, 8), True)
+    >>> fastocc.__version__
+    '...'
+"""
 
 from typing import TYPE_CHECKING
 

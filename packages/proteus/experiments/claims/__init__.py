@@ -1,11 +1,13 @@
-"""What is claimed: of the statistics in `_statistics_claims`, of whole studies in `_study_claims`, of runs with a
-language model behind a scripted server in `_wire_claims`.
+"""What is claimed: of the statistics in `_statistics_claims`, of replication in `_replication_claims`, of gene sets in
+`_pathway_claims`, of whole studies in `_study_claims`, of runs with a language model behind a scripted server in
+`_wire_claims`.
 """
 
+from ._pathway_claims import PATHWAY_CLAIMS
 from ._replication_claims import REPLICATION_CLAIMS
 from ._statistics_claims import STATISTICS_CLAIMS
 from ._study_claims import STUDY_CLAIMS
 from ._wire_claims import WIRE_CLAIMS
 
-CLAIMS = [*STATISTICS_CLAIMS, *REPLICATION_CLAIMS, *STUDY_CLAIMS, *WIRE_CLAIMS]
+CLAIMS = [*STATISTICS_CLAIMS, *REPLICATION_CLAIMS, *PATHWAY_CLAIMS, *STUDY_CLAIMS, *WIRE_CLAIMS]
 __all__ = ["CLAIMS"]

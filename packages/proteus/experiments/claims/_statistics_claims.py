@@ -8,9 +8,6 @@ import pandas as pd
 from ninefold.datasets import find
 from ninefold_lab import Budget, Claim, Scores, all_of, at_least, at_most
 from proteus import datasets, tl
-from proteus.baselines import BASELINES, Deqms, PlainModerated, Welch
-from proteus.baselines._peptides import RobustSummary
-from proteus.bench import _r
 from proteus.data._data import ProteomicsData
 from proteus.data._design import make_contrast, make_design
 from proteus.datasets import SpikeIn
@@ -19,6 +16,9 @@ from proteus.differential._normalise import normalise
 from proteus.loaders import load_gmt
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.statistics._moderated_t import fit_prior, moderated_t
+from proteus_experiments.baselines import BASELINES, Deqms, PlainModerated, Welch
+from proteus_experiments.baselines._peptides import RobustSummary
+from proteus_experiments.benchmarks import _r
 
 _Q = 0.05
 _BAR = float(np.log2(1.2))

@@ -8,7 +8,6 @@ from ninefold.datasets import find
 from ninefold_lab import Budget as ClaimBudget
 from ninefold_lab import Claim, Scores, all_of, at_least, at_most
 from proteus import datasets
-from proteus.baselines._systems import SYSTEMS, study
 from proteus.loaders import add_symbols, load, load_gmt, load_network, read_panel
 from proteus.outcomes._panel import area_under_curve
 from proteus.planning._expert import ExpertPlanner, propose
@@ -17,12 +16,13 @@ from proteus.record._planner import Objectives, ProposeHypotheses, ProposeObject
 from proteus.record._run_folder import Folder, read_frame
 from proteus.review._rubric import Knowledge, total
 from proteus.review._rubric import score as rubric
-from proteus.simulation._regulation import plant_regulators, score_joins
 from proteus.simulation._simulate import Simulation, learn, simulate
-from proteus.simulation._truth import score
 from proteus.study._ranking import finish
 from proteus.study._study import Report, Study
 from proteus.tools._tools_bulk import findings_of
+from proteus_experiments.baselines._systems import SYSTEMS, study
+from proteus_experiments.planted._regulation import plant_regulators, score_joins
+from proteus_experiments.planted._truth import score
 from pydantic import BaseModel
 
 _BUDGET = Budget(objectives=8, hypotheses=60)

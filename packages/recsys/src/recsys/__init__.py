@@ -1,6 +1,20 @@
 """Recommend from ratings, clicks, context, sequences and content, with evaluation that can be trusted.
 
 The names below are resolved on first use, so that importing this package loads nothing heavy.
+
+Examples:
+    >>> import recsys
+
+    >>> data = recsys.simulate(200, 50, 5_000, seed=0).data.clicks()
+    >>> train, test = data.split.time()
+    >>> model = recsys.EASE(l2=100.0).fit(train)
+    >>> lists = model.recommend(["u1", "somebody new"], k=3)
+    >>> lists.column("source").to_pylist()
+    ['model', 'model', 'model', 'fallback', 'fallback', 'fallback']
+    >>> round(recsys.evaluate(model, test, ["ndcg@10"]).mean("ndcg@10"), 2)
+    0.42
+    >>> recsys.__version__
+    '...'
 """
 
 from typing import TYPE_CHECKING

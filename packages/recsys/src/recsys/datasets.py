@@ -1,6 +1,13 @@
 """Real data: a slice of Online Retail that comes with the package, and five sets of `$NINEFOLD_DATA/recsys`.
 
 Nothing is downloaded.
+
+Examples:
+    >>> import recsys
+
+    >>> data = recsys.datasets.embedded_retail()
+    >>> data
+    Dataset(383,920 events, 4,334 users, 3,659 items, times)
 """
 
 from __future__ import annotations

@@ -1,6 +1,19 @@
 """Bytes carried by the mask of a picture, and pictures chosen by image and text.
 
 Names are resolved on first use, so importing this is light.
+
+Examples:
+    >>> import numpy as np
+    >>> import semcom
+
+    >>> pictures = semcom.datasets.load("embedded", limit=8)
+    >>> link = semcom.CarrierImageLink.from_pretrained("mae-32p4", key="ours")
+    >>> sent = link.transmit(pictures, b"hello")
+    >>> received = semcom.Channel("awgn").apply(sent.symbols, 6.0, np.random.default_rng(0))
+    >>> link.receive(received).payload
+    b'hello'
+    >>> semcom.__version__
+    '...'
 """
 
 from typing import TYPE_CHECKING

@@ -255,6 +255,19 @@ def test_link_comes_back_from_its_folder(tmp_path, pictures):
         CarrierImageLink.from_pretrained(tmp_path / "link")
 
 
+def test_link_that_is_replaced_while_it_is_read_comes_whole(tmp_path, monkeypatch):
+    old, new = (CarrierImageLink(SmallMae(MaeConfig(32, 4, width, 1, 1, width, 1, 1)).eval()) for width in (16, 32))
+    old.save_pretrained(tmp_path / "link")
+
+    def replaced(path):
+        monkeypatch.undo()
+        new.save_pretrained(tmp_path / "link", force=True)
+        return load_mae(path)
+
+    monkeypatch.setattr("semcom.carrier._link.load_mae", replaced)
+    assert CarrierImageLink.from_pretrained(tmp_path / "link").model_hash == new.model_hash
+
+
 @pytest.mark.parametrize(("snr", "expected", "margin"), [(-4.0, 0.0057, 0.012), (-5.0, 0.168, 0.065)])
 def test_silent_slots_show_the_mask_as_theory_says(snr, expected, margin, rng):
     """196 slots of 384 symbols, the SNR that of the 49 active ones; the brief's set errors, constant token power."""

@@ -1,4 +1,21 @@
-"""Skip unimportant tokens, block by block, in a frozen language model (FTP). Names are resolved on first use."""
+"""Skip unimportant tokens, block by block, in a frozen language model (FTP). Names are resolved on first use.
+
+Examples:
+    >>> import tokenprune
+    >>> import torch
+    >>> from tokenprune import tiny_model
+
+    >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+    >>> ids = torch.arange(1, 41)[None]
+
+    >>> pruner = tokenprune.TokenPruner(model, tokenprune.FTPConfig(target_sparsity=0.3))
+    >>> with pruner:
+    ...     out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4, pad_token_id=0)
+    >>> out.shape
+    torch.Size([1, 44])
+    >>> tokenprune.__version__
+    '...'
+"""
 
 from typing import TYPE_CHECKING
 

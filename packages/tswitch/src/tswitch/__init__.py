@@ -1,6 +1,26 @@
 """Store each fine-tuned model as a small ternary switch, flip between tasks at run time, route automatically.
 
 The names below are resolved on first use, so that importing this package loads neither torch nor anything else heavy.
+
+Examples:
+    >>> import torch
+    >>> import tswitch
+    >>> from tswitch import Switch
+
+    >>> draw = torch.manual_seed(0)
+    >>> base = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
+    >>> tuned = {
+    ...     name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.state_dict().items()
+    ... }
+
+    >>> switch = tswitch.Switch.from_checkpoints(base, tuned, alpha=0.6)
+    >>> bank = tswitch.SwitchBank(base)
+    >>> bank.add("mine", switch)
+    >>> with bank.use("mine"):
+    ...     print(bank.active)
+    {'mine': 1.0}
+    >>> tswitch.__version__
+    '...'
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,23 @@
-"""The small core that the Ninefold packages share. `import ninefold` loads neither torch nor matplotlib."""
+"""The small core that the Ninefold packages share. `import ninefold` loads neither torch nor matplotlib.
+
+Examples:
+    >>> import ninefold
+    >>> from ninefold import InputError, NinefoldError
+
+    >>> def share(value):
+    ...     if not 0 <= value <= 1:
+    ...         raise InputError("share", got=value, expected="a number from 0 to 1")
+    ...     return value
+
+    >>> try:
+    ...     share(60)
+    ... except NinefoldError as error:
+    ...     print(f"error: {error}")
+    error: share: got 60, expected a number from 0 to 1
+
+    >>> ninefold.__version__
+    '...'
+"""
 
 from typing import TYPE_CHECKING
 

@@ -10,14 +10,28 @@ from ninefold.files import digest_file, lock
 
 
 def data_dir(package: str) -> Path | None:
-    """`$NINEFOLD_DATA/<package>` if the variable is set and the folder is there, else None."""
+    """`$NINEFOLD_DATA/<package>` if the variable is set and the folder is there, else None.
+
+    Examples:
+        >>> from ninefold.datasets import data_dir
+
+        >>> data_dir("a package without data") is None
+        True
+    """
     root = os.environ.get("NINEFOLD_DATA")
     folder = Path(root) / package if root else None
     return folder if folder is not None and folder.is_dir() else None
 
 
 def cache_path(package: str) -> Path:
-    """The package's cache folder, there or not: below `$NINEFOLD_CACHE`, or the user's own cache."""
+    """The package's cache folder, there or not: below `$NINEFOLD_CACHE`, or the user's own cache.
+
+    Examples:
+        >>> from ninefold.datasets import cache_path
+
+        >>> cache_path("recsys").name
+        'recsys'
+    """
     root = os.environ.get("NINEFOLD_CACHE")
     if root:
         return Path(root) / package
@@ -27,7 +41,16 @@ def cache_path(package: str) -> Path:
 
 
 def cache_dir(package: str) -> Path:
-    """The package's cache folder, made if missing."""
+    """The package's cache folder, made if missing.
+
+    Examples:
+        >>> import os
+        >>> from ninefold.datasets import cache_dir
+
+        >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()
+        >>> cache_dir("shop").is_dir()
+        True
+    """
     folder = cache_path(package)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -46,6 +69,23 @@ def find(package: str, relative: str, *, sha256: str | None = None, url: str | N
     Raises:
         DownloadError: if it is nowhere; the message says which file to put where.
         ArtifactError: if a file is there with other bytes.
+
+    Examples:
+        >>> import os
+        >>> from pathlib import Path
+        >>> from ninefold import ArtifactError
+        >>> from ninefold.datasets import find
+
+        >>> os.environ["NINEFOLD_DATA"] = os.getcwd()
+        >>> Path("shop").mkdir()
+        >>> size = Path("shop", "sales.csv").write_text("user,item")
+        >>> find("shop", "sales.csv").name
+        'sales.csv'
+        >>> try:
+        ...     find("shop", "sales.csv", sha256="0" * 64)
+        ... except ArtifactError as error:
+        ...     print(error.reason[:31])
+        is damaged or another version:
     """
     root = data_dir(package)
     cached = cache_path(package) / "data" / relative

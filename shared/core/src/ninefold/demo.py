@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -19,8 +19,7 @@ from ninefold.errors import NinefoldError
 from ninefold.report import Table, figure_html, glossary, html_page, paragraph
 from ninefold.systems import DemoResult, Installed, choose
 
-Force = Annotated[bool, typer.Option("--force", help="Replace the page named by --out.")]
-OPTIONS: dict[str, Any] = {"uses": ("seed", "threads", "quiet", "out"), "out": "file", "ours": "ninefold"}
+OPTIONS: dict[str, Any] = {"uses": ("seed", "threads", "quiet", "force", "out"), "out": "file", "ours": "ninefold"}
 COLUMNS = ("system", "what was measured", "ours", "best rival", "verdict", "seconds")
 _PICTURES = 2  # of a section that are not folded away
 _WIDEST = (26, 34, 38, 14)  # letters in a cell: two lines a row at 100 columns
@@ -131,7 +130,7 @@ def demo_verb(app: typer.Typer, system: str) -> None:
     """Give a package's app the verb `demo`, for its system `system`."""
 
     @verb(app, "demo", **OPTIONS)
-    def demo(*, force: Force = False, opts: Shared) -> Table:
+    def demo(opts: Shared) -> Table:
         """Run the main job on embedded data; print a table and write a page with pictures."""
         from ninefold.files import write_text
 
@@ -146,7 +145,7 @@ def demo_verb(app: typer.Typer, system: str) -> None:
             shown = show_or_failed(row, opts.seed)
         intro = f"{row.distribution} {row.version}, {time.strftime('%d %B %Y, %H:%M')}."
         sections = [(shown.name, shown.section), *([("Words", [glossary(shown.words)])] if shown.words else [])]
-        write_text(path, html_page(f"{system}: demo", sections, intro), force=force, ours="ninefold")
+        write_text(path, html_page(f"{system}: demo", sections, intro), force=opts.force, ours="ninefold")
         table = overview([shown])
         table.notes.append(f"Pictures and all arms: {path}")
         if shown.defect:

@@ -10,12 +10,26 @@ _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # torchrun se
 
 
 def launched() -> int:
-    """Number of processes that torchrun started, this one included; 1 without it."""
+    """Number of processes that torchrun started, this one included; 1 without it.
+
+    Examples:
+        >>> from ninefold.distributed import launched
+
+        >>> launched()  # processes that torchrun started
+        1
+    """
     return int(os.environ["WORLD_SIZE"]) if all(name in os.environ for name in _VARIABLES) else 1
 
 
 def first() -> bool:
-    """True in the process that writes files: the first, or the only one."""
+    """True in the process that writes files: the first, or the only one.
+
+    Examples:
+        >>> from ninefold.distributed import first
+
+        >>> first()  # this process writes the files
+        True
+    """
     return launched() == 1 or int(os.environ["RANK"]) == 0
 
 

@@ -15,7 +15,19 @@ from types import ModuleType
 
 
 class NinefoldError(Exception):
-    """Base of all errors that a user can act on."""
+    """Base of all errors that a user can act on.
+
+    Examples:
+        >>> from ninefold import ArtifactError, InputError, NinefoldError
+
+        >>> for error in (InputError("alpha", got=2), ArtifactError("model", "is not there")):
+        ...     try:
+        ...         raise error
+        ...     except NinefoldError as caught:  # whatever a user can mend
+        ...         print(caught)
+        alpha: got 2
+        model: is not there
+    """
 
 
 class InputError(NinefoldError):
@@ -27,6 +39,17 @@ class InputError(NinefoldError):
         expected: what would have been right; shown only if given.
         where: its place (a file, a row, a tensor of a file).
         hint: what to try next.
+
+    Examples:
+        >>> from ninefold import InputError
+
+        >>> try:
+        ...     raise InputError("column 'age'", where="users.csv", got=-3, expected="0 or more", hint="drop row 7")
+        ... except InputError as error:
+        ...     print(error)
+        ...     print(error.what, error.where, sep=" | ")
+        column 'age' in users.csv: got -3, expected 0 or more (drop row 7)
+        column 'age' | users.csv
     """
 
     def __init__(
@@ -55,6 +78,18 @@ class ArtifactError(NinefoldError):
     Args:
         path: the file or folder.
         reason: what is wrong with it, as the rest of the sentence.
+
+    Examples:
+        >>> from ninefold import ArtifactError
+        >>> from ninefold.artifacts import FolderArtifact
+
+        >>> try:
+        ...     FolderArtifact("model", kind="recsys.model", format_version=1)
+        ... except ArtifactError as error:
+        ...     print(error)
+        ...     print(error.path, error.reason, sep=" | ")
+        model: is not there
+        model | is not there
     """
 
     def __init__(self, path: str | Path, reason: str) -> None:
@@ -63,11 +98,33 @@ class ArtifactError(NinefoldError):
 
 
 class DownloadError(NinefoldError):
-    """A file that is neither on this machine nor to be had; the message says which file to put where."""
+    """A file that is neither on this machine nor to be had; the message says which file to put where.
+
+    Examples:
+        >>> from ninefold import DownloadError
+        >>> from ninefold.datasets import find
+
+        >>> try:
+        ...     find("recsys", "a/set/that/nobody/has.csv")
+        ... except DownloadError as error:
+        ...     print(str(error).split(":")[0])
+        a/set/that/nobody/has.csv is not on this machine
+    """
 
 
 class MissingExtraError(NinefoldError):
-    """An optional dependency that is not installed; the message is the line that brings it."""
+    """An optional dependency that is not installed; the message is the line that brings it.
+
+    Examples:
+        >>> from ninefold import MissingExtraError
+        >>> from ninefold.errors import require
+
+        >>> try:
+        ...     require("a_library_that_is_missing", "ninefold", "plots")
+        ... except MissingExtraError as error:
+        ...     print(error)
+        this needs a_library_that_is_missing: pip install 'ninefold-core[plots]'
+    """
 
     def __init__(self, module: str, package: str, extra: str) -> None:
         self.module, self.package, self.extra = module, package, extra
@@ -76,7 +133,14 @@ class MissingExtraError(NinefoldError):
 
 @functools.cache
 def distribution_of(package: str) -> str:
-    """Name of the installed distribution that brings the import `package` (a publisher may have prefixed it)."""
+    """Name of the installed distribution that brings the import `package` (a publisher may have prefixed it).
+
+    Examples:
+        >>> from ninefold.errors import distribution_of
+
+        >>> distribution_of("ninefold")
+        'ninefold-core'
+    """
     for distribution in importlib.metadata.distributions():  # by its scripts: an editable install lists no modules
         if any(re.split(r"[.:]", point.value)[0].strip() == package for point in distribution.entry_points):
             return distribution.name
@@ -85,7 +149,16 @@ def distribution_of(package: str) -> str:
 
 
 def version_of(package: str) -> str:
-    """Version of the installed distribution that brings the import `package`, or "unknown"."""
+    """Version of the installed distribution that brings the import `package`, or "unknown".
+
+    Examples:
+        >>> from ninefold.errors import version_of
+
+        >>> version_of("a package that is not installed")
+        'unknown'
+        >>> version_of("ninefold").count(".")
+        2
+    """
     try:
         return importlib.metadata.version(distribution_of(package))
     except importlib.metadata.PackageNotFoundError:
@@ -101,6 +174,13 @@ def require(module: str, package: str, extra: str) -> ModuleType:
         extra: its extra that brings the module.
     Raises:
         MissingExtraError: if `module` itself is not installed. An import that fails *inside* it is not hidden.
+
+    Examples:
+        >>> from ninefold.errors import require
+
+        >>> math = require("math", "ninefold", "plots")
+        >>> math.sqrt(2) > 1.4
+        True
     """
     try:
         return importlib.import_module(module)

@@ -20,7 +20,14 @@ _Estimate = tuple[np.ndarray, np.ndarray]  # a variance and its degrees of freed
 
 
 def t_quantile(freedom: np.ndarray | float) -> np.ndarray:
-    """The 97.5 % quantile of Student's t with `freedom` >= 1 degrees of freedom, whole or not, to 0.1 %."""
+    """The 97.5 % quantile of Student's t with `freedom` >= 1 degrees of freedom, whole or not, to 0.1 %.
+
+    Examples:
+        >>> from ninefold.interval import t_quantile
+
+        >>> round(float(t_quantile(9)), 3)
+        2.262
+    """
     return np.polynomial.polynomial.polyval(1 / np.asarray(freedom, dtype=np.float64), _T_SERIES)
 
 
@@ -32,6 +39,15 @@ def mean_interval(groups: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray,
             the same seeds, and the same leading axes: independent data sets.
     Returns:
         (estimate, low, high), each of the leading shape; infinite bounds where one seed and one item are all there is.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold.interval import mean_interval
+
+        >>> gains = np.array([[0.8, 1.1, 0.9], [1.2, 0.7, 1.0], [0.9, 1.3, 1.1]])  # seeds by items
+        >>> mean, low, high = mean_interval([gains])
+        >>> round(float(mean), 2), round(float(low), 2), round(float(high), 2)
+        (1.0, 0.92, 1.11)
     """
     count, seeds = len(groups), groups[0].shape[-2]
     by_seed = np.mean([group.mean(axis=-1) for group in groups], axis=0)

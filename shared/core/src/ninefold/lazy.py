@@ -10,10 +10,7 @@ from ninefold.errors import MissingExtraError, version_of
 
 
 def attach(
-    package: str,
-    names: Mapping[str, str],
-    *,
-    extras: Mapping[str, str] | None = None,
+    package: str, names: Mapping[str, str], *, extras: Mapping[str, str] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """The `__getattr__`, `__dir__` and `__all__` of a package whose names are imported on first use.
 
@@ -21,6 +18,15 @@ def attach(
         package: `__name__` of the package.
         names: public name -> module below the package that defines it; a name that equals its module is the module.
         extras: library -> extra of the package that brings it: a missing library is then a MissingExtraError.
+
+    Examples:
+        >>> from ninefold.lazy import attach
+
+        >>> resolve, listing, public = attach("ninefold", {"Table": "report", "files": "files"})
+        >>> public
+        ['Table', '__version__', 'files']
+        >>> resolve("Table").__name__
+        'Table'
     """
 
     def resolve(name: str) -> Any:

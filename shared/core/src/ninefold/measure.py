@@ -19,7 +19,16 @@ from ninefold.errors import InputError
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one callable in each round, beside the first callable's."""
+    """Seconds of one callable in each round, beside the first callable's.
+
+    Examples:
+        >>> from ninefold.measure import Timing, compare
+
+        >>> found = compare({"list": lambda: list(range(100)), "tuple": lambda: tuple(range(100))}, repeats=3)
+        >>> timing = found["tuple"]
+        >>> isinstance(timing, Timing), timing.low <= timing.ratio <= timing.high
+        (True, True)
+    """
 
     name: str
     seconds: float
@@ -39,6 +48,14 @@ def compare(callables: Mapping[str, Callable[[], Any]], *, repeats: int = 7, war
     Returns:
         By name: median seconds, and the median over rounds of (reference seconds / own seconds) with its 95 % bootstrap
         interval: how many times faster than the reference. The reference's own ratio is 1.
+
+    Examples:
+        >>> from ninefold.measure import compare
+
+        >>> numbers = list(range(1000))
+        >>> found = compare({"sorted": lambda: sorted(numbers), "sum": lambda: sum(numbers)}, repeats=3)
+        >>> found["sorted"].ratio, found["sum"].rounds
+        (1.0, 3)
     """
     if repeats < 3:
         raise InputError("repeats", got=repeats, expected="at least 3 rounds")
@@ -69,7 +86,14 @@ def compare(callables: Mapping[str, Callable[[], Any]], *, repeats: int = 7, war
 
 @dataclass
 class Peak:
-    """Anonymous resident bytes: before, and the most seen during, the block."""
+    """Anonymous resident bytes: before, and the most seen during, the block.
+
+    Examples:
+        >>> from ninefold.measure import Peak
+
+        >>> Peak(before=1_000, peak=4_000).above
+        3000
+    """
 
     before: int = 0
     peak: int = 0
@@ -81,7 +105,14 @@ class Peak:
 
 
 def rss_anon() -> int:
-    """Anonymous resident memory of this process in bytes (Linux; pages of mapped files do not count)."""
+    """Anonymous resident memory of this process in bytes (Linux; pages of mapped files do not count).
+
+    Examples:
+        >>> from ninefold.measure import rss_anon
+
+        >>> rss_anon() > 2**20
+        True
+    """
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else []:
         if line.startswith("RssAnon:"):
@@ -94,6 +125,15 @@ def peak_rss_anon(interval: float = 0.002) -> Iterator[Peak]:
     """Sample anonymous memory in a thread while the block runs; read the result after it.
 
     What lives for less than `interval` seconds, or within one C call that keeps python's lock, can be missed.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold.measure import peak_rss_anon
+
+        >>> with peak_rss_anon() as peak:
+        ...     array = np.ones(4_000_000)  # 32 MB
+        >>> peak.above > 20_000_000
+        True
     """
     gc.collect()
     peak = Peak(rss_anon())
@@ -116,5 +156,12 @@ def peak_rss_anon(interval: float = 0.002) -> Iterator[Peak]:
 
 
 def emit(**values: Any) -> None:
-    """Print one benchmark line as JSON."""
+    """Print one benchmark line as JSON.
+
+    Examples:
+        >>> from ninefold.measure import emit
+
+        >>> emit(name="fit", seconds=1.5)
+        {"name": "fit", "seconds": 1.5}
+    """
     print(json.dumps(values), flush=True)

@@ -8,7 +8,15 @@ from typing import Any, ClassVar
 
 
 class Progress:
-    """What `progress` yields: `advance(n)` counts finished units."""
+    """What `progress` yields: `advance(n)` counts finished units.
+
+    Examples:
+        >>> from ninefold.cli import Progress
+
+        >>> Progress.shown  # a bar is drawn on a terminal, inside a verb
+        False
+        >>> Progress().advance(10)
+    """
 
     shown: ClassVar = False  # each verb decides it from its options
     interrupted: ClassVar = False  # there was a Ctrl-C
@@ -26,7 +34,17 @@ class Progress:
 
 @contextlib.contextmanager
 def progress(total: float | None, label: str) -> Iterator[Progress]:
-    """A progress bar with the time left, on a terminal and inside a verb only; elsewhere it does nothing."""
+    """A progress bar with the time left, on a terminal and inside a verb only; elsewhere it does nothing.
+
+    Examples:
+        >>> from ninefold.cli import progress
+
+        >>> with progress(3, "fitting") as bar:
+        ...     for step in range(3):
+        ...         bar.advance()
+        >>> step
+        2
+    """
     if not Progress.shown:
         yield Progress()
         return

@@ -25,7 +25,18 @@ from ninefold.report import plain
 
 
 class Run:
-    """An open run folder, a context manager. The lock dies with the process, so a kill leaves nothing to mend."""
+    """An open run folder, a context manager. The lock dies with the process, so a kill leaves nothing to mend.
+
+    Examples:
+        >>> from ninefold.run import Run
+
+        >>> with Run("run", {"steps": 3}) as run:
+        ...     for step in range(3):
+        ...         run.log(step=step, loss=1 / (step + 1))
+        >>> with Run("run", {"steps": 3}) as run:  # the same settings: it goes on
+        ...     print(run.resumed, run.metrics()[-1])
+        True {'step': 2, 'loss': 0.3333333333333333}
+    """
 
     def __init__(self, path: str | Path, config: Mapping[str, Any]) -> None:
         """Open or make the folder `path` for a run with `config` (JSON values).
@@ -125,7 +136,14 @@ _LIBRARIES = ("numpy", "scipy", "torch", "transformers", "safetensors", "numba",
 
 
 def environment() -> dict[str, Any]:
-    """Versions, platform, processor, cores, memory and git state; nothing that names a person or place."""
+    """Versions, platform, processor, cores, memory and git state; nothing that names a person or place.
+
+    Examples:
+        >>> from ninefold.run import environment
+
+        >>> sorted(environment())
+        ['commit', 'cores', 'libraries', 'memory_gib', 'processor', 'python', 'system']
+    """
     libraries = {}
     for name in (*_LIBRARIES, "ninefold-core"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -142,7 +160,14 @@ def environment() -> dict[str, Any]:
 
 
 def hardware_name() -> str:
-    """Short name of this machine's kind for file names, e.g. `x86_64-2cpu`."""
+    """Short name of this machine's kind for file names, e.g. `x86_64-2cpu`.
+
+    Examples:
+        >>> from ninefold.run import hardware_name
+
+        >>> hardware_name().endswith("cpu")
+        True
+    """
     return f"{platform.machine().lower()}-{_cores()}cpu"
 
 

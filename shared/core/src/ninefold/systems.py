@@ -25,6 +25,13 @@ class System:
         claims: `module:LIST` of its claims, in the experiments of its checkout (`tswitch_experiments.claims:CLAIMS`).
         seconds: about how long its demo takes on two cores.
         own: the command that does the main job on data of the user's own.
+
+    Examples:
+        >>> from ninefold.systems import System
+
+        >>> system = System("shop", "recommends from a log", demo="shop.demo:run", claims="shop_experiments:CLAIMS")
+        >>> system.seconds
+        30
     """
 
     name: str
@@ -58,6 +65,15 @@ class DemoResult:
         rival_score: the best rival's, with its name, e.g. "TIES 80.1"; else `rival`.
         word: the verdict in a word or two, e.g. "ahead", "level", "behind"; else "see page".
         glossary: words that the page explains, by word.
+
+    Examples:
+        >>> from ninefold.report import Table
+        >>> from ninefold.systems import DemoResult
+
+        >>> table = Table(["model", "accuracy, %"], [["EASE", 91.2], ["item kNN", 88.0]])
+        >>> result = DemoResult("embedded sales", "EASE 91.2", "item kNN 88.0", "EASE leads", table, word="ahead")
+        >>> result.verdict
+        'EASE leads'
     """
 
     data: str
@@ -78,7 +94,15 @@ class DemoResult:
 
 @dataclass(frozen=True)
 class Installed:
-    """An entry point: its system, or why it cannot be loaded."""
+    """An entry point: its system, or why it cannot be loaded.
+
+    Examples:
+        >>> from ninefold.systems import Installed
+
+        >>> row = Installed("shop", "shop", "0.1.0", None, "ImportError: no module named torch")
+        >>> row.system is None, row.reason
+        (True, 'ImportError: no module named torch')
+    """
 
     name: str
     distribution: str
@@ -88,7 +112,15 @@ class Installed:
 
 
 def installed() -> list[Installed]:
-    """All registered systems by name. One that fails to load is a row that says why, never a crash."""
+    """All registered systems by name. One that fails to load is a row that says why, never a crash.
+
+    Examples:
+        >>> from ninefold.systems import installed
+
+        >>> rows = installed()
+        >>> all(row.system is not None or row.reason for row in rows)
+        True
+    """
     rows = []
     for point in importlib.metadata.entry_points(group=GROUP):
         distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "unknown")
@@ -103,7 +135,18 @@ def installed() -> list[Installed]:
 
 
 def choose(names: Sequence[str] | None) -> list[Installed]:
-    """The installed systems called `names`, or all; InputError that lists the names if one is unknown."""
+    """The installed systems called `names`, or all; InputError that lists the names if one is unknown.
+
+    Examples:
+        >>> from ninefold import InputError
+        >>> from ninefold.systems import choose
+
+        >>> try:
+        ...     choose(["a system that is not there"])
+        ... except InputError as error:
+        ...     print(str(error)[:50])
+        system: got 'a system that is not there', expected
+    """
     rows = installed()
     known = {row.name: row for row in rows}
     for name in names or []:

@@ -2,6 +2,18 @@
 
 Claims and their verdicts (`claims`), running them and what came out (`outcomes`), the source and data of an outcome
 (`provenance`, `imports`), where experiments are (`experiments`), all demos on one page (`demos`), the command (`app`).
+
+Examples:
+    >>> from ninefold_lab import HELD, INCONCLUSIVE, MISSED, NOT_REPRODUCED
+    >>> from ninefold_lab import REPRODUCED, Score, Scores, Verdict, at_least
+
+    >>> accuracy: Score = 0.41  # a number, an array of scores by item, or arrays by group
+    >>> runs: list[Scores] = [{"ease": accuracy, "popular": 0.20}, {"ease": 0.43, "popular": 0.21}]  # of two seeds
+    >>> bar: Verdict = at_least("ease", "popular", margin=0.1)
+    >>> [one.verdict for one in bar(runs)]
+    ['reproduced']
+    >>> {REPRODUCED, INCONCLUSIVE, NOT_REPRODUCED, HELD, MISSED} >= {one.verdict for one in bar(runs)}
+    True
 """
 
 from ninefold_lab.claims import (

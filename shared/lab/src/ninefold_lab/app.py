@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import Shared, house_app, progress, run_app, show, verb
-from ninefold.demo import OPTIONS, Force
+from ninefold.demo import OPTIONS
 from ninefold.errors import InputError, NinefoldError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _CLAIMS: dict[str, Any] = {"uses": ("threads", "quiet", "out"), "out": "into"}
 
 
 @verb(app, **OPTIONS)
-def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
+def demo(names: Names = None, *, opts: Shared) -> Table:
     """Run each system's main job on its embedded data; print one table and write one page with pictures."""
     from ninefold.demo import free_name, overview, show_or_failed
     from ninefold.files import write_text
@@ -70,7 +70,7 @@ def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
         shown.append(one)
         shown.sort(key=lambda one: one.name)
         page = demo_page(shown, len(rows), environment(), versions, own)
-        write_text(path, page, force=force or len(shown) > 1, ours="ninefold")
+        write_text(path, page, force=opts.force or len(shown) > 1, ours="ninefold")
         say(one.line(), wanted=len(rows) > 1)
 
     how = f"{len(rows)} demos, {'two at a time' if jobs == 2 else 'one after another'}"

@@ -35,6 +35,12 @@ class Budget:
         minutes: about how long each may take.
         form: "quick" or "full".
         most: the largest number of seeds that a pilot may ask for; 0: no plan, `seeds` are run.
+
+    Examples:
+        >>> from ninefold_lab import Budget
+
+        >>> Budget(seeds=3, minutes=1), Budget(seeds=5, minutes=30, form="full", most=20).most
+        (Budget(seeds=3, minutes=1, form='quick', most=0), 20)
     """
 
     seeds: int
@@ -48,6 +54,19 @@ class Comparison:
     """One bar and how it came out: `estimate` is how far the bar is passed (negative: missed), in the scores' unit.
 
     `collapsed` counts the seeds that were left out because one of the two arms was at chance.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_lab import all_of, at_least, at_most, overall
+
+        >>> draw = np.random.default_rng(0)
+        >>> runs = [{"ease": 0.4 + 0.01 * draw.random(50), "popular": 0.2 + 0.01 * draw.random(50)} for _ in range(3)]
+
+        >>> (one,) = at_least("ease", "popular", margin=0.1)(runs)
+        >>> one.bar, one.verdict
+        ('ease >= popular + 0.1', 'reproduced')
+        >>> round(one.estimate, 2), one.interval
+        (0.1, '[0.09922, 0.1]')
     """
 
     bar: str
@@ -85,6 +104,25 @@ class Claim:
         verdict: bars over all seeds' scores, made of `at_least`, `at_most`, `all_of`.
         quick: the form for a look (about a minute); never committed.
         full: the form that counts.
+
+    Examples:
+        >>> import os
+        >>> from ninefold_lab import Budget, Claim, at_least, run_claim
+
+        >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
+        >>> def scores(budget, seed):
+        ...     "Accuracy of two methods, for one seed."
+        ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
+        >>> claim = Claim(
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
+        ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
+        ... )
+
+        >>> claim.package, claim.full.seeds
+        ('ninefold_lab', 5)
+        >>> claim.run(claim.quick, seed=0)
+        {'ease': 0.41, 'popular': 0.2}
     """
 
     id: str
@@ -107,22 +145,72 @@ def at_least(arm: str, rival: str | float, margin: float = 0.0, *, chance: float
     Args:
         arm, rival, margin: as said.
         chance: mean score up to which an arm's seed has collapsed: it is counted and shown, not averaged in.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_lab import all_of, at_least, at_most, overall
+
+        >>> draw = np.random.default_rng(0)
+        >>> runs = [{"ease": 0.4 + 0.01 * draw.random(50), "popular": 0.2 + 0.01 * draw.random(50)} for _ in range(3)]
+
+        >>> [one.verdict for one in at_least("ease", "popular", margin=0.1)(runs)]
+        ['reproduced']
+        >>> [one.verdict for one in at_least("ease", 0.5)(runs)]  # a number in place of a rival
+        ['not reproduced']
     """
     return lambda runs: [_compare(runs, arm, rival, margin, 1.0, chance)]
 
 
 def at_most(arm: str, rival: str | float, margin: float = 0.0) -> Verdict:
-    """The arm's score is at most the rival's (an arm, or a number) plus `margin`."""
+    """The arm's score is at most the rival's (an arm, or a number) plus `margin`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_lab import all_of, at_least, at_most, overall
+
+        >>> draw = np.random.default_rng(0)
+        >>> runs = [{"ease": 0.4 + 0.01 * draw.random(50), "popular": 0.2 + 0.01 * draw.random(50)} for _ in range(3)]
+
+        >>> [(one.bar, one.verdict) for one in at_most("popular", "ease")(runs)]
+        [('popular <= ease', 'reproduced')]
+    """
     return lambda runs: [_compare(runs, arm, rival, margin, -1.0)]
 
 
 def all_of(*verdicts: Verdict) -> Verdict:
-    """Every bar holds."""
+    """Every bar holds.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_lab import all_of, at_least, at_most, overall
+
+        >>> draw = np.random.default_rng(0)
+        >>> runs = [{"ease": 0.4 + 0.01 * draw.random(50), "popular": 0.2 + 0.01 * draw.random(50)} for _ in range(3)]
+
+        >>> both = all_of(at_least("ease", "popular"), at_least("ease", 0.5))
+        >>> [one.verdict for one in both(runs)]
+        ['reproduced', 'not reproduced']
+        >>> overall(both(runs))
+        'not reproduced'
+    """
     return lambda runs: [one for verdict in verdicts for one in verdict(runs)]
 
 
 def overall(comparisons: Iterable[Comparison]) -> str:
-    """Reproduced if all are (held, if all are runs without an interval); else the worst that any bar came to."""
+    """Reproduced if all are (held, if all are runs without an interval); else the worst that any bar came to.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_lab import all_of, at_least, at_most, overall
+
+        >>> draw = np.random.default_rng(0)
+        >>> runs = [{"ease": 0.4 + 0.01 * draw.random(50), "popular": 0.2 + 0.01 * draw.random(50)} for _ in range(3)]
+
+        >>> overall(at_least("ease", "popular")(runs))
+        'reproduced'
+        >>> overall(at_least("popular", "ease")(runs))
+        'not reproduced'
+    """
     verdicts = {one.verdict for one in comparisons}
     worst = (NOT_REPRODUCED, MISSED, INCONCLUSIVE, REPRODUCED, HELD)
     return next((one for one in worst if one in verdicts), INCONCLUSIVE)
@@ -134,6 +222,15 @@ def planned_seeds(comparisons: Iterable[Comparison], seeds: int, most: int) -> i
 
     The verdict after that is taken with the same interval; `test_planned_seeds_keep_the_error` simulates how often both
     looks together call a gain of zero reproduced.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_lab import at_least, planned_seeds
+
+        >>> gains = (0.06, -0.01, 0.05)  # of a pilot of three seeds
+        >>> pilot = at_least("ours", "rival")([{"ours": 0.5 + gain, "rival": 0.5} for gain in gains])
+        >>> pilot[0].verdict, planned_seeds(pilot, seeds=3, most=20)
+        ('inconclusive', 13)
     """
     counts = np.arange(seeds + 1, most + 1)
     if not len(counts):

@@ -36,6 +36,27 @@ class Outcome:
         seconds: of computation, whenever that was: seeds kept from an earlier run count with what they took then.
         provenance: digests of the source (`code`) and the data, and the versions of the libraries.
         scores: of each seed: by arm, by group, of each item; empty in outcomes of older versions.
+
+    Examples:
+        >>> import os
+        >>> from pathlib import Path
+        >>> from ninefold_lab import Budget, Claim, at_least, run_claim
+
+        >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
+        >>> def scores(budget, seed):
+        ...     "Accuracy of two methods, for one seed."
+        ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
+        >>> claim = Claim(
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
+        ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
+        ... )
+
+        >>> outcome = run_claim(claim, full=True)
+        >>> round(outcome.arms["ease"]["mean"], 2), outcome.comparisons[0].bar
+        (0.43, 'ease >= popular + 0.1')
+        >>> outcome.save(Path("results")).suffix
+        '.json'
     """
 
     id: str
@@ -79,7 +100,27 @@ class Outcome:
 
 
 def judge_places(claims: Iterable[Claim], folder: Path) -> None:
-    """Raise ArtifactError, before the work, if the outcome of one of the claims would replace another file."""
+    """Raise ArtifactError, before the work, if the outcome of one of the claims would replace another file.
+
+    Examples:
+        >>> import os
+        >>> from pathlib import Path
+        >>> from ninefold_lab import Budget, Claim, at_least, judge_places, run_claim
+
+        >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
+        >>> def scores(budget, seed):
+        ...     "Accuracy of two methods, for one seed."
+        ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
+        >>> claim = Claim(
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
+        ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
+        ... )
+
+        >>> judge_places([claim], Path("results"))  # free: nothing is said
+        >>> Path("results").exists()
+        False
+    """
     for claim in claims:
         for path in folder.glob(f"{claim.id.split('/', 1)[1]}.full.{hardware_name()}.json"):
             refuse_existing(path, True, _is_outcome)
@@ -95,6 +136,25 @@ def load_scores(path: Path) -> list[dict[str, dict[str, np.ndarray]]]:
 
     Raises:
         ArtifactError: if they are in a file of their own that is missing, damaged or foreign.
+
+    Examples:
+        >>> import os
+        >>> from pathlib import Path
+        >>> from ninefold_lab import Budget, Claim, at_least, load_scores, run_claim
+
+        >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
+        >>> def scores(budget, seed):
+        ...     "Accuracy of two methods, for one seed."
+        ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
+        >>> claim = Claim(
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
+        ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
+        ... )
+
+        >>> path = run_claim(claim, full=True).save(Path("results"))
+        >>> len(load_scores(path)), sorted(load_scores(path)[0])
+        (5, ['ease', 'popular'])
     """
     held = json.loads(path.read_text(encoding="utf-8")).get("scores")
     if isinstance(held, str):
@@ -135,6 +195,24 @@ def run_claim(claim: Claim, *, full: bool = False, advance: Callable[[], object]
     """Run a claim's experiment for each seed and judge it. Finished seeds are kept, so a killed run resumes by seed.
 
     They are kept under the key of the experiment's source and data, so that a change of either runs them anew.
+
+    Examples:
+        >>> import os
+        >>> from ninefold_lab import Budget, Claim, at_least, run_claim
+
+        >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
+        >>> def scores(budget, seed):
+        ...     "Accuracy of two methods, for one seed."
+        ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
+        >>> claim = Claim(
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
+        ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
+        ... )
+
+        >>> outcome = run_claim(claim)
+        >>> outcome.verdict, outcome.seeds
+        ('reproduced', 3)
     """
     budget = dataclasses.replace(claim.full, form="full") if full else dataclasses.replace(claim.quick, form="quick")
     folder = cache_path(claim.package) / "claims" / claim.id.split("/", 1)[1] / f"{budget.form}-{source_key(claim)}"
@@ -157,7 +235,29 @@ def run_claim(claim: Claim, *, full: bool = False, advance: Callable[[], object]
 
 
 def add_seconds(seconds: float) -> None:
-    """Count what an intermediate result took when it was computed, in an experiment that reads it from a cache."""
+    """Count what an intermediate result took when it was computed, in an experiment that reads it from a cache.
+
+    Examples:
+        >>> import os
+        >>> from dataclasses import replace
+        >>> from ninefold_lab import Budget, Claim, add_seconds, at_least, run_claim
+
+        >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
+        >>> def scores(budget, seed):
+        ...     "Accuracy of two methods, for one seed."
+        ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
+        >>> claim = Claim(
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
+        ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
+        ... )
+
+        >>> def from_cache(budget, seed):
+        ...     add_seconds(60)  # what the intermediate result took when it was computed
+        ...     return scores(budget, seed)
+        >>> run_claim(replace(claim, run=from_cache)).seconds >= 180
+        True
+    """
     _reused.set(_reused.get() + seconds)
 
 
@@ -195,7 +295,26 @@ def _summary(runs: Sequence[Scores]) -> dict[str, dict[str, Any]]:
 
 
 def outcome_table(outcomes: Sequence[Outcome], title: str = "") -> Table:
-    """One row a bar: claim, bar, by how much it is passed with its interval, verdict."""
+    """One row a bar: claim, bar, by how much it is passed with its interval, verdict.
+
+    Examples:
+        >>> import os
+        >>> from ninefold_lab import Budget, Claim, at_least, outcome_table, run_claim
+
+        >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
+        >>> def scores(budget, seed):
+        ...     "Accuracy of two methods, for one seed."
+        ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
+        >>> claim = Claim(
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
+        ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
+        ... )
+
+        >>> table = outcome_table([run_claim(claim)])
+        >>> table.columns
+        ['claim', 'bar', 'passed by', '95 % interval', 'verdict', 'seconds']
+    """
     table = Table(["claim", "bar", "passed by", "95 % interval", "verdict", "seconds"], title=title)
     for outcome in outcomes:
         for one in outcome.comparisons:

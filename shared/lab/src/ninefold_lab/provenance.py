@@ -23,7 +23,9 @@ from ninefold.files import digest_file, write_text
 from ninefold_lab.claims import Claim
 from ninefold_lab.imports import Module, folder_of, is_type_checking, modules_of
 
-_NO_PART = {".md", ".py", ".pyc", ".pyi", ".typed", ".nbi", ".nbc"}  # of what a package ships, beside its licences
+_NO_PART = {  # of what a package ships, beside its licences; a compiled library differs by machine, its twin is Python
+    ".md", ".py", ".pyc", ".pyi", ".typed", ".nbi", ".nbc", ".so", ".dylib", ".dll",
+}  # fmt: skip
 
 
 def provenance(claim: Claim) -> dict[str, Any]:
@@ -33,12 +35,48 @@ def provenance(claim: Claim) -> dict[str, Any]:
 
 
 def code_key(claim: Claim) -> str:
-    """Digest of the source that the claim's experiment imports, the same before and after a pure move."""
+    """Digest of the source that the claim's experiment imports, the same before and after a pure move.
+
+    Examples:
+        >>> import os
+        >>> from ninefold_lab import Budget, Claim, at_least, code_key, run_claim
+
+        >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
+        >>> def scores(budget, seed):
+        ...     "Accuracy of two methods, for one seed."
+        ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
+        >>> claim = Claim(
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
+        ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
+        ... )
+
+        >>> len(code_key(claim)), code_key(claim) == code_key(claim)
+        (16, True)
+    """
     return _code_key(claim, modules_of(claim.run, claim.package))
 
 
 def source_key(claim: Claim) -> str:
-    """Digest of the source that the experiment imports and of the data it may read: what kept results stand under."""
+    """Digest of the source that the experiment imports and of the data it may read: what kept results stand under.
+
+    Examples:
+        >>> import os
+        >>> from ninefold_lab import Budget, Claim, at_least, run_claim, source_key
+
+        >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
+        >>> def scores(budget, seed):
+        ...     "Accuracy of two methods, for one seed."
+        ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
+        >>> claim = Claim(
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
+        ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
+        ... )
+
+        >>> len(source_key(claim)), source_key(claim) == source_key(claim)
+        (16, True)
+    """
     return _short(code_key(claim) + json.dumps(data_digests(claim.package), sort_keys=True))
 
 

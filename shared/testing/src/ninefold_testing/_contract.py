@@ -28,7 +28,35 @@ _SECTIONS = ["What it does", "Install", "In ten lines", "Command line", "How it 
 
 
 class ContractTests(OutputTests):
-    """Common tests; see the hooks for what a package provides."""
+    """Common tests; see the hooks for what a package provides.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.artifacts import Artifact, save
+        >>> from ninefold_testing import ContractTests
+
+        >>> class TestContract(ContractTests):
+        ...     package = "shop"
+        ...     def make_artifact(self, tmp_path):
+        ...         path = tmp_path / "model.safetensors"
+        ...         save(path, {}, kind="shop.model", format_version=1, package="shop")
+        ...         return path
+        ...     def load_artifact(self, path):
+        ...         Artifact(path, kind="shop.model", format_version=1).verify()
+        >>> TestContract().test_damaged_artifact_is_refused_by_name(Path.cwd())  # pytest calls this, and the others
+        >>> sorted(name for name in dir(TestContract) if name.startswith("test_"))[0]
+        'test_damaged_artifact_is_refused_by_name'
+
+        A package may add tests, and weaken none:
+
+        >>> try:
+        ...     class Weaker(ContractTests):
+        ...         def test_each_verb_has_help(self):
+        ...             pass
+        ... except TypeError as error:
+        ...     print(error)
+        Weaker overrides the contract's test_each_verb_has_help
+    """
 
     documents: ClassVar[set[str]] = {"README.md"}  # files of an artefact that people read and no loader does
 

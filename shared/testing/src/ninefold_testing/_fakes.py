@@ -11,7 +11,20 @@ from pathlib import Path
 def install(
     folder: Path, distribution: str, *, version: str = "1.2.3", entry_points: str = "", record: str = ""
 ) -> None:
-    """Make `folder`, once on sys.path, look as if a distribution were installed in it."""
+    """Make `folder`, once on sys.path, look as if a distribution were installed in it.
+
+    Examples:
+        >>> import importlib.metadata
+        >>> import sys
+        >>> from pathlib import Path
+        >>> from ninefold_testing import install
+
+        >>> install(Path("site"), "shop", version="1.2.3")
+        >>> sys.path.insert(0, "site")
+        >>> importlib.metadata.version("shop")
+        '1.2.3'
+        >>> sys.path.remove("site")
+    """
     info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
@@ -20,7 +33,17 @@ def install(
 
 
 def module(folder: Path, name: str, text: str) -> Path:
-    """Write `folder/name.py` (a dotted name: in packages, made with it)."""
+    """Write `folder/name.py` (a dotted name: in packages, made with it).
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold_testing import module
+
+        >>> module(Path("src"), "shop.prices", "TEA = 3").as_posix()
+        'src/shop/prices.py'
+        >>> sorted(path.name for path in Path("src", "shop").iterdir())
+        ['__init__.py', 'prices.py']
+    """
     path = folder.joinpath(*name.split(".")).with_suffix(".py")
     path.parent.mkdir(parents=True, exist_ok=True)
     for parent in path.relative_to(folder).parents:
@@ -31,7 +54,16 @@ def module(folder: Path, name: str, text: str) -> Path:
 
 
 def start(code: str, *words: object) -> subprocess.Popen[str]:
-    """Run python code beside the test; returns once it has printed its first line."""
+    """Run python code beside the test; returns once it has printed its first line.
+
+    Examples:
+        >>> from ninefold_testing import kill, start_code
+
+        >>> process = start_code("import time; print('ready', flush=True); time.sleep(60)")
+        >>> process.poll() is None  # it runs
+        True
+        >>> kill(process)
+    """
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, words)], stdout=subprocess.PIPE, text=True
     )
@@ -41,6 +73,15 @@ def start(code: str, *words: object) -> subprocess.Popen[str]:
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """SIGKILL, and wait for the end."""
+    """SIGKILL, and wait for the end.
+
+    Examples:
+        >>> from ninefold_testing import kill, start_code
+
+        >>> process = start_code("import time; print('ready', flush=True); time.sleep(60)")
+        >>> kill(process)
+        >>> process.returncode
+        -9
+    """
     process.kill()
     process.communicate()

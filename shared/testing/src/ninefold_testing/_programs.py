@@ -38,6 +38,13 @@ def command(module: str, *words: str, ready: Path | None = None) -> list[str]:
     """An argument list that runs the console script `module` ("tswitch.cli") in this interpreter, Ctrl-C included.
 
     It makes the file `ready` once the module is loaded and a Ctrl-C is the module's to handle.
+
+    Examples:
+        >>> from ninefold_testing import command
+
+        >>> words = command("ninefold_lab.app", "--version")
+        >>> words[1], words[-1]
+        ('-c', '--version')
     """
     start = (
         "import pathlib, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -49,20 +56,48 @@ def command(module: str, *words: str, ready: Path | None = None) -> list[str]:
 
 
 def run(module: str, *words: str, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a console script to its end; outputs are captured."""
+    """Run a console script to its end; outputs are captured.
+
+    Examples:
+        >>> from ninefold_testing import run
+
+        >>> done = run("ninefold_lab.app", "nosuchverb")
+        >>> done.returncode, len(done.stderr.splitlines())
+        (2, 1)
+    """
     return subprocess.run(
         command(module, *words), capture_output=True, text=True, timeout=timeout, env={**os.environ, **env}, check=False
     )
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Digest of each file below a folder, by relative path."""
+    """Digest of each file below a folder, by relative path.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold_testing import digests
+
+        >>> Path("model").mkdir()
+        >>> size = Path("model", "items.txt").write_text("tea")
+        >>> before = digests(Path("model"))
+        >>> size = Path("model", "items.txt").write_text("coffee")
+        >>> list(before), digests(Path("model")) == before
+        (['items.txt'], False)
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): digest_file(path) for path in files}
 
 
 def run_here(module: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """As `run`, without a process of its own: for many short calls. Libraries stay as the test has them."""
+    """As `run`, without a process of its own: for many short calls. Libraries stay as the test has them.
+
+    Examples:
+        >>> from ninefold_testing import run_here
+
+        >>> done = run_here("ninefold_lab.app", "nosuchverb")
+        >>> done.returncode, len(done.stderr.splitlines())
+        (2, 1)
+    """
     main, before, out, err, status = importlib.import_module(module).main, sys.argv, io.StringIO(), io.StringIO(), 0
     sys.argv = [module.split(".", maxsplit=1)[0], *words]
     try:
@@ -98,7 +133,16 @@ class Program:
 
 
 class Warm:
-    """A warm process (see `_warm`) that has imported `modules`."""
+    """A warm process (see `_warm`) that has imported `modules`.
+
+    Examples:
+        >>> from ninefold_testing import Warm
+
+        >>> process = Warm("json")  # imports once what many programs need
+        >>> int(process.run(["-c", "print(6 * 7)"]).stdout)
+        42
+        >>> process.close()
+    """
 
     def __init__(self, *modules: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="warm-")
@@ -158,7 +202,14 @@ class Warm:
 
 
 def warm(package: str | None = None) -> Warm:
-    """The warm process that tests of this process share; that of a `package` which does not require torch has none."""
+    """The warm process that tests of this process share; that of a `package` which does not require torch has none.
+
+    Examples:
+        >>> from ninefold_testing import warm
+
+        >>> warm("ninefold").run(["-c", "print(6 * 7)"]).returncode
+        0
+    """
     lines = [] if package is None else importlib.metadata.requires(distribution_of(package)) or []
     return _warm_process(package is None or any(re.match(r"torch\b(?!.*extra ==)", line) for line in lines))
 

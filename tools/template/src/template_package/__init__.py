@@ -1,4 +1,14 @@
-"""Estimate many means at once by James-Stein shrinkage. Names are resolved on first use, so importing this is light."""
+"""Estimate many means at once by James-Stein shrinkage. Names are resolved on first use, so importing this is light.
+
+Examples:
+    >>> import template_package
+
+    >>> samples, means = template_package.datasets.normal_means(dimension=50, samples=5, seed=0)
+    >>> template_package.JamesStein().estimate(samples).shape
+    (50,)
+    >>> template_package.__version__
+    '...'
+"""
 
 from typing import TYPE_CHECKING
 

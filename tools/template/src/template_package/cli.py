@@ -13,14 +13,12 @@ from ninefold.report import Table
 app = house_app(
     "template_package", "Many means at once, by James-Stein shrinkage. Start with **template-package demo**."
 )
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 
 
-@verb(app, uses=("seed", "out"), out="file")
+@verb(app, uses=("seed", "force", "out"), out="file")
 def estimate(
     data: Annotated[Path | None, typer.Argument(help="CSV, a column per variable; simulated if left out.")] = None,
     *,
-    force: Force = False,
     opts: Shared,
 ) -> Table:
     """Estimate the mean of each column of DATA; -o keeps them in a file."""
@@ -29,7 +27,7 @@ def estimate(
     samples = datasets.normal_means(10, 5, opts.seed)[0] if data is None else datasets.read_csv(data)
     means = JamesStein().estimate(samples)
     if opts.out is not None:
-        Estimate(means, JamesStein.name).save(opts.out, force=force)
+        Estimate(means, JamesStein.name).save(opts.out, force=opts.force)
     pairs = zip(samples.mean(0), means, strict=True)
     table = Table(["column", "sample mean", "estimate"])
     table.rows += [[column, float(plain), float(mean)] for column, (plain, mean) in enumerate(pairs)]

@@ -1,4 +1,12 @@
-"""Simulated normal variables, the embedded default, and a reader of CSV files."""
+"""Simulated normal variables, the embedded default, and a reader of CSV files.
+
+Examples:
+    >>> from template_package import datasets
+
+    >>> samples, means = datasets.normal_means(dimension=3, samples=5, seed=0)
+    >>> samples.shape, means.round(2)
+    ((5, 3), array([ 0.06, -0.07,  0.32]))
+"""
 
 from __future__ import annotations
 

@@ -154,6 +154,26 @@ def MetaQuant(  # noqa: N802  (it makes an estimator, as the classes beside it d
         model, optimizer: see `Gradient`.
         variant: multifc, fcgrad or lstmfc; its name is the estimator's.
         options: meta_lr, hidden and max_skips, see `_MetaQuant`.
+
+    Examples:
+        >>> import torch
+        >>> from bnn_fsg import MetaQuant, binarize
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Hardtanh(), nn.MaxPool2d(4),
+        ...     nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.Flatten(), nn.Linear(16, 10),
+        ... )
+        >>> x = torch.rand(4, 1, 12, 12)
+        >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+        >>> gradient = MetaQuant(model, optimizer, variant="fcgrad")
+        >>> labels = torch.tensor([0, 1, 2, 3])
+        >>> losses = [float(gradient.step(lambda: nn.functional.cross_entropy(model(x), labels))) for _ in range(3)]
+        >>> len(losses), gradient.skipped
+        (3, 0)
     """
     if variant not in _VARIANTS:
         raise InputError("variant", got=repr(variant), expected=f"one of {', '.join(_VARIANTS)}")

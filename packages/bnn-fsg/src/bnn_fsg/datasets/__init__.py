@@ -2,6 +2,15 @@
 
 _images  every loader, and `Images`, what it returns
 _cifar   CIFAR's python batches, which are pickles, read without running code
+
+Examples:
+    >>> from bnn_fsg import datasets
+
+    >>> test = datasets.digits("test")
+    >>> test.pixels.shape, test.labels[:5].tolist()
+    ((180, 1, 8, 8), [9, 2, 3, 2, 6])
+    >>> test.inputs().shape, test.inputs().dtype
+    ((180, 1, 8, 8), dtype('float32'))
 """
 
 from bnn_fsg.datasets._images import Images, cifar, digits, image_folder, load, parquet

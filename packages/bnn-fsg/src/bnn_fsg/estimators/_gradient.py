@@ -219,7 +219,32 @@ def first_reason(error: Exception) -> str:
 
 
 class WrappedOptimizer(torch.optim.Optimizer):
-    """An estimator in the shape of an optimiser: loss.backward(), step(), zero_grad(); schedulers set its lr."""
+    """An estimator in the shape of an optimiser: loss.backward(), step(), zero_grad(); schedulers set its lr.
+
+    Examples:
+        >>> import torch
+        >>> from bnn_fsg import STE, WrappedOptimizer, binarize
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Hardtanh(), nn.MaxPool2d(4),
+        ...     nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.Flatten(), nn.Linear(16, 10),
+        ... )
+        >>> x = torch.rand(4, 1, 12, 12)
+        >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+        >>> steps = WrappedOptimizer(STE(model, optimizer))  # for a training loop that wants an optimiser
+        >>> labels = torch.tensor([0, 1, 2, 3])
+        >>> for _ in range(3):
+        ...     steps.zero_grad()
+        ...     loss = nn.functional.cross_entropy(model(x), labels)
+        ...     loss.backward()
+        ...     result = steps.step()
+        >>> isinstance(steps, torch.optim.Optimizer)
+        True
+    """
 
     _step_supports_amp_scaling = True  # so that a GradScaler hands itself to `step`, which refuses it
 

@@ -27,6 +27,26 @@ def export_onnx(model: PackedModel, path: str | Path, *, force: bool = False) ->
     """Write an ONNX file with bits as uint8 initialisers; the batch is free.
 
     Raises: MissingExtraError without onnx; ArtifactError if `path` exists and `force` is off.
+
+    Examples:
+        >>> import onnx
+        >>> import torch
+        >>> from bnn_fsg import binarize, export_onnx, pack
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Hardtanh(), nn.MaxPool2d(4),
+        ...     nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.Flatten(), nn.Linear(16, 10),
+        ... )
+        >>> x = torch.rand(4, 1, 12, 12)
+        >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
+
+        >>> packed = pack(model.eval(), x)
+
+        >>> export_onnx(packed, "mine.onnx")
+        >>> onnx.load("mine.onnx").graph.output[0].name
+        'output'
     """
     _export(model, path, "onnx", force)
 
@@ -35,6 +55,26 @@ def export_qonnx(model: PackedModel, path: str | Path, *, force: bool = False) -
     """Write a QONNX file: weights and binary inputs go through `BipolarQuant`.
 
     Raises: MissingExtraError without onnx; ArtifactError if `path` exists and `force` is off.
+
+    Examples:
+        >>> import onnx
+        >>> import torch
+        >>> from bnn_fsg import binarize, export_qonnx, pack
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Hardtanh(), nn.MaxPool2d(4),
+        ...     nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.Flatten(), nn.Linear(16, 10),
+        ... )
+        >>> x = torch.rand(4, 1, 12, 12)
+        >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
+
+        >>> packed = pack(model.eval(), x)
+
+        >>> export_qonnx(packed, "mine.onnx")
+        >>> "BipolarQuant" in {node.op_type for node in onnx.load("mine.onnx").graph.node}
+        True
     """
     _export(model, path, "qonnx", force)
 

@@ -20,6 +20,26 @@ def export_torch(model: PackedModel, path: str | Path, *, force: bool = False) -
 
     Each convolution or linear layer has `<name>.weight` (out, channels, *kernel), as trained up to what was folded into
     it, and `<name>.bias`; layers with binary inputs also `<name>.threshold`. `force` replaces an existing file.
+
+    Examples:
+        >>> import torch
+        >>> from bnn_fsg import binarize, export_torch, pack
+        >>> from safetensors.torch import load_file
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Hardtanh(), nn.MaxPool2d(4),
+        ...     nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.Flatten(), nn.Linear(16, 10),
+        ... )
+        >>> x = torch.rand(4, 1, 12, 12)
+        >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
+
+        >>> packed = pack(model.eval(), x)
+
+        >>> export_torch(packed, "mine.safetensors")
+        >>> sorted(load_file("mine.safetensors"))
+        ['0.bias', '0.weight', '4.bias', '4.weight', '7.bias', '7.weight']
     """
     arrays: dict[str, Tensor] = {}
     for node in model.nodes:

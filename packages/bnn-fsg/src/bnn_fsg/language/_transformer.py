@@ -95,6 +95,23 @@ class TernaryLM:
     Attributes:
         shape: its sizes.
         nbytes: bytes of the packed linear layers.
+
+    Examples:
+        >>> from bnn_fsg import TernaryLM
+        >>> from transformers import BitNetConfig, BitNetForCausalLM
+
+        >>> config = BitNetConfig(
+        ...     vocab_size=97, hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=4,
+        ...     num_key_value_heads=2, bos_token_id=1, eos_token_id=2,
+        ... )
+        >>> BitNetForCausalLM(config).save_pretrained("bitnet")  # random weights, in place of a published checkpoint
+        >>> model = TernaryLM.from_pretrained("bitnet")
+        >>> tokens = list(model.generate([5, 7, 9], 4))
+        >>> len(tokens), model.nbytes
+        (4, 9216)
+        >>> model.save("small.tlm")
+        >>> TernaryLM.load("small.tlm").shape == model.shape
+        True
     """
 
     def __init__(self, shape: Shape, layers: Mapping[str, TernaryLinear], floats: Mapping[str, np.ndarray]) -> None:

@@ -123,6 +123,23 @@ def adabin_resnet20(path: str | Path | None = None) -> AdaBinResNet20:
         path: its safetensors file; by default `adabin-resnet20-w1a1/model.safetensors` of the data folder.
     Raises:
         ArtifactError: if the file holds other tensors. DownloadError: if it is nowhere.
+
+    Examples:
+        >>> import numpy as np
+        >>> from bnn_fsg import adabin_resnet20
+        >>> from ninefold import ArtifactError
+        >>> from safetensors.numpy import save_file
+
+        >>> save_file({"weight": np.zeros(3)}, "other.safetensors")
+        >>> try:
+        ...     adabin_resnet20("other.safetensors")
+        ... except ArtifactError as error:
+        ...     print(str(error)[:51])
+        other.safetensors: is no AdaBin ResNet-20: Error(s)
+
+        With the file in the data folder:
+
+        >>> model = adabin_resnet20()  # doctest: +SKIP
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -133,6 +133,24 @@ def binarize(
     Raises:
         InputError: names the layer: no layer left, a pattern that matches nothing, weights shared by two layers, a
             kind without a 1-bit form, all-zero weights, half precision, the sign of what a ReLU leaves.
+
+    Examples:
+        >>> import torch
+        >>> from bnn_fsg import binarize
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Hardtanh(), nn.MaxPool2d(4),
+        ...     nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.Flatten(), nn.Linear(16, 10),
+        ... )
+        >>> x = torch.rand(4, 1, 12, 12)
+        >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
+
+        >>> [type(layer).__name__ for layer in model][:5]  # the first stays as it was
+        ['Conv2d', 'BatchNorm2d', 'Hardtanh', 'MaxPool2d', 'BinaryConv2d']
+        >>> model[4].weight.shape, model(x).shape  # latent weights, of which the signs count
+        (torch.Size([16, 8, 3, 3]), torch.Size([4, 10]))
     """
     form = quantizer(_with_scale(weights, scale))
     if isinstance(form, FloatWeights) and activations is None:

@@ -37,6 +37,31 @@ def pack(
     Returns: the packed model; `.save(path)` writes the `.bnn` file.
     Raises:
         InputError: naming all modules and calls that cannot be packed.
+
+    Examples:
+        >>> import torch
+        >>> from pathlib import Path
+        >>> from bnn_fsg import binarize, pack
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Hardtanh(), nn.MaxPool2d(4),
+        ...     nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.Flatten(), nn.Linear(16, 10),
+        ... )
+        >>> x = torch.rand(4, 1, 12, 12)
+        >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
+
+        >>> packed = pack(model.eval(), x)
+
+        >>> packed.input_shape
+        (1, 12, 12)
+        >>> difference = packed(x.numpy()) - model(x).detach().numpy()
+        >>> bool(abs(difference).max() < 1e-4)
+        True
+        >>> packed.save("mine.bnn")
+        >>> Path("mine.bnn").stat().st_size == packed.nbytes
+        True
     """
     if not isinstance(example_input, Tensor) or example_input.ndim not in (2, 3, 4):
         shape = tuple(example_input.shape) if isinstance(example_input, Tensor) else type(example_input).__name__

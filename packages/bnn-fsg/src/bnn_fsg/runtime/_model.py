@@ -34,6 +34,30 @@ class PackedModel:
         nbytes: size of the file.
         kernels: what runs it: "avx512", "avx2", "neon", "plain" or "numpy".
         reads_pictures: whether `on_pictures` adds whole numbers from the first layer on.
+
+    Examples:
+        >>> import torch
+        >>> from bnn_fsg import PackedModel, binarize, pack
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Hardtanh(), nn.MaxPool2d(4),
+        ...     nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.Flatten(), nn.Linear(16, 10),
+        ... )
+        >>> x = torch.rand(4, 1, 12, 12)
+        >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
+
+        >>> packed = pack(model.eval(), x)
+
+        >>> packed.save("mine.bnn")
+        >>> runtime = PackedModel.load("mine.bnn")  # needs no torch
+        >>> runtime(x.numpy()).shape
+        (4, 10)
+        >>> runtime.input_shape, runtime.nodes[0].op
+        ((1, 12, 12), 'conv')
+        >>> runtime.nbytes < 4 * sum(one.numel() for one in net.parameters())  # bytes of float32 weights
+        True
     """
 
     def __init__(

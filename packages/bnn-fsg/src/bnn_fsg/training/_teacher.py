@@ -20,6 +20,19 @@ class Teacher:
         model: gives logits (n, classes); it is put in evaluation and learns nothing.
         share: of its part in the loss, in (0, 1].
         temperature: above 0; higher shows more of the classes that are not the best.
+
+    Examples:
+        >>> import torch
+        >>> from bnn_fsg import Teacher
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> teacher = Teacher(nn.Linear(4, 3), share=0.5, temperature=2.0)
+        >>> inputs, labels = torch.rand(8, 4), torch.zeros(8, dtype=torch.int64)
+        >>> outputs = nn.Linear(4, 3)(inputs)  # of the student
+        >>> loss = nn.functional.cross_entropy(outputs, labels)
+        >>> teacher.follow(loss, outputs, inputs).shape
+        torch.Size([])
     """
 
     model: nn.Module

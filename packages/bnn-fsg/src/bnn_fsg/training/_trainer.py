@@ -40,6 +40,22 @@ class Schedule:
         factor: see `drop_every`.
         decay: "step", as `drop_every` says; "cosine" or "linear" lead the lr to 0 over the run, step by step.
         augment: random crop of the image padded by 4, and a horizontal flip (CIFAR).
+
+    Examples:
+        >>> import torch
+        >>> from bnn_fsg import BinaryTrainer, Schedule, datasets
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> digits = datasets.digits("train")
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+        >>> schedule = Schedule(epochs=10, batch=64, decay="cosine")
+        >>> round(schedule.share_of_lr(5, 0.5), 3)  # of the lr, half way
+        0.5
+        >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        >>> len(digits), BinaryTrainer(net, optimizer, schedule).steps(digits)
+        (1437, 230)
     """
 
     epochs: int
@@ -105,6 +121,26 @@ class BinaryTrainer:
             slow-net's kernels take, whose sums do not depend on it).
         compile: `torch.compile` the steps of network and teacher: a minute at the start, faster then. On a CPU torch
             wants a C++ compiler for it. InputError with estimators that learn, or whose derivative moves.
+
+    Examples:
+        >>> import torch
+        >>> from bnn_fsg import BinaryTrainer, Schedule, datasets
+        >>> from torch import nn
+
+        >>> seed = torch.manual_seed(0)
+        >>> digits = datasets.digits("train")
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+        >>> optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+        >>> history = BinaryTrainer(net, optimizer, Schedule(epochs=2, batch=64), out="run").fit(digits)
+        >>> [entry["epoch"] for entry in history.epochs], history.losses[-1] < history.losses[0]
+        ([0, 1], True)
+
+        The same trainer on the same folder resumes; here all is done:
+
+        >>> again = BinaryTrainer(net, optimizer, Schedule(epochs=2, batch=64), out="run").fit(digits)
+        >>> len(again.losses) == len(history.losses)
+        True
     """
 
     def __init__(

@@ -32,6 +32,17 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
             `weights_only`: a file with code in it is refused), or `.safetensors`. A prefix "module." is dropped.
     Raises:
         ArtifactError: names the file, and what is damaged, missing, too much or of another shape.
+
+    Examples:
+        >>> import torch
+        >>> from bnn_fsg import load_weights
+        >>> from torch import nn
+
+        >>> trained, fresh = nn.Sequential(nn.Linear(4, 3)), nn.Sequential(nn.Linear(4, 3))
+        >>> torch.save({"state_dict": {f"module.{name}": one for name, one in trained.state_dict().items()}}, "net.pth")
+        >>> model = load_weights(fresh, "net.pth")
+        >>> torch.equal(model[0].weight, trained[0].weight)
+        True
     """
     path = Path(path)
     if not path.is_file():

@@ -10,7 +10,7 @@ from ninefold.cli import Shared, progress, verb
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from fastocc.cli._options import Force, Format, Infos, Rig, Split, app, open_data_of, open_rig
+from fastocc.cli._options import Format, Infos, Rig, Split, app, open_data_of, open_rig
 
 
 @verb(app, uses=("seed", "threads", "quiet", "out"), out="own")
@@ -96,14 +96,13 @@ def info(
     return [facts, table]
 
 
-@verb(app, uses=("quiet", "out"), out="folder")
+@verb(app, uses=("quiet", "force", "out"), out="folder")
 def labels(
     root: Annotated[Path, typer.Argument(help="Folder with annotations.json, lidar/, boxes/ and perhaps lidarseg/.")],
     grid: Annotated[str, typer.Option("--grid", help="Grid to fill: mini, micro or occ3d.")] = "occ3d",
     split: Split = "train",
     rig: Rig = None,
     *,
-    force: Force = False,
     opts: Shared,
 ) -> Table:
     """Make Occ3D label files from LiDAR sweeps and boxes, with LiDAR and camera masks, into the folder -o."""
@@ -118,7 +117,9 @@ def labels(
     cameras = CameraRig.from_yaml(rig or beside) if rig or beside.exists() else CameraRig.nominal()
     table = Table(["scene", "frames", "occupied voxels", "seen by a camera in %"])
     with (
-        artifacts.write_folder(out, kind="fastocc.labels", format_version=1, package="fastocc", force=force) as folder,
+        artifacts.write_folder(
+            out, kind="fastocc.labels", format_version=1, package="fastocc", force=opts.force
+        ) as folder,
         progress(sum(len(tokens) for tokens, _ in scenes.values()), "frames") as bar,
     ):
         for scene, (tokens, sweeps) in scenes.items():
@@ -135,7 +136,7 @@ def labels(
     return table
 
 
-@verb(app, uses=("quiet", "out"), out="file")
+@verb(app, uses=("quiet", "force", "out"), out="file")
 def render(
     root: Annotated[Path, typer.Argument(help="Folder of a data set.")],
     model: Annotated[str | None, typer.Option("--model", help="Draw this model's prediction ('demo' ships).")] = None,
@@ -145,7 +146,6 @@ def render(
     split: Split = "val",
     infos: Infos = None,
     *,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Draw one frame's labels, or a prediction, into -o: .png (bird view or camera overlay) or .html (3D viewer)."""
@@ -176,11 +176,11 @@ def render(
     shown = next(iter(volumes.values()))
     if out.suffix == ".html":
         page = viewer_html(volumes, data.grid, classes, free, f"{one.scene} {one.token}")
-        write_text(out, page, force=force, ours="fastocc")
+        write_text(out, page, force=opts.force, ours="fastocc")
     elif view == "bird":
         picture = bird_view(shown, classes, free, mask=one.labels.mask_camera if one.labels else None)
-        save_png(with_legend(picture, shown, classes, free), out, force=force)
+        save_png(with_legend(picture, shown, classes, free), out, force=opts.force)
     else:
         sheet = overlay_sheet(one.images, shown, data.grid, one.cam2img, one.cam2ego, classes, free)
-        save_png(with_legend(sheet, shown, classes, free), out, force=force)
+        save_png(with_legend(sheet, shown, classes, free), out, force=opts.force)
     return {"file": out, "frame": one.token, "shows": ", ".join(volumes)}

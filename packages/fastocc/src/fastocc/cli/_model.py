@@ -12,7 +12,6 @@ from ninefold.errors import InputError
 from ninefold.report import Table
 
 from fastocc.cli._options import (
-    Force,
     Format,
     Infos,
     Limit,
@@ -149,7 +148,7 @@ def train(
     }
 
 
-@verb(app, "eval", uses=("device", "threads", "quiet", "out"), out="folder")
+@verb(app, "eval", uses=("device", "threads", "quiet", "force", "out"), out="folder")
 def evaluate(
     model: Model,
     mask: Annotated[str, typer.Option("--mask", help="Voxels that count: camera, lidar or none.")] = "camera",
@@ -161,7 +160,6 @@ def evaluate(
     limit: Limit = 0,
     scenes: Scenes = 100,
     *,
-    force: Force = False,
     opts: Shared,
 ) -> Table:
     """Score a model: mIoU under a mask, geometric IoU, RayIoU; -o keeps metrics.json and per-class.csv."""
@@ -189,7 +187,9 @@ def evaluate(
         table.notes.append(done.miou.note)
     if opts.out is not None:
         kind = "fastocc.evaluation"
-        with artifacts.write_folder(opts.out, kind=kind, format_version=1, package="fastocc", force=force) as folder:
+        with artifacts.write_folder(
+            opts.out, kind=kind, format_version=1, package="fastocc", force=opts.force
+        ) as folder:
             values = {**dataclasses.asdict(done), "per_frame": done.per_frame.tolist()}
             (folder / "metrics.json").write_text(json.dumps(plain(values), indent=2) + "\n", encoding="utf-8")
             lines = ["class,iou,rayiou"]
@@ -200,7 +200,7 @@ def evaluate(
     return table
 
 
-@verb(app, uses=("device", "threads", "quiet", "out"), out="folder")
+@verb(app, uses=("device", "threads", "quiet", "force", "out"), out="folder")
 def predict(
     model: Model,
     root: Root = None,
@@ -210,7 +210,6 @@ def predict(
     limit: Limit = 0,
     scenes: Scenes = 100,
     *,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Write predicted voxels into the folder -o, one npz a frame."""
@@ -224,7 +223,7 @@ def predict(
     data = open_data_of(config, root, format_name, split, infos, limit, scenes)
     kind = "fastocc.predictions"
     with (
-        artifacts.write_folder(out, kind=kind, format_version=1, package="fastocc", force=force) as folder,
+        artifacts.write_folder(out, kind=kind, format_version=1, package="fastocc", force=opts.force) as folder,
         progress(len(data), "frames") as bar,
     ):
         for at, one in enumerate(data.infos):
@@ -234,7 +233,7 @@ def predict(
     return {"folder": out, "frames": len(data)}
 
 
-@verb(app, uses=("threads", "out"), out="folder")
+@verb(app, uses=("threads", "force", "out"), out="folder")
 def export(
     model: Model,
     rig: Rig = None,
@@ -244,7 +243,6 @@ def export(
     ] = "native",
     logits: Annotated[bool, typer.Option("--logits", help="Give logits in place of labels.")] = False,
     *,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Write an ONNX graph for one rig into the folder -o, and compare it with torch in onnxruntime."""
@@ -269,7 +267,7 @@ def export(
                 graph = OnnxGraph(path, opts.threads or 0)
                 taken[name] = median_seconds(lambda graph=graph: graph(images), 5)
         backend = min(taken, key=taken.__getitem__)
-    export_model(network, cameras, out, opset=opset, backend=backend, logits=logits, force=force)
+    export_model(network, cameras, out, opset=opset, backend=backend, logits=logits, force=opts.force)
     with torch.no_grad():
         calibration = (torch.from_numpy(one)[None] for one in (cameras.cam2img, cameras.cam2ego))
         output = network(torch.from_numpy(images).float(), *calibration)
@@ -283,14 +281,13 @@ def export(
     return {**facts, "onnxruntime seconds": milliseconds / 1000}
 
 
-@verb(app, uses=("out",), out="folder")
+@verb(app, uses=("force", "out"), out="folder")
 def convert(
     checkpoint: Annotated[Path, typer.Argument(help="Their .pth file; read as tensors alone, no code in it runs.")],
     source: Annotated[
         str | None, typer.Option("--source", help="flashocc or bevdet-occ; default by the file's arrays.")
     ] = None,
     *,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Write the network of a FlashOcc or BEVDet-Occ checkpoint to -o: every number placed, or the file is refused."""
@@ -298,7 +295,7 @@ def convert(
 
     out = opts.need_out()
     model = convert_checkpoint(checkpoint, source)
-    model.save_pretrained(out, force=force)
+    model.save_pretrained(out, force=opts.force)
     numbers = sum(one.numel() for one in model.parameters())
     return {"model": out, "head": model.config.head, "numbers placed": numbers, "numbers left": 0}
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 app = house_app("fastocc", "From a vehicle's cameras to semantic voxels. Start with **fastocc demo**.")
 
-Force = Annotated[bool, typer.Option("--force", help="Replace what fastocc wrote to -o.")]
 Root = Annotated[
     Path | None, typer.Option("--root", help="Folder of a data set; simulated into the cache if left out.")
 ]

@@ -75,6 +75,17 @@ class OccDataset(Sequence[OccFrame]):
         limit: number of frames to keep, evenly chosen; 0 keeps all.
         draft: let JPEG decoding halve images that are at least twice as large as `size`: faster, slightly other pixels.
     Raises: InputError or ArtifactError that names file, camera and field.
+
+    Examples:
+        >>> from fastocc import OccDataset, SimConfig, simulate
+
+        >>> root = simulate("street", SimConfig(train=1, val=1, frames=1, grid="micro", height=32, width=64))
+
+        >>> data = OccDataset(root, split="val")
+        >>> len(data), data.frame(0).token
+        (1, 'val-0000-00')
+        >>> data.labels(0).semantics.shape
+        (20, 20, 8)
     """
 
     def __init__(

@@ -56,6 +56,19 @@ def generate_labels(
         rig: cameras, for mask_camera. free: label of empty space.
         unknown: label of still points that nobody labelled.
     Returns: semantics, mask_lidar, mask_camera: (X, Y, Z) uint8, as in Occ3D's labels.npz.
+
+    Examples:
+        >>> import numpy as np
+        >>> from fastocc import CameraRig, GridSpec, generate_labels
+        >>> from fastocc.datasets import Sweep
+
+        >>> y, z = np.meshgrid(np.arange(-3.0, 3.0, 0.2), np.arange(0.0, 2.0, 0.2))
+        >>> wall = np.column_stack([np.full(y.size, 6.0), y.ravel(), z.ravel()])  # six metres ahead
+        >>> sweep = Sweep(wall, np.full(len(wall), 4, np.uint8), np.eye(4), np.eye(4), np.zeros((0, 9)))
+        >>> grid = GridSpec.named("micro")
+        >>> found = generate_labels([sweep], 0, grid, CameraRig.nominal(32, 64))
+        >>> sorted(found), np.unique(found["semantics"]).tolist()  # the wall, and free space
+        (['mask_camera', 'mask_lidar', 'semantics'], [4, 17])
     """
     if not 0 <= reference < len(sweeps):
         raise InputError("reference", got=reference, expected=f"0..{len(sweeps) - 1}")

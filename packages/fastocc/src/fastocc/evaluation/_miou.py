@@ -33,6 +33,17 @@ class MIoU:
 
     Args:
         classes: names by label, the free class included. free: its label.
+
+    Examples:
+        >>> import numpy as np
+        >>> from fastocc import MIoU
+
+        >>> metric = MIoU(["car", "road", "free"], free=2)
+        >>> truth = np.array([0, 0, 1, 1, 2, 2])
+        >>> metric.add(np.array([0, 2, 1, 1, 2, 2]), truth)
+        >>> score = metric.compute()
+        >>> score.per_class, score.miou
+        ({'car': 0.5, 'road': 1.0}, 0.75)
     """
 
     def __init__(self, classes: Sequence[str], free: int) -> None:

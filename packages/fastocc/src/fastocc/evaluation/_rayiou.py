@@ -60,6 +60,19 @@ class RayIoU:
 
     Args:
         grid: the voxels' grid. classes: names by label, free included. free: its label.
+
+    Examples:
+        >>> import numpy as np
+        >>> from fastocc import CameraRig, FastOccConfig, GridSpec, RayIoU, Scene
+
+        >>> rig, grid = CameraRig.nominal(32, 64), GridSpec.named("micro")
+        >>> frame = Scene(seed=7).frame(0, rig, grid)
+
+        >>> labels = FastOccConfig.preset("micro").labels
+        >>> metric = RayIoU(grid, labels.classes, labels.free)
+        >>> metric.add(frame.semantics, frame.semantics, origins=np.array([[0.0, 0.0, 1.8]]))
+        >>> metric.compute().rayiou
+        1.0
     """
 
     def __init__(self, grid: GridSpec, classes: Sequence[str], free: int) -> None:

@@ -20,6 +20,15 @@ class GridSpec:
         lower: (x, y, z) of the corner with the smallest coordinates, metres.
         voxel: edge lengths (x, y, z), metres.
         shape: number of voxels (X, Y, Z).
+
+    Examples:
+        >>> from fastocc import GridSpec
+
+        >>> grid = GridSpec.named("occ3d")
+        >>> grid.shape, grid.voxel, grid.upper
+        ((200, 200, 16), (0.4, 0.4, 0.4), (40.0, 40.0, 5.4))
+        >>> GridSpec(lower=(-8.0, -8.0, -1.0), voxel=(0.4, 0.4, 0.4), shape=(40, 40, 16)).size
+        25600
     """
 
     lower: tuple[float, float, float]

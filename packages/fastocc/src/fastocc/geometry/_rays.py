@@ -115,6 +115,18 @@ def raycast(
         far: metres after which a ray ends, a number or (R,).
         threads: number of threads; by default what NUMBA_NUM_THREADS or the machine allows.
     Raises: InputError if the shapes do not fit.
+
+    Examples:
+        >>> import numpy as np
+        >>> from fastocc import GridSpec, raycast
+
+        >>> grid = GridSpec(lower=(0.0, 0.0, 0.0), voxel=(1.0, 1.0, 1.0), shape=(10, 3, 3))
+        >>> volume = np.full(grid.shape, 17, np.uint8)
+        >>> volume[6, 1, 1] = 4  # a wall at x = 6
+        >>> ahead_and_back = np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
+        >>> hits = raycast(volume, grid, np.array([0.5, 1.5, 1.5]), ahead_and_back, free=17)
+        >>> hits.hit.tolist(), float(hits.entry[0])  # metres to the wall
+        ([True, False], 5.5)
     """
     hits, _ = _run(volume, grid, origins, directions, free, far, threads, mark=False)
     return hits

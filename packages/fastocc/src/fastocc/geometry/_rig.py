@@ -27,6 +27,19 @@ class Camera:
         intrinsic: (3, 3) camera coordinates to pixels.
         cam2ego: (4, 4) camera to ego coordinates.
         size: (height, width) of its image, pixels.
+
+    Examples:
+        >>> import numpy as np
+        >>> from fastocc import Camera, CameraRig
+
+        >>> front = CameraRig.nominal().cameras[0]
+        >>> front.name, front.size
+        ('CAM_FRONT', (900, 1600))
+        >>> small = front.resized(256, 704)  # scaled to the width, rows cut at the top
+        >>> small.size, bool(small.intrinsic[0, 0] < front.intrinsic[0, 0])
+        ((256, 704), True)
+        >>> Camera("mine", np.diag([600.0, 600.0, 1.0]), np.eye(4), (450, 800)).size
+        (450, 800)
     """
 
     name: str
@@ -61,7 +74,21 @@ class Lidar:
 
 @dataclass(frozen=True)
 class CameraRig:
-    """Cameras in the order in which their images are given, and the LiDAR."""
+    """Cameras in the order in which their images are given, and the LiDAR.
+
+    Examples:
+        >>> from fastocc import CameraRig
+
+        >>> rig = CameraRig.nominal(900, 1600)
+        >>> len(rig.cameras), rig.cam2img.shape, rig.cam2ego.shape
+        (6, (6, 3, 3), (6, 4, 4))
+        >>> front = rig.select(rig.names[:3]).resized(256, 704)
+        >>> front.image_size
+        (256, 704)
+        >>> front.to_yaml("rig.yaml")
+        >>> CameraRig.from_yaml("rig.yaml").names == front.names
+        True
+    """
 
     cameras: tuple[Camera, ...]
     lidar: Lidar = field(default_factory=Lidar)

@@ -26,6 +26,15 @@ class FastOccHead(OccHead):
             heights and ReLU after the lift and the FPN, one classifier for all heights.
         reduce: channels that a 1 x 1 convolution leaves before the lifting, for CPUs; 0 keeps C.
         sparse: biases for sigmoid outputs with focal loss. backend: of deformable convolutions, see `lifting`.
+
+    Examples:
+        >>> import torch
+        >>> from fastocc import FastOccHead, GridSpec
+
+        >>> head = FastOccHead(in_channels=64, grid=GridSpec.named("micro"), num_classes=18)
+        >>> bev = torch.randn(1, 64, 20, 20)  # of any network of your own
+        >>> head(bev).shape  # a score of each class for each voxel
+        torch.Size([1, 20, 20, 8, 18])
     """
 
     name: ClassVar[str] = "fastocc"

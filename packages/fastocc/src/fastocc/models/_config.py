@@ -36,6 +36,15 @@ class FastOccConfig:
         mask: whether the camera mask enters the loss.
         segmentation: weight of the segmentation branch's loss; 0 leaves the branch out.
         depth: weight of depth supervision (lss); 0 leaves it out.
+
+    Examples:
+        >>> from fastocc import FastOccConfig
+
+        >>> config = FastOccConfig.preset("micro")
+        >>> config.image_size, config.num_classes, config.spec.shape
+        ((32, 64), 18, (20, 20, 8))
+        >>> FastOccConfig(head="c2h", channels=16).head
+        'c2h'
     """
 
     format: str = "sim"

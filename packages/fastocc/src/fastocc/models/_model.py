@@ -33,6 +33,22 @@ class OccOutput(NamedTuple):
         seg: (B, N, K', h, w) scores of the segmentation branch in training, else None.
         depth: (B, N, D, h, w) depth logits of `lss`, else None.
         bev: (B, C, Y, X) BEV before the encoder, which the next frame can look back at.
+
+    Examples:
+        >>> import torch
+        >>> from fastocc import CameraRig, FastOccConfig, FastOccModel
+
+        >>> config = FastOccConfig.preset("micro")
+        >>> model = FastOccModel(config).eval()
+        >>> rig = CameraRig.nominal(*config.image_size)
+        >>> images = torch.randint(0, 256, (1, config.cameras, 3, *config.image_size))
+        >>> with torch.no_grad():
+        ...     output = model(images, torch.from_numpy(rig.cam2img)[None], torch.from_numpy(rig.cam2ego)[None])
+
+        >>> output.logits.shape  # (batch, X, Y, Z, classes)
+        torch.Size([1, 20, 20, 8, 18])
+        >>> output.semantics.shape, output.seg is None  # the branch for images is of training alone
+        (torch.Size([1, 20, 20, 8]), True)
     """
 
     logits: Tensor
@@ -64,6 +80,23 @@ class FastOccModel(nn.Module):
 
     Args:
         config: what to build. backbone_weights: path of a torchvision state dict.
+
+    Examples:
+        >>> import torch
+        >>> from fastocc import CameraRig, FastOccConfig, FastOccModel
+
+        >>> config = FastOccConfig.preset("micro")
+        >>> model = FastOccModel(config).eval()
+        >>> rig = CameraRig.nominal(*config.image_size)
+        >>> images = torch.randint(0, 256, (1, config.cameras, 3, *config.image_size))
+        >>> with torch.no_grad():
+        ...     output = model(images, torch.from_numpy(rig.cam2img)[None], torch.from_numpy(rig.cam2ego)[None])
+
+        >>> output.semantics.shape, output.semantics.dtype
+        (torch.Size([1, 20, 20, 8]), torch.uint8)
+        >>> model.save_pretrained("model")
+        >>> FastOccModel.from_pretrained("model").config == config
+        True
     """
 
     def __init__(self, config: FastOccConfig, backbone_weights: str | None = None) -> None:

@@ -28,6 +28,17 @@ def render(
         grid: of the labels, for the viewer's scale; default the format's.
         mask: (X, Y, Z) bool, what was visible; darkens the rest of a bird view.
     Returns: the path.
+
+    Examples:
+        >>> from fastocc import CameraRig, GridSpec, Scene, render
+
+        >>> rig, grid = CameraRig.nominal(32, 64), GridSpec.named("micro")
+        >>> frame = Scene(seed=7).frame(0, rig, grid)
+
+        >>> render(frame.semantics, "street.png", grid=grid).stat().st_size > 0
+        True
+        >>> render(frame.semantics, "street.html", grid=grid).read_text()[:15]
+        '<!doctype html>'
     """
     path, labels = Path(path), LabelFormat.named(format)
     if path.suffix == ".html":

@@ -50,6 +50,17 @@ class Scene:
         seed: random seed.
         validation: whether held-out shapes of debris appear.
         frames: length of the sequence.
+
+    Examples:
+        >>> from fastocc import CameraRig, GridSpec, Scene
+
+        >>> rig, grid = CameraRig.nominal(32, 64), GridSpec.named("micro")
+        >>> frame = Scene(seed=7).frame(0, rig, grid)
+
+        >>> len(frame.pictures), frame.pictures[0].rgb.shape
+        (6, (32, 64, 3))
+        >>> frame.semantics.shape, frame.semantics.dtype
+        ((20, 20, 8), dtype('uint8'))
     """
 
     def __init__(self, seed: int, *, validation: bool = False, frames: int = 4) -> None:

@@ -32,6 +32,13 @@ class SimConfig:
     Attributes:
         train, val: number of scenes of each split. frames: frames a scene.
         grid: name of the label grid. height, width: image size, pixels. seed: random seed.
+
+    Examples:
+        >>> from fastocc import SimConfig
+
+        >>> config = SimConfig(train=2, val=1, frames=2, grid="micro", height=32, width=64)
+        >>> (config.train + config.val) * config.frames  # labelled frames
+        6
     """
 
     train: int = 10
@@ -60,6 +67,15 @@ def simulate(
         advance: called after each scene.
     Returns: `root`.
     Raises: ArtifactError if `root` holds something else; InputError if it holds another simulation.
+
+    Examples:
+        >>> from fastocc import SimConfig, simulate
+
+        >>> root = simulate("street", SimConfig(train=1, val=1, frames=1, grid="micro", height=32, width=64))
+
+        >>> sorted(path.name for path in root.iterdir())
+        ['annotations.json', 'boxes', 'depth', 'gts', 'lidar', 'lidarseg', 'rig.yaml', 'samples', 'semantics',
+         'sim.json']
     """
     root = Path(root)
     rig = rig or CameraRig.nominal(config.height, config.width)

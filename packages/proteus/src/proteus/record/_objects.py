@@ -73,6 +73,39 @@ class DatasetProfile(Record):
         return next((one for one in self.factors if one.name == name), None)
 
 
+class Query(Record):
+    """What a question in words asks, in fields; nothing that is not in them is answered."""
+
+    kind: Literal[
+        "changed", "unchanged", "presence", "seen", "value", "sets", "network", "modules", "trend", "outcome", "groups",
+        "panel", "subtypes", "batch", "samples",
+    ]  # fmt: skip
+    contrast: str | None = None
+    """`A-B`, two levels of `factor`."""
+    factor: str | None = None
+    other: str | None = None
+    """Of `batch` the second factor."""
+    over: str | None = None
+    """Number or ordered factor of a trend; `outcome` for modules that predict it."""
+    direction: Literal["up", "down"] | None = None
+    entities: list[str] = []
+    unknown: list[str] = []
+    """Symbols that the question names and the table does not have."""
+    gene_set: str | None = None
+    family: str | None = None
+    """Class of proteins, by their names in the table."""
+    sample: str | None = None
+    level: str | None = None
+    """Of `seen`: where."""
+    adjust: list[str] = []
+    top: int | None = None
+    fold: float | None = None
+    q: float | None = None
+    by_effect: bool = False
+    count: bool = False
+    """How many, not which."""
+
+
 class Objective(Record):
     """One question to the data."""
 
@@ -90,6 +123,8 @@ class Objective(Record):
     """Names of preconditions (see `_registry.REQUIREMENTS`), checked against the profile."""
     priority: float = 0.0
     parent: str | None = None
+    query: Query | None = None
+    """Of a question that the user asked."""
 
 
 class Step(Record):

@@ -1,6 +1,7 @@
 """Tools beyond single features: gene sets, networks, survival, panels, sites against their proteins."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import stats
 from proteus.data._data import ProteomicsData
 from proteus.data._rollup import roll_up
 from proteus.differential._measures import Q, entity_names, measure_test
+from proteus.knowledge._complexes import complexes
 from proteus.knowledge._network import communities, connectivity
 from proteus.outcomes._cox import cox
 from proteus.outcomes._panel import biomarker_panel
@@ -36,36 +38,44 @@ class Enrichment(Params):
     """Gene sets against the contrast read."""
 
     method: Literal["camera", "ora", "gsea"] = "camera"
-    cluster: bool = False
-    """One finding for sets that hold each other's members, or share most."""
 
 
 @register_tool(
     "enrichment", params=Enrichment, tables={"sets": _SETS}, reads=("contrast",), requires=("sets",), confirms=True
 )
 def enrichment(context: Context, params: Enrichment, inputs: list[Input]) -> Output:
-    """Test gene sets against a contrast (CAMERA, checked by FRY); ora and gsea are descriptive only."""
+    """Test complexes and gene sets against a contrast (CAMERA, checked by FRY), each signal told once; ora and gsea
+    are descriptive only."""
     if context.sets is None:
         raise InputError("gene sets", got="none", expected="a GMT file")
     source = _source(inputs, "contrast")
     asked = Tested.model_validate(source.step.params)
     result = tested(context, asked)
-    entity = pd.Series(entity_names(prepared(context, asked)).to_numpy(), result.table.index)
+    data = prepared(context, asked)
+    entity = entity_names(data).to_numpy()
     result.table["gene"] = entity
-    table, metrics = _set_table(context, result, context.sets, params.method)
+    named = data.features.get("description", pd.Series("", data.features.index)).fillna("").astype(str)
+    own = complexes(context.sets, dict(zip(entity, named, strict=True)))
+    table, metrics = _set_table(context, result, {**context.sets, **own}, params.method, tier=own)
     chosen = (table["q"] <= Q).to_numpy()
-    metrics["redundant"] = int(chosen.sum()) - int(table.loc[chosen, "representative"].nunique())
-    if params.cluster:
-        chosen &= (table["representative"] == table["id"]).to_numpy()
+    metrics["told_elsewhere"] = int((chosen & (table["representative"] != table["id"])).sum())
+    chosen &= (table["representative"] == table["id"]).to_numpy()
     found = _set_findings(table, "sets", asked.contrast, chosen, "set", descriptive=params.method != "camera")
     family = ("sets", "p") if params.method == "camera" else None
     return Output({"sets": table}, metrics, found, family)
 
 
 def _set_table(
-    context: Context, result: Any, sets: Any, method: str, *, smallest: int = 5, largest: int = 500
+    context: Context,
+    result: Any,
+    sets: Any,
+    method: str,
+    *,
+    smallest: int = 5,
+    largest: int = 500,
+    tier: Collection[str] = (),
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    frame = enrich(result, sets, method, smallest=smallest, largest=largest, seed=context.seed)
+    frame = enrich(result, sets, method, smallest=smallest, largest=largest, seed=context.seed, tier=tier)
     if method == "camera":
         fry = enrich(result, sets, "fry", smallest=smallest, largest=largest).reindex(frame.index)
         frame["fry_p"] = fry["p"]

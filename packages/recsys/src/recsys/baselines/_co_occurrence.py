@@ -14,7 +14,19 @@ from recsys.recommender._query import Query
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class CoOccurrence(Recommender):
-    """Users (or sessions) that hold both the item and the last event's item; the last item itself is not listed."""
+    """Users (or sessions) that hold both the item and the last event's item; the last item itself is not listed.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.CoOccurrence().fit(data)
+        >>> model.recommend_one("bob", k=1)  # what was bought with the pot, bob's last purchase
+        [('tea', 2.0)]
+    """
 
     fitted: ClassVar[tuple[str, ...]] = ("together_",)
     shapes: ClassVar[dict[str, str]] = Recommender.shapes | {"together_": "csr items items"}

@@ -35,6 +35,17 @@ class ImplicitALS(Weighted):
         cg: conjugate gradients instead of exact solves.
         weight, transform, dislikes, half_life: see `Weighted`.
         seed: of the start.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.ImplicitALS(factors=4, reg=0.1).fit(data)
+        >>> [item for item, score in model.recommend_one("bob", k=1)]
+        ['mug']
     """
 
     source: ClassVar[str] = "implicit"
@@ -90,6 +101,17 @@ class ImplicitBPR(Recommender):
     Args:
         factors, learning_rate, reg, epochs: its own names but for reg (regularization) and epochs (iterations).
         seed: of start and sampling; one thread, so that the same seed gives the same model.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.ImplicitBPR(factors=4, epochs=300).fit(data)
+        >>> model.recommend(["bob"], k=1).column("item").to_pylist()
+        ['mug']
     """
 
     source: ClassVar[str] = "implicit"

@@ -27,6 +27,20 @@ class ItemKNN(LinearItemModel):
         weighting: of the matrix before the cosine: "cosine" (none), "tfidf" or "bm25".
         k1, b: of BM25: how soon repeats saturate, how much long histories are held back.
         weight, transform, half_life: see `Weighted`.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.ItemKNN(k=10).fit(data)
+        >>> [(item, round(score, 2)) for item, score in model.recommend_one("bob", k=2)]
+        [('mug', 1.32)]
+
+        >>> model.similar_items(["tea"], k=2).column("similar").to_pylist()
+        ['pot', 'mug']
     """
 
     source: ClassVar[str] = "implicit"

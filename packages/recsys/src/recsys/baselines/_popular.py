@@ -16,7 +16,18 @@ from recsys.recommender._query import Query
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Popular(Recommender):
-    """Distinct users of each item."""
+    """Distinct users of each item.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> recsys.Popular().fit(data).recommend_one("bob", k=2)
+        [('coffee', 3.0), ('mug', 2.0)]
+    """
 
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
 
@@ -34,6 +45,20 @@ class RecentPopular(Recommender):
     Args:
         days: how far back events count.
         half_life: days after which an event counts half; None: all count alike.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann bob bob cy dee dee".split()
+        >>> items = "tea mug tea mug tea tea lamp".split()
+        >>> days = [f"2026-03-{day:02}" for day in (1, 2, 2, 3, 4, 26, 27)]
+        >>> data = recsys.Dataset.from_frame(
+        ...     {"user": users, "item": items, "day": days}, user="user", item="item", time="day"
+        ... )
+
+        >>> model = recsys.RecentPopular(days=7.0).fit(data)  # the week of 21 to 27 March
+        >>> model.recommend_one("bob", k=2, filter_seen=False)
+        [('tea', 1.0), ('lamp', 1.0)]
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("recent_",)
@@ -66,7 +91,17 @@ class RecentPopular(Recommender):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Repeat(Recommender):
-    """How often the user had an item, popularity as the tie-break: for tasks in which seen items count."""
+    """How often the user had an item, popularity as the tie-break: for tasks in which seen items count.
+
+    Examples:
+        >>> import recsys
+
+        >>> weeks = {"user": ["ann"] * 5 + ["bob"], "item": ["milk", "tea", "milk", "bread", "milk", "tea"]}
+        >>> data = recsys.Dataset.from_frame(weeks, user="user", item="item")
+        >>> model = recsys.Repeat().fit(data)
+        >>> [item for item, score in model.recommend_one("ann", k=3)]
+        ['milk', 'tea', 'bread']
+    """
 
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
     counts_repeats: ClassVar[bool] = True
@@ -81,7 +116,19 @@ class Repeat(Recommender):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class RandomItems(Recommender):
-    """Chance: scores drawn anew for each user, the same for the same seed, user and order of items."""
+    """Chance: scores drawn anew for each user, the same for the same seed, user and order of items.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> lists = recsys.RandomItems(seed=0).fit(data).recommend(k=2)
+        >>> lists.num_rows, lists.column("rank").to_pylist()[:4]
+        (12, [1, 2, 1, 2])
+    """
 
     reads_values: ClassVar[bool] = True  # as it reads nothing
     seed: int = 0

@@ -16,7 +16,22 @@ from recsys.recommender._similar import unit_rows
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ContentProfile(KnowsItems):
-    """Cosine of an item's features and the mean of those of the user's items."""
+    """Cosine of an item's features and the mean of those of the user's items.
+
+    Examples:
+        >>> import recsys
+
+        >>> titles = {
+        ...     "item": ["b1", "b2", "b3", "b4", "b5"],
+        ...     "title": ["green tea", "black tea", "tea for two", "car repair", "engine repair"],
+        ... }
+        >>> events = {"user": ["ann", "bob", "bob", "cy", "cy"], "item": ["b1", "b1", "b2", "b4", "b4"]}
+        >>> data = recsys.Dataset.from_frame(events, user="user", item="item", items=titles)
+
+        >>> model = recsys.ContentProfile(columns="title").fit(data)
+        >>> [item for item, score in model.recommend_one("ann", k=1)]
+        ['b2']
+    """
 
     fitted: ClassVar[tuple[str, ...]] = ("features_",)
     shapes: ClassVar[dict[str, str]] = KnowsItems.shapes | {"features_": "csr items f"}

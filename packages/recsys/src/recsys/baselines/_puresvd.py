@@ -21,6 +21,17 @@ class PureSVD(Weighted):
     Args:
         factors: singular vectors kept; fewer if the data has fewer.
         weight, transform, dislikes, half_life: see `Weighted`.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.PureSVD(factors=2).fit(data)
+        >>> [item for item, score in model.recommend_one("eve", k=1)]
+        ['filter']
     """
 
     source: ClassVar[str] = "doi 10.1145/1864708.1864721"

@@ -24,6 +24,17 @@ class UserKNN(Weighted):
     Args:
         k: neighbours of each user, himself not counted.
         weight, transform, half_life: see `Weighted`.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.UserKNN(k=2).fit(data)
+        >>> [(item, round(score, 2)) for item, score in model.recommend_one("bob", k=1)]
+        [('mug', 1.32)]
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("neighbours_",)

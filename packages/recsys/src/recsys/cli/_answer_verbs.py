@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, verb
 
-from recsys.cli._app import Force, Length, ModelPath, Within, app, as_table, is_table
+from recsys.cli._app import Length, ModelPath, Within, app, as_table, is_table
 from recsys.cli._arguments import known_items, shard_of, typed_context, typed_ids
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 
-@verb(app, uses=("threads", "quiet", "out"), out="file", ours=is_table)
+@verb(app, uses=("threads", "quiet", "force", "out"), out="file", ours=is_table)
 def recommend(
     model: ModelPath, users: Annotated[list[str] | None, typer.Option("--for", help="User id; all if none.")] = None,
     k: Length = 10, exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Item never listed.")] = None,
@@ -24,7 +24,7 @@ def recommend(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown users.")] = False,
     within: Within = None,
     shard: Annotated[str, typer.Option("--shard", help="i/n: the i-th of n parts of the users.")] = "1/1",
-    force: Force = False, *, opts: Shared,
+    *, opts: Shared,
 ) -> Any:  # fmt: skip
     """Lists for users: to the file -o recs.parquet, streamed and resumable, or printed."""
     from recsys import load, recommend_to_file
@@ -39,7 +39,7 @@ def recommend(
     }
     ids = shard_of(typed_ids(fitted, users, "user") if users else fitted.user_ids_.values, shard)
     if opts.out is not None:
-        return {"rows": recommend_to_file(fitted, opts.out, ids, k, force=force, **options), "file": opts.out}
+        return {"rows": recommend_to_file(fitted, opts.out, ids, k, force=opts.force, **options), "file": opts.out}
     return as_table(fitted.recommend(ids if users else ids[:5], k, **options))
 
 
@@ -85,18 +85,18 @@ def serve(
     return {}
 
 
-@verb(app, uses=("seed", "threads", "out"), out="folder")
+@verb(app, uses=("seed", "threads", "force", "out"), out="folder")
 def export_index(
     model: ModelPath,
     recall: Annotated[float, typer.Option("--recall", help="Share of the exact top 10 to find.")] = 0.95,
-    force: Force = False, *, opts: Shared,
+    *, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Write an index for approximate neighbours (extra ann) to the folder -o; says which recall it reached."""
     from recsys import build_index, load
 
     out = opts.need_out()
     index = build_index(load(model), recall=recall, seed=opts.seed)
-    return {"index": index.save(out, force=force), "recall@10": index.recall, "width": index.width}
+    return {"index": index.save(out, force=opts.force), "recall@10": index.recall, "width": index.width}
 
 
 @verb(app, uses=())

@@ -23,7 +23,6 @@ Settings = Annotated[list[str] | None, typer.Option("--set", help="Parameter, e.
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metric, e.g. ndcg@10; may be given again.")]
 Targets = Annotated[str, typer.Option("--targets", help="all, or only those of warm or cold items.")]
 Cut = Annotated[str | None, typer.Option("--cut", help="Moment from which events are held out, e.g. 2011-11-01.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Trials = Annotated[int, typer.Option("--trials", help="Parameter sets to try, the default one included.")]
 Within = Annotated[list[str] | None, typer.Option("--in", help="Context, e.g. scene=out; repeatable.")]
 Gain = Annotated[str | None, typer.Option("--gain", help="What a target is worth to NDCG: value or count; else 1.")]

@@ -9,8 +9,8 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
-from recsys.cli._app import Cut, Force, Gain, Metrics, ModelPath, Models, Targets, app, is_table, write_parquet
-from recsys.cli._source import Source, TimeUnit, with_source
+from recsys.cli._app import Cut, Gain, Metrics, ModelPath, Models, Targets, app, is_table, write_parquet
+from recsys.cli._source import OwnSource, Source, TimeUnit
 
 if TYPE_CHECKING:
     from ninefold.report import Table
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from recsys.recommender._base import Recommender
 
 
-@verb(app, uses=("seed", "threads", "quiet", "out"), out="file", ours=is_table)
+@verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="file", ours=is_table)
 def evaluate(
     model: ModelPath, test: Annotated[Path, typer.Argument(help="Later events, columns named as in the fit.")],
     metrics: Metrics = None, targets: Targets = "all",
     next_item: Annotated[bool, typer.Option("--next", help="Ask for the next item at each step of a user.")] = False,
-    gain: Gain = None, time_unit: TimeUnit = None, force: Force = False, *, opts: Shared,
+    gain: Gain = None, time_unit: TimeUnit = None, *, opts: Shared,
 ) -> Table:  # fmt: skip
     """Rank the full catalogue for each test user; -o FILE.parquet keeps the values of each user.
 
@@ -59,7 +59,7 @@ def evaluate(
         held = Source(test, names.user, names.item, names.value, context=fitted._context_columns()).load()
         result = run(fitted, held, metrics or METRICS, targets=targets, gain=gain, seed=opts.seed)
     if opts.out is not None:
-        write_parquet(result.per_user(), opts.out, force=force)
+        write_parquet(result.per_user(), opts.out, force=opts.force)
     return result.table()
 
 
@@ -71,12 +71,8 @@ def _value_table(model: Recommender, test: Dataset, metrics: list[str]) -> Table
     return Table(["metric", "value"], [list(one) for one in evaluate_values(model, test, metrics).items()])
 
 
-@verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="folder")
-@with_source
+@verb(app, uses=("seed", "device", "threads", "quiet", "force", "out"), out="folder")
 def compare(
-    events: Annotated[  # noqa: ARG001  (`source` holds it)
-        Path | None, typer.Argument(help="Events; the embedded purchases if none are given.")
-    ] = None,
     cut: Cut = None, models: Models = None, metrics: Metrics = None, targets: Targets = "warm",
     seeds: Annotated[int, typer.Option("--seeds", help="Fits of each model that draws.")] = 1,
     trials: Annotated[int, typer.Option("--trials", help="Tune each model with so many trials first.")] = 0,
@@ -85,7 +81,7 @@ def compare(
     ] = None,
     gain: Gain = None,
     next_item: Annotated[bool, typer.Option("--next", help="Ask for the next item at each step of a user.")] = False,
-    force: Force = False, *, source: Source, opts: Shared,
+    *, source: OwnSource, opts: Shared,
 ) -> Table:  # fmt: skip
     """Compare models on one time split; popular and recent-popular always join. -o DIR: report.md, .json, per user.
 
@@ -109,19 +105,18 @@ def compare(
     table = result.table()
     table.title = f"{about}: {table.title}"
     if opts.out is not None:
-        write_report(result, table, opts.out, force=force)
+        write_report(result, table, opts.out, force=opts.force)
     return table
 
 
-@verb(app, uses=("seed", "threads", "quiet", "out"), out="run")
-@with_source
+@verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="run")
 def best(
     minutes: Annotated[float, typer.Option("--minutes", help="For all of it.")] = 20.0,
     metric: Annotated[str, typer.Option("--metric", help="Of lists, to maximise.")] = "ndcg@10",
     cuts: Annotated[int, typer.Option("--cuts", help="Moments to judge at; the last is kept for the end.")] = 5,
     today: Annotated[str | None, typer.Option("--today", help='What you have, e.g. "item-knn(k=50)".')] = None,
     trials: Annotated[int | None, typer.Option("--trials", help="Settings at most; as time allows if none.")] = None,
-    force: Force = False, *, source: Source, opts: Shared,
+    *, source: Source, opts: Shared,
 ) -> Table:  # fmt: skip
     """Find, prove and fit the best list maker for EVENTS (extra best): -o DIR gets model, report.html, report.json.
 
@@ -129,7 +124,7 @@ def best(
     from recsys import best as run
 
     options: dict[str, Any] = {"minutes": minutes, "metric": metric, "cuts": cuts, "today": today, "trials": trials}
-    return run(source.load(), opts.need_out(), **options, seed=opts.seed, force=force).table()
+    return run(source.load(), opts.need_out(), **options, seed=opts.seed, force=opts.force).table()
 
 
 @verb(app, uses=("seed", "threads"))

@@ -9,15 +9,14 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
-from recsys.cli._app import Cut, Force, app, is_table, write_parquet
-from recsys.cli._source import Source, with_source
+from recsys.cli._app import Cut, app, is_table, write_parquet
+from recsys.cli._source import Source
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 
 @verb(app, uses=())
-@with_source
 def doctor(
     test: Annotated[Path | None, typer.Option("--test", help="Events held out from these.")] = None,
     *, source: Source,
@@ -30,12 +29,11 @@ def doctor(
     return findings_table(examine(source.load(), held), str(source.events))
 
 
-@verb(app, uses=("seed", "out"), out="folder")
-@with_source
+@verb(app, uses=("seed", "force", "out"), out="folder")
 def split(
     cut: Cut = None,
     by: Annotated[str, typer.Option("--by", help="time, leave-last-out, user or rows.")] = "time",
-    force: Force = False, *, source: Source, opts: Shared,
+    *, source: Source, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Write train.parquet and test.parquet (and fold_in.parquet for held-out users) to the folder -o."""
     import pyarrow.parquet
@@ -56,20 +54,20 @@ def split(
     else:
         raise InputError("--by", got=repr(by), expected="time, leave-last-out, user or rows")
     about = {"kind": "recsys.split", "format_version": 1, "package": "recsys"}
-    with artifacts.write_folder(out, **about, force=force) as folder:
+    with artifacts.write_folder(out, **about, force=opts.force) as folder:
         for name, part in parts.items():
             pyarrow.parquet.write_table(part.to_table(), folder / f"{name}.parquet")
     return {name: repr(part) for name, part in parts.items()}
 
 
-@verb(app, uses=("seed", "out"), out="file", ours=is_table)
+@verb(app, uses=("seed", "force", "out"), out="file", ours=is_table)
 def simulate(
     users: Annotated[int, typer.Option("--n-users", help="Users.")] = 500,
     items: Annotated[int, typer.Option("--n-items", help="Items.")] = 200,
     events: Annotated[int, typer.Option("--n-events", help="Events.")] = 20_000,
     transitions: Annotated[float, typer.Option("--transitions", help="Share that follows the last item.")] = 0.0,
     drift: Annotated[float, typer.Option("--drift", help="Turn of taste from first to last event.")] = 0.0,
-    force: Force = False, *, opts: Shared,
+    *, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Write events of a world whose truth is known to -o FILE.parquet (or .csv)."""
     import pyarrow.csv
@@ -80,9 +78,9 @@ def simulate(
     out = opts.need_out()
     table = draw(users, items, events, transitions=transitions, drift=drift, seed=opts.seed).data.to_table()
     if out.suffix == ".csv":
-        with atomic_file(out, force=force, ours=is_table) as temporary:
+        with atomic_file(out, force=opts.force, ours=is_table) as temporary:
             pyarrow.csv.write_csv(table, temporary)
     else:
-        write_parquet(table, out, force=force)
+        write_parquet(table, out, force=opts.force)
     first = {name: str(column[0].as_py()) for name, column in zip(table.column_names, table.columns, strict=True)}
     return {"file": out, "rows": table.num_rows, **first}

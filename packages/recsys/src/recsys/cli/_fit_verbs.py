@@ -9,22 +9,20 @@ from ninefold.cli import Shared, verb
 from ninefold.errors import ArtifactError
 
 from recsys.cli._app import (
-    Force,
     Model,
     Settings,
     Trials,
     app,
 )
-from recsys.cli._source import Source, with_source
+from recsys.cli._source import Source
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 
-@verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="own")
-@with_source
+@verb(app, uses=("seed", "device", "threads", "quiet", "force", "out"), out="own")
 def fit(
-    model: Model = "ease", settings: Settings = None, force: Force = False, *, source: Source, opts: Shared,
+    model: Model = "ease", settings: Settings = None, *, source: Source, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Fit a model and write its folder to -o. After a kill the same command goes on from the last epoch.
 
@@ -40,21 +38,20 @@ def fit(
     out = opts.need_out()
     chosen = make_model(model, settings or [], opts.seed, opts.device)
     data = source.load()
-    if not force and (out / "model.json").exists():  # killed between the last write and the end: it is done
+    if not opts.force and (out / "model.json").exists():  # killed between the last write and the end: it is done
         try:
             if load(out).key_ == fit_key(repr(chosen), chosen.seen_by(data)):
                 return {"model": repr(chosen), "folder": out, "events": len(data)}
         except ArtifactError:
             pass
-    refuse_existing(out, force, "recsys.model")
+    refuse_existing(out, opts.force, "recsys.model")
     chosen.fit(data, checkpoint=out.with_name(f".{out.name}.checkpoint"))
     if distributed.first():
-        chosen.save(out, force=force)
+        chosen.save(out, force=opts.force)
     return {"model": repr(chosen), "folder": out, "events": len(data)}
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
-@with_source
 def tune(
     model: Model = "ease", settings: Settings = None, trials: Trials = 12,
     metric: Annotated[str, typer.Option("--metric", help="What to maximise; an error is minimised.")] = "ndcg@10",

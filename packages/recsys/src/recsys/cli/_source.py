@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import types
-import typing
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +28,7 @@ _NOT_OF_FRAMES = ("events", "form", "clicks")
 class Source:
     """A file of events, and how it is read; see `Dataset.from_frame`."""
 
-    events: Events  # None where a verb has data of its own
+    events: Events
     user: Annotated[str, _option("--user", "Column of user ids.")] = "user"
     item: Annotated[str, _option("--item", "Column of item ids.")] = "item"
     value: Annotated[str | None, _option("--value", "Column of ratings, counts or labels.")] = None
@@ -80,33 +75,10 @@ def _remedy(present: str) -> str:
     return "name yours: --user, --item, --value and --time take a column each"
 
 
-def with_source(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the options of `Source`; it takes them as `source`. A parameter `events` of its own comes first."""
-    parameters = inspect.signature(function).parameters
-    written = {name: one.annotation for name, one in parameters.items() if name not in ("source", "opts")}
-    own_types = typing.get_type_hints(
-        types.SimpleNamespace(__annotations__=written), function.__globals__, include_extras=True
-    )
-    own = [parameters[name].replace(annotation=one) for name, one in own_types.items() if name != "events"]
-    options = typing.get_type_hints(Source, include_extras=True)
-    read = [
-        inspect.Parameter(
-            one.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if one.name == "events" else one.default,
-            annotation=options[one.name],
-        )
-        for one in fields(Source)
-    ]
-    if "events" in parameters:
-        read[0] = parameters["events"].replace(annotation=own_types["events"], kind=inspect.Parameter.KEYWORD_ONLY)
+@dataclass(frozen=True)
+class OwnSource(Source):
+    """A source that may be left out, where a verb has data of its own."""
 
-    @functools.wraps(function)
-    def call(**values: Any) -> Any:
-        source = Source(**{one.name: values.pop(one.name) for one in fields(Source)})
-        return function(source=source, **values)
-
-    own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
-    given = [parameters["opts"]] if "opts" in parameters else []
-    call.__signature__ = inspect.Signature([read[0], *own, *read[1:], *given])  # type: ignore[attr-defined]
-    return call
+    events: Annotated[  # pyright: ignore[reportIncompatibleVariableOverride]
+        Path | None, typer.Argument(help="Events; the embedded purchases if none are given.")
+    ] = None

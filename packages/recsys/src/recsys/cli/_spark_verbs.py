@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from ninefold.cli import Shared, verb
 
-from recsys.cli._app import Force, Length, Settings, app
+from recsys.cli._app import Length, Settings, app
 
 Master = Annotated[str | None, typer.Option("--master", help='E.g. "local[2]"; as Spark is set up if none.')]
 Memory = Annotated[str | None, typer.Option("--memory", help="Heap of the driver's Java process, e.g. 8g.")]
@@ -16,12 +16,12 @@ Factors = Annotated[Path, typer.Argument(help="A folder that spark-fit wrote.")]
 Frame = Annotated[Path, typer.Argument(help="Events: a .csv file with a header, a .parquet file or folder.")]
 
 
-@verb(app, name="spark-fit", uses=("seed", "out"), out="folder")
+@verb(app, name="spark-fit", uses=("seed", "force", "out"), out="folder")
 def spark_fit(
     events: Frame, user: Annotated[str, typer.Option("--user", help="Column of user ids.")] = "user",
     item: Annotated[str, typer.Option("--item", help="Column of item ids.")] = "item",
     value: Annotated[str | None, typer.Option("--value", help="Column of positive strengths.")] = None,
-    settings: Settings = None, master: Master = None, memory: Memory = None, force: Force = False, *, opts: Shared,
+    settings: Settings = None, master: Master = None, memory: Memory = None, *, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Fit MLlib's ALS on Spark; the folder -o holds ids, factors and pairs as Parquet tables."""
     from recsys.factors._spark_tables import SparkFactors, read_events, spark_session
@@ -29,21 +29,21 @@ def spark_fit(
 
     out, model = opts.need_out(), make_model("spark-als", settings or [], opts.seed)
     frame = read_events(spark_session(master, memory), events)
-    found = SparkFactors.fit(frame, out, user=user, item=item, value=value, model=model, force=force)  # type: ignore[arg-type]
+    found = SparkFactors.fit(frame, out, user=user, item=item, value=value, model=model, force=opts.force)  # type: ignore[arg-type]
     return {"folder": out, **{name: found.about[name] for name in ("users", "items", "pairs")}}
 
 
-@verb(app, name="spark-recommend", uses=("out",), out="folder")
+@verb(app, name="spark-recommend", uses=("force", "out"), out="folder")
 def spark_recommend(
     factors: Factors, k: Length = 10,
     keep_seen: Annotated[bool, typer.Option("--keep-seen", help="List what a user had, too.")] = False,
-    master: Master = None, memory: Memory = None, force: Force = False, *, opts: Shared,
+    master: Master = None, memory: Memory = None, *, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Lists for all users, written by Spark's executors as Parquet to the folder -o (in it: lists)."""
     from recsys.factors._spark_tables import SparkFactors, spark_session
 
     out, session = opts.need_out(), spark_session(master, memory)
-    rows = SparkFactors(factors).recommend(session, out, k, filter_seen=not keep_seen, force=force)
+    rows = SparkFactors(factors).recommend(session, out, k, filter_seen=not keep_seen, force=opts.force)
     return {"rows": rows, "folder": out}
 
 

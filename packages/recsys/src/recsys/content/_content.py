@@ -28,6 +28,22 @@ class ContentKNN(KnowsItems, LinearItemModel):
         shrink: added to the sum of all its neighbours' cosines: an item with none near can score little.
         columns, grams, encoder: of the features, see `KnowsItems`.
         weight, transform, dislikes, half_life: see `Weighted`.
+
+    Examples:
+        >>> import recsys
+
+        >>> titles = {
+        ...     "item": ["b1", "b2", "b3", "b4", "b5"],
+        ...     "title": ["green tea", "black tea", "tea for two", "car repair", "engine repair"],
+        ... }
+        >>> events = {"user": ["ann", "bob", "bob", "cy", "cy"], "item": ["b1", "b1", "b2", "b4", "b4"]}
+        >>> data = recsys.Dataset.from_frame(events, user="user", item="item", items=titles)
+
+        >>> model = recsys.ContentKNN(columns="title").fit(data)
+        >>> model.add_items({"item": ["b9"], "title": ["green tea and black tea"]}).item_ids_.values.to_pylist()[-1]
+        'b9'
+        >>> model.recommend(["ann"], k=1, candidates=["b9", "b4"]).select(["item", "source"]).to_pylist()
+        [{'item': 'b9', 'source': 'features'}]
     """
 
     source: ClassVar[str] = "ours; Lops et al. 2011"

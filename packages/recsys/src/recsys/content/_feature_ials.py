@@ -35,6 +35,20 @@ class FeatureIALS(KnowsItems, IALS):
         factors: of iALS. More than it would need for known items: what a new item gets is seen through these alone.
         columns, grams, encoder: of the item table, see `KnowsItems`; the user table, if there is one, is used whole.
         reg, a0, nu, epochs, weight, transform, dislikes, half_life, seed: of iALS.
+
+    Examples:
+        >>> import recsys
+
+        >>> titles = {
+        ...     "item": ["b1", "b2", "b3", "b4", "b5"],
+        ...     "title": ["green tea", "black tea", "tea for two", "car repair", "engine repair"],
+        ... }
+        >>> events = {"user": ["ann", "bob", "bob", "cy", "cy"], "item": ["b1", "b1", "b2", "b4", "b4"]}
+        >>> data = recsys.Dataset.from_frame(events, user="user", item="item", items=titles)
+
+        >>> model = recsys.FeatureIALS(columns="title", factors=4, epochs=4).fit(data)
+        >>> model.recommend(["ann"], k=1, candidates=["b3", "b5"]).select(["item", "source"]).to_pylist()
+        [{'item': 'b3', 'source': 'features'}]
     """
 
     source: ClassVar[str] = "arXiv 2110.14037; Agarwal and Chen 2009"

@@ -35,6 +35,15 @@ def encode_texts(
         InputError: if there is no such folder, or a file is missing.
         ArtifactError: if it cannot be read as an encoder.
         MissingExtraError: without the extra.
+
+    Examples:
+        >>> import recsys
+
+        >>> vectors = recsys.encode_texts(["a pot for tea", "a teapot", "a spare wheel"])
+        >>> vectors.shape
+        (3, 384)
+        >>> (vectors @ vectors.T)[0].argsort()[::-1].tolist()  # likeness to the first: itself, then the teapot
+        [0, 1, 2]
     """
     if batch < 1 or max_len < 3:
         raise InputError("batch, max_len", got=(batch, max_len), expected="a text or more, 3 tokens or more")

@@ -31,6 +31,21 @@ class TwoTower(KnowsItems, NeuralModel):
         id_dropout: share of ids dropped.
         columns, grams, encoder: see `KnowsItems`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
+
+    Examples:
+        >>> import recsys
+
+        >>> titles = {
+        ...     "item": ["b1", "b2", "b3", "b4", "b5", "b6"],
+        ...     "title": ["green tea", "black tea", "tea for two", "car repair", "car engine", "engine care"],
+        ... }
+        >>> users = [f"u{number}" for number in range(40) for book in range(2)]
+        >>> items = [book for number in range(40) for book in (("b1", "b2") if number < 20 else ("b4", "b5"))]
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item", items=titles)
+
+        >>> model = recsys.TwoTower(columns="title", factors=8, hidden=16, epochs=40, learning_rate=0.01).fit(data)
+        >>> model.recommend(["u1"], k=1, candidates=["b3", "b6"]).select(["item", "source"]).to_pylist()
+        [{'item': 'b3', 'source': 'features'}]
     """
 
     source: ClassVar[str] = "doi 10.1145/3298689.3346996"

@@ -46,6 +46,24 @@ class Dataset:
         users_listed, items_listed: whether a side table listed the id, bool by code; or None.
         names: the columns' names in the source.
         notes: what was found and done while loading, with counts.
+
+    Examples:
+        >>> import recsys
+
+        >>> sales = {
+        ...     "customer": ["ann", "ann", "bob", "bob"],
+        ...     "sku": [17, 21, 17, 17],
+        ...     "pieces": [2.0, 1.0, 3.0, -3.0],
+        ...     "at": ["2026-01-02", "2026-01-05", "2026-01-06", "2026-01-07"],
+        ... }
+        >>> data = recsys.Dataset.from_frame(sales, user="customer", item="sku", value="pieces", time="at")
+        >>> data
+        Dataset(4 events, 2 users, 2 items, values, times)
+        >>> data.clicks()  # what was given back is no click
+        Dataset(3 events, 2 users, 2 items, times)
+        >>> train, test = data.split.time(cut="2026-01-06")
+        >>> train.to_table().column("sku").to_pylist(), test.to_table().column("customer").to_pylist()
+        ([17, 21], ['bob', 'bob'])
     """
 
     user_ids: IdMap

@@ -42,6 +42,20 @@ def doctor(data: Dataset, test: Dataset | None = None) -> list[Finding]:
         data: events (of training, if `test` is given).
         test: events held out from `data`.
     Returns: findings, errors first.
+
+    Examples:
+        >>> import recsys
+
+        >>> sales = {
+        ...     "user": ["ann", "bob", "bob"],
+        ...     "item": [17, 17, 21],
+        ...     "at": ["2026-01-02", "2026-01-05", "2062-01-06"],
+        ... }
+        >>> data = recsys.Dataset.from_frame(sales, user="user", item="item", time="at")
+        >>> for finding in recsys.doctor(data):
+        ...     if finding.level != "note":
+        ...         print(f"{finding.level}: {finding.text}")
+        error: 1 event lies in the future: another unit, or typing errors?
     """
     found = [Finding("note", "loading", text) for text in data.notes]
     for check in (_sizes, _namespaces, _duplicates, _times, _values, _contexts):

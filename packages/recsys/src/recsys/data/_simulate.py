@@ -24,6 +24,16 @@ class World:
         propensity: probability that an event shows the item to the user, float32 (users, items); rows add up to 1.
         ratings: true rating of each pair, float32 (users, items).
         clusters: of users and of items, int.
+
+    Examples:
+        >>> import recsys
+
+        >>> world = recsys.simulate(users=100, items=30, events=1_000, seed=0)
+        >>> favourite = int(world.affinity[0].argmax())  # what the first user truly likes best
+        >>> round(float(world.ratings[0, favourite]), 1)
+        5.0
+        >>> world.data.items.column_names
+        ['x0', 'x1', 'x2', 'x3', 'x4', 'x5', 'x6', 'x7']
     """
 
     data: Dataset
@@ -60,6 +70,15 @@ def simulate(
         drift: how far utilities turn towards another cluster from the first to the last event.
         mnar: how strongly liked items are shown more: 0 shows by popularity alone.
         seed: of all draws.
+
+    Examples:
+        >>> import recsys
+
+        >>> world = recsys.simulate(users=100, items=30, events=1_000, seed=0)
+        >>> world.data
+        Dataset(1,000 events, 100 users, 30 items, values, times, scene)
+        >>> world.propensity.shape, round(float(world.propensity[0].sum()), 3)
+        ((100, 30), 1.0)
     """
     if min(users, items, clusters, dimension) < 2 or events < 1:
         raise InputError("users, items, clusters, dimension", got="below 2", expected="2 or more of each, and an event")

@@ -89,6 +89,16 @@ def best(
         seed: of search, draws and models.
         force: replace a model that is there.
         trials: settings at most; None: as time allows.
+
+    Examples:
+        >>> import recsys
+
+        >>> data = recsys.simulate(40, 20, 1_000, seed=0).data
+        >>> found = recsys.best(data, "best", minutes=0.05, cuts=3, trials=1)  # take twenty minutes for a real log
+        >>> found.trials, len(found.cuts)
+        (1, 3)
+        >>> recsys.load("best/model").recommend(["u1"], k=3).num_rows
+        3
     """
     need_dataset(data, "data")
     ranking_metric(metric)

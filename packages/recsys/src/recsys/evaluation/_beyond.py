@@ -30,6 +30,20 @@ def beyond_accuracy(
         diversity: mean of 1 - cosine over pairs of a list (if there are vectors).
         serendipity: share of listed items that are not among the most popular ones, as many as a list is long.
         calibration_kl: mean KL divergence of a list's categories from the user's history's (if there are categories).
+
+    Examples:
+        >>> import recsys
+
+        >>> train, test = recsys.simulate(100, 30, 2_000, seed=0).data.clicks().split.time()
+
+        >>> model = recsys.ItemKNN().fit(train)
+        >>> lists = model.recommend(k=5)
+        >>> for name, value in recsys.beyond_accuracy(model, lists).items():
+        ...     print(f"{name:12} {value:.2f}")
+        coverage     0.97
+        gini         0.43
+        novelty      2.03
+        serendipity  0.71
     """
     names = model.names_
     item = model.item_ids_.codes(lists.column(names.item))
@@ -104,6 +118,23 @@ def exposure(model: Recommender, lists: pa.Table, categories: pa.Array) -> Table
         model: that made the lists.
         lists: as from `model.recommend`.
         categories: one for each of the model's items.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pyarrow as pa
+        >>> import recsys
+
+        >>> users = "ann ann ann ann bob bob bob cy cy dee".split()
+        >>> items = "cup jar lid pan cup jar lid cup jar cup".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+        >>> model = recsys.Popular().fit(data)
+        >>> makers = pa.array(["big", "big", "small", "small"])  # of each of model.item_ids_.values
+        >>> lists = model.recommend(["eve"], k=4)
+
+        >>> for category, shown, *rest in recsys.exposure(model, lists, makers).rows:
+        ...     print(f"{category:6} {shown:.2f} of the exposure")
+        big    0.64 of the exposure
+        small  0.36 of the exposure
     """
     code, names = category_codes(model, categories)
     item = code[model.item_ids_.codes(lists.column(model.names_.item))]
@@ -130,6 +161,20 @@ def utility(model: Recommender, lists: pa.Table, test: Dataset, categories: pa.A
         categories: one for each of the model's items.
     Returns: category, its pairs, the share of them that was listed, the mean of 1 / log2(1 + rank) (0 where not
         listed), and by how much that mean differs from that of all pairs.
+
+    Examples:
+        >>> import pyarrow as pa
+        >>> import recsys
+
+        >>> train, test = recsys.simulate(100, 30, 2_000, seed=0).data.clicks().split.time()
+
+        >>> model = recsys.ItemKNN().fit(train)
+        >>> halves = pa.array(["old" if code < 15 else "new" for code in range(len(model.item_ids_))])
+        >>> found = recsys.utility(model, model.recommend(k=5), test, halves)
+        >>> found.columns
+        ['category', 'pairs', 'listed', 'utility', 'gap to all']
+        >>> [row[0] for row in found.rows]
+        ['old', 'new']
     """
     code, names = category_codes(model, categories)
     size, history = len(model.item_ids_), model.history_

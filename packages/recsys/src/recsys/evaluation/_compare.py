@@ -31,6 +31,19 @@ class Comparison:
         evaluations: by model text, best first in the first metric; values are means over seeds. A user is cold in all
             if one model knows nothing of him: means are over the same users.
         metrics: names, the first one decides the order.
+
+    Examples:
+        >>> import recsys
+
+        >>> train, test = recsys.simulate(100, 30, 2_000, seed=0).data.clicks().split.time()
+
+        >>> found = recsys.compare([recsys.EASE(l2=50.0)], train, test, ["ndcg@10"])
+        >>> found.best
+        'EASE(l2=50.0)'
+        >>> found.table().columns
+        ['model', 'ndcg@10', '95 % interval', 'behind the best by', 'p (Holm)']
+        >>> found.per_user().column_names
+        ['user', 'EASE(l2=50.0) ndcg@10', 'RecentPopular() ndcg@10', 'Popular() ndcg@10']
     """
 
     evaluations: dict[str, Evaluation]
@@ -105,6 +118,19 @@ def compare(
         InputError: before anything is fitted, for what is asked wrongly or a model of contexts, whose values are of
             events; and for fitted models that know other users.
         MissingExtraError: before anything is fitted.
+
+    Examples:
+        >>> import recsys
+
+        >>> train, test = recsys.simulate(100, 30, 2_000, seed=0).data.clicks().split.time()
+
+        >>> found = recsys.compare([recsys.EASE(l2=50.0), recsys.ItemKNN()], train, test, ["ndcg@10"])
+        >>> for name, one in found.evaluations.items():  # best first
+        ...     print(f"{name:40} {one.mean('ndcg@10'):.2f}")
+        ItemKNN()                                0.53
+        EASE(l2=50.0)                            0.52
+        RecentPopular()                          0.34
+        Popular()                                0.34
     """
     need_dataset(train, "train")
     need_dataset(test, "test")

@@ -45,6 +45,19 @@ class Evaluation:
         seen_targets: pairs of the test set left out because the user had the item before.
         unit: what `values` are of: "users", "events" for a model of contexts and for errors of predicted values (whose
             squares are kept for "rmse"), or "steps" of `evaluate_next`.
+
+    Examples:
+        >>> import recsys
+
+        >>> train, test = recsys.simulate(100, 30, 2_000, seed=0).data.clicks().split.time()
+
+        >>> found = recsys.evaluate(recsys.ItemKNN().fit(train), test, ["recall@10"])
+        >>> found.counts()
+        '52 users, 0 cold; 85 targets, 0 of cold items; 184 seen pairs left out'
+        >>> found.table().columns
+        ['metric', 'mean', '95 % interval', 'cold users']
+        >>> len(found.users), found.values["recall@10"].shape
+        (52, (52,))
     """
 
     model: str
@@ -150,6 +163,18 @@ def evaluate(
         seed: of the order of ties.
     Raises:
         InputError: if no target is left, or the model knows none of the users.
+
+    Examples:
+        >>> import recsys
+
+        >>> train, test = recsys.simulate(100, 30, 2_000, seed=0).data.clicks().split.time()
+
+        >>> model = recsys.ItemKNN().fit(train)
+        >>> found = recsys.evaluate(model, test, ["ndcg@10", "recall@10"])
+        >>> {name: round(found.mean(name), 2) for name in found.values}
+        {'ndcg@10': 0.53, 'recall@10': 0.78}
+        >>> [round(one, 2) for one in found.interval("ndcg@10")]  # 95 %, over users
+        [0.44, 0.62]
     """
     model._need_fit()
     need_dataset(test, "test")
@@ -337,6 +362,24 @@ def evaluate_values(model: Recommender, test: Dataset, metrics: Sequence[str] = 
         test: events with values.
         metrics: of "rmse", "mae", "log_loss" (labels 0, 1) and "row_auc" (over all rows, whoever's they are).
     Returns: metric -> value; and "unscored", the share of events with an item unknown to the model, which are left out.
+
+    Examples:
+        >>> import recsys
+
+        >>> stars = {
+        ...     "user": ["ann", "ann", "ann", "bob", "bob", "bob", "cy", "cy", "dee", "dee"],
+        ...     "item": ["Alien", "Dune", "Emma", "Alien", "Dune", "Emma", "Dune", "Solaris", "Emma", "Dune"],
+        ...     "stars": [5.0, 5.0, 1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 1.0],
+        ... }
+        >>> data = recsys.Dataset.from_frame(stars, user="user", item="item", value="stars")
+
+        >>> model = recsys.Bias().fit(data)
+        >>> test = recsys.Dataset.from_frame(
+        ...     {"user": ["cy", "dee"], "item": ["Alien", "Alien"], "stars": [5.0, 1.0]},
+        ...     user="user", item="item", value="stars",
+        ... )
+        >>> {name: round(value, 2) for name, value in recsys.evaluate_values(model, test).items()}
+        {'rmse': 1.94, 'mae': 1.89, 'unscored': 0.0}
     """
     for name in metrics:
         if name not in VALUE_METRICS:

@@ -46,6 +46,16 @@ def evaluate_next(
         items that the model does not know. Means are over steps, intervals over users.
     Raises:
         InputError: if there is no step to ask.
+
+    Examples:
+        >>> import recsys
+
+        >>> train, test = recsys.simulate(100, 30, 2_000, transitions=0.9, seed=0).data.clicks().split.time()
+
+        >>> model = recsys.Markov().fit(train)
+        >>> steps = recsys.evaluate_next(model, test, ["mrr@10", "hr@1"])
+        >>> steps.unit, round(steps.mean("hr@1"), 2)
+        ('steps', 0.91)
     """
     model._need_fit()
     functions = {name: ranking_metric(name) for name in metrics}

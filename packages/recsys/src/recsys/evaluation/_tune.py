@@ -32,6 +32,17 @@ class Tuned:
         score: its score on the validation events, in the metric's own sign: of an error, the least.
         trials: (parameters tried, score) in order.
         metric: what was maximised, or minimised if it is an error.
+
+    Examples:
+        >>> import recsys
+
+        >>> train, test = recsys.simulate(100, 30, 2_000, seed=0).data.clicks().split.time()
+
+        >>> found = recsys.tune(recsys.ItemKNN(), train, trials=3, space={"k": [5, 20, 50]})
+        >>> found.metric, sorted(params["k"] for params, score in found.trials)
+        ('ndcg@10', [20, 50, 100])
+        >>> found.table().columns[-1]
+        'ndcg@10'
     """
 
     best: Recommender
@@ -74,6 +85,16 @@ def tune(
         validation: (train, validation) to use instead of the split above.
         next_item: judge by the next item at each step, see `evaluate_next`.
         run: folder that keeps each trial's score: after a kill the same call goes on from there.
+
+    Examples:
+        >>> import recsys
+
+        >>> train, test = recsys.simulate(100, 30, 2_000, seed=0).data.clicks().split.time()
+
+        >>> found = recsys.tune(recsys.EASE(), train, metric="ndcg@10", trials=4)
+        >>> len(found.trials), found.metric, round(found.score, 1)
+        (4, 'ndcg@10', 0.5)
+        >>> model = found.best.fit(train)
     """
     need_dataset(data, "data")
     chosen = dict(space if space is not None else space_of(model, data))

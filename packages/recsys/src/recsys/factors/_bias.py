@@ -57,7 +57,23 @@ class BiasedModel(RatingModel):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Bias(BiasedModel):
-    """b_ui alone: the baseline that a rating model must beat."""
+    """b_ui alone: the baseline that a rating model must beat.
+
+    Examples:
+        >>> import recsys
+
+        >>> stars = {
+        ...     "user": ["ann", "ann", "ann", "bob", "bob", "bob", "cy", "cy", "dee", "dee"],
+        ...     "item": ["Alien", "Dune", "Emma", "Alien", "Dune", "Emma", "Dune", "Solaris", "Emma", "Dune"],
+        ...     "stars": [5.0, 5.0, 1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 1.0],
+        ... }
+        >>> data = recsys.Dataset.from_frame(stars, user="user", item="item", value="stars")
+
+        >>> model = recsys.Bias(damping_item=1.0, damping_user=1.0).fit(data)
+        >>> scores = model.predict({"user": ["cy", "bob"], "item": ["Alien", "Solaris"]}).column("score")
+        >>> [round(one, 2) for one in scores.to_pylist()]
+        [3.98, 3.73]
+    """
 
     source: ClassVar[str] = "doi 10.1145/1644873.1644874"
     space: ClassVar[dict[str, Any]] = {"damping_item": (1.0, 50.0, "log"), "damping_user": (1.0, 50.0, "log")}

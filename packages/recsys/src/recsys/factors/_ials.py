@@ -35,6 +35,23 @@ class IALS(Weighted):
         weight, transform, dislikes, half_life: see `Weighted`. A weight c stands for
             c (y - 1)^2 in place of (y - 1)^2, and for c y^2 where it is that of a dislike.
         seed: of the start, normal with deviation 0.1 / sqrt(d).
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.IALS(factors=4, reg=0.1, epochs=10).fit(data)
+        >>> [item for item, score in model.recommend_one("bob", k=1)]
+        ['mug']
+
+        A customer who came after the fit gets factors from one solve:
+
+        >>> more = recsys.Dataset.from_frame({"user": ["gus"], "item": ["coffee"]}, user="user", item="item")
+        >>> model.fold_in(more).recommend(["gus"], k=1).select(["item", "source"]).to_pylist()
+        [{'item': 'mill', 'source': 'fold_in'}]
     """
 
     source: ClassVar[str] = "arXiv 2110.14037"

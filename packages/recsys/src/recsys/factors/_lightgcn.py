@@ -28,6 +28,17 @@ class LightGCN(Weighted, NeuralModel):
         l2: weight of the penalty.
         weight, transform, half_life: see `Weighted`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.LightGCN(factors=8, epochs=50, learning_rate=0.05).fit(data)
+        >>> model.recommend(["bob"], k=1).column("item").to_pylist()
+        ['mug']
     """
 
     source: ClassVar[str] = "arXiv 2002.02126"

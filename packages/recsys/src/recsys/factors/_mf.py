@@ -32,6 +32,21 @@ class BiasedMF(RatingModel):
         reg: L2 of each step (SGD); of a row per rating of it (ALS).
         solver: "sgd" or "als".
         seed: of the start, normal with deviation 0.1, and of the order.
+
+    Examples:
+        >>> import recsys
+
+        >>> stars = {
+        ...     "user": ["ann", "ann", "ann", "bob", "bob", "bob", "cy", "cy", "dee", "dee"],
+        ...     "item": ["Alien", "Dune", "Emma", "Alien", "Dune", "Emma", "Dune", "Solaris", "Emma", "Dune"],
+        ...     "stars": [5.0, 5.0, 1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 1.0],
+        ... }
+        >>> data = recsys.Dataset.from_frame(stars, user="user", item="item", value="stars")
+
+        >>> model = recsys.BiasedMF(factors=2, epochs=400, learning_rate=0.02).fit(data)
+        >>> scores = model.predict({"user": ["bob", "bob"], "item": ["Alien", "Emma"]}).column("score")
+        >>> [round(one) for one in scores.to_pylist()]  # bob gave 1 and 5 stars
+        [1, 5]
     """
 
     source: ClassVar[str] = "doi 10.1145/1401890.1401944"
@@ -138,6 +153,21 @@ class SVDpp(BiasedMF):
 
     Args:
         exchanges: how often in an epoch the sums are made anew from y.
+
+    Examples:
+        >>> import recsys
+
+        >>> stars = {
+        ...     "user": ["ann", "ann", "ann", "bob", "bob", "bob", "cy", "cy", "dee", "dee"],
+        ...     "item": ["Alien", "Dune", "Emma", "Alien", "Dune", "Emma", "Dune", "Solaris", "Emma", "Dune"],
+        ...     "stars": [5.0, 5.0, 1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 1.0],
+        ... }
+        >>> data = recsys.Dataset.from_frame(stars, user="user", item="item", value="stars")
+
+        >>> model = recsys.SVDpp(factors=2, epochs=400, learning_rate=0.02).fit(data)
+        >>> scores = model.predict({"user": ["bob", "bob"], "item": ["Alien", "Emma"]}).column("score")
+        >>> [round(one) for one in scores.to_pylist()]  # bob gave 1 and 5 stars
+        [1, 5]
     """
 
     fitted: ClassVar[tuple[str, ...]] = (*BiasedMF.fitted, "implicit_factors_")

@@ -27,6 +27,17 @@ class MultVAE(Weighted, NeuralModel):
         anneal: epochs in which it rises there from 0.
         weight, transform, half_life: see `Weighted`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.MultVAE(hidden=16, latent=4, epochs=100, dropout=0.2).fit(data)
+        >>> model.recommend(["bob"], k=1).column("item").to_pylist()
+        ['mug']
     """
 
     source: ClassVar[str] = "arXiv 1802.05814"

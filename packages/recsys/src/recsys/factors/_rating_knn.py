@@ -27,6 +27,21 @@ class RatingKNN(BiasedModel):
         k: neighbours.
         shrink: common users at which half of a correlation is believed.
         memory: GiB that the fit may take.
+
+    Examples:
+        >>> import recsys
+
+        >>> stars = {
+        ...     "user": ["ann", "ann", "ann", "bob", "bob", "bob", "cy", "cy", "dee", "dee"],
+        ...     "item": ["Alien", "Dune", "Emma", "Alien", "Dune", "Emma", "Dune", "Solaris", "Emma", "Dune"],
+        ...     "stars": [5.0, 5.0, 1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 1.0],
+        ... }
+        >>> data = recsys.Dataset.from_frame(stars, user="user", item="item", value="stars")
+
+        >>> model = recsys.RatingKNN(k=5, shrink=1.0, damping_item=1.0, damping_user=1.0).fit(data)
+        >>> scores = model.predict({"user": ["cy", "cy"], "item": ["Alien", "Emma"]}).column("score").to_pylist()
+        >>> [round(one, 1) for one in scores]
+        [4.9, 4.4]
     """
 
     source: ClassVar[str] = "doi 10.1145/1644873.1644874"

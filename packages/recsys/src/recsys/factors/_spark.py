@@ -33,6 +33,18 @@ class SparkALS(Recommender):
         factors, reg, alpha, epochs: MLlib's rank, regParam, alpha, maxIter.
         blocks: parts that users and items are cut into.
         seed: of the start.
+
+    Examples:
+        >>> import recsys
+
+        >>> model = recsys.SparkALS(factors=16, reg=0.05, epochs=5)
+        >>> model.get_params()["alpha"]
+        10.0
+
+        `events` is a frame of a running Spark, which needs Java 17:
+
+        >>> model.fit_frame(events, user="customer", item="sku")  # doctest: +SKIP
+        >>> model.recommend(["ann"], k=3)  # doctest: +SKIP
     """
 
     source: ClassVar[str] = "Spark MLlib; Hu et al. 2008, Zhou et al. 2008"

@@ -57,7 +57,24 @@ def read_events(session: Any, path: str | Path) -> Any:
 
 @dataclass(frozen=True)
 class SparkFactors:
-    """A folder of factors that `fit` wrote; open one by its path. Only the manifest is read here."""
+    """A folder of factors that `fit` wrote; open one by its path. Only the manifest is read here.
+
+    Examples:
+        >>> import recsys
+        >>> from pathlib import Path
+        >>> from ninefold import ArtifactError
+
+        >>> try:
+        ...     recsys.SparkFactors(Path("factors")).about
+        ... except ArtifactError as error:
+        ...     print(error)
+        factors: is not there
+
+        `events` is a frame of a running Spark, `session`, which needs Java 17:
+
+        >>> factors = recsys.SparkFactors.fit(events, "factors", user="customer", item="sku")  # doctest: +SKIP
+        >>> factors.recommend(session, "lists", k=10)  # doctest: +SKIP
+    """
 
     folder: Path
 

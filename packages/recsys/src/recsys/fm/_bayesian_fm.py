@@ -39,6 +39,22 @@ class BayesianFM(FactorizationMachine):
         sweeps: of the Gibbs sampler.
         burn_in: first sweeps, of which no sample is kept.
         samples: kept, spread evenly over the sweeps after.
+
+    Examples:
+        >>> import recsys
+
+        >>> stars = {
+        ...     "user": ["ann", "ann", "ann", "bob", "bob", "bob", "cy", "cy", "dee", "dee"],
+        ...     "item": ["Alien", "Dune", "Emma", "Alien", "Dune", "Emma", "Dune", "Solaris", "Emma", "Dune"],
+        ...     "stars": [5.0, 5.0, 1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 1.0],
+        ... }
+        >>> data = recsys.Dataset.from_frame(stars, user="user", item="item", value="stars")
+
+        >>> model = recsys.BayesianFM(factors=2, sweeps=60, burn_in=20, samples=20).fit(data)
+        >>> scores = model.predict({"user": ["bob", "bob"], "item": ["Alien", "Emma"]}).column("score")
+        >>> alien, emma = scores.to_pylist()  # means of the posterior
+        >>> alien < emma  # bob gave 1 and 5 stars
+        True
     """
 
     source: ClassVar[str] = "arXiv 1905.01395"

@@ -32,6 +32,22 @@ class FM(FactorizationMachine):
         learning_rate: of Adagrad.
         reg: L2 on the factors and weights of users and items, per occurrence; `context_reg`: on those of fields and
             of columns of tables.
+
+    Examples:
+        >>> import recsys
+
+        >>> lunch = {
+        ...     "user": ["ann", "ann", "bob", "bob", "cy", "cy"] * 4,
+        ...     "item": ["soup", "salad", "soup", "salad", "soup", "salad"] * 4,
+        ...     "weather": ["cold", "cold", "warm", "warm", "cold", "cold"] * 4,
+        ...     "taken": [1, 0, 0, 1, 1, 0] * 4,
+        ... }
+        >>> data = recsys.Dataset.from_frame(lunch, user="user", item="item", value="taken", context=["weather"])
+        >>> model = recsys.FM(head="logit", factors=2, epochs=60).fit(data)
+        >>> model.recommend(["bob"], k=1, context={"weather": "cold"}, filter_seen=False).column("item").to_pylist()
+        ['soup']
+        >>> model.recommend(["bob"], k=1, context={"weather": "warm"}, filter_seen=False).column("item").to_pylist()
+        ['salad']
     """
 
     source: ClassVar[str] = "doi 10.1109/ICDM.2010.127"

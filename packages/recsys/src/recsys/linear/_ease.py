@@ -22,6 +22,22 @@ class EASE(LinearItemModel):
         l2: ridge; 500 on ML-20M, 1000 on Netflix, 200 on MSD in the paper.
         memory: GiB that the fit may take; more is refused before it is allocated.
         weight, transform, dislikes, half_life: see `Weighted`.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.EASE(l2=1.0).fit(data)
+        >>> model.recommend(["bob", "eve"], k=1).column("item").to_pylist()
+        ['mug', 'filter']
+
+        Which of bob's purchases speak for the mug:
+
+        >>> model.explain("bob", "mug").column("item").to_pylist()
+        ['tea', 'pot']
     """
 
     source: ClassVar[str] = "arXiv 1905.03375"

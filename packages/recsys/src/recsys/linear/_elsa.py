@@ -27,6 +27,17 @@ class ELSA(Weighted):
         epochs, batch, learning_rate: of Adam.
         weight, transform, dislikes, half_life: see `Weighted`.
         seed: of start and order of users.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.ELSA(factors=4, epochs=100).fit(data)
+        >>> [item for item, score in model.recommend_one("bob", k=1)]
+        ['mug']
     """
 
     source: ClassVar[str] = "doi 10.1145/3523227.3551482"

@@ -23,6 +23,17 @@ class GFCF(LinearItemModel):
         alpha: its weight beside the linear filter.
         memory: GiB allowed for the item-by-item table.
         weight, transform, half_life: see `Weighted`.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.GFCF(factors=2).fit(data)
+        >>> [item for item, score in model.recommend_one("eve", k=1)]
+        ['filter']
     """
 
     source: ClassVar[str] = "arXiv 2108.07567"

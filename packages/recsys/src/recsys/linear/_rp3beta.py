@@ -25,6 +25,17 @@ class RP3beta(LinearItemModel):
         k: neighbours kept of each candidate: the items that speak for it.
         normalise: divide the rows that are left by their sums, so that each item of a user has as much to say.
         weight, transform, half_life: see `Weighted`.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.RP3beta(alpha=1.0, beta=0.5).fit(data)
+        >>> [(item, round(score, 2)) for item, score in model.recommend_one("bob", k=3)]
+        [('mug', 0.83)]
     """
 
     source: ClassVar[str] = "doi 10.1145/2955101"

@@ -37,6 +37,17 @@ class SANSA(Weighted):
         neighbours: of each item; K holds so many numbers more than items for each.
         weight, transform, dislikes, half_life: see `Weighted`.
         memory: GiB that X'X, which is kept sparse, may take; more is refused before it is allocated.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.SANSA(l2=1.0, neighbours=5).fit(data)
+        >>> [item for item, score in model.recommend_one("bob", k=2)]
+        ['mug', 'coffee']
     """
 
     source: ClassVar[str] = "doi 10.1145/3604915.3608827"

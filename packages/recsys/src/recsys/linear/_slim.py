@@ -29,6 +29,17 @@ class SLIM(LinearItemModel):
         tolerance: stop once no weight moves by more.
         memory: GiB that the fit may take.
         weight, transform, dislikes, half_life: see `Weighted`.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.SLIM(l1=0.1, l2=1.0).fit(data)
+        >>> [(item, round(score, 2)) for item, score in model.recommend_one("bob", k=3)]
+        [('mug', 0.47)]
     """
 
     source: ClassVar[str] = "doi 10.1109/ICDM.2011.134"

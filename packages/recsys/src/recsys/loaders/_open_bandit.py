@@ -34,13 +34,24 @@ class Logged:
 
 
 def open_bandit(path: str | Path) -> Logged:
-    """A campaign's log (e.g. bts/all/all.csv) as Saito et al. (2021, arXiv 2008.07146) published it.
+    r"""A campaign's log (e.g. bts/all/all.csv) as Saito et al. (2021, arXiv 2008.07146) published it.
 
     The package obp carries a sample of 10,000 rounds of each campaign and policy. What another policy would have earned
     is `snips(log.click, probability of log.item under it, log.propensity)`.
 
     Raises:
         InputError: for a missing column, or clicks and probabilities that are none, with their rows.
+
+    Examples:
+        >>> import recsys
+        >>> from pathlib import Path
+
+        >>> rows = ["item_id,position,click,propensity_score", "12,1,0,0.05", "7,2,1,0.20", "12,3,1,0.05"]
+        >>> written = Path("all.csv").write_text("\n".join(rows))
+        >>> log = recsys.open_bandit("all.csv")
+        >>> always_12 = (log.item == 12).astype(float)  # a policy that shows nothing but item 12
+        >>> recsys.snips(log.click, always_12, log.propensity).mean
+        0.5
     """
     table = as_table(path, columns=_NEEDED)
     found = [numbers(table.column(name), name).astype(np.float64) for name in _NEEDED]

@@ -36,6 +36,21 @@ class Recommender(Likenesses):
     """Base of all models.
 
     A model fills in `_fit` and `_score` (or `_factors`), and lists in `fitted` the arrays that a file must hold.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> for model in (recsys.Popular(), recsys.ItemKNN(), recsys.EASE(l2=1.0)):  # one interface
+        ...     print(model, model.fit(data).recommend(["bob"], k=2).column("item").to_pylist())
+        Popular() ['coffee', 'mug']
+        ItemKNN() ['mug']
+        EASE(l2=1.0) ['mug', 'coffee']
+        >>> isinstance(model, recsys.Recommender)
+        True
     """
 
     # --- what a model fills in ---

@@ -99,10 +99,25 @@ def load(folder: str | Path, *, mmap: bool = False) -> Recommender:
     Raises:
         ArtifactError: if it is damaged, foreign, incomplete, unsound, or of a newer format; names the file and the
             reason.
+
+    Examples:
+        >>> import recsys
+
+        >>> data = recsys.simulate(50, 20, 500, seed=0).data.clicks()
+        >>> model = recsys.EASE(l2=10.0).fit(data)
+        >>> path = model.save("model")
+        >>> sorted(file.name for file in path.iterdir())
+        ['context.arrow', 'items.arrow', 'model.json', 'model.safetensors', 'users.arrow']
+        >>> again = recsys.load("model")
+        >>> again.recommend(["u1"], k=3).equals(model.recommend(["u1"], k=3))
+        True
     """
     if not isinstance(folder, (str, Path)):
         raise InputError("folder", got=type(folder).__name__, expected="the path of a model folder")
-    folder = Path(folder)
+    return artifacts.settled(folder, lambda: _load(Path(folder), mmap))
+
+
+def _load(folder: Path, mmap: bool) -> Recommender:
     about = _read_about(folder / "model.json")
     for name in _FILES:
         if not (folder / name).is_file():

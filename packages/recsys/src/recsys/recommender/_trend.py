@@ -84,6 +84,23 @@ class Trend(Recommender):
         trend: exponent of an item's recent events; 0: they do not matter. Needs times.
         damp: exponent of an item's users, which the score of what always sold is held back by; 0: not at all.
         recent: days after which an event counts half among the recent ones.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann bob bob cy dee dee".split()
+        >>> items = "tea mug tea mug tea tea lamp".split()
+        >>> days = [f"2026-03-{day:02}" for day in (1, 2, 2, 3, 4, 26, 27)]
+        >>> data = recsys.Dataset.from_frame(
+        ...     {"user": users, "item": items, "day": days}, user="user", item="item", time="day"
+        ... )
+
+        >>> plain = recsys.EASE(l2=1.0).fit(data)
+        >>> rising = recsys.Trend(model=recsys.EASE(l2=1.0), trend=2.0, recent=3.0).fit(data)
+        >>> [item for item, score in plain.recommend_one("cy", k=2)]
+        ['mug', 'lamp']
+        >>> [item for item, score in rising.recommend_one("cy", k=2)]
+        ['lamp', 'mug']
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("item_scale_",)

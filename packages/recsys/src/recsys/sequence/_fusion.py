@@ -28,6 +28,17 @@ class Fusion(Recommender):
         weights: one for each, e.g. "1,0.5".
         by: "rank" or "score".
         depth: ranks that count.
+
+    Examples:
+        >>> import recsys
+
+        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
+        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.Fusion(models="ease(l2=1)+item-knn", weights="1,0.5", by="rank").fit(data)
+        >>> [(item, round(score, 3)) for item, score in model.recommend_one("bob", k=1)]
+        [('mug', 0.024)]
     """
 
     source: ClassVar[str] = "doi 10.1145/1571941.1572114"

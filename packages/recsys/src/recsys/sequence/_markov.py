@@ -27,6 +27,22 @@ class Markov(Recommender):
         order: events of the longest state.
         action: context column that says what the user did at an item, e.g. "action"; None: not used.
         smoothing: pseudo-count with which a shorter state speaks.
+
+    Examples:
+        >>> import recsys
+
+        >>> visits = {
+        ...     "user": ["v1", "v1", "v2", "v2", "v3", "v3", "v4"],
+        ...     "item": ["Luigi", "Bistro", "Luigi", "Bistro", "Luigi", "Snack", "Luigi"],
+        ...     "action": ["nicer", "end", "nicer", "end", "cheaper", "end", "cheaper"],
+        ... }
+        >>> data = recsys.Dataset.from_frame(visits, user="user", item="item", context=["action"])
+
+        >>> model = recsys.Markov(order=1, action="action", smoothing=1.0).fit(data)
+        >>> model.recommend(["v4"], k=1).column("item").to_pylist()
+        ['Snack']
+        >>> model.set_params(action=None).fit(data).recommend(["v4"], k=1).column("item").to_pylist()
+        ['Bistro']
     """
 
     source: ClassVar[str] = "Shani et al. 2005; Dirichlet smoothing"

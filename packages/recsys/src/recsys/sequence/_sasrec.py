@@ -19,6 +19,17 @@ class SASRec(NextItemModel):
         factors, blocks, dropout, max_len, patience: see `SequenceModel`.
         loss, negatives, action, time: see `NextItemModel`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
+
+    Examples:
+        >>> import recsys
+
+        >>> steps = [(f"s{user}", f"lesson {step}") for user in range(60) for step in range(user % 3, user % 3 + 4)]
+        >>> users, items = zip(*steps)
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.SASRec(factors=16, blocks=1, epochs=30, learning_rate=0.01).fit(data)
+        >>> model.recommend(["s3"], k=1).column("item").to_pylist()  # s3 ended with lesson 3
+        ['lesson 4']
     """
 
     source: ClassVar[str] = "arXiv 1808.09781, 2309.07602"
@@ -42,6 +53,17 @@ class ESASRec(SASRec):
 
     Args:
         loss, negatives: of `SASRec`, with other defaults; its other parameters are the same.
+
+    Examples:
+        >>> import recsys
+
+        >>> steps = [(f"s{user}", f"lesson {step}") for user in range(60) for step in range(user % 3, user % 3 + 4)]
+        >>> users, items = zip(*steps)
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.ESASRec(factors=16, blocks=1, epochs=30, learning_rate=0.01).fit(data)
+        >>> model.recommend(["s3"], k=1).column("item").to_pylist()  # s3 ended with lesson 3
+        ['lesson 4']
     """
 
     source: ClassVar[str] = "arXiv 2508.06450, 2502.03417"

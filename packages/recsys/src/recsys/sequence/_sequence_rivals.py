@@ -23,6 +23,17 @@ class GRU4Rec(NextItemModel):
         factors, dropout, max_len, patience: see `SequenceModel`.
         loss, negatives, action, time: see `NextItemModel`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
+
+    Examples:
+        >>> import recsys
+
+        >>> steps = [(f"s{user}", f"lesson {step}") for user in range(60) for step in range(user % 3, user % 3 + 4)]
+        >>> users, items = zip(*steps)
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.GRU4Rec(factors=16, epochs=30, learning_rate=0.01).fit(data)
+        >>> model.recommend(["s3"], k=1).column("item").to_pylist()  # s3 ended with lesson 3
+        ['lesson 4']
     """
 
     source: ClassVar[str] = "arXiv 1511.06939, 1706.03847"
@@ -45,6 +56,17 @@ class BERT4Rec(SequenceModel):
         heads: of the attention.
         masked: share of a row's events masked in training, one at least.
         factors, blocks, dropout, max_len, patience, epochs, batch, learning_rate, device, seed: as of `SASRec`.
+
+    Examples:
+        >>> import recsys
+
+        >>> steps = [(f"s{user}", f"lesson {step}") for user in range(60) for step in range(user % 3, user % 3 + 4)]
+        >>> users, items = zip(*steps)
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+
+        >>> model = recsys.BERT4Rec(factors=16, blocks=1, epochs=60, learning_rate=0.01).fit(data)
+        >>> model.recommend(["s3"], k=1).column("item").to_pylist()  # s3 ended with lesson 3
+        ['lesson 4']
     """
 
     source: ClassVar[str] = "arXiv 1904.06690"

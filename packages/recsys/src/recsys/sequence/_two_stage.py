@@ -39,6 +39,16 @@ class TwoStage(Recommender):
         factors: of the machine's pairs; 0 leaves them out.
         reg: L2 of its weights.
         seed: of the models, the chosen steps and the machine's start.
+
+    Examples:
+        >>> import recsys
+
+        >>> train, test = recsys.simulate(100, 30, 2_000, seed=0).data.clicks().split.time()
+
+        >>> model = recsys.TwoStage(models="markov(order=1)+co-occurrence", candidates=10, held=0.3).fit(train)
+        >>> lists = model.recommend(["u1"], k=3)
+        >>> lists.column("rank").to_pylist(), all(0 < one < 1 for one in lists.column("score").to_pylist())
+        ([1, 2, 3], True)
     """
 
     source: ClassVar[str] = "Covington et al. 2016 (two stages), doi 10.1109/ICDM.2010.127"

@@ -47,6 +47,20 @@ class VSKNN(Recommender):
         decay: of a neighbour by how many steps back its latest shared item is; the same names.
         remind: list items of the session itself, too.
         idf: how much the score of rare items is raised: score (1 + idf log(sessions / sessions with the item)).
+
+    Examples:
+        >>> import recsys
+
+        >>> visits = {
+        ...     "user": ["v1", "v1", "v2", "v2", "v3", "v3", "v4"],
+        ...     "item": ["Luigi", "Bistro", "Luigi", "Bistro", "Luigi", "Snack", "Luigi"],
+        ...     "action": ["nicer", "end", "nicer", "end", "cheaper", "end", "cheaper"],
+        ... }
+        >>> data = recsys.Dataset.from_frame(visits, user="user", item="item", context=["action"])
+
+        >>> model = recsys.VSKNN(k=2, remind=False).fit(data)
+        >>> [item for item, score in model.recommend_one("v4", k=2)]
+        ['Bistro', 'Snack']
     """
 
     source: ClassVar[str] = "arXiv 1803.09587"

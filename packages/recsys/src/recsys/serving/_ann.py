@@ -27,6 +27,18 @@ class Index:
     Attributes:
         recall: share of the exact top 10 that the index finds, measured on users of the model, nothing filtered.
         width: candidates kept in a search (expansion).
+
+    Examples:
+        >>> import recsys
+
+        >>> data = recsys.simulate(200, 300, 6_000, seed=0).data.clicks()
+        >>> model = recsys.IALS(factors=8, epochs=4).fit(data)
+        >>> path = recsys.build_index(model).save("index")
+        >>> index = recsys.Index.load("index", model)
+        >>> index.recommend(["u1"], k=3).num_rows
+        3
+        >>> index.recommend(["u1"], k=3, candidates=["i4", "i7"]).num_rows
+        2
     """
 
     def __init__(self, model: Recommender, graph: Any, width: int, recall: float) -> None:
@@ -157,6 +169,17 @@ def build_index(
     Raises:
         InputError: if the model's scores are no inner products.
         MissingExtraError: without usearch.
+
+    Examples:
+        >>> import recsys
+
+        >>> data = recsys.simulate(200, 300, 6_000, seed=0).data.clicks()
+        >>> model = recsys.IALS(factors=8, epochs=4).fit(data)
+        >>> index = recsys.build_index(model, recall=0.95)
+        >>> index.recall >= 0.95
+        True
+        >>> index.recommend(["u1"], k=3).column_names
+        ['user', 'item', 'rank', 'score', 'source']
     """
     vectors = _vectors(model)
     graph = _graph(vectors.shape[1], connectivity, expansion)

@@ -209,6 +209,19 @@ def make_app(
         poll: seconds between two looks at the folder.
     Raises:
         MissingExtraError: without Starlette.
+
+    Examples:
+        >>> import recsys
+        >>> from starlette.testclient import TestClient
+
+        >>> data = recsys.simulate(50, 20, 500, seed=0).data.clicks()
+        >>> path = recsys.EASE(l2=10.0).fit(data).save("model")
+        >>> with TestClient(recsys.make_app("model")) as client:
+        ...     print(client.get("/health").json()["status"])
+        ...     answer = client.post("/recommend", json={"users": ["u1"], "k": 2}).json()
+        ok
+        >>> answer["lists"][0]["items"]
+        ['i19', 'i12']
     """
     require("starlette", "recsys", "serve")
     from starlette.applications import Starlette

@@ -42,6 +42,17 @@ def recommend_to_file(
         users, k, options: see `Recommender.recommend`.
         block: users a part.
     Returns: rows written.
+
+    Examples:
+        >>> import pyarrow.parquet as pq
+        >>> import recsys
+
+        >>> data = recsys.simulate(100, 30, 1_000, seed=0).data.clicks()
+        >>> model = recsys.ItemKNN().fit(data)
+        >>> recsys.recommend_to_file(model, "lists.parquet", k=5, block=40)
+        500
+        >>> pq.read_table("lists.parquet").column_names
+        ['user', 'item', 'rank', 'score', 'source']
     """
     path = Path(path)
     if path.suffix != ".parquet":

@@ -27,6 +27,22 @@ def mmr(
         k: length of the new lists.
         weight: 1 keeps the order, 0 looks at likeness alone.
         vectors: by the model's item codes, (items, d); the model's own if None.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pyarrow as pa
+        >>> import recsys
+
+        >>> users = "ann ann ann ann bob bob bob cy cy dee".split()
+        >>> items = "cup jar lid pan cup jar lid cup jar cup".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+        >>> model = recsys.Popular().fit(data)
+        >>> makers = pa.array(["big", "big", "small", "small"])  # of each of model.item_ids_.values
+        >>> lists = model.recommend(["eve"], k=4)
+
+        >>> after = recsys.mmr(model, lists, 3, weight=0.3, vectors=np.array([[1, 0], [1, 0], [1, 0], [0, 1]]))
+        >>> lists.column("item").to_pylist(), after.column("item").to_pylist()
+        (['cup', 'jar', 'lid', 'pan'], ['cup', 'pan', 'jar'])
     """
     vectors = model._item_vectors() if vectors is None else vectors
     if vectors is None:
@@ -53,6 +69,23 @@ def calibrate(model: Recommender, lists: pa.Table, k: int, categories: pa.Array,
         k: length of the new lists.
         categories: one for each of the model's items.
         weight: 0 keeps the order.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pyarrow as pa
+        >>> import recsys
+
+        >>> users = "ann ann ann ann bob bob bob cy cy dee".split()
+        >>> items = "cup jar lid pan cup jar lid cup jar cup".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+        >>> model = recsys.Popular().fit(data)
+        >>> makers = pa.array(["big", "big", "small", "small"])  # of each of model.item_ids_.values
+        >>> lists = model.recommend(["eve"], k=4)
+
+        >>> lists = model.recommend(["ann"], k=4, filter_seen=False)  # ann bought as much of one maker as of the other
+        >>> after = recsys.calibrate(model, lists, 2, makers, weight=0.9)
+        >>> lists.column("item").to_pylist(), after.column("item").to_pylist()
+        (['cup', 'jar', 'lid', 'pan'], ['cup', 'lid'])
     """
     code, shares = category_shares(model, categories)
     item = code[model.item_ids_.codes(lists.column(model.names_.item))]
@@ -80,6 +113,22 @@ def quota(model: Recommender, lists: pa.Table, k: int, categories: pa.Array, sha
         k: length of the new lists.
         categories: one for each of the model's items, e.g. a supplier.
         shares: category -> least share of the exposure; together at most 1.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pyarrow as pa
+        >>> import recsys
+
+        >>> users = "ann ann ann ann bob bob bob cy cy dee".split()
+        >>> items = "cup jar lid pan cup jar lid cup jar cup".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+        >>> model = recsys.Popular().fit(data)
+        >>> makers = pa.array(["big", "big", "small", "small"])  # of each of model.item_ids_.values
+        >>> lists = model.recommend(["eve"], k=4)
+
+        >>> after = recsys.quota(model, lists, 3, makers, {"small": 0.5})
+        >>> lists.column("item").to_pylist(), after.column("item").to_pylist()
+        (['cup', 'jar', 'lid', 'pan'], ['cup', 'lid', 'jar'])
     """
     code, names = category_codes(model, categories)
     unknown = sorted(set(shares) - set(names))
@@ -118,6 +167,22 @@ def rules(
         most: category -> how many of its items a list may hold.
         boost: category -> what is added to the relevance of its items, which is 0 to 1 within a list.
         first: ids of items that stand first, in this order, in lists that hold them.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pyarrow as pa
+        >>> import recsys
+
+        >>> users = "ann ann ann ann bob bob bob cy cy dee".split()
+        >>> items = "cup jar lid pan cup jar lid cup jar cup".split()
+        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
+        >>> model = recsys.Popular().fit(data)
+        >>> makers = pa.array(["big", "big", "small", "small"])  # of each of model.item_ids_.values
+        >>> lists = model.recommend(["eve"], k=4)
+
+        >>> after = recsys.rules(model, lists, 3, categories=makers, most={"big": 1}, first=["pan"])
+        >>> lists.column("item").to_pylist(), after.column("item").to_pylist()
+        (['cup', 'jar', 'lid', 'pan'], ['pan', 'cup', 'lid'])
     """
     named = {**(most or {}), **(boost or {})}
     code, names = (None, []) if categories is None else category_codes(model, categories)

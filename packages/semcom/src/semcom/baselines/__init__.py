@@ -3,6 +3,18 @@
 With the same autoencoder: `_arms`; its fillings: `_inpaint`. Joint source-channel coders: `_jscc`;
 the best linear one: `_linear`. Linear links for whole pictures: `_whole_linear`.
 Separate coding: `_separate`, with the codecs of `semcom.whole`. Of the second system: `_mm_arms`.
+
+Examples:
+    >>> import numpy as np
+    >>> from semcom import Channel, carry, datasets
+    >>> from semcom.baselines import SeparateLink
+
+    >>> pictures = datasets.load("embedded", limit=4)
+    >>> no_bits = np.zeros((4, 0), np.uint8)
+    >>> jpeg = SeparateLink("jpeg", picture_symbols=2000, modulation="16qam", fec="ldpc:1/2")
+    >>> delivered, report = carry(jpeg, pictures, no_bits, Channel("awgn"), 12.0, np.random.default_rng(0))
+    >>> delivered.images.shape, round(report.bandwidth_ratio, 2)
+    ((4, 32, 32, 3), 0.65)
 """
 
 from semcom.baselines._arms import BitsApart, Harmonic, MeanFill, dense_tokens, random_masks, uncoded_bitmap

@@ -34,6 +34,19 @@ class Recording:
         link: settings of the link that are not the defaults.
         pilots: where they are.
         about: counts for people: the symbol report, channels that were applied.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import CarrierImageLink, Channel, Recording, datasets, record
+
+        >>> pictures = datasets.load("embedded", limit=8)  # 32 x 32 pixels each
+        >>> link = CarrierImageLink.from_pretrained("mae-32p4", mask_ratio=0.75, key="ours")
+
+        >>> recording, sent = record(link, list(pictures), b"hello")
+        >>> recording.save("sent")
+        >>> again = Recording.load("sent")
+        >>> again.sizes[:2], again.model == link.model_hash
+        ([(32, 32), (32, 32)], True)
     """
 
     symbols: np.ndarray

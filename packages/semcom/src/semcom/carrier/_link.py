@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.artifacts import FolderArtifact, write_folder
+from ninefold.artifacts import FolderArtifact, settled, write_folder
 from ninefold.errors import InputError
 from ninefold.files import MANIFEST
 
@@ -37,6 +37,15 @@ class LinkConfig:
         select: scrambler alternatives that the sender tries, a power of two.
         erasure: `DATA,PARITY` over pictures, or `none`.
         latent_bits: bits of a quantised latent, sent as coded blocks; 0 sends latents as analog symbols.
+
+    Examples:
+        >>> from semcom import CarrierImageLink, LinkConfig
+        >>> from semcom.models import load_mae
+
+        >>> config = LinkConfig(mask_ratio=0.5, fec="ldpc:1/3", modulation="16qam")
+        >>> link = CarrierImageLink(load_mae("mae-32p4"), config, key="ours")
+        >>> link.report.payload_bits, link.report.symbols
+        (60, 2181)
     """
 
     mask_ratio: float = 0.75
@@ -85,6 +94,21 @@ class TxFrame:
         sequence: (pictures,) numbers of the pictures.
         carrying: pictures that carry the payload; those after it carry zeros.
         masks: (pictures, N) bool, for the sender's own eyes.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import CarrierImageLink, Channel, datasets
+
+        >>> pictures = datasets.load("embedded", limit=8)  # 32 x 32 pixels each
+        >>> link = CarrierImageLink.from_pretrained("mae-32p4", mask_ratio=0.75, key="ours")
+
+        >>> sent = link.transmit(pictures, b"hello")
+        >>> sent.symbols.shape == (8, sent.report.symbols)
+        True
+        >>> sent.carrying  # pictures that the payload takes
+        4
+        >>> sent.masks.sum(axis=1)[:2].tolist()  # of 64 patches
+        [48, 48]
     """
 
     symbols: np.ndarray
@@ -107,6 +131,24 @@ class RxFrame:
         missing: sequence numbers that are needed and did not arrive.
         reason: why there is no payload, or "".
         unchecked: best guess of the frame's bytes though a check failed; for `--keep-bad` alone.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import CarrierImageLink, Channel, datasets
+
+        >>> pictures = datasets.load("embedded", limit=8)  # 32 x 32 pixels each
+        >>> link = CarrierImageLink.from_pretrained("mae-32p4", mask_ratio=0.75, key="ours")
+
+        >>> sent = link.transmit(pictures, b"hello")
+        >>> good = link.receive(Channel("awgn").apply(sent.symbols, 8.0, np.random.default_rng(0)))
+        >>> good.payload, good.reason
+        (b'hello', '')
+
+        At -10 dB the checks fail, and no byte is handed out:
+
+        >>> bad = link.receive(Channel("awgn").apply(sent.symbols, -10.0, np.random.default_rng(0)))
+        >>> print(bad.payload, bad.crc_ok.any(), bad.images.shape)
+        None False (8, 32, 32, 3)
     """
 
     images: np.ndarray
@@ -120,7 +162,23 @@ class RxFrame:
 
 
 class CarrierImageLink(PictureLink):
-    """Sends pictures whose masks carry bytes."""
+    """Sends pictures whose masks carry bytes.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import CarrierImageLink, Channel, datasets
+
+        >>> pictures = datasets.load("embedded", limit=8)  # 32 x 32 pixels each
+        >>> link = CarrierImageLink.from_pretrained("mae-32p4", mask_ratio=0.75, key="ours")
+
+        >>> sent = link.transmit(pictures, b"48 bits travel in a mask")
+        >>> received = Channel("awgn").apply(sent.symbols, 6.0, np.random.default_rng(0))
+        >>> frame = link.receive(received)
+        >>> frame.payload
+        b'48 bits travel in a mask'
+        >>> frame.images.shape, int(frame.crc_ok.sum())
+        ((8, 32, 32, 3), 8)
+    """
 
     name = "carrier"
     source = "Yan and Li 2025"
@@ -167,13 +225,14 @@ class CarrierImageLink(PictureLink):
         if codec is not None:
             settings |= {"mask_ratio": codec.mask_ratio, "mode": codec.mode}
             key = codec.scramble_key
-        kept: dict[str, Any] = {}
-        if (Path(name) / MANIFEST).is_file():
+
+        def read() -> tuple[dict[str, Any], Any]:
             folder = FolderArtifact(name, kind=_KIND, format_version=1)
             folder.verify()
-            kept, name = folder.meta["link"], folder.file("model.safetensors")
-        config = LinkConfig.from_meta({**kept, **settings})
-        return cls(load_mae(name), config, key=key, max_batch=max_batch)
+            return folder.meta["link"], load_mae(folder.file("model.safetensors"))
+
+        kept, model = settled(name, read) if (Path(name) / MANIFEST).is_file() else ({}, load_mae(name))
+        return cls(model, LinkConfig.from_meta({**kept, **settings}), key=key, max_batch=max_batch)
 
     def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
         """Write config.json and model.safetensors; models of the hub stay in their own folder and are refused."""

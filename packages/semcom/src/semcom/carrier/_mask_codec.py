@@ -45,6 +45,20 @@ class MaskCodec:
         kept: patches that stay, n; None in `bitmap`.
         capacity_bits: payload bits of a picture, B.
         least_kept: in `bitmap`, the fewest patches that may stay.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import MaskCodec
+
+        >>> codec = MaskCodec(num_patches=64, mask_ratio=0.75, scramble_key="ours")
+        >>> codec.capacity_bits, codec.kept
+        (48, 16)
+        >>> bits = np.random.default_rng(0).integers(0, 2, codec.capacity_bits)
+        >>> mask = codec.encode(bits, index=7)  # of the picture with sequence number 7
+        >>> int(mask.sum())
+        48
+        >>> bool((codec.decode(mask, index=7) == bits).all())
+        True
     """
 
     def __init__(

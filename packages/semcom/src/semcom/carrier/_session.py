@@ -36,6 +36,17 @@ def record(
         pictures: (H, W, 3) uint8 each, of any size: they are cut into tiles, each of which carries bits.
         payload: bytes; see `CarrierImageLink.transmit` for `stream` and `split`.
         pilots: pilots for channels that fade.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import CarrierImageLink, record
+        >>> from semcom.phy import PilotPattern
+
+        >>> picture = np.full((48, 70, 3), 128, np.uint8)  # cut into 2 x 3 tiles of 32
+        >>> link = CarrierImageLink.from_pretrained("mae-32p4", key="ours")
+        >>> recording, sent = record(link, [picture], b"hello", PilotPattern(64, 2))
+        >>> recording.sizes, recording.symbols.shape[0], sent.carrying
+        ([(48, 70)], 6, 4)
     """
     pilots = pilots or PilotPattern()
     tiles, sizes = cut_tiles(pictures, link.model.image_size)
@@ -62,6 +73,18 @@ def link_of(
         settings: of the link, where they differ from the recording's header and the defaults.
     Raises:
         ArtifactError: if the sender had another model.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import CarrierImageLink, Channel, datasets, link_of, record
+
+        >>> pictures = datasets.load("embedded", limit=8)  # 32 x 32 pixels each
+        >>> link = CarrierImageLink.from_pretrained("mae-32p4", mask_ratio=0.75, key="ours")
+
+        >>> recording, sent = record(link, list(pictures), b"hello")
+        >>> receiver = link_of(recording, "sent", model="mae-32p4", key="ours", settings={})
+        >>> receiver.config == link.config
+        True
     """
     system = recording.link.get("system", "carrier")
     if system != "carrier":
@@ -81,6 +104,19 @@ def play(link: CarrierImageLink, recording: Recording, path: str | Path, snr_db:
     Args:
         path: where it was, for errors.
         snr_db: Es/N0; estimated from the received power and pilots if left out.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import CarrierImageLink, Channel, datasets, play, record
+
+        >>> pictures = datasets.load("embedded", limit=8)  # 32 x 32 pixels each
+        >>> link = CarrierImageLink.from_pretrained("mae-32p4", mask_ratio=0.75, key="ours")
+
+        >>> recording, sent = record(link, list(pictures), b"hello")
+        >>> recording.symbols = Channel("awgn").apply(recording.symbols, 8.0, np.random.default_rng(0)).symbols
+        >>> played = play(link, recording, "air", snr_db=8.0)
+        >>> played.frame.payload, len(played.pictures), played.pictures[0].shape
+        (b'hello', 8, (32, 32, 3))
     """
     tiles = count_tiles(recording.sizes, link.model.image_size)
     data = link.form.mask_symbols + link.form.latent_symbols

@@ -13,7 +13,7 @@ from ninefold.demo import demo_verb
 from ninefold.errors import ArtifactError, InputError
 from ninefold.report import Table
 
-from semcom.cli._app import Force, Model, app, bench, compare, mm
+from semcom.cli._app import Model, app, bench, compare, mm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,11 +154,10 @@ def speed(*, opts: Shared) -> Table:  # noqa: ARG001  (its threads are set befor
     return table
 
 
-@verb(app, uses=("out",), out="file", ours="semcom.plot")
+@verb(app, uses=("force", "out"), out="file", ours="semcom.plot")
 def plot(
     run: Annotated[Path, typer.Argument(help="Run folder of `bench phy`, `compare carrier` or a training.")],
     *,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Draw what a run measured, as a PNG at -o."""
@@ -184,7 +183,7 @@ def plot(
         steps = [row["step"] for row in rows]
         names = [name for name in rows[0] if name != "step"]
         made = curves({name: (steps, [row[name] for row in rows]) for name in names[:2]}, "Steps", "Mean since last")
-    with atomic_file(out, force=force, ours="semcom.plot") as temporary:
+    with atomic_file(out, force=opts.force, ours="semcom.plot") as temporary:
         made.savefig(temporary, format="png", metadata={"Software": mark("semcom.plot")})
     return {"points": len(rows), "picture": str(out)}
 

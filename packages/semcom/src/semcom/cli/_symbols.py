@@ -11,16 +11,15 @@ from ninefold.cli import Shared, verb
 from ninefold.errors import ArtifactError, InputError
 from ninefold.report import Table
 
-from semcom.cli._app import ChannelSpec, Force, Snr, Symbols, app, channel
+from semcom.cli._app import ChannelSpec, Snr, Symbols, app, channel
 
 
-@verb(channel, uses=("seed", "out"), out="folder", ours="semcom")
+@verb(channel, uses=("seed", "force", "out"), out="folder", ours="semcom")
 def apply(
     symbols: Symbols,
     *,
     channel: ChannelSpec = "awgn",
     snr: Snr = 6.0,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Let a channel act on a folder of symbols, as an antenna would receive them, into the folder -o."""
@@ -36,7 +35,7 @@ def apply(
     before = recording.about.get("channels")
     before = before if isinstance(before, list) else []
     recording.about["channels"] = [*before, {"channel": channel, "snr_db": snr if np.isfinite(snr) else str(snr)}]
-    recording.save(out, force=force)
+    recording.save(out, force=opts.force)
     return {"symbols": recording.symbols.size, "channel": channel, "SNR, dB": snr, "written": str(out)}
 
 

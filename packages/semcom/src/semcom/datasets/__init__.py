@@ -1,5 +1,13 @@
 """Pictures: named sets and the wheel's own photographs (`_sets`), the same with captions and classes (`_captioned`),
 files of any kind and their tiles (`_pictures`).
+
+Examples:
+    >>> from semcom import datasets
+
+    >>> datasets.load("embedded").shape
+    (45, 32, 32, 3)
+    >>> sorted(datasets.embedded_photographs())
+    ['astronaut', 'chelsea', 'coffee', 'rocket']
 """
 
 from semcom.datasets._captioned import Captioned, caption, load_captioned, thumbnails

@@ -20,6 +20,16 @@ def read_picture(path: str | Path) -> np.ndarray:
 
     Raises:
         InputError: with the file's name, if it is missing, corrupt, animated, or of a kind that cannot be read.
+
+    Examples:
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from semcom import read_picture
+
+        >>> Image.fromarray(np.full((40, 60), 200, np.uint8)).save("grey.png")
+        >>> picture = read_picture("grey.png")
+        >>> picture.shape, picture[0, 0].tolist()
+        ((40, 60, 3), [200, 200, 200])
     """
     path = Path(path)
     if not path.is_file():
@@ -81,6 +91,15 @@ def cut_tiles(pictures: Iterable[np.ndarray], size: int) -> tuple[np.ndarray, li
     Args:
         pictures: (H, W, 3) uint8 each.
         size: height and width of a tile.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import cut_tiles, join_tiles
+
+        >>> picture = np.zeros((40, 70, 3), np.uint8)
+        >>> tiles, sizes = cut_tiles([picture], 32)
+        >>> tiles.shape, sizes
+        ((6, 32, 32, 3), [(40, 70)])
     """
     tiles, sizes = [], []
     for picture in pictures:
@@ -101,7 +120,17 @@ def count_tiles(sizes: Sequence[tuple[int, int]], size: int) -> int:
 
 
 def join_tiles(tiles: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-    """Pictures (H, W, 3) of their tiles (tiles, size, size, 3)."""
+    """Pictures (H, W, 3) of their tiles (tiles, size, size, 3).
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import cut_tiles, join_tiles
+
+        >>> picture = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
+        >>> tiles, sizes = cut_tiles([picture], 32)
+        >>> bool((join_tiles(tiles, sizes)[0] == picture).all())
+        True
+    """
     size, at, pictures = tiles.shape[1], 0, []
     for height, width in sizes:
         rows, columns = -(-height // size), -(-width // size)

@@ -2,6 +2,18 @@
 pictures by every link: `_whole`.
 
 Of the second system: scores of generated pictures (`_mm_metrics`), arms side by side (`_mm_compare`).
+
+Examples:
+    >>> import numpy as np
+    >>> from semcom.evaluation import psnr, ssim
+
+    >>> draw = np.random.default_rng(0)
+    >>> reference = draw.integers(20, 230, (2, 32, 32, 3), dtype=np.uint8)
+    >>> received = np.clip(reference + draw.normal(0, 5, reference.shape), 0, 255).astype(np.uint8)
+    >>> psnr(received, reference).round(0)
+    array([34., 34.])
+    >>> bool((ssim(received, reference) > 0.9).all())
+    True
 """
 
 from semcom.evaluation._compare import ARMS, BOUND, compare_arms, compare_table, make_arm, measure_arm, tune_scheme

@@ -3,6 +3,14 @@
 The small masked autoencoder: `_mae`. ViTMAE of `transformers`: `_hub`. DeepJSCC and ADJSCC: `_jscc`; for whole
 pictures: `_picture`. The classifier
 that judges: `_judge`. Files: `_store`; the weights that the wheel brings: `weights/`.
+
+Examples:
+    >>> from semcom.models import BUILT_IN, load_judge, load_picture_coder, model_hash
+
+    >>> sorted(BUILT_IN)
+    ['adjscc-c8', 'deepjscc-c8', 'judge', 'mae-32p4', 'picture-c16']
+    >>> len(model_hash(load_picture_coder("picture-c16")))  # sender and receiver compare this SHA-256
+    64
 """
 
 from semcom.models._hub import HubMae

@@ -88,6 +88,18 @@ def load_mae(name: str | Path) -> SmallMae | HubMae:
     Raises:
         InputError: for a hub id that is not on this machine, and for a checkpoint that cannot work; says why.
         ArtifactError: for a damaged or foreign file.
+
+    Examples:
+        >>> import torch
+        >>> from semcom import load_mae
+
+        >>> model = load_mae("mae-32p4")
+        >>> model.num_patches, model.image_size
+        (64, 32)
+        >>> kept = torch.arange(16)[None]  # the receiver has the first 16 of 64 patches
+        >>> tokens = model.encode(torch.rand(1, 3, 32, 32), kept)
+        >>> model.decode(model.embed(tokens), kept).shape
+        torch.Size([1, 3, 32, 32])
     """
     if str(name) in BUILT_IN:
         return load_model(built_in_path(str(name)), SmallMae.kind)[0]
@@ -104,7 +116,16 @@ def load_mae(name: str | Path) -> SmallMae | HubMae:
 
 
 def load_jscc(name: str | Path) -> JsccCoder:
-    """A joint source-channel coder: `adjscc-c8`, `deepjscc-c8` (of 5 dB), or a file of `train jscc`."""
+    """A joint source-channel coder: `adjscc-c8`, `deepjscc-c8` (of 5 dB), or a file of `train jscc`.
+
+    Examples:
+        >>> from semcom import load_jscc
+        >>> from semcom.baselines import JsccLink
+
+        >>> link = JsccLink(load_jscc("adjscc-c8"), payload_bits=0)
+        >>> link.report.symbols, round(link.report.bandwidth_ratio, 3)
+        (256, 0.083)
+    """
     path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
     return load_model(path, JsccCoder.kind)[0]
 

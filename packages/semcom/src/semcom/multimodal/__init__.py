@@ -1,9 +1,21 @@
-"""Generate several pictures and keep what means the same as the source (Liang and Li 2024; inferred), bottom-up.
+"""Generate several pictures and keep what means the same as the source (Liang and Li 2024; forms inferred), bottom-up.
 
 Text features (CLIP-like): `_text_features`; captions: `_captions`; text over the channel: `_text_forms`. Image
 features (ADJSCC): `_features`. Diffusion: schedule and samplers `_schedule`, U-Net `_unet`, candidates `_generator`,
 pipelines of diffusers `_pipelines`. Supervised selection: `_selection`. Parts on disk: `_store`. The link: `_link`;
 whole transmissions: `_session`.
+
+Examples:
+    >>> import numpy as np
+    >>> from semcom.multimodal import RULES, TEXT_FORMS, unsharp
+
+    >>> sorted(TEXT_FORMS), "multimodal" in RULES
+    (['analog', 'caption', 'none', 'quantised'], True)
+    >>> coarse = np.zeros((1, 8, 8, 3), np.uint8)
+    >>> coarse[:, :, 4:] = 100
+    >>> sharp = unsharp(coarse)  # what leads on PSNR where no candidate is drawn
+    >>> bool(sharp.max() > coarse.max())
+    True
 """
 
 from semcom.multimodal._captions import (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.artifacts import FolderArtifact, write_folder
+from ninefold.artifacts import FolderArtifact, settled, write_folder
 from ninefold.errors import InputError
 from torch import nn
 
@@ -37,6 +37,15 @@ class MMConfig:
         text_size: of the form, see `TextForm`; 0 is the form's own.
         fec, modulation: of coded text.
         size: height and width of pictures.
+
+    Examples:
+        >>> from semcom import MMConfig, MMSemCom
+
+        >>> MMConfig(symbols=128, text="analog").size
+        32
+        >>> link = MMSemCom.from_pretrained("mm-32", symbols=96)  # the folder's settings but for the symbols
+        >>> link.config.symbols, link.report.latent_symbols, link.report.text_symbols
+        (96, 88, 8)
     """
 
     symbols: int = 128
@@ -107,7 +116,26 @@ class RxPictures:
 
 
 class MMSemCom:
-    """Sends pictures with their text; the receiver draws candidates and keeps the picture that means what was sent."""
+    """Sends pictures with their text; the receiver draws candidates and keeps the picture that means what was sent.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import Channel, MMSemCom, datasets
+
+        >>> pictures = datasets.load("embedded", limit=2)
+        >>> link = MMSemCom.from_pretrained("mm-32")
+
+        >>> sent = link.transmit(pictures, ["a photo of a horse", None], snr_db=10.0)
+        >>> received = Channel("awgn").apply(sent.symbols, 10.0, np.random.default_rng(0))
+        >>> result = link.receive(received, 10.0, num_candidates=2, seed=0)
+        >>> result.images.shape, result.evidence is not None
+        ((2, 32, 32, 3), True)
+
+        Without candidates the receiver gives the coarse picture, here under an unsharp mask:
+
+        >>> link.receive(received, 10.0, select="unsharp").images.dtype
+        dtype('uint8')
+    """
 
     def __init__(
         self, coder: JsccCoder, text: TextImageFeatures, generator: Generator | None = None,
@@ -146,12 +174,24 @@ class MMSemCom:
             sampler: arguments of `ResidualDiffusion`.
             settings: fields of `MMConfig` that differ from the folder's.
         """
-        folder = FolderArtifact(link_folder(name), kind=KIND, format_version=1)
-        config = MMConfig.from_meta({**folder.meta["link"], **settings})
-        coder, clip = load_features(folder.file(FILES["features"])), load_clip(folder.file(FILES["clip"]))
-        if generator is None and FILES["diffusion"] in folder.names:
-            generator = ResidualDiffusion(load_unet(folder.file(FILES["diffusion"])), **(sampler or {}))
-        kept = folder.meta.get("alpha")
+        place = link_folder(name)
+
+        def read() -> tuple[dict[str, Any], nn.Module, nn.Module, nn.Module | None]:
+            folder = FolderArtifact(place, kind=KIND, format_version=1)
+            own = generator is None and FILES["diffusion"] in folder.names
+            unet = load_unet(folder.file(FILES["diffusion"])) if own else None
+            return (
+                folder.meta,
+                load_features(folder.file(FILES["features"])),
+                load_clip(folder.file(FILES["clip"])),
+                unet,
+            )
+
+        meta, coder, clip, unet = settled(place, read)
+        config = MMConfig.from_meta({**meta["link"], **settings})
+        if unet is not None:
+            generator = ResidualDiffusion(unet, **(sampler or {}))
+        kept = meta.get("alpha")
         if alpha is None and kept is not None:
             alpha = AlphaTable(tuple(kept["snrs"]), tuple(kept["alphas"]))
         return cls(coder, clip, generator, config, alpha=alpha, captioner=captioner, max_batch=max_batch)

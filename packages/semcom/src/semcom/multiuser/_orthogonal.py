@@ -92,6 +92,22 @@ class MultiUserLink:
     Attributes:
         links: each user's link, cut to its share.
         shares: symbols of each user; the sum is the band.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import Channel, MMSemCom, MultiUserLink, datasets
+        >>> from semcom.multiuser import User
+
+        >>> pictures = datasets.load("embedded", limit=2)
+        >>> link = MMSemCom.from_pretrained("mm-32")
+
+        >>> shared = MultiUserLink([link, link], snrs_db=[5.0, 15.0], access="ofdma")
+        >>> shared.shares, shared.symbols
+        ([64, 64], 128)
+        >>> users = [User(pictures, snr_db=snr_db, seed=seed) for seed, snr_db in enumerate((5.0, 15.0))]
+        >>> results = shared.carry(users, num_candidates=0)
+        >>> [one.received.images.shape for one in results]
+        [(2, 32, 32, 3), (2, 32, 32, 3)]
     """
 
     def __init__(

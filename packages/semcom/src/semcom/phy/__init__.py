@@ -4,6 +4,17 @@ Definitions of power, SNR and bandwidth ratio: `_definitions`. Modulation: `_mod
 matching: `_base_graph`; coding: `_ldpc`, its decoder `_layered`. Modulation and rate by SNR: `_mcs`. Whole blocks with
 their CRC: `_block`; quantised latents: `_latents`. Channels: `_channel`, `_ofdm`, `_mimo`; with gradients:
 `_torch_channel`. Pilots in a stream: `_pilots`. Error rates over a grid: `_sweep`.
+
+Examples:
+    >>> from semcom import phy
+
+    >>> round(phy.capacity_awgn(10.0), 2)  # bits a symbol at 10 dB
+    3.46
+    >>> round(phy.bit_error_awgn(4.0), 5)  # of QPSK, at a linear Eb/N0
+    0.00234
+    >>> row = phy.choose_mcs(8.0)
+    >>> row.modulation, row.snr_db <= 8.0
+    ('16qam', True)
 """
 
 from typing import TYPE_CHECKING

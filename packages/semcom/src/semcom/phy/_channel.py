@@ -63,6 +63,18 @@ class Channel:
         taps, decay: of the exponential power delay profile of `ofdm`, decay in dB a tap.
         spread: RMS delay spread of `tdl-a` and `tdl-c`, in samples.
         detector: of `mimo`, two antennas on each side: `lmmse` or `zf`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import Channel
+
+        >>> channel = Channel.from_spec("rayleigh:block=64,csi=pilot")
+        >>> channel.kind, channel.block, channel.csi
+        ('rayleigh', 64, 'pilot')
+        >>> symbols = np.ones((3, 256), np.complex64)
+        >>> received = channel.apply(symbols, 10.0, np.random.default_rng(0))
+        >>> received.symbols.shape, received.overhead  # pilots of the four blocks of a row
+        ((3, 256), 8)
     """
 
     kind: str = "awgn"

@@ -13,7 +13,17 @@ from semcom.phy._layered import min_sum, sum_product
 
 @functools.lru_cache(maxsize=64)
 def ldpc(k: int, n: int) -> LdpcCode:
-    """The code for k information bits in n transmitted ones; built once."""
+    """The code for k information bits in n transmitted ones; built once.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import ldpc
+
+        >>> code = ldpc(64, 128)  # rate 1/2
+        >>> word = code.encode(np.random.default_rng(0).integers(0, 2, (3, 64)))
+        >>> word.shape
+        (3, 128)
+    """
     return LdpcCode(layout(k, n))
 
 

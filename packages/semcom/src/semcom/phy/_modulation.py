@@ -31,6 +31,18 @@ class Modulation:
 
     Attributes:
         name: one of `MODULATIONS`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom import Modulation
+
+        >>> qam = Modulation("16qam")
+        >>> bits = np.array([[0, 0, 0, 0, 1, 1, 1, 1]])
+        >>> symbols = qam.modulate(bits)
+        >>> symbols.round(3)
+        array([[ 0.316+0.316j, -0.949-0.949j]], dtype=complex64)
+        >>> (qam.llr(symbols, noise=0.1) < 0).astype(int)  # a negative log-likelihood ratio is a 1
+        array([[0, 0, 0, 0, 1, 1, 1, 1]])
     """
 
     name: str = "qpsk"

@@ -20,10 +20,10 @@ for function in (run, search, train, refine):
 verb(app, uses=())(inspect)
 for function in (generate, ask):
     verb(app, uses=("device", "threads"))(function)
-verb(app, uses=(*SHARED, "out"), out="into")(compare)
+verb(app, uses=(*SHARED, "force", "out"), out="into")(compare)
 verb(app, "eval", uses=SHARED)(evaluate)
-verb(app, uses=(*SHARED, "out"), out="into")(recall)
+verb(app, uses=(*SHARED, "force", "out"), out="into")(recall)
 verb(app, uses=("seed", "device", "threads"))(bench)
-verb(app, "convert-gguf", uses=("out",), out="folder", ours=CONVERTED)(convert)
+verb(app, "convert-gguf", uses=("force", "out"), out="folder", ours=CONVERTED)(convert)
 demo_verb(app, "tokenprune")
 main = run_app(app)

@@ -12,7 +12,6 @@ from ninefold.report import Table
 from tokenprune.cli._options import (
     Asked,
     Folder,
-    Force,
     Length,
     Model,
     Scoring,
@@ -33,7 +32,7 @@ def compare(
     items: Annotated[int, typer.Option("--items", min=1, help="Questions of each set.")] = 20,
     windows: Windows = 3, length: Length = 128, scored: Tail = 24,
     prompt: Annotated[int, typer.Option("--prompt", min=2, help="Tokens of the timed prompt.")] = 512,
-    repeats: Annotated[int, typer.Option("--repeats", min=3, help="Rounds of timing.")] = 3, force: Force = False,
+    repeats: Annotated[int, typer.Option("--repeats", min=3, help="Rounds of timing.")] = 3,
     opts: Shared,
 ) -> list[Any]:  # fmt: skip
     """Score and time the dense model, a pruner and its rivals; pictures go to -o, or to ./tokenprune-compare."""
@@ -43,7 +42,7 @@ def compare(
     one_of(pruner, sparsity)
     out = opts.out or Path("tokenprune-compare")
     for name in ("pareto.png", "gate-map.png"):  # before minutes of work
-        refuse_existing(out / name, force, "tokenprune")
+        refuse_existing(out / name, opts.force, "tokenprune")
     missing = None
     try:
         require("matplotlib", "tokenprune", "plots")

@@ -11,7 +11,6 @@ import typer
 from ninefold.cli import Shared
 from ninefold.errors import InputError
 
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Model = Annotated[str, typer.Option("--model", help="smollm2, tiny (random weights), a local folder, or a hub id.")]
 Sparsity = Annotated[float, typer.Option("--sparsity", help="Share of (token, block) pairs to skip.")]
 Router = Annotated[str, typer.Option("--router", help="dynamic, one_pass, static or observation.")]

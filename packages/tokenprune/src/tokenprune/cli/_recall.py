@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from ninefold.cli import Shared, progress
 
-from tokenprune.cli._options import Asked, Folder, Force, Model, checked_lengths, load_model, one_of, pruner_of
+from tokenprune.cli._options import Asked, Folder, Model, checked_lengths, load_model, one_of, pruner_of
 
 
 def recall(
@@ -20,7 +20,7 @@ def recall(
     items: Annotated[int, typer.Option("--items", min=1, help="Tasks of each kind and length.")] = 10,
     role: Annotated[str, typer.Option("--role", help="Templates: training, validation, test, foreign.")] = "test",
     text: Annotated[str, typer.Option("--text", help="Filler: its last fifth; rivals see the rest.")] = "embedded",
-    force: Force = False, opts: Shared,
+    opts: Shared,
 ) -> list[Any]:  # fmt: skip
     """Ask for what stands early, late or in the middle of long prompts, under dense, a pruner and its rivals.
 
@@ -45,7 +45,7 @@ def recall(
 
         raise MissingExtraError("matplotlib", "tokenprune", "plots")
     for name in pictures:
-        refuse_existing(opts.out / name, force, "tokenprune")  # type: ignore[operator]
+        refuse_existing(opts.out / name, opts.force, "tokenprune")  # type: ignore[operator]
     language, tokenizer = load_model(model, opts)
     ours = pruner_of(language, pruner, sparsity)
     target, layout = ours.config.target_sparsity, Layout.of(language)

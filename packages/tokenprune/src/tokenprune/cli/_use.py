@@ -13,7 +13,6 @@ from ninefold.report import Table
 from tokenprune.cli._options import (
     Asked,
     Folder,
-    Force,
     Model,
     Pruner,
     Sparsity,
@@ -138,11 +137,9 @@ def bench(
     return table
 
 
-def convert(
-    file: Annotated[Path, typer.Argument(help="A GGUF file.")], *, force: Force = False, opts: Shared
-) -> dict[str, Any]:
+def convert(file: Annotated[Path, typer.Argument(help="A GGUF file.")], *, opts: Shared) -> dict[str, Any]:
     """Unpack a GGUF model and its tokenizer into the folder -o, as float32 safetensors."""
     from tokenprune import convert_gguf
 
-    convert_gguf(file, opts.need_out(), force=force)
+    convert_gguf(file, opts.need_out(), force=opts.force)
     return {"model": opts.out}

@@ -4,6 +4,16 @@ _texts  texts, questions and their tokens
 _long   long-context tasks made from templates: needles, names, key-value lists, few-shot, paragraphs
 _templates  templates and words of these, apart by role
 _rows   rows of JSON lines, parquet and text files, and of a hub's data sets
+
+Examples:
+    >>> from tokenprune import datasets
+
+    >>> filler = datasets.tokens(datasets.embedded_text(), None)  # without a tokenizer, bytes
+    >>> datasets.words(filler[:14], None)
+    'First Citizen:'
+    >>> (task,) = datasets.long_tasks("needle", "test", None, filler=filler, count=1, length=400, depths=[0.5])
+    >>> len(task.ids), datasets.words(task.ids[-task.answer :], None)
+    (400, ' ginger')
 """
 
 from tokenprune.datasets._long import DEPTHS, KINDS, LongTask, long_tasks

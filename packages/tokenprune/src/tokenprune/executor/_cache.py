@@ -26,6 +26,22 @@ class PrunedCache(Cache):
         tokens: (B,) tokens of each row so far.
         next_position: (B,) position of each row's next token; None before the prompt.
         read: what the dense first blocks left of all tokens, for later blocks to choose anew; None: they cannot.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import Executor, Layout, PrunedCache, StaticRouter, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> executor = Executor(Layout.of(model), StaticRouter([0.0, 0.0, 0.5, 0.5]))
+        >>> cache = PrunedCache(executor.blocks)
+        >>> with torch.no_grad():
+        ...     stream = executor.prefill(executor.start(ids), cache)
+        >>> [cache.lengths(block) for block in range(4)], cache.get_seq_length()
+        ([[40], [40], [20], [20]], 40)
+        >>> cache.nbytes
+        30720
     """
 
     def __init__(self, blocks: int) -> None:

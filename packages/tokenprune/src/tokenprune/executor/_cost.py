@@ -24,6 +24,21 @@ class Cost:
         flops: operations of the blocks, of scoring and routing, and of the head.
         kv_bytes: bytes of keys and values cached.
         routing_flops: the part of `flops` that routing takes.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import FTPConfig, TokenPruner, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> pruner = TokenPruner(model, FTPConfig(target_sparsity=0.5))
+        >>> one = pruner.cost([40])  # a prompt of 40 tokens
+        >>> both = one.plus(pruner.cost([80]))
+        >>> both.kv_bytes, one.times(10).kv_bytes
+        (61440, 204800)
+        >>> round(one.routing_flops / one.flops, 3)
+        0.029
     """
 
     flops: float
@@ -49,6 +64,21 @@ class CostModel:
         heads, kv_heads, head_dim: of attention.
         head: weights of the language-model head.
         bytes_each: bytes of one cached number.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import CostModel, Layout, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> costs = CostModel.of(Layout.of(model))
+        >>> costs.blocks, costs.heads, costs.kv_heads
+        (4, 4, 2)
+        >>> costs.dense([40]).kv_bytes
+        40960
+        >>> costs.of_kept([([20], [20])] * 4).kv_bytes  # half of the tokens in each block
+        20480
     """
 
     attention: tuple[int, ...]

@@ -32,6 +32,20 @@ class Executor:
         router: which tokens each block keeps.
         shrink: (stream, (B, L) tokens that a block kept) -> (B, L) those of them that its cache holds, once it has run;
             left out, all of them.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import Executor, Layout, StaticRouter, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> executor = Executor(Layout.of(model), StaticRouter([0.0, 0.25, 0.5, 0.5]))
+        >>> logits, stream = executor.logits(ids)
+        >>> [attention for attention, mlp in stream.kept]  # tokens that each block kept
+        [[40], [30], [20], [20]]
+        >>> executor.cost(stream).kv_bytes
+        28160
     """
 
     def __init__(self, layout: Layout, router: Router | None = None, shrink: Shrink | None = None) -> None:

@@ -48,7 +48,20 @@ class Router:
 
 
 class Everything(Router):
-    """Keeps all tokens: the dense model on this executor."""
+    """Keeps all tokens: the dense model on this executor.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import Everything, Executor, Layout, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> dense = Executor(Layout.of(model), Everything())
+        >>> logits, stream = dense.logits(ids)
+        >>> torch.allclose(logits[0, -1], model(ids).logits[0, -1], atol=1e-4)
+        True
+    """
 
     def whole_blocks(self, blocks: int) -> int:
         """All of them."""

@@ -26,6 +26,15 @@ class Scored:
     Attributes:
         sequences: 1-D tensors of ids, the scored tokens included.
         counts: scored tokens of each.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import Executor, Layout, Scored, tiny_model
+
+        >>> data = Scored([torch.arange(1, 21), torch.arange(30, 60)], counts=[4, 6])  # of the last 4 and 6 tokens
+        >>> logits, stream = data.run(Executor(Layout.of(tiny_model())))
+        >>> logits.shape, data.targets.tolist()
+        (torch.Size([10, 256]), [17, 18, 19, 20, 54, 55, 56, 57, 58, 59])
     """
 
     sequences: Sequence[Tensor]
@@ -170,6 +179,16 @@ def windows(
         prefix: what stands first in each (`datasets.prefix`), as a model trained with a BOS expects one.
     Raises:
         InputError: if the text is too short for so many windows side by side.
+
+    Examples:
+        >>> from tokenprune import datasets, tiny_model, windows
+
+        >>> model = tiny_model()
+        >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
+        >>> texts = windows(ids, length=48, scored=8, count=4)
+
+        >>> len(texts), texts.counts, len(texts.sequences[0])
+        (4, [8, 8, 8, 8], 48)
     """
     checked_ids(ids, "text", dims=1)
     room = len(ids) - length * count

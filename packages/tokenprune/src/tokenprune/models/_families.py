@@ -58,6 +58,13 @@ def tiny_model(family: str = "llama", *, seed: int = 0, **sizes: Any) -> Any:
         family: one of `FAMILIES`, as "llama", "gemma3" or "qwen3_moe".
         seed: random seed of the weights.
         sizes: config values other than the small defaults.
+
+    Examples:
+        >>> from tokenprune import tiny_model
+
+        >>> model = tiny_model("qwen3", seed=1, num_hidden_layers=2)
+        >>> type(model).__name__, len(model.model.layers), model.config.vocab_size
+        ('Qwen3ForCausalLM', 2, 256)
     """
     import transformers
 

@@ -33,6 +33,19 @@ class Layout:
         window: sliding window in tokens, if any block has one.
         limit: longest sequence the positions were made for.
         turns: kinds of blocks that have rotary angles of their own, as Gemma 3's; none where all share one.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import Layout, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> layout = Layout.of(model)
+        >>> len(layout.blocks), layout.heads, layout.kv_heads, layout.head_dim
+        (4, 4, 2, 16)
+        >>> layout.limit  # longest sequence
+        512
     """
 
     model: Any

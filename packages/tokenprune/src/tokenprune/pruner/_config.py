@@ -42,6 +42,19 @@ class FTPConfig:
             tokens exactly as it does; "observation", the same of the observation router (`scores="observation"`);
             "random", weights drawn by chance.
         seed: random seed.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import FTPConfig, TokenPruner, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> config = FTPConfig(target_sparsity=0.5, router="static")  # keep the first and the latest tokens
+        >>> TokenPruner(model, config).schedule
+        (0.5, 0.5, 0.5, 0.5)
+        >>> FTPConfig().router, FTPConfig().target_sparsity
+        ('observation', 0.3)
     """
 
     target_sparsity: float = 0.3

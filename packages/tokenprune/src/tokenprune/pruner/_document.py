@@ -31,6 +31,24 @@ class Document:
     Raises:
         InputError: if there is no token, or the pruner bounds its caches (`cache_tokens`), so that no block holds
             all of the document.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import Document, TokenPruner, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> document = Document(TokenPruner(model), ids)  # read once
+        >>> questions = [torch.tensor([7, 8, 9]), torch.tensor([4, 5])]
+        >>> [len(document.ask(question, max_new_tokens=3)) for question in questions]
+        [3, 3]
+
+        Reading once costs less than two whole prompts:
+
+        >>> apart = TokenPruner(model).cost([43]).plus(TokenPruner(model).cost([42]))
+        >>> document.cost([3, 2]).flops < apart.flops
+        True
     """
 
     def __init__(self, pruner: TokenPruner, ids: Tensor) -> None:

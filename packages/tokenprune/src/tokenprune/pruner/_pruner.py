@@ -53,6 +53,26 @@ class TokenPruner:
 
     Raises:
         InputError: for a model of another kind; says what about it.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import FTPConfig, TokenPruner, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> pruner = TokenPruner(model, FTPConfig(target_sparsity=0.3))
+        >>> with pruner:  # the model's own generate, in which blocks skip tokens
+        ...     out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4, pad_token_id=0)
+        >>> out.shape
+        torch.Size([1, 44])
+        >>> round(pruner.report(ids).sparsity, 2)
+        0.3
+
+        >>> path = pruner.save_pretrained("pruned")
+        >>> again = TokenPruner.from_pretrained("pruned", model)
+        >>> again.schedule == pruner.schedule
+        True
     """
 
     def __init__(

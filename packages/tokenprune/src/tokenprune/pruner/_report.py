@@ -31,6 +31,21 @@ class Report:
         kept: (N, B) tokens kept.
         gates: (N, L) bool, kept tokens of the first row.
         cost, dense: of this pass, and of the dense model; without the head.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import FTPConfig, TokenPruner, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> report = TokenPruner(model, FTPConfig(target_sparsity=0.5)).report(ids)
+        >>> report.kept[:, 0].tolist()  # of 40 tokens, by block
+        [40, 19, 19, 2]
+        >>> round(report.sparsity, 2), report.cost.flops < report.dense.flops
+        (0.5, True)
+        >>> report.table().columns
+        ['block', 'asked', 'skipped', 'kept tokens']
     """
 
     lengths: list[int]

@@ -32,6 +32,18 @@ class RouterNet(nn.Module):
         factors: which of the four it sees; the others stay at zero.
         generator: source of the initial weights.
         start: "random"; or "static", "observation": margins at first rank tokens as that rule does.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import RouterNet
+
+        >>> net = RouterNet(start="static")
+        >>> sum(one.numel() for one in net.parameters())
+        450
+        >>> factors = torch.tensor([[0.1, 0.0, 0.5, 0.3], [0.9, 0.0, 0.5, 0.3]])  # position, score, rank, sparsity
+        >>> margins = net(factors)
+        >>> bool(margins[1] > margins[0])  # as in the static rule, the later token is computed first
+        True
     """
 
     def __init__(
@@ -87,6 +99,18 @@ class DynamicRouter(LearntRouter):
         net: what is trained.
         observation: take score and rank from an observation window; left out, as published, from the last queries.
         settings: as in `LearntRouter`.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import DynamicRouter, Executor, Layout, RouterNet, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> router = DynamicRouter([0.0, 0.5, 0.5, 0.5], RouterNet(start="static"))
+        >>> logits, stream = Executor(Layout.of(model), router).logits(ids)
+        >>> [attention for attention, mlp in stream.kept]
+        [[40], [20], [20], [20]]
     """
 
     net: RouterNet

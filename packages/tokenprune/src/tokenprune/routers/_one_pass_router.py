@@ -26,6 +26,14 @@ class OnePassNet(nn.Module):
         hidden: width of the middle layer.
         generator: source of the initial weights.
         start: "random", or "static": margins at first rank tokens as the static rule does.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import OnePassNet
+
+        >>> net = OnePassNet(blocks=4, start="static")
+        >>> net(torch.rand(1, 10, 4)).shape  # a margin of each of ten tokens in each block
+        torch.Size([1, 10, 4])
     """
 
     def __init__(
@@ -48,7 +56,20 @@ class OnePassNet(nn.Module):
 
 
 class OnePassRouter(LearntRouter):
-    """Ranks tokens by the margins that were emitted after block `read` (b0); up to that block by the static rule."""
+    """Ranks tokens by the margins that were emitted after block `read` (b0); up to that block by the static rule.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import Executor, Layout, OnePassNet, OnePassRouter, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> router = OnePassRouter([0.0, 0.0, 0.5, 0.5], OnePassNet(4, start="static"), read=1)
+        >>> logits, stream = Executor(Layout.of(model), router).logits(ids)
+        >>> [attention for attention, mlp in stream.kept]
+        [[40], [40], [20], [20]]
+    """
 
     net: OnePassNet
 

@@ -20,6 +20,19 @@ class StaticRouter(Router):
         schedule: sparsity of each block.
         decode: "off": new tokens run in all blocks; "threshold": they skip those sparser than a half; "strict": so does
             each token of the prompt, as if it were the last.
+
+    Examples:
+        >>> import torch
+        >>> from tokenprune import Executor, Layout, StaticRouter, tiny_model
+
+        >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+        >>> ids = torch.arange(1, 41)[None]
+
+        >>> executor = Executor(Layout.of(model), StaticRouter([0.0, 0.0, 0.0, 0.75]))
+        >>> with torch.no_grad():
+        ...     stream = executor.prefill(executor.start(ids, record=True))
+        >>> stream.masks[3][0].nonzero().flatten().tolist()  # the first token and the latest ones
+        [0, 31, 32, 33, 34, 35, 36, 37, 38, 39]
     """
 
     exact = True  # `choose` skips as many as it is told, or all that are unprotected

@@ -19,6 +19,18 @@ class Redundancy:
 
     Attributes:
         cosines: (N, T) cosine of each token's state before and after each block.
+
+    Examples:
+        >>> from tokenprune import Layout, datasets, redundancy, tiny_model, windows
+
+        >>> model = tiny_model()
+        >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
+        >>> texts = windows(ids, length=48, scored=8, count=4)
+
+        >>> found = redundancy(Layout.of(model), texts)
+        >>> order = found.influence.argsort()  # blocks that change the stream least come first
+        >>> sorted(order.tolist()), found.share_above(0.8).shape
+        ([0, 1, 2, 3], torch.Size([4]))
     """
 
     cosines: Tensor
@@ -35,7 +47,19 @@ class Redundancy:
 
 @torch.no_grad()
 def redundancy(layout: Layout, data: Scored) -> Redundancy:
-    """Run the dense model once and compare the stream before and after each block."""
+    """Run the dense model once and compare the stream before and after each block.
+
+    Examples:
+        >>> from tokenprune import Layout, datasets, redundancy, tiny_model, windows
+
+        >>> model = tiny_model()
+        >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
+        >>> texts = windows(ids, length=48, scored=8, count=4)
+
+        >>> found = redundancy(Layout.of(model), texts)
+        >>> found.cosines.shape, bool((found.influence >= 0).all())
+        (torch.Size([4, 188]), True)
+    """
     executor = Executor(layout, Everything())
     stream = data.start(executor)
     cosines = []

@@ -43,6 +43,18 @@ class Fitness:
         blocks_run: blocks that were run for them.
         memo: verdict by schedule.
         means: (sequences,) what each verdict is the mean of, by schedule.
+
+    Examples:
+        >>> from tokenprune import Fitness, Layout, StaticRouter, datasets, tiny_model, windows
+
+        >>> model = tiny_model()
+        >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
+        >>> texts = windows(ids, length=48, scored=8, count=4)
+
+        >>> judge = Fitness(Layout.of(model), texts, StaticRouter)
+        >>> none, late = judge([(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.5, 0.5)])
+        >>> round(none, 4), late > none, judge.evaluations
+        (0.0, True, 2)
     """
 
     def __init__(

@@ -34,6 +34,18 @@ class SearchConfig:
         alone: first judge what skipping in each block alone costs, for seeds that put most where it costs least; this
             takes as many evaluations as there are blocks, each from its block on; not where a router observes.
         rising: only schedules that never fall from block to block; False is the search as published.
+
+    Examples:
+        >>> from tokenprune import FTPConfig, SearchConfig, TokenPruner, datasets, tiny_model, windows
+
+        >>> model = tiny_model()
+        >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
+        >>> texts = windows(ids, length=48, scored=8, count=4)
+
+        >>> pruner = TokenPruner(model, FTPConfig(router="static"))
+        >>> found = pruner.search(texts, SearchConfig(population=4, generations=1, elite=1))
+        >>> round(sum(pruner.schedule) / 4, 2)  # the mean is the target
+        0.3
     """
 
     population: int = 24
@@ -70,6 +82,23 @@ class Search:
         generation: of the population; 0 is the seeds.
         population: schedules, once judged the best first.
         history: a line for each generation judged.
+
+    Examples:
+        >>> from tokenprune import Fitness, Layout, Search, SearchConfig
+        >>> from tokenprune import StaticRouter, datasets, redundancy, tiny_model, windows
+
+        >>> model = tiny_model()
+        >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
+        >>> texts = windows(ids, length=48, scored=8, count=4)
+
+        >>> layout = Layout.of(model)
+        >>> judge = Fitness(layout, texts, StaticRouter)
+        >>> influence = redundancy(layout, texts).influence.numpy()
+        >>> search = Search(0.3, influence, config=SearchConfig(population=6, generations=2, elite=2))
+        >>> while not search.done:
+        ...     search.advance(judge)
+        >>> len(search.best), round(sum(search.best) / 4, 2), [line["generation"] for line in search.history]
+        (4, 0.3, [0, 1, 2])
     """
 
     def __init__(

@@ -49,6 +49,18 @@ class TrainConfig:
             those that inference uses (with an exact budget, which is met whatever they are, this loss is zero).
         jitter: the schedule is moved by up to so much at each step, so that one router serves several targets.
         check: steps between two looks at the validation text, if there is one.
+
+    Examples:
+        >>> from tokenprune import FTPConfig, TokenPruner, TrainConfig, datasets, tiny_model, windows
+
+        >>> model = tiny_model()
+        >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
+        >>> texts = windows(ids, length=48, scored=8, count=4)
+
+        >>> pruner = TokenPruner(model, FTPConfig(router="dynamic"))
+        >>> pruner.fit_router(texts, TrainConfig(steps=2, batch=1))
+        >>> sorted(pruner.metrics["train"])
+        ['distill', 'guide', 'loss', 'sparsity']
     """
 
     steps: int = 400
@@ -115,6 +127,18 @@ class Training:
 
     Attributes:
         verdicts: divergence from the dense model on `validation`, by steps taken.
+
+    Examples:
+        >>> from tokenprune import FTPConfig, TokenPruner, TrainConfig, datasets, tiny_model, windows
+
+        >>> model = tiny_model()
+        >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
+        >>> texts = windows(ids, length=48, scored=8, count=4)
+
+        >>> training = TokenPruner(model, FTPConfig(router="dynamic")).training(texts, TrainConfig(steps=3))
+        >>> losses = [training.step()["loss"] for _ in range(3)]
+        >>> training.done, len(losses)
+        (True, 3)
     """
 
     def __init__(

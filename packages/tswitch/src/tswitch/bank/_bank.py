@@ -66,6 +66,33 @@ class SwitchBank:
             when the switch was changed or taken off; there is a warning, and the base is what it was before.
 
     All methods may be called from any thread: `use` holds a lock for its whole block, and other threads wait for it.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import Switch, SwitchBank
+
+        >>> draw = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4)).eval()
+        >>> base = {name: one.clone() for name, one in model.state_dict().items()}
+        >>> bank = SwitchBank(model)
+        >>> for task in ("banking", "travel"):
+        ...     tuned = {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
+        ...     bank.add(task, Switch.from_checkpoints(base, tuned, alpha=0.6))
+
+        >>> bank.tasks
+        ['banking', 'travel']
+        >>> x = torch.randn(1, 16, generator=draw)
+        >>> plain = model(x)
+        >>> with bank.use("banking"):
+        ...     switched = model(x)
+        >>> torch.equal(model(x), plain), torch.equal(switched, plain)  # the base is back, bit for bit
+        (True, False)
+
+        A row of each task in one pass, without writing a weight:
+
+        >>> answers, cost = bank.answer(torch.cat([x, x]), ["banking", {"banking": 0.5, "travel": 0.5}])
+        >>> torch.allclose(answers[0], switched[0], atol=1e-5)
+        True
     """
 
     def __init__(self, model: nn.Module, *, pristine_device: str | torch.device | None = None) -> None:

@@ -38,6 +38,24 @@ def recalibrate(
         A new Switch in memory, with the same ternary tensors; `save_pretrained` stores it.
     Raises:
         InputError: a model without BatchNorm statistics of the switch's, another base, no batches.
+
+    Examples:
+        >>> import copy
+        >>> import torch
+        >>> from tswitch import Switch, recalibrate
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.BatchNorm1d(8)).eval()
+        >>> tuned = copy.deepcopy(base)
+        >>> with torch.no_grad():
+        ...     for one in tuned.parameters():
+        ...         change = one.add_(0.3 * torch.randn(one.shape, generator=draw))
+        ...     change = tuned[1].running_mean.add_(1.0)
+
+        >>> switch = Switch.from_checkpoints(base, tuned, alpha=0.6)
+        >>> better = recalibrate(switch, base, [torch.randn(256, 8, generator=draw) for _ in range(4)])
+        >>> torch.equal(better.dense["1.running_mean"], switch.dense["1.running_mean"])
+        False
     """
     live = copy.deepcopy(model)
     bank = SwitchBank(live)

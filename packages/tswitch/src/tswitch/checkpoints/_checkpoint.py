@@ -64,6 +64,28 @@ class Checkpoint:
         tied: other name -> stored name, for tensors that share their values (such as an `lm_head.weight` that repeats
             the embedding, whether the checkpoint stores it or leaves it out). Every method accepts both names;
             `names` lists only stored ones.
+
+    Examples:
+        >>> import torch
+        >>> from safetensors.torch import save_file
+        >>> from tswitch import Checkpoint
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
+        >>> models = [
+        ...     {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
+        ...     for _ in range(2)
+        ... ]
+        >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
+        ...     save_file(state, f"{name}.safetensors")
+
+        >>> checkpoint = Checkpoint.open("base.safetensors")  # or a folder, a hub id
+        >>> checkpoint.names
+        ['layer.bias', 'layer.weight']
+        >>> checkpoint.info("layer.weight").shape, checkpoint.read("layer.bias")[:3].tolist()
+        ((20, 30), [0.0, 0.0, 0.0])
+        >>> Checkpoint.of(base).source  # a state dict or a module, behind the same interface
+        'memory'
     """
 
     def __init__(

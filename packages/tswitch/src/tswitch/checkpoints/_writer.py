@@ -90,6 +90,27 @@ class CheckpointWriter:
     Raises:
         ArtifactError: `out` exists, or another process is writing it.
         InputError: a dtype that safetensors cannot hold, or a size that cannot be read.
+
+    Examples:
+        >>> import torch
+        >>> from safetensors.torch import save_file
+        >>> from tswitch import Checkpoint, CheckpointWriter
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
+        >>> models = [
+        ...     {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
+        ...     for _ in range(2)
+        ... ]
+
+        >>> source = Checkpoint.of(base)
+        >>> layout = {name: source.info(name) for name in source.names}
+        >>> with CheckpointWriter("out", layout, job={"method": "copy"}) as writer:
+        ...     for name in writer.pending():
+        ...         for start, chunk in source.chunks(name):
+        ...             cast = writer.feed(chunk)
+        >>> Checkpoint.open("out").names
+        ['layer.weight', 'layer.bias']
     """
 
     def __init__(

@@ -25,7 +25,6 @@ Exclude = Annotated[
 ]
 Base = Annotated[str, typer.Argument(help="Base model: folder, weight file, hub id, or 'minilm' (extra `models`).")]
 SwitchDir = Annotated[str, typer.Argument(help="A switch: its folder, or its hub id.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
 Task = Annotated[str | None, typer.Option("--task", help="A known task, such as snips or clinc150/travel.")]
 Csv = Annotated[Path | None, typer.Option("--csv", help="Your own rows: a CSV with columns text, label and split.")]
 Mismatch = Annotated[

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from ninefold.cli import Shared, progress, verb
 
-from tswitch.cli._app import Csv, Encoder, Force, Task, app, rows_of
+from tswitch.cli._app import Csv, Encoder, Task, app, rows_of
 
 
-@verb(app, uses=("seed", "threads", "quiet", "out"), out="folder", ours="tswitch.checkpoint")
+@verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="tswitch.checkpoint")
 def finetune(
     base: Encoder,
     *,
@@ -23,7 +23,6 @@ def finetune(
     ] = 5e-4,
     batch: Annotated[int, typer.Option("--batch", help="Rows a step.")] = 32,
     max_length: Annotated[int, typer.Option("--max-length", help="Tokens kept of each text.")] = 32,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Fine-tune BASE on a text task (all parameters and a fresh head) and write a Hugging Face folder.
@@ -38,7 +37,7 @@ def finetune(
     out = opts.need_out()
     config = FinetuneConfig(steps=steps, lr=lr, head_lr=head_lr, batch=batch, max_length=max_length)
     with progress(steps, f"fine-tuning on {rows.name}") as bar:
-        finetune(base, rows, out, config, seed=opts.seed, on_step=bar.advance, force=force)
+        finetune(base, rows, out, config, seed=opts.seed, on_step=bar.advance, force=opts.force)
     held = rows.validation
     model = TextClassifier.from_pretrained(out)
     right = classes_of(model, held.texts) == held.labels

@@ -12,7 +12,6 @@ from ninefold.cli import Shared, progress, verb
 from tswitch.cli._app import (
     Base,
     Exclude,
-    Force,
     Mismatch,
     Shards,
     SwitchDir,
@@ -25,7 +24,7 @@ from tswitch.cli._app import (
 )
 
 
-@verb(app, uses=("seed", "threads", "quiet", "out"), out="folder")
+@verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="folder")
 def compress(
     base: Base,
     finetuned: Annotated[str, typer.Argument(help="Fine-tuned model in any of these forms, or a LoRA adapter.")],
@@ -46,7 +45,6 @@ def compress(
         typer.Option("--texts", help="Fit the knobs on these inputs, labels not needed: .txt, .csv or .safetensors."),
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Steps of the fit; 24 by default.")] = None,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Compress a fine-tuned model against BASE into a switch folder, in bounded memory.
@@ -66,7 +64,7 @@ def compress(
         unused |= {"--texts": texts, "--steps": steps}
         refuse_unused("an adapter's factors are coded by themselves", unused)
         given = 0.4 if alpha is None else alpha
-        Switch.from_adapter(finetuned, given, scale or "l2").save_pretrained(out, force=force)  # pyright: ignore[reportArgumentType]
+        Switch.from_adapter(finetuned, given, scale or "l2").save_pretrained(out, force=opts.force)  # pyright: ignore[reportArgumentType]
         return facts(Switch.from_pretrained(out))
     if texts is None:
         refuse_unused("without --texts nothing is fitted", {"--steps": steps})
@@ -82,7 +80,7 @@ def compress(
         if texts is None:
             by: Any = granularity or "tensor"
             knob: Any = scale or DEFAULT_SCALE
-            switch = compress(before, after, out, given, by, knob, exclude, mismatch, force, bar.advance)
+            switch = compress(before, after, out, given, by, knob, exclude, mismatch, opts.force, bar.advance)
         else:
             config = FitConfig(steps=24 if steps is None else steps, seed=opts.seed)
             switch = compress_fitted(
@@ -94,7 +92,7 @@ def compress(
                 config,
                 exclude=exclude,
                 on_mismatch=mismatch,
-                force=force,
+                force=opts.force,
                 progress=bar.advance,
                 on_step=lambda done: bar.advance(done * total / config.steps),
             )
@@ -159,7 +157,7 @@ def verify(
     }
 
 
-@verb(app, uses=("threads", "quiet", "out"), out="folder")
+@verb(app, uses=("threads", "quiet", "force", "out"), out="folder")
 def export(
     base: Base,
     switches: Annotated[list[str], typer.Argument(help="One or more switches: folders or hub ids.")],
@@ -168,7 +166,6 @@ def export(
     dtype: Annotated[str | None, typer.Option("--dtype", help="float16, bfloat16 or float32; default: base's.")] = None,
     max_shard_size: Shards = "5GB",
     any_base: Annotated[bool, typer.Option("--any-base", help="Apply to another base than the recorded one.")] = False,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Write BASE with the switches applied as an ordinary Hugging Face folder, shard by shard; resumes after a kill.
@@ -183,7 +180,7 @@ def export(
     if len(switches) == 1 and "adapter" in first.config:
         unused = {"--weight": weight, "--dtype": dtype, "--any-base": any_base or None}
         refuse_unused("an adapter is written as it was", unused)
-        first.save_adapter(out, force=force)
+        first.save_adapter(out, force=opts.force)
         return {"folder": out, "adapter of": first.config["base"], "tensors": len(first.tensors) + len(first.dense)}
     before = open_base(base)
     with progress(sum(before.info(name).numel for name in before.names), "exporting") as bar:
@@ -194,7 +191,7 @@ def export(
             weights=weight,
             dtype=dtype,
             max_shard_size=max_shard_size,
-            force=force,
+            force=opts.force,
             any_base=any_base,
             progress=bar.advance,
         )
@@ -203,14 +200,13 @@ def export(
     return written_facts(written, out)
 
 
-@verb(app, uses=("threads", "quiet", "out"), out="folder")
+@verb(app, uses=("threads", "quiet", "force", "out"), out="folder")
 def merge(
     recipe: Annotated[Path, typer.Argument(help="YAML: merge_method, base_model, models, parameters, dtype.")],
     *,
     max_shard_size: Shards = "5GB",
     on_mismatch: Mismatch = "error",
     exclude: Exclude = None,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Merge fine-tuned models as a mergekit-style YAML file says, in bounded memory; resumes after a kill."""
@@ -224,7 +220,7 @@ def merge(
             max_shard_size=max_shard_size,
             on_mismatch=on_mismatch,  # pyright: ignore[reportArgumentType]
             exclude=tuple(exclude or ()),
-            force=force,
+            force=opts.force,
             progress=bar.advance,
         )
     return written_facts(written, out)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, verb
 
-from tswitch.cli._app import Csv, Encoder, Force, SwitchDir, Task, app, check_classes, local_folder, rows_of
+from tswitch.cli._app import Csv, Encoder, SwitchDir, Task, app, check_classes, local_folder, rows_of
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 
-@verb(app, uses=("seed", "device", "threads", "quiet"))
+@verb(app, uses=("seed", "device", "threads", "quiet", "force"))
 def query_set(
     base: Encoder,
     switch: SwitchDir,
@@ -22,7 +22,6 @@ def query_set(
     task: Task = None,
     csv: Csv = None,
     samples: Annotated[int, typer.Option("--samples", help="Training texts to keep features of.")] = 100,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Store features of some training texts beside a switch, so that inputs can be routed to it; no labels are used."""
@@ -36,7 +35,7 @@ def query_set(
     router = live.router(n_queries=samples, n_neighbors=1, seed=opts.seed).fit({rows.name: rows.train.texts})
     held = router.query_sets[rows.name]
     file = local_folder(opened) / FILE
-    held.save(file, force=force)
+    held.save(file, force=opts.force)
     return {
         "file": file,
         "texts": len(held.features),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from ninefold.cli import Shared, progress, verb
 
-from tswitch.cli._app import Csv, Encoder, Force, SwitchDir, Task, app, check_classes, open_base, rows_of
+from tswitch.cli._app import Csv, Encoder, SwitchDir, Task, app, check_classes, open_base, rows_of
 
 if TYPE_CHECKING:
     from ninefold.report import Table
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ALPHAS = "0:0.9:0.1,0.95,0.97,0.98"
 
 
-@verb(app, uses=("seed", "threads", "quiet", "out"), out="folder", ours="tswitch.sweep")
+@verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="tswitch.sweep")
 def sweep(
     base: Encoder,
     finetuned: Annotated[Path, typer.Argument(help="Folder of a fine-tuned text model, as `finetune` writes it.")],
@@ -25,7 +25,6 @@ def sweep(
     csv: Csv = None,
     alpha: Annotated[str, typer.Option("--alpha", help="Drop ratios: numbers and first:last:step.")] = _ALPHAS,
     rows: Annotated[int, typer.Option("--rows", help="Most validation rows to score.")] = 400,
-    force: Force = False,
     opts: Shared,
 ) -> Table:
     """Accuracy and bytes over alpha and knob, beside dropping the largest or random changes; writes CSV and picture."""
@@ -44,7 +43,7 @@ def sweep(
         table = _sweep.sweep(base, finetuned, chosen, ratios, rows=rows, seed=opts.seed, advance=bar.advance)
     before = open_base(base)
     whole = 4 * sum(before.info(name).numel for name in before.names)
-    with write_folder(out, kind="tswitch.sweep", format_version=1, package="tswitch", force=force) as folder:
+    with write_folder(out, kind="tswitch.sweep", format_version=1, package="tswitch", force=opts.force) as folder:
         lines = [",".join(map(str, row)) for row in (table.columns, *table.rows)]
         (folder / "sweep.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         save_figure(_sweep.picture(table, whole), folder / "sweep.png")

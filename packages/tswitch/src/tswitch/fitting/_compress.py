@@ -36,7 +36,7 @@ def compress_fitted(
     progress: Callable[[int], object] | None = None,
     on_step: Callable[[int], object] | None = None,
 ) -> Switch:
-    """Compress a fine-tuned model and fit one knob for each tensor on inputs without labels.
+    r"""Compress a fine-tuned model and fit one knob for each tensor on inputs without labels.
 
     A run that was killed leaves `.<out>.fitting` beside `out`; the same call goes on from there to the same bytes.
 
@@ -54,6 +54,26 @@ def compress_fitted(
     Returns: the switch, opened from `out`; `config["fitted"]` holds the divergence before and after.
     Raises:
         InputError, ArtifactError: as for `compress`, `read_texts` and `fit_knobs`; a model without a folder.
+
+    Examples:
+        >>> import torch
+        >>> from pathlib import Path
+        >>> from transformers import AutoModel, AutoTokenizer, BertConfig
+        >>> from tswitch import FinetuneConfig, FitConfig, compress_fitted, finetune, minilm_folder
+        >>> from tswitch.datasets import text_task
+
+        >>> seed = torch.manual_seed(0)  # a small encoder of random weights, in place of a pretrained one
+        >>> config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+        >>> AutoModel.from_config(config).save_pretrained("base")
+        >>> files = AutoTokenizer.from_pretrained(minilm_folder()).save_pretrained("base")
+        >>> task = text_task("snips", source="embedded").limited(train=64)
+
+        >>> tuned = finetune("base", task, "tuned", FinetuneConfig(steps=4, batch=8))
+        >>> written = Path("texts.txt").write_text("\n".join(task.train.texts[:16]))
+        >>> switch = compress_fitted("base", "tuned", "switch", "texts.txt", alpha=0.9, config=FitConfig(steps=2))
+        >>> before, after = switch.config["fitted"]["divergence"]
+        >>> after <= before
+        True
     """
     out, texts, config = Path(out), Path(texts), config or FitConfig()
     refuse_existing(out, force, "tswitch")

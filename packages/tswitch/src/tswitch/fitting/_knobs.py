@@ -41,6 +41,23 @@ class FitConfig:
         lr: step size of Adam on the logarithm of each knob; it falls linearly to zero.
         seed: random seed of the order of batches, and of the positions that are compared in long outputs.
         save_every: steps between two saved states.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import FitConfig, Switch, fit_knobs
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
+        >>> tuned = {
+        ...     name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.state_dict().items()
+        ... }
+
+        >>> switch = Switch.from_checkpoints(base, tuned, alpha=0.9)
+        >>> live = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
+        >>> keys = live.load_state_dict(tuned)
+        >>> batch = torch.randn(32, 16, generator=draw)
+        >>> fit_knobs(switch, base, live, [batch], FitConfig(steps=12, lr=0.05)).config["fitted"]["steps"]
+        12
     """
 
     steps: int = 24
@@ -83,6 +100,25 @@ def fit_knobs(
         variance of hidden states) before and after; the knobs stay as they were if no fit is closer.
     Raises:
         InputError: no inputs, another base, tensors that the model lacks; outputs that are not finite.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import FitConfig, Switch, fit_knobs
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
+        >>> tuned = {
+        ...     name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.state_dict().items()
+        ... }
+
+        >>> switch = Switch.from_checkpoints(base, tuned, alpha=0.9)
+        >>> live = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
+        >>> keys = live.load_state_dict(tuned)
+        >>> batches = [torch.randn(32, 16, generator=draw) for _ in range(4)]  # inputs without labels
+        >>> fitted = fit_knobs(switch, base, live, batches, FitConfig(steps=24))
+        >>> before, after = fitted.config["fitted"]["divergence"]
+        >>> after < before
+        True
     """
     config = config or FitConfig()
     if not batches:

@@ -64,6 +64,25 @@ def merge(
     Raises:
         InputError: unknown method or setting, models that do not match, NaN or infinity in a task vector.
         ArtifactError: a checkpoint that is damaged, quantised or of an unknown layout; `out` exists.
+
+    Examples:
+        >>> import torch
+        >>> from safetensors.torch import save_file
+        >>> from tswitch import Checkpoint, merge
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
+        >>> models = [
+        ...     {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
+        ...     for _ in range(2)
+        ... ]
+        >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
+        ...     save_file(state, f"{name}.safetensors")
+
+        >>> tuned = ["first.safetensors", "second.safetensors"]
+        >>> written = merge("base.safetensors", tuned, "ties", out="merged", keep=0.2)
+        >>> Checkpoint.open("merged").names
+        ['layer.bias', 'layer.weight']
     """
     refuse_existing(Path(out), force, KIND)
     chosen = parse_dtype(dtype)

@@ -73,7 +73,7 @@ class Union:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A merge, as a YAML file describes it.
+    r"""A merge, as a YAML file describes it.
 
     Attributes:
         base, models: paths or hub ids.
@@ -83,6 +83,32 @@ class Recipe:
         schedule: where settings differ from tensor to tensor; `method` then has those of the first layer.
         layers: how many the models must have, if the file has slices.
         vocabulary: how the tokenizers are joined, or None: the base's is copied.
+
+    Examples:
+        >>> import torch
+        >>> from pathlib import Path
+        >>> from safetensors.torch import save_file
+        >>> from tswitch import Recipe
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
+        >>> models = [
+        ...     {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
+        ...     for _ in range(2)
+        ... ]
+        >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
+        ...     save_file(state, f"{name}.safetensors")
+
+        >>> lines = [
+        ...     "merge_method: task_arithmetic",
+        ...     "base_model: base.safetensors",
+        ...     "models: [{model: first.safetensors}, {model: second.safetensors}]",
+        ...     "parameters: {weight: 0.5}",
+        ... ]
+        >>> written = Path("recipe.yaml").write_text("\n".join(lines))
+        >>> recipe = Recipe.read("recipe.yaml")
+        >>> recipe.base, recipe.models, type(recipe.method).__name__
+        ('base.safetensors', ('first.safetensors', 'second.safetensors'), 'TaskArithmetic')
     """
 
     base: str
@@ -143,7 +169,34 @@ def merge_recipe(
     force: bool = False,
     progress: Progress | None = None,
 ) -> Written:
-    """Do the merge that a YAML file describes; see `Recipe.read` and `merge`."""
+    r"""Do the merge that a YAML file describes; see `Recipe.read` and `merge`.
+
+    Examples:
+        >>> import torch
+        >>> from pathlib import Path
+        >>> from safetensors.torch import save_file
+        >>> from tswitch import Checkpoint, merge_recipe
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
+        >>> models = [
+        ...     {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
+        ...     for _ in range(2)
+        ... ]
+        >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
+        ...     save_file(state, f"{name}.safetensors")
+
+        >>> lines = [
+        ...     "merge_method: task_arithmetic",
+        ...     "base_model: base.safetensors",
+        ...     "models: [{model: first.safetensors}, {model: second.safetensors}]",
+        ...     "parameters: {weight: 0.5}",
+        ... ]
+        >>> written = Path("recipe.yaml").write_text("\n".join(lines))
+        >>> result = merge_recipe("recipe.yaml", out="merged")
+        >>> Checkpoint.open("merged").names
+        ['layer.bias', 'layer.weight']
+    """
     recipe = Recipe.read(path)
     if recipe.layers is not None:
         there = (Checkpoint.open(recipe.base).config or {}).get("num_hidden_layers", recipe.layers)

@@ -53,6 +53,18 @@ class FinetuneConfig:
         max_length: tokens kept of each text.
         warmup: share of the steps over which both rates rise linearly; they fall linearly to zero after it.
         bf16: multiply in bfloat16 (weights, moments and sums stay float32); faster where the processor has it.
+
+    Examples:
+        >>> from ninefold import InputError
+        >>> from tswitch import FinetuneConfig
+
+        >>> FinetuneConfig(steps=500, lr=1e-4).batch
+        32
+        >>> try:
+        ...     FinetuneConfig(lr=0.0)
+        ... except InputError as error:
+        ...     print(error)
+        lr: got 0.0, expected a positive number
     """
 
     steps: int = 200
@@ -96,6 +108,22 @@ def finetune(
     Returns: `out`.
     Raises:
         InputError: for bad settings. ArtifactError: if `out` exists, or a saved state belongs to another run.
+
+    Examples:
+        >>> import torch
+        >>> from transformers import AutoModel, AutoTokenizer, BertConfig
+        >>> from tswitch import Checkpoint, FinetuneConfig, finetune, minilm_folder
+        >>> from tswitch.datasets import text_task
+
+        >>> seed = torch.manual_seed(0)  # a small encoder of random weights, in place of a pretrained one
+        >>> config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+        >>> AutoModel.from_config(config).save_pretrained("base")
+        >>> files = AutoTokenizer.from_pretrained(minilm_folder()).save_pretrained("base")
+        >>> task = text_task("snips", source="embedded").limited(train=64)
+
+        >>> tuned = finetune("base", task, "tuned", FinetuneConfig(steps=4, batch=8))
+        >>> len(task.classes), tuple(Checkpoint.open(tuned).info("classifier.weight").shape)
+        (7, (7, 32))
     """
     config, out = config or FinetuneConfig(), Path(out)
     if checkpoint_every < 1:

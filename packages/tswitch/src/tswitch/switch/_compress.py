@@ -31,6 +31,24 @@ def compress(
 
     Arguments and errors as in `Switch.from_checkpoints`; also ArtifactError if `out` exists and `force` is off. The
     folder appears whole or not at all, and has the same bytes as `Switch.from_checkpoints(...).save_pretrained(out)`.
+
+    Examples:
+        >>> import torch
+        >>> from safetensors.torch import save_file
+        >>> from tswitch import compress
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
+        >>> models = [
+        ...     {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
+        ...     for _ in range(2)
+        ... ]
+        >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
+        ...     save_file(state, f"{name}.safetensors")
+
+        >>> switch = compress("base.safetensors", "first.safetensors", "switch", alpha=0.6)
+        >>> round(switch.density, 2), switch.path.name
+        (0.4, 'switch')
     """
     out = Path(out)
     settings = Settings(alpha, granularity, scale, None if exclude is None else tuple(exclude), on_mismatch)

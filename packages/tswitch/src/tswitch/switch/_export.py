@@ -56,6 +56,26 @@ def export(
     Raises:
         InputError: another base, weights that do not fit the switches, a shape that only one of several has.
         ArtifactError: a damaged checkpoint or switch; `out` exists.
+
+    Examples:
+        >>> import torch
+        >>> from safetensors.torch import save_file
+        >>> from tswitch import Checkpoint, compress, export
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = {"layer.weight": torch.randn(20, 30, generator=draw), "layer.bias": torch.zeros(30)}
+        >>> models = [
+        ...     {name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.items()}
+        ...     for _ in range(2)
+        ... ]
+        >>> for name, state in {"base": base, "first": models[0], "second": models[1]}.items():
+        ...     save_file(state, f"{name}.safetensors")
+
+        >>> for name in ("first", "second"):
+        ...     switch = compress("base.safetensors", f"{name}.safetensors", f"{name}-switch")
+        >>> written = export("base.safetensors", ["first-switch", "second-switch"], "mixed", weights=[0.5, 0.5])
+        >>> Checkpoint.open("mixed").names
+        ['layer.bias', 'layer.weight']
     """
     refuse_existing(Path(out), force, KIND)
     chosen = parse_dtype(dtype)

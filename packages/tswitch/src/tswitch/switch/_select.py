@@ -117,6 +117,13 @@ def kth_largest(values: np.ndarray, rank: int) -> float:
 
     Raises:
         InputError: if a value is negative, NaN or infinite, or the rank is not in 1..number of values.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tswitch import kth_largest
+
+        >>> kth_largest(np.array([0.5, 2.0, 1.5, 1.0], np.float32), rank=2)
+        1.5
     """
     values = np.asarray(values, np.float32)
     select = RadixSelect()

@@ -36,6 +36,21 @@ class CodedTensor:
         dtype: its dtype in the fine-tuned checkpoint.
         active: entries that are not zero.
         scale: the switch knob, a float32 value.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import Switch
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
+        >>> tuned = {
+        ...     name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.state_dict().items()
+        ... }
+
+        >>> switch = Switch.from_checkpoints(base, tuned, alpha=0.5)
+        >>> coded = switch.tensors["0.weight"]
+        >>> coded.shape, coded.dtype, coded.numel, coded.active
+        ((32, 16), torch.float32, 512, 256)
     """
 
     shape: tuple[int, ...]
@@ -63,6 +78,24 @@ class Switch:
         head: name -> value, for the excluded tensors (the task's own head); read when asked for.
         tied: other name -> stored name, for tensors that share their values; apply to the stored name only.
         base_digests: name -> digest of the base's values, for each tensor that was compared.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import Switch
+
+        >>> draw = torch.manual_seed(0)
+        >>> base = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
+        >>> tuned = {
+        ...     name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.state_dict().items()
+        ... }
+
+        >>> switch = Switch.from_checkpoints(base, tuned, alpha=0.6)
+        >>> round(switch.density, 2), switch.names
+        (0.4, ['0.bias', '0.weight', '2.bias', '2.weight'])
+        >>> switch.save_pretrained("switch")
+        >>> again = Switch.from_pretrained("switch")
+        >>> torch.equal(again.dequantise("0.weight"), switch.dequantise("0.weight"))
+        True
     """
 
     def __init__(

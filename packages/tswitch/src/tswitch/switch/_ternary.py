@@ -34,6 +34,17 @@ class Ternary:
         codes: int8 in {-1, 0, 1}, shaped like the task vector: activation times polarity switch.
         scale: the switch knob, a float32 value; 0.0 if nothing is active.
         active: number of non-zero codes.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import Ternary, ternarise
+
+        >>> change = torch.tensor([0.9, -0.1, 0.05, -0.8, 0.0])
+        >>> found = ternarise(change, alpha=0.5, scale="mean")
+        >>> isinstance(found, Ternary), found.codes.tolist(), found.active
+        (True, [1, 0, 0, -1, 0], 2)
+        >>> found.dequantise()
+        tensor([ 0.8500,  0.0000,  0.0000, -0.8500,  0.0000])
     """
 
     codes: Tensor
@@ -54,6 +65,15 @@ def ternarise(tau: Tensor, alpha: float = 0.6, scale: Scale = DEFAULT_SCALE) -> 
         scale: "l2", "mean" or "full", see `switch_knob`.
     Raises:
         InputError: if alpha is out of range, the scale unknown, or tau not finite.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import ternarise
+
+        >>> change = torch.tensor([0.9, -0.1, 0.05, -0.8, 0.0])  # fine-tuned minus base
+        >>> found = ternarise(change, alpha=0.5)
+        >>> found.codes.tolist(), round(found.scale, 3)
+        ([1, 0, 0, -1, 0], 0.855)
     """
     mask = activation_switch(tau, alpha)
     return Ternary(
@@ -74,6 +94,14 @@ def activation_switch(tau: Tensor, alpha: float = 0.6) -> Tensor:
     Returns: bool mask shaped like `tau`; exact zeros are never active.
     Raises:
         InputError: if alpha is out of range or tau is not finite.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import activation_switch
+
+        >>> change = torch.tensor([0.9, -0.1, 0.05, -0.8, 0.0])
+        >>> activation_switch(change, alpha=0.5).tolist()  # the largest of each sign
+        [True, False, False, True, False]
     """
     check_alpha(alpha)
     values = tau.detach().to(torch.float32)
@@ -89,7 +117,15 @@ def activation_switch(tau: Tensor, alpha: float = 0.6) -> Tensor:
 
 
 def polarity_switch(tau: Tensor) -> Tensor:
-    """The sign of each entry, int8 in {-1, 1}, shaped like `tau`. Zeros, which are never active, get 1."""
+    """The sign of each entry, int8 in {-1, 1}, shaped like `tau`. Zeros, which are never active, get 1.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import polarity_switch
+
+        >>> polarity_switch(torch.tensor([0.9, -0.1, 0.0])).tolist()
+        [1, -1, 1]
+    """
     return torch.where(tau.detach() < 0, -1, 1).to(torch.int8)
 
 
@@ -106,6 +142,15 @@ def switch_knob(tau: Tensor, mask: Tensor, scale: Scale = DEFAULT_SCALE) -> floa
     Returns: a float32 value; 0.0 if nothing is active.
     Raises:
         InputError: if the scale is unknown or the shapes differ.
+
+    Examples:
+        >>> import torch
+        >>> from tswitch import activation_switch, switch_knob
+
+        >>> change = torch.tensor([0.9, -0.1, 0.05, -0.8, 0.0])
+        >>> mask = activation_switch(change, alpha=0.5)
+        >>> [round(switch_knob(change, mask, scale), 3) for scale in ("l2", "mean", "full")]
+        [0.851, 0.85, 0.855]
     """
     check_scale(scale)
     if tau.shape != mask.shape:

@@ -6,9 +6,9 @@ nested training state (dicts, lists, tensors, numbers) in one file     _state.py
 """
 
 from ninefold.artifacts._arrays import Artifact, save
-from ninefold.artifacts._folder import FolderArtifact, settled, write_folder, write_manifest
+from ninefold.artifacts._folder import FolderArtifact, settled, write_folder
 from ninefold.artifacts._state import load_state, save_state
 
 __all__ = [
-    "Artifact", "FolderArtifact", "load_state", "save", "save_state", "settled", "write_folder", "write_manifest",
+    "Artifact", "FolderArtifact", "load_state", "save", "save_state", "settled", "write_folder",
 ]  # fmt: skip

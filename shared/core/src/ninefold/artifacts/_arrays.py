@@ -65,6 +65,17 @@ def save(
     Raises:
         ArtifactError: if `path` exists and may not be replaced.
         InputError: if an array has another dtype.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold.artifacts import Artifact, save
+
+        >>> factors = np.arange(6, dtype=np.float32).reshape(2, 3)
+        >>> about = {"kind": "shop.factors", "format_version": 1}
+        >>> save("f.safetensors", {"factors": factors}, **about, package="ninefold", meta={"k": 3})
+        >>> held = Artifact("f.safetensors", **about)
+        >>> held.names, held.meta, held.numpy("factors").sum().item()
+        (['factors'], {'k': 3}, 15.0)
     """
     with atomic_file(path, force=force, ours=package) as temporary:
         _write(temporary, arrays, kind, format_version, package, meta or {})
@@ -126,6 +137,29 @@ class Artifact:
         meta: what the writer stored beside the arrays.
         about: the whole header (kind, format_version, package, package_version, meta, digests).
         names: the arrays' names.
+
+    Examples:
+        >>> import numpy as np
+        >>> from pathlib import Path
+        >>> from ninefold import ArtifactError
+        >>> from ninefold.artifacts import Artifact, save
+
+        >>> save("x.safetensors", {"x": np.zeros(3)}, kind="shop.x", format_version=1, package="ninefold")
+        >>> held = Artifact("x.safetensors", kind="shop.x", format_version=1)
+        >>> held.verify()
+        >>> held.numpy("x").shape
+        (3,)
+
+        A changed byte is noticed where it is read:
+
+        >>> data = bytearray(Path("x.safetensors").read_bytes())
+        >>> data[-1] ^= 1
+        >>> size = Path("x.safetensors").write_bytes(data)
+        >>> try:
+        ...     Artifact("x.safetensors", kind="shop.x", format_version=1).numpy("x")
+        ... except ArtifactError as error:
+        ...     print(error)
+        x.safetensors: is damaged: array 'x' does not match its digest
     """
 
     def __init__(self, path: str | Path, *, kind: str, format_version: int) -> None:

@@ -22,10 +22,11 @@ from ninefold.files import (
     digest,
     digest_file,
     file_entry,
+    identity,
     json_or_none,
     read_header,
     recover,
-)
+)  # fmt: skip
 
 _PATIENCE = 200  # replacements of a folder while it is read, before its reader gives up
 
@@ -55,29 +56,24 @@ def write_folder(
         documents: files that people may edit: not checked by readers.
     Raises:
         ArtifactError: if `path` exists and may not be replaced; names what would be lost.
+
+    Examples:
+        >>> from ninefold.artifacts import FolderArtifact, write_folder
+
+        >>> about = {"kind": "shop.model", "format_version": 1}
+        >>> with write_folder("model", **about, package="ninefold", meta={"k": 3}) as folder:
+        ...     size = (folder / "items.txt").write_text("tea")
+        >>> held = FolderArtifact("model", **about)
+        >>> held.names, held.meta
+        (['items.txt'], {'k': 3})
     """
     with atomic_folder(path, force=force, ours=ours or kind) as folder:
         yield folder
-        write_manifest(
-            folder, kind=kind, format_version=format_version, package=package, meta=meta, documents=documents
-        )
-
-
-def write_manifest(
-    folder: Path,
-    *,
-    kind: str,
-    format_version: int,
-    package: str,
-    meta: Mapping[str, Any] | None = None,
-    documents: Sequence[str] = ("README.md",),
-) -> None:
-    """Write ninefold.json into a folder that is not in place yet (see `ninefold.files.place_folder`)."""
-    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    about = {"kind": kind, "format_version": format_version, "package": package, "meta": meta or {}}
-    about["package_version"] = version_of(package)
-    about["files"] = {name: _of(folder / name, name in documents) for name in names if name != MANIFEST}
-    (folder / MANIFEST).write_text(_render(about), encoding="utf-8")
+        names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+        about = {"kind": kind, "format_version": format_version, "package": package, "meta": meta or {}}
+        about["package_version"] = version_of(package)
+        about["files"] = {name: _of(folder / name, name in documents) for name in names if name != MANIFEST}
+        (folder / MANIFEST).write_text(_render(about), encoding="utf-8")
 
 
 def _of(file: Path, is_document: bool) -> dict[str, Any]:
@@ -89,29 +85,29 @@ def settled(path: str | Path, read: Callable[[], Any]) -> Any:
     """What `read()` returns from one version of the folder `path`; it is called again if a writer replaced the folder.
 
     Args:
-        path: folder written by `write_folder`.
+        path: folder written by `write_folder` or `ninefold.files.atomic_folder`.
         read: reads all that it needs from the folder; a failure while the folder was being replaced does not count.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.artifacts import settled, write_folder
+
+        >>> with write_folder("model", kind="shop.model", format_version=1, package="ninefold") as folder:
+        ...     size = (folder / "items.txt").write_text("tea")
+        >>> settled("model", lambda: Path("model", "items.txt").read_text())
+        'tea'
     """
     for _ in range(_PATIENCE):
-        before = _version(Path(path))
+        before = identity(Path(path))
         try:
             result = read()
         except (ArtifactError, OSError):
-            if _version(Path(path)) == before:
+            if identity(Path(path)) == before:
                 raise
         else:
-            if _version(Path(path)) == before:
+            if identity(Path(path)) == before:
                 return result
     raise ArtifactError(path, f"was replaced {_PATIENCE} times while it was read")
-
-
-def _version(path: Path) -> Any:
-    """What tells one version of a folder from another that took its name."""
-    try:
-        about = path.stat()
-        return about.st_ino, about.st_ctime_ns, (path / MANIFEST).read_bytes()
-    except OSError:
-        return None
 
 
 class FolderArtifact:
@@ -121,6 +117,22 @@ class FolderArtifact:
         path: the folder.
         meta: what the writer stored beside the files.
         about: the whole manifest (kind, format_version, package, package_version, meta, files).
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold import ArtifactError
+        >>> from ninefold.artifacts import FolderArtifact, write_folder
+
+        >>> with write_folder("model", kind="shop.model", format_version=2, package="ninefold") as folder:
+        ...     size = (folder / "items.txt").write_text("tea")
+        >>> held = FolderArtifact("model", kind="shop.model", format_version=2)
+        >>> held.file("items.txt").read_text()
+        'tea'
+        >>> try:
+        ...     FolderArtifact("model", kind="shop.index", format_version=2)
+        ... except ArtifactError as error:
+        ...     print(error)
+        model/ninefold.json: holds a shop.model, not a shop.index
     """
 
     def __init__(self, path: str | Path, *, kind: str, format_version: int) -> None:

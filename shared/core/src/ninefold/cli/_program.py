@@ -24,7 +24,15 @@ _OF_THE_MACHINE = {  # what the user can mend: rights, space, and paths that can
 
 
 def show(result: Any, *, as_json: bool) -> None:
-    """Print a verb's result to standard output, as text for people or as one JSON document."""
+    """Print a verb's result to standard output, as text for people or as one JSON document.
+
+    Examples:
+        >>> from ninefold.cli import show
+
+        >>> show({"users": 1234, "items": 56}, as_json=False)
+        users  1,234
+        items  56
+    """
     if result is None:
         return
     from ninefold import report
@@ -33,7 +41,26 @@ def show(result: Any, *, as_json: bool) -> None:
 
 
 def run_app(app: typer.Typer) -> Callable[[], None]:
-    """The console script of `app`: runs it, turns what escapes into one line and an exit status."""
+    """The console script of `app`: runs it, turns what escapes into one line and an exit status.
+
+    Examples:
+        >>> import sys
+        >>> from ninefold import InputError
+        >>> from ninefold.cli import house_app, run_app, verb
+
+        >>> app = house_app("ninefold", "Fail.")
+        >>> @verb(app, uses=())
+        ... def fail() -> None:
+        ...     "Refuse the input."
+        ...     raise InputError("alpha", got=2)
+        >>> main = run_app(app)  # the console script
+        >>> sys.argv = ["shop", "fail"]
+        >>> try:
+        ...     main()
+        ... except SystemExit as end:
+        ...     print(end.code)  # the user's mistake
+        2
+    """
 
     def main() -> None:
         Progress.interrupted = False
@@ -51,7 +78,22 @@ def _interrupt(*_: object) -> None:
 
 
 def status_of(app: typer.Typer) -> int:
-    """Run the words of `sys.argv` as `app`'s; the exit status."""
+    """Run the words of `sys.argv` as `app`'s; the exit status.
+
+    Examples:
+        >>> import sys
+        >>> from ninefold.cli import house_app, status_of, verb
+
+        >>> app = house_app("ninefold", "Greet.")
+        >>> @verb(app, uses=())
+        ... def greet() -> str:
+        ...     "Say hello."
+        ...     return "hello"
+        >>> sys.argv = ["shop", "greet"]
+        >>> status_of(app)
+        hello
+        0
+    """
     name, words = Path(sys.argv[0]).name, sys.argv[1:]
     try:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import os
@@ -21,16 +22,35 @@ from ninefold.files import Ours, judge_out
 from ninefold.progress import Progress
 
 
+def _option(help: str, *names: str, **more: Any) -> Any:  # noqa: A002  (Typer's own name)
+    return typer.Option(*names, help=help, rich_help_panel="Shared", **more)
+
+
 @dataclass(frozen=True)
 class Shared:
-    """The options that verbs share; one that a verb does not use has its default."""
+    """The options that verbs share; one that a verb does not use has its default.
 
-    seed: int = 0
-    device: str = "cpu"
-    threads: int | None = None
-    json: bool = False
-    quiet: bool = False
-    out: Path | None = None
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold import InputError
+        >>> from ninefold.cli import Shared
+
+        >>> Shared(seed=3, out=Path("model")).need_out().name
+        'model'
+        >>> try:
+        ...     Shared().need_out()
+        ... except InputError as error:
+        ...     print(error)
+        --out: expected where to write the result, e.g. -o result
+    """
+
+    seed: Annotated[int, _option("Seed of everything random.", "--seed", min=0, max=2**32 - 1)] = 0
+    device: Annotated[str, _option("Torch device.", "--device")] = "cpu"
+    threads: Annotated[int | None, _option("CPU threads.", "--threads", min=1)] = None
+    json: Annotated[bool, _option("Print JSON.", "--json")] = False
+    quiet: Annotated[bool, _option("No progress.", "--quiet", "-q")] = False
+    force: Annotated[bool, _option("Replace what an earlier run wrote to --out.", "--force")] = False
+    out: Annotated[Path | None, _option("Where to write.", "--out", "-o")] = None
 
     def need_out(self) -> Path:
         """The --out path; InputError if it was not given."""
@@ -39,22 +59,21 @@ class Shared:
         return self.out
 
 
-def _option(kind: Any, help: str, *names: str, **more: Any) -> Any:  # noqa: A002  (Typer's own name)
-    return Annotated[kind, typer.Option(*names, help=help, rich_help_panel="Shared", **more)]
-
-
-_OPTIONS = {
-    "seed": _option(int, "Seed of everything random.", "--seed", min=0, max=2**32 - 1),
-    "device": _option(str, "Torch device.", "--device"),
-    "threads": _option(int | None, "CPU threads.", "--threads", min=1),
-    "json": _option(bool, "Print JSON.", "--json"),
-    "quiet": _option(bool, "No progress.", "--quiet", "-q"),
-    "out": _option(Path | None, "Where to write.", "--out", "-o"),
-}
-
-
 def house_app(package: str, help: str) -> typer.Typer:  # noqa: A002  (Typer's own name)
-    """A Typer app for the import `package`, with --version and without the options nobody needs."""
+    """A Typer app for the import `package`, with --version and without the options nobody needs.
+
+    Examples:
+        >>> import typer
+        >>> from ninefold.cli import house_app
+        >>> from typer.testing import CliRunner
+
+        >>> app = house_app("ninefold", "Count words.")
+        >>> @app.command()
+        ... def count(text: str) -> None:
+        ...     typer.echo(f"{len(text.split())} words")
+        >>> print(CliRunner().invoke(app, ["count", "tea and coffee"]).output.strip())
+        3 words
+    """
     app = typer.Typer(name=package, help=help, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
     def show_version(value: bool) -> None:
@@ -77,21 +96,38 @@ def verb(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as a verb of `app`: adds the shared options it uses, and prints what the function returns.
 
-    The function's last parameter is `opts: Shared`, or is left out. It returns None, a string, a dict, a
-    `report.Table`, or a list of these; with --json, which each verb has, the same as one JSON document.
+    The function's last parameter is `opts: Shared`, or is left out. A parameter whose type is a dataclass becomes one
+    option for each of its fields, of type `Annotated[..., typer.Option(...)]`. The function returns None, a string, a
+    dict, a `report.Table`, or a list of these; with --json, which each verb has, the same as one JSON document.
 
     Args:
         app: made by `house_app`.
         name: of the verb, if not the function's.
-        uses: shared options, of "seed", "device", "threads", "quiet" and "out"; the verb accepts no other.
+        uses: shared options, of "seed", "device", "threads", "quiet", "force" and "out"; the verb accepts no other.
         out: what the verb writes to --out: "file", "folder", "new" (either), "run" (a folder of `ninefold.run.Run`),
             "into" (files that are added to a folder), "own" (the verb itself judges what is there). The path is judged
-            before the function runs, with the function's `force` if it has one.
-        ours: what `force` may replace, if not all that the package wrote; see `ninefold.files.refuse_existing`.
+            before the function runs, with --force if the verb has it.
+        ours: what --force may replace, if not all that the package wrote; see `ninefold.files.refuse_existing`.
+
+    Examples:
+        >>> from ninefold.cli import Shared, house_app, verb
+        >>> from typer.testing import CliRunner
+
+        >>> app = house_app("ninefold", "Draw numbers.")
+        >>> @verb(app, uses=("seed",))
+        ... def draw(most: int, *, opts: Shared) -> dict[str, int]:
+        ...     "Draw a number below MOST."
+        ...     return {"most": most, "seed": opts.seed}
+        >>> print(CliRunner().invoke(app, ["draw", "10", "--seed", "3", "--json"]).output.strip())
+        {
+          "most": 10,
+          "seed": 3
+        }
     """
     used = {"json", *uses}
-    if used - _OPTIONS.keys():
-        raise TypeError(f"uses: {sorted(used - _OPTIONS.keys())}, expected some of {', '.join(_OPTIONS)}")
+    house = {one.name: one for one in _parameters(Shared)}
+    if used - house.keys():
+        raise TypeError(f"uses: {sorted(used - house.keys())}, expected some of {', '.join(house)}")
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         takes_opts = "opts" in inspect.signature(inspect.unwrap(function)).parameters  # decorators may hide it
@@ -100,25 +136,25 @@ def verb(
         hints = typing.get_type_hints(
             types.SimpleNamespace(__annotations__=written), function.__globals__, include_extras=True
         )
-        shared = [
-            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=getattr(Shared, key), annotation=annotation)
-            for key, annotation in _OPTIONS.items()
-            if key in used
-        ]
+        groups: dict[str, Any] = {key: kind for key, kind in hints.items() if dataclasses.is_dataclass(kind)}
 
         @functools.wraps(function)
         def call(**values: Any) -> None:
-            opts = Shared(**{key: values.pop(key) for key in _OPTIONS if key in used})
+            opts = Shared(**{key: values.pop(key) for key in house if key in used})
             if opts.out is not None:
-                judge_out(opts.out, force=values.get("force", False), ours=ours or app.info.name, what=out)
+                judge_out(opts.out, force=opts.force, ours=ours or app.info.name, what=out)
             _set_threads(opts.threads)
             _check_device(opts.device)
             Progress.shown = not (opts.quiet or opts.json) and sys.stderr.isatty()
-            more = {"opts": opts} if takes_opts else {}
-            show(function(**values, **more), as_json=opts.json)
+            for key, kind in groups.items():
+                values[key] = kind(**{one.name: values.pop(one.name) for one in dataclasses.fields(kind)})
+            show(function(**values, **({"opts": opts} if takes_opts else {})), as_json=opts.json)
 
-        own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name]) for one in own]
-        parameters = own + shared
+        parameters: list[inspect.Parameter] = []
+        for one in own:
+            alone = one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name])
+            parameters += _parameters(groups[one.name]) if one.name in groups else [alone]
+        parameters += [one for key, one in house.items() if key in used]
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         call.output = out  # type: ignore[attr-defined]  (for the contract)
@@ -126,6 +162,15 @@ def verb(
         return function
 
     return register
+
+
+def _parameters(settings: Any) -> list[inspect.Parameter]:
+    """One keyword for each field of a dataclass, in their order."""
+    hints = typing.get_type_hints(settings, include_extras=True)
+    return [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[key])
+        for key, one in inspect.signature(settings).parameters.items()
+    ]
 
 
 def _set_threads(threads: int | None) -> None:

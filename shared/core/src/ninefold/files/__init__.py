@@ -4,9 +4,27 @@ whole or absent: temporary names, flushes, one rename                    _atomic
 what a kill leaves, and how the next use puts it right                   _recover.py
 who wrote what is at a path, and whether a writer may have the path      _owner.py
 digests, locks, the header of a safetensors file                         _read.py
+
+Examples:
+    >>> from pathlib import Path
+    >>> from ninefold.artifacts import write_folder
+    >>> from ninefold.files import MANIFEST, RUN, Ours, is_run, json_or_none, starts_with
+    >>> from ninefold.run import Run
+
+    >>> with write_folder("model", kind="shop.model", format_version=1, package="ninefold") as folder:
+    ...     size = (folder / "weights.bin").write_bytes(bytes(4))
+    >>> json_or_none((Path("model") / MANIFEST).read_bytes())["kind"]
+    'shop.model'
+
+    `RUN` begins the lock file of a run's folder; `Ours` is what says whose files a writer may replace:
+
+    >>> with Run("run", {"steps": 3}):
+    ...     print((Path("run") / ".lock").read_bytes() == RUN, is_run(Path("run")))
+    True True
+    >>> ours: Ours = starts_with("user,item,score")  # or the name of a package, or of a kind
 """
 
-from ninefold.files._atomic import atomic_file, atomic_folder, place_folder, write_text
+from ninefold.files._atomic import atomic_file, atomic_folder, write_text
 from ninefold.files._owner import (
     MANIFEST,
     RUN,
@@ -18,12 +36,12 @@ from ninefold.files._owner import (
     refuse_existing,
     signed,
     starts_with,
-)
-from ninefold.files._read import digest, digest_file, file_entry, json_or_none, lock, read_header
+)  # fmt: skip
+from ninefold.files._read import digest, digest_file, file_entry, identity, json_or_none, lock, read_header
 from ninefold.files._recover import recover
 
 __all__ = [
     "MANIFEST", "RUN", "Ours", "atomic_file", "atomic_folder", "digest", "digest_file", "file_entry", "foreign",
-    "is_run", "json_or_none", "judge_out", "lock", "mark", "place_folder", "read_header", "recover", "refuse_existing",
+    "identity", "is_run", "json_or_none", "judge_out", "lock", "mark", "read_header", "recover", "refuse_existing",
     "signed", "starts_with", "write_text",
 ]  # fmt: skip

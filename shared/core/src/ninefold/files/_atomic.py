@@ -26,6 +26,23 @@ def atomic_file(path: str | Path, *, force: bool | None = None, ours: Ours = Non
         path: file to write; missing parents are made.
         force, ours: as for `refuse_existing`, judged before the block and after it; with the default, None, any file
             at `path` is replaced: for files that only the program itself keeps.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.files import atomic_file
+
+        >>> try:
+        ...     with atomic_file("scores.csv") as temporary:
+        ...         size = temporary.write_text("user,score")
+        ...         raise KeyboardInterrupt
+        ... except KeyboardInterrupt:
+        ...     print(Path("scores.csv").exists())  # whole or absent
+        False
+
+        >>> with atomic_file("scores.csv") as temporary:
+        ...     size = temporary.write_text("user,score")
+        >>> Path("scores.csv").read_text()
+        'user,score'
     """
 
     def refuse() -> None:
@@ -51,46 +68,50 @@ def atomic_folder(path: str | Path, *, force: bool = False, ours: Ours = None) -
         force, ours: as for `refuse_existing`. What was there stays until the new folder is complete.
     Raises:
         ArtifactError: if `path` exists and may not be replaced.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.files import atomic_folder
+
+        >>> with atomic_folder("lists") as folder:
+        ...     size = (folder / "a.txt").write_text("tea")
+        ...     print(Path("lists").exists())  # not before it is complete
+        False
+
+        >>> [file.name for file in Path("lists").iterdir()]
+        ['a.txt']
     """
 
-    with _replacing(Path(path), Path.mkdir, *_for_folder(Path(path), force, ours)) as temporary:
+    def refuse() -> None:
+        if Path(path).exists() and not Path(path).is_dir():
+            raise ArtifactError(path, "exists already, and is a file, not a folder")
+        refuse_existing(Path(path), force, ours)
+
+    def put(temporary: Path, target: Path) -> None:
+        _put_folder(temporary, target, refuse)
+
+    with _replacing(Path(path), Path.mkdir, refuse, put) as temporary:
         yield temporary
 
 
-def place_folder(folder: Path, path: str | Path, *, force: bool = False, ours: Ours = None) -> None:
-    """Give a finished folder the name `path`, as at the end of `atomic_folder`: for work that resumes in that folder.
-
-    Args:
-        folder: lies beside `path`; the caller may hold a lock on it.
-        path, force, ours: as for `atomic_folder`.
-    """
-    refuse, put = _for_folder(Path(path), force, ours)
-    refuse()
-    path = Path(path).resolve()
-    sweep(path)
-    held, temporary = lock(folder), temporary_name(path)
-    folder.rename(temporary)
-    try:
-        _finish(temporary, path, put)
-    finally:
-        undo(temporary, path)
-        if held is not None:
-            os.close(held)
-
-
-def _for_folder(path: Path, force: bool, ours: Ours) -> tuple[Callable[[], None], Callable[[Path, Path], None]]:
-    """(refusal of what may not be replaced, function that gives a folder the name)."""
-
-    def refuse() -> None:
-        if path.exists() and not path.is_dir():
-            raise ArtifactError(path, "exists already, and is a file, not a folder")
-        refuse_existing(path, force, ours)
-
-    return refuse, lambda temporary, target: _put_folder(temporary, target, refuse)
-
-
 def write_text(path: str | Path, text: str, *, force: bool | None = None, ours: Ours = None) -> None:
-    """Write a text file atomically, as UTF-8; `force` and `ours` as for `atomic_file`."""
+    """Write a text file atomically, as UTF-8; `force` and `ours` as for `atomic_file`.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold import ArtifactError
+        >>> from ninefold.files import write_text
+
+        >>> write_text("note.txt", "tea")
+        >>> write_text("note.txt", "coffee")  # without `force` given, a file of the program's own is replaced
+        >>> Path("note.txt").read_text()
+        'coffee'
+        >>> try:
+        ...     write_text("note.txt", "water", force=False)
+        ... except ArtifactError as error:
+        ...     print(error)
+        note.txt: exists already; choose another place, or --force to replace it
+    """
     with atomic_file(path, force=force, ours=ours) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -107,20 +128,16 @@ def _replacing(
     temporary, held = _begin(path, make)
     try:
         yield temporary
-        _finish(temporary, path, put)
+        for file in (*temporary.rglob("*"), temporary):
+            if not file.is_symlink():
+                _flush(file)
+        with contextlib.suppress(FileNotFoundError):  # what is replaced keeps its rights
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+        put(temporary, path)
+        _flush(path.parent)
     finally:
         undo(temporary, path)  # after an exchange, `temporary` is what stood at the path
         os.close(held)
-
-
-def _finish(temporary: Path, path: Path, put: Callable[[Path, Path], None]) -> None:
-    for file in (*temporary.rglob("*"), temporary):
-        if not file.is_symlink():
-            _flush(file)
-    with contextlib.suppress(FileNotFoundError):  # what is replaced keeps its rights
-        temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-    put(temporary, path)
-    _flush(path.parent)
 
 
 def _begin(path: Path, make: Callable[[Path], object]) -> tuple[Path, int]:

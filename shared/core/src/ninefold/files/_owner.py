@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.errors import ArtifactError
-from ninefold.files._read import digest, digest_file, file_entry, json_or_none, read_header
+from ninefold.files._read import digest, digest_file, file_entry, identity, json_or_none, read_header
 from ninefold.files._recover import recover
 
 MANIFEST = "ninefold.json"
@@ -33,17 +33,47 @@ _COUNTED = 1_000  # at most so many foreign files: `--force -o /` must not read 
 
 
 def mark(kind: str) -> str:
-    """Words that make a file recognisable as written by `kind`: a package ("recsys"), or a kind ("recsys.report")."""
+    """Words that make a file recognisable as written by `kind`: a package ("recsys"), or a kind ("recsys.report").
+
+    Examples:
+        >>> from ninefold.files import mark
+
+        >>> mark("recsys.report")
+        'ninefold-writer:recsys.report'
+    """
     return f"ninefold-writer:{kind}"
 
 
 def signed(text: str, kind: str) -> str:
-    """`text` with a last line that says that `kind` wrote it, and its digest: edited, it is recognised no longer."""
+    """`text` with a last line that says that `kind` wrote it, and its digest: edited, it is recognised no longer.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.files import foreign, signed
+
+        >>> page = Path("README.md")
+        >>> size = page.write_text(signed("# Model", "shop"))
+        >>> list(foreign(page, "shop"))
+        []
+        >>> size = page.write_text(page.read_text().replace("Model", "My model"))
+        >>> list(foreign(page, "shop"))  # edited, so somebody's own
+        ['README.md']
+    """
     return f"{text}<!-- {mark(kind)} {digest(text.encode())} -->\n"
 
 
 def starts_with(line: str) -> Callable[[Path], bool]:
-    """A function that recognises text files whose first line is `line`, e.g. the column names of a CSV file."""
+    """A function that recognises text files whose first line is `line`, e.g. the column names of a CSV file.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.files import starts_with
+
+        >>> size = Path("lists.csv").write_text("user,item")
+        >>> recognise = starts_with("user,item")
+        >>> recognise(Path("lists.csv"))
+        True
+    """
     begin = line.rstrip("\n").encode()
 
     def recognise(path: Path) -> bool:
@@ -54,7 +84,21 @@ def starts_with(line: str) -> Callable[[Path], bool]:
 
 
 def foreign(path: Path, ours: Ours = None) -> Iterator[str]:
-    """Names of the files at or below `path` that `ours` did not write; empty folders count, with a slash."""
+    """Names of the files at or below `path` that `ours` did not write; empty folders count, with a slash.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.artifacts import write_folder
+        >>> from ninefold.files import foreign
+
+        >>> with write_folder("model", kind="shop.model", format_version=1, package="ninefold") as folder:
+        ...     size = (folder / "weights.bin").write_bytes(bytes(4))
+        >>> list(foreign(Path("model"), "shop.model"))
+        []
+        >>> size = Path("model", "notes.txt").write_text("mine")
+        >>> list(foreign(Path("model"), "shop.model"))
+        ['notes.txt']
+    """
     if not path.is_dir():
         yield from [] if _is_ours(path, ours) else [path.name]
     listed = {name: entry for file in path.glob("*.json") for name, entry in _listed(file, ours).items()}
@@ -122,13 +166,29 @@ def refuse_existing(path: Path, force: bool, ours: Ours = None) -> None:
         force: whether what `ours` wrote may be replaced; what anybody else wrote never is.
         ours: import name of the writing package, the kind of its file or folder, or a function that recognises a
             file of it; None for anything that Ninefold wrote.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold import ArtifactError
+        >>> from ninefold.files import refuse_existing
+
+        >>> Path("empty").mkdir()
+        >>> refuse_existing(Path("empty"), force=False)  # an empty folder may be filled
+        >>> size = Path("note.txt").write_text("mine")
+        >>> try:
+        ...     refuse_existing(Path("note.txt"), force=False)
+        ... except ArtifactError as error:
+        ...     print(error)
+        note.txt: exists already; choose another place, or --force to replace it
     """
     recover(path)
     if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
         return
     if not force:
         raise ArtifactError(path, "exists already; choose another place, or --force to replace it")
-    names = list(itertools.islice(foreign(path.resolve(), ours), _COUNTED))
+    names, before = [""], None
+    while names and before != (before := identity(path)):  # again if another writer replaced it while it was judged
+        names = list(itertools.islice(foreign(path.resolve(), ours), _COUNTED))
     if names:
         writer = ours if isinstance(ours, str) else "Ninefold"
         more = f" and {len(names) - 5}{' or' * (len(names) == _COUNTED)} more" if len(names) > 5 else ""
@@ -144,6 +204,19 @@ def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str =
         force, ours: as for `refuse_existing`.
         what: "file", "folder", "new" (either), "run" (a folder of `ninefold.run.Run`, which may be resumed), or "into"
             (a folder that may hold anything, to which files are added), or "own" (the caller judges what is there).
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold import ArtifactError
+        >>> from ninefold.files import judge_out
+
+        >>> judge_out(Path("report.html"), what="file")  # free: nothing is said
+        >>> size = Path("report.html").write_text("somebody's page")
+        >>> try:
+        ...     judge_out(Path("report.html"), force=True, ours="shop", what="file")
+        ... except ArtifactError as error:
+        ...     print(error)
+        report.html: is not shop's to replace; --force replaces only what shop wrote
     """
     try:
         if what in ("run", "into", "folder") and path.exists() and not path.is_dir():
@@ -165,7 +238,19 @@ def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str =
 
 
 def is_run(path: Path) -> bool:
-    """Whether `path` is a folder of `ninefold.run.Run`, begun at least: its lock says so, or its environment does."""
+    """Whether `path` is a folder of `ninefold.run.Run`, begun at least: its lock says so, or its environment does.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.files import is_run
+        >>> from ninefold.run import Run
+
+        >>> with Run("run", {"steps": 3}):
+        ...     pass
+        >>> Path("other").mkdir()
+        >>> is_run(Path("run")), is_run(Path("other"))
+        (True, False)
+    """
     lock_file, environment = path / ".lock", path / "environment.json"
     if lock_file.is_file() and lock_file.read_bytes()[: len(RUN)] == RUN:
         return True

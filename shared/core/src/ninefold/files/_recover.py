@@ -26,6 +26,15 @@ def recover(path: str | Path) -> None:
     """Put back what a writer that was killed between two renames moved aside, at `path` or at a folder above it.
 
     Does nothing where `path` is there. Each reader and writer of the core calls it.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.files import recover
+
+        >>> size = Path("model.bin").write_bytes(b"whole")
+        >>> recover("model.bin")  # nothing was left half done
+        >>> Path("model.bin").read_bytes()
+        b'whole'
     """
     path = Path(path)
     if path.exists():

@@ -25,6 +25,18 @@ class Table:
         rows: cells; floats are shown to four significant digits in text and in full in JSON.
         title: a line above it.
         notes: lines below it.
+
+    Examples:
+        >>> from ninefold.report import Table
+
+        >>> table = Table(["model", "ndcg@10"], [["EASE", 0.41231], ["Popular", 0.2]], title="Test users")
+        >>> print(table.to_markdown())
+        | model | ndcg@10 |
+        | --- | --- |
+        | EASE | 0.4123 |
+        | Popular | 0.2 |
+        >>> table.to_dict()["rows"][0]
+        {'model': 'EASE', 'ndcg@10': 0.41231}
     """
 
     columns: Sequence[str]
@@ -76,7 +88,14 @@ class Table:
 
 
 def cell_text(value: Any) -> str:
-    """One cell as people read it."""
+    """One cell as people read it.
+
+    Examples:
+        >>> from ninefold.report import cell_text
+
+        >>> [cell_text(one) for one in (0.123456, 1234567, True, None)]
+        ['0.1235', '1,234,567', 'yes', '']
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -91,7 +110,15 @@ def cell_text(value: Any) -> str:
 
 
 def to_terminal(result: Any) -> str:
-    """Text of a verb's result: a string, a dict (two columns), a Table, or a list of these."""
+    """Text of a verb's result: a string, a dict (two columns), a Table, or a list of these.
+
+    Examples:
+        >>> from ninefold.report import to_terminal
+
+        >>> print(to_terminal({"model": "EASE", "users": 1234}))
+        model  EASE
+        users  1,234
+    """
     if isinstance(result, Table):
         return result.to_terminal()
     if dataclasses.is_dataclass(result):
@@ -105,12 +132,30 @@ def to_terminal(result: Any) -> str:
 
 
 def to_json(result: Any) -> str:
-    """One JSON document of a verb's result; NaN and infinities become null, so that any parser reads it."""
+    """One JSON document of a verb's result; NaN and infinities become null, so that any parser reads it.
+
+    Examples:
+        >>> from ninefold.report import to_json
+
+        >>> print(to_json({"score": 0.5, "best": float("inf")}))
+        {
+          "score": 0.5,
+          "best": null
+        }
+    """
     return json.dumps(plain(result), indent=2, allow_nan=False)
 
 
 def plain(value: Any) -> Any:
-    """A result as JSON values: tables, dataclasses and arrays taken apart, NaN and infinities as null."""
+    """A result as JSON values: tables, dataclasses and arrays taken apart, NaN and infinities as null.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold.report import plain
+
+        >>> plain({"scores": np.array([0.5, 1.0]), "best": float("nan")})
+        {'scores': [0.5, 1.0], 'best': None}
+    """
     if isinstance(value, Table):
         return plain(value.to_dict())
     if dataclasses.is_dataclass(value):

@@ -18,6 +18,14 @@ class Estimate:
     Attributes:
         means: (d,) float64.
         method: name of what made them.
+
+    Examples:
+        >>> import numpy as np
+        >>> from template_package import Estimate
+
+        >>> Estimate(np.array([0.5, 1.5]), "james-stein").save("means.safetensors")
+        >>> Estimate.load("means.safetensors")
+        Estimate(means=array([0.5, 1.5]), method='james-stein')
     """
 
     means: np.ndarray

@@ -16,6 +16,14 @@ def james_stein(samples: np.ndarray) -> np.ndarray:
         samples: (n, d), n >= 2 draws of d independent normal variables of one common, unknown variance.
     Returns: (d,) estimates (1 - (d-2) s² / |m|²)₊ m, with m the sample means and s² the variance of a mean.
     Raises: InputError if `samples` is no finite (n, d) array with n >= 2.
+
+    Examples:
+        >>> import numpy as np
+        >>> from template_package import james_stein
+
+        >>> samples = np.array([[3.0, 0.0, 1.0, -2.0], [5.0, 2.0, 1.0, 0.0]])
+        >>> james_stein(samples).round(2)
+        array([ 3.68,  0.92,  0.92, -0.92])
     """
     samples = checked(samples)
     means = samples.mean(axis=0)
@@ -40,7 +48,16 @@ def checked(samples: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class JamesStein:
-    """The method, with the interface that the baselines share."""
+    """The method, with the interface that the baselines share.
+
+    Examples:
+        >>> from template_package import JamesStein, datasets
+
+        >>> samples, means = datasets.normal_means(dimension=50, samples=5, seed=0)
+        >>> shrunk, plain = JamesStein().estimate(samples), samples.mean(axis=0)
+        >>> [round(float(((one - means) ** 2).sum()), 1) for one in (shrunk, plain)]  # squared errors
+        [5.7, 11.3]
+    """
 
     name: ClassVar[str] = "james-stein"
 
