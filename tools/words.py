@@ -17,7 +17,7 @@ from pathlib import Path
 from workspace import ROOT, packages
 
 WORDS = {
-    r"\bas (?:it|they|`\w+`) comes?\b": "by default",
+    r"\b[Aa]s (?:it|they|`\w+`) comes?\b": "by default",
     r"\b[Ww]hat became of\b": "results of",
     r"\bby (?:its|their) places?\b": "by index",
     r"(?:^|[|.] )[Ww]ho (?:serves|wants|keeps|needs|has|adds|recommends)\b": "name who: teams that serve",

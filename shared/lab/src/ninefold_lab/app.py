@@ -185,8 +185,7 @@ def get_data(
     chosen = [one for one in listed(checkout / "packages") if one.package == package]
     chosen = [one for one in chosen if one.name == name or (not name and one.files)]
     if not chosen:
-        hint = "a package and a set of `ninefold data list`"
-        raise InputError("data", got=f"{package} {name}".strip(), expected=hint)
+        raise InputError("data", got=f"{package} {name}".strip(), expected="a set of `ninefold data list`")
     out, files = opts.need_out(), []
     with progress(sum(len(one.files) for one in chosen), "files") as bar:
         for one in chosen:

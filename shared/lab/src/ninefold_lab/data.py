@@ -104,10 +104,10 @@ def _place(source: dict[str, Any]) -> str:
 
 
 def _fetched(package: str, source: dict[str, Any], host: str) -> Path:
-    kept = f"sources/{source['repository']}/{source['source']}"
     address = f"{host or HOST}/{_place(source)}"
     if source.get("archive"):
         address = f"{host or _ARCHIVES}/{source['repository']}/{source['source']}/{source['commit']}"
+    kept = f"sources/{source['repository']}/{source['source']}"
     return datasets.find(package, kept, sha256=source.get("sha256"), url=address)
 
 

@@ -123,12 +123,11 @@ class _Child:
 
     def result(self) -> tuple[Shown, float]:
         """What it wrote, and its processor seconds; its own words follow on stderr if it has a defect."""
-        used = 0.0
         try:
             used, words = json.loads(self.out.read_text(encoding="utf-8"))
             shown = Shown(**words)
         except (OSError, ValueError, TypeError):
-            shown = failed(self.name, f"failed: its process ended with status {self.process.returncode}")
+            shown, used = failed(self.name, f"failed: its process ended with status {self.process.returncode}"), 0.0
         if shown.defect:
             sys.stderr.write(self.log.read_text(encoding="utf-8", errors="replace"))
         shown.seconds = time.perf_counter() - self.start

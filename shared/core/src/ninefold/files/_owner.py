@@ -216,7 +216,7 @@ def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str =
         ...     judge_out(Path("report.html"), force=True, ours="shop", what="file")
         ... except ArtifactError as error:
         ...     print(error)
-        report.html: is not shop's to replace; --force replaces only what shop wrote
+        report.html: refusing to replace: it was not written by shop; use another path
     """
     try:
         if what in ("run", "into", "folder") and path.exists() and not path.is_dir():
