@@ -13,11 +13,11 @@ app = house_app(
     "bnn_fsg",
     "Train 1-bit networks with learned gradients, then run them bit-packed on a CPU. Start with **bnn-fsg demo**.",
 )
-verb(app, uses=("out",), out="file", ours=is_packed)(pack)
+verb(app, uses=("force", "out"), out="file", ours=is_packed)(pack)
 verb(app, "eval", uses=("threads",))(evaluate)
 verb(app, uses=())(inspect)
 verb(app, uses=("seed", "threads"))(bench)
-verb(app, uses=("out",), out="file", ours=is_export)(export)
+verb(app, uses=("force", "out"), out="file", ours=is_export)(export)
 for function in (pretrain, train, compare):
     verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")(function)
 demo_verb(app, "bnn-fsg")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bnn_fsg import PackedModel
 
 Packed = Annotated[Path, typer.Argument(help="A .bnn file.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
 Backend = Annotated[
     str, typer.Option("--backend", help="Kernels: auto, c (its best), avx512, avx2, neon, plain or numpy.")
 ]
@@ -38,7 +37,6 @@ def _load(path: Path, **how: Any) -> PackedModel:
 def pack(
     source: Annotated[str, typer.Argument(help="Run folder or model file of `train`, or 'adabin' (a published net).")],
     *,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Pack a trained 1-bit network into a .bnn file at -o, which runs without torch."""
@@ -50,7 +48,7 @@ def pack(
     shape = (recipe.channels, *recipe.size)
     normal: dict[str, Any] = {"mean": recipe.mean, "std": recipe.std, "white": recipe.white}
     packed = to_bits(model, torch.zeros(1, *shape), **normal)
-    packed.save(out, force=force)
+    packed.save(out, force=opts.force)
     floats = sum(4 * one.numel() for one in model.parameters())
     return {"file": out, "bytes": packed.nbytes, "bytes as float32": floats, "times smaller": floats / packed.nbytes}
 
@@ -155,7 +153,6 @@ def export(
     model: Packed,
     *,
     to: Annotated[str, typer.Option("--to", help="onnx, qonnx or torch (float32 safetensors).")] = "onnx",
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Write a .bnn file as ONNX, QONNX or float32 weights at -o."""
@@ -165,5 +162,5 @@ def export(
     if to not in ways:
         raise InputError("--to", got=to, expected=", ".join(ways))
     out = opts.need_out()
-    getattr(bnn_fsg, ways[to])(_load(model), out, force=force)
+    getattr(bnn_fsg, ways[to])(_load(model), out, force=opts.force)
     return {"file": out, "bytes": out.stat().st_size}

@@ -29,7 +29,6 @@ Data = Annotated[
     ),
 ]
 Model = Annotated[Path, typer.Argument(help="File of a model.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
 Mode = Annotated[str, typer.Option("--mode", help="inductive, or transductive: all nodes visible from the start.")]
 SplitFile = Annotated[Path | None, typer.Option("--split", help="A split.json: take the nodes of a session from it.")]
 Number = Annotated[int, typer.Option("--session", help="Session of the split.", min=0)]

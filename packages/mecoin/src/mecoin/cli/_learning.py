@@ -14,7 +14,6 @@ from ninefold.report import Table
 
 from mecoin.cli._app import (
     Data,
-    Force,
     Model,
     Number,
     SplitFile,
@@ -30,7 +29,7 @@ from mecoin.cli._app import (
 ANSWERS = "node,class,probability,novelty"  # first line of the file that `predict` writes
 
 
-@verb(app, uses=("seed", "threads", "out"), out="file")
+@verb(app, uses=("seed", "threads", "force", "out"), out="file")
 def fit(
     data: Data,
     *,
@@ -38,7 +37,6 @@ def fit(
     encoder: Annotated[str | None, typer.Option("--encoder", help="sgc, gcn or gat; the variant's own.")] = None,
     prototypes: Annotated[int, typer.Option("--prototypes", help="Prototypes of each class.")] = 1,
     split: SplitFile = None,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Learn the base classes: those of the split's session 0, or all classes that DATA has labels of."""
@@ -66,11 +64,11 @@ def fit(
             held[draws.choice(nodes, nodes.size // 5, replace=False)] = True
         train = (graph.y >= 0) & ~held
     model.fit_base(graph, train, held)
-    model.save(out, force=force)
+    model.save(out, force=opts.force)
     return {"classes": len(model.labels), "labelled nodes": int(train.sum()), **model.memory_report(), "model": out}
 
 
-@verb(app, uses=("threads", "out"), out="file")
+@verb(app, uses=("threads", "force", "out"), out="file")
 def add(
     model: Model,
     data: Data,
@@ -81,7 +79,6 @@ def add(
     split: SplitFile = None,
     session: Number = 1,
     update: Annotated[bool, typer.Option("--update", help="Learn known labels anew.")] = False,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Add classes to MODEL from a few labelled nodes of DATA; writes a new model to -o."""
@@ -103,11 +100,11 @@ def add(
     for warning in caught:
         typer.echo(f"warning: {warning.message}", err=True)
     taken = time.perf_counter() - start
-    learnt.save(out, force=force)
+    learnt.save(out, force=opts.force)
     return {"added": ", ".join(map(str, given)), "classes": len(learnt.labels), "seconds": taken, "model": out}
 
 
-@verb(app, uses=("threads", "out"), out="file", ours=starts_with(ANSWERS))
+@verb(app, uses=("threads", "force", "out"), out="file", ours=starts_with(ANSWERS))
 def predict(
     model: Model,
     data: Data,
@@ -115,7 +112,6 @@ def predict(
     node: Annotated[list[str] | None, typer.Option("--node", help="A node; can be given again.")] = None,
     split: SplitFile = None,
     session: Number = 0,
-    force: Force = False,
     opts: Shared,
 ) -> Table:
     """Predict classes of nodes of DATA: those named, or all (with -o, to a CSV file); with --split, its test nodes."""
@@ -151,7 +147,7 @@ def predict(
     table.notes.append("novelty above 1: farther from every known class than 95 % of base validation nodes")
     if opts.out is not None:
         lines = [",".join(map(str, table.columns)), *(",".join(map(cell, row)) for row in table.rows)]
-        write_text(opts.out, "\n".join(lines) + "\n", force=force, ours=starts_with(ANSWERS))
+        write_text(opts.out, "\n".join(lines) + "\n", force=opts.force, ours=starts_with(ANSWERS))
         return Table(["nodes", "file"], [[len(names), str(opts.out)]])
     if len(names) > 20 and not opts.json:
         table.notes.append(f"the first 20 of {len(names):,} nodes; all with -o FILE or --json")

@@ -10,7 +10,7 @@ from ninefold.cli import Shared, progress, verb
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from mecoin.cli._app import Base, Data, Force, Mode, Sessions, Shot, Way, app, entry_of, model_of, open_data
+from mecoin.cli._app import Base, Data, Mode, Sessions, Shot, Way, app, entry_of, model_of, open_data
 
 
 def _is_split(path: Path) -> bool:
@@ -20,7 +20,7 @@ def _is_split(path: Path) -> bool:
     return is_split(path)
 
 
-@verb(app, uses=("seed", "threads", "out"), out="file", ours=_is_split)
+@verb(app, uses=("seed", "threads", "force", "out"), out="file", ours=_is_split)
 def split(
     data: Data,
     *,
@@ -29,7 +29,6 @@ def split(
     shot: Shot = 5,
     mode: Mode = "inductive",
     sessions: Sessions = None,
-    force: Force = False,
     opts: Shared,
 ) -> Table:
     """Cut DATA into sessions and write split.json: which node is for training, validation or test, and when."""
@@ -37,7 +36,7 @@ def split(
 
     stream = SessionStream(open_data(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
     if opts.out is not None:
-        stream.save(opts.out, force=force)
+        stream.save(opts.out, force=opts.force)
     table = Table(["session", "new classes", "labelled", "validation", "test", "visible nodes"])
     for session in stream:
         names = ", ".join(str(stream.data.classes[code]) for code in session.new)

@@ -14,8 +14,8 @@ app = house_app(
     "data-check, fit, adapt, predict; to compare methods: compare.",
 )
 verb(app, uses=("seed", "threads", "out"), out="run")(fit)
-verb(app, uses=("seed", "threads", "out"), out="file")(adapt)
-verb(app, uses=("threads", "out"), out="file")(predict)
+verb(app, uses=("seed", "threads", "force", "out"), out="file")(adapt)
+verb(app, uses=("threads", "force", "out"), out="file")(predict)
 verb(app, uses=("threads", "out"), out="into")(inspect)
 verb(app, uses=("threads", "quiet", "out"), out="run")(compare)
 verb(app, uses=("threads",))(bench)

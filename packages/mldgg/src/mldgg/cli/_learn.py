@@ -15,7 +15,6 @@ from ninefold.report import Table
 
 from mldgg.cli._opening import (
     Data,
-    Force,
     GraphName,
     ModelFile,
     model_path,
@@ -99,7 +98,6 @@ def adapt(
     shots: Annotated[
         int | None, typer.Option("--shots", min=0, help="Draw so many labels a class, hide all others; 0: none.")
     ] = None,
-    force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Adapt MODEL to a graph of DATA by its few labels (labels.csv of own graphs, --support or --shots)."""
@@ -110,7 +108,7 @@ def adapt(
     shown = with_support(target, support, shots, opts.seed)
     with spoken_warnings():
         adapted = fitted.adapt(shown)
-    adapted.save(out, force=force)
+    adapted.save(out, force=opts.force)
     report = {name: str(one) if isinstance(one, dict | list) else one for name, one in adapted.report().items()}
     return {"graph": target.name, "labels used": int((shown.y >= 0).sum()), **report, "adapted": out}
 
@@ -120,7 +118,6 @@ def predict(
     data: Data,
     *,
     graph: GraphName = None,
-    force: Force = False,  # noqa: ARG001  (the core judges --out with it)
     opts: Shared,
 ) -> Table:
     """Predict classes of all nodes of a graph of DATA; -o FILE.parquet or FILE.csv keeps all of them."""

@@ -23,7 +23,6 @@ Data = Annotated[
     ),
 ]
 GraphName = Annotated[str | None, typer.Option("--graph", help="Graph of DATA; needed if it has several.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
 ModelFile = Annotated[Path, typer.Argument(help="Model: the folder that `fit -o` wrote, or its model.safetensors.")]
 
 

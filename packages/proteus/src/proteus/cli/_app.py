@@ -31,7 +31,6 @@ Design = Annotated[str, typer.Option("--design", help="Formula, e.g. '~ site + g
 Contrast = Annotated[str, typer.Option("--contrast", help="Contrast, e.g. 'AD-control'.")]
 Block = Annotated[str | None, typer.Option("--block", help="Column of samples that share a subject.")]
 Top = Annotated[int, typer.Option("--top", min=1, help="Rows to print.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
 Sets = Annotated[Path | None, typer.Option("--sets", help="Gene sets (GMT).")]
 Links = Annotated[Path | None, typer.Option("--network", help="Interactions: two columns of symbols.")]
 Symbols = Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")]

@@ -14,7 +14,6 @@ from proteus.cli._app import (
     Contrast,
     Data,
     Design,
-    Force,
     Format,
     Lfc,
     Normalise,
@@ -160,7 +159,7 @@ def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts:
     return keep(facts, opts)
 
 
-@verb(app, "test", uses=("threads", "out"), out="file", ours=is_result)
+@verb(app, "test", uses=("threads", "force", "out"), out="file", ours=is_result)
 def run_test(
     data: Data,
     *,
@@ -175,7 +174,6 @@ def run_test(
     reference: Reference = None,
     top: Top = 20,
     form: Format = "auto",
-    force: Force = False,
     opts: Shared,
 ) -> Table:
     """Moderated test of a contrast; prints the first rows, -o FILE (.csv, .tsv, .parquet) writes all."""
@@ -187,13 +185,13 @@ def run_test(
     table = _prepared(data, samples, normalise, roll_up, form, plex, reference)
     result = moderated_test(table, design, contrast, lfc=bar, block=block)
     frame = result.table.sort_values("p", kind="stable")
-    _write(frame, opts, force)
+    _write(frame, opts, opts.force)
     title = f"{contrast}: {len(result.hits())} of {len(frame)} features at q <= 0.05"
     shown = frame[["gene", "effect", "ci_low", "ci_high", "p", "q", "n", "only_in", "modelled"]]
     return _table(shown, top, title, result.notes)
 
 
-@verb(app, uses=("seed", "threads", "out"), out="file", ours=is_result)
+@verb(app, uses=("seed", "threads", "force", "out"), out="file", ours=is_result)
 def enrich(
     data: Data,
     *,
@@ -209,7 +207,6 @@ def enrich(
     roll_up: RollUp = "auto",
     top: Top = 20,
     form: Format = "auto",
-    force: Force = False,
     opts: Shared,
 ) -> Table:
     """Test gene sets against a contrast, the correlation between proteins taken into account."""
@@ -228,13 +225,13 @@ def enrich(
         table = add_symbols(table, symbols)
     result = moderated_test(table, design, contrast)
     frame = tl.enrich(result, known, method, seed=opts.seed)
-    _write(frame, opts, force)
+    _write(frame, opts, opts.force)
     return _table(
         frame, top, f"{contrast}: {method}, {int((frame['q'] <= 0.05).sum())} of {len(frame)} sets at q <= 0.05", []
     )
 
 
-@verb(app, uses=("threads", "out"), out="file", ours=is_result)
+@verb(app, uses=("threads", "force", "out"), out="file", ours=is_result)
 def survival(
     data: Data,
     *,
@@ -244,7 +241,6 @@ def survival(
     adjust: Annotated[list[str] | None, typer.Option("--adjust", help="Column to adjust for; may be repeated.")] = None,
     top: Top = 20,
     form: Format = "auto",
-    force: Force = False,
     opts: Shared,
 ) -> Table:
     """Cox regression of each feature, with the proportional-hazards test and Harrell's C."""
@@ -252,7 +248,7 @@ def survival(
 
     _check_out(opts)
     frame = tl.survival(read_data(data, samples, form), time, event, adjust or [])
-    _write(frame, opts, force)
+    _write(frame, opts, opts.force)
     shown = frame[["gene", "log_hr", "error", "p", "q", "n", "events", "ph_p", "c_index"]]
     return _table(shown, top, f"{int((frame['q'] <= 0.05).sum())} of {len(frame)} features at q <= 0.05", [])
 
