@@ -60,7 +60,7 @@ def test_a_workflow_reads_earlier_steps_only(inputs):
 
 
 def test_every_question_names_its_answer():
-    assert len(QUESTIONS) == 6
+    assert len(QUESTIONS) == 5
     for question in QUESTIONS.values():
         assert json.dumps(question.answer.model_json_schema())
         assert question.task

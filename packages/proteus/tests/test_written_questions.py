@@ -114,13 +114,7 @@ def results(half: int) -> dict[str, list[str]]:
     for place, (table, question, expected) in enumerate(LINES):
         if place % 2 == half:
             got = outcome(table, question)
-            kind = (
-                "right"
-                if sorted(got.split()) == sorted(expected.split())
-                else "refused"
-                if got == "refused"
-                else "wrong"
-            )
+            kind = "right" if same(got, expected) else "refused" if got == "refused" else "wrong"
             found[kind].append(f"{question} -> {got}, not {expected}")
     return found
 

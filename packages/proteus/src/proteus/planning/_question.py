@@ -7,10 +7,12 @@ from typing import Any
 from ninefold.errors import InputError
 
 from proteus.data._design import compared
+from proteus.differential._measures import entity_names
 from proteus.planning._headline import levels_of, sides_of
 from proteus.planning._query import Names, ordered, typed_query
 from proteus.planning._templates import model_of
 from proteus.record._objects import Asked, DatasetProfile, Objective, Query
+from proteus.tools._context import Context
 
 _FIRST = 1000.0
 _TEMPLATES = {
@@ -138,3 +140,14 @@ def wrong_query(query: Query, profile: DatasetProfile, names: Names) -> list[str
     wrong += ["it needs `factor`"] * (query.kind in ("groups", "batch", "seen") and query.factor is None)
     wrong += ["it needs `entities`"] * (query.kind in ("seen", "value") and not query.entities)
     return wrong
+
+
+def names_of(context: Context) -> Names:
+    """What questions may name of a table."""
+    data = context.data
+    names = entity_names(data).astype(str)
+    described = data.features["description"].fillna("").astype(str) if "description" in data.features else None
+    return Names(
+        set(names), [] if data.level == "cell" else list(map(str, data.samples.index)), list(context.sets or {}),
+        {} if described is None else dict(zip(names, described, strict=True)),
+    )  # fmt: skip

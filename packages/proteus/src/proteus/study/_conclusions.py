@@ -7,6 +7,7 @@ import pandas as pd
 
 from proteus.planning._asking import Asking
 from proteus.planning._headline import levels_of, sides_of
+from proteus.planning._question import names_of
 from proteus.planning._reply import (
     RELATIONS,
     SHOWN,
@@ -28,7 +29,6 @@ from proteus.study._answer import Answer
 from proteus.study._gate import Evidence, check, derived, fill, render
 from proteus.study._grading import Family, Verdict, judge
 from proteus.study._hold_out import replicated
-from proteus.study._naming import names_of
 from proteus.study._ranking import finish, merge
 from proteus.tools._context import Context
 from proteus.tools._registry import tools

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from proteus.planning._asking import Asking
 from proteus.planning._expert import ExpertPlanner, summary_of
 from proteus.planning._query import Names, typed_query
-from proteus.planning._question import asked_objectives, wrong_query
+from proteus.planning._question import asked_objectives, names_of, wrong_query
 from proteus.planning._templates import contrast_of, contrasts, main_factors
 from proteus.planning._typed import untyped
 from proteus.record._ledger import Ledger, as_result, plain_metrics, step_key
@@ -33,7 +33,6 @@ from proteus.record._planner import (
 from proteus.record._store import Store
 from proteus.study._answer import Answer, apply_refinement, dependents
 from proteus.study._grading import ALPHA
-from proteus.study._naming import names_of
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, check_workflow, missing_requirements, tools
 from proteus.tools._tools_bulk import MOST
