@@ -30,7 +30,7 @@ y = 1
 
 def test_outputs_stand_below_their_blocks_without_the_folder(tmp_path):
     made = tutorials.with_outputs(PAGE, tmp_path)
-    assert tutorials.outputs(made) == ["4\n", f"1.5 s{''}x\n", ""]
+    assert tutorials.outputs(made) == ["4\n", "1.5 sx\n", ""]
     assert str(tmp_path) not in made
     (tmp_path / "other").mkdir()
     assert tutorials.with_outputs(made, tmp_path / "other") == made
