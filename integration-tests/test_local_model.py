@@ -13,10 +13,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from ninefold_testing import warm
-from proteus import from_matrix
+from proteus import Budget, Study, from_matrix
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
@@ -103,3 +104,24 @@ def test_a_small_local_model_answers_over_the_wire(server, tmp_path):
     assert said
     assert all(one["usage"]["completion_tokens"] > 0 for one in said)
     assert planner.spent.calls >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+def test_where_the_model_fails_the_form_the_expert_finishes_the_whole_loop_in_time(server, tmp_path):
+    base_url, model = server
+    rng = np.random.default_rng(0)
+    values = 25 + rng.standard_normal((120, 12)) * 0.3
+    values[:8, ::2] += 2
+    names = [f"GENE{place}" for place in range(120)]
+    sheet = pd.DataFrame({"group": ["AD", "control"] * 6}, index=[f"s{place}" for place in range(12)])
+    data = from_matrix(values, names, sheet)
+    client = Client(Endpoint(base_url, model, max_tokens=24, timeout=100.0), Calls(tmp_path / "run" / "llm"))
+    start = time.monotonic()
+    report = Study(data, LLMPlanner(client, data)).run(Budget(objectives=3), out=tmp_path / "run")
+    assert time.monotonic() - start < 120
+    asked = [one["task"] for one in client.calls.records.values() if one["answer"] and one["task"] != "probe"]
+    assert asked == ["propose_objectives"] * 3  # out of form three times, and not asked again
+    assert set(report.fallbacks) >= {"propose_objectives", "plan_workflow", "propose_hypotheses"}
+    assert report.statements == Study(data).run(Budget(objectives=3)).statements
+    assert report.statements

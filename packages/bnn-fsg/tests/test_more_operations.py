@@ -258,7 +258,7 @@ def test_stochastic_depth_is_nothing_in_evaluation(tmp_path):
         (lambda x: x.permute(0, 3, 2, 1), r"permute \(permute: of dimensions \(0, 3, 2, 1\)"),
         (lambda x: x.permute(0, 2, 3, 1).softmax(1).permute(0, 3, 1, 2), "softmax: where channels do not come first"),
         (
-            lambda x: F.relu(x.view(x.shape[0], 2, -1, *x.shape[2:])).flatten(1),
+            lambda x: F.relu(x.view(x.shape[0], 2, 4, x.shape[2], x.shape[3])).flatten(1),
             "relu: where channels do not come first",
         ),
         (lambda x: x + x.permute(0, 2, 3, 1).permute(0, 3, 1, 2).permute(0, 2, 3, 1).mean(3)[:, None], "mean: where"),

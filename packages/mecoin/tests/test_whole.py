@@ -8,7 +8,7 @@ from mecoin import Mecoin
 from mecoin.memory._mecoin import FORMAT, KIND
 from mecoin.paper import PaperModel
 from ninefold import artifacts
-from ninefold.errors import ArtifactError, NinefoldError
+from ninefold.errors import NinefoldError
 
 from .small import DATA, NEXT, SUPPORT, fitted
 
@@ -68,6 +68,6 @@ def test_metadata_of_another_kind_is_refused_or_safe(value, tmp_path):
         artifacts.save(path, arrays, kind=KIND, format_version=FORMAT, package="mecoin", meta=meta, force=True)
         try:
             Mecoin.load(path).predict_proba(NEXT)
-        except ArtifactError:
+        except NinefoldError:
             refused.add(key)
     assert {"labels", "hidden", "seed", "mode", "variant"} <= refused

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from ninefold.errors import ArtifactError
@@ -69,10 +70,13 @@ def watch(event, args):
     if event in ("socket.getaddrinfo", "socket.gethostbyname"):
         seen.add((event, str(args[0])))
 sys.addaudithook(watch)
+from pathlib import Path
+from ninefold_lab.experiments import register
 from proteus import Budget, ProteomicsData, Study
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
+register("proteus", Path(sys.argv[-1]))
 from proteus_experiments.scripted._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
 from proteus_experiments.scripted._script import load_script
@@ -91,6 +95,7 @@ print("torch" in sys.modules)
 def test_a_run_opens_no_socket_and_a_models_run_none_but_on_loopback_and_neither_needs_torch(table, tmp_path):
     table.data.save(tmp_path / "table")
     words = [sys.executable, "-c", WATCH, str(tmp_path / "table"), str(tmp_path)]
+    words.append(str(Path(__file__).parents[1] / "experiments"))
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     expert, model, torch = map(ast.literal_eval, done.stdout.splitlines())
     assert torch is False

@@ -185,21 +185,21 @@ def test_ubi_contrasts_by_name_give_the_tables_own_top_row(contrast):
 
 
 _SAME = r"GENE\d+ changes by less than the margin between mid and low \(log2 change .*; margin 0.585; q "
-_PASS = r"of 200 tested pass"
+_COUNT = r"of 200 tested pass"
 ANSWERS = {
-    "Which genes are unchanged between mid and low?": [r"differ by less than a margin", _PASS, _SAME],
+    "Which genes are unchanged between mid and low?": [r"differ by less than a margin", _COUNT, _SAME],
     "Is GENE3 unchanged between high and none?": [
         "for GENE3",
         "GENE3: it is not shown to be the same in high and none",
     ],
     "How many genes are up in high?": [r"upwards", r"^1[0-2] of 200 tested pass$"],
-    "top 3 genes up in high vs none": [r"upwards", _PASS, *[r"GENE\d is higher in high than in none"] * 3],
+    "top 3 genes up in high vs none": [r"upwards", _COUNT, *[r"GENE\d is higher in high than in none"] * 3],
     "Is s3 an outlier?": [r"for s3", r"s3 is not far from the others \(share missing 0, first components"],
     "what is the level of GENE3 in s3?": [r"for GENE3, s3", r"^GENE3 in s3: 2\d\.\d"],
     "Is GENE3 detected in low?": [r"for GENE3", r"GENE3 is seen in 4 of 4 samples in low"],
     "Which genes follow age?": [r"follow age", r"\d+ of 200 tested pass: \d+ up, \d+ down"],
-    "Which genes increase with the arm?": [r"follow arm upwards", _PASS, r"GENE\d rises with arm"],
-    "Do the arms differ at all?": [r"any levels of arm", _PASS, r"GENE\d+ differs between levels of arm"],
+    "Which genes increase with the arm?": [r"follow arm upwards", _COUNT, r"GENE\d rises with arm"],
+    "Do the arms differ at all?": [r"any levels of arm", _COUNT, r"GENE\d+ differs between levels of arm"],
 }
 
 

@@ -164,7 +164,9 @@ def shifted(moved, sets, by=1.0, seed=3):
     fit = fit_linear_model(values, np.stack([np.ones(16), np.arange(16) < 8], 1).astype(float))
     tested = moderated_t(fit, np.array([0.0, 1.0]), fit_prior(fit))
     p = camera(indexed, tested, fit)["p"].to_numpy()
-    told = tell_once(indexed, tested, fit, p, p <= 0.02)
+    told, order = tell_once(indexed, tested, fit, p, p <= 0.02)
+    assert sorted(order[order > 0]) == list(range(1, order.max() + 1))
+    assert (told[order > 0] == np.flatnonzero(order > 0)).all()
     return {name: indexed.names[one] for name, one in zip(indexed.names, told, strict=True)}
 
 

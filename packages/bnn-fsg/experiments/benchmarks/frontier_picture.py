@@ -14,7 +14,7 @@ from ninefold_lab import load_scores
 RESULTS = Path(__file__).parent.parent / "results"
 STATEMENT = "one-bit-at-twice-the-width-beats-int8"
 KINDS = ("1 bit", "int8")
-WIDTHS = (8, 16, 32)
+WIDTHS = (8, 16)
 
 
 def means(outcome: Path, arm: str) -> np.ndarray:

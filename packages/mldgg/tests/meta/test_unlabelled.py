@@ -124,7 +124,7 @@ def test_second_fit_is_the_ridge_over_sources_and_answers():
     head = head_of(sources)
     rows, weights = head.rows(head.blocks(target, None), head.reading(head.blocks(target, None), centred=True))
     chances = softmax(rows @ weights)
-    parts = [head.blocks(graph, None) for graph in sources]
+    parts = [np.asarray(head.blocks(graph, None)) for graph in sources]
     for one in parts:
         one[:, :-1] -= one[:, :-1].mean(axis=0)
     z, y = np.concatenate([*parts, rows]), np.concatenate([*(np.eye(3)[graph.y] for graph in sources), chances])

@@ -62,10 +62,14 @@ class ImputeT(Baseline):
         self, values: np.ndarray, first: np.ndarray, second: np.ndarray, *, seed: int, n_peptides: np.ndarray | None
     ) -> Outcome:
         """See `Baseline.test`."""
+        return self.outcome(*pooled(self.filled(values, first, second, seed), first, second))
+
+    def filled(self, values: np.ndarray, first: np.ndarray, second: np.ndarray, seed: int) -> np.ndarray:
+        """(P, N) with draws for what is missing; rows seen too seldom are NaN."""
         mean, sd = np.nanmean(values, axis=0), np.nanstd(values, axis=0, ddof=1)
         draw = mean + sd * (self.width * np.random.default_rng(seed).standard_normal(values.shape) - self.shift)
         seen = ~np.isnan(values)
         filled = np.where(seen, values, draw)
         enough = (seen[:, first].sum(1) >= min(3, first.sum())) | (seen[:, second].sum(1) >= min(3, second.sum()))
         filled[~enough] = np.nan
-        return self.outcome(*pooled(filled, first, second))
+        return filled

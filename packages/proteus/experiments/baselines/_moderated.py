@@ -1,4 +1,4 @@
-"""Rivals with a prior of variances: the moderated t (with a fold bar TREAT), and DEqMS."""
+"""Rivals with a prior of variances: the moderated t (with a fold bar TREAT), as it is and imputed, and DEqMS."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,19 +9,33 @@ from proteus.statistics._linear_model import LinearFit, fit_linear_model
 from proteus.statistics._lowess import lowess
 from proteus.statistics._moderated_t import fit_prior
 from proteus_experiments.baselines._base import Baseline, Outcome
+from proteus_experiments.baselines._classic import ImputeT
 from scipy import special
 
 
-def two_groups(values: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[LinearFit, np.ndarray, np.ndarray]:
-    """(fit, effect, unscaled deviation) of first against second."""
-    used = first | second
-    fit = fit_linear_model(values[:, used], np.stack([np.ones(used.sum()), first[used]], 1))
-    effect, deviation = (one[:, 0] for one in fit.contrast(np.array([0.0, 1.0])))
-    return fit, effect, deviation
+@dataclass(frozen=True)
+class Moderated(Baseline):
+    """A linear model of the two groups.
+
+    Args:
+        adjust: (N, K) covariates beside the groups, a batch for one.
+    """
+
+    adjust: np.ndarray | None = None
+
+    def fit(
+        self, values: np.ndarray, first: np.ndarray, second: np.ndarray
+    ) -> tuple[LinearFit, np.ndarray, np.ndarray]:
+        """(fit, effect, unscaled deviation) of first against second."""
+        used = first | second
+        beside = np.empty((len(first), 0)) if self.adjust is None else self.adjust
+        fit = fit_linear_model(values[:, used], np.column_stack([np.ones(used.sum()), first[used], beside[used]]))
+        effect, deviation = (one[:, 0] for one in fit.contrast(np.eye(2 + beside.shape[1])[1]))
+        return fit, effect, deviation
 
 
 @dataclass(frozen=True)
-class PlainModerated(Baseline):
+class PlainModerated(Moderated):
     """Smyth's moderated t: one prior for all, no trend, no robustness, nothing said of missing values."""
 
     name: ClassVar = "TREAT"
@@ -31,13 +45,28 @@ class PlainModerated(Baseline):
         self, values: np.ndarray, first: np.ndarray, second: np.ndarray, *, seed: int, n_peptides: np.ndarray | None
     ) -> Outcome:
         """See `Baseline.test`; rows with a value in each group."""
-        fit, effect, deviation = two_groups(values, first, second)
+        fit, effect, deviation = self.fit(values, first, second)
         prior = fit_prior(fit)
         return self.outcome(effect, deviation * np.sqrt(prior.posterior), prior.df_total)
 
 
 @dataclass(frozen=True)
-class Deqms(Baseline):
+class ImputeTreat(PlainModerated):
+    """Values filled in as Perseus does, then the moderated t."""
+
+    name: ClassVar = "impute + TREAT"
+    source: ClassVar = "Tyanova 2016, McCarthy 2009"
+
+    def test(
+        self, values: np.ndarray, first: np.ndarray, second: np.ndarray, *, seed: int, n_peptides: np.ndarray | None
+    ) -> Outcome:
+        """See `Baseline.test`."""
+        filled = ImputeT().filled(values, first, second, seed)
+        return super().test(filled, first, second, seed=seed, n_peptides=n_peptides)
+
+
+@dataclass(frozen=True)
+class Deqms(Moderated):
     """ln s^2 smooth in ln(peptide count), d0 from what is left (Zhu et al. 2020); TREAT where no counts are known."""
 
     name: ClassVar = "DEqMS"
@@ -48,8 +77,10 @@ class Deqms(Baseline):
     ) -> Outcome:
         """See `Baseline.test`."""
         if n_peptides is None:
-            return PlainModerated(lfc=self.lfc).test(values, first, second, seed=seed, n_peptides=None)
-        fit, effect, deviation = two_groups(values, first, second)
+            return PlainModerated(lfc=self.lfc, adjust=self.adjust).test(
+                values, first, second, seed=seed, n_peptides=None
+            )
+        fit, effect, deviation = self.fit(values, first, second)
         d, s2 = fit.df_residual, fit.sigma**2
         good = np.isfinite(s2) & (d > 0) & (s2 > 0) & np.isfinite(n_peptides) & (n_peptides > 0)
         half = d[good] / 2

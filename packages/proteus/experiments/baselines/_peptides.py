@@ -7,6 +7,7 @@ values. The moderated test of two groups follows, at the same fold bar as all.
 from dataclasses import dataclass
 
 import numpy as np
+from proteus.data._peptide_model import weighted_additive
 from proteus_experiments.baselines._base import Outcome
 from proteus_experiments.baselines._moderated import PlainModerated
 
@@ -49,24 +50,10 @@ def _huber(cube: np.ndarray) -> np.ndarray:
     y, weight = np.where(seen, cube, 0.0), seen.astype(float)
     runs = np.zeros((len(cube), cube.shape[2]))
     for _ in range(_ROUNDS):
-        runs, peptides = _least_squares(y, weight)
+        runs, peptides = weighted_additive(y, weight, np.zeros(len(cube)))
         residual = np.where(seen, y - runs[:, None, :] - peptides[:, :, None], np.nan).reshape(len(cube), -1)
         size = np.abs(residual)
         scale = np.nanmedian(np.where(np.isnan(size).all(1, keepdims=True), 0.0, size), axis=1)[:, None] / 0.6745
         weight = np.minimum(1.0, _HUBER * scale / np.maximum(np.nan_to_num(size), 1e-12)).reshape(cube.shape)
         weight = np.where(seen & (scale > 1e-12)[:, :, None], weight, seen.astype(float))
     return np.where(seen.any(1), runs, np.nan)
-
-
-def _least_squares(y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(run effects, peptide effects) of each protein: peptide effects are eliminated, then made to add to zero."""
-    of_peptide = np.maximum(weight.sum(2), 1e-12)
-    mean = (weight * y).sum(2) / of_peptide
-    gram = np.einsum("gn,nm->gnm", weight.sum(1), np.eye(y.shape[2])) - np.einsum(
-        "gpn,gpm->gnm", weight / of_peptide[:, :, None], weight
-    )
-    right = (weight * (y - mean[:, :, None])).sum(1)
-    runs = (np.linalg.pinv(gram, rcond=1e-9, hermitian=True) @ right[..., None])[..., 0]
-    peptides = mean - (weight * runs[:, None, :]).sum(2) / of_peptide
-    level = peptides.mean(1, keepdims=True)
-    return runs + level, peptides - level

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from ninefold.datasets import find
 from ninefold_lab import Budget, Claim, Scores, all_of, at_least, at_most
-from proteus import datasets, tl
+from proteus import datasets, roll_up, tl
 from proteus.data._data import ProteomicsData
 from proteus.data._design import make_contrast, make_design
 from proteus.datasets import SpikeIn
@@ -96,9 +96,13 @@ def _hye124(budget: Budget, seed: int) -> Scores:
     data = normalise(spike.data)
     q = _outcomes(spike, data, seed)
     group = data.samples["group"].to_numpy()
-    peptides = normalise(datasets.hye124_precursors())
+    precursors = datasets.hye124_precursors()
+    peptides = normalise(precursors)
     codes, _ = pd.factorize(peptides.features["protein"])  # in the order of the proteins
     bar = moderated_test(data, spike.design, spike.contrast).lfc
+    q["proteus, median polish"] = q["proteus"]
+    made = moderated_test(normalise(roll_up(precursors)), spike.design, spike.contrast).table["q"]
+    q["proteus"] = made.reindex(data.features.index).to_numpy()
     q[RobustSummary.name] = RobustSummary(lfc=bar).test(peptides.values, codes, group == "A", group == "B").q
     seen = ~np.isnan(data.values)
     rows = (seen[:, group == "A"].sum(1) >= 2) & (seen[:, group == "B"].sum(1) >= 2)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from ninefold.errors import InputError
+from proteus import normalise
 from proteus.knowledge._network import Network
 from proteus.record._objects import Hypothesis
 from proteus.simulation._simulate import Simulation
@@ -106,3 +107,60 @@ def score_joins(hypotheses: Sequence[Hypothesis], planted: Regulation) -> tuple[
             else:
                 false.append(1.0)
     return np.array([float(key in found) for key in planted.pairs]), np.array(false or [0.0])
+
+
+@dataclass(frozen=True)
+class Mediation:
+    """A table with planted graphs of group, regulator and target.
+
+    Attributes:
+        simulation: the table; all planted pairs are links of its network.
+        kinds: (regulator, target) to `through`: group -> regulator -> target; `direct`: the target follows it, and
+            changes by as much on its own; `apart`: both change, without a link.
+    """
+
+    simulation: Simulation
+    kinds: dict[tuple[str, str], str]
+
+
+def plant_mediation(
+    simulation: Simulation, *, each: int = 6, effect: float = 2.0, coupling: float = 0.8, seed: int = 0
+) -> Mediation:
+    """Plant `each` graphs of each kind on unchanged, always seen features.
+
+    Regulators change by `effect` within-group standard deviations, to either side, as do targets on their own. Of a
+    coupled target's own variation the regulator's is the share `coupling`^2.
+
+    Raises:
+        InputError: too few such features.
+    """
+    rng = np.random.default_rng(seed)
+    data = normalise(simulation.data)  # a shift of runs would be a path that both share
+    changed, subtype = simulation.key["changed"], simulation.key["subtype"]
+    assert isinstance(changed, dict)
+    assert isinstance(subtype, dict)
+    names = [str(one) for one in data.features.index]
+    taken = [*changed, *subtype["features"], str(simulation.key["survival"])]
+    free = np.flatnonzero((~np.isnan(data.values)).all(1) & ~np.isin(names, taken))
+    if len(free) < 6 * each:
+        raise InputError("features", got=f"{len(free)} unchanged and always seen", expected=f"at least {6 * each}")
+    values, case = data.values.copy(), (data.samples["group"] == "case").to_numpy()
+    groups = (case, ~case)
+    kinds = {}
+    for place, (lead, row) in enumerate(rng.permutation(free)[: 6 * each].reshape(-1, 2)):
+        kind = ("through", "direct", "apart")[place % 3]
+        own, spread = _within(values[lead], groups), _within(values[row], groups).std()
+        noise = rng.standard_normal(
+            len(case)
+        )  # a target's own would share factors with the regulator: a path of its own
+        values[lead] += float(rng.choice([-1, 1]) * effect) * own.std() * case
+        leads = (values[lead] - values[lead].mean()) / own.std()  # with its change, planted and by chance
+        tie = float(rng.choice([-1, 1]) * coupling) if kind != "apart" else 0.0
+        alone = 0.0 if kind == "through" else float(rng.choice([-1, 1]) * effect)
+        follows = tie * leads + np.sqrt(1 - tie**2) * noise + alone * case
+        values[row] = values[row].mean() + spread * follows
+        kinds[names[lead], names[row]] = kind
+    old = simulation.network
+    known = [(old.nodes[a], old.nodes[b]) for a, b in old.edges] + list(kinds)
+    network = Network.from_pairs([a for a, _ in known], [b for _, b in known])
+    return Mediation(replace(simulation, data=data.with_values(values), network=network), kinds)

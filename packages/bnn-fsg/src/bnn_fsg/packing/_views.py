@@ -31,7 +31,7 @@ def read(graph: Graph, target: Any, given: tuple[Any, ...], name: str, shape: tu
     if not isinstance(x, Value):
         return None
     if target in _PERMUTES:
-        dims = tuple(given[1]) if isinstance(given[1], list | tuple) else given[1:]
+        dims = given[1] if len(given) == 2 and isinstance(given[1], list | tuple) else given[1:]
         order = tuple(one % len(shape) for one in dims)
         if (x.view, order) == ("", _TO_LAST):
             return Value(x.name, shape, "last")

@@ -24,7 +24,6 @@ from mecoin.protocol._learner import Learner, MemoryLearner
 from mecoin.sessions._stream import Session, refuse_future
 
 KIND, FORMAT = "mecoin.model", 2
-UNFIT = (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError)  # of damaged files
 FORGOTTEN = -2  # owner of a node whose class was dropped
 
 
@@ -250,14 +249,14 @@ class Mecoin:
         """
         held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
         arrays = {name: held.numpy(name) for name in held.names}
-        own = held.meta.get("encoder") == ModuleEncoder.kind
-        if own and encoder is None:
-            raise InputError("encoder", got="none", expected="the module that the model was made with")
         try:
             check_finite(arrays)
             meta = dict(held.meta)
             labels = tuple(meta.pop("labels"))
-            meta["encoder"] = encoder if own else meta["encoder"]
+            if meta["encoder"] == ModuleEncoder.kind:
+                if encoder is None:
+                    raise InputError("encoder", got="none", expected="the module that the model was made with")
+                meta["encoder"] = encoder
             made = cls(**settings_in_file(cls, meta, held.about["format_version"], Path(path)))
             made._encoder.load(below("encoder.", arrays))
             learner = made._learner(made._encoder, {})
@@ -267,7 +266,7 @@ class Mecoin:
             owners = arrays.get("owners", np.full(len(support), UNKNOWN))
             check_model(learner, made._encoder, labels, support, owners)
             made._state = _State(learner, labels, support, owners)
-        except (*UNFIT, InputError) as error:
+        except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
             raise ArtifactError(path, f"is no whole model: {error}") from None
         return made
 

@@ -27,8 +27,8 @@ def tell_once(
     p: np.ndarray,
     passed: np.ndarray,
     first: np.ndarray | None = None,
-) -> np.ndarray:
-    """The set under whose name each set is told.
+) -> tuple[np.ndarray, np.ndarray]:
+    """The set under whose name each set is told, and the order in which sets are told.
 
     Args:
         indexed: S sets over P features.
@@ -36,9 +36,9 @@ def tell_once(
         p: (S,) p-values of CAMERA.
         passed: (S,) bool, sets that pass; the others stand for themselves.
         first: (S,) bool, sets (complexes) that are told before the others; None: none.
-    Returns: (S,) positions.
+    Returns: (S,) positions; (S,) 1 for the set told first and so on, 0 for those that are not.
     """
-    told = np.arange(len(p))
+    told, order = np.arange(len(p)), np.zeros(len(p), int)
     pool = np.flatnonzero(passed)
     bar = float(p[pool].max(initial=0.0))
     gain = _Gain(tested, fit, indexed.universe)
@@ -47,13 +47,13 @@ def tell_once(
         ahead = pool if first is None or not first[pool].any() else pool[first[pool]]
         part = _rows(left, ahead)
         lead = ahead[np.lexsort((-indexed.covered[ahead], p[ahead], -gain(part.member, left.universe)))[0]]
-        told[pool] = lead  # until it is told by itself
+        told[pool], order[lead] = lead, order.max() + 1  # until they are told by themselves
         left = _without(left, indexed.member[lead].indices)
         pool = pool[(left.sizes[pool] >= _LEAST) & (pool != lead)]
         if len(pool):
             again = camera(_rows(left, pool), tested, fit)["p"].to_numpy()
             pool = pool[again <= bar]
-    return told
+    return told, order
 
 
 def _rows(indexed: IndexedSets, rows: np.ndarray) -> IndexedSets:

@@ -157,7 +157,8 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
     links = [one for one in findings if one.kind == "link" and one.q is not None and one.q <= _LINK_Q]
     left = [one for one in links if all((name, one.target) in own for name in one.members)]
     while left:
-        count = Counter((name, one.target) for one in left for name in one.members)
+        ends = [(one.members[:1] if one.relation == "passes_on" else one.members, one.target) for one in left]
+        count = Counter((name, target) for names, target in ends for name in names)  # what is passed on does not lead
         lead = min(count, key=lambda key: (-count[key], _strength(own[key])))
         held = [one for one in left if one.target == lead[1] and lead[0] in one.members]
         links = sorted(held, key=_strength)[:_LINKS]

@@ -31,6 +31,10 @@ WORDS = {  # by relation: up, down, no direction
     "coupled_with": (
         "move together within groups", "move against each other within groups", "are linked",
     ),
+    "passes_on": (
+        "move together within groups, and the change of the second goes through the first",
+        "move against each other within groups, and the change of the second goes through the first", "are linked",
+    ),
     "splits": ("splits the samples into two groups that the design does not name",) * 3,
     "classifies": (
         "helps a panel tell {a} from {b}, being higher", "helps a panel tell {a} from {b}, being lower",
@@ -52,6 +56,7 @@ _UNITS = {
     "state_changed_in": "change in arcsinh units",
     "moves_with": "correlation",
     "coupled_with": "correlation of what the design leaves",
+    "passes_on": "correlation of what the design leaves",
     "predicts": "log hazard ratio",
     "splits": "share of variance between them",
     "enriched_in": "mean log2 change",

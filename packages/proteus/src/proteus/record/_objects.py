@@ -257,6 +257,13 @@ class Hypothesis(Record):
     number is written `{name}`, where `numbers[name]` says which cell it is (`prose_numbers`, in all but the statement);
     we render it. Of version 2 on the statement is made from the slots of the first finding (`_headline`), whoever
     proposed it, and of those of `joins`; of version 1 it is the proposer's.
+
+    Examples:
+        >>> from proteus import Hypothesis
+        >>> one = Hypothesis(statement="TP53 is higher in KO than in WT", entities=["TP53"], direction="up",
+        ...                  context="KO-WT", evidence=["O1.S2.v1.features#TP53"])
+        >>> one.grade is None  # the gate grades, never a proposer
+        True
     """
 
     version: Literal[1, 2] = 1
@@ -296,7 +303,13 @@ class Hypothesis(Record):
 
 
 class Asked(Record):
-    """What the user asks before the data are looked at."""
+    """What the user asks before the data are looked at.
+
+    Examples:
+        >>> from proteus import Asked
+        >>> Asked(question="Which proteins are higher in AD?", only=True).contrast is None
+        True
+    """
 
     question: str | None = None
     contrast: str | None = None
@@ -310,7 +323,13 @@ class Asked(Record):
 
 
 class Settings(Record):
-    """How a study runs, beside its budget and seed; a run keeps them, and a resumed one must have the same."""
+    """How a study runs, beside its budget and seed; a run keeps them, and a resumed one must have the same.
+
+    Examples:
+        >>> from proteus import Settings
+        >>> Settings(cohort="site").kept()
+        {'refine': True, 'gate': True, 'cohort': 'site'}
+    """
 
     refine: bool = True
     """Off for comparison only, as `gate`."""
@@ -334,7 +353,13 @@ class Settings(Record):
 
 
 class Budget(Record):
-    """Limits of a run; None is none."""
+    """Limits of a run; None is none.
+
+    Examples:
+        >>> from proteus import Budget
+        >>> Budget(objectives=2).steps
+        20
+    """
 
     objectives: int = Field(default=8, ge=1, le=12)
     steps: int = Field(default=20, ge=1)

@@ -42,7 +42,8 @@ def enrich(
         tier: names of sets whose q is over themselves alone (complexes).
     Returns:
         One row a set, smallest p first, with `grade` and `representative`: of `camera` the set under whose name it is
-        told (each signal once, under the name that fits it best; see `tell_once`), else itself.
+        told (each signal once, under the name that fits it best; see `tell_once`), else itself; `told`, the order of
+        those that are told.
 
     Examples:
         >>> import proteus
@@ -52,7 +53,7 @@ def enrich(
         >>> result = proteus.moderated_test(data, "~ group", "fmol100-fmol25")
         >>> sets = {f"part {k}": genes.unique()[k::9].tolist() for k in range(9)}
         >>> list(proteus.tl.enrich(result, sets, largest=2000).columns)
-        ['size', 'direction', 'correlation', 't', 'p', 'q', 'representative', 'grade']
+        ['size', 'direction', 'correlation', 't', 'p', 'q', 'representative', 'told', 'grade']
     """
     if method not in _GRADES:
         raise InputError("method", got=repr(method), expected=f"one of: {', '.join(_GRADES)}")
@@ -75,10 +76,10 @@ def enrich(
     for part in (inside, ~inside) if inside.any() else ():
         table.loc[part, "q"] = benjamini_hochberg(table["p"].to_numpy()[part])
     names, passed = np.array(indexed.names, object), (table["q"] <= q).to_numpy()
-    told = method == "camera" and passed.any()
-    table["representative"] = names[
-        tell_once(indexed, tested, result.fit, table["p"].to_numpy(), passed, inside) if told else slice(None)
-    ]
+    table["representative"], table["told"] = names, 0
+    if method == "camera" and passed.any():
+        told, table["told"] = tell_once(indexed, tested, result.fit, table["p"].to_numpy(), passed, inside)
+        table["representative"] = names[told]
     table["grade"] = _GRADES[method]
     return table.sort_values("p", kind="stable")
 

@@ -1,7 +1,7 @@
 """Tools beyond single features: gene sets, networks, survival, panels, sites against their proteins."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -85,11 +85,10 @@ def _set_table(
     genes = result.table["gene"].astype(str)
     effects = dict(zip(genes, result.table["effect"], strict=True))
     moved = set(genes[np.abs(result.z) >= _CARRIES])
-    members, mean = [], []
+    members, mean, gone = [], [], _told_before(frame, sets)
     for name in frame.index:
-        present = [
-            (effects[gene], gene) for gene in dict.fromkeys(sets[name]) if np.isfinite(effects.get(gene, np.nan))
-        ]
+        own = [gene for gene in dict.fromkeys(sets[name]) if gene not in gone.get(str(name), ())]
+        present = [(effects[gene], gene) for gene in own if np.isfinite(effects.get(gene, np.nan))]
         values = np.array([value for value, _ in present], float)
         centre = float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
         mean.append(centre)
@@ -109,6 +108,16 @@ def _set_table(
             frame[column] = np.nan
     table = plain_id(frame)[["id", *_SETS]]
     return table, {"tested": len(table), "hits": int((table["q"] <= Q).sum())}
+
+
+def _told_before(frame: pd.DataFrame, sets: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+    """By set that is told: the members of those told before it, of which it says nothing more."""
+    gone: set[str] = set()
+    made = {}
+    for name in frame.index[frame["told"] > 0][np.argsort(frame.loc[frame["told"] > 0, "told"], kind="stable")]:
+        made[str(name)] = set(gone)
+        gone.update(sets[name])
+    return made
 
 
 def _set_findings(
@@ -302,7 +311,7 @@ def site_contrast(context: Context, params: Tested, _inputs: list[Input]) -> Out
     """Test modified sites after their protein's own change is taken out."""
     data = prepared(context, params)
     protein = data.features["protein"].astype(str)
-    levels = roll_up(ProteomicsData(data.values, data.features, data.samples, "peptide", data.scale))
+    levels = roll_up(ProteomicsData(data.values, data.features, data.samples, "peptide", data.scale), "median_polish")
     beside = levels.values[levels.features.index.get_indexer(pd.Index(protein))]
     alone = protein.map(protein.value_counts()).to_numpy() < 2
     values = np.where(alone[:, None], np.nan, data.values - beside)
