@@ -24,7 +24,7 @@ from typing import Any, Self
 
 from websockets.sync.client import ClientConnection, connect
 
-SIZE, AT = (1280, 1180), "h1"  # of the README's picture
+SIZE, AT = (1280, 950), "h1"  # of the README's picture
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
