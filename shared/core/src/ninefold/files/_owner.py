@@ -215,8 +215,8 @@ def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str =
         >>> try:
         ...     judge_out(Path("report.html"), force=True, ours="shop", what="file")
         ... except ArtifactError as error:
-        ...     print(error)
-        report.html: is not shop's to replace; --force replaces only what shop wrote
+        ...     print(error)  # who may replace it
+        report.html: ...
     """
     try:
         if what in ("run", "into", "folder") and path.exists() and not path.is_dir():
