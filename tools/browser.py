@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import io
 import json
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from typing import Any, Self
 
 from websockets.sync.client import ClientConnection, connect
 
+SIZE, AT = (1280, 1180), "h1"  # of the README's picture
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
@@ -121,6 +123,18 @@ class Browser:
         """Type into what has the focus."""
         self._call("Input.insertText", text=text)
 
+    def press(self, key: str) -> None:
+        """Press a key that has a name: Tab, Enter."""
+        code = {"Tab": 9, "Enter": 13}[key]
+        text = {"text": "\r"} if key == "Enter" else {}
+        for kind in ("keyDown", "keyUp"):
+            words = text if kind == "keyDown" else {}
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **words)
+
+    def scheme(self, name: str) -> None:
+        """Show pages as for a reader who prefers `light` or `dark` colours."""
+        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
     def overflow(self) -> int:
         """By how many pixels the page is wider than the window: 0 where nothing has to be scrolled sideways."""
         return self.evaluate("Math.max(0, document.documentElement.scrollWidth - window.innerWidth)")
@@ -205,19 +219,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write a picture of a page.")
     parser.add_argument("page", type=Path, metavar="HTML")
     parser.add_argument("picture", type=Path, metavar="PNG")
-    parser.add_argument(
-        "--size", type=int, nargs=2, default=(1000, 1180), metavar=("WIDTH", "HEIGHT"), help="in pixels"
-    )
-    parser.add_argument("--at", default="h2", metavar="SELECTOR", help="what stands at the picture's top")
+    parser.add_argument("--size", type=int, nargs=2, default=SIZE, metavar=("WIDTH", "HEIGHT"), help="in pixels")
+    parser.add_argument("--at", default=AT, metavar="SELECTOR", help="what stands at the picture's top")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ninefold-picture-") as scratch, Browser(Path(scratch)) as browser:
-        browser.resize(*options.size)
-        browser.open(options.page.resolve().as_uri())
-        browser.evaluate(f"document.querySelector({json.dumps(options.at)}).scrollIntoView()")
-        browser.screenshot(options.picture)
+    options.picture.write_bytes(picture(options.page, tuple(options.size), options.at))
+
+
+def picture(page: Path, size: tuple[int, int] = SIZE, at: str = AT) -> bytes:
+    """A page's picture of so many pixels, from the element `at` on, as a small PNG."""
     from PIL import Image
 
-    Image.open(options.picture).convert("P", palette=Image.Palette.ADAPTIVE).save(options.picture, optimize=True)
+    with tempfile.TemporaryDirectory(prefix="ninefold-picture-") as scratch, Browser(Path(scratch)) as browser:
+        browser.resize(*size)
+        browser.open(page.resolve().as_uri())
+        browser.evaluate(f"document.querySelector({json.dumps(at)}).scrollIntoView()")
+        shot = Path(scratch) / "shot.png"
+        browser.screenshot(shot)
+        made = io.BytesIO()
+        Image.open(shot).convert("P", palette=Image.Palette.ADAPTIVE).save(made, "PNG", optimize=True)
+    return made.getvalue()
 
 
 if __name__ == "__main__":

@@ -169,7 +169,6 @@ def _graphs(found: dict[str, Any]) -> list[np.ndarray]:
 
 def proteus() -> Iterator[Reader]:
     from proteus.data._data import ProteomicsData
-    from proteus.llm._script import load_script
     from proteus.loaders import _knowledge, _load, _samples
     from proteus.record._journal import read_journal
     from proteus.record._run_folder import read_frame
@@ -179,7 +178,6 @@ def proteus() -> Iterator[Reader]:
 
     sheet = "sample,group,age\ns1,a,3\ns2,b,4\ns3,a,5\n"
     frame = "run/artifacts/O1.S2.v1.features.parquet"
-    script = "answers:\n  - task: probe\n    answer: {ok: true}\n"
     yield Reader("proteinGroups", text("proteinGroups.txt", GROUPS), table, missing=True)
     yield Reader("matrix", text("matrix.csv", MATRIX), table, missing=True)
     yield Reader("sample sheet", text("samples.csv", sheet), lambda path: _only(_samples.read_samples(path)))
@@ -193,7 +191,6 @@ def proteus() -> Iterator[Reader]:
                  missing=True)  # fmt: skip
     yield Reader("journal", kept("proteus", "run/events.jsonl"), lambda path: _only(read_journal(path)))
     yield Reader("artefact", kept("proteus", frame), lambda path: _only(read_frame(path)))
-    yield Reader("script of answers", text("script.yaml", script), lambda path: _only(load_script(path)))
 
 
 def recsys() -> Iterator[Reader]:

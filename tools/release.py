@@ -4,6 +4,7 @@
     uv run python tools/release.py --all --dry-run             # all, what the others stand on first
     uv run python tools/release.py tswitch --prefix ninefold-
     uv run python tools/release.py tswitch --index ~/wheels      # the files go there, too: pip install --find-links
+    uv run python tools/release.py bnn-fsg --target x86_64-linux-gnu.2.17 --target aarch64-macos.11.0   # more wheels
 
 The version is the one in the package's pyproject.toml; its notes are what is under `## Unreleased` in its changelog.
 A package is tried with the newest release that its ranges admit of what it stands on. The public API is compared with
@@ -47,6 +48,7 @@ def release(
     pythons: Sequence[str],
     dry_run: bool,
     tried: Path | None = None,
+    targets: Sequence[str] = (),
 ) -> None:
     """Release one package as the tree stands; ToolError says why not.
 
@@ -57,6 +59,7 @@ def release(
         pythons: versions of Python to try the wheel on.
         dry_run: check all, and leave no commit, tag or file.
         tried: a folder that gets the files, too, and in which what this package stands on may be.
+        targets: other systems to build wheels for; they cannot be tried here.
     """
     tag = f"{package.name}-v{package.version}"
     if run("git", "status", "--porcelain"):
@@ -82,6 +85,11 @@ def release(
             if last := last_release(package, Path(scratch), index, prefix):
                 refuse_small_step(Version(package.version), difference(package, last, Path(scratch)))
             files = build_and_try(package, Path(scratch), prefix, indexes, pythons)
+            for target in targets:
+                other = build(package, Path(scratch) / target, prefix=prefix, target=target).path
+                run(sys.executable, "-m", "twine", "check", "--strict", other)
+                print(f"{other.name}: built for {target}, not tried here")
+                files.append(other)
             if tried:
                 copied(files, tried)
             if not dry_run:
@@ -216,6 +224,9 @@ def main() -> int:
         metavar="VERSION",
         help=f"try the wheel on it, more than once; {' and '.join(PYTHONS)}",
     )
+    parser.add_argument(
+        "--target", action="append", default=[], metavar="SYSTEM", help="build a wheel for that system, too"
+    )
     parser.add_argument("--dry-run", action="store_true", help="check all, and leave no commit, tag or file")
     options = parser.parse_args()
     try:
@@ -227,7 +238,7 @@ def main() -> int:
             for package in chosen:
                 release(
                     package, prefix=options.prefix, index=options.index, pythons=options.python or PYTHONS,
-                    dry_run=options.dry_run, tried=tried if options.all else None,
+                    dry_run=options.dry_run, tried=tried if options.all else None, targets=options.target,
                 )  # fmt: skip
     except ToolError as error:
         return exit_with(error)

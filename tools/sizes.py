@@ -4,6 +4,8 @@
     uv run python tools/sizes.py --check    # fails if one is off by more than a twentieth, or a bound is broken
 
 Counted for Linux on x86_64 with CPython 3.11, whatever this machine is; a package's own wheel is its compressed source.
+PyTorch's CPU build for Linux is in an index of its own, which no lock names: it is counted as large as the wheel for
+Windows, which is a CPU build for the same processors.
 """
 
 from __future__ import annotations
@@ -56,6 +58,11 @@ class Download:
         return sum(size for name, size in self.parts.items() if name.startswith(_TORCH)) / MB
 
     @property
+    def cpu_megabytes(self) -> float:
+        """The same with PyTorch's CPU build."""
+        return self.megabytes - self.torch_megabytes + (_cpu_torch() / MB if "torch" in self.parts else 0)
+
+    @property
     def label(self) -> str:
         return f"{self.name}[{','.join(self.extras)}]" if self.extras else self.name
 
@@ -86,8 +93,8 @@ def downloads() -> Iterator[Download]:
 
 def table(found: Sequence[Download]) -> Table:
     """One line an installation, as the README has it."""
-    rows = Table(["installation", "download", "of it PyTorch and CUDA"])
-    rows.rows = [[f"`{one.label}`", _shown(one.megabytes), _shown(one.torch_megabytes)] for one in found]
+    rows = Table(["installation", "download", "with PyTorch's CPU build"])
+    rows.rows = [[f"`{one.label}`", _shown(one.megabytes), _shown(one.cpu_megabytes)] for one in found]
     return rows
 
 
@@ -100,7 +107,10 @@ def sentence(found: Sequence[Download]) -> str:
         )
         with_extras = f" with the extra `{','.join(one.extras)}`" if one.extras else " in all"
         words.append(f"{_shown(one.megabytes)}{with_extras}, {torch}")
-    cuda = " PyTorch's CPU build, installed first, spares the CUDA libraries." if "CUDA" in words[-1] else ""
+    cpu = _shown(found[-1].cpu_megabytes)
+    cuda = f" With PyTorch's CPU build, installed first, about {cpu} (from the wheels' metadata)." * (
+        "CUDA" in words[-1]
+    )
     return f"To download (Linux, x86_64, CPython 3.11): {'; '.join(words)}.{cuda}"
 
 
@@ -162,6 +172,12 @@ def _locked() -> dict[tuple[str, str], list[dict]]:
     """(name, version) -> wheels, as the lock file lists them."""
     lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
     return {(one["name"], one.get("version", "")): one.get("wheels", []) for one in lock["package"]}
+
+
+def _cpu_torch() -> int:
+    """Bytes of PyTorch's wheel for Windows, which has no CUDA."""
+    wheels = [one for (name, _), listed in _locked().items() if name == "torch" for one in listed]
+    return next(one["size"] for one in wheels if "cp311-win_amd64" in one["url"])
 
 
 def _wheel_size(name: str, version: str) -> int:

@@ -30,7 +30,7 @@ def prefixed(name: str, prefix: str) -> str:
     return name if name.startswith(prefix) else prefix + name
 
 
-def build(package: Package, out: Path, *, prefix: str = "", sdist: bool = False) -> Wheel:
+def build(package: Package, out: Path, *, prefix: str = "", sdist: bool = False, target: str = "") -> Wheel:
     """Build one package's wheel into `out` and check what is in it.
 
     Args:
@@ -38,13 +38,17 @@ def build(package: Package, out: Path, *, prefix: str = "", sdist: bool = False)
         out: a folder without another wheel of the package.
         prefix: put before the names of the distribution and the core, not before import names.
         sdist: build the sdist too, and the wheel from it, as an index's users get it.
+        target: another system than this one, as the package's build hook calls it: it reads `<IMPORT NAME>_TARGET`.
     """
     with tempfile.TemporaryDirectory(prefix="ninefold-build-") as scratch:
         folder = renamed_copy(package, Path(scratch), prefix) if prefix else package.folder
-        run("uv", "build", "--quiet", *([] if sdist else ["--wheel"]), "--out-dir", out, folder)
+        words = ["uv", "build", "--quiet", *([] if sdist else ["--wheel"]), "--out-dir", out, folder]
+        run(*words, env={f"{package.import_name.upper()}_TARGET": target or None})
     name = prefixed(package.name, prefix)
     (path,) = out.glob(f"{canonicalize_name(name).replace('-', '_')}-*.whl")
     check_contents(path, package)
+    if target and path.name.endswith("-none-any.whl"):
+        raise ToolError(f"{path.name} is for any system: {package.name} builds nothing for {target}")
     return Wheel(name, path)
 
 

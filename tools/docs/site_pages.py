@@ -20,6 +20,7 @@ from workspace import ROOT, Package, ToolError, find, members, packages, run
 HERE = Path(__file__).parent
 NAV = dict[str, Any]
 _RATIO = ("ratio", "low", "high")
+_WEIGHTS = {"index": 5.0, "tutorial": 2.0, "guide": 2.0, "changelog": 0.2, "attempts": 0.2, "claims": 0.5}
 SIZES = "what-an-installation-downloads"  # a heading of the repository's README
 
 
@@ -39,7 +40,17 @@ def made() -> dict[str, str]:
             pages[f"{name}/claims.md"] = claims_page(name)
             pages[f"{name}/tutorial.md"] = tutorial(package)
             pages |= {f"{name}/{page}.md": text for page, text in own_pages(package).items()}
-    return pages
+    return {path: _ranked(path, text) for path, text in pages.items()}
+
+
+def _ranked(path: str, text: str) -> str:
+    """A page with its weight in searches: what a newcomer looks for comes before changes, attempts and single names."""
+    page = path.rsplit("/", 1)[-1].removesuffix(".md")
+    weight = 0.7 if "/api/" in path else _WEIGHTS.get(page, 1.0) if "/" in path else 1.0
+    if weight == 1.0:
+        return text
+    head, body = text.removeprefix("---\n").split("---\n\n", 1) if text.startswith("---\n") else ("", text)
+    return f"---\n{head}search:\n  boost: {weight}\n---\n\n{body}"
 
 
 def pictures() -> dict[str, Path]:

@@ -7,8 +7,9 @@ import zipfile
 
 import pytest
 import tomlkit
+import wheels
 from venvs import Venv
-from wheels import Wheel, check_contents, prefixed, put_prefix
+from wheels import Wheel, build, check_contents, prefixed, put_prefix
 from workspace import CORE, ToolError, find
 
 
@@ -27,6 +28,15 @@ def core_wheel(tmp_path):
         return path
 
     return make
+
+
+def test_target_is_for_packages_that_build_something_for_it(core_wheel, monkeypatch, tmp_path):
+    seen = {}
+    monkeypatch.setattr(wheels, "run", lambda *_, env: seen.update(env) or core_wheel())
+    monkeypatch.setattr(wheels, "check_contents", lambda *_: None)
+    with pytest.raises(ToolError, match="ninefold-core builds nothing for aarch64-macos"):
+        build(find(CORE), tmp_path, target="aarch64-macos.11.0")
+    assert seen == {"NINEFOLD_TARGET": "aarch64-macos.11.0"}
 
 
 def test_wheel_of_exactly_the_source_files_is_accepted(core_wheel):

@@ -38,22 +38,49 @@ INLINE void put_bits(const Panel *p, int64_t x, uint32_t bits) {
 
 /* 1 where NaN or infinity is among n numbers. */
 static int64_t not_finite(const float *x, int64_t n) {
-    int32_t wrong = 0;
-    for (int64_t i = 0; i < n; i++) {
-        int32_t bits;
-        memcpy(&bits, x + i, 4);
-        wrong |= (bits & 0x7f800000) == 0x7f800000;
-    }
-    return wrong;
+    VF seen[4] = {{0}, {0}, {0}, {0}};
+    int64_t i = 0;
+    for (; i + 4 * VL <= n; i += 4 * VL)
+        UNROLL for (int v = 0; v < 4; v++) seen[v] = with_zero_of(seen[v], load_f(x + i + v * VL));
+    for (; i < n; i++) seen[0][0] += x[i] * 0.0f;
+    return any_not_zero((seen[0] + seen[1]) + (seen[2] + seen[3]));
 }
 
 /* (rows, columns) as (columns, rows), for rows from begin to end and the first `count` columns: 4 by 4 in registers. */
 typedef float V4 __attribute__((vector_size(16)));
 #define MIX(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
 
+#if defined(__AVX512F__)
+/* 16 by 16: four lines of four are put together as they are loaded, then turned within each quarter. */
+INLINE void turn_block(const float *x, float *to, int64_t rows, int64_t columns) {
+    UNROLL for (int j = 0; j < 16; j += 4) {
+        __m512 line[4];
+        UNROLL for (int k = 0; k < 4; k++) {
+            const float *at = x + k * columns + j;
+            line[k] = _mm512_castps128_ps512(_mm_loadu_ps(at));
+            line[k] = _mm512_insertf32x4(line[k], _mm_loadu_ps(at + 4 * columns), 1);
+            line[k] = _mm512_insertf32x4(line[k], _mm_loadu_ps(at + 8 * columns), 2);
+            line[k] = _mm512_insertf32x4(line[k], _mm_loadu_ps(at + 12 * columns), 3);
+        }
+        __m512 ab = _mm512_unpacklo_ps(line[0], line[1]), cd = _mm512_unpacklo_ps(line[2], line[3]);
+        __m512 ef = _mm512_unpackhi_ps(line[0], line[1]), gh = _mm512_unpackhi_ps(line[2], line[3]);
+        _mm512_storeu_ps(to + j * rows, _mm512_shuffle_ps(ab, cd, 0x44));
+        _mm512_storeu_ps(to + (j + 1) * rows, _mm512_shuffle_ps(ab, cd, 0xee));
+        _mm512_storeu_ps(to + (j + 2) * rows, _mm512_shuffle_ps(ef, gh, 0x44));
+        _mm512_storeu_ps(to + (j + 3) * rows, _mm512_shuffle_ps(ef, gh, 0xee));
+    }
+}
+#endif
+
 static void turn(const float *x, float *to, int64_t rows, int64_t columns, int64_t begin, int64_t end,
                  int64_t count) {
-    for (int64_t first = begin; first < end; first += LANES)
+    for (int64_t first = begin; first < end; first += LANES) {
+#if defined(__AVX512F__)
+        if (count == LANES && first + LANES <= end) {
+            turn_block(x + first * columns, to + first, rows, columns);
+            continue;
+        }
+#endif
         for (int64_t j = 0; j < count; j += 4)
             for (int64_t i = first; i < end && i < first + LANES; i += 4) {
                 if (i + 4 > end || j + 4 > count) {
@@ -73,6 +100,7 @@ static void turn(const float *x, float *to, int64_t rows, int64_t columns, int64
                 memcpy(target, &a, 16), memcpy(target + rows, &b, 16);
                 memcpy(target + 2 * rows, &c, 16), memcpy(target + 3 * rows, &d, 16);
             }
+    }
 }
 
 /* The last steps of `count` pixels of 16 lanes; what `flags` say is known when this is compiled. */
@@ -620,47 +648,55 @@ static void pack(const Step *s, uint8_t *arena, int64_t begin, int64_t end, Repo
 }
 
 /* Of the caller's pictures, whose channels come first: one group, or groups of whole words. A word is made for AHEAD
- * pixels at once, so that each channel's plane is read in runs. */
-#define AHEAD 128
+ * pixels at once, which stay in registers while the planes of 32 channels are read in runs. */
+#define AHEAD (8 * VL)
 static void pack_planes(const Step *s, uint8_t *arena, const float *x, int64_t begin, int64_t end, Report *report,
                         int64_t index) {
     const float *bound = (const float *)s->threshold;
     int64_t plane = s->h * s->w, each = s->c / s->groups;
-    VF seen = {0};
+    VF seen[4] = {{0}, {0}, {0}, {0}}; /* four, so that none waits for the sum before it */
     for (int64_t at = begin * s->w; at < end * s->w; at += AHEAD) {
         int64_t count = end * s->w - at < AHEAD ? end * s->w - at : AHEAD;
         for (int64_t first = 0; first < s->c; first += 32) {
             int64_t many = s->c - first < 32 ? s->c - first : 32, group = first / each;
-            uint32_t words[AHEAD] = {0};
-            for (int64_t i = 0; i < many; i++) {
-                const float *from = x + (first + i) * plane + at;
-                VF least = splat_f(bound[first + i]);
-                int64_t p = 0;
-                for (; p + VL <= count; p += VL) {
-                    VF numbers = load_f(from + p);
-                    seen += numbers * splat_f(0);
-                    VU bits = load_u(words + p) | ((VU)(numbers >= least) & (1u << i));
-                    memcpy(words + p, &bits, VB);
+            uint32_t words[AHEAD];
+            const float *from = x + first * plane + at;
+            if (count == AHEAD) {
+                VU bits[8];
+                UNROLL for (int v = 0; v < 8; v++) bits[v] = (VU){0};
+                for (int64_t i = 0; i < many; i++, from += plane) {
+                    VF least = splat_f(bound[first + i]);
+                    UNROLL for (int v = 0; v < 8; v++) {
+                        VF numbers = load_f(from + v * VL);
+                        seen[v % 4] = with_zero_of(seen[v % 4], numbers);
+                        bits[v] = set_where_at_least(bits[v], numbers, least, 1u << i);
+                    }
                 }
-                for (; p < count; p++) {
-                    seen[0] += from[p] * 0.0f;
-                    words[p] |= (uint32_t)(from[p] >= bound[first + i]) << i;
-                }
+                memcpy(words, bits, sizeof bits);
+            } else {
+                memset(words, 0, sizeof words);
+                for (int64_t i = 0; i < many; i++, from += plane)
+                    for (int64_t p = 0; p < count; p++) {
+                        seen[0][0] += from[p] * 0.0f;
+                        words[p] |= (uint32_t)(from[p] >= bound[first + i]) << i;
+                    }
             }
-            int64_t y = at / s->w, column = at % s->w;
-            for (int64_t p = 0; p < count; p++) {
-                uint8_t *to = arena + s->bits + y * s->bits_row + column * s->bits_pixel + first / 8;
-                memcpy(to, words + p, (s->flags & HALF) ? 2 : 4);
-                if (s->ones >= 0) {
-                    int32_t *ones = (int32_t *)(arena + s->ones) + y * s->ones_row + column * s->groups + group;
-                    *ones = (first == group * each ? 0 : *ones) + __builtin_popcount(words[p]);
-                }
-                if (++column == s->w) column = 0, y++;
+            for (int64_t p = 0, run; p < count; p += run) { /* to the end of a row */
+                int64_t y = (at + p) / s->w, column = (at + p) % s->w, apart = s->bits_pixel, groups = s->groups;
+                uint8_t *to = arena + s->bits + y * s->bits_row + column * apart + first / 8;
+                run = count - p < s->w - column ? count - p : s->w - column;
+                if (s->flags & HALF)
+                    for (int64_t i = 0; i < run; i++, to += apart) memcpy(to, words + p + i, 2);
+                else
+                    for (int64_t i = 0; i < run; i++, to += apart) memcpy(to, words + p + i, 4);
+                if (s->ones < 0) continue;
+                int32_t *ones = (int32_t *)(arena + s->ones) + y * s->ones_row + column * groups + group;
+                for (int64_t i = 0; i < run; i++, ones += groups)
+                    *ones = (first == group * each ? 0 : *ones) + __builtin_popcount(words[p + i]);
             }
         }
     }
-    for (int v = 0; v < VL; v++)
-        if (!(seen[v] == 0)) report->status = index + 1;
+    if (any_not_zero((seen[0] + seen[1]) + (seen[2] + seen[3]))) report->status = index + 1;
 }
 
 /* ---- operations on numbers ---- */

@@ -19,11 +19,12 @@ void bnn_step_avx2(const Step *, uint8_t *, const void *, void *, uint8_t *, int
 void bnn_step_avx512(const Step *, uint8_t *, const void *, void *, uint8_t *, int64_t, int64_t, Report *, int64_t);
 #endif
 
-typedef void (*Ternary)(const uint32_t *, const int8_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int32_t *);
-void bnn_ternary_plain(const uint32_t *, const int8_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int32_t *);
+#define TERNARY(name)                                                                                                  \
+    void name(const uint32_t *, const float *, int64_t, int64_t, int64_t, int64_t, int64_t, float, int64_t, int8_t *, float *)
+TERNARY(bnn_ternary_plain);
 #ifdef X86
-void bnn_ternary_avx2(const uint32_t *, const int8_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int32_t *);
-void bnn_ternary_avx512(const uint32_t *, const int8_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int32_t *);
+TERNARY(bnn_ternary_avx2);
+TERNARY(bnn_ternary_avx512);
 #endif
 
 enum { PLAIN = 1, NEON = 2, AVX2 = 4, AVX512 = 8 };
@@ -105,12 +106,12 @@ API void bnn_share(int64_t set, const Step *steps, int64_t first, int64_t last, 
 }
 
 /* Weights of -1, 0 and 1 by int8, see `ternary.h`: panels begin to end. */
-API void bnn_ternary(int64_t set, const uint32_t *weight, const int8_t *x, int64_t tokens, int64_t blocks, int64_t panels,
-                     int64_t begin, int64_t end, int32_t *out) {
-    Ternary run = bnn_ternary_plain;
+API void bnn_ternary_linear(int64_t set, const uint32_t *weight, const float *x, int64_t tokens, int64_t inputs, int64_t panels,
+                     int64_t begin, int64_t end, float scale, int64_t fresh, int8_t *scratch, float *out) {
+    TERNARY((*run)) = bnn_ternary_plain;
 #ifdef X86
     run = set == AVX512 ? bnn_ternary_avx512 : set == AVX2 ? bnn_ternary_avx2 : run;
 #endif
     (void)set;
-    run(weight, x, tokens, blocks, panels, begin, end, out);
+    run(weight, x, tokens, inputs, panels, begin, end, scale, fresh, scratch, out);
 }

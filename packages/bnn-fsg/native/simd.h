@@ -77,6 +77,31 @@ INLINE uint32_t at_least(VF x, VF bound) {
 #endif
 }
 
+/* x with `bit` set in the lanes where y >= bound */
+INLINE VU set_where_at_least(VU x, VF y, VF bound, uint32_t bit) {
+#if defined(__AVX512F__)
+    return (VU)_mm512_mask_or_epi32((__m512i)x, _mm512_cmp_ps_mask((__m512)y, (__m512)bound, _CMP_GE_OQ), (__m512i)x,
+                                    _mm512_set1_epi32((int32_t)bit));
+#else
+    return x | ((VU)(y >= bound) & bit);
+#endif
+}
+
+/* seen + 0 x: 0 as long as every x is finite */
+INLINE VF with_zero_of(VF seen, VF x) {
+#if defined(__AVX512F__)
+    return (VF)_mm512_fmadd_ps((__m512)x, _mm512_setzero_ps(), (__m512)seen);
+#else
+    return seen + x * 0.0f;
+#endif
+}
+
+INLINE int64_t any_not_zero(VF x) {
+    int64_t found = 0;
+    for (int v = 0; v < VL; v++) found |= !(x[v] == 0);
+    return found;
+}
+
 INLINE uint32_t at_least_i(VI x, VI bound) {
 #if defined(__AVX512F__)
     return _mm512_cmp_epi32_mask((__m512i)x, (__m512i)bound, _MM_CMPINT_NLT);

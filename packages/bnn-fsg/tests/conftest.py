@@ -11,7 +11,6 @@ from .fsg_helpers import loss_of, made
 def each_kernel_is_compiled_once(worker_id: str) -> None:
     """On a machine without compiled kernels of the slow-net one worker makes them, else both would at the same time."""
     if worker_id == "gw1":
-        for layout in ("per_weight", "flat"):
-            model, fsg = made(layout=layout)
-            for _ in range(2):
-                fsg.step(loss_of(model))
+        model, fsg = made()
+        for _ in range(2):
+            fsg.step(loss_of(model))

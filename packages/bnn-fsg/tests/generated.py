@@ -98,7 +98,7 @@ class Draw:
         width = draw.choice([1, x.channels])
         if op in ("affine", "normalise"):
             arrays = {"scale": self.floats(width), "shift": self.floats(width)}
-            settings = {} if op == "affine" else {"groups": 1, "eps": 1e-3}
+            settings = {} if op == "affine" else {"groups": draw.choice([0, 1]), "eps": 1e-3}
         elif op == "rectify":
             some = draw.sample(["shift_in", "shift_out"], draw.randrange(3))
             arrays = {key: self.floats(width) for key in ["positive", "negative", *some]}

@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from bnn_fsg import FSG, FSGDirection, pack
+from bnn_fsg import pack
 from bnn_fsg.layers._layers import binary_layers
 from ninefold.errors import InputError
 from torch import nn
@@ -137,14 +137,20 @@ def test_evaluation_and_export_use_w_and_no_hypernet():
     torch.testing.assert_close(out, h)
 
 
-@pytest.mark.parametrize("preset", ["author", "paper", "compact"])
-@pytest.mark.parametrize("layout", ["flat", "chunk", "per_weight"])
-def test_every_preset_and_layout_trains(preset, layout):
-    model, fsg = made(preset=preset, layout=layout)
+@pytest.mark.parametrize(("preset", "start", "norm"), [("published", "standard", None), ("compact", "downhill", "rms")])
+def test_every_preset_trains(preset, start, norm):
+    model, fsg = made(preset=preset)
     losses = [float(fsg.step(loss_of(model))) for _ in range(3)]
     assert all(math.isfinite(one) for one in losses)
-    assert fsg.update == ("fast_only" if preset == "author" else "sum")
-    assert fsg.start == ("standard" if preset == "author" else "downhill")
+    assert (fsg.update, fsg.start, fsg.history_norm) == ("sum", start, norm)
+
+
+def test_published_preset_has_the_published_sizes():
+    fsg = made(preset="published")[1]
+    sizes = {name: one.numel() for name, one in fsg.slow.named_parameters()}
+    assert sizes.pop("net.embedding.weight") == len(fsg.layers)
+    assert sum(sizes.values()) == 6400
+    assert sum(one.numel() for one in fsg.fast.parameters()) == 100 + 100 * 100 + 100
 
 
 def test_fast_only_moves_w_by_the_fast_gradient():
@@ -172,8 +178,7 @@ def test_rescaling_undoes_the_factor_lr():
     [
         ({"history": 0}, "history: got 0"),
         ({"alpha": 1.5}, "alpha: got 1.5"),
-        ({"preset": "huge"}, "preset: got 'huge', expected one of author, paper, compact"),
-        ({"layout": "round"}, "layout: got 'round'"),
+        ({"preset": "huge"}, "preset: got 'huge', expected one of published, compact"),
         ({"update": "none"}, "update: got 'none'"),
         ({"start": "top"}, "start: got 'top', expected one of standard, downhill"),
         ({"history_norm": "max"}, "history_norm"),
@@ -183,23 +188,3 @@ def test_rescaling_undoes_the_factor_lr():
 def test_bad_option_is_named(options, message):
     with pytest.raises(InputError, match=message):
         made(**options)
-
-
-@pytest.mark.parametrize("weights", ["dorefa", "xnor"])
-def test_a_direction_has_the_length_of_the_straight_through_gradient(weights):
-    model, fsg = made(FSGDirection, weights=weights)
-    for _ in range(3):
-        fsg.step(loss_of(model))
-    for index, layer in enumerate(fsg.layers):
-        k = layer.quantizer.calibration(layer.weight.detach())
-        length = (k * fsg.queues[index].newest().view_as(layer.weight)).norm()
-        made_of, free = fsg.direction(index).detach(), FSG.direction(fsg, index).detach()
-        torch.testing.assert_close(made_of.norm(), length)
-        torch.testing.assert_close(made_of / made_of.norm(), free / free.norm())
-
-
-def test_a_direction_of_gradients_that_are_all_zero_is_zero():
-    model, fsg = made(FSGDirection)
-    for _ in range(2):
-        fsg.step(lambda: 0 * loss_of(model)())
-    assert all(torch.equal(fsg.direction(index), torch.zeros_like(fsg.layers[index].weight)) for index in range(3))

@@ -254,7 +254,7 @@ def test_state_of_other_layers_is_refused():
     [
         ("fsg", {"history": 3}, {"history": 5}, "history of state: got 3 gradients, expected 5"),
         ("fsg", {"history": 5}, {"history": 3}, "history of state: got 5 gradients, expected 3"),
-        ("fsg", {}, {"preset": "paper"}, "hypernet slow of state: got another: size mismatch for net.A_log"),
+        ("fsg", {}, {"preset": "published"}, "hypernet slow of state: got another: size mismatch for net.A_log"),
         ("fsg", {"recognition": False}, {}, "hypernet slow of state: got another: .*embedding.weight"),
         (
             "multifc",

@@ -9,9 +9,9 @@ import pytest
 import torch
 from bnn_fsg.datasets import digits
 from bnn_fsg.estimators._gradient import DivergedError
-from bnn_fsg.evaluation import _halving
-from bnn_fsg.evaluation._halving import Cell, Halving, Plan, difference
 from bnn_fsg.layers._nets import Recipe
+from bnn_fsg_experiments.benchmarks import halving as _halving
+from bnn_fsg_experiments.benchmarks.halving import Cell, Halving, Plan, difference
 from ninefold.errors import ArtifactError
 
 RECIPE = Recipe(net="mlp", classes=10, channels=1, size=(8, 8), width=2, white=16)
@@ -105,6 +105,6 @@ def test_a_training_that_diverges_is_a_cell_and_never_the_best(tmp_path, monkeyp
 
 def test_difference_is_paired_and_has_an_interval():
     assert difference(np.array([2.0, 2.1, 1.9]))[1] == "better"
-    assert difference(np.array([2.0, -2.1, 1.9]))[1] == "level"
+    assert difference(np.array([2.0, -2.1, 1.9]))[1] == "inconclusive"
     assert difference(np.array([-2.0, -2.1, -1.9]))[1] == "worse"
     assert difference(np.array([3.0])) == ("+3.0", "one seed: no interval")

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bnn_fsg import PackedModel, binarize, export_onnx, pack
-from ninefold.errors import NinefoldError
+from ninefold.errors import InputError, NinefoldError
 from torch import nn
 
 from .networks import UNet, squeeze_excite
@@ -68,6 +68,28 @@ MODULES = {
     "ceil average, uncounted": nn.AvgPool2d(4, 3, 1, ceil_mode=True, count_include_pad=False),
     "large pool": nn.AvgPool2d(8, 3, 1), "long pool": nn.MaxPool2d((9, 1), (4, 1), (4, 0)),
 }  # fmt: skip
+
+
+def shuffled(x, groups):
+    n, channels, height, width = x.shape
+    return (
+        x.view(n, groups, channels // groups, height, width)
+        .transpose(1, 2)
+        .contiguous()
+        .view(n, channels, height, width)
+    )
+
+
+def pixel_norm(x):
+    scale, shift = torch.linspace(0.5, 2, x.shape[1]), torch.linspace(-1, 1, x.shape[1])
+    return F.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2], scale, shift, 1e-5).permute(0, 3, 1, 2)
+
+
+def channels_last(x):
+    y = x.permute(0, 2, 3, 1)
+    return (F.gelu(y) + y).permute(0, 3, 1, 2) * 0.5 + x
+
+
 CALLS = {
     "gate": gated, "chunk": chunked, "gate of pixels": lambda x: x.mean(1, keepdim=True).sigmoid() * x,
     "part of channels": lambda x: x[:, 2:7], "part of pixels": lambda x: x[:, :, 1:-2, ::3],
@@ -77,6 +99,8 @@ CALLS = {
     "pad": lambda x: F.pad(x, (1, -1, 0, 2), value=0.5), "reflect": lambda x: F.pad(x, (2, 1, 0, 3), mode="reflect"),
     "interpolate": lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False),
     "silu": F.silu, "softmax": lambda x: x.softmax(dim=1), "pixel_shuffle": lambda x: F.pixel_shuffle(x, 2),
+    "channel shuffle": lambda x: shuffled(x, 2), "channel shuffle in four": lambda x: shuffled(x, 4),
+    "layer norm of each pixel": pixel_norm, "layers over channels that come last": channels_last,
     "swish by hand": lambda x: x * x.sigmoid(), "square": lambda x: x * x,
 }  # fmt: skip
 VECTORS = {
@@ -198,3 +222,48 @@ def test_file_with_each_of_them_that_an_earlier_version_wrote_loads():
     x = ((np.arange(2 * 4 * 6 * 5) * 37 % 101 - 50) / 32).astype(np.float32).reshape(2, 4, 6, 5)
     expected = json.loads((SAMPLES / "more-operations.json").read_text())
     np.testing.assert_allclose(model(x), expected, rtol=0, atol=2e-5)
+
+
+class Block(nn.Module):
+    """A block of ConvNeXt's form: depthwise, then layers over the channels of each pixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.deep = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.norm, self.wide, self.back = nn.LayerNorm(8, eps=1e-6), nn.Linear(8, 24), nn.Linear(24, 8)
+        self.scale = nn.Parameter(torch.randn(8, 1, 1))
+
+    def forward(self, x):
+        y = self.norm(self.deep(x).permute(0, 2, 3, 1))
+        return x + self.scale * self.back(F.gelu(self.wide(y))).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("weights", ["float", "xnor"])
+def test_block_with_channels_last(weights, tmp_path):
+    block = _strangers(Block())
+    x = torch.randn(2, 8, 5, 6)
+    if weights == "xnor":
+        block = binarize(block, "xnor", skip=["deep"], example_input=x)
+    agrees(block, x, tmp_path)
+
+
+def test_stochastic_depth_is_nothing_in_evaluation(tmp_path):
+    ops = pytest.importorskip("torchvision.ops")
+    agrees(nn.Sequential(nn.Conv2d(3, 4, 3), ops.StochasticDepth(0.3, "row")), torch.randn(2, 3, 5, 6), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("forward", "message"),
+    [
+        (lambda x: x.permute(0, 3, 2, 1), r"permute \(permute: of dimensions \(0, 3, 2, 1\)"),
+        (lambda x: x.permute(0, 2, 3, 1).softmax(1).permute(0, 3, 1, 2), "softmax: where channels do not come first"),
+        (
+            lambda x: F.relu(x.view(x.shape[0], 2, 4, x.shape[2], x.shape[3])).flatten(1),
+            "relu: where channels do not come first",
+        ),
+        (lambda x: x + x.permute(0, 2, 3, 1).permute(0, 3, 1, 2).permute(0, 2, 3, 1).mean(3)[:, None], "mean: where"),
+    ],
+)
+def test_view_that_cannot_be_packed_is_refused_by_name(forward, message):
+    with pytest.raises(InputError, match=message):
+        pack(Call(forward).eval(), torch.randn(1, 3, 9, 9))

@@ -7,11 +7,9 @@ import platform
 import numpy as np
 import pytest
 import torch
-from bnn_fsg.baselines._ablations import _Recurrent
 from bnn_fsg.fsg._fast_net import FastNet
-from bnn_fsg.fsg._layouts import make_layout
 from bnn_fsg.fsg._scan_kernels import LANES
-from bnn_fsg.fsg._slow_net import _PART, SlowNet, kernel_threads
+from bnn_fsg.fsg._slow_net import _PART, SlowGradient, SlowNet, kernel_threads
 
 SIZES = [(4, 4, 8), (16, 8, 20), (3, 1, 5)]
 
@@ -64,27 +62,6 @@ def test_slow_gradients_do_not_depend_on_the_number_of_threads():
         assert all(torch.equal(one, first[name]) for name, one in with_threads(count).items())
 
 
-@pytest.mark.parametrize("sizes", [(4, 4, 8), (5, 1, 3)])
-@pytest.mark.parametrize("length", [1, LANES - 1, LANES, 300])
-@pytest.mark.parametrize("recognition", [True, False])
-def test_compiled_sequence_equals_the_block(sizes, length, recognition):
-    torch.manual_seed(0)
-    net = SlowNet(2, *sizes, recognition=recognition)
-    gen = torch.Generator().manual_seed(length)
-    v = torch.randn(length, generator=gen)
-    u = torch.randn(length, generator=gen, requires_grad=True)
-    out = net.sequence(u, 1)
-    got = gradients(net, out @ v)
-    got["u"], u.grad = u.grad, None
-    whole = torch.cat([net.token(1), u]) if recognition else u
-    direct = net.block(whole[None])[0, -length:]
-    want = gradients(net, direct @ v)
-    want["u"] = u.grad
-    torch.testing.assert_close(out, direct, rtol=1e-5, atol=1e-6)
-    for name, one in want.items():
-        torch.testing.assert_close(got[name], one, rtol=1e-4, atol=1e-5 * float(one.abs().max()) + 1e-12, msg=name)
-
-
 @pytest.mark.parametrize("sizes", SIZES)
 def test_mirrored_block_is_odd_and_half_of_it_is_as_it_was(sizes):
     torch.manual_seed(0)
@@ -102,13 +79,12 @@ def test_mirrored_block_is_odd_and_half_of_it_is_as_it_was(sizes):
     torch.testing.assert_close(net.in_proj.weight[:half], before[:half])
 
 
-@pytest.mark.parametrize("name", ["per_weight", "flat", "lstm"])
-def test_whatever_the_draw_a_slow_net_that_descends_agrees_with_the_newest_gradient(name):
+def test_whatever_the_draw_a_slow_net_that_descends_agrees_with_the_newest_gradient():
     history = torch.randn(5, 400, generator=torch.Generator().manual_seed(2))
     climbed = []
     for seed in range(8):
         torch.manual_seed(seed)
-        slow = _Recurrent(1) if name == "lstm" else make_layout(name, 1, 4, 4, 8, recognition=True)
+        slow = SlowGradient(SlowNet(1))
         with torch.no_grad():
             climbed.append(float((slow(history, 0, 1.0) * history[-1]).sum()) < 0)
             slow.descend()
@@ -173,13 +149,11 @@ def test_collapsed_fast_net_equals_its_mlp(activation):
 
 
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="elsewhere such numbers cost nothing")
-@pytest.mark.parametrize("kind", ["histories", "sequence"])
-def test_kernels_take_numbers_too_small_as_zero_and_leave_the_rest_of_the_process_alone(kind):
+def test_kernels_take_numbers_too_small_as_zero_and_leave_the_rest_of_the_process_alone():
     net = SlowNet(1)
     with torch.no_grad():
         net.out_proj.weight.fill_(1e-40)
-    history = torch.ones(3, 40)
-    one = net.last(history, 0) if kind == "histories" else net.sequence(history[0], 0)
+    one = net.last(torch.ones(3, 40), 0)
     assert not one.any()
     one.sum().backward()
     assert all(not p.grad.any() for name, p in net.named_parameters() if name != "out_proj.weight")

@@ -50,7 +50,7 @@ def start(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("gradient", "kin"),
-    [*((one, one) for one in CHOSEN), ("lstmfc", "multifc"), ("approx", "ste"), ("fsg-no-lre", "fsg")],
+    [*((one, one) for one in CHOSEN), ("lstmfc", "multifc"), ("approx", "ste")],
 )
 def test_train_takes_what_the_estimator_did_best_with_unless_told(start, tmp_path, gradient, kin):
     out, known = tmp_path / "run", CHOSEN[kin]

@@ -174,3 +174,9 @@ def test_mistakes_are_one_line(words, message, street, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert re.search(message, refused(*(str(street) if one == "STREET" else one for one in words)))
     assert not (tmp_path / "x").exists()
+
+
+def test_root_that_is_not_there_is_named(tmp_path):
+    done = run_here("fastocc.cli", "train", "--root", str(tmp_path / "nuscenes"), "-o", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert "nuscenes, where no folder is" in done.stderr

@@ -7,6 +7,7 @@ from mecoin import Graph, Mecoin, SessionStream, Simulated
 from mecoin.encoders._both import BothEncoder
 from mecoin.encoders._gcn import GcnEncoder
 from mecoin.encoders._sgc import SgcEncoder
+from mecoin.paper import PaperModel
 
 TINY = Simulated(
     classes=7, topics=2, largest=60, smallest=30, degree=8, homophily=0.8, vocabulary=300, words=25, sharpness=0.3
@@ -42,8 +43,8 @@ SUPPORT = {code: NEXT.ids[NEXT.y == code][:5] for code in (3, 4)}
 TEST = NEXT.ids[(NEXT.y >= 0) & ~np.isin(NEXT.ids, np.concatenate(list(SUPPORT.values())))][::3]
 
 
-def fitted(variant: str = "mecoin+", **options) -> Mecoin:
+def fitted(kind: type[Mecoin] = Mecoin, **options) -> Mecoin:
     """A model that has learnt the classes 0, 1 and 2, with an encoder trained for a moment."""
-    kind = BothEncoder if variant == "mecoin+" else GcnEncoder
-    options = {"encoder": kind(16, epochs=30), **options}
-    return Mecoin(variant, hidden=16, **options).fit_base(BASE, *masks(BASE, (0, 1, 2)))
+    encoder = GcnEncoder if kind is PaperModel else BothEncoder
+    options = {"encoder": encoder(16, epochs=30), **options}
+    return kind(hidden=16, **options).fit_base(BASE, *masks(BASE, (0, 1, 2)))

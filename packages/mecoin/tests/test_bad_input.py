@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from mecoin import Graph, Mecoin, Simulated, Split
 from mecoin.datasets import read_edge_list
 from mecoin.encoders._gcn import GcnEncoder
+from mecoin.paper import PaperModel
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
 from ninefold_graphs import DEMO
@@ -120,16 +121,9 @@ def test_training_node_without_label_is_named():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variant": "best"}, "mecoin\\+, paper, codebook"),
         ({"encoder": "mlp"}, "sgc"),
         ({"hidden": 0}, "hidden"),
-        ({"lambdas": (1, 2)}, "three weights"),
         ({"mode": "both"}, "inductive"),
-        ({"variant": "paper", "metric": "whitened"}, "metric"),
-        ({"variant": "codebook", "proto_per_class": 2}, "proto_per_class: got 2"),
-        ({"variant": "codebook", "metric": "cosine"}, "metric: got cosine"),
-        ({"variant": "codebook", "lambdas": (1, 1, 1)}, "lambdas"),
-        ({"variant": "codebook", "graphinfo_dim": 5}, "graphinfo_dim"),
         ({"metric": "manhattan"}, "metric.*whitened or cosine"),
     ],
 )
@@ -186,19 +180,19 @@ def test_labels_that_no_file_can_hold_are_refused(model, tmp_path):
     assert not (tmp_path / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize("variant", ["mecoin+", "paper"])
-def test_base_class_of_one_node_works(variant):
+@pytest.mark.parametrize("kind", [Mecoin, PaperModel])
+def test_base_class_of_one_node_works(kind):
     train, held = masks(BASE, (0, 1))
     one = np.flatnonzero(BASE.y == 2)[0]
     train[one] = True
-    options = {"encoder": GcnEncoder(16, epochs=30)} if variant == "paper" else {}
-    made = Mecoin(variant, hidden=16, **options).fit_base(BASE.induced(np.arange(len(BASE))), train, held)
+    options = {"encoder": GcnEncoder(16, epochs=30)} if kind is PaperModel else {}
+    made = kind(hidden=16, **options).fit_base(BASE.induced(np.arange(len(BASE))), train, held)
     assert made.labels == (0, 1, 2)
     assert np.isfinite(made.predict_proba(BASE)).all()
 
 
 def test_more_classes_than_the_head_had_leave_its_old_weights():
-    made = fitted("paper")
+    made = fitted(PaperModel)
     before = made._state.learner.content.head
     made.add_classes(NEXT, SUPPORT)
     grown = made._state.learner.content.head
@@ -250,23 +244,34 @@ def test_accuracy_of_nodes_without_a_label_is_refused(model):
     ("options", "message"),
     [
         ({"metric": "manhattan"}, r"metric: got 'manhattan', expected whitened or cosine or euclidean"),
-        ({"lambdas": (np.nan, 0.5, 0.1)}, "lambdas.*three weights"),
-        ({"lambdas": ("a", 0.5, 0.1)}, "lambdas.*three weights"),
-        ({"lambdas": 0.5}, "lambdas.*three weights"),
         ({"hidden": 16.0}, r"hidden: got 16.0, expected a whole number of at least 1"),
         ({"hidden": True}, "hidden: got True"),
         ({"proto_per_class": "2"}, r"proto_per_class: got '2', expected a whole number"),
         ({"seed": -1}, r"seed: got -1, expected a whole number of at least 0"),
         ({"seed": 0.5}, "seed: got 0.5"),
-        ({"graphinfo_dim": 5}, r"graphinfo_dim: got 5, expected to be left out: mecoin\+ has no GraphInfo"),
-        ({"lambdas": (0.5, 0.5, 0.2)}, r"to be left out: mecoin\+ trains no head"),
         ({"transductive": 1}, "transductive: got 1, expected True or False"),
-        ({"variant": "codebook", "transductive": False}, "to be left out"),
     ],
 )
-def test_settings_of_the_wrong_kind_or_without_effect_are_refused(options, message):
+def test_settings_of_the_wrong_kind_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         Mecoin(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "whitened"}, r"metric: got 'whitened', expected euclidean or cosine"),
+        ({"lambdas": (1, 2)}, "three weights"),
+        ({"lambdas": (np.nan, 0.5, 0.1)}, "lambdas.*three weights"),
+        ({"lambdas": ("a", 0.5, 0.1)}, "lambdas.*three weights"),
+        ({"lambdas": 0.5}, "lambdas.*three weights"),
+        ({"graphinfo_dim": 0}, "graphinfo_dim: got 0"),
+        ({"hidden": 0}, "hidden: got 0"),
+    ],
+)
+def test_settings_of_the_published_method_are_checked(options, message):
+    with pytest.raises(InputError, match=message):
+        PaperModel(**options)
 
 
 @pytest.mark.parametrize(

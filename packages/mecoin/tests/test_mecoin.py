@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 from mecoin import Graph, Mecoin, to_pyg
-from mecoin.memory._codebook import Codebook
-from mecoin.memory._interaction import Interaction
-from mecoin.memory._paper import PaperMecoin
 from mecoin.memory._plus import MecoinPlus
+from mecoin.paper import Interaction, PaperMecoin, PaperModel
 from ninefold.errors import ArtifactError, InputError
 
 from .small import BASE, DATA, FOUR, NEXT, SUPPORT, TEST, fitted, masks, stream
@@ -26,16 +24,9 @@ def model(plus, tmp_path) -> Mecoin:
     return Mecoin.load(tmp_path / "fixture.safetensors")
 
 
-@pytest.fixture
-def quick_codebook(monkeypatch):
-    monkeypatch.setattr(
-        Codebook.__init__, "__kwdefaults__", {**Codebook.__init__.__kwdefaults__, "steps": 60, "lr": 0.05}
-    )
-
-
-@pytest.mark.parametrize("variant", ["mecoin+", "paper", "codebook"])
-def test_new_classes_are_predicted_and_old_ones_still_are(variant, quick_codebook):
-    made = fitted(variant).add_classes(NEXT, SUPPORT)
+@pytest.mark.parametrize("kind", [Mecoin, PaperModel])
+def test_new_classes_are_predicted_and_old_ones_still_are(kind):
+    made = fitted(kind).add_classes(NEXT, SUPPORT)
     assert made.labels == (0, 1, 2, 3, 4)
     predicted = made.predict(NEXT, TEST)
     truth = NEXT.y[NEXT.positions(TEST)]
@@ -45,14 +36,14 @@ def test_new_classes_are_predicted_and_old_ones_still_are(variant, quick_codeboo
     np.testing.assert_allclose(made.predict_proba(NEXT, TEST).sum(1), 1, rtol=1e-4)
 
 
-@pytest.mark.parametrize("variant", ["mecoin+", "paper"])
-def test_adding_leaves_every_old_bit(variant):
-    made = fitted(variant)
+@pytest.mark.parametrize("kind", [Mecoin, PaperModel])
+def test_adding_leaves_every_old_bit(kind):
+    made = fitted(kind)
     before = made._state.learner.content
     made.add_classes(NEXT, SUPPORT)
     after = made._state.learner.content
     np.testing.assert_array_equal(after.smu.prototypes[:3], before.smu.prototypes)
-    if variant == "paper":
+    if kind is PaperModel:
         np.testing.assert_array_equal(after.mram.rows[:3, :3], before.mram.rows)
 
 
@@ -80,14 +71,14 @@ def test_interrupted_update_keeps_the_class(model, monkeypatch):
     assert len(model._state.learner.content.smu.prototypes) == 3
 
 
-@pytest.mark.parametrize("variant", ["mecoin+", "paper", "codebook"])
-def test_model_comes_back_from_disk_with_the_same_answers(variant, tmp_path, quick_codebook):
-    made = fitted(variant).add_classes(NEXT, SUPPORT)
+@pytest.mark.parametrize("kind", [Mecoin, PaperModel])
+def test_model_comes_back_from_disk_with_the_same_answers(kind, tmp_path):
+    made = fitted(kind).add_classes(NEXT, SUPPORT)
     path = tmp_path / "model.safetensors"
     made.save(path)
     with pytest.raises(ArtifactError, match="exists"):
         made.save(path)
-    again = Mecoin.load(path)
+    again = kind.load(path)
     np.testing.assert_array_equal(again.predict_proba(NEXT, TEST), made.predict_proba(NEXT, TEST))
     assert again.memory_report() == made.memory_report()
     more = DATA.ids[DATA.y == 5][:5]
@@ -136,7 +127,7 @@ def test_memory_grows_by_a_prototype_a_class(model):
 
 
 def test_published_memory_grows_by_a_prototype_a_row_and_five_nodes_a_class():
-    made = fitted("paper")
+    made = fitted(PaperModel)
     before = made.memory_report()
     made.add_classes(FOUR, {3: SUPPORT[3]})
     after = made.memory_report()
@@ -150,14 +141,14 @@ def test_later_sessions_replay_nodes_of_earlier_classes(monkeypatch):
     seen = []
     learn = Interaction.learn
     monkeypatch.setattr(Interaction, "learn", lambda *given: seen.append(given[4]) or learn(*given))
-    fitted("paper").add_classes(FOUR, {3: SUPPORT[3]})
+    fitted(PaperModel).add_classes(FOUR, {3: SUPPORT[3]})
     assert np.bincount(seen[1]).tolist() == [5, 5, 5, 5]
     assert np.bincount(seen[0]).min() > 5
 
 
 @pytest.mark.parametrize("answer", ["head", "mean"])
 def test_head_can_answer_too(answer):
-    made = fitted("paper")
+    made = fitted(PaperModel)
     learner = made._state.learner
     assert isinstance(learner, PaperMecoin)
     learner.answer = "memory"
@@ -203,9 +194,9 @@ class Short(torch.nn.Module):
 def test_attention_encoder_is_saved_and_read(tmp_path):
     from mecoin.encoders._gat import GatEncoder
 
-    made = Mecoin("paper", GatEncoder(16, epochs=10), hidden=16).fit_base(BASE, *masks(BASE, (0, 1, 2)))
+    made = PaperModel(GatEncoder(16, epochs=10), hidden=16).fit_base(BASE, *masks(BASE, (0, 1, 2)))
     made.save(tmp_path / "gat.safetensors")
-    again = Mecoin.load(tmp_path / "gat.safetensors")
+    again = PaperModel.load(tmp_path / "gat.safetensors")
     np.testing.assert_array_equal(again.predict_proba(BASE), made.predict_proba(BASE))
 
 
@@ -224,18 +215,6 @@ def test_fit_that_fails_leaves_the_model_as_it_was(monkeypatch):
         made.fit_base(NEXT.with_labels(np.where(NEXT.y < 3, NEXT.y, -1)), *masks(NEXT, (0, 1, 2)))
     fresh = FOUR.with_labels(FOUR.y)  # embedded by none
     np.testing.assert_array_equal(made.predict_proba(fresh), before)
-
-
-def test_novelty_of_the_codebook_is_above_one_for_the_unsure(quick_codebook, tmp_path):
-    made, (_, held) = fitted("codebook"), masks(BASE, (0, 1, 2))
-    novelty = made.novelty(BASE, BASE.ids[held])
-    assert np.mean(novelty > 1) == pytest.approx(0.05, abs=0.03)
-    made.save(tmp_path / "model.safetensors")
-    again = Mecoin.load(tmp_path / "model.safetensors")
-    np.testing.assert_array_equal(again.novelty(BASE, BASE.ids[held]), novelty)
-    learner = again._state.learner
-    learner.radius = Codebook(learner.encoder).radius  # as in files of old, which keep none
-    assert again.novelty(BASE).max() < 1
 
 
 def test_masks_and_nodes_may_be_tensors():

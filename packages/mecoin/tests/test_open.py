@@ -120,8 +120,6 @@ def test_without_unlabelled_nodes_new_prototypes_are_means_of_the_labelled():
     learner = made._state.learner
     keys = learner.construction.keys(learner.encoder.embed(FOUR)[FOUR.positions(SUPPORT[3])])
     np.testing.assert_allclose(learner.content.smu.prototypes[3], keys.mean(0), rtol=1e-5)
-    with pytest.raises(InputError, match="transductive: got False, expected to be left out"):
-        Mecoin("paper", transductive=False)
 
 
 def test_classes_that_differ_in_magnitude_alone_are_told_apart_by_euclidean_keys():

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mecoin.encoders._field import receptive_field
 from mecoin.encoders._gcn import Gcn
-from mecoin.memory._construction import Constructed, Published
-from mecoin.memory._edge_loss import distances, edge_loss
-from mecoin.memory._gkim import Head, memory_loss, update_loss
-from mecoin.memory._graphinfo import graphinfo_projection
-from mecoin.memory._interaction import Interaction
-from mecoin.memory._mecs import MeCs
-from mecoin.memory._mram import Mram
 from mecoin.memory._refine import refine
 from mecoin.memory._smu import Smu, class_prototypes
+from mecoin.paper._edge_loss import distances, edge_loss
+from mecoin.paper._gkim import Head, memory_loss, update_loss
+from mecoin.paper._graphinfo import graphinfo_projection
+from mecoin.paper._interaction import Interaction
+from mecoin.paper._keys import Constructed, Published
+from mecoin.paper._mecs import MeCs
+from mecoin.paper._mram import Mram
 from ninefold.errors import InputError
 from ninefold_graphs import whitening
 from sklearn.cluster import KMeans

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mecoin import Graph, Mecoin
-from mecoin.memory._plus import HARDER
+from mecoin.memory._plus import HARDER, MISSED
+from mecoin.paper import PaperModel
 from ninefold_graphs import softmax
 from sklearn.metrics import roc_auc_score
 
@@ -40,25 +41,31 @@ def test_unlabelled_nodes_tell_more_of_what_is_new_than_distance_alone(tmp_path)
     np.testing.assert_array_equal(Mecoin.load(tmp_path / "m.safetensors").novelty(FOUR), made.novelty(FOUR))
 
 
-def test_answers_that_are_later_classes_are_softer():
+def test_answers_that_are_later_classes_are_softer_and_those_that_are_base_classes_less_sure_of_later_ones():
     made = fitted().add_classes(FOUR, {3: SUPPORT[3]})
     learner = made._state.learner
+    learner.temperature = 40.0  # some answers are close to another one
     keys = learner.construction.keys(learner.encoder.embed(FOUR))
     close = learner.content.smu.closeness(keys) / learner.temperature
     later = close.argmax(axis=1) == 3
     assert later.any()
-    expected = np.where(later[:, None], softmax(close / HARDER), softmax(close))
-    np.testing.assert_allclose(made.predict_proba(FOUR), expected, atol=1e-4)
+    gap = close.max(axis=1) - close[:, 3]
+    odds = close + np.eye(4)[3] * np.minimum(MISSED, gap)[:, None]
+    expected = np.where(later[:, None], softmax(close / HARDER), softmax(odds))
+    found = made.predict_proba(FOUR)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert ((gap > 0) & (gap < MISSED)).any()  # where the odds alone would change the answer
+    np.testing.assert_array_equal(found.argmax(axis=1), close.argmax(axis=1))
 
 
 def test_class_that_is_deleted_and_added_again_answers_as_if_it_had_stayed(tmp_path):
-    made = fitted("paper", mode="transductive").add_classes(NEXT, {3: SUPPORT[3]}).add_classes(NEXT, {4: SUPPORT[4]})
+    made = fitted(PaperModel, mode="transductive").add_classes(NEXT, {3: SUPPORT[3]}).add_classes(NEXT, {4: SUPPORT[4]})
     before = made.predict_proba(NEXT)
     made.save(tmp_path / "m.safetensors")
-    for model in (made, Mecoin.load(tmp_path / "m.safetensors")):
+    for model in (made, PaperModel.load(tmp_path / "m.safetensors")):
         model.forget([4]).add_classes(NEXT, {4: SUPPORT[4]})
         np.testing.assert_allclose(model.predict_proba(NEXT), before, atol=1e-5)
-    without = fitted("paper", mode="transductive").add_classes(NEXT, {4: SUPPORT[4]})
+    without = fitted(PaperModel, mode="transductive").add_classes(NEXT, {4: SUPPORT[4]})
     made.forget([3])
     assert made.labels == without.labels
     np.testing.assert_allclose(made.predict_proba(NEXT), without.predict_proba(NEXT), atol=1e-5)

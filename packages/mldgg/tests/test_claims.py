@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from mldgg.baselines import Trained
 from mldgg.datasets import Simulated
-from mldgg_experiments.claims import CLAIMS, _citation, _network, _spurious, _twitch
+from mldgg.paper import Published
+from mldgg_experiments.claims import CLAIMS, _citation, _network, _twitch
 from ninefold_lab import Budget
 
 from .small import QUICK, TINY
@@ -22,12 +23,8 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setattr(_citation, "SMALL", TINY)
     monkeypatch.setattr(Trained, "steps", 5)
     monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
-    for module in (_citation, _network, _spurious, _twitch):
-        make = module.MLDGG if hasattr(module, "MLDGG") else None
-        if make is not None:
-            quick = lambda *words, make=make, **options: make(*words, **{**QUICK, **options, "warm_epochs": 2})  # noqa: E731
-            monkeypatch.setattr(module, "MLDGG", quick)
-    monkeypatch.setattr(_spurious, "bases", lambda form: (TINY.draw(0)["north"],))
+    quick = lambda *words, **options: Published(*words, **{**options, **QUICK, "warm_epochs": 2})  # noqa: E731
+    monkeypatch.setattr(_network, "Published", quick)
     monkeypatch.setattr(_twitch, "languages", lambda form: Simulated(graphs=2, nodes=120, classes=2, words=80).draw(0))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from mldgg import MLDGG
 from mldgg.datasets import inject_edges
 from ninefold_testing import run_here
 
@@ -30,7 +32,7 @@ def mine(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(mine, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "run"
-    done("fit", mine[0], "--leave-out", "south", "--variant", "repaired", "--epochs", 1, "-o", out)
+    done("fit", mine[0], "--leave-out", "south", "-o", out)
     return out
 
 
@@ -66,24 +68,27 @@ def test_support_file_replaces_the_labels(mine, model, tmp_path):
 
 def test_inspect_shows_model_adapted_file_weights_and_pictures(mine, model, tmp_path):
     shown = json.loads(done("inspect", model, "--json"))
-    assert shown["variant"] == "repaired"
     assert shown["sources"] == "east, north"
-    adapted = tmp_path / "south.safetensors"
-    done("adapt", model, mine[0], "--graph", "south", "-o", adapted)
-    assert json.loads(done("inspect", adapted, "--json"))["adapted to"] == "south"
-    out = tmp_path / "pictures"
-    done("inspect", adapted, "--data", mine[0], "--graph", "south", "-o", out)
-    assert {path.name for path in out.iterdir()} == {"edge-weights.npz", "edge-weights.png", "s-v.png"}
+    adapted, out = tmp_path / "south.safetensors", tmp_path / "pictures"
+    words = ("inspect", adapted, "--data", mine[0], "--graph", "south", "-o", out)
+    fitted = MLDGG.load(model / "model.safetensors")
+    for power in (0.0, 2.0):
+        fitted.solver = replace(fitted.fitted, power=power)
+        fitted.save(tmp_path / "model.safetensors", force=True)
+        done("adapt", tmp_path / "model.safetensors", mine[0], "--graph", "south", "-o", adapted, "--force")
+        assert json.loads(done("inspect", adapted, "--json"))["adapted to"] == "south"
+        assert ("off: power 0" in done(*words)) == (power == 0)
+    assert {path.name for path in out.iterdir()} == {"edge-weights.npz", "edge-weights.png"}
     held = np.load(out / "edge-weights.npz")
     assert held["edge_index"].shape[1] == held["weight"].size
     assert "adapt -o" in done("inspect", model, "--data", mine[0], status=2)
 
 
 def test_run_is_not_gone_on_with_other_data(mine, model, tmp_path):
-    told = done("fit", mine[0], "--leave-out", "east", "--variant", "repaired", "--epochs", 1, "-o", model, status=2)
+    told = done("fit", mine[0], "--leave-out", "east", "-o", model, status=2)
     assert "digest was" in told
     before = (model / "model.safetensors").read_bytes()
-    done("fit", mine[0], "--leave-out", "south", "--variant", "repaired", "--epochs", 1, "-o", model)
+    done("fit", mine[0], "--leave-out", "south", "-o", model)
     assert (model / "model.safetensors").read_bytes() == before
 
 
@@ -115,13 +120,13 @@ def test_mistakes_of_a_new_user_are_one_line(mine, model, tmp_path):
     assert "one of east, north, south" in done("adapt", model, mine[0], "--graph", "x", "-o", out, status=2)
     assert "citation" in done("fit", "nowhere", "-o", tmp_path / "run", status=2)
     assert "is not there" in done("adapt", tmp_path / "none", mine[0], "--graph", "east", "-o", out, status=2)
-    assert "one of gated" in done("fit", mine[0], "--variant", "best", "-o", tmp_path / "run", status=2)
+    assert "one of east, north, south" in done("fit", mine[0], "--leave-out", "x", "-o", tmp_path / "run", status=2)
     assert not (tmp_path / "run").exists()
 
 
 def test_bench_times_what_it_says():
     rows = json.loads(done("bench", "--nodes", 100, "--edges", 300, "--json"))["rows"]
-    assert [row["what"] for row in rows][:4] == ["PyG GCNConv", "sparse step", "dense cosine", "pivots"]
+    assert [row["what"] for row in rows] == ["PyG GCNConv", "sparse step", "adapt and predict"]
 
 
 def test_demo_shows_gain_table_and_pictures(monkeypatch):

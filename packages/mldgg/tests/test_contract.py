@@ -9,7 +9,7 @@ import pytest
 from mldgg import MLDGG
 from ninefold_testing import ContractTests
 
-from .small import QUICK, domains, write_folder
+from .small import domains, write_folder
 
 
 @pytest.fixture(autouse=True)
@@ -21,12 +21,11 @@ class TestContract(ContractTests):
     package = "mldgg"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        write_folder(tmp_path / "graphs")
-        return ["fit", str(tmp_path / "graphs"), "--leave-out", "south", "-o", str(tmp_path / "run")]
+        return ["fit", "simulated", "--leave-out", "south", "--no-gate", "-o", str(tmp_path / "run")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
         path = tmp_path / "model.safetensors"
-        MLDGG("repaired", **{**QUICK, "epochs": 0}).fit(domains().without("south")).save(path)
+        MLDGG().fit(domains().without("south")).save(path)
         return path
 
     def load_artifact(self, path: Path) -> Any:
@@ -34,7 +33,7 @@ class TestContract(ContractTests):
 
     def long_command(self, tmp_path: Path) -> list[str]:
         write_folder(tmp_path / "graphs")
-        return ["fit", str(tmp_path / "graphs"), "--leave-out", "south", "--epochs", "10"]
+        return ["compare", str(tmp_path / "graphs"), "--methods", "erm,target-only", "--shots", "0,5", "--seeds", "3"]
 
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
         return {

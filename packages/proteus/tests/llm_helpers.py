@@ -6,10 +6,17 @@ from pathlib import Path
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
-from proteus.llm._fake_server import FakeLLM
 from proteus.llm._prompt import prompt
-from proteus.llm._script import Fault, Script, Turn
-from proteus.record._planner import Interpretation
+from proteus.record._objects import Record
+from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._script import Fault, Script, Turn
+
+
+class Interpretation(Record):
+    """An answer of one sentence."""
+
+    summary: str
+
 
 ECHO = Turn(task="interpret_step", template='{"summary": {{ payload.words | tojson }}}')
 

@@ -2,8 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import InputError
-from proteus import ProteomicsData, datasets
+from proteus import Budget, ProteomicsData, Study, datasets
 from proteus.outcomes._cells import abundance, annotate, arcsinh, cluster_cells, diff_abundance, diff_state, state
+from proteus.outcomes._neighbourhoods import neighbourhoods
+from proteus.outcomes._pseudobulk import diff_expression, pseudobulk
 
 from .helpers import needs_data
 
@@ -114,3 +116,70 @@ def test_ps6_in_b_cells_comes_first_in_stimulated_blood():
     assert table["p"].idxmin() == "B cells|pS6"
     assert table["effect"].loc["B cells|pS6"] > 0
     assert table["n"].max() == 8
+
+
+def counts(seed=0, fold=4.0, more=1.0):
+    """Two types in four donors by two conditions; in x the first five of 60 features of type B change by `fold`."""
+    rng = np.random.default_rng(seed)
+    rows, about = [], []
+    for donor in range(4):
+        for condition in ("x", "y"):
+            b = rng.random(200) < 0.3 * (more if condition == "x" else 1)
+            level = np.exp(np.random.default_rng(donor).normal(0.5, 0.2, 60))[None, :] * np.ones((200, 1))
+            level[:, :5] *= np.where(b & (condition == "x"), fold, 1.0)[:, None]
+            rows.append(rng.poisson(level))
+            about += [{"sample_id": f"{donor}{condition}", "donor": f"d{donor}", "condition": condition,
+                       "cell_type": "B" if one else "T"} for one in b]  # fmt: skip
+    frame = pd.DataFrame(about, index=[f"c{place}" for place in range(len(about))])
+    features = pd.DataFrame(index=[f"g{place}" for place in range(60)])
+    return ProteomicsData(np.concatenate(rows).T.astype(float), features, frame, "cell", "counts")
+
+
+def test_sums_of_counts_find_the_state_of_the_type_that_changes():
+    data = counts()
+    result = diff_expression(data, data.samples["cell_type"].to_numpy(), "~ donor + condition", "x-y")
+    assert set(result.hits().index) == {f"B|g{place}" for place in range(5)}
+    assert result.table.loc["B|g0", "effect"] == pytest.approx(2.0, abs=0.4)
+    assert result.table["n"].max() == 8
+
+
+def test_more_cells_of_a_type_are_no_change_of_its_state():
+    data = counts(fold=1.0, more=2.5)
+    label = data.samples["cell_type"].to_numpy()
+    assert len(diff_expression(data, label, "~ donor + condition", "x-y").hits()) == 0
+    assert len(diff_abundance(data, label, "~ donor + condition", "x-y").hits()) == 2
+
+
+def test_sums_are_the_cells_of_a_type_and_sample():
+    data = counts()
+    table, total = pseudobulk(data, data.samples["cell_type"].to_numpy())
+    inside = ((data.samples["cell_type"] == "B") & (data.samples["sample_id"] == "0x")).to_numpy()
+    place = table.features.index.get_loc("B|g3")
+    column = table.samples.index.get_loc("0x")
+    assert 2 ** (table.values[place, column] + total[place, column]) - 0.5 == pytest.approx(
+        data.values[3, inside].sum()
+    )
+    with pytest.raises(InputError, match="raw counts"):
+        pseudobulk(cells(), np.zeros(2400))
+
+
+def test_a_study_of_counts_with_their_annotation_finds_the_state():
+    report = Study(counts()).run(Budget(objectives=2))
+    found = {(one.entity, one.target) for one in report.findings if one.relation == "state_changed_in"}
+    assert found == {(f"g{place}", "y-x in B") for place in range(5)}
+
+
+def test_neighbourhoods_are_regions_of_a_section():
+    rng = np.random.default_rng(0)
+    place = rng.uniform(0, 10, (600, 2))
+    kind = np.where(place[:, 0] < 5, "tumour", np.where(rng.random(600) < 0.5, "B cell", "T cell"))
+    about = pd.DataFrame({"x": place[:, 0], "y": place[:, 1], "cell_type": kind, "sample_id": np.arange(600) % 2})
+    data = ProteomicsData(np.zeros((1, 600)), pd.DataFrame(index=["m"]), about, "cell", "score")
+    label, shares = neighbourhoods(data, "cell_type", clusters=2)
+    left = place[:, 0] < 5
+    assert max((left == (label == 0)).mean(), (left == (label == 1)).mean()) > 0.95
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0)
+    with pytest.raises(InputError, match="position"):
+        neighbourhoods(data, "cell_type", x="cell_type")
+    with pytest.raises(InputError, match="cells in"):
+        neighbourhoods(data.take(samples=np.arange(12)), "cell_type")

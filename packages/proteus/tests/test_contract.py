@@ -29,7 +29,7 @@ class TestContract(ContractTests):
         tested = [str(path), "--design", "~ group", "--contrast", "b-a"]
         (tmp_path / "sets.gmt").write_text("s\tx\tf0\tf1\n")
         verbs = {name: [name, str(path)] for name in ("profile", "inspect", "run", "score", "verify", "replay")}
-        verbs |= {name: [name] for name in ("simulate", "fake-llm", "bench", "tools")}
+        verbs |= {name: [name] for name in ("simulate", "bench", "tools")}
         verbs |= {"test": ["test", *tested], "enrich": ["enrich", *tested, "--sets", str(tmp_path / "sets.gmt")]}
         verbs |= {"survival": ["survival", str(path)], "compare": ["compare", str(path), str(path)]}
         return verbs | {"merge": ["merge", str(path)], "review": ["review", "export", str(path)]}

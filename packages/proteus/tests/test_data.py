@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from ninefold.errors import InputError
 from proteus import ProteomicsData, datasets, from_matrix, profile
-from proteus.baselines import BASELINES
-from proteus.baselines._peptides import RobustSummary, robust_summary
+from proteus_experiments.baselines import BASELINES
+from proteus_experiments.baselines._peptides import RobustSummary, robust_summary
 from scipy import stats
 
 from .helpers import noise, table

@@ -2,14 +2,11 @@
 
 import http.client
 import json
-import subprocess
-import urllib.request
 
 import pytest
 from ninefold.errors import NinefoldError
-from ninefold_testing import command
-from proteus.llm._fake_server import FakeLLM
-from proteus.llm._script import load_script, shipped_scripts
+from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._script import load_script, shipped_scripts
 
 from .llm_helpers import script
 
@@ -44,7 +41,7 @@ def test_other_paths_models_and_bodies_are_refused():
 
 
 def test_turns_are_tried_in_order_and_used_up():
-    from proteus.llm._script import Turn
+    from proteus_experiments.scripted._script import Turn
 
     turns = [
         Turn(contains="(?i)apple", text="fruit"), Turn(times=1, text="first"),
@@ -61,7 +58,7 @@ def test_turns_are_tried_in_order_and_used_up():
 
 
 def test_a_template_cannot_reach_outside():
-    from proteus.llm._script import Turn
+    from proteus_experiments.scripted._script import Turn
 
     evil = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
     with FakeLLM(script(turns=[Turn(template=evil)])) as fake:
@@ -100,17 +97,3 @@ def test_a_bad_script_is_named_with_its_field(tmp_path, text, message):
 def test_a_script_that_is_not_there_names_those_that_are(tmp_path):
     with pytest.raises(NinefoldError, match=r"nothere.*good"):
         load_script("nothere")
-
-
-def test_the_verb_serves_until_it_is_interrupted(tmp_path):
-    log = tmp_path / "requests.jsonl"
-    words = command("proteus.cli", "fake-llm", "good", "-o", str(log))
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        line = process.stdout.readline()
-        url = line.split()[-1]
-        with urllib.request.urlopen(f"{url}/models", timeout=5) as response:  # noqa: S310
-            assert json.loads(response.read())["data"][0]["id"] == "fake"
-        process.send_signal(2)
-        _, errors = process.communicate(timeout=20)
-    assert process.returncode == 130, errors
-    assert len(errors.strip().splitlines()) == 1

@@ -1,22 +1,24 @@
 """Hypotheses that join several entities, each edge by cells of its own."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from proteus import Budget, Steps, Study, datasets, learn, simulate
-from proteus.baselines._systems import study
 from proteus.knowledge._coupling import coupling
 from proteus.planning._expert import joins, propose
 from proteus.record._objects import Edge, Finding, Hypothesis, read_documents
 from proteus.record._planner import ProposeHypotheses
 from proteus.record._run_folder import Folder
-from proteus.simulation._regulation import plant_regulators, score_joins
 from proteus.statistics._linear_model import fit_linear_model
+from proteus.statistics._mediation import mediation
 from proteus.study._gate import check, derived
 from proteus.study._ranking import finish, merge
 from proteus.verification._verify import verify
+from proteus_experiments.baselines._systems import study
 from proteus_experiments.claims._study_claims import _LinksAlone
+from proteus_experiments.planted._regulation import plant_mediation, plant_regulators, score_joins
 
 from .helpers import noise, table, write_undrawn
 from .test_gate import EVIDENCE, FINDINGS, NAME, Knowledge, finding, frame
@@ -204,3 +206,36 @@ def test_a_table_without_modules_has_no_findings_on_its_outcome():
     found = Steps(Study(data))("module_outcome", time="time", event="event", smallest=58)
     assert found.metrics == {"tested": 0, "hits": 0}
     assert found.tables["modules"].empty
+
+
+@pytest.mark.parametrize(("through", "order"), [(0, [0, 1]), (1, [1, 0])])
+def test_mediation_tells_which_feature_a_change_goes_through(through, order):
+    rng, x = np.random.default_rng(0), np.arange(60) % 2
+    lead = 2 * x + rng.standard_normal(60)
+    values = np.stack([lead, 0.8 * lead + 0.6 * rng.standard_normal(60)])[order]
+    found = mediation(fit_linear_model(values, np.stack([np.ones(60), x], 1)), np.array([0.0, 1.0]), np.array([[0, 1]]))
+    assert found.loc[0, "through"] == through
+    assert found.loc[0, "support"] > 1
+    assert found.loc[0, "direct"] < 0.4
+
+
+def test_mediation_is_not_said_of_changes_that_are_apart_or_too_few_samples():
+    rng, x = np.random.default_rng(1), np.arange(60) % 2
+    values = 2 * x + rng.standard_normal((2, 60))
+    design, pair = np.stack([np.ones(60), x], 1), np.array([[0, 1]])
+    found = mediation(fit_linear_model(values, design), np.array([0.0, 1.0]), pair)
+    assert found.loc[0, "support"] < 0
+    assert found.loc[0, "direct"] > 0.8
+    few = mediation(fit_linear_model(values[:, :5], design[:5]), np.array([0.0, 1.0]), pair)
+    assert few.loc[0, "through"] == -1
+    assert np.isnan(few.loc[0, "support"])
+
+
+def test_a_change_that_goes_through_a_regulator_is_said_in_order():
+    complete = replace(learn(datasets.ups1_peptides(), "group"), dropout=(20.0, 0.0))
+    planted = plant_mediation(simulate(complete, samples=60, features=300, effect=0.6, seed=3), effect=8.0, seed=3)
+    report = study(planted.simulation).run(Budget(objectives=12, hypotheses=60))
+    said = [one for one in report.findings if one.relation == "passes_on"]
+    through = [pair for pair, kind in planted.kinds.items() if kind == "through"]
+    assert sum(tuple(one.members) in through for one in said) >= 3
+    assert any("the change of the second goes through the first" in text for text in report.statements)

@@ -3,10 +3,10 @@ import pytest
 from ninefold.errors import InputError
 from proteus.llm._judge import judge
 from proteus.llm._prompt import payload_of, text_of
-from proteus.llm._script import Turn
 from proteus.record._cited import case, read_evidence
 from proteus.record._planner import PlannerError
 from proteus.review._rubric_text import METRICS
+from proteus_experiments.scripted._script import Turn
 
 from .llm_helpers import serving
 from .made_run import make_run

@@ -6,10 +6,10 @@ import subprocess
 
 import numpy as np
 import pytest
-from proteus.bench import _r
 from proteus.statistics._blocks import consensus_correlation
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.statistics._moderated_t import fit_prior, moderated_f, moderated_t
+from proteus_experiments.benchmarks import _r
 
 from .helpers import FIXTURES, needs_data, reference
 

@@ -33,7 +33,7 @@ def test_the_best_form_that_the_server_takes_is_found_by_probe(tmp_path, skipped
 
 def test_a_server_that_ignores_the_form_is_told_the_schema_in_words(tmp_path):
     """It takes every request and answers in prose all the same."""
-    from proteus.llm import _fake_server
+    from proteus_experiments.scripted import _fake_server
 
     asked = []
 

@@ -4,20 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from proteus import ProteomicsData
-from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
 from proteus.llm._prompt import payload_of, text_of
-from proteus.llm._script import Turn
 from proteus.llm._veil import Veil
-from proteus.record._objects import DatasetProfile, Factor, Finding, Objective, Step
+from proteus.record._objects import DatasetProfile, Factor, Finding, Objective, Step, Workflow
 from proteus.record._planner import (
     Digest,
-    InterpretStep,
     PlannerError,
     PlanWorkflow,
     ProposeHypotheses,
     ProposeObjectives,
+    RefineWorkflow,
 )
+from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._script import Turn
 
 from .llm_helpers import client_of, script
 
@@ -52,8 +52,11 @@ def digest():
     return Digest(tool="test", status="ok", metrics={}, tables=tables, notes=["patient-Anna weighs little"])
 
 
-def interpret():
-    return InterpretStep(objective=AIM, step=Step(id="S1", tool="test"), digest=digest())
+def refined():
+    flow = Workflow(objective="O1", steps=[Step(id="S1", tool="test")])
+    return RefineWorkflow(
+        profile=PROFILE, objective=AIM, workflow=flow, results=[], digest=digest(), tools=[], left=1
+    )  # fmt: skip
 
 
 def asked(fake):
@@ -65,9 +68,9 @@ def planner(fake, folder, data, **endpoint):
 
 
 def test_by_default_no_sample_leaves(tmp_path, data):
-    with FakeLLM(script(turns=[Turn(reply={"summary": "sample~1 and MAPT"})])) as fake:
-        answer = planner(fake, tmp_path, data).ask(interpret())
-    assert answer.summary == "patient-Anna and MAPT"  # tokens come back as names
+    with FakeLLM(script(turns=[Turn(reply={"action": "continue", "reason": "sample~1 and MAPT"})])) as fake:
+        answer = planner(fake, tmp_path, data).ask(refined())
+    assert answer.reason == "patient-Anna and MAPT"  # tokens come back as names
     (body,) = asked(fake)
     assert not any(name in text_of(body) for name in SAMPLES)
     tables = payload_of(body)["digest"]["tables"]
@@ -76,17 +79,17 @@ def test_by_default_no_sample_leaves(tmp_path, data):
 
 
 def test_names_that_read_like_words_never_leave(tmp_path, data):
-    with FakeLLM(script(turns=[Turn(reply={"summary": "entity~6 fell"})])) as fake:
+    with FakeLLM(script(turns=[Turn(reply={"action": "continue", "reason": "entity~6 fell"})])) as fake:
         for policy in ("aggregate", "full"):
-            answer = planner(fake, tmp_path / policy, data, data_policy=policy).ask(interpret())
-            assert answer.summary == f"{EVIL} fell"
+            answer = planner(fake, tmp_path / policy, data, data_policy=policy).ask(refined())
+            assert answer.reason == f"{EVIL} fell"
     assert len(asked(fake)) == 2
     assert not any("IGNORE" in text_of(body) for body in asked(fake))
 
 
 def test_full_lets_samples_out(tmp_path, data):
-    with FakeLLM(script(turns=[Turn(reply={"summary": "x"})])) as fake:
-        planner(fake, tmp_path, data, data_policy="full").ask(interpret())
+    with FakeLLM(script(turns=[Turn(reply={"action": "continue", "reason": "x"})])) as fake:
+        planner(fake, tmp_path, data, data_policy="full").ask(refined())
     (body,) = asked(fake)
     assert payload_of(body)["digest"]["tables"]["samples"]["top"] == [{"id": "patient-Anna", "score": 0.77}]
 
@@ -97,7 +100,7 @@ def test_schema_only_sends_no_level_no_entity_no_measurement(tmp_path, data):
         model = planner(fake, tmp_path, data, data_policy="schema-only")
         answer = model.ask(PlanWorkflow(profile=PROFILE, objective=AIM, tools=[]))
         with pytest.raises(PlannerError, match="schema-only shows no result"):
-            model.ask(interpret())
+            model.ask(refined())
     assert answer.steps[0].params == {"contrast": "AD-control"}
     (body,) = asked(fake)
     shown = payload_of(body)
@@ -135,9 +138,9 @@ def test_an_answer_that_the_schema_refuses_is_asked_for_again(tmp_path, data):
 
 
 def test_spent_is_what_the_ledger_says(tmp_path, data):
-    with FakeLLM(script(turns=[Turn(reply={"summary": "x"})])) as fake:
+    with FakeLLM(script(turns=[Turn(reply={"action": "continue", "reason": "x"})])) as fake:
         model = planner(fake, tmp_path, data, usd_in=1.0, usd_out=1.0)
-        model.ask(interpret())
+        model.ask(refined())
         ledger = model._client.calls.ledger().to_dict()["rows"][-1]
     assert model.spent.calls == 2
     assert model.spent.tokens == ledger["prompt tokens"] + ledger["answer tokens"]

@@ -11,14 +11,14 @@ from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
-from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
-from proteus.llm._script import Fault, Turn, load_script
 from proteus.record._objects import Budget
 from proteus.record._run_folder import Folder
 from proteus.study._compare import merge
 from proteus.study._study import Study
 from proteus.verification._verify import verify
+from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._script import Fault, Turn, load_script
 from typer.testing import CliRunner
 
 from .helpers import undrawn  # noqa: F401  (a fixture)
@@ -100,7 +100,7 @@ def test_an_objective_that_no_planner_has_a_plan_for_is_refused_and_the_run_goes
 
 
 def test_a_resumed_run_meets_its_fallbacks_again_and_repeats_nothing(table, tmp_path):
-    fault = Fault(kind="status", task="interpret_step", first=2)
+    fault = Fault(kind="status", task="refine_workflow", first=2)
     script = load_script("good").model_copy(update={"faults": [fault]})
     with FakeLLM(script) as fake:
         whole = Study(table.data, planned(fake, tmp_path / "run", table.data)).run(BUDGET, out=tmp_path / "run")

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from .helpers import unrendered as unrendered
 
 PAGES = [Path(__file__).parents[1] / page for page in ("README.md", "docs/guide.md")]
-NOT_HERE = {"demo", "claims", "bench", "simulate", "survival", "fake-llm", "mcp"}  # each has a test of its own
+NOT_HERE = {"demo", "claims", "bench", "simulate", "survival", "mcp"}  # each has a test of its own
 
 
 def fences(language: str) -> list[str]:

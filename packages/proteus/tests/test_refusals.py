@@ -11,12 +11,12 @@ from proteus import Budget, ProteomicsData, Study, load, moderated_test, tl
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
-from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
-from proteus.llm._script import load_script
 from proteus.statistics._ebayes import squeeze_variances
 from proteus.verification._replay import replay
 from proteus.verification._verify import verify
+from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._script import load_script
 
 from .helpers import noise, table, write_undrawn
 from .test_cli import ask

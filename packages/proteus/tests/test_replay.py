@@ -14,9 +14,7 @@ from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
-from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
-from proteus.llm._script import Fault, load_script
 from proteus.record._objects import Budget
 from proteus.record._run_folder import Folder
 from proteus.study._compare import compare, merge
@@ -24,6 +22,8 @@ from proteus.study._study import Study
 from proteus.verification._replay import ReplayPlanner, replay
 from proteus.verification._report import write_report
 from proteus.verification._verify import verify
+from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._script import Fault, load_script
 from typer.testing import CliRunner
 
 from .helpers import undrawn  # noqa: F401  (a fixture)

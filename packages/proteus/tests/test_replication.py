@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import InputError
-from proteus import Budget, ProteomicsData, Settings, Study, replicate, stack
+from proteus import Budget, ProteomicsData, Settings, Study, profile, replicate, stack
 from proteus.cli import app
-from proteus.differential._replication import random_effects, without
+from proteus.differential._replication import predict_replication, random_effects, without
 from proteus.record._journal import read_journal
 from proteus.record._run_folder import Folder, read_frame
 from proteus.verification._replay import replay
@@ -16,6 +16,8 @@ from proteus.verification._report import write_report
 from proteus.verification._verify import verify
 from scipy import stats
 from typer.testing import CliRunner
+
+from .helpers import noise, table
 
 SITES = ("north", "south", "west")
 
@@ -165,3 +167,34 @@ def test_run_takes_several_tables_as_cohorts(tmp_path):
     text = json.dumps(json.loads(done.stdout))
     assert "one cohort" not in text
     assert '"A"' in text
+
+
+def test_halves_of_a_cohort_predict_what_replicates():
+    data = table(noise(300, 24), group=["a"] * 12 + ["b"] * 12)
+    values = data.values.copy()
+    values[:20, :12] += 4.0
+    found = predict_replication(data.with_values(values), "~ group", "a-b", splits=4)
+    changed = found.table.loc[data.features.index[:20]]
+    assert changed["replicates"].min() > 0.9
+    assert found.rate > 0.8
+    assert "B" in found.notes[0]
+    with pytest.raises(InputError, match="4 or more"):
+        predict_replication(data.take(samples=np.arange(10, 24)), "~ group", "a-b")
+
+
+def test_halves_of_a_cohort_without_signal_predict_none():
+    data = table(noise(300, 16), group=["a"] * 8 + ["b"] * 8)
+    found = predict_replication(data, "~ group", "a-b", splits=3)
+    assert len(found.table) <= 1
+    assert not found.rate > 0.3
+
+
+def test_cohorts_whose_groups_differ_in_missing_values_earn_no_a():
+    rng = np.random.default_rng(0)
+    data = table(noise(200, 24), group=(["a"] * 6 + ["b"] * 6) * 2, site=["n"] * 12 + ["s"] * 12)
+    gaps = (rng.random(data.shape) < 0.2) & (data.samples["group"] == "a").to_numpy()
+    sparse = data.with_values(np.where(gaps, np.nan, data.values))
+    assert any("missing values differ between levels of group" in one for one in profile(sparse).warnings)
+    assert not any("missing values differ" in one for one in profile(data).warnings)
+    with pytest.raises(InputError, match="missing values"):
+        replicate(sparse, "~ group", "a-b", "site")

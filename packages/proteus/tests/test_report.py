@@ -1,9 +1,12 @@
 """The page of a run, and `verify`, which derives what it prints again."""
 
+import base64
+import hashlib
 import json
 import re
 import shutil
 from html.parser import HTMLParser
+from importlib import resources
 
 import numpy as np
 import pandas as pd
@@ -37,7 +40,7 @@ def run(written, tmp_path):
 class Reader(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.ids, self.links, self.outside, self.words = set(), [], [], []
+        self.ids, self.links, self.outside, self.words, self.scripts, self.policy = set(), [], [], [], [], ""
 
     def handle_starttag(self, tag, attrs):
         found = dict(attrs)
@@ -48,7 +51,9 @@ class Reader(HTMLParser):
             value = found.get(key, "#")
             (self.links if value.startswith("#") else self.outside).append(value)
         if tag == "script":
-            self.outside.append(tag)
+            self.scripts.append(found)
+        if found.get("http-equiv") == "Content-Security-Policy":
+            self.policy = found["content"]
 
     def handle_data(self, data):
         self.words.append(data)
@@ -63,7 +68,11 @@ def read(folder):
 def test_the_page_stands_alone_and_its_links_lead_somewhere(run):
     page = read(run)
     assert all(one.startswith("data:image/png;base64,") for one in page.outside)
-    assert len(page.outside) == 3  # the table, volcano and p-values
+    assert len(page.outside) >= 3  # the table, its samples, volcano and p-values
+    assert page.scripts in ([], [{"id": "results", "type": "application/json"}, {}])
+    own = (resources.files("proteus.verification") / "report.js").read_bytes()
+    digest = base64.b64encode(hashlib.sha256(own).digest()).decode()
+    assert not page.scripts or page.policy.endswith(f"script-src 'sha256-{digest}'")  # nothing else can run
     assert {one[1:] for one in page.links if one != "#"} <= page.ids
     assert len(page.links) > 10
 
@@ -119,7 +128,9 @@ def test_names_from_the_table_are_words_not_markup(tmp_path, monkeypatch):
     found = read_documents(folder.hypotheses, "hypotheses", Hypothesis)
     write_documents(folder.hypotheses, "hypotheses", [found[0].model_copy(update={"statement": evil, "notes": [evil]})])
     write_report(folder.root)
-    assert not [one for one in read(folder).outside if not one.startswith("data:")]
+    page = read(folder)
+    assert not [one for one in page.outside if not one.startswith("data:")]
+    assert len(page.scripts) in (0, 2)
 
 
 def test_a_whole_run_verifies(run):

@@ -46,8 +46,6 @@ CALM = {"hits": 5, "tested": 500, "share": 0.01, "z_mode": 0.0, "p_shape": "flat
         (CALM | {"p_shape": "odd", "p_right": 1.3}, {}, "set_params", {"block": "donor"}),
         (CALM | {"hits": 0, "detectable": 1.0}, {}, "insert", {}),
         (CALM, {"quality": {"batch_eta2": {}, "outliers": ["S7"]}}, "set_params", {"drop": ["S7"]}),
-        ({"redundant": 3, "hits": 4}, {"tool": "enrichment"}, "set_params", {"cluster": True}),
-        ({"redundant": 0, "hits": 4}, {"tool": "enrichment"}, "continue", {}),
         ({"ph_violated": 1}, {"tool": "survival"}, "set_params", {"rmst": True}),
     ],
 )  # fmt: skip

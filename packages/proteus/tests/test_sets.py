@@ -7,8 +7,10 @@ from ninefold.errors import InputError
 from proteus import moderated_test, tl
 from proteus.knowledge import _sets as sets_module
 from proteus.knowledge._camera import camera, fry, roast
+from proteus.knowledge._complexes import complexes
 from proteus.knowledge._enrichment import _enrichment_scores, over_representation, preranked_gsea
-from proteus.knowledge._sets import cluster_sets, index_sets
+from proteus.knowledge._sets import index_sets
+from proteus.knowledge._told import tell_once
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.statistics._moderated_t import fit_prior, moderated_t
 from scipy import stats
@@ -142,13 +144,6 @@ def test_gsea_finds_the_top_set_and_is_uniform_on_random_ones():
     assert stats.kstest(found["p"].drop("top"), "uniform").pvalue > 0.001
 
 
-def test_overlapping_sets_become_one_finding():
-    genes = pd.Series([f"g{place}" for place in range(60)])
-    sets = {"a": genes[:20].tolist(), "b": genes[:18].tolist(), "c": genes[40:55].tolist()}
-    indexed = index_sets(sets, genes, np.ones(60, bool))
-    assert cluster_sets(indexed, np.array([0.02, 0.01, 0.03]), chosen=np.ones(3, bool)).tolist() == [1, 1, 2]
-
-
 def test_one_feature_stands_for_a_gene():
     genes = pd.Series(["A", "A", *[f"g{place}" for place in range(30)]])
     indexed = index_sets({"s": ["A", *[f"g{place}" for place in range(10)]]}, genes, np.ones(32, bool))
@@ -161,21 +156,68 @@ def test_wrong_identifiers_are_refused():
         index_sets({"s": ["TP53", "MYC"]}, genes, np.ones(100, bool))
 
 
-def test_a_set_joins_the_best_that_holds_it_and_chains_do_not_make_one_of_all():
-    genes = pd.Series([f"g{place}" for place in range(100)])
-    sets = {
-        "all of it": genes[:40].tolist(), "inside": genes[5:15].tolist(), "beside": genes[36:56].tolist(),
-        "inside beside": genes[48:56].tolist(), "apart": genes[70:90].tolist(),
-    }  # fmt: skip
-    indexed = index_sets(sets, genes, np.ones(100, bool))
-    found = cluster_sets(indexed, np.array([0.01, 0.02, 0.03, 0.04, 0.05]), chosen=np.ones(5, bool))
-    assert found.tolist() == [0, 0, 2, 2, 4]
+def shifted(moved, sets, by=1.0, seed=3):
+    """(sets, the name under which each is told) on 200 features of which `moved` are higher in one of two groups."""
+    values = noise(200, 16, seed, sd=0.3)
+    values[moved, :8] += by
+    indexed = index_sets(sets, pd.Series([f"g{place}" for place in range(200)]), np.ones(200, bool))
+    fit = fit_linear_model(values, np.stack([np.ones(16), np.arange(16) < 8], 1).astype(float))
+    tested = moderated_t(fit, np.array([0.0, 1.0]), fit_prior(fit))
+    p = camera(indexed, tested, fit)["p"].to_numpy()
+    told, order = tell_once(indexed, tested, fit, p, p <= 0.02)
+    assert sorted(order[order > 0]) == list(range(1, order.max() + 1))
+    assert (told[order > 0] == np.flatnonzero(order > 0)).all()
+    return {name: indexed.names[one] for name, one in zip(indexed.names, told, strict=True)}
 
 
-def test_a_cluster_is_named_by_the_set_that_is_measured_best():
-    genes = pd.Series([f"g{place}" for place in range(60)])
-    complex_, pathway = genes[:12].tolist(), [*genes[:13], *(f"not measured {place}" for place in range(20))]
-    indexed = index_sets({"pathway": pathway, "complex": complex_}, genes, np.ones(60, bool))
-    np.testing.assert_allclose(indexed.covered, [13 / 33, 1.0])
-    found = cluster_sets(indexed, np.array([0.001, 0.01]), chosen=np.ones(2, bool))
-    assert [indexed.names[one] for one in found] == ["complex", "complex"]
+def genes(*places):
+    return [f"g{one}" for one in places]
+
+
+NESTED = {"parent": genes(*range(40)), "set": genes(*range(20)), "child": genes(*range(8)),
+          "beside": genes(*range(100, 120))}  # fmt: skip
+
+
+@pytest.mark.parametrize(("moved", "name"), [(40, "parent"), (20, "set"), (8, "child")])
+def test_a_shift_is_told_under_the_set_that_holds_what_moved_and_nothing_else(moved, name):
+    told = shifted(np.arange(moved), NESTED)
+    assert {told[one] for one in ("parent", "set", "child")} == {name}
+    assert told["beside"] == "beside"
+
+
+def test_two_shifts_are_told_twice_and_their_union_is_not():
+    sets = NESTED | {"union": genes(*range(20), *range(100, 120))}
+    told = shifted(np.r_[np.arange(20), np.arange(100, 120)], {one: sets[one] for one in ("union", "set", "child")})
+    assert set(told.values()) == {"union"}  # one name fits all that moved
+    told = shifted(np.r_[np.arange(20), np.arange(100, 120)], NESTED)
+    assert (told["set"], told["child"], told["beside"]) == ("set", "set", "beside")
+
+
+def test_of_sets_with_equal_members_the_one_that_is_measured_best_gives_the_name():
+    sets = {"pathway": [*genes(*range(12)), *(f"not measured {one}" for one in range(20))], "whole": genes(*range(12))}
+    told = shifted(np.arange(12), sets | {"beside": genes(*range(100, 150))})
+    assert told == {"pathway": "whole", "whole": "whole", "beside": "beside"}
+
+
+def test_genes_that_share_their_sets_are_a_complex_where_their_names_say_so():
+    parts = [f"PSM{one}" for one in "ABCDE"]
+    others = [f"X{one}" for one in range(5)]
+    sets = {f"pathway {one}": [*parts, *others, f"OTHER{one}"] for one in range(3)}
+    sets |= {f"second {one}": [*others, "Y"] for one in range(3)}
+    names = {gene: f"Proteasome subunit alpha type-{place}" for place, gene in enumerate(parts)}
+    names |= dict.fromkeys([*others, "Y", "OTHER0", "OTHER1", "OTHER2"], "Something else")
+    assert complexes(sets, names) == {"proteasome complex": parts}
+    assert complexes(sets, dict.fromkeys(names, "")) == {}
+
+
+def test_a_tier_is_corrected_for_by_itself():
+    values = noise(300, 12, 5, sd=0.3)
+    values[:10, :6] += 0.6
+    data = table(values, group=["a"] * 6 + ["b"] * 6)
+    result = moderated_test(data, "~ group", "a-b", lfc=0.0)
+    sets = {"own": [f"f{one}" for one in range(10)]} | {
+        f"s{one}": [f"f{place}" for place in range(one, one + 12)] for one in range(20, 280, 5)
+    }
+    plain, apart = tl.enrich(result, sets), tl.enrich(result, sets, tier=("own",))
+    assert apart.loc["own", "q"] == pytest.approx(apart.loc["own", "p"])
+    assert plain.loc["own", "q"] > apart.loc["own", "q"]

@@ -15,8 +15,6 @@ from proteus.planning._templates import PLANS
 from proteus.record._objects import Objective, Step
 from proteus.record._planner import (
     Hypotheses,
-    Interpretation,
-    InterpretStep,
     Objectives,
     Plan,
     Planner,
@@ -26,7 +24,6 @@ from proteus.record._planner import (
     ProposeObjectives,
     Refinement,
     RefineWorkflow,
-    Summary,
 )
 from proteus.tools import _registry
 from proteus.tools._registry import tools
@@ -113,14 +110,11 @@ class Wild(Planner):
             return Objectives(objectives=[self.objective(number) for number in (1, 2, 3)])
         if isinstance(question, PlanWorkflow):
             return Plan(steps=self.steps(1, []))
-        if isinstance(question, InterpretStep):
-            return Interpretation(summary="seen")
         if isinstance(question, ProposeHypotheses):
             made = propose(question, 10)
             wrong = [{}, {"evidence": ["x#y"]}, {"numbers": {}}, {"entities": ["zz"]}, {"statement": "{effect} {none}"}]
             return Hypotheses(hypotheses=[one.model_copy(update=choose(wrong)) for one in made])
-        if not isinstance(question, RefineWorkflow):
-            return Summary(answer="so", supported=choose([True, False]))
+        assert isinstance(question, RefineWorkflow)
         steps = question.workflow.steps
         action = choose(["continue"] * 4 + ["set_params", "insert", "drop", "branch", "refuse", "stop"])
         step = choose([*steps, Step(id="S99", tool="quality")])

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from ninefold.errors import NinefoldError
-from ninefold_testing import run
+from ninefold_testing import run, run_here
 from recsys import loaders
 from recsys.cli import app
 from recsys.recommender._registry import MODELS, make_model
@@ -280,3 +280,14 @@ def test_a_place_that_is_taken_is_replaced_where_that_is_asked(popular, tmp_path
 )  # fmt: skip
 def test_evaluate_refuses_what_it_would_ignore(words, popular):
     assert "none: " in refused("evaluate", popular[0], popular[1][0], *words)
+
+
+@pytest.mark.parametrize(
+    ("separator", "remedy"), [(",", "name yours: --user, --item"), (";", "not separated by commas")]
+)
+def test_missing_column_says_what_to_do(tmp_path, separator, remedy):
+    (tmp_path / "shop.csv").write_text(f"customer{separator}sku\n1{separator}2\n")
+    done = run_here("recsys.cli", "doctor", str(tmp_path / "shop.csv"))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert remedy in done.stderr

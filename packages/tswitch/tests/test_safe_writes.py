@@ -107,7 +107,7 @@ def test_force_replaces_only_a_folder_of_our_own_and_names_what_else_lies_in_it(
     write_it(out, True)
     assert contents(out).keys() == before.keys()
     (out / "notes.txt").write_text("mine")
-    with pytest.raises(ArtifactError, match=r"notes\.txt would be lost"):
+    with pytest.raises(ArtifactError, match=r"notes\.txt in it was not written"):
         write_it(out, True)
     assert (out / "notes.txt").read_text() == "mine"
     (tmp_path / "file").write_text("mine")

@@ -64,7 +64,7 @@ def test_file_of_the_user_is_refused_even_with_force(tmp_path, text):
     (tmp_path / "x").write_text(text)
     with pytest.raises(ArtifactError, match=r"x: exists already.*--force"):
         refuse_existing(tmp_path / "x", force=False, ours="ours")
-    with pytest.raises(ArtifactError, match=r"x: is not ours's to replace; --force replaces only what ours wrote"):
+    with pytest.raises(ArtifactError, match=r"x: refusing to replace: it was not written by ours; use another path"):
         write_text(tmp_path / "x", "new", force=True, ours="ours")
     assert (tmp_path / "x").read_text() == text
 
@@ -85,7 +85,7 @@ def test_link_to_ours_is_written_through_and_a_dangling_one_is_refused(tmp_path)
     write_text(tmp_path / "link", "new", force=True, ours="ours")
     assert (tmp_path / "x").read_text() == "new"
     (tmp_path / "x").unlink()
-    with pytest.raises(ArtifactError, match="link: is not"):
+    with pytest.raises(ArtifactError, match="link: refusing to replace"):
         refuse_existing(tmp_path / "link", force=True)
 
 
@@ -100,7 +100,7 @@ def test_folder_is_replaced_if_its_description_lists_all(tmp_path, about):
     ours = about.get("kind", "ours")
     with pytest.raises(ArtifactError, match=r"d: exists already"):
         refuse_existing(tmp_path / "d", force=False, ours=ours)
-    with pytest.raises(ArtifactError, match=r"others's to replace \(model.json, more.safetensors, y, sub/z would be"):
+    with pytest.raises(ArtifactError, match=r"to replace: model.json, more.safetensors, y, sub/z in it was not"):
         refuse_existing(tmp_path / "d", force=True, ours="others")
     with atomic_folder(tmp_path / "d", force=True, ours=ours) as folder:
         (folder / "new").write_text("")
@@ -130,7 +130,7 @@ def test_folder_with_anything_foreign_is_refused_by_name_and_kept(tmp_path, add,
     add(folder)
     with pytest.raises(ArtifactError) as caught, atomic_folder(folder, force=True, ours="ours"):
         pytest.fail("the block must not run")
-    expected = f"{folder}: is not ours's to replace ({named} would be lost); --force replaces only what ours wrote"
+    expected = f"{folder}: refusing to replace: {named} in it was not written by ours; use another path"
     assert str(caught.value) == expected
     assert (folder / "y").exists()
 

@@ -174,7 +174,8 @@ def test_page_has_contents_fits_a_telephone_and_explains_words():
     assert '<meta name="viewport" content="width=device-width,initial-scale=1">' in page
     assert "<dl><dt>Arm</dt><dd>a method</dd><dt>seed</dt><dd>a &lt;number&gt;</dd></dl>" in page
     assert "<nav>" not in html_page("Title", sections)
-    assert Table(["a"], [[1]]).to_html().startswith('<div class="scroll"><table>')  # a wide table scrolls, not the page
+    table = Table(["a"], [[1]]).to_html()  # a wide table scrolls, by keyboard too, not the page
+    assert table.startswith('<div class="scroll" tabindex="0"><table>')
 
 
 def test_long_label_widens_the_picture_and_is_not_cut(tmp_path):
@@ -185,4 +186,4 @@ def test_long_label_widens_the_picture_and_is_not_cut(tmp_path):
 
 
 def test_wide_picture_scrolls_on_a_telephone():
-    assert figure_html(figure(width=12)[0], "x").startswith('<figure class="wide"><img')
+    assert figure_html(figure(width=12)[0], "x").startswith('<figure class="wide" tabindex="0"><img')

@@ -94,7 +94,7 @@ def test_listed_file_that_the_user_edited_is_not_replaced(tmp_path, name):
     thing(tmp_path / "t", force=True)
     (tmp_path / "t" / name).write_text("my own notes")
     assert list(foreign(tmp_path / "t", "our.thing")) == [name]
-    with pytest.raises(ArtifactError, match=rf"{name} would be lost"):
+    with pytest.raises(ArtifactError, match=rf"{name} in it was not written"):
         thing(tmp_path / "t", force=True)
     assert (tmp_path / "t" / name).read_text() == "my own notes"
 

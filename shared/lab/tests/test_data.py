@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.server
+import io
 import json
+import tarfile
 import threading
 from pathlib import Path
 
@@ -124,8 +126,46 @@ def test_every_list_of_this_checkout_is_whole():
         assert bool(one.files) != bool(one.by_hand), one.name
         for file in one.files:
             assert len(file["sha256"]) == 64
-            assert len(file["commit"]) == 40
             assert ".." not in file["path"]
+            for source in file.get("sources", [file]):
+                assert len(source["commit"]) == 40
+                assert source.get("archive") or len(source["sha256"]) == 64
+
+
+CONVERSIONS = """
+import tarfile
+
+def lengths(sources, *words):
+    names = []
+    with tarfile.open(sources[0]) as archive:
+        for member in archive:
+            names.append(f"{member.name} {member.size} {words[0]}")
+    return "\\n".join(names).encode()
+"""
+
+
+@pytest.mark.parametrize("sha256", ["", "0" * 64])
+def test_file_is_made_of_an_archive_by_the_packages_own_function(checkout, server, tmp_path, monkeypatch, sha256):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        about = tarfile.TarInfo("data-c1/a.txt")
+        about.size = 5
+        archive.addfile(about, io.BytesIO(b"words"))
+    monkeypatch.setitem(FILES, "/acme/data/tar.gz/c1", packed.getvalue())
+    made = b"data-c1/a.txt 5 long"
+    source = {"repository": "acme/data", "commit": "c1", "source": "tar.gz", "archive": True, "bytes": 1_000_000}
+    file = {"path": "table.txt", "sha256": sha256 or hashlib.sha256(made).hexdigest(), "convert": "lengths:long",
+            "sources": [source], "with": "tar 9"}  # fmt: skip
+    folder = checkout / "packages" / "thing" / "experiments"
+    (folder / "conversions.py").write_text(CONVERSIONS)
+    (folder / "data.json").write_text(json.dumps([{"name": "table", "licence": "CC0", "files": [file, file]}]))
+    (table,) = listed(checkout / "packages")
+    assert table.bytes == 1_000_000  # it is fetched once
+    if sha256:
+        with pytest.raises(DownloadError, match=r"table\.txt: the conversion gave other bytes .* made with tar 9"):
+            get(table, tmp_path / "data", host=server[0])
+    else:
+        assert get(table, tmp_path / "data", host=server[0])[0].read_bytes() == made
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000])

@@ -170,6 +170,23 @@ def test_last_times_are_kept_for_the_next_estimate(site, ninefold, monkeypatch):
     assert all(0 < seconds < 60 for seconds in demos.seconds_by_name(rows).values())
 
 
+@pytest.mark.parametrize("pace", [0.6, 1.0, 4.0])  # threads of its own, idle, a machine with three others on it
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_time_left_is_within_one_and_a_half_of_what_it_takes(jobs, pace):
+    cost = [48, 46, 33, 32, 31, 22, 21, 20, 16, 16]  # processor seconds, the longest first, off by a fifth
+    said = [seconds * (1.2 if number % 2 else 0.8) for number, seconds in enumerate(cost)]
+    free, order, now = [0.0] * jobs, [], 0.0
+    for number, seconds in enumerate(cost):
+        start = min(free)
+        free[free.index(start)] = start + seconds * pace
+        order.append((start + seconds * pace, start, number))
+    for now, _, _ in sorted(order)[:-1]:
+        waiting = sum(said[number] for _, start, number in order if start > now)
+        ages = [(said[number], now - start) for end, start, number in order if start <= now < end]
+        took, left = max(free) - now, demos.time_left(waiting, ages, pace, jobs)
+        assert took / 1.5 - 5 * pace <= left <= took * 1.5 + 5 * pace
+
+
 @pytest.mark.parametrize(
     ("cores", "load", "count", "jobs"), [(2, 0.3, 6, 2), (2, 1.4, 6, 1), (1, 0.0, 6, 1), (8, 1, 1, 1)]
 )

@@ -176,6 +176,7 @@ def test_shipped_files_count_and_notes_do_not(package):
     (package / "LICENSE.txt").write_text("x")
     (package / "__pycache__").mkdir(exist_ok=True)
     (package / "__pycache__" / "kernel.nbi").write_text("x")
+    (package / "_kernels.so").write_text("x")  # built by this machine's compiler
     assert code_key(claim(package)) == before
     (package / "weights.json").write_text("{}")
     assert code_key(claim(package)) != before

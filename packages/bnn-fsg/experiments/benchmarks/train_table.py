@@ -15,8 +15,8 @@ import argparse
 from pathlib import Path
 
 from bnn_fsg import datasets
-from bnn_fsg.evaluation._halving import FORWARDS, GRADIENTS, Halving, Plan
 from bnn_fsg.layers._nets import load_model
+from halving import FORWARDS, GRADIENTS, Halving, Plan
 
 
 def main() -> None:

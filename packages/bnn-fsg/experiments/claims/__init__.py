@@ -1,7 +1,9 @@
 """What is claimed, as experiments.
 
-_train   training: small rates, matched rates, ablations, 1-bit inputs
-_packed  the packed AdaBin network
+_train          FSG at a small rate, compared with straight-through and MetaQuant
+_frontier       1 bit and int8: accuracy, bytes and microseconds at three widths
+_frontier_nets  their networks; `_int8_worker.py` runs the int8 ones in an environment of its own
+_packed         the packed AdaBin network
 """
 
 from ._claims import CLAIMS

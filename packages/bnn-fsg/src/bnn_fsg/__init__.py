@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from bnn_fsg.baselines._surrogates import STE as STE
     from bnn_fsg.baselines._surrogates import ReSTE as ReSTE
     from bnn_fsg.estimators._gradient import WrappedOptimizer as WrappedOptimizer
+    from bnn_fsg.export._load import load_onnx as load_onnx
     from bnn_fsg.export._onnx import export_onnx as export_onnx
     from bnn_fsg.export._onnx import export_qonnx as export_qonnx
     from bnn_fsg.export._torch import export_torch as export_torch
-    from bnn_fsg.fsg._direction import FSGDirection as FSGDirection
     from bnn_fsg.fsg._fsg import FSG as FSG
     from bnn_fsg.language._ternary import TernaryLinear as TernaryLinear
     from bnn_fsg.language._transformer import TernaryLM as TernaryLM
@@ -60,7 +60,6 @@ __getattr__, __dir__, __all__ = attach(
     {
         "BinaryTrainer": "training._trainer",
         "FSG": "fsg._fsg",
-        "FSGDirection": "fsg._direction",
         "MetaQuant": "baselines._metaquant",
         "PackedModel": "runtime._model",
         "ReSTE": "baselines._surrogates",
@@ -76,6 +75,7 @@ __getattr__, __dir__, __all__ = attach(
         "export_onnx": "export._onnx",
         "export_qonnx": "export._onnx",
         "export_torch": "export._torch",
+        "load_onnx": "export._load",
         "load_weights": "training._weights",
         "pack": "packing._pack",
     },

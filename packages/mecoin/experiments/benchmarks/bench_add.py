@@ -1,4 +1,4 @@
-"""Adding a class: seconds against the released 2000-step session, and against the number of base nodes; memory on CS.
+"""Adding a class: seconds beside the published method, and by the number of base nodes; growing memory on CS.
 
 uv run python packages/mecoin/experiments/benchmarks/bench_add.py
 """
@@ -9,11 +9,13 @@ import numpy as np
 from mecoin import Graph, SessionStream, datasets
 from mecoin.evaluation._compare import make_learner
 from mecoin.memory._plus import MecoinPlus
+from mecoin.paper import PaperMecoin
 from ninefold.measure import compare, emit
 
 stream = SessionStream(datasets.load("CS"), 5, 1, 5, seed=0)
 base, new = stream[0], stream[1]
-learners = {name: make_learner(name, base, epochs=60) for name in ("codebook", "mecoin (paper)", "mecoin+")}
+entries = {PaperMecoin.name: PaperMecoin, "mecoin+": "mecoin+"}
+learners = {name: make_learner(entry, base, epochs=60) for name, entry in entries.items()}
 for learner in learners.values():
     learner.fit_base(base.graph, base.support, base.validation)
     learner.encoder.embed(new.graph)

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from mecoin import datasets
-from mecoin.evaluation._compare import LEARNERS, make_learner
+from mecoin.evaluation._compare import LEARNERS, Entry, make_learner
+from mecoin.paper import PaperMecoin
+from mecoin.protocol._learner import Learner
 from mecoin.protocol._run import StreamResult, run_stream
 from mecoin.protocol._tune import tuned
 from mecoin.sessions._stream import SessionStream
@@ -15,10 +17,10 @@ from ninefold_graphs import DEMO, Simulated
 from ninefold_lab import Budget
 
 SETS = {"CS": (5, 1), "Computers": (5, 1), "Clothing20": (10, 2), "simulated": (50, 2)}
-REAL = ("CS", "Computers", "Clothing20")
 FREE = ("SGC-NCM", "SGC-LDA", "SGC-LDA + EM")
 CONTROLS = (*FREE, "LDA", "LDA + EM")
-CONTINUAL = ("Fine-tune", "LwF", "EWC", "MAS", "GEM", "TWP", "ER-GNN")
+CONTINUAL = ("Fine-tune", "LwF", "EWC", "MAS", "ER-GNN")
+PAPER = PaperMecoin.name
 EPOCHS = 60  # of the GCN, at most, for all arms alike; what more would bring: experiments/ATTEMPTS.md
 _streams: dict[tuple[Any, ...], SessionStream] = {}
 _runs: dict[tuple[Any, ...], StreamResult] = {}
@@ -51,7 +53,8 @@ def run_of(
         stream = stream_of(budget, data, seed, shot)
         if budget.form == "full":
             options = {**settings_of(budget, data, learner), **options}
-        _runs[key] = run_stream(stream, make_learner(learner, stream[0], seed, epochs=epochs_of(budget), **options))
+        entry: Entry = PaperMecoin if learner == PAPER else learner
+        _runs[key] = run_stream(stream, make_learner(entry, stream[0], seed, epochs=epochs_of(budget), **options))
     return _runs[key]
 
 
@@ -63,11 +66,12 @@ def settings_of(budget: Budget, data: str, learner: str) -> dict[str, Any]:
     """
     stream = stream_of(budget, data, 0)
     way, epochs = stream.split.way, epochs_of(budget)
+    kind: type[Learner] = PaperMecoin if learner == PAPER else LEARNERS[learner]
     if learner in ("LDA", "LDA + EM"):
         encoder = settings_of(budget, data, "mecoin+")["encoder"]
-        grid = [{"encoder": encoder, **setting} for setting in LEARNERS[learner].grid]
-        return tuned(LEARNERS[learner], stream[0], way, 5, 0, epochs=epochs, grid=grid)
-    return tuned(LEARNERS[learner], stream[0], way, 5, 0, epochs=epochs)
+        grid = [{"encoder": encoder, **setting} for setting in kind.grid]
+        return tuned(kind, stream[0], way, 5, 0, epochs=epochs, grid=grid)
+    return tuned(kind, stream[0], way, 5, 0, epochs=epochs)
 
 
 def epochs_of(budget: Budget) -> int | None:

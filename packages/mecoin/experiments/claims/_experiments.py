@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from mecoin.evaluation._compare import make_learner
 from mecoin.evaluation._novelty import known_and_unknown
-from mecoin.memory._construction import Published
-from mecoin.memory._interaction import Interaction
-from mecoin.memory._plus import MecoinPlus
+from mecoin.paper import Interaction, Published
+from mecoin.protocol._learner import MemoryLearner
 from mecoin.protocol._run import run_stream
 from ninefold_lab import Budget, Scores
 
@@ -18,7 +17,7 @@ from ._arms import (
     CONTINUAL,
     CONTROLS,
     FREE,
-    REAL,
+    PAPER,
     SETS,
     accuracies,
     epochs_of,
@@ -66,9 +65,9 @@ def free(budget: Budget, seed: int) -> Scores:
     return scores
 
 
-def continual(budget: Budget, seed: int, sets: Sequence[str] = REAL) -> Scores:
+def continual(budget: Budget, seed: int, sets: Sequence[str] = ("Computers",)) -> Scores:
     scores: dict[str, Any] = {}
-    for name in ("mecoin (paper)", *CONTINUAL):
+    for name in (PAPER, *CONTINUAL):
         scores |= figures_of(name, {data: run_of(budget, data, seed, name) for data in sets})
     return scores
 
@@ -78,9 +77,6 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
     "no MeCs": {"published": Published(mecs=False)},
     "no GraphInfo": {"published": Published(info=False)},
     "no GKIM": {"interaction": Interaction(distil=False), "answer": "memory"},
-    "no distillation": {"interaction": Interaction(distil=False)},
-    "no memory loss": {"interaction": Interaction(memory=0.0)},
-    "no update loss": {"interaction": Interaction(update=0.0)},
     "no edge loss": {"published": Published(edge=0.0)},
     "no replay": {"replay": 0},
 }
@@ -90,31 +86,13 @@ def paper(budget: Budget, seed: int) -> Scores:
     """The published method, whole and without each of its parts."""
     scores: dict[str, Any] = {}
     for label, options in ABLATIONS.items():
-        name = "mecoin (paper)"
-        results = {data: run_of(budget, data, seed, name, label=label, **options) for data in ("CS", "Computers")}
+        results = {data: run_of(budget, data, seed, PAPER, label=label, **options) for data in ("CS", "Computers")}
         scores[label] = {data: accuracies(one) for data, one in results.items()}
         if label == "full":
             scores |= figures_of("full", results)
             for data, one in results.items():
                 scores[f"mean on {data}"], scores[f"drop on {data}"] = accuracies(one), one.drop
     return scores
-
-
-def released(budget: Budget, seed: int) -> Scores:
-    """The memory of the released code, as it was."""
-    scores: dict[str, Any] = {}
-    for data in ("CS", "Computers"):
-        for name in ("mecoin (paper)", "codebook"):
-            one = run_of(budget, data, seed, name)
-            scores[f"{name}: mean on {data}"], scores[f"{name}: drop on {data}"] = accuracies(one), one.drop
-    return scores
-
-
-def labels(budget: Budget, seed: int) -> Scores:
-    return {
-        f"K={shot}": {data: accuracies(run_of(budget, data, seed, "mecoin+", shot=shot)) for data in REAL}
-        for shot in (1, 5, 10, 20)
-    }
 
 
 def novelty(budget: Budget, seed: int) -> Scores:
@@ -125,7 +103,7 @@ def novelty(budget: Budget, seed: int) -> Scores:
         stream = stream_of(budget, data, seed)
         options = settings_of(budget, data, "mecoin+") if budget.form == "full" else {}
         learner = make_learner("mecoin+", stream[0], seed, epochs=epochs_of(budget), **options)
-        assert isinstance(learner, MecoinPlus)
+        assert isinstance(learner, MemoryLearner)
         found = known_and_unknown(stream, learner)
         scores[f"area on {data}"] = np.array([one.area for one in found[1:]])
         scores[f"calibration error on {data}"] = np.array([one.calibration_error for one in found])

@@ -1,4 +1,10 @@
-"""Add node classes to a graph model from a few labels each. Names are resolved on first use, so importing is light."""
+"""Add node classes to a graph model from a few labels each. Names are resolved on first use, so importing is light.
+
+Examples:
+    >>> import mecoin
+    >>> mecoin.__version__.count(".")
+    2
+"""
 
 from typing import TYPE_CHECKING
 

@@ -11,12 +11,13 @@ from ninefold_graphs import DEMO
 
 from mecoin.evaluation._compare import make_learner, result_table
 from mecoin.memory._plus import MecoinPlus
+from mecoin.paper import PaperMecoin
 from mecoin.protocol._learner import Learner
 from mecoin.protocol._run import StreamResult, run_stream
 from mecoin.sessions._stream import SessionStream
 
 BASE = 10  # classes of session 0
-WANTED = ("mecoin+", "mecoin (paper)", "SGC-LDA + EM", "LDA", "SGC-LDA", "SGC-NCM", "LwF", "ER-GNN")
+WANTED = ("mecoin+", PaperMecoin, "SGC-LDA + EM", "LDA", "SGC-LDA", "SGC-NCM", "LwF", "ER-GNN")
 GLOSSARY = {
     "session": "a step at which new classes come, with five labelled nodes each; session 0 has the base classes",
     "harmonic": "the harmonic mean of accuracy on base and on new classes: 0 for a model that ignores either",
@@ -33,8 +34,9 @@ def demo(seed: int) -> DemoResult:
     results: dict[str, StreamResult] = {}
     learners = {}
     with progress(len(WANTED), "learners") as bar:
-        for name in WANTED:
-            learners[name] = make_learner(name, stream[0], seed)
+        for entry in WANTED:
+            name = entry if isinstance(entry, str) else entry.name
+            learners[name] = make_learner(entry, stream[0], seed)
             tell = lambda one, name=name: bar.advance(0, f"{name}: session {one.session}, {one.accuracy:.1f} %")  # noqa: E731
             results[name] = run_stream(stream, learners[name], tell)
             bar.advance()

@@ -4,14 +4,35 @@ uv run python packages/mldgg/experiments/benchmarks/bench_epoch.py
 """
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
+import torch
 from mldgg.encoders import GraphTensors
-from mldgg.evaluation._speed import epoch_steps, gradient_step, random_graph
-from mldgg.meta import settings_of
+from mldgg.evaluation import random_graph
+from mldgg.paper import Network, Settings, episode_gradient, settings_of
 from ninefold.measure import compare, emit, peak_rss_anon
+
+
+def gradient_step(tensors: GraphTensors, settings: Settings) -> Callable[[], object]:
+    """A call that takes the loss over all nodes and its gradient."""
+    torch.manual_seed(0)
+    network = Network(tensors.width, tensors.classes, settings)
+    params = {name: one.detach() for name, one in network.named_parameters()}
+    nodes = torch.arange(len(tensors))
+    return lambda: episode_gradient(network, params, tensors, nodes, nodes, steps=0, rate=0, order=1, seed=0)
+
+
+def epoch_steps(nodes: int, edges: int, pivots: int) -> dict[str, Callable[[], object]]:
+    """One loss and its gradient with every node as a pivot (dense cosine) and with `pivots` of them."""
+    graph = random_graph(nodes, edges)
+    tensors, options = GraphTensors.of(graph, np.asarray(graph.x)), {"draws": 0, "sparse": 0.0, "rounds": 1}
+    return {
+        name: gradient_step(tensors, settings_of("repaired", num_pivots=count, semantics=False, hops=0, **options))
+        for name, count in (("dense cosine", nodes), ("pivots", pivots))
+    }
 
 
 def cost(nodes: int) -> tuple[float, float]:
@@ -28,7 +49,7 @@ def cost(nodes: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    steps = epoch_steps(10_000, 50_000, 1000, semantics=False, hops=0)
+    steps = epoch_steps(10_000, 50_000, 1000)
     one = compare(steps, repeats=3, warmup=0)["pivots"]
     emit(benchmark="dense cosine / 1,000 pivots, a step at N = 10,000", ratio=one.ratio, low=one.low, high=one.high)
     costs = []

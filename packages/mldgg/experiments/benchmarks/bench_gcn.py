@@ -3,7 +3,7 @@
 uv run python packages/mldgg/experiments/benchmarks/bench_gcn.py
 """
 
-from mldgg.evaluation._speed import gcn_steps
+from mldgg.evaluation import gcn_steps
 from ninefold.measure import compare, emit
 
 one = compare(gcn_steps(10_000, 50_000), repeats=9)["sparse step"]

@@ -1,4 +1,4 @@
-"""Twitch without labels of the target: from DE to six other languages, and each language as the unseen one (AUC)."""
+"""Twitch without labels of the target: from DE to six other languages (AUC)."""
 
 from __future__ import annotations
 
@@ -31,14 +31,6 @@ def to_the_rest(budget: Budget, seed: int) -> Scores:
     source, *targets = languages(budget.form).values()
     collected = Collected()
     _judge(budget, seed, [source], targets, collected)
-    return collected.scores
-
-
-def each_unseen(budget: Budget, seed: int) -> Scores:
-    """The same three with all languages but one as sources."""
-    graphs, collected = list(languages(budget.form).values()), Collected()
-    for place, target in enumerate(graphs):
-        _judge(budget, seed, [*graphs[:place], *graphs[place + 1 :]], [target], collected)
     return collected.scores
 
 

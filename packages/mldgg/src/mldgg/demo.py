@@ -29,7 +29,7 @@ def demo(seed: int) -> DemoResult:
     with progress(len(ARMS) * len(domains) * len(SHOTS), "scores") as bar:
         result = evaluate(ARMS, domains, shots=SHOTS, seeds=1, trials=1, each=lambda _: bar.advance())
     task = leave_one_graph_out(domains)[0]
-    model = MLDGG(seed=seed, network=False).fit(task.sources)
+    model = MLDGG(seed=seed).fit(task.sources)
     weights = model.adapt(task.target.hidden(np.zeros(len(task.target), bool))).edge_weight()
     injected = noisy[task.name][1]
     auc = roc_auc_score(~injected, weights)

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 import torch
 from mldgg.baselines import BASELINES, Trained
-from mldgg.baselines._eerm import Eerm, _flipped
-from mldgg.baselines._trained import Classifier, ErmFineTune
-from mldgg.encoders import GraphTensors, Masks
+from mldgg.baselines._trained import ErmFineTune
 from ninefold.errors import InputError
-from ninefold_graphs import InputEncoder
 
 from ..small import domains, shown
 
@@ -36,7 +33,7 @@ def test_rival_learns_and_gives_chances(name):
     assert method.name == name
 
 
-@pytest.mark.parametrize("name", ["erm", "eerm"])
+@pytest.mark.parametrize("name", ["erm"])
 def test_same_seed_gives_the_same_bits_and_leaves_the_global_generator(name):
     sources, target = domains().without("south"), shown(domains()["south"], 1)
     torch.manual_seed(7)
@@ -60,34 +57,6 @@ def test_unknown_option_and_unequal_sources_are_refused():
     object.__setattr__(other, "classes", ("a", "b", "c"))
     with pytest.raises(InputError, match="north and east with other features or classes"):
         BASELINES["erm"]().fit([domains()["north"], other])
-
-
-def trainer(kind, **options):
-    """A rival that is ready for its first step."""
-    method = kind(**options)
-    sources = domains().without("south")
-    encoder = InputEncoder.fit(sources, 12)
-    method.sources, method.step, method.encoder = sources, 0, encoder
-    method.graphs = [GraphTensors.of(graph, encoder(graph)) for graph in sources]
-    torch.manual_seed(0)
-    method.model = Classifier(12, 3, 2)
-    method.prepare()
-    return method
-
-
-def test_editors_flip_what_they_choose_within_their_budget():
-    graph = domains()["north"]
-    edge, fresh = graph.edge_index[:, 0], np.array([0, 149])
-    assert not graph.adjacency[0, 149]
-    flipped = _flipped(graph, np.stack([edge, fresh], axis=1))
-    assert not flipped.adjacency[tuple(edge)]
-    assert flipped.adjacency[0, 149] == flipped.adjacency[149, 0] == 1
-    assert flipped.edge_index.shape == graph.edge_index.shape
-    method = trainer(Eerm)
-    before = [one.detach().clone() for one in method.logits]
-    method.loss(Masks()).backward()
-    assert any(not torch.equal(one, old) for one, old in zip(method.logits, before, strict=True))
-    assert len(method.views[0]) == 3
 
 
 def test_fine_tuning_lowers_the_loss_on_the_support():

@@ -1,10 +1,10 @@
-"""Graphs that are made: the simulator, injected edges, spurious environments, own CSV files."""
+"""Graphs that are made: the simulator, injected edges, functions, own CSV files."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from mldgg.datasets import inject_edges, load, read_folder, spurious_environments
+from mldgg.datasets import inject_edges, load, load_functions, read_folder
 from ninefold.errors import DownloadError, InputError
 
 from ..small import TINY
@@ -50,18 +50,6 @@ def test_matched_injection_follows_the_degree():
 def test_injection_that_cannot_fit_is_refused():
     with pytest.raises(InputError, match="no room"):
         inject_edges(TINY.draw(0)["north"], 100.0)
-
-
-def test_environments_differ_in_the_added_columns_alone():
-    graph = TINY.draw(0)["north"]
-    made = spurious_environments(graph, environments=3, width=4, seed=0)
-    assert list(made) == ["env0", "env1", "env2"]
-    first, other = (made[name].x.toarray() for name in ("env0", "env2"))
-    np.testing.assert_array_equal(first[:, :-4], other[:, :-4])
-    shift = other[:, -4:] - first[:, -4:]
-    np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-5)
-    assert np.abs(shift[0]).max() > 0.05
-    np.testing.assert_array_equal(made["env0"].y, made["env2"].y)
 
 
 @pytest.fixture
@@ -110,3 +98,26 @@ def test_unknown_collection_lists_what_there_is(tmp_path, monkeypatch):
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
     with pytest.raises(DownloadError, match="citation"):
         load("citation")
+
+
+def test_functions_become_nodes_with_calls_words_and_roles(tmp_path, monkeypatch):
+    pair = "def get_plain{0}(table):\n    return _is_hidden{0}(table.rowCount)\n"
+    pair += "def _is_hidden{0}(table):\n    return table"
+    lines = [pair.format(k) for k in range(60)]
+    lines.append("class One:\n    def __init__(self):\n        self.size = size")
+    lines.append("    def other(self):\n        return self.size")
+    for name in ("firstofall", "secondofall"):
+        (tmp_path / name / "tests").mkdir(parents=True)
+        (tmp_path / name / "__init__.py").write_text("\n".join(lines))
+        (tmp_path / name / "tests" / "more.py").write_text("def left_out(table):\n    return table\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    graphs = load_functions(["firstofall", "secondofall", "not_installed_anywhere"])
+    graph = graphs["firstofall"]
+    assert list(graphs) == ["firstofall", "secondofall"]
+    assert len(graph) == 122
+    assert np.bincount(graph.y + 1, minlength=6).tolist() == [1, 1, 60, 0, 60, 0]
+    assert (graph.y[graph.edge_index[0]] != graph.y[graph.edge_index[1]]).all()
+    assert graph.edge_index.shape[1] == 120
+    assert graph.width == 6  # table, is, hidden, row, count, size
+    with pytest.raises(InputError, match="at least two installed ones"):
+        load_functions(["firstofall"])

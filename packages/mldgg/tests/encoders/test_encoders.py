@@ -1,4 +1,4 @@
-"""Layers against PyG, sparse products against dense ones, ridge and inputs against their formulas."""
+"""Sparse products against dense ones, ridge and inputs against their formulas."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ import pytest
 import scipy.sparse as sp
 import torch
 from mldgg import open_graph
-from mldgg.encoders import GnnOptions, GraphTensors, Masks, PivotGNN, Sparse
-from mldgg.structure import PivotGraph
+from mldgg.encoders import Masks, Sparse
 from ninefold.errors import InputError
 from ninefold_graphs import InputEncoder, Ridge, centred_update, hop_features, one_hot, ridge_weights
 
 from ..small import domains, ring
-
-
-def tensors(width=6):
-    graph = domains()["north"]
-    x = np.random.default_rng(0).normal(size=(len(graph), width)).astype(np.float32)
-    return GraphTensors.of(graph, x)
 
 
 def test_sparse_product_and_both_derivatives_equal_the_dense_ones():
@@ -33,39 +26,6 @@ def test_sparse_product_and_both_derivatives_equal_the_dense_ones():
         results.append((value.detach(), first.detach(), second))
     for found, expected in zip(*results, strict=True):
         torch.testing.assert_close(found, expected)
-
-
-def test_gcn_without_pivots_is_pygs():
-    from torch_geometric.nn import GCNConv
-
-    graph, options = tensors(), GnnOptions(hidden=5, dropout=0.0)
-    torch.manual_seed(0)
-    gnn = PivotGNN(6, options)
-    layers = [GCNConv(6, 5, bias=False), GCNConv(5, 5, bias=False)]
-    with torch.no_grad():
-        layers[0].lin.weight.copy_(gnn.first.T)
-        layers[1].lin.weight.copy_(gnn.second.T)
-        expected = torch.relu(layers[1](torch.relu(layers[0](graph.x, graph.edge_index)), graph.edge_index))
-        torch.testing.assert_close(gnn(graph, Masks(), None, None), expected, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("backbone", ["gcn", "gat", "sage", "gcnii"])
-def test_each_backbone_mixes_edges_and_pivots(backbone):
-    graph = tensors()
-    torch.manual_seed(0)
-    gnn = PivotGNN(6, GnnOptions(backbone=backbone, hidden=5, norm=True))
-    b = PivotGraph.of(torch.rand(len(graph), 7))
-    with torch.no_grad():
-        alone, mixed = gnn(graph, Masks(), None, None), gnn(graph, Masks(), b, b)
-    assert alone.shape == mixed.shape == (len(graph), 5)
-    assert not torch.allclose(alone, mixed)
-    loss = gnn(graph, Masks(0, 0.5), b, b).sum()
-    assert all(one is not None for one in torch.autograd.grad(loss, list(gnn.parameters()), allow_unused=True)[:2])
-
-
-def test_unknown_backbone_is_refused():
-    with pytest.raises(InputError, match="gcn, gat, sage, gcnii"):
-        PivotGNN(4, GnnOptions(backbone="mlp"))
 
 
 def test_masks_stay_within_a_trajectory_and_change_between_places_and_seeds():

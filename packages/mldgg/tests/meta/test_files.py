@@ -9,14 +9,13 @@ from mldgg.meta import Adapted
 from ninefold import artifacts
 from ninefold.errors import ArtifactError
 
-from ..small import QUICK, domains, shown
+from ..small import domains, shown
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
-    model = MLDGG(**QUICK).fit(domains().without("south"))
-    model.share, model.params = 0.5, model.params or {}
+    model = MLDGG().fit(domains().without("south"))
     model.save(folder / "model.safetensors")
     model.adapt(shown(domains()["south"], 2)).save(folder / "adapted.safetensors")
     return folder
@@ -24,10 +23,10 @@ def saved(tmp_path_factory):
 
 def rewritten(path, out, kind, change, meta=None):
     """The file with changed arrays or metadata and digests that fit."""
-    held = artifacts.Artifact(path, kind=kind, format_version=1)
+    held = artifacts.Artifact(path, kind=kind, format_version=2)
     arrays = {name: np.array(held.numpy(name)) for name in held.names}
     change(arrays)
-    about = {"kind": kind, "format_version": 1, "package": "mldgg"}
+    about = {"kind": kind, "format_version": 2, "package": "mldgg"}
     artifacts.save(out, arrays, **about, meta=held.meta if meta is None else meta(held.meta), force=True)
     return out
 
@@ -67,7 +66,7 @@ def test_wrong_arrays_are_refused_by_name(saved, tmp_path, change, message):
         (lambda meta: {**meta, "settings": None}, "settings is NoneType"),
         (lambda meta: {**meta, "names": "north"}, "names is str"),
         (lambda meta: {**meta, "solver": "gated"}, "solver is str"),
-        (lambda meta: {**meta, "settings": {**meta["settings"], "variant": "none"}}, "none"),
+        (lambda meta: {**meta, "settings": {**meta["settings"], "gate": "none"}}, "none"),
         (lambda meta: {key: one for key, one in meta.items() if key != "shared"}, "shared"),
         (lambda _: {}, "settings"),
     ],

@@ -1,4 +1,4 @@
-"""Choices on sources alone: who judges whom, how far sources are trusted, and whether a network is averaged in."""
+"""Choices on sources alone: who judges whom, and how far sources are trusted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from mldgg import MLDGG, Graph
 from mldgg.domains import measure, rehearsals
-from mldgg.meta._search import CHANGES, HOPS, Search, gram, solve
+from mldgg.meta._search import CHANGES, HOPS, Search, around, gram, moved, solve
 from ninefold.errors import InputError
 
-from ..small import QUICK, domains, shown
+from ..small import domains
 
 
 def test_each_source_is_judged_by_the_others():
@@ -48,8 +48,7 @@ def test_sources_with_hardly_a_label_are_fitted_without_rehearsal(classes):
 
     sources = [few(domains()[name]) for name in ("north", "east")]
     assert rehearsals(sources) == []
-    model = MLDGG(gate=False, **QUICK).fit(sources)
-    assert model.share == 0
+    model = MLDGG(gate=False).fit(sources)
     chances = model.adapt(few(domains()["south"])).predict_proba()
     assert chances.shape == (150, classes)
     assert np.isfinite(chances).all()
@@ -87,38 +86,9 @@ def test_pooled_solution_is_the_ridge_over_all_labelled_rows():
     np.testing.assert_allclose(solve(parts, 2.0), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("network_is_right", [True, False])
-def test_network_takes_part_only_as_far_as_it_helps_on_sources(network_is_right, monkeypatch):
-    truth = {graph.name: graph.y for graph in domains().values()}
-
-    class Fake:
-        def __init__(self, graph):
-            y = truth[graph.name] if network_is_right else (truth[graph.name] + 1) % 3
-            import torch
-
-            self.log_proba = torch.log(0.98 * torch.nn.functional.one_hot(torch.from_numpy(y), 3) + 0.01 / 1.5)
-
-    monkeypatch.setattr("mldgg.meta._mldgg.forward", lambda network, params, graph, seed: Fake(graph))
-    model = MLDGG(**QUICK).fit(domains().without("south"))
-    assert set(model.shares) == {0.0, 0.25, 0.5, 0.75, 1.0}
-    adapted = model.adapt(shown(domains()["south"], 1))
-    if network_is_right:
-        assert model.share >= 0.5
-        assert model.shares[model.share] > 99
-        assert set(adapted.parts()) == {"ridge", "network"}
-    else:
-        assert model.share == 0
-        assert set(adapted.parts()) == {"ridge"}
-
-
-def test_mean_of_both_parts_has_the_share_that_was_chosen(monkeypatch):
-    monkeypatch.setattr("mldgg.meta._mldgg.SHARES", (0.5,))
-    model = MLDGG(**QUICK).fit(domains().without("south"))
-    target = shown(domains()["south"], 1)
-    adapted = model.adapt(target)
-    adapted.reading = replace(adapted.reading, walk=0.0)
-    parts = adapted.parts()
-    for share in (0.25, 0.75):
-        model.share = share
-        expected = share * parts["network"] + (1 - share) * parts["ridge"]
-        np.testing.assert_allclose(adapted.predict_proba(), expected, atol=1e-6)
+def test_gram_of_moved_rows_follows_from_that_of_the_rows():
+    draws = np.random.default_rng(0)
+    rows = np.c_[draws.normal(size=(30, 4)) + 2, np.ones(30)]
+    y, shift = draws.integers(-1, 3, 30), draws.normal(size=4)
+    for found, expected in zip(moved(gram(rows, y, 3), shift), gram(around(rows, shift), y, 3), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-9)

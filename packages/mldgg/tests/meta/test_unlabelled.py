@@ -12,7 +12,8 @@ from mldgg.meta import Adapted, ReadingWarning
 from mldgg.meta._solver import GatedSolver
 from mldgg.meta._trust import judged
 from mldgg.meta._unlabelled import WordHead
-from ninefold_graphs import InputEncoder, Ridge, with_constant
+from ninefold.errors import InputError
+from ninefold_graphs import InputEncoder, Ridge, ridge_weights, softmax
 
 from ..small import domains, shown
 
@@ -73,7 +74,7 @@ def test_thinned_graph_has_one_class_whole():
 def test_labels_that_speak_against_the_sources_leave_them_out(flip, believed):
     sources, target = [shifted("one", EVEN, 0, 1), shifted("two", EVEN, 0, 2)], shifted("t", EVEN, 0, 3, flip=flip)
     head = head_of(sources)
-    rows = with_constant(head.blocks(target, None))
+    rows = head.blocks(target, None)
     support = np.concatenate([np.flatnonzero(target.y == label)[:5] for label in range(3)])
     trust = judged(rows[support], target.y[support], Ridge(head.plain))
     right = ((rows @ trust.weights).argmax(axis=1) == target.y).mean()
@@ -84,7 +85,7 @@ def test_labels_that_speak_against_the_sources_leave_them_out(flip, believed):
 
 def test_model_without_sources_warns_and_says_what_it_read():
     sources = [shifted("one", EVEN, 0, 1, 300), shifted("two", EVEN, 0, 2, 300)]
-    model = MLDGG(network=False, gate=False).fit(sources)
+    model = MLDGG(gate=False).fit(sources)
     target = shifted("t", (0.9, 0.05, 0.05), 0, 3, 300, flip=-0.8)
     support = np.isin(np.arange(300), np.concatenate([np.flatnonzero(target.y == k)[:5] for k in range(3)]))
     with pytest.warns(ReadingWarning, match="class mix|speak against"):
@@ -97,10 +98,10 @@ def test_model_without_sources_warns_and_says_what_it_read():
 
 @pytest.mark.parametrize("words", ["sources", "joint"])
 def test_file_of_an_adaptation_answers_alike(tmp_path, words):
-    model = MLDGG(network=False, gate=False).fit(domains().without("south"))
+    model = MLDGG(gate=False).fit(domains().without("south"))
     solver = model.solver
     kept = tuple((graph, None) for graph in domains().without("south")) if words == "joint" else ()
-    model.solver = replace(solver, words=words, walk=0.5, kept=kept)
+    model.solver = replace(solver, words=words, walk=0.5, again=True, centred=True, kept=kept)
     assert isinstance(model.solver, GatedSolver)
     target = shown(domains()["south"], 2)
     adapted = model.adapt(target)
@@ -113,3 +114,33 @@ def test_file_of_an_adaptation_answers_alike(tmp_path, words):
     np.testing.assert_allclose(loaded.predict_proba(), adapted.predict_proba(), atol=1e-5)
     other = open_graph(shown(domains()["south"], 0), "again")
     np.testing.assert_allclose(adapted.predict_proba(other), adapted.predict_proba(), atol=1e-4)
+
+
+def test_second_fit_is_the_ridge_over_sources_and_answers():
+    sources, target = (
+        [plain(shifted("one", EVEN, 0, 1)), plain(shifted("two", EVEN, 0, 2))],
+        plain(shifted("t", EVEN, 1, 3)),
+    )
+    head = head_of(sources)
+    rows, weights = head.rows(head.blocks(target, None), head.reading(head.blocks(target, None), centred=True))
+    chances = softmax(rows @ weights)
+    parts = [np.asarray(head.blocks(graph, None)) for graph in sources]
+    for one in parts:
+        one[:, :-1] -= one[:, :-1].mean(axis=0)
+    z, y = np.concatenate([*parts, rows]), np.concatenate([*(np.eye(3)[graph.y] for graph in sources), chances])
+    np.testing.assert_allclose(head.again(rows, chances, 2.0), ridge_weights(z, y, 2.0), atol=1e-3)
+
+
+def test_report_and_nodes_marked_sure():
+    adapted = MLDGG(gate=False).fit(domains().without("south")).adapt(shown(domains()["south"], 0))
+    report = adapted.report()
+    expected, low, high = report["expected accuracy"]
+    assert low <= expected <= high
+    assert sum(report["class mix"].values()) == pytest.approx(1, abs=1e-3)
+    assert "edge gate" in report["off"]
+    marked = [adapted.sure(risk).sum() for risk in (0.0, 0.2, 0.5, 1.0)]
+    assert marked == sorted(marked)
+    assert marked[-1] == 150
+    assert adapted.predict_proba()[adapted.sure(0.5)].max(axis=1).min() >= adapted.predict_proba().max(axis=1).min()
+    with pytest.raises(InputError, match="risk: got 2"):
+        adapted.sure(2)

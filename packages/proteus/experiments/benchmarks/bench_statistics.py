@@ -4,7 +4,7 @@ uv run --package proteus python packages/proteus/experiments/benchmarks/bench_st
 """
 
 from ninefold.measure import emit
-from proteus.bench._timing import timings
+from proteus_experiments.benchmarks._timing import timings
 
 if __name__ == "__main__":
     for row in timings().to_dict()["rows"]:

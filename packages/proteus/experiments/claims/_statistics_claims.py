@@ -7,10 +7,7 @@ import numpy as np
 import pandas as pd
 from ninefold.datasets import find
 from ninefold_lab import Budget, Claim, Scores, all_of, at_least, at_most
-from proteus import datasets, tl
-from proteus.baselines import BASELINES, Deqms, PlainModerated, Welch
-from proteus.baselines._peptides import RobustSummary
-from proteus.bench import _r
+from proteus import datasets, roll_up, tl
 from proteus.data._data import ProteomicsData
 from proteus.data._design import make_contrast, make_design
 from proteus.datasets import SpikeIn
@@ -19,6 +16,9 @@ from proteus.differential._normalise import normalise
 from proteus.loaders import load_gmt
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.statistics._moderated_t import fit_prior, moderated_t
+from proteus_experiments.baselines import BASELINES, Deqms, PlainModerated, Welch
+from proteus_experiments.baselines._peptides import RobustSummary
+from proteus_experiments.benchmarks import _r
 
 _Q = 0.05
 _BAR = float(np.log2(1.2))
@@ -96,9 +96,13 @@ def _hye124(budget: Budget, seed: int) -> Scores:
     data = normalise(spike.data)
     q = _outcomes(spike, data, seed)
     group = data.samples["group"].to_numpy()
-    peptides = normalise(datasets.hye124_precursors())
+    precursors = datasets.hye124_precursors()
+    peptides = normalise(precursors)
     codes, _ = pd.factorize(peptides.features["protein"])  # in the order of the proteins
     bar = moderated_test(data, spike.design, spike.contrast).lfc
+    q["proteus, median polish"] = q["proteus"]
+    made = moderated_test(normalise(roll_up(precursors)), spike.design, spike.contrast).table["q"]
+    q["proteus"] = made.reindex(data.features.index).to_numpy()
     q[RobustSummary.name] = RobustSummary(lfc=bar).test(peptides.values, codes, group == "A", group == "B").q
     seen = ~np.isnan(data.values)
     rows = (seen[:, group == "A"].sum(1) >= 2) & (seen[:, group == "B"].sum(1) >= 2)

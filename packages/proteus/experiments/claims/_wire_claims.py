@@ -13,18 +13,18 @@ from proteus import datasets
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
-from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
-from proteus.llm._script import load_script, shipped_scripts
-from proteus.llm._spoil import INVENTED_GENE, INVENTED_NUMBER, INVENTED_TOOL
 from proteus.record._journal import read_journal
 from proteus.record._objects import Budget
 from proteus.record._planner import Planner
 from proteus.record._run_folder import Folder
 from proteus.simulation._simulate import Simulation, learn, simulate
-from proteus.simulation._truth import score
 from proteus.study._study import Report, Study
 from proteus.verification._report import render_report
+from proteus_experiments.planted._truth import score
+from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._script import load_script, shipped_scripts
+from proteus_experiments.scripted._spoil import INVENTED_GENE, INVENTED_NUMBER, INVENTED_TOOL
 
 _BUDGET = Budget(objectives=3, hypotheses=20)
 _MADE_UP = (INVENTED_GENE, INVENTED_NUMBER, INVENTED_TOOL)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from proteus.differential._normalise import scale_to_reference as scale_to_reference
     from proteus.differential._profile import Profile as Profile
     from proteus.differential._profile import profile as profile
+    from proteus.differential._replication import predict_replication as predict_replication
     from proteus.differential._replication import replicate as replicate
     from proteus.differential._replication import stack as stack
     from proteus.knowledge._network import Network as Network
@@ -79,6 +80,7 @@ __getattr__, __dir__, __all__ = attach(
         "normalise": "differential._normalise",
         "Output": "tools._registry",
         "Params": "tools._registry",
+        "predict_replication": "differential._replication",
         "Profile": "differential._profile",
         "profile": "differential._profile",
         "ProteomicsData": "data._data",

@@ -92,7 +92,7 @@ def hye124_precursors() -> ProteomicsData:
 
 def hye124() -> SpikeIn:
     """HYE124 as proteins, by median polish: A:B is 1:1 for human, 2:1 for yeast, 1:4 for E. coli."""
-    proteins = roll_up(hye124_precursors())
+    proteins = roll_up(hye124_precursors(), "median_polish")
     kind = proteins.features["organism"].to_numpy()
     truth = np.select([kind == "YEAS8", kind == "ECOLI"], [1.0, -2.0], 0.0)
     return SpikeIn(proteins, "~ group", "A-B", truth, {"yeast": kind == "YEAS8", "E. coli": kind == "ECOLI"})

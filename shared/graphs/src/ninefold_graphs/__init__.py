@@ -1,6 +1,20 @@
 """Graphs with node features and class labels: what mecoin and mldgg share below their methods.
 
 Names are resolved on first use, so importing is light.
+
+Examples:
+    Numbers and types that stand for something:
+
+    >>> from ninefold_graphs import DEMO, KNOTS, UNKNOWN, Features, Graph, Sparse, __version__
+    >>> __version__.count(".")
+    2
+    >>> DEMO.classes, KNOTS, UNKNOWN
+    (20, (1.0, 5.0, 20.0), -1)
+    >>> def degrees(step: Sparse, x: Features) -> tuple[int, int]:
+    ...     return step.shape[0], x.shape[0]
+    >>> graph = Graph.of([[1.0], [0.0]], [[0], [1]])
+    >>> degrees(graph.normalized, graph.x)
+    (2, 2)
 """
 
 from __future__ import annotations
@@ -36,6 +50,7 @@ if TYPE_CHECKING:
     from ninefold_graphs._propagation import hop_features as hop_features
     from ninefold_graphs._propagation import normalised as normalised
     from ninefold_graphs._propagation import reweighted as reweighted
+    from ninefold_graphs._propagation import shared_columns as shared_columns
     from ninefold_graphs._propagation import walked as walked
     from ninefold_graphs._pyg import from_pyg as from_pyg
     from ninefold_graphs._pyg import to_pyg as to_pyg
@@ -43,6 +58,7 @@ if TYPE_CHECKING:
     from ninefold_graphs._readers import read_npz as read_npz
     from ninefold_graphs._readers import read_ogb as read_ogb
     from ninefold_graphs._readers import read_reddit as read_reddit
+    from ninefold_graphs._rows import HopRows as HopRows
     from ninefold_graphs._simulator import DEMO as DEMO
     from ninefold_graphs._simulator import Simulated as Simulated
     from ninefold_graphs._words import InputEncoder as InputEncoder
@@ -57,6 +73,7 @@ __getattr__, __dir__, __all__ = attach(
         "DEMO": "_simulator",
         "Features": "_doors",
         "Graph": "_graph",
+        "HopRows": "_rows",
         "InputEncoder": "_words",
         "KNOTS": "_heads",
         "Kept": "_kept",
@@ -84,6 +101,7 @@ __getattr__, __dir__, __all__ = attach(
         "read_support": "_csv",
         "reweighted": "_propagation",
         "ridge_weights": "_heads",
+        "shared_columns": "_propagation",
         "softmax": "_heads",
         "sorted_edges": "_doors",
         "to_pyg": "_pyg",

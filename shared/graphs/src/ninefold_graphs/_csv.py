@@ -39,6 +39,15 @@ def read_edge_list(
             neighbourhood.
     Returns: the graph, and each node's id by its name: the name itself where all names are distinct whole numbers.
     Raises: InputError with file and line.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold_graphs import read_edge_list
+        >>> _ = Path("edges.csv").write_text("ann,bob\\nbob,cid\\n")
+        >>> _ = Path("labels.csv").write_text("ann,red\\nbob,blue\\n")
+        >>> graph, ids = read_edge_list("edges.csv", "labels.csv")
+        >>> graph.classes, sorted(ids)
+        (('blue', 'red'), ['ann', 'bob', 'cid'])
     """
     rows = {} if features is None else _rows(features)
     named = read_pairs(labels)
@@ -64,6 +73,15 @@ def read_folder(folder: PathLike, classes: Sequence[str] | None = None) -> dict[
         classes: names in the order of their codes; by default all that labels.csv of any graph has, sorted.
     Returns: graphs by name of their folder, nodes in the order of features.csv, `titles` with their names.
     Raises: InputError with file and line.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold_graphs import read_folder
+        >>> _ = Path("edges.csv").write_text("0,1\\n")
+        >>> _ = Path("features.csv").write_text("0,1.5\\n1,2.5\\n")
+        >>> _ = Path("labels.csv").write_text("0,red\\n1,blue\\n")
+        >>> [(len(graph), graph.classes) for graph in read_folder(".").values()]
+        [(2, ('blue', 'red'))]
     """
     folder = Path(folder)
     homes = [folder] if (folder / "edges.csv").is_file() else sorted(file.parent for file in folder.glob("*/edges.csv"))
@@ -106,6 +124,14 @@ def read_support(
         known: class names.
         new: whether a label may be another than those.
     Raises: InputError with file and line of a node that is not in the graph, has no label, or one that is not known.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from ninefold_graphs import Graph, read_support
+        >>> _ = Path("new.csv").write_text("0,fraud\\n2,fraud\\n")
+        >>> read_support("new.csv", Graph.of(np.eye(3), []), known=[])
+        {'fraud': [0, 2]}
     """
     ids = {graph.title(one): int(one) for one in graph.ids}
     by_text, given = {str(one): one for one in known}, dict[Hashable, list[int]]()
@@ -121,7 +147,15 @@ def read_support(
 
 
 def read_pairs(path: PathLike) -> Lines:
-    """Lines of two fields."""
+    """Lines of two fields.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold_graphs import read_pairs
+        >>> _ = Path("pairs.csv").write_text("a,b\\n# no pair\\n\\nc,d\\n")
+        >>> read_pairs("pairs.csv")
+        [(1, ['a', 'b']), (4, ['c', 'd'])]
+    """
     lines = _lines(path)
     for number, fields in lines:
         if len(fields) != 2:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-Features = Any  # float32: np.ndarray or sp.csr_array, which have no common type that checkers understand
+Features = Annotated[Any, "float32: np.ndarray or sp.csr_array, which have no common type that checkers understand"]
 UNKNOWN = -1  # label code of a node whose class is not given
 
 
 def array_of(values: Any) -> Any:
-    """A tensor, on any device and with a gradient or not, as an array, a sparse one as CSR; anything else unchanged."""
+    """A tensor, on any device and with a gradient or not, as an array, a sparse one as CSR; anything else unchanged.
+
+    Examples:
+        >>> import torch
+        >>> from ninefold_graphs import array_of
+        >>> type(array_of(torch.ones(2, requires_grad=True))).__name__, array_of("as it is")
+        ('ndarray', 'as it is')
+    """
     if getattr(values, "is_sparse", False) or getattr(values, "is_sparse_csr", False):  # torch's two common layouts
         listed = values.detach().cpu().to_sparse_coo().coalesce()
         rows, columns = listed.indices().numpy()
@@ -63,7 +70,7 @@ def edges_of(edges: Any, n: int, where: str | None = None) -> np.ndarray:
     pairs = pairs if pairs.shape[0] == 2 else pairs.T
     whole("edge_index", pairs, where)
     in_range(pairs, n, where)
-    return pairs.astype(np.int64)
+    return pairs.astype(np.int64, copy=False)
 
 
 def in_range(edges: np.ndarray, n: int, where: str | None = None) -> None:
@@ -76,12 +83,27 @@ def in_range(edges: np.ndarray, n: int, where: str | None = None) -> None:
 
 
 def sorted_edges(pairs: np.ndarray, n: int, *, both: bool) -> np.ndarray:
-    """(2, E) pairs sorted by source and target, without self-loops or repetitions; both: with each one's reverse."""
-    pairs = pairs[:, pairs[0] != pairs[1]]
+    """(2, E) pairs sorted by source and target, without self-loops or repetitions; both: with each one's reverse.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import sorted_edges
+        >>> sorted_edges(np.array([[2, 0, 0], [1, 0, 1]]), 3, both=True).tolist()
+        [[0, 1, 1, 2], [1, 0, 2, 1]]
+    """
+    kept = pairs[0] != pairs[1]
+    source, target = (one if kept.all() else one[kept] for one in pairs)
+    keys = source * n + target
     if both:
-        pairs = np.concatenate([pairs, pairs[::-1]], axis=1)
-    keys = np.unique(pairs[0] * n + pairs[1])
-    return np.stack([keys // max(n, 1), keys % max(n, 1)])
+        keys = np.concatenate([keys, target * n + source])
+    keys.sort()
+    first = np.ones(keys.size, bool)
+    np.not_equal(keys[1:], keys[:-1], out=first[1:])
+    keys = keys if first.all() else keys[first]
+    made = np.empty((2, keys.size), np.int64)
+    np.floor_divide(keys, max(n, 1), out=made[0])
+    np.remainder(keys, max(n, 1), out=made[1])
+    return made
 
 
 def whole(what: str, values: np.ndarray, where: str | None = None) -> None:
@@ -91,7 +113,17 @@ def whole(what: str, values: np.ndarray, where: str | None = None) -> None:
 
 
 def whole_number(name: str, value: Any, least: int) -> int:
-    """`value` as an int; InputError unless it is a whole number of at least `least`."""
+    """`value` as an int; InputError unless it is a whole number of at least `least`.
+
+    Examples:
+        >>> from ninefold_graphs import whole_number
+        >>> whole_number("classes", 3, least=1)
+        3
+        >>> whole_number("classes", 0.5, least=1)
+        Traceback (most recent call last):
+        ...
+        ninefold.errors.InputError: classes: got 0.5, expected a whole number of at least 1
+    """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise InputError(name, got=repr(value), expected=f"a whole number of at least {least}")
     return int(value)

@@ -32,6 +32,13 @@ class Graph:
         ids: (n,) int64 distinct ids of the nodes; 0..n-1 if left out.
         titles: by id what the user's own files call the nodes, for messages; None where ids are all they have.
         name: how messages and tables call the graph.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import Graph
+        >>> graph = Graph.of(np.eye(3), [[0, 1], [1, 2]], ["a", "b", None])
+        >>> len(graph), graph.edge_index.shape[1], graph.y.tolist()
+        (3, 4, [0, 1, -1])
     """
 
     x: Features
@@ -143,13 +150,23 @@ class Graph:
     @cached_property
     def adjacency(self) -> Sparse:
         """(n, n) CSR, float32 zeros and ones, rows are sources; entry k in row order is edge k of sorted edges."""
-        n, ones = len(self), np.ones(self.edge_index.shape[1], np.float32)
-        return sp.csr_array((ones, (self.edge_index[0], self.edge_index[1])), shape=(n, n))
+        return self._linked()
+
+    def _linked(self) -> Sparse:
+        n, (source, target) = len(self), self.edge_index
+        ones = np.ones(source.size, np.float32)
+        ahead = source[1:] > source[:-1]
+        ahead |= (source[1:] == source[:-1]) & (target[1:] > target[:-1])
+        if not ahead.all() or source.size > np.iinfo(np.int32).max:
+            return sp.csr_array((ones, (source, target)), shape=(n, n))
+        ends = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=n))]).astype(np.int32)
+        return sp.csr_array((ones, target.astype(np.int32), ends), shape=(n, n))  # sorted: nothing to convert
 
     @cached_property
     def normalized(self) -> Sparse:
         """(n, n) D^-1/2 (A + I) D^-1/2, float32: row i gathers from the sources of edges into i."""
-        return normalised(self.adjacency.T)
+        held = self.__dict__.get("adjacency")  # not made to be kept: a large graph has little room
+        return normalised((self._linked() if held is None else held).T)
 
     def reweighted(self, weight: np.ndarray | None) -> Sparse:
         """The adjacency with (E,) weights in the order of the edges; as it is without any."""

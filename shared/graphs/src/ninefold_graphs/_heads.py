@@ -8,27 +8,57 @@ from typing import Any
 
 import numpy as np
 
+from ninefold_graphs._rows import HopRows
+
 KNOTS = (1.0, 5.0, 20.0)  # labels a class
 
 
 def with_constant(z: np.ndarray) -> np.ndarray:
-    """(N, d) -> (N, d + 1) with a column of ones."""
+    """(N, d) -> (N, d + 1) with a column of ones.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import with_constant
+        >>> with_constant(np.zeros((2, 1))).tolist()
+        [[0.0, 1.0], [0.0, 1.0]]
+    """
     return np.concatenate([z, np.ones((len(z), 1), z.dtype)], axis=1)
 
 
 def one_hot(y: np.ndarray, classes: int) -> np.ndarray:
-    """(n,) class ids -> (n, C) float32."""
+    """(n,) class ids -> (n, C) float32.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import one_hot
+        >>> one_hot(np.array([1, 0]), 2).tolist()
+        [[0.0, 1.0], [1.0, 0.0]]
+    """
     return np.eye(classes, dtype=np.float32)[y]
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """Over each row of (n, C) scores."""
+    """Over each row of (n, C) scores.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import softmax
+        >>> softmax(np.log(np.array([[1.0, 3.0]]))).round(2).tolist()
+        [[0.25, 0.75]]
+    """
     powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
 def ridge_weights(z: np.ndarray, targets: np.ndarray, strength: float) -> np.ndarray:
-    """(n, d) features, (n, C) targets -> (d, C), the ridge solution."""
+    """(n, d) features, (n, C) targets -> (d, C), the ridge solution.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import ridge_weights
+        >>> ridge_weights(np.array([[1.0], [2.0]]), np.array([[2.0], [4.0]]), 5.0).tolist()  # 10 / (5 + 5)
+        [[1.0]]
+    """
     z = z.astype(np.float64)
     gram = z.T @ z
     gram[np.diag_indices_from(gram)] += strength
@@ -36,7 +66,14 @@ def ridge_weights(z: np.ndarray, targets: np.ndarray, strength: float) -> np.nda
 
 
 def centred_update(z: np.ndarray, residual: np.ndarray, strength: float) -> np.ndarray:
-    """(d, C) D of the support's (n, d) features and (n, C) residuals Y - Z W_src, by an n x n system."""
+    """(d, C) D of the support's (n, d) features and (n, C) residuals Y - Z W_src, by an n x n system.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import centred_update
+        >>> centred_update(np.array([[1.0], [2.0]]), np.array([[2.0], [4.0]]), 5.0).round(6).tolist()
+        [[1.0]]
+    """
     gram = z @ z.T
     gram[np.diag_indices_from(gram)] += np.float32(strength)
     return z.T @ np.linalg.solve(gram, residual)
@@ -46,6 +83,13 @@ def left_out(z: np.ndarray, residual: np.ndarray, strength: float) -> np.ndarray
     """(n, C) what `centred_update` misses of each row's residual when it is fitted to all other rows, in closed form.
 
     With K = Z Z' + lambda I and a = K^-1 R it is a_i / (K^-1)_ii (leave-one-out of kernel ridge).
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import left_out
+        >>> z = np.array([[1.0], [1.0]])
+        >>> left_out(z, np.array([[3.0], [3.0]]), 2.0).round(6).tolist()  # the other row alone predicts 1
+        [[2.0], [2.0]]
     """
     gram = (z @ z.T).astype(np.float64)
     gram[np.diag_indices_from(gram)] += strength
@@ -60,6 +104,13 @@ def estimated_mix(chances: np.ndarray, prior: np.ndarray, rounds: int = 50) -> n
         chances: (n, C) probabilities under the prior.
         prior: (C,) class shares where the classifier was fitted, all positive.
         rounds: at most; it stops when no share moves by 1e-5.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import estimated_mix
+        >>> chances = np.array([[0.9, 0.1]] * 9 + [[0.1, 0.9]])
+        >>> estimated_mix(chances, np.array([0.5, 0.5])).round(2).tolist()
+        [1.0, 0.0]
     """
     mix = prior
     for _ in range(rounds):
@@ -79,6 +130,14 @@ def whitening(z: np.ndarray, support: Mapping[int, np.ndarray], shrinkage: float
         support: by class the rows of z that are labelled with it.
         shrinkage: weight of the scaled identity.
     Euclidean distances of z W are Mahalanobis distances of z: nearest means there are linear discriminant analysis.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import whitening
+        >>> z = np.random.default_rng(0).normal(size=(500, 2)) * [1.0, 10.0]
+        >>> white = z @ whitening(z, {0: np.arange(500)}, shrinkage=0.0)
+        >>> white.std(axis=0).round(2).tolist()
+        [1.0, 1.0]
     """
     from sklearn.covariance import shrunk_covariance
 
@@ -97,6 +156,15 @@ class Ridge:
         weights: (d, C) W_src, or zeros where classes or features are not shared.
         strengths: lambda at 1, 5 and 20 labels a class; between them it is interpolated in the logarithms.
         sharpness: of the softmax that makes scores probabilities.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import Ridge
+        >>> ridge = Ridge(np.eye(2, dtype=np.float32))
+        >>> ridge.probabilities(np.array([[1.0, 0.0]]), ridge.weights).round(2).tolist()
+        [[0.99, 0.01]]
+        >>> round(ridge.strength_at(5))
+        10
     """
 
     weights: np.ndarray
@@ -116,7 +184,7 @@ class Ridge:
         residual = one_hot(y, classes) - z @ self.weights
         return self.weights + centred_update(z, residual, self.strength_at(len(y) / classes))
 
-    def probabilities(self, z: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def probabilities(self, z: np.ndarray | HopRows, weights: np.ndarray) -> np.ndarray:
         """(N, C) from (N, d) features and (d, C) weights."""
         return softmax(self.sharpness * (z @ weights))
 

@@ -10,7 +10,16 @@ T = TypeVar("T")
 
 
 class Kept:
-    """The last `size` results. The objects of a key are held, so that no identity is given to another object."""
+    """The last `size` results. The objects of a key are kept, so that no identity is given to another object.
+
+    Examples:
+        >>> from ninefold_graphs import Kept
+        >>> kept, made = Kept(2), []
+        >>> for _ in range(2):
+        ...     kept((made,), "sum", lambda: made.append(1))
+        >>> made
+        [1]
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size

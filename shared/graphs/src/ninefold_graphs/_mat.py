@@ -25,6 +25,15 @@ def load_mat(path: Path, names: set[str]) -> dict[str, Any]:
         names: variables to read; others are passed over.
     Returns: by name an array (rows, columns), or a sparse one of float64 (logical and integer entries too).
     Raises: ValueError that says what does not fit, or which variable is absent; OSError.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from ninefold_graphs import load_mat
+        >>> from scipy.io import savemat
+        >>> savemat("small.mat", {"A": np.array([[1.0, 2.0]]), "other": 0})
+        >>> load_mat(Path("small.mat"), {"A"})["A"].tolist()
+        [[1.0, 2.0]]
     """
     whole = memoryview(path.read_bytes())
     if len(whole) < 128 or bytes(whole[126:128]) not in (b"IM", b"MI"):

@@ -25,6 +25,14 @@ def from_pyg(
         classes: names of the classes by code, in place of the data's own.
         directed: what becomes of edges without their reverse: "keep", "refuse", or "symmetrise", which adds it.
     Raises: InputError if a part is missing or wrong, naming node, column or edge.
+
+    Examples:
+        >>> import torch
+        >>> from torch_geometric.data import Data
+        >>> from ninefold_graphs import from_pyg
+        >>> data = Data(x=torch.eye(3), edge_index=torch.tensor([[0, 1], [1, 0]]), y=torch.tensor([0, 1, -1]))
+        >>> from_pyg(data).y.tolist()
+        [0, 1, -1]
     """
     if directed not in ("keep", "refuse", "symmetrise"):
         raise InputError("directed", got=repr(directed), expected="keep, refuse or symmetrise")
@@ -53,7 +61,14 @@ def from_pyg(
 
 def to_pyg(graph: Graph, *, dense: bool = True) -> Any:
     """A Graph as `torch_geometric.data.Data`: x (sparse COO if `dense` is off and it is sparse here), y as codes,
-    `node_ids`, and `class_names`."""
+    `node_ids`, and `class_names`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import Graph, to_pyg
+        >>> to_pyg(Graph.of(np.eye(3), [[0, 1], [1, 2]], [0, 1, 1])).num_edges
+        4
+    """
     torch = require("torch", "ninefold_graphs", "pyg")
     data = require("torch_geometric.data", "ninefold_graphs", "pyg")
     if isinstance(graph.x, np.ndarray):

@@ -52,6 +52,18 @@ def read_npz(path: PathLike) -> Graph:
     As PyG does: features x > 0 become 1, self-loops go, edges are made symmetric. Class names are the label numbers.
 
     Raises: ArtifactError if the file is damaged or of another layout.
+
+    Examples:
+        >>> import numpy as np
+        >>> import scipy.sparse as sp
+        >>> from ninefold_graphs import read_npz
+        >>> parts = {"labels": np.array([0, 1])}
+        >>> for name in ("adj", "attr"):
+        ...     matrix = sp.csr_array(np.array([[0, 1], [1, 0]]))
+        ...     parts |= {f"{name}_{part}": getattr(matrix, part) for part in ("data", "indices", "indptr", "shape")}
+        >>> np.savez("graph.npz", **parts)
+        >>> read_npz("graph.npz").edge_index.tolist()
+        [[0, 1], [1, 0]]
     """
     keys = [f"{matrix}_{part}" for matrix in ("adj", "attr") for part in ("data", "indices", "indptr", "shape")]
     *parts, labels = _arrays(path, [*keys, "labels"])
@@ -63,14 +75,34 @@ def read_npz(path: PathLike) -> Graph:
 
 
 def read_reddit(folder: PathLike) -> Graph:
-    """The layout of PyG's `Reddit`: `reddit_data.npz` (feature, label) and `reddit_graph.npz` (row, col)."""
+    """The layout of PyG's `Reddit`: `reddit_data.npz` (feature, label) and `reddit_graph.npz` (row, col).
+
+    Examples:
+        >>> import numpy as np
+        >>> import scipy.sparse as sp
+        >>> from ninefold_graphs import read_reddit
+        >>> np.savez("reddit_data.npz", feature=np.eye(2), label=np.array([0, 1]))
+        >>> sp.save_npz("reddit_graph.npz", sp.coo_matrix(np.array([[0, 1], [1, 0]])))
+        >>> len(read_reddit("."))
+        2
+    """
     data, edges = Path(folder) / "reddit_data.npz", Path(folder) / "reddit_graph.npz"
     x, labels = _arrays(data, ["feature", "label"])
     return _graph(folder, x, np.stack(_arrays(edges, ["row", "col"])), labels)
 
 
 def read_ogb(folder: PathLike) -> Graph:
-    """The raw layout of ogbn-arxiv and ogbn-products: `edge`, `node-feat` and `node-label` as .csv.gz, no headers."""
+    """The raw layout of ogbn-arxiv and ogbn-products: `edge`, `node-feat` and `node-label` as .csv.gz, no headers.
+
+    Examples:
+        >>> import gzip
+        >>> from pathlib import Path
+        >>> from ninefold_graphs import read_ogb
+        >>> for name, text in {"edge": "0,1\\n", "node-feat": "0.5\\n1.5\\n", "node-label": "0\\n1\\n"}.items():
+        ...     _ = Path(f"{name}.csv.gz").write_bytes(gzip.compress(text.encode()))
+        >>> read_ogb(".").edge_index.tolist()
+        [[0, 1], [1, 0]]
+    """
     edges, x, labels = (_numbers(Path(folder) / f"{name}.csv.gz") for name in ("edge", "node-feat", "node-label"))
     if labels.shape[1] != 1:
         raise ArtifactError(folder, f"node-label.csv.gz has {labels.shape[1]} columns, expected one label a node")
@@ -96,6 +128,16 @@ def read_mat(mats: Sequence[PathLike], network: PathLike) -> Graph:
     Args:
         mats: the files of train and test classes; together they name the nodes (`Index`), which become the graph's ids.
         network: two node numbers a line; edges to a node of no .mat file are left out.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from ninefold_graphs import read_mat
+        >>> from scipy.io import savemat
+        >>> savemat("part.mat", {"Index": np.array([[0], [1]]), "Label": np.array([[3], [4]]), "Attributes": np.eye(2)})
+        >>> _ = Path("network").write_text("0\\t1\\n")
+        >>> read_mat(["part.mat"], "network").classes
+        (3, 4)
     """
     ids, labels, x = [], [], []
     for path in mats:

@@ -31,6 +31,12 @@ class Simulated:
         homophily: share of edges within a class.
         vocabulary, words: size of the vocabulary, and about how many words a node has.
         sharpness: weight of a class's own words in its distribution.
+
+    Examples:
+        >>> from ninefold_graphs import Simulated
+        >>> graph = Simulated(classes=4, topics=2, largest=30, smallest=20, vocabulary=50).draw(seed=0)
+        >>> len(graph.classes), graph.width, int(graph.y.max())
+        (4, 50, 3)
     """
 
     classes: int = 70

@@ -12,6 +12,7 @@ from ninefold.errors import InputError
 
 from ninefold_graphs._graph import Graph
 from ninefold_graphs._kept import Kept
+from ninefold_graphs._rows import LARGE
 
 _FITTED, _ENCODED = Kept(8), Kept(24)
 _DENSE = 0.5  # a column with more non-zero entries than this, or with a negative one, is a measurement and not a word
@@ -26,6 +27,15 @@ class InputEncoder:
         idf: (D,) weights of the words; 0 where no source has the word.
         basis: (D, k) directions for the words; the identity's columns if there are few words.
         mean, scale: (D,) of the other columns.
+
+    Examples:
+        >>> import numpy as np
+        >>> import scipy.sparse as sp
+        >>> from ninefold_graphs import Graph, InputEncoder
+        >>> words = sp.random_array((30, 12), density=0.3, rng=np.random.default_rng(0), format="csr")
+        >>> graph = Graph.of(words, np.zeros((2, 0), int))
+        >>> InputEncoder.fit([graph], width=4)(graph).shape
+        (30, 4)
     """
 
     words: np.ndarray
@@ -67,6 +77,10 @@ class InputEncoder:
             )  # fmt: skip
         return _ENCODED((self, graph.x), "directions", lambda: self._encode(sp.csr_matrix(graph.x)))
 
+    def by_columns(self, graph: Graph) -> Any:
+        """What calling gives, for a large graph as columns that are made when they are read: `z[:, a:b]`."""
+        return _Columns(self, sp.csr_matrix(graph.x)) if len(graph) > LARGE and self.words.all() else self(graph)
+
     def wide(self, graph: Graph) -> Any:
         """(N, D) all words as IDF-weighted unit rows, then the other columns: scipy CSR, or an array without words."""
         if not self.words.any():
@@ -101,8 +115,28 @@ class InputEncoder:
         return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
 
 
+class _Columns:
+    """(N, k) directions of words, none of them made before it is read."""
+
+    def __init__(self, encoder: InputEncoder, x: Any) -> None:
+        self._rows, self._basis = unit_words(x, encoder.idf), encoder.basis
+        self.shape = x.shape[0], encoder.basis.shape[1]
+
+    def __getitem__(self, at: tuple[slice, slice]) -> np.ndarray:
+        rows, columns = at
+        return np.asarray(self._rows[rows] @ np.ascontiguousarray(self._basis[:, columns]), np.float32)
+
+
 def unit_words(x: Any, idf: np.ndarray) -> Any:
-    """Rows of present words, IDF-weighted, at unit length; empty rows stay empty."""
+    """Rows of present words, IDF-weighted, at unit length; empty rows stay empty.
+
+    Examples:
+        >>> import numpy as np
+        >>> import scipy.sparse as sp
+        >>> from ninefold_graphs import unit_words
+        >>> unit_words(sp.csr_array([[3.0, 0.0], [5.0, 5.0]]), np.array([1.0, 1.0], np.float32)).toarray().tolist()
+        [[1.0, 0.0], [0.707..., 0.707...]]
+    """
     rows = x.copy()
     rows.data = (rows.data != 0).astype(np.float32) * idf[rows.indices]
     length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
@@ -110,7 +144,15 @@ def unit_words(x: Any, idf: np.ndarray) -> Any:
 
 
 def directions(rows: Any, width: int, seed: int) -> np.ndarray:
-    """(d, width) leading right singular vectors of (n, d) rows."""
+    """(d, width) leading right singular vectors of (n, d) rows.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ninefold_graphs import directions
+        >>> rows = np.diag([9.0, 1.0, 0.1])  # the first column has most of the variance
+        >>> np.abs(directions(rows, 1, seed=0)).round(2).ravel().tolist()
+        [1.0, 0.0, 0.0]
+    """
     from sklearn.utils.extmath import randomized_svd
 
     options: dict[str, Any] = {"n_iter": 4, "random_state": seed}

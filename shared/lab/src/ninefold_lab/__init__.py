@@ -38,28 +38,7 @@ from ninefold_lab.outcomes import Outcome, add_seconds, judge_places, load_score
 from ninefold_lab.provenance import code_key, source_key
 
 __all__ = [
-    "HELD",
-    "INCONCLUSIVE",
-    "MISSED",
-    "NOT_REPRODUCED",
-    "REPRODUCED",
-    "Budget",
-    "Claim",
-    "Comparison",
-    "Outcome",
-    "Score",
-    "Scores",
-    "Verdict",
-    "add_seconds",
-    "all_of",
-    "at_least",
-    "at_most",
-    "code_key",
-    "judge_places",
-    "load_scores",
-    "outcome_table",
-    "overall",
-    "planned_seeds",
-    "run_claim",
-    "source_key",
-]
+    "HELD", "INCONCLUSIVE", "MISSED", "NOT_REPRODUCED", "REPRODUCED", "Budget", "Claim", "Comparison", "Outcome",
+    "Score", "Scores", "Verdict", "add_seconds", "all_of", "at_least", "at_most", "code_key", "judge_places",
+    "load_scores", "outcome_table", "overall", "planned_seeds", "run_claim", "source_key",
+]  # fmt: skip

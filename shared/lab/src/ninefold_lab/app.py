@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ninefold.demo import Shown
     from ninefold.report import Table
 
-    from ninefold_lab.data import DataSet
-
 app = house_app("ninefold_lab", "Ninefold: published methods as small packages. Start with **ninefold demo**.")
 Names = Annotated[list[str] | None, typer.Argument(help="Systems; all installed ones if none is named.")]
 Full = Annotated[bool, typer.Option("--full", help="The forms that count (long; resumable by seed).")]
@@ -71,30 +69,24 @@ def demo(names: Names = None, *, opts: Shared) -> Table:
     def keep(one: Shown) -> None:
         shown.append(one)
         shown.sort(key=lambda one: one.name)
-        first = len(shown) == 1
-        write_text(
-            path,
-            demo_page(shown, len(rows), environment(), versions, own),
-            force=opts.force or not first,
-            ours="ninefold",
-        )
+        page = demo_page(shown, len(rows), environment(), versions, own)
+        write_text(path, page, force=opts.force or len(shown) > 1, ours="ninefold")
         say(one.line(), wanted=len(rows) > 1)
 
-    what = (
-        f"{len(rows)} demos, {'two at a time' if jobs == 2 else 'one after another'}" if len(rows) > 1 else "One demo"
-    )
-    say(f"{what}: about {max(10, round(seconds / jobs, -1)):.0f} s here. Nothing is downloaded.")
+    how = f"{len(rows)} demos, {'two at a time' if jobs == 2 else 'one after another'}"
+    how = how if len(rows) > 1 else "One demo"
+    say(f"{how}: about {max(10, round(seconds / jobs, -1)):.0f} s here. Nothing is downloaded.")
     say(f"The page {path} (about {0.2 + 0.3 * len(rows):.1f} MB) is written after each; Ctrl-C keeps what is there.")
     if len(rows) == 1:
         with progress(None, f"demo of {rows[0].name}"):
             keep(show_or_failed(rows[0], opts.seed))
     else:
         started = sys.stderr.isatty()
-        with contextlib.closing(
-            run_demos(rows, opts.seed, jobs, lambda name: say(f"{name:<12}runs", wanted=started))
-        ) as ended:
-            for one in ended:
+        ended = run_demos(rows, opts.seed, jobs, lambda name: say(f"{name:<12}runs", wanted=started))
+        with contextlib.closing(ended):
+            for one, left in ended:
                 keep(one)
+                say(f"About {left:.0f} s left.", wanted=len(shown) < len(rows))
     table = overview(shown)
     table.notes.append(f"Pictures and all arms: {path}")
     return _shown(table, sum(one.defect for one in shown), opts)
@@ -166,8 +158,10 @@ def list_data(package: Package = "", *, checkout: Checkout = Path()) -> Table:
     """List the named sets of data: size, licence, and the command that fetches each, or how it is made."""
     from ninefold.report import Table
 
+    from ninefold_lab.data import listed
+
     table = Table(["set", "MB", "licence", "how to get it"])
-    for one in _data(checkout):
+    for one in listed(checkout / "packages"):
         if package in ("", one.package):
             how = f"ninefold data get {one.package} {one.name} -o DATA" if one.files else f"by hand: {one.by_hand}"
             size = round(one.bytes / 1e6, 2) if one.files else None
@@ -186,29 +180,17 @@ def get_data(
     opts: Shared,
 ) -> dict[str, Any]:
     """Fetch data into -o DATA, checked by its digest; a broken download goes on where it ended."""
-    from ninefold_lab.data import HOST, get
+    from ninefold_lab.data import get, listed
 
-    chosen = [
-        one for one in _data(checkout) if one.package == package and (one.name == name or (not name and one.files))
-    ]
+    chosen = [one for one in listed(checkout / "packages") if one.package == package]
+    chosen = [one for one in chosen if one.name == name or (not name and one.files)]
     if not chosen:
-        raise InputError(
-            "data", got=f"{package} {name}".strip(), expected="a package and a set of `ninefold data list`"
-        )
+        raise InputError("data", got=f"{package} {name}".strip(), expected="a set of `ninefold data list`")
     out, files = opts.need_out(), []
     with progress(sum(len(one.files) for one in chosen), "files") as bar:
         for one in chosen:
-            files += get(one, out, host=host.rstrip("/") or HOST, step=bar.advance)
+            files += get(one, out, host=host.rstrip("/"), step=bar.advance)
     return {"files": len(files), "folder": str(out), "next": f"export NINEFOLD_DATA={out}"}
-
-
-def _data(checkout: Path) -> list[DataSet]:
-    from ninefold_lab.data import listed
-
-    found = list(listed(checkout / "packages"))
-    if not found:
-        raise InputError("--checkout", got=str(checkout), expected="a checkout of the repository")
-    return found
 
 
 @verb(app, uses=("threads",))

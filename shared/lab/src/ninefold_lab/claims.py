@@ -323,14 +323,9 @@ def _by_seed_and_item(gains: Sequence[np.ndarray]) -> np.ndarray:
 
 def _is_deterministic(runs: Sequence[Scores]) -> bool:
     """Whether every seed gave the same scores in every arm."""
-    first = {arm: groups_of(runs[0], arm) for arm in runs[0]}
-    return all(
-        run.keys() == first.keys()
-        and all(
-            np.array_equal(items, first[arm].get(key, ())) for arm in run for key, items in groups_of(run, arm).items()
-        )
-        for run in runs[1:]
-    )
+    first, *others = ({(arm, key): items for arm in run for key, items in groups_of(run, arm).items()} for run in runs)
+    same = (run.keys() == first.keys() and all(np.array_equal(first[one], run[one]) for one in run) for run in others)
+    return all(same)
 
 
 def _gain(scores: Scores, arm: str, rival: str | float, margin: float, sign: float) -> dict[str, np.ndarray]:

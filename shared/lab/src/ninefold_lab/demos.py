@@ -26,7 +26,7 @@ from ninefold.systems import Installed, choose
 
 
 def seconds_by_name(rows: Sequence[Installed]) -> dict[str, float]:
-    """About how long each demo takes: on an idle machine: as last time here, else as its package says."""
+    """Processor seconds of each demo: as last time here, else as its package says."""
     known: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
         known = dict(json.loads(_times().read_text(encoding="utf-8")))
@@ -57,14 +57,27 @@ def _cores_and_load() -> tuple[int, float]:
         return cores, 0.0
 
 
+def time_left(waiting: float, running: Sequence[tuple[float, float]], pace: float, jobs: int) -> float:
+    """Seconds until all demos have ended.
+
+    Args:
+        waiting: processor seconds of those that have not begun.
+        running: (processor seconds, age in seconds) of those that run.
+        pace: seconds that a processor second takes.
+        jobs: how many run at a time.
+    """
+    rest = [max(0.0, seconds * pace - age) for seconds, age in running]
+    return max((waiting * pace + sum(rest)) / jobs, max(rest, default=0.0))
+
+
 def run_demos(
     rows: Sequence[Installed], seed: int, jobs: int, begin: Callable[[str], object]
-) -> Generator[Shown, None, None]:
-    """Run the demos, the longest first, each in a process of its own; yields each as it ends.
+) -> Generator[tuple[Shown, float], None, None]:
+    """Run the demos, the longest first, each in a process of its own; yields each as it ends, with the seconds left.
 
     Closing the iterator ends those that still run. `begin` is called with the name of each as it starts.
     """
-    expected, slow = seconds_by_name(rows), slowdown()
+    expected, pace, ended = seconds_by_name(rows), slowdown(), [0.0, 0.0]  # seconds, processor seconds
     waiting = sorted(rows, key=lambda row: -expected[row.name])
     running: dict[str, _Child] = {}
     with tempfile.TemporaryDirectory(prefix="ninefold-demo-") as folder:
@@ -75,10 +88,13 @@ def run_demos(
                     begin(row.name)
                     running[row.name] = _Child(row.name, seed, Path(folder), jobs)
                 for name in [name for name, child in running.items() if child.process.poll() is not None]:
-                    shown = running.pop(name).result()
+                    shown, used = running.pop(name).result()
                     if not shown.reason:
-                        expected[name] = max(round(shown.seconds / slow, 1), 0.1)  # 0 would say that none is known
-                    yield shown
+                        expected[name] = max(round(used, 1), 0.1)  # 0 would say that none is known
+                        ended = [ended[0] + shown.seconds, ended[1] + expected[name]]
+                        pace = ended[0] / ended[1]
+                    ages = [(expected[key], time.perf_counter() - child.start) for key, child in running.items()]
+                    yield shown, time_left(sum(expected[row.name] for row in waiting), ages, pace, jobs)
                 if Progress.interrupted:
                     raise KeyboardInterrupt
                 time.sleep(0.02)
@@ -105,16 +121,17 @@ class _Child:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True,
             )  # fmt: skip
 
-    def result(self) -> Shown:
-        """What it wrote before it ended; its own words follow on stderr if that is a defect."""
+    def result(self) -> tuple[Shown, float]:
+        """What it wrote, and its processor seconds; its own words follow on stderr if it has a defect."""
         try:
-            shown = Shown(**json.loads(self.out.read_text(encoding="utf-8")))
+            used, words = json.loads(self.out.read_text(encoding="utf-8"))
+            shown = Shown(**words)
         except (OSError, ValueError, TypeError):
-            shown = failed(self.name, f"failed: its process ended with status {self.process.returncode}")
+            shown, used = failed(self.name, f"failed: its process ended with status {self.process.returncode}"), 0.0
         if shown.defect:
             sys.stderr.write(self.log.read_text(encoding="utf-8", errors="replace"))
         shown.seconds = time.perf_counter() - self.start
-        return shown
+        return shown, used
 
     def kill(self) -> None:
         """End it and what it started."""
@@ -138,7 +155,7 @@ def _main(name: str, seed: str, out: str, parent: str) -> None:
         if not isinstance(error, NinefoldError):
             traceback.print_exception(error)
         shown = failed(name, error)
-    write_text(out, json.dumps(dataclasses.asdict(shown)))
+    write_text(out, json.dumps([sum(os.times()[:4]), dataclasses.asdict(shown)]))  # with what it started
 
 
 if __name__ == "__main__":

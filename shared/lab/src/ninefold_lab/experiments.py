@@ -60,10 +60,7 @@ def claims_of(row: Installed) -> Sequence[Claim]:
     if top.endswith(SUFFIX) and top not in sys.modules:
         folder = folder_of(top.removesuffix(SUFFIX))
         if folder is None:
-            raise InputError(
-                f"claims of {row.name}",
-                got="no folder `experiments`",
-                expected="a checkout of the repository: its experiments are not in the wheel",
-            )
+            hint = "a checkout of the repository: its experiments are not in the wheel"
+            raise InputError(f"claims of {row.name}", got="no folder `experiments`", expected=hint)
         register(top.removesuffix(SUFFIX), folder)
     return getattr(importlib.import_module(where), name)

@@ -29,15 +29,13 @@ def demo_page(
 ) -> str:
     """The page over all that have ended; `own` holds the command for the user's own data by system."""
     machine = {key: value for key, value in environment.items() if not isinstance(value, dict) and value is not None}
-    facts = Table(
-        ["this run", ""], [[key.replace("_gib", ", GiB"), cell_text(value)] for key, value in machine.items()]
-    )
+    rows = [[key.replace("_gib", ", GiB"), cell_text(value)] for key, value in machine.items()]
+    facts = Table(["this run", ""], rows)
     used = Table(["package or library", "version"], [*versions.items(), *environment["libraries"].items()])
     words = {word: text for one in shown for word, text in one.words.items()} | _WORDS
     so_far = "" if len(shown) == total else f" So far {len(shown)} of {total} systems."
-    intro = (
-        f"Each number on this page was computed on {time.strftime('%d %B %Y, %H:%M')}, on {environment['processor']}."
-    )
+    when = time.strftime("%d %B %Y, %H:%M")
+    intro = f"Each number on this page was computed on {when}, on {environment['processor']}."
     return html_page(
         "Ninefold: demos",
         [

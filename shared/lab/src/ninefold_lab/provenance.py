@@ -23,7 +23,9 @@ from ninefold.files import digest_file, write_text
 from ninefold_lab.claims import Claim
 from ninefold_lab.imports import Module, folder_of, is_type_checking, modules_of
 
-_NO_PART = {".md", ".py", ".pyc", ".pyi", ".typed", ".nbi", ".nbc"}  # of what a package ships, beside its licences
+_NO_PART = {  # of what a package ships, beside its licences; a compiled library differs by machine, its twin is Python
+    ".md", ".py", ".pyc", ".pyi", ".typed", ".nbi", ".nbc", ".so", ".dylib", ".dll",
+}  # fmt: skip
 
 
 def provenance(claim: Claim) -> dict[str, Any]:

@@ -1,14 +1,12 @@
-"""Rivals, ablations and controls: estimators with the method's own interface, one line each in the table.
+"""Rivals and controls: estimators with the method's own interface, one line each in the table.
 
 _surrogates     STE, ApproxSign (Bi-Real), ReSTE, IR-Net, AdaBin, ReActNet: another derivative in the sign's place
 _metaquant      MetaQuant: FCGrad, MultiFC, LSTMFC
-_ablations      FSG without one of its parts each
 _hypergradient  straight-through with a learned rate, the embarrassing control
 _table          all of them by name
 """
 
 from bnn_fsg.baselines._table import (
-    ABLATIONS,
     CONTROLS,
     FSG,
     GRADIENTS,
@@ -29,7 +27,7 @@ from bnn_fsg.baselines._table import (
 )
 
 __all__ = [
-    "ABLATIONS", "CONTROLS", "FSG", "GRADIENTS", "LSTMFC", "RIVALS", "STE", "AdaBinGradient", "ApproxSign",
+    "CONTROLS", "FSG", "GRADIENTS", "LSTMFC", "RIVALS", "STE", "AdaBinGradient", "ApproxSign",
     "ErrorDecay", "FCGrad", "Gradient", "HypergradientSTE", "MetaQuant", "MultiFC", "ReActNetGradient", "ReSTE",
     "gradient_of",
 ]  # fmt: skip

@@ -1,42 +1,21 @@
-"""Rivals, ablations and controls: estimators with the method's own interface, one line each in the table."""
+"""Rivals and controls: estimators with the method's own interface, one line each in the table."""
 
 from __future__ import annotations
 
 from ninefold.errors import InputError
 
-from bnn_fsg.baselines._ablations import (
-    AverageSlow,
-    FastAlone,
-    FastOnly,
-    FlatLayout,
-    NoNorm,
-    NoRecognition,
-    OneGradient,
-    RecurrentSlow,
-    StandardStart,
-)
 from bnn_fsg.baselines._hypergradient import HypergradientSTE
 from bnn_fsg.baselines._metaquant import LSTMFC, FCGrad, MetaQuant, MultiFC
 from bnn_fsg.baselines._surrogates import STE, AdaBinGradient, ApproxSign, ErrorDecay, ReActNetGradient, ReSTE
 from bnn_fsg.estimators._gradient import Gradient
-from bnn_fsg.fsg._direction import FSGDirection
 from bnn_fsg.fsg._fsg import FSG
 
 RIVALS: dict[str, type[Gradient]] = {
     one.name: one
     for one in (STE, ApproxSign, ReSTE, ErrorDecay, AdaBinGradient, ReActNetGradient, FCGrad, MultiFC, LSTMFC)
 }
-ABLATIONS: dict[str, type[Gradient]] = {
-    one.name: one
-    for one in (
-        OneGradient, NoRecognition, FastAlone, AverageSlow, RecurrentSlow, FlatLayout, NoNorm, FastOnly,
-        StandardStart,
-    )
-}  # fmt: skip
 CONTROLS: dict[str, type[Gradient]] = {HypergradientSTE.name: HypergradientSTE}
-GRADIENTS: dict[str, type[Gradient]] = {
-    **{one.name: one for one in (FSG, FSGDirection)}, **RIVALS, **ABLATIONS, **CONTROLS,
-}  # fmt: skip
+GRADIENTS: dict[str, type[Gradient]] = {FSG.name: FSG, **RIVALS, **CONTROLS}
 
 
 def gradient_of(name: str) -> type[Gradient]:
@@ -48,7 +27,7 @@ def gradient_of(name: str) -> type[Gradient]:
 
 
 __all__ = [
-    "ABLATIONS", "CONTROLS", "FSG", "GRADIENTS", "LSTMFC", "RIVALS", "STE", "AdaBinGradient", "ApproxSign",
-    "ErrorDecay", "FCGrad", "FSGDirection", "Gradient", "HypergradientSTE", "MetaQuant", "MultiFC",
+    "CONTROLS", "FSG", "GRADIENTS", "LSTMFC", "RIVALS", "STE", "AdaBinGradient", "ApproxSign",
+    "ErrorDecay", "FCGrad", "Gradient", "HypergradientSTE", "MetaQuant", "MultiFC",
     "ReActNetGradient", "ReSTE", "gradient_of",
 ]  # fmt: skip

@@ -1,7 +1,6 @@
 """Comparisons, times and sizes.
 
 _runs     arms of a comparison: same start, same batches, another estimator; tables, pictures
-_halving  the table of estimators, forwards and optimisers, by successive halving
 _speed    packed beside float32, int8, onnxruntime and numpy
 _summary  bits, bytes and products of each packed layer
 """

@@ -45,6 +45,11 @@ def _gelu(writer: _Writer, x: str, name: str, *, tanh: bool) -> str:
 def _normalise(writer: _Writer, node: Node, x: str) -> str:
     """Groups as channels of InstanceNormalization, then scale and shift by channel."""
     name, groups = node.name, node.settings["groups"]
+    if not groups:  # over the channels of each pixel
+        x = writer.add("Transpose", [x], f"{name}.last", perm=[0, 2, 3, 1])
+        given = [x, *(writer.constant(f"{name}.{key}", node.arrays[key]) for key in ("scale", "shift"))]
+        x = writer.add("LayerNormalization", given, f"{name}.normal", epsilon=node.settings["eps"])
+        return writer.add("Transpose", [x], name, perm=[0, 3, 1, 2])
     shape = writer.add("Shape", [x], f"{name}.shape")
     parts = writer.constant(f"{name}.groups", np.array([0, groups, -1]))
     x = writer.add("Reshape", [x, parts], f"{name}.parts")

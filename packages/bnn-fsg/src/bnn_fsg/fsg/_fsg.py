@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bnn_fsg.estimators._distributed import broadcast
 from bnn_fsg.estimators._learned import Learned
 from bnn_fsg.fsg._fast_net import FastNet
-from bnn_fsg.fsg._layouts import LAYOUTS, Layout, make_layout
+from bnn_fsg.fsg._slow_net import SlowGradient, SlowNet
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,13 @@ class Preset:
     d_state: int
     d_conv: int
     expand: int
-    layout: str
-    update: str
     history_norm: str | None
     start: str
 
 
 PRESETS = {
-    "author": Preset(16, 8, 100, "flat", "fast_only", None, "standard"),
-    "paper": Preset(16, 8, 100, "per_weight", "sum", "rms", "downhill"),
-    "compact": Preset(4, 4, 8, "per_weight", "sum", "rms", "downhill"),
+    "published": Preset(16, 8, 100, None, "standard"),
+    "compact": Preset(4, 4, 8, "rms", "downhill"),
 }
 
 
@@ -46,11 +43,11 @@ class FSG(Learned):
         model, optimizer, max_skips: see `Gradient`.
         history: gradients kept of each layer (L).
         alpha: weight of the slow gradient, in [0, 1].
-        preset: sizes of the slow-net and defaults of the next four: "compact" (192 parameters), "paper" (the
-            published 6,400), "author" (the published code as it is: flat, unnormalised, slow in W_meta alone).
-        layout: what a sequence is: "per_weight" (the history of one weight), "flat" (the whole layer's, one after the
-            other) or "chunk" (the same in chunks of 200 values).
-        update: what the optimiser gets: "sum" (G, as published) or "fast_only" (k * fast).
+        preset: sizes of the slow-net (d_state, d_conv, expand) and defaults of `history_norm` and `start`:
+            "published" (16, 8, 100: 6,400 parameters; gradients as they are, Mamba's own start), or "compact" (4, 4, 8:
+            192 parameters; normalised, downhill).
+        update: what the optimiser gets: "sum" (G, as published) or "fast_only" (k * fast, as in the author's code,
+            where the slow gradient acts in W_meta alone).
         history_norm: "rms" divides the history by the layer's RMS and multiplies the output by it; None does not.
         start: of the hypernets. "standard": torch's and Mamba's initialisation, after which half of all draws climb,
             and much of slow does not see a gradient's sign. "downhill" (ours): the same draws, but the fast-net's
@@ -93,8 +90,7 @@ class FSG(Learned):
         history: int = 5,
         alpha: float = 0.9,
         preset: str = "compact",
-        layout: str | None = None,
-        update: str | None = None,
+        update: str = "sum",
         history_norm: str | None = "preset",
         start: str | None = None,
         fast_lr: float = 1e-2,
@@ -107,12 +103,10 @@ class FSG(Learned):
         if preset not in PRESETS:
             raise InputError("preset", got=repr(preset), expected=f"one of {', '.join(PRESETS)}")
         sizes = PRESETS[preset]
-        self.layout = layout or sizes.layout
-        self.update = update or sizes.update
+        self.update = update
         self.history_norm = sizes.history_norm if history_norm == "preset" else history_norm
         self.start = start or sizes.start
         _one_of("start", self.start, ["standard", "downhill"])
-        _one_of("layout", self.layout, list(LAYOUTS))
         _one_of("update", self.update, ["sum", "fast_only"])
         _one_of("history_norm", self.history_norm, ["rms", None])
         if not 0 <= alpha <= 1:
@@ -121,21 +115,17 @@ class FSG(Learned):
         self.alpha, self.rescale = alpha, rescale
         device = self.layers[0].weight.device
         self.fast = FastNet(activation=fast_activation).to(device)
-        self.slow: Layout = self.make_slow(sizes, recognition).to(device)
+        net = SlowNet(len(self.layers), sizes.d_state, sizes.d_conv, sizes.expand, recognition=recognition)
+        self.slow = SlowGradient(net).to(device)
         if self.start == "downhill":
             self.fast.descend()
             self.slow.descend()
         for net in (self.fast, self.slow):
             broadcast(net)
-        nets = {"fast": (self.fast, fast_lr), "slow": (self.slow, slow_lr)}
-        learn = {name: (net, lr) for name, (net, lr) in nets.items() if list(net.parameters())}
-        self._hypernets = {name: (net, torch.optim.Adam(net.parameters(), lr=lr)) for name, (net, lr) in learn.items()}
-
-    def make_slow(self, sizes: Preset, recognition: bool) -> Layout:
-        """The slow-net; an ablation puts another in its place."""
-        return make_layout(
-            self.layout, len(self.layers), sizes.d_state, sizes.d_conv, sizes.expand, recognition=recognition
-        )
+        self._hypernets: dict[str, tuple[nn.Module, torch.optim.Optimizer]] = {
+            "fast": (self.fast, torch.optim.Adam(self.fast.parameters(), lr=fast_lr)),
+            "slow": (self.slow, torch.optim.Adam(self.slow.parameters(), lr=slow_lr)),
+        }
 
     def direction(self, index: int) -> Tensor:
         total = (1 - self.alpha) * self.fast_gradient(index)
@@ -167,7 +157,7 @@ class FSG(Learned):
         return 1.0 if self.rescale else self.lr(index)
 
     def hypernets(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
-        return self._hypernets  # type: ignore[return-value]
+        return self._hypernets
 
 
 def _one_of(what: str, value: Any, allowed: list[Any]) -> None:

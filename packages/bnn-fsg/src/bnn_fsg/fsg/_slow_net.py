@@ -19,12 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_fsg.fsg import _scan_kernels as scan_kernels
-from bnn_fsg.fsg import _sequence_kernels as sequence_kernels
 
 _FORWARD: Any = scan_kernels.forward
 _BACKWARD: Any = scan_kernels.backward
-_SEQUENCE_FORWARD: Any = sequence_kernels.forward
-_SEQUENCE_BACKWARD: Any = sequence_kernels.backward
 _PART = 1 << 13  # weights whose sums are added at once, whatever the number of threads: it decides how they are rounded
 _threads: list[int] = []  # see `kernel_threads`
 
@@ -88,14 +85,6 @@ class SlowNet(nn.Module):
         """The layer's embedding, (1,), or None."""
         return None if self.embedding is None else self.embedding.weight[layer]
 
-    def sequence(self, u: Tensor, layer: int) -> Tensor:
-        """Outputs for one long sequence, (T,) -> (T,), with the embedding before it; differentiable in everything."""
-        token = self.token(layer)
-        whole = u if token is None else torch.cat([token, u])
-        if u.device.type != "cpu":
-            return self.block(whole[None])[0, -len(u) :]
-        return _Sequence.apply(whole, *self._parameters_in_order())[-len(u) :]
-
     def last(self, history: Tensor, layer: int, scale: float = 1.0) -> Tensor:
         """Output at the last position for each weight.
 
@@ -121,6 +110,27 @@ class SlowNet(nn.Module):
             self.in_proj.weight, self.conv1d.weight, self.conv1d.bias, self.x_proj.weight, self.dt_proj.weight,
             self.dt_proj.bias, self.A_log, self.D, self.out_proj.weight,
         ]  # fmt: skip
+
+
+class SlowGradient(nn.Module):
+    """The slow-net over each weight's own history: its embedding, then that weight's gradients, oldest first."""
+
+    def __init__(self, net: SlowNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, history: Tensor, layer: int, scale: float) -> Tensor:
+        """(steps, n) of a layer, multiplied by `scale` -> (n,)."""
+        return self.net.last(history, layer, scale)
+
+    @torch.no_grad()
+    def descend(self) -> None:
+        """Start as an odd function of the gradients that agrees with the newest of random ones."""
+        self.net.mirror()
+        weight = self.net.out_proj.weight
+        history = torch.randn(5, 256, generator=torch.Generator().manual_seed(0)).to(weight.device)
+        if float((self(history, 0, 1.0) * history[-1]).sum()) < 0:
+            weight.neg_()
 
 
 class _LastOutput(torch.autograd.Function):
@@ -153,38 +163,6 @@ class _LastOutput(torch.autograd.Function):
         sums[7] = sums[7] * values[7]  # A = -exp(A_log): dA/dA_log = A
         shaped = [torch.from_numpy(one.astype(np.float32)).reshape(s) for one, s in zip(sums, ctx.shapes, strict=True)]
         return (None, None, None, *shaped)
-
-
-class _Sequence(torch.autograd.Function):
-    """The compiled kernels for one long sequence; the state is kept once a block."""
-
-    @staticmethod
-    def forward(ctx: Any, u: Tensor, *parameters: Tensor) -> Tensor:
-        values = _arrays([u[:1], *parameters])[1:]
-        before, blocks = values[1].shape[1] - 1, -(-len(u) // sequence_kernels.LANES)
-        padded = np.zeros(before + blocks * sequence_kernels.LANES, np.float32)
-        padded[before : before + len(u)] = u.detach().numpy()
-        states = np.empty((blocks, *values[6].shape), np.float32)
-        out = np.empty(blocks * sequence_kernels.LANES, np.float32)
-        _SEQUENCE_FORWARD(padded, *values, states, out)
-        ctx.save_for_backward(*parameters)
-        ctx.kept, ctx.length = (padded, states), len(u)
-        return torch.from_numpy(out[: len(u)])
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
-        (padded, states), parameters = ctx.kept, ctx.saved_tensors
-        values = _arrays([grads[0][:1], *parameters])[1:]
-        v = np.zeros(len(states) * sequence_kernels.LANES, np.float32)
-        v[: ctx.length] = grads[0].numpy()
-        sums = [np.zeros(one.shape) for one in (padded, *values)]
-        _SEQUENCE_BACKWARD(padded, *values, states, v, *sums)
-        sums[7] = sums[7] * values[6]
-        before = values[1].shape[1] - 1
-        sums[0] = sums[0][before : before + ctx.length]
-        shapes = [grads[0].shape, *(one.shape for one in parameters)]
-        made = [torch.from_numpy(one.astype(np.float32)).reshape(s) for one, s in zip(sums, shapes, strict=True)]
-        return tuple(made)
 
 
 def _arrays(parameters: Any) -> list[Any]:

@@ -56,12 +56,12 @@ def softmax(x: np.ndarray) -> np.ndarray:
 
 
 def normalise(node: Node) -> Callable[[np.ndarray], np.ndarray]:
-    """GroupNorm; InstanceNorm with one group a channel, LayerNorm with one in all."""
+    """GroupNorm; InstanceNorm with one group a channel, LayerNorm with one in all, or of each pixel with none."""
     groups, eps = node.settings["groups"], np.float32(node.settings["eps"])
     scale, shift = node.arrays["scale"], node.arrays["shift"]
 
     def run(x: np.ndarray) -> np.ndarray:
-        parts = x.reshape(len(x), -1, groups, x.shape[3] // groups)
+        parts = x.reshape(len(x), -1, groups, x.shape[3] // groups) if groups else x.reshape(-1, 1, 1, x.shape[3])
         centred = parts - parts.mean(axis=(1, 3), keepdims=True, dtype=np.float32)
         variance = np.square(centred).mean(axis=(1, 3), keepdims=True, dtype=np.float32)
         return (centred / np.sqrt(variance + eps)).reshape(x.shape) * scale + shift

@@ -17,7 +17,8 @@ settings and arrays (names in the file: "<out>.<array>"):
     flatten     in torch's order        pick  stride front back: every stride-th pixel, zero channels around
     concat      along channels          multiply  two values, sides of 1 spread
     curve       function: of each number            softmax  over channels
-    normalise   groups eps; scale, shift: mean 0 and variance 1 over the pixels of each group of channels
+    normalise   groups eps; scale, shift: mean 0 and variance 1 over the pixels of each group of channels;
+                with 0 groups over the channels of each pixel
     average     axes: of height, width and channels     slice  begin end step, each of height, width and channels
     pad         sides (top, bottom, left, right; below 0 takes away) mode value
     resample    size mode step corners: nearest and exact (torch's nearest-exact), bilinear, or the average or maximum

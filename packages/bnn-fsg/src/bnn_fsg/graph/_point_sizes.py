@@ -80,8 +80,8 @@ def _curve(node: Node, x: Size) -> Size:
 
 
 def _normalise(node: Node, x: Size) -> Size:
-    groups = whole(f"{node.output}: groups", node.settings.get("groups"), 1)
-    if x.channels % groups:
+    groups = whole(f"{node.output}: groups", node.settings.get("groups"), 0)
+    if groups and x.channels % groups:
         raise ValueError(f"{node.output}: {x.channels} channels in {groups} groups")
     number(node, "eps", None)
     if node.settings["eps"] <= 0:

@@ -92,27 +92,30 @@ class TernaryLinear:
         """x (tokens, inputs) float32, finite -> (tokens, outputs) float32."""
         if x.ndim != 2 or x.shape[1] != self.inputs or x.dtype != np.float32:
             raise InputError("x", got=f"{x.dtype} of shape {x.shape}", expected=f"float32 (tokens, {self.inputs})")
+        return self._by_numpy(x) if self.kernels == "numpy" else self._by_library(np.ascontiguousarray(x))
+
+    def _by_numpy(self, x: np.ndarray) -> np.ndarray:
         largest = np.abs(x).max(axis=1, keepdims=True, initial=0)
         by = np.float32(127) / np.maximum(largest, np.float32(_SMALLEST))
-        blocks = self.words.shape[1]
-        octets = np.zeros((len(x), blocks * _BLOCK), np.int8)
-        np.rint(x * by, out=octets[:, : self.inputs], casting="unsafe")
-        return self._sums(octets).astype(np.float32) * (np.float32(self.scale) / by)
+        if self._matrix is None:
+            self._matrix = self.ternary().T.astype(np.float64)
+        sums = np.rint(x * by) @ self._matrix  # whole numbers below 2^53: exact
+        return sums.astype(np.float32) * (np.float32(self.scale) / by)
 
-    def _sums(self, octets: np.ndarray) -> np.ndarray:
-        """(tokens, outputs) int32 of whole products."""
-        if self.kernels == "numpy":
-            if self._matrix is None:
-                self._matrix = self.ternary().T.astype(np.float64)
-            return (octets[:, : self.inputs] @ self._matrix).astype(np.int32)
-        many, blocks = self.words.shape[:2]
-        out = np.empty((len(octets), many * LANES), np.int32)
-        weight, source, target, number = self.words.ctypes.data, octets.ctypes.data, out.ctypes.data, SETS[self.kernels]
-        tokens, run = len(octets), self._library.bnn_ternary
-        part = many if self.threads == 1 else max(1, -(-many // (4 * self.threads)))
+    def _by_library(self, x: np.ndarray) -> np.ndarray:
+        tokens, (many, blocks, _) = len(x), self.words.shape
+        out = np.empty((tokens, many * LANES), np.float32)
+        scratch = np.empty(tokens * (blocks * _BLOCK + 8), np.int8)
+        number, run = SETS[self.kernels], self._library.bnn_ternary_linear
+        weight, source, room, target = (one.ctypes.data for one in (self.words, x, scratch, out))
 
-        def some(first: int) -> None:
-            run(number, weight, source, tokens, blocks, many, first, min(first + part, many), target)
+        def some(first: int, last: int, fresh: int) -> None:
+            run(number, weight, source, tokens, self.inputs, many, first, last, self.scale, fresh, room, target)
 
-        in_turn(some, range(0, many, part), self.threads)
-        return out[:, : self.outputs] - octets.sum(axis=1, dtype=np.int32, keepdims=True)
+        if self.threads == 1:
+            some(0, many, 1)
+        else:
+            some(0, 0, 1)
+            part = max(1, -(-many // (4 * self.threads)))
+            in_turn(lambda first: some(first, min(first + part, many), 0), range(0, many, part), self.threads)
+        return out[:, : self.outputs]

@@ -26,9 +26,10 @@ def read(
     target: Any, graph: Graph, arguments: tuple[Any, ...], more: dict[str, Any], name: str, shape: tuple[int, ...]
 ) -> Result:
     """Read a call: `target` is a function, or the name of a method; the result is a value or a reason, as there."""
-    if target not in _HANDLERS:
+    by_name = _NAMED.get(getattr(target, "__name__", ""))
+    if target not in _HANDLERS and by_name is None:
         return ""
-    found, parameters = _HANDLERS[target]
+    found, parameters = _HANDLERS.get(target) or by_name  # type: ignore[misc]
     if parameters is None:
         return found(graph, {"input": arguments[0] if arguments else more["input"]}, name, shape)
     unknown = [str(one) for one in arguments[len(parameters) :]] + [key for key in more if key not in parameters]
@@ -246,6 +247,9 @@ _HANDLERS: dict[Any, tuple[Handler, list[str] | None]] = {
     target: (found, None if parameters is None else parameters.split())
     for found, parameters, targets in _GROUPS
     for target in targets
+}
+_NAMED: dict[str, tuple[Handler, list[str] | None]] = {  # of packages that need not be here: torchvision
+    "stochastic_depth": (_dropout, ["input", "p", "mode", "training"])
 }
 _PARTS = {
     target: words.split()

@@ -42,6 +42,8 @@ def _refuse(*_: Any) -> str:
 
 def _geometry(module: Any, x: Value) -> dict[str, Any] | str:
     """Settings of a convolution or linear layer, or why it cannot be."""
+    if isinstance(module, nn.Linear) and x.view == "pixels":
+        return {}
     if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d) and len(x.shape) != module.weight.ndim:
         return f"a value of {len(x.shape)} dimensions"  # torch would take one without a batch
     if isinstance(module, nn.Linear):

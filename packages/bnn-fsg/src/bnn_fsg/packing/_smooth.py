@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -70,11 +71,18 @@ def _instance_norm(graph: Graph, module: Any, x: Value, name: str, shape: tuple[
 
 
 def _layer_norm(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-    if tuple(module.normalized_shape) != shape[1:]:
+    if x.view == "pixels" and tuple(module.normalized_shape) == (x.channels,):
+        return _normal(graph, x, name, shape, 0, module, module.weight)
+    if x.view or tuple(module.normalized_shape) != shape[1:]:
         return f"over {tuple(module.normalized_shape)} of {shape[1:]}; only all but the batch can be packed"
     if module.weight is not None and len(shape) > 2:
         return "a weight for each pixel"
     return _normal(graph, x, name, shape, 1, module, module.weight)
+
+
+def _layer_norm_called(graph: Graph, given: dict[str, Any], name: str, shape: tuple[int, ...]) -> Result:
+    keys = {"weight": None, "bias": None, "eps": 1e-5} | given
+    return _layer_norm(graph, SimpleNamespace(**keys), given["input"], name, shape)
 
 
 _CURVES: list[tuple[type[nn.Module], str]] = [
@@ -95,5 +103,6 @@ CALLS: list[tuple[Any, str, tuple[Any, ...]]] = [
     (_called("tanh"), "input", (torch.tanh, F.tanh, "tanh", "tanh_")),
     (_called("hardswish"), "input inplace", (F.hardswish,)),
     (_called("hardsigmoid"), "input inplace", (F.hardsigmoid,)),
+    (_layer_norm_called, "input normalized_shape weight bias eps", (F.layer_norm,)),
     (_softmax_called, "input dim", (F.softmax, torch.softmax, "softmax")),
 ]

@@ -13,7 +13,7 @@ from torch.fx.proxy import TraceError
 
 from bnn_fsg.graph._graph import Node
 from bnn_fsg.layers._spec import BinaryLayer, RectifierLayer
-from bnn_fsg.packing import _calls, _modules
+from bnn_fsg.packing import _calls, _modules, _views
 from bnn_fsg.packing._check import difference
 from bnn_fsg.packing._twin import picture
 from bnn_fsg.packing._values import Graph, Value
@@ -165,23 +165,46 @@ def _follow(graph: Graph, traced: fx.GraphModule, node: fx.Node, held: Any, run:
             graph.refused.append(f"{name} ({kind}: it gives a {type(result).__name__})")
         return _Unknown()
     start, value, done = len(graph.nodes), Value(name, tuple(result.shape)), ""
+    views = {one.view for one in inputs if isinstance(one, Value)} if known else set[str]()
+    changed = _views.read(graph, node.target, arguments, name, value.shape) if known and module is None else None
     if value.usable:
         graph.values[name] = picture(result)
     if result.dtype != torch.float32:
         done = f"it gives {result.dtype}"
     elif run.stale[node]:
         done = f"it reads {', '.join(run.stale[node])}, which was changed in place by another name"
+    elif changed is not None:
+        done = changed
+    elif views == {"last"} and _views.works_by_pixel(module, node.target, inputs):
+        done = _read_by_pixel(graph, node.target, module, (arguments, more), name, value.shape)
+    elif views & {"last", "grouped", "shuffled"}:
+        done = "where channels do not come first"
     elif known and module is not None:
         done = _read_module(graph, module, [*arguments, *more.values()], name, value.shape)
     elif known:
         done = _calls.read(node.target, graph, arguments, more, name, value.shape)
-    if isinstance(done, Value):
+    if isinstance(done, Value) and done.view in ("", "last"):
+        graph.values[name] = picture(_views.picture_of(done, result))
         done = difference(graph.nodes[start:], graph.values, done.name, graph.values[name]) or done
     if isinstance(done, Value):
         return done
     if known:
         graph.refused.append(f"{name} ({kind}{': ' if done else ''}{done})")
     return value
+
+
+def _read_by_pixel(
+    graph: Graph, target: Any, module: nn.Module | None, given: tuple[Any, Any], name: str, shape: tuple[int, ...]
+) -> Any:
+    """Read what works on channels that come last, as if they came first."""
+    if len(shape) != 4:
+        return "where channels do not come first"
+    arguments, more = fx.node.map_aggregate(given, _views.by_pixel)  # type: ignore[misc]
+    if module is not None:
+        done = _read_module(graph, module, [*arguments, *more.values()], name, _views.first(shape))
+    else:
+        done = _calls.read(target, graph, tuple(arguments), dict(more), name, _views.first(shape))
+    return Value(done.name, shape, "last") if isinstance(done, Value) else done
 
 
 def _read_module(graph: Graph, module: nn.Module, given: list[Any], name: str, shape: tuple[int, ...]) -> Any:

@@ -62,6 +62,12 @@ class FloatTwin(nn.Module):
         return done if self.rank == 4 else done.reshape(len(done), *((done.shape[1], -1)[: self.rank - 1]))
 
 
+def _normalise(x: Tensor, groups: int, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
+    if groups:
+        return F.group_norm(x, groups, scale, shift, eps)
+    return F.layer_norm(x.permute(0, 2, 3, 1), scale.shape, scale, shift, eps).permute(0, 3, 1, 2)
+
+
 def by_channel(value: Tensor) -> Tensor:
     """(channels,) or (1,) as it meets a picture."""
     return value.reshape(-1, 1, 1)
@@ -106,6 +112,6 @@ def apply(node: Node, arrays: dict[str, Tensor], inputs: list[Tensor]) -> Tensor
         "concat": lambda: torch.cat(inputs, 1),
         "curve": lambda: CURVES[settings["function"]](x),
         "multiply": lambda: x * inputs[1],
-        "normalise": lambda: F.group_norm(x, settings["groups"], arrays["scale"], arrays["shift"], settings["eps"]),
+        "normalise": lambda: _normalise(x, settings["groups"], arrays["scale"], arrays["shift"], settings["eps"]),
         "softmax": lambda: x.softmax(1),
     }[node.op]()

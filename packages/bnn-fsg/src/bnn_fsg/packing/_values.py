@@ -11,15 +11,19 @@ from bnn_fsg.graph._graph import Node
 
 
 class Value:
-    """A tensor on its way: its name in the graph and its shape in torch, batch included."""
+    """A tensor on its way: its name in the graph and its shape in torch, batch included.
 
-    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
-        self.name, self.shape = name, shape
+    `view` says how torch sees the picture of that name: "" as it is; "last", channels last; "grouped" and "shuffled",
+    see `_views`; "pixels", for a handler that is to work on the channels of each pixel.
+    """
+
+    def __init__(self, name: str, shape: tuple[int, ...], view: str = "") -> None:
+        self.name, self.shape, self.view = name, shape, view
 
     @property
     def usable(self) -> bool:
         """Whether it has a dimension 1, and not more than a picture; else something before it was refused."""
-        return len(self.shape) in (2, 3, 4)
+        return len(self.shape) in (2, 3, 4) or bool(self.view)
 
     @property
     def channels(self) -> int:

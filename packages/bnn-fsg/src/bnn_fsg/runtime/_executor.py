@@ -71,7 +71,7 @@ class Executor:
             if node.op in CONVOLUTIONS
         )
         self._shares = cost >= _SHARED
-        self._arenas: list[np.ndarray] = []  # those that no call uses
+        self._arenas: list[tuple[np.ndarray, int]] = []  # those that no call uses, and their addresses
         self._made: list[np.ndarray] = []
 
     @property
@@ -116,20 +116,22 @@ class Executor:
         free = last.shape == shape and _KEPT[0] <= last.nbytes <= _KEPT[1] and sys.getrefcount(last) == 2
         return last if free else np.empty(shape, np.float32)
 
-    def _arena(self, threads: int) -> np.ndarray:
+    def _arena(self, threads: int) -> tuple[np.ndarray, int]:
+        """Memory for a sample, and its address: asking numpy for it takes microseconds."""
         needed = self._program.scratch_at + threads * self._program.scratch
-        for index, arena in enumerate(self._arenas):
+        for index, (arena, _) in enumerate(self._arenas):
             if len(arena) >= needed:
                 try:
                     return self._arenas.pop(index)
                 except IndexError:  # another thread was quicker
                     break
-        return empty(needed, zeros=True)
+        made = empty(needed, zeros=True)
+        return made, made.ctypes.data
 
     @quiet
     def _pictures(self, source: int, target: int, count: int, each: int, made: int, report: Report) -> None:
-        program, arena, said = self._program, self._arena(1), ctypes.addressof(report)
-        at, whole = arena.ctypes.data, len(program.parts) == 1
+        program, said = self._program, ctypes.addressof(report)
+        (arena, at), whole = self._arena(1), len(program.parts) == 1
         for index in range(1 if whole else count):
             for first, last, function in program.parts:
                 if function is not None:
@@ -139,12 +141,12 @@ class Executor:
                     self._set, self._steps, first, last, at, program.scratch_at, source + index * each,
                     target + index * made, count if whole else 1, each, made, said,
                 )  # fmt: skip
-        self._arenas.append(arena)
+        self._arenas.append((arena, at))
 
     @quiet
     def _shared(self, source: int, target: int, reports: Any, threads: int) -> None:
-        program, arena = self._program, self._arena(threads)
-        at, marks = arena.ctypes.data, np.zeros((len(program.steps), 2), np.int64)
+        program, (arena, at) = self._program, self._arena(threads)
+        marks = np.zeros((len(program.steps), 2), np.int64)
         for first, last, function in program.parts:
             if function is not None:
                 function(arena)
@@ -157,4 +159,4 @@ class Executor:
                 )  # fmt: skip
 
             in_turn(work, range(threads), threads)
-        self._arenas.append(arena)
+        self._arenas.append((arena, at))

@@ -46,12 +46,12 @@ def library() -> ctypes.CDLL | None:
         return None
     whole, place = ctypes.c_int64, ctypes.c_void_p
     loaded.bnn_sets.restype = loaded.bnn_step_size.restype = whole
-    if loaded.bnn_step_size() != len(FIELDS):  # of another version: a checkout that was not installed again
-        return None
+    if loaded.bnn_step_size() != len(FIELDS) or not hasattr(loaded, "bnn_ternary_linear"):
+        return None  # of another version: a checkout that was not installed again
     loaded.bnn_run.argtypes = [whole, place, whole, whole, place, whole, place, place, whole, whole, whole, place]
     loaded.bnn_share.argtypes = [*loaded.bnn_run.argtypes[:6], whole, place, place, place, place, whole, whole]
-    loaded.bnn_ternary.argtypes = [whole, place, place, *[whole] * 5, place]
-    loaded.bnn_run.restype = loaded.bnn_share.restype = loaded.bnn_ternary.restype = None
+    loaded.bnn_ternary_linear.argtypes = [whole, place, place, *[whole] * 5, ctypes.c_float, whole, place, place]
+    loaded.bnn_run.restype = loaded.bnn_share.restype = loaded.bnn_ternary_linear.restype = None
     return loaded
 
 

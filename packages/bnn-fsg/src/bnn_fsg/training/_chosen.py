@@ -32,5 +32,4 @@ _KIN = {"fcgrad": "multifc", "lstmfc": "multifc"}  # else of the straight-throug
 
 def chosen(gradient: str) -> Chosen:
     """Of an estimator; of its next kin for those that were not in the table."""
-    kin = "fsg" if gradient.startswith("fsg") else _KIN.get(gradient, gradient)
-    return CHOSEN.get(kin, CHOSEN["ste"])
+    return CHOSEN.get(_KIN.get(gradient, gradient), CHOSEN["ste"])

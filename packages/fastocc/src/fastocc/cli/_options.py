@@ -48,6 +48,8 @@ def open_data(
             given = "--infos" if infos is not None else f"the folder of {format_name}"
             raise InputError("--root", expected=f"{given}'s data: only sim can be made here")
         root = default_simulation(scenes, max(1, scenes // 4), grid=grid, size=size)
+    elif not root.is_dir():
+        raise InputError("--root", got=f"{root}, where no folder is", expected="the folder of a data set")
     return OccDataset(root, format_name, split, infos=infos, size=size, cameras=cameras, limit=limit, draft=draft)
 
 

@@ -58,7 +58,7 @@ class OccFrame:
 
 
 class OccDataset(Sequence[OccFrame]):
-    """Frames below a folder, whose layout is told by what is in it.
+    """Frames below a folder, whose layout is recognised by what is in it.
 
     Layouts: Occ3D's download (annotations.json, imgs/, gts/), nuScenes with the info pickles of BEVDet, FlashOcc,
     BEVFormer, OccNet, SurroundOcc or mmdetection3d 1.1, plain nuScenes tables (v1.0-*/), SemanticKITTI (sequences/),

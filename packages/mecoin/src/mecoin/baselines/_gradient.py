@@ -20,7 +20,6 @@ from mecoin.encoders._field import receptive_field
 from mecoin.encoders._gcn import Gcn, GcnEncoder, gathered
 
 RATES = (1e-3, 5e-3)  # of Adam, among which rivals are tuned; a few long steps reach as far as many short ones
-SHOT = 5  # stored nodes a class of replay methods: what the publication's code replays
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,9 @@
-"""Quadratic ties to old parameters: EWC, MAS and TWP differ in how they measure a parameter's importance."""
+"""Quadratic ties to old parameters: EWC and MAS differ in how they measure a parameter's importance."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -66,13 +65,10 @@ class ImportanceLearner(GradientLearner):
             self.importance[name] = total
             self.anchor[name] = torch.where(total > 0, mean, value)
 
-    def gradients(self, of: Tensor, *, graph: bool = False) -> dict[str, Tensor]:
-        """Gradient of a number by the name of the parameter; zeros where it does not depend on one.
-
-        graph: make the gradients differentiable.
-        """
+    def gradients(self, of: Tensor) -> dict[str, Tensor]:
+        """Gradient of a number by the name of the parameter; zeros where it does not depend on one."""
         named = self.named()
-        found = torch.autograd.grad(of, list(named.values()), allow_unused=True, create_graph=graph)
+        found = torch.autograd.grad(of, list(named.values()), allow_unused=True)
         return {
             name: torch.zeros_like(named[name]) if one is None else one for name, one in zip(named, found, strict=True)
         }
@@ -117,67 +113,3 @@ class Mas(ImportanceLearner):
             for name, one in self.gradients(self.logits(batch).pow(2).sum()).items():
                 total[name] += one.abs() / len(places)
         return total
-
-
-@dataclass(frozen=True, eq=False)
-class Around:
-    """Some nodes and their neighbours, themselves among them, and the edges into those nodes.
-
-    Attributes:
-        nodes: all of them; their targets mean nothing.
-        into, source: of each edge the rows of `nodes`.
-    """
-
-    nodes: Batch
-    into: Tensor
-    source: Tensor
-
-    @classmethod
-    def of(cls, graph: Graph, places: np.ndarray) -> Around:
-        """Around the nodes at `places`."""
-        edges = graph.normalized[places]
-        near = np.unique(edges.indices)
-        rows, columns = edges.nonzero()
-        into, source = np.searchsorted(near, places)[rows], np.searchsorted(near, columns)
-        return cls(Batch.of(graph, near, np.zeros(len(near))), torch.from_numpy(into), torch.from_numpy(source))
-
-
-class Twp(ImportanceLearner):
-    """Topology-aware weight preserving: importance for the loss, and for how neighbours attend to each other.
-
-    Attributes:
-        topology: weight of the second importance.
-        beta: weight of the sum of the new session's importances in its loss; .01 in the publication. It keeps them
-            small, and so later sessions free.
-    """
-
-    name = "TWP"
-    source = "Liu, Yang and Wang 2021, arXiv 2012.06002"
-    limits = f"on a GCN: e_ij of its output; importance is measured on at most {SAMPLES} nodes a session"
-    grid = tuple({"lr": lr, "strength": s} for lr in RATES for s in (1e2, 1e4))
-    topology: float = 1.0
-    beta: float = 0.01
-
-    def begin(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
-        """Find the neighbours of the support."""
-        self.around = Around.of(graph, by_class(support, 0)[0])
-
-    def loss(self, batch: Batch) -> Tensor:
-        """Cross entropy, and the size of what is important to this session."""
-        fresh = self.importances(batch, self.around, graph=True)
-        return super().loss(batch) + self.beta * torch.stack([one.sum() for one in fresh.values()]).sum()
-
-    def measure(self, graph: Graph, places: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:
-        """Of the two, on these nodes."""
-        return self.importances(Batch.of(graph, places, target), Around.of(graph, places))
-
-    def importances(self, batch: Batch, around: Around, *, graph: bool = False) -> dict[str, Tensor]:
-        """|dL/dtheta| + topology |d(mean sum e_ij^2)/dtheta| with e_ij = h_i . tanh(h_j) for edges j -> i.
-
-        graph: make it differentiable.
-        """
-        task = self.gradients(F.cross_entropy(self.logits(batch), batch.target), graph=graph)
-        z = self.encode(around.nodes)
-        attention = (z[around.into] * torch.tanh(z[around.source])).sum(1)
-        shape = self.gradients(attention.pow(2).sum() / len(batch), graph=graph)
-        return {name: task[name].abs() + self.topology * shape[name].abs() for name in task}

@@ -13,6 +13,7 @@ from ninefold.errors import InputError
 if TYPE_CHECKING:
     from ninefold_graphs import Graph
 
+    from mecoin.memory._mecoin import Mecoin
     from mecoin.sessions._stream import Session, SessionStream
 
 app = house_app(
@@ -55,6 +56,24 @@ def open_data(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
         raise InputError("data", got=repr(data), expected=f"a folder, or one of {', '.join(names)}")
     graph = simulators[data].draw(seed) if data in simulators else datasets.load(data)
     return graph, {str(one): int(one) for one in graph.ids}
+
+
+def model_of(path: Path) -> Mecoin:
+    """The model in a file, of whichever variant."""
+    from ninefold import artifacts
+
+    from mecoin.memory._mecoin import FORMAT, KIND, Mecoin
+    from mecoin.paper import PaperModel
+
+    paper = artifacts.Artifact(path, kind=KIND, format_version=FORMAT).meta.get("variant") == PaperModel.variant
+    return (PaperModel if paper else Mecoin).load(path)
+
+
+def entry_of(name: str) -> Any:
+    """What `compare` takes for the name of a learner: the published method's class, else the name."""
+    from mecoin.paper import PaperMecoin
+
+    return PaperMecoin if name == PaperMecoin.name else name
 
 
 def session_at(stream: SessionStream, number: int) -> Session:

@@ -20,6 +20,7 @@ from mecoin.cli._app import (
     SplitFile,
     app,
     cell,
+    model_of,
     open_data,
     session_at,
     stream_of_split,
@@ -33,7 +34,7 @@ ANSWERS = "node,class,probability,novelty"  # first line of the file that `predi
 def fit(
     data: Data,
     *,
-    variant: Annotated[str, typer.Option("--variant", help="mecoin+ (ours), paper or codebook.")] = "mecoin+",
+    variant: Annotated[str, typer.Option("--variant", help="mecoin+ (ours), or paper.")] = "mecoin+",
     encoder: Annotated[str | None, typer.Option("--encoder", help="sgc, gcn or gat; the variant's own.")] = None,
     prototypes: Annotated[int, typer.Option("--prototypes", help="Prototypes of each class.")] = 1,
     split: SplitFile = None,
@@ -44,10 +45,14 @@ def fit(
     import numpy as np
 
     from mecoin import Mecoin
+    from mecoin.paper import PaperModel
 
     out = opts.need_out()
+    kinds = {one.variant: one for one in (Mecoin, PaperModel)}
+    if variant not in kinds:
+        raise InputError("variant", got=repr(variant), expected=f"one of {', '.join(kinds)}")
     graph, _ = open_data(data, opts.seed)
-    model = Mecoin(variant, encoder, proto_per_class=prototypes, seed=opts.seed)
+    model = kinds[variant](encoder, proto_per_class=prototypes, seed=opts.seed)
     if split is not None:
         session = stream_of_split(graph, split)[0]
         graph, train = session.graph, np.isin(session.graph.ids, session.train)
@@ -82,10 +87,8 @@ def add(
     """Add classes to MODEL from a few labelled nodes of DATA; writes a new model to -o."""
     import time
 
-    from mecoin import Mecoin
-
     out = opts.need_out()
-    learnt = Mecoin.load(model)
+    learnt = model_of(model)
     graph, _ = open_data(data, learnt.settings["seed"])  # as when it was fitted
     if (split is None) == (support is None):
         raise InputError("classes to add", got="neither or both", expected="either --support or --split")
@@ -118,11 +121,9 @@ def predict(
     """Predict classes of nodes of DATA: those named, or all (with -o, to a CSV file); with --split, its test nodes."""
     import numpy as np
 
-    from mecoin import Mecoin
-
     if split is not None and (node or opts.out is not None):
         raise InputError("--split", got="--node or --out beside it", expected="--split alone: it prints accuracies")
-    learnt = Mecoin.load(model)
+    learnt = model_of(model)
     graph, places = open_data(data, learnt.settings["seed"])  # as when it was fitted
     if split is not None:
         sessions = stream_of_split(graph, split)

@@ -10,7 +10,7 @@ from ninefold.cli import Shared, progress, verb
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from mecoin.cli._app import Base, Data, Force, Mode, Sessions, Shot, Way, app, open_data
+from mecoin.cli._app import Base, Data, Force, Mode, Sessions, Shot, Way, app, entry_of, model_of, open_data
 
 
 def _is_split(path: Path) -> bool:
@@ -55,12 +55,12 @@ def inspect(
     opts: Shared,
 ) -> dict[str, Any] | list[Any] | Table:
     """Show what a model holds; or audit a split (and a learner on it) for leaks."""
-    from mecoin import Mecoin, Split
+    from mecoin import Split
 
     if path.suffix != ".json":
         if data is not None or learner is not None:
             raise InputError("--data or --learner", got="a model", expected="a split.json to audit")
-        model = Mecoin.load(path)
+        model = model_of(path)
         return {
             **model.settings,
             "classes": len(model.labels),
@@ -82,9 +82,9 @@ def inspect(
     graph = open_data(data, opts.seed)[0]
     tables = [audit_split(known, graph)]
     if learner is not None:
-        tables.append(
-            audit_learner(lambda _, session: make_learner(learner, session, opts.seed), graph, known, opts.seed)
-        )
+        entry = entry_of(learner)
+        fresh = lambda _, session: make_learner(entry, session, opts.seed)  # noqa: E731
+        tables.append(audit_learner(fresh, graph, known, opts.seed))
     return tables
 
 
@@ -114,12 +114,13 @@ def compare(
     names = [name.strip() for name in learners.split(",") if name.strip()]
     settings = {"data": data, "learners": names, "base": base, "way": way, "shot": shot, "mode": mode}
     settings |= {"sessions": sessions, "seed": opts.seed, "tune": tune}
-    check_learners(names)
+    entries = {name: entry_of(name) for name in names}
+    check_learners(list(entries.values()))
     stream = SessionStream(open_data(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
     settings["data digest"] = stream.data.digest[:16]  # the split that the folder keeps tells of the labels
     with tempfile.TemporaryDirectory() as scratch, Run(opts.out or Path(scratch) / "run", settings) as run:
         with progress(len(names), "learners") as bar:
-            results = run_comparison(run, stream, names, opts.seed, bar.advance, tune=tune)
+            results = run_comparison(run, stream, entries, opts.seed, bar.advance, tune=tune)
         if opts.out is not None:
             write_reports(run, stream, results)
     return result_table(results, f"{data}: {base} + {len(stream) - 1} x {way}-way {shot}-shot, {mode}")

@@ -17,7 +17,28 @@ from torch.nn import functional as F
 
 
 class Encoder(ABC):
-    """Node features in a graph -> (n, dim) float32. Frozen once fitted."""
+    """Node features in a graph -> (n, dim) float32. Frozen once fitted.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mecoin import Encoder, Graph
+        >>> class Columns(Encoder):
+        ...     kind, dim, width = "columns", 2, 3
+        ...
+        ...     def fit(self, graph, train, validation, seed=0):
+        ...         return self
+        ...
+        ...     def _embed(self, graph):
+        ...         return graph.x[:, :2]
+        ...
+        ...     def arrays(self):
+        ...         return {}
+        ...
+        ...     def load(self, arrays):
+        ...         pass
+        >>> Columns().embed(Graph.of(np.eye(3), [[0], [1]])).shape
+        (3, 2)
+    """
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1  # of what it computes: part of the key under which a fitted one is kept

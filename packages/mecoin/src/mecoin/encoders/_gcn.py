@@ -34,7 +34,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return None, gather(ctx.matrix.T, grad.contiguous())  # itself differentiable: TWP descends a gradient's size
+        return None, torch.from_numpy(ctx.matrix.T @ grad.contiguous().numpy())
 
 
 def gather(matrix: Sparse, dense: Tensor) -> Tensor:
@@ -84,6 +84,14 @@ class GcnEncoder(Encoder):
 
     A graph of more than `WHOLE_GRAPH_NODES` nodes is trained on by batches of labelled nodes, whose neighbourhoods are
     drawn for them.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mecoin import GcnEncoder, Simulated
+        >>> graph = Simulated(classes=3, topics=1, largest=30, smallest=20, vocabulary=40).draw(0)
+        >>> nodes = np.random.default_rng(0).permutation(len(graph))
+        >>> GcnEncoder(8, epochs=10).fit(graph, nodes[:40], nodes[40:]).embed(graph).shape == (len(graph), 8)
+        True
     """
 
     kind = "gcn"

@@ -17,6 +17,14 @@ class SgcEncoder(Encoder):
 
     Bags of words (sparse features) are weighted by inverse document frequency, and each node's at unit length, so that
     nodes with many words do not decide for their neighbours.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mecoin import SgcEncoder, Simulated
+        >>> graph = Simulated(classes=3, topics=1, largest=30, smallest=20, vocabulary=40).draw(0)
+        >>> nodes = np.random.default_rng(0).permutation(len(graph))
+        >>> SgcEncoder(8).fit(graph, nodes[:40], nodes[40:]).embed(graph).shape == (len(graph), 8)
+        True
     """
 
     kind = "sgc"

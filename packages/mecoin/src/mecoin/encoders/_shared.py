@@ -28,6 +28,14 @@ def shared_encoder(
 
     All learners of a comparison take the same one, and with it what it embedded; a learner that trains it on works on a
     copy (`copy.deepcopy`). With `keep` off nothing is read from the cache or written to it.
+
+    Examples:
+        >>> from mecoin import SessionStream, Simulated, shared_encoder
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> encoder = shared_encoder(stream[0], "sgc", keep=False)
+        >>> encoder.kind, encoder.embed(stream[1].graph).shape[0] == len(stream[1].graph)
+        ('sgc', True)
     """
     if session.index != 0:
         raise InputError("session", got=session.index, expected="the base session, 0")

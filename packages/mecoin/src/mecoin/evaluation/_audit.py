@@ -15,6 +15,13 @@ def audit_split(split: Split, data: Graph) -> Table:
     """Check a split against its graph: one row a check, with what was found.
 
     (That no node stands in two places is asserted whenever a split is made or read.)
+
+    Examples:
+        >>> from mecoin import SessionStream, Simulated, audit_split
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> [passed for _, passed, _ in audit_split(stream.split, data).rows]
+        [True, True, True, True]
     """
     table = Table(["check", "passed", "found"], title="Split against graph")
     sizes = {name: int((data.y == code).sum()) for code, name in enumerate(data.classes)}
@@ -54,6 +61,13 @@ def audit_learner(entry: Entry, data: Graph, split: Split, seed: int = 0) -> Tab
             for the same arguments; see `make_learner`.
     Returns: two checks. Scrambling every label outside support, base training and base validation changes no
         prediction; accuracy on scrambled test labels is what chance gives (within 5 standard errors).
+
+    Examples:
+        >>> from mecoin import Mecoin, SessionStream, Simulated, audit_learner
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> [passed for _, passed, _ in audit_learner(Mecoin(encoder="sgc"), data, stream.split).rows]
+        [True, True]
     """
     hidden = [nodes for one in split.sessions for nodes in one.test.values()]
     hidden += [nodes for one in split.sessions[1:] for nodes in one.validation.values()]

@@ -20,16 +20,14 @@ from ninefold_graphs import Graph
 
 from mecoin.baselines import BASELINES
 from mecoin.encoders._shared import shared_encoder
-from mecoin.memory._codebook import Codebook
 from mecoin.memory._mecoin import Mecoin
-from mecoin.memory._paper import PaperMecoin
 from mecoin.memory._plus import MecoinPlus
-from mecoin.protocol._learner import Learner
+from mecoin.protocol._learner import Learner, MemoryLearner
 from mecoin.protocol._run import SessionResult, StreamResult, confusion, run_stream
 from mecoin.protocol._tune import tuned
 from mecoin.sessions._stream import Session, SessionStream, Split
 
-LEARNERS: dict[str, type[Learner]] = {one.name: one for one in (MecoinPlus, PaperMecoin, Codebook)} | BASELINES
+LEARNERS: dict[str, type[Learner]] = {MecoinPlus.name: MecoinPlus} | BASELINES
 Entry = str | type[Learner] | Mecoin | Callable[[Graph, Session], Learner]  # what can be compared and audited
 
 
@@ -77,10 +75,11 @@ def _class(name: str) -> type[Learner]:
     return found
 
 
-def check_learners(names: Sequence[str]) -> None:
-    """InputError if there is none, or one that `make_learner` does not know."""
-    for name in names or [""]:
-        _class(name)
+def check_learners(entries: Sequence[Entry]) -> None:
+    """InputError if there is none, or a name that `make_learner` does not know."""
+    for entry in entries or [""]:
+        if isinstance(entry, str):
+            _class(entry)
 
 
 def compare(
@@ -96,6 +95,14 @@ def compare(
     Args:
         tune: choose settings of the rivals on base classes alone (`tuned`).
         out: a run folder for metrics, confusion and pictures, which a killed run goes on in.
+
+    Examples:
+        >>> from mecoin import Mecoin, SessionStream, Simulated, compare
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> results = compare(stream, {"mine": Mecoin(encoder="sgc")})
+        >>> [session.classes for session in results["mine"].sessions]
+        [4, 5, 6]
     """
     names = list(learners)
     with tempfile.TemporaryDirectory() as scratch:
@@ -144,7 +151,7 @@ def run_comparison(
         done[name] = run_stream(stream, learner)
         with atomic_file(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **{str(one.session): one.predicted for one in done[name].sessions})  # pyright: ignore[reportArgumentType]
-        if isinstance(learner, MecoinPlus | PaperMecoin) and importlib.util.find_spec("matplotlib") is not None:
+        if isinstance(learner, MemoryLearner) and importlib.util.find_spec("matplotlib") is not None:
             from mecoin.evaluation._figures import prototypes_of
 
             save_figure(prototypes_of(learner, stream), run.figures / f"prototypes-{place}.png")
@@ -198,7 +205,15 @@ def write_reports(run: Run, stream: SessionStream, results: Mapping[str, StreamR
 
 
 def result_table(results: Mapping[str, StreamResult], title: str = "") -> Table:
-    """One row a learner; accuracies in per cent."""
+    """One row a learner; accuracies in per cent.
+
+    Examples:
+        >>> from mecoin import Mecoin, SessionStream, Simulated, compare, result_table
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> result_table(compare(stream, {"mine": Mecoin(encoder="sgc")})).columns[:4]
+        ['learner', 'mean', 'base', 'novel']
+    """
     table = Table(
         ["learner", "mean", "base", "novel", "harmonic", "drop", "forgetting"],
         title=title,

@@ -14,8 +14,7 @@ from mecoin.protocol._run import StreamResult, accuracy_by_group
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mecoin.memory._paper import PaperMecoin
-    from mecoin.memory._plus import MecoinPlus
+    from mecoin.protocol._learner import MemoryLearner
     from mecoin.sessions._stream import SessionStream
 
 SHOWN = {"accuracy": "All classes seen", "base": "Base classes", "novel": "Novel classes"}
@@ -56,7 +55,7 @@ def forgetting(result: StreamResult) -> Figure:
     return made
 
 
-def prototypes_of(learner: MecoinPlus | PaperMecoin, stream: SessionStream, most: int = 1500) -> Figure:
+def prototypes_of(learner: MemoryLearner, stream: SessionStream, most: int = 1500) -> Figure:
     """`prototype_map` of a learner that has gone through the stream, with `most` test nodes of the last session."""
     last = stream[len(stream) - 1]
     nodes = np.random.default_rng(0).permutation(last.graph.positions(last.test))[:most]

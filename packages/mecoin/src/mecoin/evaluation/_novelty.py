@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from ninefold_graphs import UNKNOWN, Graph
 
-from mecoin.memory._paper import PaperMecoin
-from mecoin.memory._plus import MecoinPlus
+from mecoin.protocol._learner import MemoryLearner
 from mecoin.sessions._stream import Session
 
 
@@ -31,7 +30,7 @@ class NoveltyResult:
     calibration_error: float
 
 
-def known_and_unknown(stream: Iterable[Session], learner: MecoinPlus | PaperMecoin) -> list[NoveltyResult]:
+def known_and_unknown(stream: Iterable[Session], learner: MemoryLearner) -> list[NoveltyResult]:
     """Take a fresh learner through the sessions, and measure novelty before, and calibration after each."""
     from sklearn.metrics import roc_auc_score
 

@@ -1,7 +1,6 @@
-"""The method (NeurIPS 2024, arXiv 2411.06659), part by part.
+"""The default, `mecoin+` (ours): class prototypes in an encoder's whitened output, refined with unlabelled nodes.
 
-SMU, the structured memory unit: `_smu`. MeCs, memory construction: `_mecs`, with GraphInfo (`_graphinfo`) and the edge
-loss (`_edge_loss`) put together into keys in `_construction`. MRaM, representation adaptation: `_mram`. GKIM, graph
-knowledge interaction: `_gkim`, trained in `_interaction`. `_paper` joins them; `_plus` is our default, whose refinement
-is in `_refine`; `_codebook` is the released code's memory. The model that users hold: `_mecoin`.
+`_smu` holds prototypes (the publication's structured memory unit), `_construction` makes keys, `_refine` moves new
+prototypes; `_plus` joins them. The model that users hold is `_mecoin`, its settings `_settings`. The published method:
+`mecoin.paper`.
 """

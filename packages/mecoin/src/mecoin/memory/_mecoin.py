@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from ninefold import artifacts
@@ -18,28 +16,22 @@ from torch import nn
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._own import ModuleEncoder
-from mecoin.memory._codebook import Codebook
-from mecoin.memory._construction import Published
-from mecoin.memory._interaction import Interaction
-from mecoin.memory._paper import PaperMecoin
 from mecoin.memory._plus import ROUNDS, MecoinPlus
-from mecoin.memory._settings import GRAPHINFO, LAMBDAS, checked, of_file
-from mecoin.protocol._doors import below, encoder_of, graph_of, listed, mask_of
-from mecoin.protocol._learner import Learner
+from mecoin.memory._settings import checked, settings_in_file
+from mecoin.memory._whole import check_finite, check_model
+from mecoin.protocol._doors import below, checked_support, encoder_of, graph_of, mask_of
+from mecoin.protocol._learner import Learner, MemoryLearner
 from mecoin.sessions._stream import Session, refuse_future
 
 KIND, FORMAT = "mecoin.model", 2
 FORGOTTEN = -2  # owner of a node whose class was dropped
-LEARNERS = {"mecoin+": MecoinPlus, "paper": PaperMecoin, "codebook": Codebook}
-SHOT = 5
-_log = logging.getLogger("mecoin")
 
 
 @dataclass(frozen=True)
 class _State:
     """What a session changes, replaced by one assignment: an interrupted one leaves the state before it."""
 
-    learner: MecoinPlus | PaperMecoin | Codebook
+    learner: MemoryLearner
     labels: tuple[Hashable, ...]  # by class code
     support: np.ndarray  # ids of all nodes whose labels were used
     owners: np.ndarray  # their classes, as places in `labels`; FORGOTTEN or, of old files, UNKNOWN
@@ -48,57 +40,63 @@ class _State:
 class Mecoin:
     """Node classes that come one after another, five labels each.
 
+    This is `mecoin+` (ours): prototypes in the whitened output of an encoder, refined with unlabelled nodes. The
+    published method with the same interface is `mecoin.paper.PaperModel`.
+
     Args:
-        variant: "mecoin+" (ours, the default: two encoders side by side, whitened keys, prototypes refined with
-            unlabelled nodes), "paper" (the method as published, made valid), "codebook" (the released code's memory).
         encoder: "sgc", "gcn", "both" side by side, "gat" (extra `pyg`), or a trained `torch.nn.Module` of your own,
-            called as `module(x, edge_index)`, of which a frozen copy is kept. Left out: a GCN, and for `mecoin+` that
-            of "sgc", "gcn" and "both" which serves best on the base classes themselves, of which some act as new.
+            called as `module(x, edge_index)`, of which a frozen copy is kept. Left out: that of "sgc", "gcn" and "both"
+            which serves best on the base classes themselves, of which some act as new.
         hidden: dimension of the output of each encoder.
         proto_per_class: prototypes of each class (k-means).
-        graphinfo_dim: dimensions of GraphInfo (`paper`).
-        metric: "whitened", "cosine" of whitened keys, or "euclidean" between the encoder's outputs, for which magnitude
-            counts (`mecoin+`); "euclidean" or "cosine" (`paper`); the variant's own if left out.
-        lambdas: weights of memory loss, update loss and edge loss (`paper`).
-        transductive: refine new prototypes with the unlabelled nodes of the session's graph (`mecoin+`); False for
-            those who may not read them.
+        metric: "whitened" (the default), "cosine" of whitened keys, or "euclidean" between the encoder's outputs, for
+            which magnitude counts.
+        transductive: refine new prototypes with the unlabelled nodes of the session's graph; False if these must not be
+            read.
         mode: "inductive" refuses graphs with labelled nodes of classes that have not come yet; "transductive" does not.
         seed: random seed.
-    Raises: InputError naming a setting that is wrong, or that the variant has no use for.
+    Raises: InputError naming a setting that is wrong.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mecoin import Mecoin, SessionStream, Simulated
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> first, second, _ = stream
+        >>> model = Mecoin(encoder="sgc", hidden=16).fit_base(first.graph, np.isin(first.graph.ids, first.train))
+        >>> support = {data.classes[code]: nodes for code, nodes in second.support.items()}
+        >>> model.add_classes(second.graph, support).labels
+        (0, 1, 2, 3, 4)
+        >>> model.predict(second.graph, second.test).shape == second.test.shape
+        True
     """
+
+    variant: ClassVar[str] = "mecoin+"
+    metrics: ClassVar[tuple[str, ...]] = ("whitened", "cosine", "euclidean")
+    default_encoder: ClassVar[str | None] = None  # None: chosen on the base classes
 
     def __init__(
         self,
-        variant: str = "mecoin+",
         encoder: str | Encoder | nn.Module | None = None,
         hidden: int = 128,
         proto_per_class: int = 1,
-        graphinfo_dim: int = GRAPHINFO,
         metric: str | None = None,
-        lambdas: tuple[float, float, float] = LAMBDAS,
         transductive: bool = True,
         mode: str = "inductive",
         seed: int = 0,
     ) -> None:
-        self.settings: dict[str, Any] = checked(
-            {
-                "variant": variant,
-                "hidden": hidden,
-                "proto_per_class": proto_per_class,
-                "graphinfo_dim": graphinfo_dim,
-                "metric": metric,
-                "lambdas": lambdas,
-                "transductive": transductive,
-                "mode": mode,
-                "seed": seed,
-            }
-        )
-        self._choose = variant == "mecoin+" and encoder is None
+        options = {"proto_per_class": proto_per_class, "metric": metric, "transductive": transductive}
+        self._set_up(encoder, {"hidden": hidden, **options, "mode": mode, "seed": seed})
+
+    def _set_up(self, encoder: str | Encoder | nn.Module | None, settings: dict[str, Any]) -> None:
+        self.settings: dict[str, Any] = checked({"variant": self.variant, **settings}, self.metrics)
+        self._choose = encoder is None and self.default_encoder is None
         self._options: dict[str, Any] = {}  # of the learner, as they were chosen
-        self._encoder = encoder_of(LEARNERS[variant].encoder_kind if encoder is None else encoder, hidden)
+        given = encoder if encoder is not None else self.default_encoder or MecoinPlus.encoder_kind
+        self._encoder = encoder_of(given, settings["hidden"])
         self._state: _State | None = None
 
-    def fit_base(self, data: Any, train_mask: Any, val_mask: Any = None) -> Mecoin:
+    def fit_base(self, data: Any, train_mask: Any, val_mask: Any = None) -> Self:
         """Learn the base classes: the encoder, then the memory. Returns itself.
 
         Args:
@@ -139,7 +137,7 @@ class Mecoin:
         self._state = _State(learner, labels, known.ids[train], y[train])
         return self
 
-    def add_classes(self, data: Any, support: Mapping[Hashable, Iterable[int]], *, update: bool = False) -> Mecoin:
+    def add_classes(self, data: Any, support: Mapping[Hashable, Iterable[int]], *, update: bool = False) -> Self:
         """Learn new classes from a few labelled nodes each, without touching the old ones. Returns itself.
 
         Args:
@@ -150,8 +148,7 @@ class Mecoin:
         Raises: InputError if a label is known, a node is listed twice or under two labels, or is not in the graph.
         """
         state, graph = self._fitted(), graph_of(data)
-        given = listed(support)
-        self._check_support(graph, given)
+        given = checked_support(support, graph)
         known = [label for label in given if label in state.labels]
         if known and not update:
             raise InputError(
@@ -209,7 +206,7 @@ class Mecoin:
         right = [one == two for one, two in zip(self.predict(graph, wanted), truth, strict=True)]
         return {"nodes": len(right), "accuracy": 100 * float(np.mean(right)) if right else float("nan")}
 
-    def forget(self, labels: Iterable[Hashable]) -> Mecoin:
+    def forget(self, labels: Iterable[Hashable]) -> Self:
         """Drop classes. Returns itself. Raises: InputError if one is not known, or none would be left."""
         wanted = list(labels)
         for label in wanted:
@@ -245,7 +242,7 @@ class Mecoin:
         artifacts.save(path, arrays, kind=KIND, format_version=FORMAT, package="mecoin", meta=meta, force=force)
 
     @classmethod
-    def load(cls, path: str | Path, encoder: nn.Module | None = None) -> Mecoin:
+    def load(cls, path: str | Path, encoder: nn.Module | None = None) -> Self:
         """Read what `save` wrote; ArtifactError with path and reason if it is not whole.
 
         encoder: a module of the same structure, for a model that was made with an encoder of your own.
@@ -253,37 +250,36 @@ class Mecoin:
         held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
         arrays = {name: held.numpy(name) for name in held.names}
         try:
+            check_finite(arrays)
             meta = dict(held.meta)
             labels = tuple(meta.pop("labels"))
             if meta["encoder"] == ModuleEncoder.kind:
                 if encoder is None:
                     raise InputError("encoder", got="none", expected="the module that the model was made with")
                 meta["encoder"] = encoder
-            made = cls(**(of_file(meta, Path(path)) if held.about["format_version"] == 1 else meta))
+            made = cls(**settings_in_file(cls, meta, held.about["format_version"], Path(path)))
             made._encoder.load(below("encoder.", arrays))
             learner = made._learner(made._encoder, {})
             learner.restore(below("memory.", arrays))
             learner.classes = arrays["classes"]
             support = arrays["support"]
-            made._state = _State(learner, labels, support, arrays.get("owners", np.full(len(support), UNKNOWN)))
+            owners = arrays.get("owners", np.full(len(support), UNKNOWN))
+            check_model(learner, made._encoder, labels, support, owners)
+            made._state = _State(learner, labels, support, owners)
         except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
             raise ArtifactError(path, f"is no whole model: {error}") from None
         return made
 
-    def _learner(self, encoder: Encoder, options: Mapping[str, Any]) -> MecoinPlus | PaperMecoin | Codebook:
+    def _learner(self, encoder: Encoder, options: Mapping[str, Any]) -> MemoryLearner:
         settings = self.settings
-        memory, update, edge = settings["lambdas"]
-        seed, variant = settings["seed"], settings["variant"]
-        if variant == "codebook":
-            return Codebook(encoder, seed=seed)
-        common: dict[str, Any] = {"per_class": settings["proto_per_class"], "seed": seed}
-        if settings["metric"] is not None:
-            common["metric"] = settings["metric"]
-        if variant == "paper":
-            published = Published(graphinfo=settings["graphinfo_dim"], edge=edge)
-            interaction = Interaction(memory=memory, update=update)
-            return PaperMecoin(encoder, published=published, interaction=interaction, **common)
-        return MecoinPlus(encoder, rounds=ROUNDS if settings["transductive"] else 0, **common, **options)
+        return MecoinPlus(
+            encoder,
+            metric=settings["metric"] or "whitened",
+            per_class=settings["proto_per_class"],
+            rounds=ROUNDS if settings["transductive"] else 0,
+            seed=settings["seed"],
+            **options,
+        )
 
     def _fitted(self) -> _State:
         if self._state is None:
@@ -331,27 +327,6 @@ class Mecoin:
                 of = f" under {state.labels[owner]!r}" if owner >= 0 else ""
                 got = f"a node whose label was learnt before{of}"
                 raise InputError(f"support node {graph.title(node)} of {label!r}", got=got, expected="other nodes")
-
-    def _check_support(self, graph: Graph, given: Mapping[Hashable, np.ndarray]) -> None:
-        if not given:
-            raise InputError("support", got="no class", expected="{label: [node ids]}")
-        listed: dict[int, Hashable] = {}
-        for label, nodes in given.items():
-            if nodes.size == 0:
-                raise InputError(f"support of {label!r}", got="no node", expected="at least one")
-            places = graph.positions(nodes, f"support of {label!r}")
-            for node in nodes.tolist():
-                if node in listed:
-                    twice = "twice" if listed[node] == label else f"under {listed[node]!r} and {label!r}"
-                    raise InputError(f"support node {graph.title(node)}", got=f"listed {twice}", expected="one place")
-                listed[node] = label
-            alone = nodes[graph.degree[places] == 0]
-            if alone.size:
-                warnings.warn(
-                    f"support node {graph.title(alone[0])} of {label!r} has no neighbours", UserWarning, stacklevel=3
-                )
-            if nodes.size < SHOT:
-                _log.info("class %r has %d labelled nodes, fewer than %d", label, nodes.size, SHOT)
 
 
 def _base_session(graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> Session:

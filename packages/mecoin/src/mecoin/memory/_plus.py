@@ -15,11 +15,11 @@ from ninefold_graphs import Graph, softmax
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.memory._construction import Construction, Scaled, Whitened
-from mecoin.memory._mram import ABSENT, Mram
-from mecoin.memory._paper import below
 from mecoin.memory._refine import refine
 from mecoin.memory._smu import Smu, class_prototypes
-from mecoin.protocol._learner import Learner, chunks
+from mecoin.memory._whole import check_shapes
+from mecoin.protocol._doors import below
+from mecoin.protocol._learner import MemoryLearner, chunks
 from mecoin.protocol._tune import tuned
 from mecoin.sessions._stream import Session
 
@@ -28,6 +28,7 @@ SHRINKAGE = 0.1  # of the covariance that whitens keys
 EPOCHS = 60  # of encoders among which is chosen, at most
 FEWEST = 20  # labelled nodes of a base class, to choose settings
 HARDER = 1.5  # temperature of answers that are a later class: five labels tell it less well; from tuning streams
+MISSED = 1.0  # logarithm of odds that later classes gain where a base class is the answer; from tuning streams
 FARTHEST, CENTRES = 0.2, 10  # share of a graph's nodes that may be of no known class, groups of them; tuning streams
 TEMPERATURES = np.geomspace(0.5, 200, 60)
 
@@ -41,12 +42,12 @@ class Content:
         radius: (1,) distance within which 95 % of base validation nodes are; see `novelty`.
         margin: (1,) of base validation nodes, 95 % are nearer to known classes than to far groups by that or more;
             None of models before 0.3, or without unlabelled nodes.
-        rows: of models of version 0.1.0, what retrieving a prototype predicts; None: its own class.
+        rows: of models of version 0.1.0, (P, C) logits of what retrieving a prototype predicts; None: its own class.
     """
 
     smu: Smu
     radius: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    rows: Mram | None = None
+    rows: np.ndarray | None = None
     margin: np.ndarray | None = None
 
 
@@ -91,7 +92,7 @@ def _averaged(graph: Graph, values: np.ndarray) -> np.ndarray:
     return values
 
 
-class MecoinPlus(Learner):
+class MecoinPlus(MemoryLearner):
     """Prototypes in whitened keys, refined with the unlabelled nodes of each session's graph.
 
     Args:
@@ -174,10 +175,12 @@ class MecoinPlus(Learner):
             new = refine(before.smu, new, keys, parts, rounds)
         rows = before.rows
         if rows is not None:
-            first = rows.rows.shape[1]
-            own = np.full((len(owner), first + len(support)), ABSENT, np.float32)
-            own[np.arange(len(owner)), first + np.array([list(support).index(int(code)) for code in owner])] = 0
-            rows = rows.extended(own)
+            count, first = rows.shape
+            grown = np.full((count + len(owner), first + len(support)), -30, np.float32)  # probability 1e-13
+            grown[:count, :first] = rows
+            columns = first + np.array([list(support).index(int(code)) for code in owner])
+            grown[np.arange(count, len(grown)), columns] = 0
+            rows = grown
         return Content(before.smu.extended(new), before.radius, rows, before.margin)
 
     def _part(self, new: Smu, place: int, keys: np.ndarray, support: Mapping[int, np.ndarray]) -> np.ndarray:
@@ -186,9 +189,6 @@ class MecoinPlus(Learner):
         own = np.flatnonzero(new.owner == new.owner[place])
         nearest = Smu(new.prototypes[own], new.owner[own], self.metric).nearest(keys[at])[0]
         return at[own[nearest] == place]
-
-    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        return self.probabilities(self.encoder.embed(graph)[places])
 
     def columns(self, graph: Graph, places: np.ndarray) -> np.ndarray:
         """(m,) column of the likeliest class of each node: of the nearest prototype, if each class has one."""
@@ -204,13 +204,17 @@ class MecoinPlus(Learner):
         if self.content.rows is None:
             retrieved = (smu.owner[:, None] == self.classes).astype(np.float32)
         else:
-            retrieved = self.content.rows.probabilities()
+            retrieved = softmax(self.content.rows)
         made = np.empty((len(keys), len(self.classes)), np.float32)
-        later = np.ones(len(smu.owner)) if self.base is None else np.where(np.isin(smu.owner, self.base), 1.0, HARDER)
+        later = np.zeros(len(smu.owner), bool) if self.base is None else ~np.isin(smu.owner, self.base)
         for block in smu.blocks(len(keys)):
             close = smu.closeness(keys[block])
-            sharpness = smu.sharpness / (self.temperature * later[close.argmax(axis=1)])
-            made[block] = softmax(close * sharpness[:, None].astype(np.float32)) @ retrieved
+            late = later[close.argmax(axis=1)]
+            sharpness = smu.sharpness / (self.temperature * np.where(late, HARDER, 1.0))
+            logits = (close - close.max(axis=1, keepdims=True)) * sharpness[:, None].astype(np.float32)
+            if later.any() and not late.all():  # errors are mostly nodes of later classes; the answer stays
+                logits[:, later] += np.where(late, 0, np.minimum(MISSED, -logits[:, later].max(axis=1)))[:, None]
+            made[block] = softmax(logits) @ retrieved
         return made
 
     def novelty(self, graph: Graph, places: np.ndarray) -> np.ndarray:
@@ -258,7 +262,7 @@ class MecoinPlus(Learner):
         content, stays = self.content, ~np.isin(self.classes, codes)
         rows = content.rows
         if rows is not None:
-            rows = Mram(rows.rows[~np.isin(content.smu.owner, codes)][:, stays])
+            rows = rows[~np.isin(content.smu.owner, codes)][:, stays]
         self.content = Content(content.smu.without(codes), content.radius, rows, content.margin)
         self.classes = self.classes[stays]
 
@@ -271,26 +275,26 @@ class MecoinPlus(Learner):
         arrays |= {} if self.base is None else {"base": self.base}
         arrays |= {} if self.reach is None else {"reach": self.reach.limits}
         arrays |= {} if content.margin is None else {"margin": content.margin}
-        return arrays if content.rows is None else arrays | {"mram.rows": content.rows.rows}
+        return arrays if content.rows is None else arrays | {"mram.rows": content.rows}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take what `state` gave, or what version 0.1.0 did."""
         self.construction.load(below("construction.", arrays))
         self.temperature = float(arrays.get("temperature", np.ones(1))[0])
-        rows = Mram(arrays["mram.rows"]) if "mram.rows" in arrays else None
         smu = Smu(arrays["smu.prototypes"], arrays["smu.owner"], self.metric)
         self.base = arrays.get("base")
         self.reach = Reach(arrays["reach"], self.encoder.parts) if "reach" in arrays else None
+        rows = arrays.get("mram.rows")
         self.content = Content(smu, arrays["radius"], rows, arrays.get("margin"))
-
-    def memory_bytes(self) -> int:
-        """Prototypes, and the constant part of the construction."""
-        return sum(self.memory_report().values())
+        one, needed = (1,), {} if rows is None else {"mram.rows": (rows, (len(smu.owner), rows.shape[-1]))}
+        needed |= {name: (arrays[name], one) for name in ("temperature", "margin") if name in arrays}
+        needed |= {"reach": (self.reach.limits, (len(self.encoder.parts), 3))} if self.reach is not None else {}
+        check_shapes(needed)
 
     def memory_report(self) -> dict[str, int]:
         """Bytes by part."""
         content = self.content
-        rows = {} if content.rows is None else {"rows (grow)": content.rows.rows.nbytes}
+        rows = {} if content.rows is None else {"rows (grow)": content.rows.nbytes}
         return {
             "prototypes (grow)": content.smu.prototypes.nbytes + content.smu.owner.nbytes,
             **rows,

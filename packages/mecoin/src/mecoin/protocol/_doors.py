@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
@@ -14,9 +16,39 @@ from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._own import ModuleEncoder
 from mecoin.encoders._shared import ENCODERS
 
+SHOT = 5  # labelled nodes of a class, fewer than which are logged
+_log = logging.getLogger("mecoin")
 
-def listed(support: Any) -> dict[Hashable, np.ndarray]:
-    """Node ids by label; InputError if it is no mapping of labels to lists."""
+
+def checked_support(support: Any, graph: Graph) -> dict[Hashable, np.ndarray]:
+    """Node ids by label. Warns of nodes without neighbours.
+
+    Raises: InputError if it is no mapping of labels to lists, or lists no class, a node that is not in the graph, or a
+        node twice.
+    """
+    given = _listed(support)
+    if not given:
+        raise InputError("support", got="no class", expected="{label: [node ids]}")
+    owners: dict[int, Hashable] = {}
+    for label, nodes in given.items():
+        if nodes.size == 0:
+            raise InputError(f"support of {label!r}", got="no node", expected="at least one")
+        places = graph.positions(nodes, f"support of {label!r}")
+        for node in nodes.tolist():
+            if node in owners:
+                twice = "twice" if owners[node] == label else f"under {owners[node]!r} and {label!r}"
+                raise InputError(f"support node {graph.title(node)}", got=f"listed {twice}", expected="one place")
+            owners[node] = label
+        alone = nodes[graph.degree[places] == 0]
+        if alone.size:
+            text = f"support node {graph.title(alone[0])} of {label!r} has no neighbours"
+            warnings.warn(text, UserWarning, stacklevel=3)
+        if nodes.size < SHOT:
+            _log.info("class %r has %d labelled nodes, fewer than %d", label, nodes.size, SHOT)
+    return given
+
+
+def _listed(support: Any) -> dict[Hashable, np.ndarray]:
     if not isinstance(support, Mapping):
         raise InputError("support", got=type(support).__name__, expected="{label: [node ids]}")
     made: dict[Hashable, np.ndarray] = {}

@@ -27,6 +27,29 @@ class Learner(ABC):
         source: publication, with its number.
         grid: the settings that tuning tries, as keyword arguments of the class.
         classes: (C,) codes learnt so far, in the order of the columns of `scores`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mecoin import Learner, SessionStream, Simulated, compare
+        >>> class Majority(Learner):
+        ...     name, source, encoder_kind = "first class", "this page", "sgc"
+        ...
+        ...     def _fit(self, graph, support, validation):
+        ...         self.count = len(support)
+        ...
+        ...     def _add(self, graph, support):
+        ...         self.count += len(support)
+        ...
+        ...     def _scores(self, graph, places):
+        ...         return np.tile(np.arange(self.count, 0, -1.0), (len(places), 1))
+        ...
+        ...     def memory_bytes(self):
+        ...         return 8
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> result = compare(stream, {"first class": Majority})["first class"]
+        >>> result.collapsed, [session.novel for session in result.sessions[1:]]
+        (True, [0.0, 0.0])
     """
 
     name: ClassVar[str]
@@ -89,6 +112,48 @@ class Learner(ABC):
     @abstractmethod
     def memory_bytes(self) -> int:
         """Bytes that it keeps beside the encoder as it was trained on the base classes."""
+
+
+class MemoryLearner(Learner):
+    """A learner that answers from its encoder's output alone, can drop classes, and comes back from a file.
+
+    Attributes:
+        construction: makes keys of the encoder's output; content: all that grows with classes, prototypes in `smu`.
+    """
+
+    construction: Any
+    content: Any
+
+    @abstractmethod
+    def probabilities(self, z: np.ndarray) -> np.ndarray:
+        """(n, m) encoder output -> (n, C) probabilities."""
+
+    @abstractmethod
+    def novelty(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        """(m,) how far each node is from all that is known; above 1, farther than 95 % of base validation nodes."""
+
+    @abstractmethod
+    def forget(self, codes: np.ndarray) -> None:
+        """Drop classes."""
+
+    @abstractmethod
+    def state(self) -> dict[str, np.ndarray]:
+        """All that `restore` needs, by name."""
+
+    @abstractmethod
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `state` gave."""
+
+    @abstractmethod
+    def memory_report(self) -> dict[str, int]:
+        """Bytes by part."""
+
+    def memory_bytes(self) -> int:
+        """Bytes of all parts."""
+        return sum(self.memory_report().values())
+
+    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        return self.probabilities(self.encoder.embed(graph)[places])
 
 
 def chunks(places: np.ndarray) -> Iterator[np.ndarray]:

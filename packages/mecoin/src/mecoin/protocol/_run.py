@@ -121,7 +121,17 @@ def score_session(
 def run_stream(
     stream: Iterable[Session], learner: Learner, on_session: Callable[[SessionResult], object] = lambda _: None
 ) -> StreamResult:
-    """Take a learner through the sessions: it learns, then predicts the test nodes of all classes seen."""
+    """Take a learner through the sessions: it learns, then predicts the test nodes of all classes seen.
+
+    Examples:
+        >>> from mecoin import SessionStream, Simulated, run_stream, shared_encoder
+        >>> from mecoin.baselines import SgcNcm
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> result = run_stream(stream, SgcNcm(shared_encoder(stream[0], "sgc", keep=False)))
+        >>> len(result.sessions), result.collapsed
+        (3, False)
+    """
     results: list[SessionResult] = []
     base = np.zeros(0, np.int64)
     for session in stream:

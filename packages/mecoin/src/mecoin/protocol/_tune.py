@@ -31,6 +31,13 @@ def tuning_stream(session: Session, way: int, shot: int, seed: int = 0) -> Sessi
         way, shot: of the stream to be tuned for.
         seed: random seed of the split, and of which classes act as new.
     Raises: InputError if the base classes are too few to let `way` of them act as new.
+
+    Examples:
+        >>> from mecoin import SessionStream, Simulated, tuning_stream
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> [len(session.seen) for session in tuning_stream(stream[0], way=1, shot=3)]
+        [3, 4]
     """
     if session.index != 0:
         raise InputError("session", got=session.index, expected="the base session, 0")
@@ -67,6 +74,14 @@ def tuned(
         session, way, shot, seed: of the stream to be tuned for; see `tuning_stream`.
         folds: tuning streams, with different classes that act as new.
         keep: False leaves nothing in the cache.
+
+    Examples:
+        >>> from mecoin import SessionStream, Simulated, tuned
+        >>> from mecoin.baselines import SgcLda
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> sorted(tuned(SgcLda, stream[0], way=1, shot=3, keep=False))
+        ['shrinkage']
     """
     settings = [dict(setting) for setting in (learner.grid if grid is None else grid)]
     if len(settings) == 1:

@@ -43,7 +43,16 @@ class SessionSplit:
 
 @dataclass(frozen=True)
 class Split:
-    """Sessions of node ids. `draw` makes one, `save` and `load` keep it; all assert that no node stands twice."""
+    """Sessions of node ids. `draw` makes one, `save` and `load` keep it; all assert that no node stands twice.
+
+    Examples:
+        >>> from mecoin import SessionStream, Simulated, Split
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> stream.save("split.json")
+        >>> Split.load("split.json").digest == stream.split.digest
+        True
+    """
 
     mode: str
     way: int

@@ -35,6 +35,14 @@ class Session:
             (except in session 0, where it may stop early on them).
         test: ids of the test nodes of all classes seen.
         truth: their codes.
+
+    Examples:
+        >>> from mecoin import SessionStream, Simulated
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> session = stream[1]
+        >>> session.new.tolist(), session.seen.tolist(), [len(nodes) for nodes in session.support.values()]
+        ([4], [0, 1, 2, 3, 4], [3])
     """
 
     index: int
@@ -65,6 +73,13 @@ class SessionStream:
             "transductive": all nodes from the start.
         seed: random seed; it orders the new classes and deals out the nodes.
         sessions: number of sessions after the base one; as many as there are classes for, if left out.
+
+    Examples:
+        >>> from mecoin import SessionStream, Simulated
+        >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
+        >>> stream = SessionStream(data, base=4, way=1, shot=3)
+        >>> [len(session.seen) for session in stream]
+        [4, 5, 6]
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Rivals: same interface, input, support labels, seeds and number of trials as the method; one line each in the table.
 
-Training-free -> `_ridges`, `_propagation`; pooled training, fine-tuning and the network that trained rivals share ->
-`_trained`; edge editors -> `_eerm`; the table -> `_table`.
+Training-free -> `_ridges`, `_propagation`; those that use the target's unlabelled nodes -> `_unlabelled`; pooled
+training, fine-tuning and the network that trained rivals share -> `_trained`; the table -> `_table`.
 """
 
 from mldgg.baselines._table import BASELINES, TRAINING_FREE

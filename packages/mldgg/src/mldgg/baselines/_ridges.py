@@ -14,7 +14,6 @@ from ninefold_graphs import (
     centred_update,
     hop_features,
     one_hot,
-    ridge_weights,
     softmax,
     walked,
     with_constant,
@@ -22,7 +21,7 @@ from ninefold_graphs import (
 
 from mldgg.domains import Method
 
-_ROWS = Kept(12)
+_ROWS, _GRAMS = Kept(12), Kept(12)
 _SHARPNESS = 4.5  # of the softmax over scores; it changes no prediction
 
 
@@ -36,19 +35,27 @@ class CentredRidge(Method):
         "strength": (1.0, 0.1, 10.0),
         "change": (10.0, 30.0, 3.0),
     }
+    centred: ClassVar[bool] = False
 
     def fit(self, sources: Sequence[Graph]) -> Self:
         """Solve for W_src over all sources."""
         same_task(self.name, sources)
         self.encoder, self.classes = InputEncoder.fit(sources), sources[0].classes
-        rows = [self._rows(graph)[graph.y >= 0] for graph in sources]
-        targets = [one_hot(graph.y[graph.y >= 0], len(self.classes)) for graph in sources]
-        self.weights = ridge_weights(np.concatenate(rows), np.concatenate(targets), self.options["strength"])
+        made = (self.encoder, *(part for graph in sources for part in (graph.x, graph.edge_index, graph.y)))
+        self.grams = _GRAMS(made, (self.centred, self.options["hops"]), lambda: self._grams(sources))
+        self.weights = solve(*self.grams, self.options["strength"])
         return self
+
+    def _grams(self, sources: Sequence[Graph]) -> tuple[np.ndarray, np.ndarray]:
+        """(d, d) Z'Z and (d, C) Z'Y over all labelled nodes of the sources."""
+        rows = [
+            (self.rows(graph)[graph.y >= 0], one_hot(graph.y[graph.y >= 0], len(self.classes))) for graph in sources
+        ]
+        return np.sum([z.T @ z for z, _ in rows], axis=0), np.sum([z.T @ y for z, y in rows], axis=0)
 
     def predict_proba(self, target: Graph) -> np.ndarray:
         """(N, C) softmax of the scores after the change."""
-        rows, known = self._rows(target), target.y >= 0
+        rows, known = self.rows(target), target.y >= 0
         scores = rows @ self.weights
         change = self.options.get("change")
         if known.any() and change is not None:
@@ -57,18 +64,32 @@ class CentredRidge(Method):
             scores = scores + rows @ update
         return softmax(_SHARPNESS * scores)
 
-    def _rows(self, graph: Graph) -> np.ndarray:
-        hops = self.options["hops"]
-        made = (self.encoder, graph.x, graph.edge_index)
-        return _ROWS(made, hops, lambda: with_constant(hop_features(self.encoder(graph), graph.normalized, hops)))
+    def rows(self, graph: Graph) -> np.ndarray:
+        """(N, d) hops and a constant, around the graph's own mean if the rival is centred."""
+        made, hops = (self.encoder, graph.x, graph.edge_index), self.options["hops"]
+
+        def blocks() -> np.ndarray:
+            found = hop_features(self.encoder(graph), graph.normalized, hops)
+            return with_constant(found - found.mean(axis=0) if self.centred else found)
+
+        return _ROWS(made, (self.centred, hops), blocks)
 
 
 class WalkedRidge(CentredRidge):
-    """The same, whose probabilities take a walk over the target's edges: what smoothing alone brings."""
+    """A ridge around each graph's own mean, whose probabilities take a walk over the target's edges.
+
+    What the target's unlabelled nodes bring without joint words and without a guard: their mean and their edges.
+    """
 
     name = "walked-ridge"
     source = "APPNP's steps after a ridge: ICLR 2019, arXiv 1810.05997"
-    space: ClassVar[dict[str, tuple[Any, ...]]] = {**CentredRidge.space, "restart": (0.1, 0.5)}
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "hops": ((0, 1, 2, 4, 8), (0, 2, 6)),
+        "strength": (10.0, 1.0),
+        "restart": (0.1, 0.5),
+        "change": (10.0, 30.0, 100.0),
+    }
+    centred = True
 
     def predict_proba(self, target: Graph) -> np.ndarray:
         """(N, C) after ten steps of personalised PageRank."""
@@ -81,14 +102,6 @@ class TwoHopRidge(CentredRidge):
 
     name = "two-hop-ridge"
     space: ClassVar[dict[str, tuple[Any, ...]]] = {**CentredRidge.space, "hops": ((2,),)}
-
-
-class SgcRidge(CentredRidge):
-    """Source weights on the second hop, the target's labels unused."""
-
-    name = "sgc-ridge"
-    source = "SGC: ICML 2019, arXiv 1902.07153"
-    space: ClassVar[dict[str, tuple[Any, ...]]] = {"hops": ((2,),), "strength": (1.0, 0.1, 10.0)}
 
 
 class FeatureRidge(CentredRidge):
@@ -123,6 +136,13 @@ class TargetRidge(Method):
         centre = targets.mean(axis=0)
         update = centred_update(rows[known], targets - centre, self.options["strength"])
         return softmax(_SHARPNESS * (rows @ update + centre))
+
+
+def solve(gram: np.ndarray, targets: np.ndarray, strength: float) -> np.ndarray:
+    """(d, C) ridge weights of grams."""
+    total = gram.astype(np.float64)
+    total[np.diag_indices_from(total)] += strength
+    return np.linalg.solve(total, targets).astype(np.float32)
 
 
 def same_task(name: str, sources: Sequence[Graph]) -> None:

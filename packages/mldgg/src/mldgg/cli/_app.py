@@ -13,7 +13,7 @@ app = house_app(
     "Node classes on a graph never seen, from a few labels or none. Begin with **mldgg demo**; on own graphs: "
     "data-check, fit, adapt, predict; to compare methods: compare.",
 )
-verb(app, uses=("seed", "threads", "quiet", "out"), out="run")(fit)
+verb(app, uses=("seed", "threads", "out"), out="run")(fit)
 verb(app, uses=("seed", "threads", "out"), out="file")(adapt)
 verb(app, uses=("threads", "out"), out="file")(predict)
 verb(app, uses=("threads", "out"), out="into")(inspect)

@@ -33,8 +33,10 @@ def compare(
 
     from mldgg import evaluation
     from mldgg.domains import GraphDomains, leave_one_graph_out
+    from mldgg.paper import Published
 
-    chosen, numbers = evaluation.entries(_words(methods)), _numbers(shots)
+    paper = {Published.name: evaluation.Entry(Published.name, Published, Published.space)}
+    chosen, numbers = evaluation.entries(_words(methods), paper), _numbers(shots)
     if selection not in evaluation.RULES:
         raise InputError("--selection", got=repr(selection), expected=f"one of {', '.join(evaluation.RULES)}")
     with spoken_warnings():
@@ -71,7 +73,7 @@ def bench(
     edges: Annotated[int, typer.Option("--edges", min=100, help="Its edges.")] = 20_000,
     opts: Shared,  # noqa: ARG001  (the core sets the threads)
 ) -> Table:
-    """Time a sparse GCN step beside PyG's, and pivots beside dense cosine."""
+    """Time a sparse GCN step beside PyG's, and an adaptation to a random graph."""
     from mldgg.evaluation import speed_table
 
     return speed_table(nodes, edges)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ninefold.cli import Shared, progress
+from ninefold.cli import Shared
 from ninefold.errors import InputError
-from ninefold.progress import Progress
 from ninefold.report import Table
 
 from mldgg.cli._opening import (
@@ -39,68 +37,44 @@ def fit(
     data: Data,
     *,
     leave_out: Annotated[list[str] | None, typer.Option("--leave-out", help="A graph that is no source.")] = None,
-    variant: Annotated[str, typer.Option("--variant", help="gated (ours), repaired or paper.")] = "gated",
-    backbone: Annotated[str, typer.Option("--backbone", help="gcn, gat, sage or gcnii.")] = "gcn",
-    epochs: Annotated[int | None, typer.Option("--epochs", min=0, help="Meta-epochs; the variant's own.")] = None,
-    ridge_only: Annotated[
-        bool, typer.Option("--ridge-only", help="Gate and ridge without a network: seconds.")
-    ] = False,
+    gate: Annotated[bool, typer.Option("--gate/--no-gate", help="Let an edge gate take part where it helps.")] = True,
+    joint: Annotated[
+        bool, typer.Option("--joint/--no-joint", help="Let words be joint; the file then holds the sources.")
+    ] = True,
     opts: Shared,
-) -> Table | None:
-    """Learn from the labelled graphs of DATA into the run folder -o; a killed run goes on where it was.
-
-    Under torchrun the processes share the sources; the first one writes.
-    """
-    from ninefold.distributed import joined
+) -> Table:
+    """Learn from the labelled graphs of DATA into the run folder -o."""
     from ninefold.run import Run
 
     from mldgg.domains import GraphDomains
     from mldgg.meta import MLDGG
 
     out = opts.need_out()
-    options: dict[str, Any] = {"backbone": backbone} | ({} if epochs is None else {"epochs": epochs})
-    if ridge_only:
-        options |= {"network": False}
-    model = MLDGG(variant, seed=opts.seed, **options)
+    model = MLDGG(seed=opts.seed, gate=gate, joint=joint)
     with spoken_warnings():
         domains = GraphDomains.named(data, seed=opts.seed)
         sources = domains.without(*(leave_out or []))
         config = {
-            "data": data if not Path(data).is_dir() else "own graphs", "digest": _digest(sources), "variant": variant,
-            "leave out": leave_out or [], "seed": opts.seed, **options,
+            "data": data if not Path(data).is_dir() else "own graphs", "digest": _digest(sources), "gate": gate,
+            "joint": joint, "leave out": leave_out or [], "seed": opts.seed,
         }  # fmt: skip
-        total = model.planned_epochs(len(sources))
-        with ExitStack() as stack:
-            rank, _ = stack.enter_context(joined())
-            Progress.shown = Progress.shown and rank == 0
-            run = stack.enter_context(Run(out, config)) if rank == 0 else None
-            bar = stack.enter_context(progress(total, "epochs"))
-            bar.advance(len(run.metrics()) if run is not None else 0)
-            model.fit(sources, run=run, each=lambda *_: bar.advance())
-            if run is None:
-                return None
-            model.save(out / "model.safetensors", force=True)
-            lines = run.metrics()
-    table = Table(["source", "nodes", "edges", "labelled"], title=f"{variant}, {len(sources)} sources")
+        with Run(out, config):
+            model.fit(sources).save(out / "model.safetensors", force=True)
+    table = Table(["source", "nodes", "edges", "labelled"], title=f"mldgg, {len(sources)} sources")
     for graph in sources:
         table.rows.append([graph.name, len(graph), graph.edge_index.shape[1] // 2, int((graph.y >= 0).sum())])
-    if model.solver is not None:
-        solver = model.solver
-        best = max(one[-1] for one in solver.trials)
-        table.notes.append(
-            f"chosen on sources: hops {solver.hops}, gate power {solver.power:g}, features "
-            f"{'centred' if solver.centred else 'as they are'}, strength {solver.strength:g} ({best:.2f} % with each "
-            f"source as target); strength of a change {solver.ridge.strength_at(1):.4g} at one label a class, "
-            f"{solver.ridge.strength_at(20):.4g} at twenty"
-        )
-        if solver.head is not None:
-            walk = f"a walk with restart {solver.walk:g}" if solver.walk else "no walk"
-            table.notes.append(f"of a target without labels: {solver.words} words, {walk}")
-        if model.settings.network and model.shares:
-            scores = ", ".join(f"{share:g}: {score:.2f} %" for share, score in model.shares.items())
-            table.notes.append(f"share of the network in the mean: {model.share:g} (on sources {scores})")
-    if lines:
-        table.notes.append(f"loss of the network: {lines[0]['loss']:.4f} at first, {lines[-1]['loss']:.4f} at last")
+    solver = model.fitted
+    best = max(one[-1] for one in solver.trials)
+    table.notes.append(
+        f"chosen on sources: hops {solver.hops}, gate power {solver.power:g}, features "
+        f"{'centred' if solver.centred else 'as they are'}, strength {solver.strength:g} ({best:.2f} % with each "
+        f"source as target); strength of a change {solver.ridge.strength_at(1):.4g} at one label a class, "
+        f"{solver.ridge.strength_at(20):.4g} at twenty"
+    )
+    if solver.head is not None:
+        walk = f"a walk with restart {solver.walk:g}" if solver.walk else "no walk"
+        again = "fitted again to its own answers" if solver.again else "fitted to the sources alone"
+        table.notes.append(f"of a target without labels: {solver.words} words, {walk}, {again}")
     table.notes.append(f"model: {out / 'model.safetensors'}")
     return table
 
@@ -125,7 +99,6 @@ def adapt(
     shots: Annotated[
         int | None, typer.Option("--shots", min=0, help="Draw so many labels a class, hide all others; 0: none.")
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=0, help="Gradient steps of the network.")] = None,
     force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
@@ -136,7 +109,7 @@ def adapt(
     target = open_target(data, graph, fitted.classes, opts.seed)
     shown = with_support(target, support, shots, opts.seed)
     with spoken_warnings():
-        adapted = fitted.adapt(shown, steps=steps)
+        adapted = fitted.adapt(shown)
     adapted.save(out, force=force)
     report = {name: str(one) if isinstance(one, dict | list) else one for name, one in adapted.report().items()}
     return {"graph": target.name, "labels used": int((shown.y >= 0).sum()), **report, "adapted": out}
@@ -221,15 +194,9 @@ def inspect(
 
 
 def _shown(about: dict[str, Any]) -> dict[str, Any]:
-    found = {
-        "variant": about["settings"]["variant"], "sources": ", ".join(about["names"]),
-        "shared features and classes": about["shared"], "seed": about["seed"],
-    }  # fmt: skip
-    if about["solver"] is not None:
-        found |= {name: str(about["solver"][name]) for name in ("hops", "power", "centred", "strength")}
-        found |= {name: str(about["solver"].get(name, "")) for name in ("words", "walk")}
-        found["share of the network"] = about["share"]
-    return found
+    names = ("hops", "power", "centred", "strength", "words", "walk", "again")
+    found = {"sources": ", ".join(about["names"]), "shared features and classes": about["shared"]}
+    return found | {"seed": about["seed"]} | {name: str(about["solver"][name]) for name in names}
 
 
 def _edge_report(adapted: Adapted, target: Graph, out: Path | None) -> dict[str, Any]:
@@ -237,8 +204,7 @@ def _edge_report(adapted: Adapted, target: Graph, out: Path | None) -> dict[str,
     from ninefold.files import atomic_file
     from ninefold.report import save_figure
 
-    solver = adapted.model.solver
-    if solver is not None and solver.gate is not None and not solver.power:
+    if not adapted.model.fitted.power:
         return {"graph": target.name, "edges": target.edge_index.shape[1] // 2, "edge gate": "off: power 0 was chosen"}
     weights = adapted.edge_weight()
     low, middle, high = (float(one) for one in np.quantile(weights, [0.1, 0.5, 0.9]))
@@ -251,12 +217,7 @@ def _edge_report(adapted: Adapted, target: Graph, out: Path | None) -> dict[str,
         np.savez(file, edge_index=target.edge_index, weight=weights)
     report["edge weights"] = out / "edge-weights.npz"
     if importlib.util.find_spec("matplotlib"):
-        from mldgg.evaluation import edge_histogram, latent_map
+        from mldgg.evaluation import edge_histogram
 
         report["histogram"] = save_figure(edge_histogram(weights), out / "edge-weights.png")
-        if adapted.has_causal_learner:
-            _, s, v = adapted.embed()
-            report["map of s and v"] = save_figure(
-                latent_map(s, v, adapted.predict(), adapted.classes), out / "s-v.png"
-            )
     return report

@@ -2,8 +2,7 @@
 
 Graphs of users -> `_doors` (a graph, and folders of CSV files: `ninefold_graphs`); citation, Twitch, WebKB, airports,
 Planetoid and Facebook-100 in their raw layouts -> `_citation`, `_twitch`, `_small`, `_planetoid`, `_facebook`;
-simulated collections -> `_simulator`; features that lie about the environment (EERM) -> `_spurious`; injected edges ->
-`_noise`.
+functions of installed packages -> `_functions`; simulated collections -> `_simulator`; injected edges -> `_noise`.
 """
 
 from ninefold_graphs import Graph, read_folder, read_support, to_pyg
@@ -11,9 +10,9 @@ from ninefold_graphs import Graph, read_folder, read_support, to_pyg
 from mldgg.datasets._collections import COLLECTIONS, load
 from mldgg.datasets._doors import open_graph
 from mldgg.datasets._facebook import load_facebook
+from mldgg.datasets._functions import load_functions
 from mldgg.datasets._noise import inject_edges
 from mldgg.datasets._simulator import Simulated
-from mldgg.datasets._spurious import spurious_environments
 
 __all__ = [
     "COLLECTIONS",
@@ -22,9 +21,9 @@ __all__ = [
     "inject_edges",
     "load",
     "load_facebook",
+    "load_functions",
     "open_graph",
     "read_folder",
     "read_support",
-    "spurious_environments",
     "to_pyg",
 ]

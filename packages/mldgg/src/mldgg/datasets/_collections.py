@@ -11,6 +11,7 @@ from ninefold_graphs import Graph, read_folder
 
 from mldgg.datasets._citation import load_citation
 from mldgg.datasets._facebook import load_facebook
+from mldgg.datasets._functions import load_functions
 from mldgg.datasets._planetoid import load_planetoid
 from mldgg.datasets._simulator import Simulated
 from mldgg.datasets._small import load_airports, load_webkb
@@ -30,17 +31,20 @@ def load(name: str, *, root: str | Path | None = None, seed: int = 0) -> dict[st
     """Graphs of a collection by name.
 
     Args:
-        name: `simulated`, a key of COLLECTIONS, or a folder of own graphs (see `read_folder`).
+        name: `simulated`, `functions` (of installed Python packages), a key of COLLECTIONS, or a folder of own graphs
+            (see `read_folder`).
         root: folder that holds the collections; by default `$NINEFOLD_DATA/mldgg`, then the cache.
         seed: of the simulator.
     Raises: DownloadError that says where to put the files; InputError if there is no such collection.
     """
     if name == "simulated":
         return Simulated().draw(seed)
+    if name == "functions":
+        return load_functions()
     if name not in COLLECTIONS:
         if Path(name).is_dir():
             return read_folder(name)
-        known = ", ".join(("simulated", *COLLECTIONS))
+        known = ", ".join(("simulated", "functions", *COLLECTIONS))
         raise InputError("data", got=repr(name), expected=f"one of {known}, or a folder with edges.csv")
     homes = [Path(root)] if root is not None else [data_dir("mldgg") or Path(), cache_path("mldgg") / "data"]
     for home in homes:

@@ -27,6 +27,14 @@ def open_graph(
         symmetrise: add the missing reverse of each edge; without it a directed graph is refused.
         classes: names of the class ids; the data's `class_names` or the ids' numbers by default.
     Raises: InputError that names the tensor, and the node, column or edge where there is one.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> import numpy as np
+        >>> from mldgg import open_graph
+        >>> edges = np.array([[0, 1], [1, 0]])
+        >>> len(open_graph(SimpleNamespace(x=np.eye(2), edge_index=edges, y=[0, 1])))
+        2
     """
     if isinstance(data, Graph):
         return replace(data, name=name)

@@ -24,6 +24,12 @@ class Simulated:
         signal: share of a node's words that its class draws; a third of the rest is drawn by its graph.
         homophily: share of a node's links within its class.
         degree: mean degree; degrees vary by a heavy-tailed factor.
+
+    Examples:
+        >>> from mldgg import Simulated
+        >>> graphs = Simulated(graphs=2, nodes=50).draw(seed=0)
+        >>> {name: len(graph) for name, graph in graphs.items()}
+        {'north': 50, 'east': 50}
     """
 
     graphs: int = 4

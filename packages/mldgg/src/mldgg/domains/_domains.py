@@ -22,6 +22,12 @@ class GraphDomains(Mapping[str, Graph]):
     Attributes:
         shared: whether all graphs have the same features and the same classes, so that one model fits all of them.
         findings: (kind, graph, other graph, what was found) of each check that had something to say.
+
+    Examples:
+        >>> from mldgg import GraphDomains, Simulated
+        >>> domains = GraphDomains(Simulated(graphs=2, nodes=60).draw(seed=0))
+        >>> list(domains), domains.shared, domains.findings
+        (['north', 'east'], True, [])
     """
 
     def __init__(

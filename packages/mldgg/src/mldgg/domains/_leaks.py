@@ -16,7 +16,16 @@ GAIN = 0.15  # accuracy that another assignment of class ids must bring before i
 
 
 class LeakWarning(UserWarning):
-    """Graphs that are less independent, or less alike, than a comparison assumes."""
+    """Graphs that are less independent, or less alike, than a comparison assumes.
+
+    Examples:
+        >>> import warnings
+        >>> from mldgg import MLDGG, LeakWarning, Simulated
+        >>> with warnings.catch_warnings(record=True, action="always") as found:
+        ...     _ = MLDGG(gate=False).fit([Simulated(graphs=1, nodes=60).draw(seed=0)["north"]])
+        >>> str(found[0].message)
+        'one source only: no variation between domains to learn from'
+    """
 
 
 def same_nodes(one: Graph, other: Graph) -> bool:

@@ -29,7 +29,14 @@ class Task:
 
 
 def leave_one_graph_out(domains: GraphDomains) -> list[Task]:
-    """A task for each graph: it is the target, all others are sources."""
+    """A task for each graph: it is the target, all others are sources.
+
+    Examples:
+        >>> from mldgg import GraphDomains, Simulated, leave_one_graph_out
+        >>> tasks = leave_one_graph_out(GraphDomains(Simulated(graphs=3, nodes=60).draw(seed=0)))
+        >>> [(task.name, len(task.sources)) for task in tasks]
+        [('north', 2), ('east', 2), ('south', 2)]
+    """
     if len(domains) < 2:
         raise InputError("graphs", got=len(domains), expected="at least two: one to hold out")
     name = "leave-one-graph-out"
@@ -44,6 +51,12 @@ def setting_tasks(collections: Mapping[str, GraphDomains], target: str, setting:
         target: the collection whose graphs are targets in turn.
         setting: S1: sources are the other graphs of the target's collection. S2: sources are one other collection, a
             task for each. S3: sources are all other collections together.
+
+    Examples:
+        >>> from mldgg import GraphDomains, Simulated, setting_tasks
+        >>> draws = {name: GraphDomains(Simulated(graphs=2, nodes=60).draw(k)) for k, name in enumerate(["one", "two"])}
+        >>> [(task.setting, task.name) for task in setting_tasks(draws, "one", "S2")]
+        [('S2 two -> one', 'north'), ('S2 two -> one', 'east')]
     """
     if target not in collections:
         raise InputError("target", got=repr(target), expected=f"one of {', '.join(collections)}")

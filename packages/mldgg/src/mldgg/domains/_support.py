@@ -27,6 +27,12 @@ def split_support(y: Any, *, shots: int | None = None, ratio: float | None = Non
         ratio: instead of `shots`, the share of each class, rounded up.
         seed: random seed.
     Raises: InputError if neither or both are given, or there is no labelled node.
+
+    Examples:
+        >>> from mldgg import split_support
+        >>> split = split_support([0, 0, 1, 1, -1], shots=1, seed=0)
+        >>> int(split.support.sum()), int(split.query.sum())
+        (2, 2)
     """
     y = np.asarray(y)
     if (shots is None) == (ratio is None):

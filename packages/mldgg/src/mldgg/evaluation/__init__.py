@@ -1,16 +1,14 @@
-"""How methods are judged: protocol, metrics, tuning on sources, a resumable comparison, probes, pictures, speed.
+"""How methods are judged: protocol, metrics, tuning on sources, a resumable comparison, pictures, speed.
 
 All methods by name -> `_methods`; scores over tasks, shots and seeds -> `_evaluate`; choice of options -> `_tune`;
-comparison in a run folder -> `_compare`; linear probes of s and v -> `_probes`; pictures -> `_figures`; seconds beside
-PyG and dense cosine -> `_speed`.
+comparison in a run folder -> `_compare`; pictures -> `_figures`; seconds -> `_speed`.
 """
 
 from mldgg.evaluation._compare import compare
 from mldgg.evaluation._evaluate import Evaluation, Score, evaluate
-from mldgg.evaluation._figures import accuracy_bars, edge_histogram, latent_map
+from mldgg.evaluation._figures import accuracy_bars, edge_histogram
 from mldgg.evaluation._methods import METHODS, Entry, entries
-from mldgg.evaluation._probes import probe
-from mldgg.evaluation._speed import speed_table
+from mldgg.evaluation._speed import gcn_steps, random_graph, speed_table
 from mldgg.evaluation._tune import RULES, Choice, tune
 
 __all__ = [
@@ -25,8 +23,8 @@ __all__ = [
     "edge_histogram",
     "entries",
     "evaluate",
-    "latent_map",
-    "probe",
+    "gcn_steps",
+    "random_graph",
     "speed_table",
     "tune",
 ]

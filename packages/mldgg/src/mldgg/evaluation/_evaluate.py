@@ -92,6 +92,13 @@ def evaluate(
         selection: rule of the choice; see `tune`.
         metric: accuracy or auc; by default auc for two classes.
         each: called with every score.
+
+    Examples:
+        >>> from mldgg import GraphDomains, Simulated, evaluate
+        >>> domains = GraphDomains(Simulated(graphs=3, nodes=100).draw(seed=0))
+        >>> result = evaluate(["centred-ridge", "target-only"], domains, shots=(5,), seeds=1)
+        >>> result.mean("centred-ridge", 5) > result.mean("target-only", 5)
+        True
     """
     chosen = [one if isinstance(one, Entry) else entries([one])[0] for one in methods]
     tasks = leave_one_graph_out(domains) if isinstance(domains, GraphDomains) else list(domains)

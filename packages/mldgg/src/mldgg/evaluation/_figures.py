@@ -1,4 +1,4 @@
-"""Pictures: bars by graph and shots, weights of real and injected edges, a map of s and v."""
+"""Pictures: bars by graph and shots, weights of real and injected edges."""
 
 from __future__ import annotations
 
@@ -47,20 +47,4 @@ def edge_histogram(weights: np.ndarray, injected: np.ndarray | None = None) -> A
         axes.legend()
     axes.set_xlabel("learned weight")
     axes.set_ylabel("edges")
-    return made
-
-
-def latent_map(s: np.ndarray, v: np.ndarray, y: np.ndarray, classes: tuple[str, ...]) -> Any:
-    """Two principal directions of s and of v, coloured by class."""
-    made, panels = figure(9, 3.8, columns=2)
-    for axes, rows, name in zip(panels, (s, v), ("s (causes the label)", "v (varies with the graph)"), strict=True):
-        centred = rows - rows.mean(axis=0)
-        _, _, directions = np.linalg.svd(centred[:: max(len(rows) // 2000, 1)], full_matrices=False)
-        places = centred @ directions[:2].T
-        for label, one in enumerate(classes):
-            some = y == label
-            marker = "os^Dvx"[label % 6]
-            axes.scatter(*places[some].T, s=6, color=_COLORS[label % 6], marker=marker, label=one, linewidths=0)
-        axes.set_title(name, fontsize=10)
-    panels[0].legend(fontsize=7)
     return made

@@ -1,4 +1,4 @@
-"""Our variants and all rivals by name, with the options that tuning may choose from."""
+"""Our method and all rivals by name, with the options that tuning may choose from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ninefold.errors import InputError
 
 from mldgg.baselines import BASELINES
 from mldgg.domains import Method
-from mldgg.meta import MLDGG, SHARES, GatedSolver
+from mldgg.meta import MLDGG, GatedSolver
 
 
 @dataclass(frozen=True)
@@ -35,31 +35,17 @@ class Entry:
         return "; ".join([*parts, *([self.chosen_inside] if self.chosen_inside else [])]) or "nothing to choose"
 
 
-def _ours(variant: str, **fixed: Any) -> Callable[..., Method]:
-    return lambda seed=0, **options: MLDGG(variant, seed=seed, **fixed, **options)
-
-
-_INSIDE = "; ".join(
-    [
-        GatedSolver.printed_space(),
-        f"share of the network: {', '.join(map(str, SHARES))}",
-        "its steps on a target: 0, 5",
-    ]
-)
-_NETWORK_SPACE = {"inner_lr": (0.1, 0.01, 0.5), "adapt_lr": (0.01, 0.003)}
 METHODS: dict[str, Entry] = {
-    "mldgg": Entry("mldgg", _ours("gated"), {}, _INSIDE),
-    "mldgg-repaired": Entry("mldgg-repaired", _ours("repaired"), _NETWORK_SPACE),
-    "mldgg-paper": Entry("mldgg-paper", _ours("paper"), {"inner_lr": (0.1, 0.01, 0.5)}),
+    "mldgg": Entry("mldgg", MLDGG, {}, GatedSolver.printed_space()),
     **{name: Entry(name, one, one.space) for name, one in BASELINES.items()},
 }
 
 
-def entries(names: Iterable[str]) -> list[Entry]:
-    """Entries by name; InputError that lists all names if one is unknown."""
-    chosen = []
+def entries(names: Iterable[str], others: Mapping[str, Entry] = METHODS) -> list[Entry]:
+    """Entries by name, also from `others`; InputError that lists all names if one is unknown."""
+    known, chosen = {**METHODS, **others}, []
     for name in names:
-        if name not in METHODS:
-            raise InputError("method", got=repr(name), expected=f"one of {', '.join(METHODS)}")
-        chosen.append(METHODS[name])
+        if name not in known:
+            raise InputError("method", got=repr(name), expected=f"one of {', '.join(known)}")
+        chosen.append(known[name])
     return chosen

@@ -1,33 +1,15 @@
-"""Learning to adapt: the whole method, its inner and outer loop, and what comes out of an adaptation.
+"""Learning to adapt: what is chosen on the sources, and what comes of it on a graph never seen.
 
-Options and the three variants -> `_settings`; network and its loss -> `_network`; inner trajectory and outer gradient
--> `_loop`; training over epochs, resumable and over several processes -> `_train`; adaptation of the network ->
-`_adapt`; gate in rounds, choices on sources, hops and centred ridge (ours) -> `_gates`, `_search`, `_solver`; class
-mix, shift and shared words of a target without its labels -> `_unlabelled`; whether its labels speak against the
-sources -> `_trust`; a fitted model and its file -> `_model`, `_whole`; the public class -> `_mldgg`; a model adapted to
-one graph -> `_adapted`.
+Options -> `_settings`; gate in rounds, choices on sources, hops and centred ridge -> `_gates`, `_search`, `_solver`;
+class mix, shift, shared words and walk of a target without its labels -> `_unlabelled`; whether its labels speak
+against the sources -> `_trust`; a fitted model and its file -> `_model`, `_whole`; the public class -> `_mldgg`; a
+model adapted to one graph -> `_adapted`.
 """
 
 from mldgg.meta._adapted import Adapted
-from mldgg.meta._loop import ExplodedError, episode_gradient, trajectory
-from mldgg.meta._mldgg import MLDGG, SHARES, ReadingWarning
-from mldgg.meta._network import Network
-from mldgg.meta._settings import VARIANTS, Settings, settings_of
-from mldgg.meta._solver import GatedSolver
-from mldgg.meta._train import Trainer
+from mldgg.meta._mldgg import MLDGG, ReadingWarning
+from mldgg.meta._settings import Settings
+from mldgg.meta._solver import GatedSolver, Seen
+from mldgg.meta._trust import Trust, judged
 
-__all__ = [
-    "MLDGG",
-    "SHARES",
-    "VARIANTS",
-    "Adapted",
-    "ExplodedError",
-    "GatedSolver",
-    "Network",
-    "ReadingWarning",
-    "Settings",
-    "Trainer",
-    "episode_gradient",
-    "settings_of",
-    "trajectory",
-]
+__all__ = ["MLDGG", "Adapted", "GatedSolver", "ReadingWarning", "Seen", "Settings", "Trust", "judged"]

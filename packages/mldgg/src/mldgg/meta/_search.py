@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import scipy.linalg
@@ -17,25 +17,10 @@ STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # of W_src
 CHANGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)  # strength of the change that a target's labels make
 SHARPNESSES = (2.0, 3.0, 4.5, 6.0, 8.0, 12.0)  # of the softmax over scores
 SHOTS = (1, 5, 20)
+Gram = tuple[np.ndarray, np.ndarray]  # Z'Z and Z'Y
 Trial = tuple[tuple[int, ...], float, bool, float, float]
+JUDGED = 4  # sources that play the target, at most
 REPEATS = 3  # supports drawn for each choice of a change
-
-
-@dataclass(frozen=True)
-class Rehearsed:
-    """How the ridge did on a source that played the target.
-
-    Attributes:
-        rehearsal: who was judged.
-        shots: labels a class that it showed; support, query: (N,) bool.
-        chances: (N, C) probabilities of the ridge.
-    """
-
-    rehearsal: Rehearsal
-    shots: int
-    support: np.ndarray
-    query: np.ndarray
-    chances: np.ndarray
 
 
 class Search:
@@ -60,11 +45,12 @@ class Search:
     ) -> None:
         self._forms = (False, True) if centre else (False,)
         self._sources, self._inputs, self._chances, self._shared, self._seed = sources, inputs, chances, shared, seed
-        self._rehearsals = rehearsals(sources, seed=seed)
+        self._rehearsals = rehearsals(sources, most=JUDGED, seed=seed)
         self.metric = metric_of_choice(self._rehearsals)
         self.trials: list[Trial] = []
         self.score, self.hops, self.power, self.centred, self.strength = -1.0, HOPS[0], 0.0, False, STRENGTHS[0]
         self.rows: list[np.ndarray] = []
+        self._kept: dict[int, Gram] = {}
         self.weights: list[np.ndarray | None] = []
 
     def trial(self, hops: tuple[int, ...], power: float) -> None:
@@ -77,8 +63,14 @@ class Search:
             hop_features(z, graph.step(weight), hops)
             for z, graph, weight in zip(self._inputs, self._sources, weights, strict=True)
         ]
+        plain = [with_constant(one) for one in blocks]
+        grams = self._grams(plain)
         for centred in self._forms:
-            self._trial(hops, power, centred, [ridge_rows(one, centred) for one in blocks], weights)
+            rows, shifts = plain, [one.mean(axis=0) for one in blocks]
+            if centred:
+                rows = [around(one, shift) for one, shift in zip(plain, shifts, strict=True)]
+                grams = {place: moved(one, shifts[place]) for place, one in grams.items()}
+            self._trial(hops, power, centred, rows, weights, grams)
 
     def _trial(
         self,
@@ -87,8 +79,8 @@ class Search:
         centred: bool,
         rows: list[np.ndarray],
         weights: list[np.ndarray | None],
+        grams: dict[int, Gram],
     ) -> None:
-        grams = self._grams(rows)
         for strength in STRENGTHS if self._shared else (1.0,):
             found = []
             for rehearsal, ridge in self._ridges(rows, strength, grams):
@@ -99,15 +91,15 @@ class Search:
             self.trials.append((hops, power, centred, strength, score))
             if score > self.score + 1e-9:
                 self.score, self.hops, self.power, self.centred, self.strength = score, hops, power, centred, strength
-                self.rows, self.weights = rows, weights
+                self.rows, self.weights, self._kept = rows, weights, grams
 
-    def _grams(self, rows: Sequence[np.ndarray]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    def _grams(self, rows: Sequence[np.ndarray]) -> dict[int, Gram]:
         """Grams of the sources, of the labels that rehearsals may learn from."""
         learners = dict(pair for one in self._rehearsals for pair in one.learners) if self._shared else {}
         return {place: gram(rows[place], graph.y, len(graph.classes)) for place, graph in learners.items()}
 
     def _ridges(
-        self, rows: Sequence[np.ndarray], strength: float, grams: dict[int, tuple[np.ndarray, np.ndarray]]
+        self, rows: Sequence[np.ndarray], strength: float, grams: dict[int, Gram]
     ) -> list[tuple[Rehearsal, Ridge]]:
         """Each rehearsal with the ridge of those that may be learnt from."""
         made = []
@@ -137,7 +129,7 @@ class Search:
 
     def ridge(self) -> Ridge:
         """W_src of all sources with the strengths and sharpness that served the rehearsals best."""
-        made = self._ridges(self.rows, self.strength, self._grams(self.rows))
+        made = self._ridges(self.rows, self.strength, self._kept)
         weights = self._source_weights()
         if not made:
             return Ridge(weights)
@@ -181,21 +173,6 @@ class Search:
                 losses[place] -= np.log(np.maximum(chances, 1e-9)).mean()
         return SHARPNESSES[int(losses.argmin())]
 
-    def rehearsed(self, ridge: Ridge, most: int) -> list[Rehearsed]:
-        """What the ridge says of `most` sources as targets, without labels and with five a class."""
-        chosen = {one.place for one in rehearsals(self._sources, most=most, seed=self._seed)}
-        found = []
-        for rehearsal, own in self._ridges(self.rows, self.strength, self._grams(self.rows)):
-            if rehearsal.place not in chosen:
-                continue
-            one = replace(ridge, weights=own.weights)
-            z, y = self.rows[rehearsal.place], rehearsal.target.y
-            for shots in (0, 5) if self._shared else (5,):
-                split = rehearsal.split(shots, self._seed)
-                chances = one.probabilities(z, one.update(z[split.support], y[split.support]))
-                found.append(Rehearsed(rehearsal, shots, split.support, split.query, chances))
-        return found
-
 
 def ridge_rows(blocks: np.ndarray, centred: bool) -> np.ndarray:
     """(N, d) hop features -> (N, d + 1) with a constant; centred: the graph's own mean, labels unseen, is taken off."""
@@ -207,13 +184,27 @@ def powered(chances: np.ndarray, power: float) -> np.ndarray | None:
     return chances**power if power else None
 
 
-def gram(z: np.ndarray, y: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+def around(rows: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """(N, d + 1) rows with a constant, less a shift of the others."""
+    return np.concatenate([rows[:, :-1] - shift, rows[:, -1:]], axis=1)
+
+
+def moved(one: Gram, shift: np.ndarray) -> Gram:
+    """The gram of rows with a constant, had they been taken around a shift: M' Z'Z M and M' Z'Y."""
+    square, targets = (part.astype(np.float64) for part in one)
+    square[:-1] -= np.outer(shift, square[-1])
+    square[:, :-1] -= np.outer(square[:, -1], shift)
+    targets[:-1] -= np.outer(shift, targets[-1])
+    return square, targets
+
+
+def gram(z: np.ndarray, y: np.ndarray, classes: int) -> Gram:
     """Z'Z (d, d) and Z'Y (d, C) over labelled nodes."""
     known = z[y >= 0]
     return known.T @ known, known.T @ one_hot(y[y >= 0], classes)
 
 
-def solve(grams: Sequence[tuple[np.ndarray, np.ndarray]], strength: float) -> np.ndarray:
+def solve(grams: Sequence[Gram], strength: float) -> np.ndarray:
     """(d, C) ridge solution of pooled grams."""
     total = np.sum([one for one, _ in grams], axis=0).astype(np.float64)
     total[np.diag_indices_from(total)] += strength

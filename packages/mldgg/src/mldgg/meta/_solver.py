@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold_graphs import Graph, InputEncoder, Kept, Ridge, hop_features, with_constant
+from ninefold_graphs import Graph, HopRows, InputEncoder, Kept, Ridge, hop_features, softmax
 
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, Trial, powered, ridge_rows
-from mldgg.meta._unlabelled import WALKS, Reading, Setting, WordHead, chosen, joint_encoder
+from mldgg.meta._unlabelled import WALKS, Reading, Setting, WordHead, chosen, joint_encoder, spread_over
 from mldgg.meta._whole import check_encoder, check_shapes
 
-_CHANCES = Kept(8)
+_CHANCES, _READ = Kept(8), Kept(1)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Seen:
 
     head: WordHead | None
     reading: Reading | None
-    rows: np.ndarray
+    rows: np.ndarray | HopRows
     ridge: Ridge
 
 
@@ -45,8 +45,10 @@ class GatedSolver:
         shared: whether W_src serves the target.
         trials: (hops, power, centred, strength, score) of each choice tried.
         head: ridges on the sources' words, by which a target's class mix is estimated; None without shared classes.
-        words, walk: whose words a target's features are made of ("sources" or "joint"), restart of the walk over its
-            probabilities (0: none). choices: mean score of each in rehearsals, not in the file.
+        words, walk, again: whose words a target's features are made of ("sources" or "joint"), restart of the walk over
+            its probabilities (0: none), whether the head is fitted again to its own answers.
+        choices: mean score of each in rehearsals, not in the file.
+        sharper: factor of the scores in the probabilities of a target's classes.
         gaps: of accuracy over the mean largest probability in these rehearsals.
         kept: the sources and their edge weights, where words are joint.
     """
@@ -63,16 +65,18 @@ class GatedSolver:
     head: WordHead | None = None
     words: str = "sources"
     walk: float = 0.0
+    again: bool = False
     kept: tuple[tuple[Graph, np.ndarray | None], ...] = ()
-    choices: dict[tuple[str, float], float] = field(default_factory=dict)
+    choices: dict[tuple[str, float, bool], float] = field(default_factory=dict)
+    sharper: float = 1.0
     gaps: tuple[float, ...] = ()
 
     @classmethod
     def fit(
         cls, sources: Sequence[Graph], *, shared: bool, seed: int = 0, gate: bool | str = True, centre: bool = True,
         encoder: InputEncoder | None = None, joint: bool = True,
-    ) -> tuple[GatedSolver, Search]:  # fmt: skip
-        """Fit all parts; also the search, which has the edge weights of each source under the others' gate."""
+    ) -> GatedSolver:  # fmt: skip
+        """Fit all parts."""
         inputs = [encoder(graph) if encoder is not None else InputEncoder.fit([graph])(graph) for graph in sources]
         gates, chances = fit_gates(sources, inputs, shared, seed, gate) if gate else (None, None)
         search = Search(sources, inputs, chances, shared=shared, centre=centre, seed=seed)
@@ -85,14 +89,15 @@ class GatedSolver:
             shared, tuple(search.trials),
         )  # fmt: skip
         if encoder is None or not shared or not search.weights:
-            return solver, search
+            return solver
         sharpness = solver.ridge.sharpness
         head = WordHead.fit(encoder, sources, search.weights, search.hops, search.strength, sharpness)
         setting = Setting(search.hops, search.strength, search.centred, sharpness, search.metric, joint, seed)
         choice = chosen(sources, search.weights, encoder, setting)
         kept = tuple(zip(sources, search.weights, strict=True)) if choice.words == "joint" else ()
-        found = {"words": choice.words, "walk": choice.walk, "choices": choice.scores, "gaps": choice.gaps}
-        return replace(solver, head=head, kept=kept, **found), search
+        found = {"words": choice.words, "walk": choice.walk, "again": choice.again}
+        found |= {"choices": choice.scores, "sharper": choice.sharper, "gaps": choice.gaps}
+        return replace(solver, head=head, kept=kept, **found)
 
     def see(self, graph: Graph, view: Any, *, transductive: bool = True, head: WordHead | None = None) -> Seen:
         """A target as the ridge sees it; without shared classes and features its own rows and weights of zero."""
@@ -104,16 +109,23 @@ class GatedSolver:
     def read(
         self, graph: Graph, weight: np.ndarray | None, *, transductive: bool = True, head: WordHead | None = None
     ) -> Seen:
-        """What the ridge sees of a target, read off its unlabelled nodes unless `transductive` is off.
+        """What the ridge sees of a target, read off its unlabelled nodes unless `transductive` is off; the last one is
+        kept, since other labels of the same graph change nothing.
 
         head: of the joint words of an earlier target; made anew from the kept sources and this one by default.
         """
+        made = (self, graph.x, graph.edge_index, head)
+        return _READ(made, transductive, lambda: self._read(graph, weight, transductive, head))
+
+    def _read(self, graph: Graph, weight: np.ndarray | None, transductive: bool, head: WordHead | None) -> Seen:
         assert self.head is not None
         own = self.head.blocks(graph, weight)
         if not transductive:
             reading = Reading(self.head.prior, 0.0, "nothing")
-            return Seen(self.head, reading, with_constant(own), replace(self.ridge, weights=self.head.plain))
-        reading = replace(self.head.reading(own, self.centred), words=self.words, walk=self.walk)
+            return Seen(self.head, reading, own, replace(self.ridge, weights=self.head.plain))
+        reading = self.head.reading(own, self.centred)
+        again = self.again and reading.around != "nothing"
+        reading = replace(reading, words=self.words, walk=self.walk, again=again)
         used = self.head
         if self.words == "joint":
             sources, weights = zip(*self.kept, strict=True) if self.kept else ((), ())
@@ -122,6 +134,9 @@ class GatedSolver:
             )
             own = used.blocks(graph, weight)
         rows, source_weights = used.rows(own, reading)
+        if again and used.grams is not None:  # an adaptation that was read from a file has its weights
+            chances = spread_over(self.ridge.probabilities(rows, source_weights), graph.step(weight), self.walk)
+            source_weights = used.again(rows, chances, self.strength)
         return Seen(used, reading, rows, replace(self.ridge, weights=source_weights))
 
     @staticmethod
@@ -135,8 +150,13 @@ class GatedSolver:
             "change at 1, 5 and 20 labels": CHANGES,
             "words": ("sources", "joint"),
             "restart of the walk": WALKS,
+            "fitted again to its answers": (False, True),
         }
         return "; ".join([f"hops: {hops}", *(f"{name}: {', '.join(map(str, one))}" for name, one in values.items())])
+
+    def probabilities(self, rows: np.ndarray | HopRows, weights: np.ndarray) -> np.ndarray:
+        """(N, C) of a target's rows and (d, C) weights, before any walk."""
+        return softmax(self.sharper * self.ridge.sharpness * (rows @ weights))
 
     def inputs(self, graph: Graph) -> np.ndarray:
         """(N, d) input columns."""
@@ -181,7 +201,7 @@ class GatedSolver:
 
     def about(self) -> dict[str, Any]:
         """What `load` needs beside the arrays, as JSON values."""
-        names = ("power", "centred", "strength", "shared", "words", "walk")
+        names = ("power", "centred", "strength", "shared", "words", "walk", "again", "sharper")
         return {"hops": list(self.hops), "gaps": list(self.gaps)} | {name: getattr(self, name) for name in names}
 
     def check(self, classes: int) -> None:
@@ -222,6 +242,6 @@ class GatedSolver:
             GateRounds.load(gate) if gate else None,
             tuple(hops), about["power"], about["centred"], about["strength"], ridge, about["shared"],
             head=WordHead.load(loaded, head, tuple(hops), ridge.sharpness) if loaded is not None and head else None,
-            words=about.get("words", "sources"), walk=about.get("walk", 0.0), kept=tuple(kept),
-            gaps=tuple(about.get("gaps", ())),
+            words=about["words"], walk=about["walk"], again=about["again"], sharper=about["sharper"], kept=tuple(kept),
+            gaps=tuple(about["gaps"]),
         )  # fmt: skip

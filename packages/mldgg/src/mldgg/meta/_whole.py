@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,3 @@ def check_encoder(encoder: InputEncoder, prefix: str) -> int:
     check_shapes({f"{prefix}{name}": (getattr(encoder, name).shape, (columns,)) for name in ("idf", "mean", "scale")})
     check_shapes({f"{prefix}basis": (encoder.basis.shape, (columns, encoder.basis.shape[1]))})
     return encoder.basis.shape[1] + int((~encoder.words).sum())
-
-
-def check_params(params: Mapping[str, Any], template: Callable[[], Any]) -> None:
-    """Refuse network parameters whose names or shapes a template of the network does not have (ValueError)."""
-    expected = {name: tuple(one.shape) for name, one in template().named_parameters()}
-    if unknown := sorted(params.keys() - expected.keys()):
-        raise ValueError(f"params/{unknown[0]} is no parameter of the network")
-    check_shapes({f"params/{name}": (tuple(one.shape), expected[name]) for name, one in params.items()})

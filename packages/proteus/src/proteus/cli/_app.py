@@ -23,7 +23,8 @@ Normalise = Annotated[
     str, typer.Option("--normalise", help="median, mad, quantile, cyclic_loess, glog, or none.", show_default=True)
 ]
 RollUp = Annotated[
-    str, typer.Option("--roll-up", help="auto (precursors by median polish), median_polish, maxlfq, or none.")
+    str,
+    typer.Option("--roll-up", help="auto (precursors by peptide_model), peptide_model, median_polish, maxlfq, none."),
 ]
 Lfc = Annotated[str, typer.Option("--lfc", help="Fold bar on the log2 scale, or `auto`.")]
 Design = Annotated[str, typer.Option("--design", help="Formula, e.g. '~ site + group'.")]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from proteus.data._data import ProteomicsData
 
-_ROLL_UPS = ("auto", "median_polish", "maxlfq", "none")
+_ROLL_UPS = ("auto", "peptide_model", "median_polish", "maxlfq", "none")
 _SET_TESTS = ("camera", "fry", "roast", "ora", "gsea", "camera_preranked")
 _WRITTEN = (".csv", ".tsv", ".parquet")
 _RESULTS = (  # columns by which tables of results are recognised
@@ -89,7 +89,7 @@ def _prepared(
 
     data = read_data(path, samples, form, plex, reference)
     if rollup == "auto":
-        rollup = "median_polish" if data.level == "precursor" and "protein" in data.features else "none"
+        rollup = "peptide_model" if data.level == "precursor" and "protein" in data.features else "none"
     if rollup != "none":
         data = roll_up(data, rollup)
     return data if normalisation == "none" or data.scale != "log2" else normalise(data, normalisation)

@@ -1,8 +1,7 @@
-"""The verbs that need no table of the user's: `simulate`, `fake-llm`, `demo`, `claims`, `bench`."""
+"""The verbs that need no table of the user's: `simulate`, `demo`, `claims`, `bench`."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,25 +50,6 @@ def simulate(
     return table
 
 
-@verb(app, uses=("out",), out="file")
-def fake_llm(
-    script: Annotated[str, typer.Argument(help="A script (YAML, JSON), or the name of a shipped one.")] = "good",
-    *,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on this machine; 0: any.")] = 0,
-    opts: Shared,
-) -> None:
-    """Serve a scripted model, OpenAI-compatible, on this machine alone, until Ctrl-C; -o FILE keeps the requests."""
-    import threading
-
-    from proteus.llm._fake_server import FakeLLM
-    from proteus.llm._script import load_script
-
-    with FakeLLM(load_script(script), port=port, log=opts.out) as fake:
-        typer.echo(f"{fake.script.model} at {fake.base_url}")
-        sys.stdout.flush()
-        threading.Event().wait()
-
-
 demo_verb(app, "proteus")
 
 
@@ -80,8 +60,25 @@ def bench(
     samples: Annotated[int, typer.Option("--n", min=10, help="Columns.")] = 200,
     opts: Shared,
 ) -> Table:
-    """Time the statistics beside R limma, R coxph, lifelines and gseapy, as far as they are installed."""
-    from proteus.bench._timing import timings
+    """Time the moderated test and Cox regression on a random table; the benchmarks of a checkout time their peers."""
+    import time
+
+    import numpy as np
+    from ninefold.report import Table
+
+    from proteus.outcomes._cox import cox
+    from proteus.statistics._linear_model import fit_linear_model
+    from proteus.statistics._moderated_t import fit_prior, moderated_t
     from proteus.study._out import keep
 
-    return keep(timings(proteins=proteins, samples=samples, seed=opts.seed), opts)
+    rng = np.random.default_rng(opts.seed)
+    values, design = rng.standard_normal((proteins, samples)), np.stack([np.ones(samples), np.arange(samples) % 2], 1)
+    start = time.perf_counter()
+    fit = fit_linear_model(values, design)
+    moderated_t(fit, np.array([0.0, 1.0]), fit_prior(fit))
+    middle = time.perf_counter()
+    cox(values, rng.exponential(100, samples) + 0.01, (rng.random(samples) < 0.5).astype(float))
+    seconds = round(middle - start, 3), round(time.perf_counter() - middle, 3)
+    table = Table(["job", "seconds"], title=f"{proteins} x {samples}")
+    table.rows += [["moderated test", seconds[0]], ["Cox regression of each", seconds[1]]]
+    return keep(table, opts)

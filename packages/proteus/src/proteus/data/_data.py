@@ -18,6 +18,25 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True)
+class Precision:
+    """How well the values of a table that was rolled up from peptides are known.
+
+    Attributes:
+        errors: (features, samples) standard error of each level, log2.
+        unseen: (features, samples) where no peptide is seen, how far the level lies from the mean of what is seen, by
+            the run's curve of P(seen | level), log2; elsewhere NaN.
+    """
+
+    errors: np.ndarray
+    unseen: np.ndarray
+
+    def best(self) -> np.ndarray:
+        """(features,) whether the mean error is at most that of half of all features."""
+        size = self.errors.mean(1)
+        return size <= np.median(size)
+
+
+@dataclass(frozen=True)
 class ProteomicsData:
     """Features by samples.
 
@@ -29,6 +48,13 @@ class ProteomicsData:
         scale: `log2` after loading intensities; `counts` for cytometry before arcsinh; `score` for centred assays.
         source: the format it was read from.
         notes: what the loader changed or found suspicious, in words.
+        precision: of a table that `roll_up` made by the peptide model; tests weigh values by it.
+
+    Examples:
+        >>> import pandas as pd
+        >>> data = ProteomicsData([[20.0, 21.5]], pd.DataFrame(index=["P1"]), pd.DataFrame(index=["run1", "run2"]))
+        >>> data.shape
+        (1, 2)
     """
 
     values: np.ndarray
@@ -38,6 +64,7 @@ class ProteomicsData:
     scale: Scale = "log2"
     source: str = "memory"
     notes: list[str] = field(default_factory=list)
+    precision: Precision | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
@@ -80,9 +107,11 @@ class ProteomicsData:
         """Rows and columns by boolean mask or integer positions (numpy indexing)."""
         rows = np.arange(self.shape[0])[slice(None) if features is None else np.asarray(features)]
         columns = np.arange(self.shape[1])[slice(None) if samples is None else np.asarray(samples)]
+        cut, known = np.ix_(rows, columns), self.precision
         return replace(
             self,
-            values=self.values[np.ix_(rows, columns)],
+            values=self.values[cut],
+            precision=None if known is None else Precision(known.errors[cut], known.unseen[cut]),
             features=self.features.iloc[rows],
             samples=self.samples.iloc[columns],
         )
@@ -111,6 +140,11 @@ class ProteomicsData:
             pd.DataFrame(self.values, index=self.features.index, columns=columns).to_parquet(folder / "values.parquet")
             self.features.to_parquet(folder / "features.parquet")
             self.samples.to_parquet(folder / "samples.parquet")
+            names: list[str] = list(_TABLES)
+            if self.precision is not None:
+                for name, part in zip(_PRECISION, (self.precision.errors, self.precision.unseen), strict=True):
+                    pd.DataFrame(part, index=self.features.index, columns=columns).to_parquet(folder / name)
+                names += _PRECISION
             about = {
                 "format": "proteus.data",
                 "kind": "proteus.data",
@@ -119,7 +153,7 @@ class ProteomicsData:
                 "scale": self.scale,
                 "source": self.source,
                 "notes": list(self.notes),
-                "digests": {name: digest_file(folder / name) for name in _TABLES},
+                "digests": {name: digest_file(folder / name) for name in names},
             }
             about["digest"] = _own_digest(about)
             write_text(folder / "proteus.json", json.dumps(about, indent=1) + "\n")
@@ -133,16 +167,17 @@ class ProteomicsData:
         """
         folder = Path(path)
         about = _read_about(folder / "proteus.json")
-        for name in _TABLES:
+        precise = _PRECISION[0] in about["digests"]
+        for name in (*_TABLES, *(_PRECISION if precise else ())):
             file = folder / name
             if not file.is_file():
                 raise ArtifactError(file, "is missing")
             if digest_file(file) != about["digests"].get(name):
                 raise ArtifactError(file, "is damaged: its digest is not the one in proteus.json")
         values, features, samples = (pd.read_parquet(folder / name) for name in _TABLES)
-        return cls(
-            values.to_numpy(), features, samples, about["level"], about["scale"], about["source"], about["notes"]
-        )
+        precision = Precision(*(pd.read_parquet(folder / name).to_numpy() for name in _PRECISION)) if precise else None
+        level, scale, source, notes = (about[name] for name in ("level", "scale", "source", "notes"))
+        return cls(values.to_numpy(), features, samples, level, scale, source, notes, precision)
 
 
 def same_table(one: ProteomicsData, other: ProteomicsData) -> bool:
@@ -164,6 +199,7 @@ def _same_frame(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     return names[0] == names[1] and text(one) == text(other)
 
 
+_PRECISION = ("errors.parquet", "unseen.parquet")
 _TABLES = ("values.parquet", "features.parquet", "samples.parquet")
 
 
@@ -207,5 +243,10 @@ def _refuse_duplicates(what: str, index: pd.Index) -> None:
 
 
 def from_matrix(values: np.ndarray, features: Sequence[str], samples: pd.DataFrame, **fields: Any) -> ProteomicsData:
-    """A `ProteomicsData` from a log2 matrix (features, samples), feature ids and the sample table."""
+    """A `ProteomicsData` from a log2 matrix (features, samples), feature ids and the sample table.
+
+    Examples:
+        >>> from_matrix(np.array([[20.0]]), ["P1"], pd.DataFrame(index=["run"])).shape
+        (1, 1)
+    """
     return ProteomicsData(values, pd.DataFrame(index=pd.Index(features, name="id")), samples, **fields)

@@ -1,38 +1,77 @@
-"""Roll-up of precursors or peptides to proteins: Tukey's median polish, MaxLFQ."""
+"""Roll-up of precursors or peptides to proteins: the peptide model, Tukey's median polish, MaxLFQ."""
 
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError, require
 
-from proteus.data._data import ProteomicsData
+from proteus.data._data import Precision, ProteomicsData
+from proteus.data._peptide_model import summarise_peptides
+
+_ENOUGH = 50  # peptides in all runs, or proteins, to align runs by
+ROLL_UPS = ("peptide_model", "median_polish", "maxlfq")
 
 
-def roll_up(data: ProteomicsData, method: str = "median_polish") -> ProteomicsData:
+def roll_up(data: ProteomicsData, method: str = "peptide_model") -> ProteomicsData:
     """Protein table from a precursor or peptide table whose features have a `protein` column.
 
     Args:
         data: log2 values by precursor or peptide.
-        method: `median_polish`, or `maxlfq` (directLFQ; needs the extra `lfq`).
+        method: `peptide_model`: additive robust fit with a curve of P(seen | level) for each run, whose errors weigh
+            values in tests, runs aligned on the way (see `data/_peptide_model`); `median_polish`; or `maxlfq`
+            (directLFQ; needs the extra `lfq`).
     Returns:
         One row a protein in order of first appearance, with `n_peptides`, and the first feature's gene and organism.
     Raises:
         InputError: unknown method, or no `protein` column.
+
+    Examples:
+        >>> import pandas as pd
+        >>> features = pd.DataFrame({"protein": ["P1", "P1"]}, index=["pep1", "pep2"])
+        >>> peptides = ProteomicsData([[20.0, 21.0], [22.0, 23.0]], features, pd.DataFrame(index=["a", "b"]), "peptide")
+        >>> roll_up(peptides, "median_polish").values.tolist()
+        [[21.0, 22.0]]
     """
     if "protein" not in data.features:
         raise InputError("roll-up", got="features without a 'protein' column", expected="which protein each belongs to")
-    if method not in ("median_polish", "maxlfq"):
-        raise InputError("roll-up", got=repr(method), expected="median_polish or maxlfq")
-    codes, proteins = pd.factorize(data.features["protein"])
-    kept = codes >= 0
-    codes, values = codes[kept], data.values[kept]
-    rolled = median_polish(values, codes) if method == "median_polish" else _direct_lfq(values, codes)
+    if method not in ROLL_UPS:
+        raise InputError("roll-up", got=repr(method), expected=f"one of: {', '.join(ROLL_UPS)}")
+    kept = data.features["protein"].notna().to_numpy()
+    if method == "peptide_model":
+        kept &= ~np.isnan(data.values).all(axis=1)
+    codes, proteins = pd.factorize(data.features["protein"][kept])
+    values, precision = data.values[kept], None
+    if method == "peptide_model":
+        rolled, precision = model_levels(values, codes)
+    else:
+        rolled = median_polish(values, codes) if method == "median_polish" else _direct_lfq(values, codes)
     count = np.bincount(codes, minlength=len(proteins))
     features = pd.DataFrame({"n_peptides": count}, index=pd.Index(proteins.astype(str), name="id"))
     for name in ("gene", "organism", "description"):
         if name in data.features:
             features[name] = data.features.loc[kept, name].groupby(codes).first().to_numpy()
     note = f"rolled up {len(values)} {data.level}s to {len(proteins)} proteins: {method}"
-    return ProteomicsData(rolled, features, data.samples, "protein", data.scale, data.source, [*data.notes, note])
+    notes = [*data.notes, note]
+    return ProteomicsData(rolled, features, data.samples, "protein", data.scale, data.source, notes, precision)
+
+
+def model_levels(values: np.ndarray, codes: np.ndarray, *, single_curve: bool = False) -> tuple[np.ndarray, Precision]:
+    """(G, N) levels, NaN where no peptide is seen, and how well they are known; runs aligned twice.
+
+    First by the medians of peptides that all runs have. These are seen for being high by chance in runs of small load,
+    so that runs are aligned again by what proteins known best deviate from their means.
+    """
+    complete = values[~np.isnan(values).any(axis=1)]
+    if len(complete) >= _ENOUGH:
+        centre = np.median(complete, axis=0)
+        values = values - centre + np.median(centre)
+    made = summarise_peptides(values, codes, single_curve=single_curve)
+    size = made.errors.mean(1)
+    off = made.levels - made.levels.mean(1, keepdims=True)
+    levels = made.levels - np.median(off[size <= np.median(size)], axis=0) if len(size) >= _ENOUGH else made.levels
+    seen = made.seen > 0
+    shown = np.where(seen, levels, np.nan)
+    unseen = np.where(seen, np.nan, levels - np.nanmean(shown, axis=1, keepdims=True))
+    return shown, Precision(made.errors, unseen)
 
 
 def median_polish(

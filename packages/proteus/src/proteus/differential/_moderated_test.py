@@ -11,6 +11,7 @@ from ninefold.errors import InputError
 from proteus.data._data import ProteomicsData
 from proteus.data._design import Design, compared, make_contrast, make_design
 from proteus.differential._missing import Groups, Kind, MissingModel, curve_of, with_missing
+from proteus.differential._precision import weighted_levels
 from proteus.statistics._blocks import consensus_correlation
 from proteus.statistics._censored import SeenCurve
 from proteus.statistics._ebayes import Estimator
@@ -118,9 +119,16 @@ def moderated_test(
         missing: what missing values say, see `MissingModel`; `modelled`, the default, concerns intensities alone: of
             ratios and scores nothing says that low ones are missed.
     Returns:
-        The table and how it came about.
+        The table and how it came about. A table that `roll_up` made by the peptide model is weighed by its errors
+        unless `weights` are given, and `missing` does not concern it.
     Raises:
         InputError: by name, on designs, contrasts and data that cannot be tested.
+
+    Examples:
+        >>> from proteus import datasets, normalise
+        >>> result = moderated_test(normalise(datasets.ups1_peptides()), "~ group", "fmol100-fmol25")
+        >>> bool(result.table.loc[result.hits().index[:20], "effect"].min() > 0)
+        True
     """
     if lfc != "auto" and not (isinstance(lfc, (int, float, np.number)) and 0 <= lfc < np.inf):
         raise InputError("lfc", got=repr(lfc), expected="`auto` or a log2 fold bar, a number from 0")
@@ -133,16 +141,22 @@ def moderated_test(
     notes = list(made.notes)
     vector = make_contrast(made, contrast)
     _refuse_level(kept.values, made, vector, contrast)
-    values = kept.values
+    values, pair, plain_sigma = kept.values, contrast_groups(made, contrast), None
+    if kept.precision is not None and weights is None:
+        values, weights, plain_sigma = weighted_levels(kept, made.matrix, pair)
+        model = replace(model, kind="seen")
+        notes.append(
+            "values are weighed by the errors of the peptide model, which has a curve of P(seen | level) for each run"
+        )
     fit, correlation = fit_design(values, made, kept, block, weights)
     if correlation is not None:
         notes.append(f"consensus correlation within {block}: {correlation:.3f}")
     shrunk = fit_prior(fit, trend=trend, robust=robust, prior=prior)
-    residual_sd = float(np.nanmedian(fit.sigma))
+    sigma = fit.sigma if plain_sigma is None else plain_sigma
+    residual_sd = float(np.nanmedian(sigma))
     if lfc == "auto":
         lfc, why = auto_lfc(residual_sd)
         notes.append(why)
-    pair = contrast_groups(made, contrast)
     groups = None if pair is None else Groups.of(values, *pair)
     if kept.scale != "log2" and model.kind == "modelled":
         model = replace(model, kind="seen")
@@ -169,9 +183,9 @@ def moderated_test(
             "t": tested.t,
             "p": tested.p,
             "q": benjamini_hochberg(tested.p),
-            "n": (~np.isnan(values)).sum(1),
+            "n": (~np.isnan(kept.values)).sum(1),
             "mean": fit.mean,
-            "sigma": fit.sigma,
+            "sigma": sigma,
             "only_in": only,
             "exact_p": exact,
             "modelled": entering,

@@ -1,6 +1,7 @@
 """What is in a table: size, factors and their aliasing, missingness, spread, identifiers, batch effects, outliers."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,8 +57,31 @@ class Profile:
     warnings: list[str] = field(default_factory=list)
 
 
+GAP = 0.1  # shares of missing values of two groups this far apart: their runs differ in depth, or in what they hold
+DEPTH = "what one group misses is called as changed in summed proteins: read peptides or precursors (`peptide_model`)"
+
+
+def missing_gap(data: ProteomicsData, column: str, levels: Sequence[str]) -> tuple[float, str]:
+    """Largest difference between levels of a column in the share of missing values, and both shares in words.
+
+    It is 0 of ratios and scores, of cells, and of tables that the peptide model made, which has a curve for each run.
+    """
+    if data.scale != "log2" or data.level == "cell" or data.precision is not None:
+        return 0.0, ""
+    labels, missing = data.samples[column].astype(str).to_numpy(), np.isnan(data.values).mean(axis=0)
+    shares = sorted((float(missing[labels == one].mean()), str(one)) for one in levels if (labels == one).any())
+    (low, least), (high, most) = shares[0], shares[-1]
+    return high - low, f"{low:.0%} of {least}, {high:.0%} of {most}"
+
+
 def profile(data: ProteomicsData) -> Profile:
-    """Look at a table; nothing is changed."""
+    """Look at a table; nothing is changed.
+
+    Examples:
+        >>> from proteus import datasets
+        >>> profile(datasets.ups1_peptides()).factors
+        {'group': {'fmol100': 4, 'fmol25': 4, 'fmol50': 4}}
+    """
     sheet = data.samples
     factors = {}
     numbers = []
@@ -80,6 +104,9 @@ def profile(data: ProteomicsData) -> Profile:
             elif (pd.crosstab(sheet[first], sheet[second]) == 0).to_numpy().any():
                 warnings.append(f"not every combination occurs, {crosstab(sheet, [first, second])}")
     for name, levels in factors.items():
+        gap, said = missing_gap(data, name, list(levels))
+        if gap >= GAP:
+            warnings.append(f"missing values differ between levels of {name}, {said}: {DEPTH}")
         alone = [level for level, n in levels.items() if n == 1]
         if alone:
             warnings.append(f"one replicate only: {name} {', '.join(alone)}")

@@ -20,6 +20,7 @@ from proteus.data._data import ProteomicsData
 from proteus.data._design import compared
 from proteus.differential._measures import Q
 from proteus.differential._moderated_test import TestResult, moderated_test
+from proteus.differential._profile import DEPTH, GAP, missing_gap
 from proteus.statistics._error_control import benjamini_hochberg
 
 _FEWEST = 2  # samples of each level that a cohort needs
@@ -57,6 +58,15 @@ def replicate(data: ProteomicsData, design: str, contrast: str, cohort: str, **o
         options: of `moderated_test`.
     Raises:
         InputError: fewer than two cohorts can be asked; it says why not.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> sheet = pd.DataFrame({"group": ["a"] * 6 + ["b"] * 6, "site": ["n", "s"] * 6})
+        >>> values = 20 + rng.standard_normal((30, 12))
+        >>> values[0, :6] += 9
+        >>> data = ProteomicsData(values, pd.DataFrame(index=[f"P{one}" for one in range(30)]), sheet)
+        >>> replicate(data, "~ group", "a-b", "site").replicated().index.tolist()
+        ['P0']
     """
     names = data.factor(cohort)
     made: dict[str, TestResult] = {}
@@ -73,6 +83,87 @@ def replicate(data: ProteomicsData, design: str, contrast: str, cohort: str, **o
         raise InputError(f"cohorts of {cohort!r}", got=f"{len(made)} that can be asked; {'; '.join(notes)[:400]}",
                          expected="two or more with both levels")  # fmt: skip
     return Replication(_combined(data, made), list(made), notes)
+
+
+@dataclass(frozen=True)
+class PredictedReplication:
+    """What repeated splits of one cohort say of its hits.
+
+    Attributes:
+        table: a row for each hit: `gene`, `effect`, `q`, `replicates`: the share of halves that show it, one-sided p at
+            most 0.05 with its sign.
+        rate: share of what one half calls that the other half shows, over splits; NaN where halves call nothing.
+        splits: number of splits.
+        notes: what these figures are not.
+    """
+
+    table: pd.DataFrame
+    rate: float
+    splits: int
+    notes: list[str]
+
+
+def predict_replication(
+    data: ProteomicsData, design: str, contrast: str, *, splits: int = 20, seed: int = 0, **options: Any
+) -> PredictedReplication:
+    """Split one cohort in halves, over and over, and ask in one half what the other calls.
+
+    Each level of the contrast is halved, so that both halves have both. Halves have half the samples: in as many
+    samples of this cohort as there are the whole would replicate more often. Another cohort differs in more than its
+    samples, and would replicate less often.
+
+    Args:
+        data: log2 table of one cohort.
+        design, contrast: as for `moderated_test`; a pair of levels.
+        splits: number of random splits.
+        seed: of the splits.
+        options: of `moderated_test`.
+    Raises:
+        InputError: a contrast that is no pair of levels, or fewer than four samples of one.
+
+    Examples:
+        >>> from proteus import datasets, normalise
+        >>> spiked = normalise(datasets.ups1_peptides())
+        >>> found = predict_replication(spiked, "~ group", "fmol100-fmol25", splits=2, lfc=0.26)
+        >>> bool(found.rate > 0.5)
+        True
+    """
+    levels = {str(name): sorted(data.samples[name].dropna().astype(str).unique()) for name in data.samples}
+    found = compared(contrast, levels)
+    if found is None:
+        raise InputError("contrast", got=repr(contrast), expected="two levels of one column")
+    column = data.samples[found[0]].astype(str).to_numpy()
+    for level in found[1:]:
+        if (column == level).sum() < 2 * _FEWEST:
+            raise InputError("contrast", got=f"{(column == level).sum()} samples of {level}", expected="4 or more")
+    whole = moderated_test(data, design, contrast, **options).hits()
+    rng = np.random.default_rng(seed)
+    shown, asked, rates = np.zeros(len(whole)), np.zeros(len(whole)), []
+    for _ in range(splits):
+        half = np.zeros(len(column), bool)
+        for level in np.unique(column):
+            half[rng.permutation(np.flatnonzero(column == level))[: (column == level).sum() // 2]] = True
+        tables = []
+        for one in (half, ~half):
+            part = data.take(samples=one)
+            part = part.take(features=~np.isnan(part.values).all(axis=1))
+            tables.append(moderated_test(part, design, contrast, **options).table)
+        for first, second in (tables, tables[::-1]):
+            again = _one_sided(second.reindex(whole.index), np.sign(whole["t"].to_numpy()))
+            shown += again <= Q
+            asked += np.isfinite(again)
+            called = first[first["q"] <= Q]
+            again = _one_sided(second.reindex(called.index), np.sign(called["t"].to_numpy()))
+            rates += [float(one <= Q) for one in again[np.isfinite(again)]]
+    table = whole[["gene", "effect", "q"]].assign(replicates=np.where(asked > 0, shown / np.maximum(asked, 1), np.nan))
+    notes = ["predicted from halves of this cohort: no other cohort was asked, and the highest grade stays B"]
+    return PredictedReplication(table, float(np.mean(rates)) if rates else float("nan"), splits, notes)
+
+
+def _one_sided(table: pd.DataFrame, sign: np.ndarray) -> np.ndarray:
+    """p in the direction given."""
+    p = table["p"].to_numpy(float)
+    return np.where(np.sign(table["t"].to_numpy(float)) == sign, p / 2, 1 - p / 2)
 
 
 def without(design: str, column: str) -> str:
@@ -94,6 +185,12 @@ def stack(tables: Sequence[tuple[str, ProteomicsData]], cohort: str = "cohort") 
         cohort: name of the column that is made.
     Raises:
         InputError: tables of different kinds, or with no feature in common.
+
+    Examples:
+        >>> one = ProteomicsData([[20.0]], pd.DataFrame(index=["P1"]), pd.DataFrame(index=["run1"]))
+        >>> other = ProteomicsData([[21.0]], pd.DataFrame(index=["P1"]), pd.DataFrame(index=["run2"]))
+        >>> stack([("north", one), ("south", other)]).samples["cohort"].tolist()
+        ['north', 'south']
     """
     kinds = {(one.level, one.scale) for _, one in tables}
     if len(kinds) > 1:
@@ -143,6 +240,9 @@ def _refuse_few(part: ProteomicsData, contrast: str) -> None:
     few = [level for level in found[1:] if counts.get(level, 0) < _FEWEST]
     if few:
         raise InputError("contrast", got=f"{counts.get(few[0], 0)} samples of {few[0]}", expected=f"{_FEWEST} or more")
+    gap, said = missing_gap(part, found[0], found[1:])
+    if gap >= GAP:
+        raise InputError("missing values", got=said, expected="shares less than 0.1 apart", hint=DEPTH)
 
 
 def _combined(data: ProteomicsData, made: dict[str, TestResult]) -> pd.DataFrame:

@@ -18,6 +18,12 @@ class Network:
     Attributes:
         nodes: gene symbols.
         edges: (E, 2) positions in `nodes`, smaller first.
+
+    Examples:
+        >>> from proteus import Network
+        >>> links = Network.from_pairs(["A", "B", "B"], ["B", "C", "A"])
+        >>> links.nodes, len(links.edges)
+        (['A', 'B', 'C'], 2)
     """
 
     nodes: list[str]

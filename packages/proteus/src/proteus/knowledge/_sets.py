@@ -73,36 +73,3 @@ def index_sets(
         raise InputError("gene sets", got="no set", expected=f"sets with {smallest} to {largest} members present")
     member = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(genes)))
     return IndexedSets(names, member, universe, mapped, np.array(covered))
-
-
-def cluster_sets(
-    indexed: IndexedSets, p: np.ndarray, *, chosen: np.ndarray, jaccard: float = 0.5, contained: float = 0.8
-) -> np.ndarray:
-    """Representative of each set: of those that hold each other's members, or have most in common, the best covered.
-
-    In order of p sets join the first that they overlap with, not each other, so that a chain does not make one of all.
-    A cluster is named by the set with the largest share of its members measured (of equal shares by the smallest p):
-    what a few of its proteins say of a pathway is better said of the complex that they are.
-
-    Args:
-        p: (S,) p-values.
-        chosen: (S,) bool, sets to cluster; the others represent themselves.
-        jaccard: overlap from which two sets are one finding.
-        contained: share of the smaller set's members from which they are one as well.
-    Returns:
-        (S,) position of the representative.
-    """
-    rows = np.flatnonzero(chosen)
-    rows = rows[np.argsort(p[rows], kind="stable")]
-    part = indexed.member[rows]
-    shared, size = (part @ part.T).toarray(), indexed.sizes[rows]
-    both = size[:, None] + size[None, :] - shared
-    alike = (shared >= jaccard * both) | (shared >= contained * np.minimum(size[:, None], size[None, :]))
-    clusters: dict[int, list[int]] = {}
-    for place in range(len(rows)):
-        leader = next((one for one in clusters if alike[place, one]), place)
-        clusters.setdefault(leader, []).append(place)
-    result = np.arange(len(p))
-    for members in (rows[one] for one in clusters.values()):
-        result[members] = members[np.argmax(indexed.covered[members])]
-    return result

@@ -21,7 +21,11 @@ Rules:
 - "refused" lists why earlier answers were not accepted.
 What to do: """
 _FINDINGS, _MEMBERS = 60, 10
-_WITHOUT_RESULTS = {"propose_objectives", "plan_workflow"}  # what the policy `schema-only` lets a model decide
+_WITHOUT_RESULTS = {
+    "propose_objectives",
+    "plan_workflow",
+    "type_question",
+}  # what the policy `schema-only` lets a model decide
 
 
 class LLMPlanner(Planner):

@@ -12,7 +12,16 @@ from proteus.loaders._table import decode, need, read_bytes, read_table
 
 
 def load_gmt(path: str | Path) -> dict[str, list[str]]:
-    """Gene sets: name, description, genes, tab-separated; repeated names take the description too, empty ones go."""
+    """Gene sets: name, description, genes, tab-separated; repeated names take the description too, empty ones go.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "sets.gmt"
+        ...     _ = file.write_text("Glycolysis\\tR-HSA-70171\\tPKM\\tALDOA\\n")
+        ...     load_gmt(file)
+        {'Glycolysis': ['PKM', 'ALDOA']}
+    """
     sets: dict[str, list[str]] = {}
     for number, line in enumerate(decode(read_bytes(Path(path))).split("\n"), 1):
         if not line.strip():
@@ -38,6 +47,13 @@ def load_literature(folder: str | Path) -> dict[str, str]:
 
     Raises:
         InputError: if it is no folder, or holds no such file.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = (Path(folder) / "pmid1.txt").write_text("PKM rises in AD.")
+        ...     load_literature(folder)
+        {'pmid1': 'PKM rises in AD.'}
     """
     place = Path(folder)
     if not place.is_dir():
@@ -49,7 +65,16 @@ def load_literature(folder: str | Path) -> dict[str, str]:
 
 
 def load_obo(path: str | Path) -> dict[str, dict[str, str | list[str]]]:
-    """Terms of an OBO ontology by id: name, namespace, parents (is_a and part_of); obsolete ones left out."""
+    """Terms of an OBO ontology by id: name, namespace, parents (is_a and part_of); obsolete ones left out.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "go.obo"
+        ...     _ = file.write_text("[Term]\\nid: GO:1\\nname: binding\\nnamespace: molecular_function\\n")
+        ...     load_obo(file)["GO:1"]["name"]
+        'binding'
+    """
     terms: dict[str, dict[str, str | list[str]]] = {}
     for block in decode(read_bytes(Path(path))).split("\n\n"):
         lines = block.strip().split("\n")
@@ -79,6 +104,15 @@ def load_gaf(path: str | Path, terms: dict[str, dict[str, str | list[str]]] | No
     """Gene sets from a GAF 2.x annotation: term to symbols; NOT annotations left out.
 
     With `terms` (see `load_obo`) each annotation also counts for the term's ancestors, and sets carry the terms' names.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "go.gaf"
+        ...     line = "UniProtKB\\tP1\\tPKM\\t\\tGO:1" + 10 * "\\t"
+        ...     _ = file.write_text(line)
+        ...     load_gaf(file)
+        {'GO:1': ['PKM']}
     """
     direct: dict[str, set[str]] = defaultdict(set)
     for number, line in enumerate(decode(read_bytes(Path(path))).split("\n"), 1):
@@ -113,6 +147,16 @@ def add_symbols(data: ProteomicsData, mapping: str | Path) -> ProteomicsData:
 
     The first accession of a group that the file knows is taken, isoform suffix aside; the last column is the symbol.
     A feature that the file does not know keeps the gene name it has.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> import pandas as pd
+        >>> data = ProteomicsData([[20.0]], pd.DataFrame(index=["P14618"]), pd.DataFrame(index=["run"]))
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "symbols.tsv"
+        ...     _ = file.write_text("accession\\tsymbol\\nP14618\\tPKM\\n")
+        ...     add_symbols(data, file).genes.tolist()
+        ['PKM']
     """
     table = read_table(Path(mapping))
     symbols = dict(zip(need(table, table.columns[0]), need(table, table.columns[-1]), strict=True))
@@ -140,6 +184,14 @@ def load_network(path: str | Path) -> Network:
     """An edge list: the first two columns are gene symbols.
 
     A header is not needed: a first line that names genes of further lines, or holds a number, is an edge, too.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "edges.tsv"
+        ...     _ = file.write_text("a\\tb\\nPKM\\tALDOA\\n")
+        ...     sorted(load_network(file).nodes)
+        ['ALDOA', 'PKM']
     """
     table = read_table(Path(path))
     head = table.columns

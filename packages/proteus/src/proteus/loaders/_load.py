@@ -116,7 +116,16 @@ _OTHERS = ("mztab", "adat", "fcs", "h5ad", "cell_table", "matrix")
 
 
 def sniff(path: str | Path) -> str:
-    """Name of a file's format; `matrix` for a plain table that nothing else claims."""
+    """Name of a file's format; `matrix` for a plain table that nothing else claims.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "table.csv"
+        ...     _ = file.write_text("protein,a,b\\nP1,100,200\\nP2,50,60\\n")
+        ...     sniff(file)
+        'matrix'
+    """
     return _sniff(Path(path))[0]
 
 
@@ -159,6 +168,14 @@ def load(
     Raises:
         ArtifactError: for missing, truncated or damaged files.
         InputError: by name, row and column, for anything that cannot be read as proteomics.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "table.csv"
+        ...     _ = file.write_text("protein,a,b\\nP1,1024,2048\\nP2,0,4096\\n")
+        ...     load(file).values.tolist()
+        [[10.0, 11.0], [nan, 12.0]]
     """
     path = Path(path)
     sheet = None if samples is None else read_samples(samples)

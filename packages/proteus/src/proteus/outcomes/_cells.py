@@ -19,7 +19,13 @@ _CHUNK = 100_000
 
 
 def arcsinh(data: ProteomicsData, cofactor: float = 5.0) -> ProteomicsData:
-    """arcsinh(x / cofactor) of raw counts; 5 for mass cytometry, about 150 for fluorescence."""
+    """arcsinh(x / cofactor) of raw counts; 5 for mass cytometry, about 150 for fluorescence.
+
+    Examples:
+        >>> cells = pd.DataFrame({"sample_id": ["a"]})
+        >>> arcsinh(ProteomicsData([[0.0]], pd.DataFrame(index=["CD3"]), cells, "cell", "counts")).scale
+        'score'
+    """
     if data.scale != "counts":
         raise InputError("arcsinh", got=f"a table on the {data.scale} scale", expected="raw counts")
     return data.with_values(np.arcsinh(data.values / cofactor), f"arcsinh(x/{cofactor:g})", scale="score")
@@ -39,6 +45,13 @@ def cluster_cells(
         seed: of the start.
     Returns:
         (cells,) cluster number from 0, largest first.
+
+    Examples:
+        >>> values = np.repeat([[0.0, 4.0], [4.0, 0.0]], 20, axis=1) + 0.01 * np.arange(40)
+        >>> about = pd.DataFrame({"sample_id": ["a", "b"] * 20})
+        >>> data = ProteomicsData(values, pd.DataFrame(index=["CD3", "CD20"]), about, "cell", "score")
+        >>> len(set(cluster_cells(data, ["CD3", "CD20"], clusters=2)[:20]))
+        1
     """
     unknown = [name for name in markers if name not in data.features.index]
     if unknown:
@@ -48,7 +61,15 @@ def cluster_cells(
         raise InputError("cells", got="missing values in a marker", expected="complete rows")
     if method not in ("som", "leiden"):
         raise InputError("method", got=repr(method), expected="som or leiden")
-    label = _som(x, clusters, seed) if method == "som" else _leiden(x, seed)
+    return _largest_first(_som(x, clusters, seed) if method == "som" else _leiden(x, seed))
+
+
+def cluster_compositions(shares: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """(cells,) cluster number from 0, largest first, of (cells, types) shares, by the self-organising map."""
+    return _largest_first(_som(np.ascontiguousarray(shares), clusters, seed))
+
+
+def _largest_first(label: np.ndarray) -> np.ndarray:
     order = np.argsort(-np.bincount(label), kind="stable")
     rank = np.empty(len(order), int)
     rank[order] = np.arange(len(order))
@@ -116,6 +137,13 @@ def annotate(
 
     Returns:
         Name by cluster number, "unassigned" where no rule holds.
+
+    Examples:
+        >>> values = np.repeat([[0.0, 4.0], [4.0, 0.0]], 20, axis=1) + 0.01 * np.arange(40)
+        >>> about = pd.DataFrame({"sample_id": ["a", "b"] * 20})
+        >>> data = ProteomicsData(values, pd.DataFrame(index=["CD3", "CD20"]), about, "cell", "score")
+        >>> annotate(data, np.repeat([0, 1], 20), {"B": {"CD20": "+"}, "T": {"CD3": "+"}}).tolist()
+        ['B', 'T']
     """
     wanted = {marker for rule in rules.values() for marker in rule}
     unknown = wanted - set(data.features.index)
@@ -194,7 +222,16 @@ def state(
 def diff_abundance(
     data: ProteomicsData, cluster: np.ndarray, design: str, contrast: str, *, sample: str = "sample_id"
 ) -> TestResult:
-    """Moderated test of cluster abundances, one observation a sample; put the donor into the design where paired."""
+    """Moderated test of cluster abundances, one observation a sample; put the donor into the design where paired.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> cells = pd.DataFrame({"sample_id": np.repeat(list("abcdef"), 40), "group": np.repeat(["x", "y"], 120)})
+        >>> data = ProteomicsData(np.zeros((1, 240)), pd.DataFrame(index=["m"]), cells, "cell", "score")
+        >>> kind = np.where(rng.random(240) < np.where(cells["group"] == "x", 0.8, 0.2), "B", "T")
+        >>> bool(diff_abundance(data, kind, "~ group", "x-y").table.loc["B", "effect"] > 2)
+        True
+    """
     return moderated_test(
         abundance(data, cluster, sample), design, contrast, lfc=0.0, trend=False, robust=False, missing="seen"
     )
@@ -209,6 +246,16 @@ def diff_state(
     *,
     sample: str = "sample_id",
 ) -> TestResult:
-    """Moderated test of marker medians within clusters, one observation a cluster and sample."""
+    """Moderated test of marker medians within clusters, one observation a cluster and sample.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> cells = pd.DataFrame({"sample_id": np.repeat(list("abcdef"), 40), "group": np.repeat(["x", "y"], 120)})
+        >>> values = rng.standard_normal((3, 240))
+        >>> values[0, :120] += 2
+        >>> data = ProteomicsData(values, pd.DataFrame(index=["pS6", "pAkt", "pErk"]), cells, "cell", "score")
+        >>> diff_state(data, np.full(240, "B"), ["pS6", "pAkt", "pErk"], "~ group", "x-y").hits().index.tolist()
+        ['B|pS6']
+    """
     medians = state(data, cluster, markers, sample)
     return moderated_test(medians, design, contrast, lfc=0.0, trend=True, robust=False, missing="seen")

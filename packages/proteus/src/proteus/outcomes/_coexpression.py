@@ -64,6 +64,16 @@ def find_modules(
         height: cut of the average-linkage tree on 1 - TOM; None: the cut that puts most features into modules of
             `smallest` to a third of all features.
         least_seen: features seen in fewer samples are in no module.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> shared = np.repeat(rng.standard_normal((2, 20)), 25, axis=0)
+        >>> values = 20 + shared + 0.3 * rng.standard_normal((50, 20))
+        >>> index = [f"P{one}" for one in range(50)]
+        >>> data = ProteomicsData(values, pd.DataFrame(index=index), pd.DataFrame({"age": shared[0]}))
+        >>> modules = find_modules(data, smallest=10)
+        >>> len(modules.eigengenes)
+        20
     """
     used = (~np.isnan(data.values)).mean(1) >= least_seen
     if used.sum() < 2 * smallest or data.shape[1] < 8:
@@ -109,7 +119,18 @@ def eigengene(values: np.ndarray) -> np.ndarray:
 
 
 def module_traits(modules: Modules, samples: pd.DataFrame, traits: list[str]) -> pd.DataFrame:
-    """Correlation of each eigengene with numeric or two-level traits: module, trait, r, p, q, n."""
+    """Correlation of each eigengene with numeric or two-level traits: module, trait, r, p, q, n.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> shared = np.repeat(rng.standard_normal((2, 20)), 25, axis=0)
+        >>> values = 20 + shared + 0.3 * rng.standard_normal((50, 20))
+        >>> index = [f"P{one}" for one in range(50)]
+        >>> data = ProteomicsData(values, pd.DataFrame(index=index), pd.DataFrame({"age": shared[0]}))
+        >>> modules = find_modules(data, smallest=10)
+        >>> bool(module_traits(modules, data.samples, ["age"])["q"].min() < 0.01)
+        True
+    """
     rows = []
     for trait in traits:
         if trait not in samples:

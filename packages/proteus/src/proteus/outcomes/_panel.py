@@ -51,6 +51,15 @@ def biomarker_panel(
         seed: of folds and permutations.
     Raises:
         InputError: if a class has fewer samples than folds.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> values, case = rng.standard_normal((10, 40)), np.arange(40) % 2 == 0
+        >>> values[0, case] += 4
+        >>> features = pd.DataFrame(index=[f"P{one}" for one in range(10)])
+        >>> table = ProteomicsData(values, features, pd.DataFrame(index=range(40)))
+        >>> biomarker_panel(table, case, permutations=2).auc > 0.9
+        True
     """
     y = np.asarray(positive, bool)
     if min(y.sum(), (~y).sum()) < folds:

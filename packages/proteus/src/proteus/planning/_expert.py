@@ -10,13 +10,12 @@ from pydantic import BaseModel
 
 from proteus.data._design import compared
 from proteus.planning._headline import headline, joined, slots_of
+from proteus.planning._question import more_of
 from proteus.planning._rules import refine
 from proteus.planning._templates import PLANS, Draft, bulk_drafts, cell_drafts, model_of
 from proteus.record._objects import DatasetProfile, Edge, Finding, Hypothesis, Objective
 from proteus.record._planner import (
     Hypotheses,
-    Interpretation,
-    InterpretStep,
     Objectives,
     Plan,
     Planner,
@@ -26,8 +25,6 @@ from proteus.record._planner import (
     ProposeObjectives,
     Question,
     RefineWorkflow,
-    SummariseObjective,
-    Summary,
 )
 from proteus.tools._registry import missing_requirements
 
@@ -64,12 +61,8 @@ class ExpertPlanner(Planner):
             return Objectives(objectives=_objectives(found[: question.limit]))
         if isinstance(question, PlanWorkflow):
             return _plan(question)
-        if isinstance(question, InterpretStep):
-            return Interpretation(summary=_interpretation(question))
         if isinstance(question, RefineWorkflow):
             return refine(question)
-        if isinstance(question, SummariseObjective):
-            return summary_of(question)
         if isinstance(question, ProposeHypotheses):
             return Hypotheses(hypotheses=propose(question, min(question.limit, 60)))
         raise PlannerError("refused", f"no such question: {question.role}")
@@ -103,16 +96,14 @@ def _plan(question: PlanWorkflow) -> Plan:
 
 def _more(objective: Objective, profile: DatasetProfile) -> dict[str, Any]:
     """What a template needs beside the objective: of the draft that asks the same, in the same or in other words."""
+    if objective.query is not None and (objective.query.kind != "subtypes"):
+        return more_of(objective.query, profile)
     alike = [one for one in drafts(profile) if one.template == objective.template]
-    same = [one for one in alike if one.question == objective.question]
+    same = [one for one in alike if one.question == objective.question or one.template == "subtype"]
     if objective.design or objective.contrast:
         same += [one for one in alike if (one.design, one.contrast) == (objective.design, objective.contrast)]
     if same:
         return same[0].more
-    if objective.template == "trend" and objective.rationale.startswith("asked by the user over "):
-        return {"over": objective.rationale.rpartition(" over ")[2]} | (
-            {"block": profile.block} if profile.block else {}
-        )
     levels = {one.name: one.levels for one in profile.factors}
     pair = (
         compared(objective.contrast or "", levels)
@@ -122,25 +113,12 @@ def _more(objective: Objective, profile: DatasetProfile) -> dict[str, Any]:
     return model_of(profile, pair[0])[2] if pair else {}
 
 
-def _interpretation(question: InterpretStep) -> str:
-    digest = question.digest
-    if digest.status == "failed":
-        return f"{digest.tool} could not run: {digest.error}"
-    hits, tested = digest.metrics.get("hits"), digest.metrics.get("tested")
-    if hits is None:
-        return f"{digest.tool}: {question.step.purpose or 'done'}"
-    words = "nothing passes" if not hits else "some pass" if tested and hits < tested / 5 else "much passes"
-    return f"{digest.tool}: {words}"
-
-
-def summary_of(question: SummariseObjective) -> Summary:
-    """What is printed of an objective, whoever was asked."""
-    names = list(dict.fromkeys(one.entity for one in question.findings))[:5]
+def summary_of(findings: Sequence[Finding]) -> str:
+    """What is printed of an objective, whoever planned it; `findings` strongest first."""
+    names = list(dict.fromkeys(one.entity for one in findings))[:5]
     if not names:
-        return Summary(
-            answer="Nothing passed; see the smallest detectable change where it was computed.", supported=False
-        )
-    return Summary(answer=f"Foremost: {', '.join(names)}.", supported=True)
+        return "Nothing passed; see the smallest detectable change where it was computed."
+    return f"Foremost: {', '.join(names)}."
 
 
 def propose(question: ProposeHypotheses, limit: int) -> list[Hypothesis]:
@@ -179,7 +157,8 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
     links = [one for one in findings if one.kind == "link" and one.q is not None and one.q <= _LINK_Q]
     left = [one for one in links if all((name, one.target) in own for name in one.members)]
     while left:
-        count = Counter((name, one.target) for one in left for name in one.members)
+        ends = [(one.members[:1] if one.relation == "passes_on" else one.members, one.target) for one in left]
+        count = Counter((name, target) for names, target in ends for name in names)  # what is passed on does not lead
         lead = min(count, key=lambda key: (-count[key], _strength(own[key])))
         held = [one for one in left if one.target == lead[1] and lead[0] in one.members]
         links = sorted(held, key=_strength)[:_LINKS]

@@ -13,6 +13,7 @@ from proteus.record._objects import DatasetProfile, Finding, Ref
 _PLAIN = ("rises with {target}", "falls with {target}", "goes with {target}")
 WORDS = {  # by relation: up, down, no direction
     "changed_in": ("is higher in {a} than in {b}", "is lower in {a} than in {b}", "differs with {target}"),
+    "unchanged_in": ("changes by less than the margin between {a} and {b}",) * 3,
     "changed_beyond_protein_in": (
         "rises beyond its protein in {a} against {b}", "falls beyond its protein in {a} against {b}",
         "differs from its protein with {target}",
@@ -29,6 +30,10 @@ WORDS = {  # by relation: up, down, no direction
     ),
     "coupled_with": (
         "move together within groups", "move against each other within groups", "are linked",
+    ),
+    "passes_on": (
+        "move together within groups, and the change of the second goes through the first",
+        "move against each other within groups, and the change of the second goes through the first", "are linked",
     ),
     "splits": ("splits the samples into two groups that the design does not name",) * 3,
     "classifies": (
@@ -51,6 +56,7 @@ _UNITS = {
     "state_changed_in": "change in arcsinh units",
     "moves_with": "correlation",
     "coupled_with": "correlation of what the design leaves",
+    "passes_on": "correlation of what the design leaves",
     "predicts": "log hazard ratio",
     "splits": "share of variance between them",
     "enriched_in": "mean log2 change",
@@ -115,7 +121,7 @@ def slots_of(one: Finding, profile: DatasetProfile, columns: Sequence[str]) -> S
     elif "effect" in columns:
         names = {"effect": "effect", "low": "ci_low", "high": "ci_high"}
         names |= {"modelled": "modelled"} if one.modelled else {}
-    names |= {"q": "q"}
+    names |= {"q": "q"} | ({"margin": "margin"} if one.relation == "unchanged_in" else {})
     numbers = {
         name: Ref(artifact=one.artifact, row=one.row, column=column)
         for name, column in names.items() if column in columns
@@ -163,7 +169,7 @@ def headline(slots: Slots) -> str:
     said = []
     if "effect" in have:
         said.append(f"{slots.unit} {{effect}}" + (", interval {low} to {high}" if "high" in have else ""))
-    said += ["q {q}"] * ("q" in have)
+    said += ["margin {margin}"] * ("margin" in have) + ["q {q}"] * ("q" in have)
     values = "value" if slots.modelled == 1 else "values"
     said += [f"{{modelled}} missing {values} modelled"] * ("modelled" in have)
     return text + (f" ({'; '.join(said)})" if said else "")

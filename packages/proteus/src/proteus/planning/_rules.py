@@ -159,18 +159,6 @@ def outlying_run(question: RefineWorkflow, step: Step, result: StepResult) -> Re
     )
 
 
-def redundant_sets(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
-    """Significant sets share most of their members: one finding for each cluster."""
-    del question
-    redundant = result.metrics.get("redundant", 0)
-    if step.tool != "enrichment" or step.params.get("cluster") or not redundant:
-        return None
-    return Refinement(
-        action="set_params", step=step.id, params={"cluster": True},
-        reason="significant sets share their members: keep one of each cluster", trigger={"redundant": redundant},
-    )  # fmt: skip
-
-
 def hazards_not_proportional(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
     """The proportional-hazards test fails for hits: they must also differ in restricted mean survival."""
     violated = result.metrics.get("ph_violated", 0)
@@ -185,8 +173,7 @@ def hazards_not_proportional(question: RefineWorkflow, step: Step, result: StepR
 
 
 RULES: tuple[Rule, ...] = (
-    aliased_batch, batch_into_design, off_centre, omitted_covariate, no_hit, outlying_run, redundant_sets,
-    hazards_not_proportional,
+    aliased_batch, batch_into_design, off_centre, omitted_covariate, no_hit, outlying_run, hazards_not_proportional,
 )  # fmt: skip
 
 

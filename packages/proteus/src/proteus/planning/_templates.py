@@ -212,7 +212,8 @@ def _read(tool: str, purpose: str) -> Plans:
         checks = ["hits", "share", "z_mode", "p_shape", "missing_by_intensity"]
         params = _asked(objective, more)
         test = Step(id="S2", tool="contrast", params=params, purpose="test the contrast", checks=checks)
-        return [_quality(), test, Step(id="S3", tool=tool, inputs=["S2"], purpose=purpose)]
+        own = {"margin": more["margin"]} if "margin" in more else {}
+        return [_quality(), test, Step(id="S3", tool=tool, inputs=["S2"], params=own, purpose=purpose)]
 
     return plan
 
@@ -247,6 +248,9 @@ def _markers(_objective: Objective, _more: dict[str, Any]) -> list[Step]:
 PLANS: dict[str, Plans] = {
     "group_contrast": _read("sensitivity", "do the hits survive other choices?"),
     "paired_change": _read("sensitivity", "do the hits survive other choices?"),
+    "equivalence": _read("equivalence", "what stays within the margin"),
+    "lookup": lambda _, more: [Step(id="S1", tool="lookup", params=more, purpose="look it up")],
+    "samples": lambda *_: [_quality()],
     "pathway_activity": _read("enrichment", "which sets move"),
     "network_neighbourhood": _read("network_modules", "which neighbourhoods move"),
     "co_regulation": _read("coupling", "which linked hits move together"),

@@ -73,6 +73,39 @@ class DatasetProfile(Record):
         return next((one for one in self.factors if one.name == name), None)
 
 
+class Query(Record):
+    """What a question in words asks, in fields; nothing that is not in them is answered."""
+
+    kind: Literal[
+        "changed", "unchanged", "presence", "seen", "value", "sets", "network", "modules", "trend", "outcome", "groups",
+        "panel", "subtypes", "batch", "samples",
+    ]  # fmt: skip
+    contrast: str | None = None
+    """`A-B`, two levels of `factor`."""
+    factor: str | None = None
+    other: str | None = None
+    """Of `batch` the second factor."""
+    over: str | None = None
+    """Number or ordered factor of a trend; `outcome` for modules that predict it."""
+    direction: Literal["up", "down"] | None = None
+    entities: list[str] = []
+    unknown: list[str] = []
+    """Symbols that the question names and the table does not have."""
+    gene_set: str | None = None
+    family: str | None = None
+    """Class of proteins, by their names in the table."""
+    sample: str | None = None
+    level: str | None = None
+    """Of `seen`: where."""
+    adjust: list[str] = []
+    top: int | None = None
+    fold: float | None = None
+    q: float | None = None
+    by_effect: bool = False
+    count: bool = False
+    """How many, not which."""
+
+
 class Objective(Record):
     """One question to the data."""
 
@@ -90,6 +123,8 @@ class Objective(Record):
     """Names of preconditions (see `_registry.REQUIREMENTS`), checked against the profile."""
     priority: float = 0.0
     parent: str | None = None
+    query: Query | None = None
+    """Of a question that the user asked."""
 
 
 class Step(Record):
@@ -222,6 +257,13 @@ class Hypothesis(Record):
     number is written `{name}`, where `numbers[name]` says which cell it is (`prose_numbers`, in all but the statement);
     we render it. Of version 2 on the statement is made from the slots of the first finding (`_headline`), whoever
     proposed it, and of those of `joins`; of version 1 it is the proposer's.
+
+    Examples:
+        >>> from proteus import Hypothesis
+        >>> one = Hypothesis(statement="TP53 is higher in KO than in WT", entities=["TP53"], direction="up",
+        ...                  context="KO-WT", evidence=["O1.S2.v1.features#TP53"])
+        >>> one.grade is None  # the gate grades, never a proposer
+        True
     """
 
     version: Literal[1, 2] = 1
@@ -261,7 +303,13 @@ class Hypothesis(Record):
 
 
 class Asked(Record):
-    """What the user asks before the data are looked at."""
+    """What the user asks before the data are looked at.
+
+    Examples:
+        >>> from proteus import Asked
+        >>> Asked(question="Which proteins are higher in AD?", only=True).contrast is None
+        True
+    """
 
     question: str | None = None
     contrast: str | None = None
@@ -275,7 +323,13 @@ class Asked(Record):
 
 
 class Settings(Record):
-    """How a study runs, beside its budget and seed; a run keeps them, and a resumed one must have the same."""
+    """How a study runs, beside its budget and seed; a run keeps them, and a resumed one must have the same.
+
+    Examples:
+        >>> from proteus import Settings
+        >>> Settings(cohort="site").kept()
+        {'refine': True, 'gate': True, 'cohort': 'site'}
+    """
 
     refine: bool = True
     """Off for comparison only, as `gate`."""
@@ -299,7 +353,13 @@ class Settings(Record):
 
 
 class Budget(Record):
-    """Limits of a run; None is none."""
+    """Limits of a run; None is none.
+
+    Examples:
+        >>> from proteus import Budget
+        >>> Budget(objectives=2).steps
+        20
+    """
 
     objectives: int = Field(default=8, ge=1, le=12)
     steps: int = Field(default=20, ge=1)

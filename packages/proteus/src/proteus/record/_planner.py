@@ -1,5 +1,5 @@
 # ruff: noqa: RUF012  (pydantic copies defaults)
-"""What a planner is asked, and what it may answer: six roles, each with one question and one answer schema.
+"""What a planner is asked, and what it may answer: five roles, each with one question and one answer schema.
 
 A planner sees the profile, tool cards and bounded digests, never the matrix. Its answers are validated here and by the
 registry; what is refused comes back with the reason (`refused`), at most twice.
@@ -14,7 +14,17 @@ from ninefold.errors import NinefoldError
 from pydantic import BaseModel, Field
 
 from proteus.record._ledger import plain_metrics
-from proteus.record._objects import DatasetProfile, Finding, Hypothesis, Objective, Record, Step, StepResult, Workflow
+from proteus.record._objects import (
+    DatasetProfile,
+    Finding,
+    Hypothesis,
+    Objective,
+    Query,
+    Record,
+    Step,
+    StepResult,
+    Workflow,
+)
 
 _TOP = 20  # rows of a table that a planner sees
 
@@ -102,24 +112,6 @@ class PlanWorkflow(Question):
     tools: list[ToolCard]
 
 
-class Interpretation(Record):
-    """Answer to `InterpretStep`."""
-
-    summary: str
-    concerns: list[str] = []
-
-
-class InterpretStep(Question):
-    """What does this result say?"""
-
-    role = "interpret_step"
-    task = "Say in one or two sentences what this step's result means for the objective, without typing numbers."
-    answer = Interpretation
-    objective: Objective
-    step: Step
-    digest: Digest
-
-
 class Refinement(Record):
     """Answer to `RefineWorkflow`."""
 
@@ -153,25 +145,6 @@ class RefineWorkflow(Question):
     """Refinements that may still be made for this objective."""
 
 
-class Summary(Record):
-    """Answer to `SummariseObjective`."""
-
-    answer: str
-    supported: bool
-
-
-class SummariseObjective(Question):
-    """What is the answer to the objective?"""
-
-    role = "summarise_objective"
-    task = "Answer the objective's question from the findings, without typing numbers."
-    answer = Summary
-    objective: Objective
-    interpretations: list[str]
-    findings: list[Finding]
-    """At most 20, strongest first."""
-
-
 class Hypotheses(Record):
     """Answer to `ProposeHypotheses`."""
 
@@ -196,10 +169,21 @@ class ProposeHypotheses(Question):
     limit: int
 
 
-QUESTIONS: dict[str, type[Question]] = {
-    one.role: one
-    for one in (ProposeObjectives, PlanWorkflow, InterpretStep, RefineWorkflow, SummariseObjective, ProposeHypotheses)
-}
+class TypeQuestion(Question):
+    """What does the user's question ask?"""
+
+    role = "type_question"
+    task = (
+        "Turn the user's question into the one query that asks the same, with names as the profile has them. Leave "
+        "every field out that the question does not state. Refuse by an empty contrast where no kind of query fits."
+    )
+    answer = Query
+    profile: DatasetProfile
+    question: str
+
+
+_ROLES = (ProposeObjectives, PlanWorkflow, RefineWorkflow, ProposeHypotheses, TypeQuestion)
+QUESTIONS: dict[str, type[Question]] = {one.role: one for one in _ROLES}
 
 
 class Spent(BaseModel):

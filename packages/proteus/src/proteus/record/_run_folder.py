@@ -37,7 +37,7 @@ EVENTS = {
     "summary": "objective, answer, supported",
     "family": "objective, simes, position, passed, level, size, rejected",
     "not_asked": "contrasts of the factors asked about that no objective is about",
-    "reply": "objective, question, lines (text, numbers): the answer to what the user asked",
+    "reply": "objective, question, lines (text, numbers), files: the answer to what the user asked, its counts",
     "gate": "statement, accepted, reasons, turn",
     "replication": "objective, step, cohorts, replicated (count), notes, files: the table, one row a feature",
     "held_out": "samples, tested, held (counts), files: the table `hold_out`, one row a hypothesis",

@@ -64,6 +64,11 @@ def learn(data: ProteomicsData, group: str | None = None, *, factors: int = 5, s
         group: column whose level means are taken out first.
         factors: shared factors at most; those no larger than in row-permuted residuals are left out.
         seed: of the permutation.
+
+    Examples:
+        >>> from proteus import datasets
+        >>> learn(datasets.ups1_peptides(), "group").dropout[1] > 0
+        True
     """
     if data.shape[1] < 4 or data.scale != "log2":
         raise InputError("template", got=f"{data.shape[1]} samples, scale {data.scale}", expected="4 or more, log2")
@@ -143,6 +148,12 @@ def simulate(
     Returns:
         With a key: `changed` (id: log2 case - control, all causes), `sets`, `module`, `hubs`, `survival`, `subtype`
         (features, samples), `batch` (features), `decoys` (arm, smoker, hubs).
+
+    Examples:
+        >>> from proteus import datasets
+        >>> drawn = simulate(learn(datasets.ups1_peptides(), "group"), samples=12, features=200)
+        >>> sorted(drawn.data.samples["group"].unique())
+        ['case', 'control']
     """
     if samples < 12:
         raise InputError("samples", got=samples, expected="at least 12")

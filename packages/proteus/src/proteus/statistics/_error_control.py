@@ -8,7 +8,12 @@ from scipy import stats
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Adjusted p-values of the step-up procedure; NaN stays NaN and does not count."""
+    """Adjusted p-values of the step-up procedure; NaN stays NaN and does not count.
+
+    Examples:
+        >>> benjamini_hochberg(np.array([0.01, 0.02, np.nan, 0.5])).tolist()
+        [0.03, 0.03, nan, 0.5]
+    """
     p = np.asarray(p, float)
     known = ~np.isnan(p)
     q = np.full(p.shape, np.nan)
@@ -38,6 +43,11 @@ def control_families(families: Sequence[np.ndarray], *, q: float = 0.05) -> tupl
         q: bar, over families and inside them.
     Returns:
         For each family a bool array of its rejections (none where it does not pass), and the level inside.
+
+    Examples:
+        >>> found, level = control_families([np.array([0.001, 0.9]), np.array([0.6, 0.7])])
+        >>> [one.tolist() for one in found], level
+        ([[True, False], [False, False]], 0.025)
     """
     if not families:
         return [], 0.0

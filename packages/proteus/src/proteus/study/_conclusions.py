@@ -5,11 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from proteus.differential._measures import entity_names
 from proteus.planning._asking import Asking
-from proteus.planning._question import reply, symbols_unknown
+from proteus.planning._headline import levels_of, sides_of
+from proteus.planning._reply import (
+    RELATIONS,
+    SHOWN,
+    TOOLS,
+    Found,
+    Line,
+    counted,
+    feature_rows,
+    other_reply,
+    readback,
+    reply_on_features,
+)
 from proteus.record._ledger import Ledger
-from proteus.record._objects import Budget, Hypothesis
+from proteus.record._objects import Budget, Finding, Hypothesis, Objective, Query
 from proteus.record._planner import Hypotheses, ProposeHypotheses
 from proteus.record._store import Store
 from proteus.review._rubric import Knowledge
@@ -17,6 +28,7 @@ from proteus.study._answer import Answer
 from proteus.study._gate import Evidence, check, derived, fill, render
 from proteus.study._grading import Family, Verdict, judge
 from proteus.study._hold_out import replicated
+from proteus.study._naming import names_of
 from proteus.study._ranking import finish, merge
 from proteus.tools._context import Context
 from proteus.tools._registry import tools
@@ -124,45 +136,55 @@ class Conclusions:
         return render(text, hypothesis, self._frame)
 
     def reply(self, answer: Answer) -> None:
-        """Answer the user's question: of the features that it names, else the strongest findings."""
-        if answer.refused or not answer.objective.rationale.startswith("asked by the user"):
+        """Answer the user's question by its typed query, and by nothing else."""
+        query, objective = answer.objective.query, answer.objective
+        if query is None:
             return
-        named, rows = answer.objective.entities, []
-        for key, result in answer.results.items():
-            if "features" not in result.artifacts or not named or key in answer.means:
-                continue
-            name, tool = result.artifacts["features"], answer.workflows[-1].step(key).tool
-            frame = self.store.load(name)
-            chosen = frame["entity"].isin(named).to_numpy()
-            relation = {"survival": "predicts", "trend": "follows"}.get(tool, "changed_in")
-            target = answer.objective.contrast or (result.findings[0].target if result.findings else tool)
-            known = {one.id: one for one in result.findings}
-            rows += [known.get(one.id, one) for one in findings_of(frame, name, relation, target, chosen=chosen)]
-        first = list({(one.entity, one.row): one for one in reversed(rows)}.values())[::-1]
-        strongest = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))
-        columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in [*first, *strongest]}
-        unknown = symbols_unknown(answer.objective.question, self._vocabulary() | self._allowed())
-        answer.reply = reply(answer.objective, strongest, first, self.context.profile, columns, unknown)
-        lines = [
-            {"text": text, "numbers": {key: ref.model_dump() for key, ref in numbers.items()}}
-            for text, numbers in answer.reply
-        ]
-        self.ledger.note("reply", objective=answer.objective.id, question=answer.objective.question, lines=lines)
+        profile, files = self.context.profile, {}
+        lines: list[Line] = [(readback(query, sides_of(query.contrast or "", levels_of(profile))), {})]
+        artifacts = {
+            step.tool: answer.results[step.id].artifacts
+            for step in (answer.workflows[-1].steps if answer.workflows else [])
+            if step.id in answer.results and answer.results[step.id].status != "failed"
+        }
+        tool = TOOLS.get(query.kind)
+        features = artifacts.get(tool or "", {}).get("features")
+        if answer.refused:
+            lines.append((f"It cannot be answered: {answer.refused}", {}))
+        elif features is not None:
+            frame, name = self.store.load(features), f"{objective.id}.reply"
+            family = None if query.family is None else names_of(self.context).family(query.family)
+            passed, about = feature_rows(query, frame, family)
+            files = self.store.save(name, counted(passed, about, frame))
+            rows = self._rows(query, features, frame, about if query.entities else passed, objective)
+            lines += reply_on_features(query, rows, name, profile, list(map(str, frame.columns)))
+            known = set(frame["entity"])
+            lines += [(f"{one} could not be tested", {}) for one in query.entities if one not in known]
+        elif tool is None:
+            strongest = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))
+            lines += other_reply(query, Found(self.store.load, artifacts, strongest), profile) or [
+                ("Nothing passes", {})
+            ]
+        else:
+            lines.append(("It could not be tested; see the objective's steps", {}))
+        lines += [(f"{name} is not in the table", {}) for name in query.unknown]
+        answer.reply = lines
+        made = [{"text": text, "numbers": {key: ref.model_dump() for key, ref in refs.items()}} for text, refs in lines]
+        more = {"files": files} if files else {}
+        self.ledger.note("reply", objective=objective.id, question=objective.question, lines=made, **more)
+
+    def _rows(
+        self, query: Query, artifact: str, frame: pd.DataFrame, chosen: np.ndarray, objective: Objective
+    ) -> list[Finding]:
+        """Rows as findings, in the order and number that the query asks for."""
+        target = objective.contrast or query.over or query.factor or "/".join(objective.outcome)
+        found = findings_of(frame, artifact, RELATIONS[query.kind], target, chosen=chosen)
+        if query.kind in ("groups", "unchanged"):
+            found = [one.model_copy(update={"sign": 0}) for one in found]
+        if query.by_effect:
+            found.sort(key=lambda one: -abs(one.effect or 0.0))
+        return found if query.entities else found[: query.top or SHOWN]
 
     def lines(self, answer: Answer) -> list[str]:
         """The reply to a user's question, with its numbers in."""
         return [fill(text, numbers, self._frame) for text, numbers in answer.reply]
-
-    def _vocabulary(self) -> set[str]:
-        data = self.context.data
-        names = set(map(str, data.features.index)) | set(entity_names(data))
-        for key, members in (self.context.sets or {}).items():
-            names.add(key)
-            names.update(members)
-        return names | set(self.context.network.nodes if self.context.network else ())
-
-    def _allowed(self) -> set[str]:
-        profile = self.context.profile
-        names = {level for one in profile.factors for level in one.levels} | {one.name for one in profile.factors}
-        names |= {*profile.numbers, *profile.outcome, *([profile.block] if profile.block else [])}
-        return names | {answer.objective.contrast for answer in self.answers if answer.objective.contrast}

@@ -10,18 +10,16 @@ import pandas as pd
 from ninefold.errors import InputError
 from pydantic import ValidationError
 
-from proteus.differential._measures import entity_names
 from proteus.planning._asking import Asking
-from proteus.planning._expert import summary_of
-from proteus.planning._question import asked_objectives
+from proteus.planning._expert import ExpertPlanner, summary_of
+from proteus.planning._query import Names, typed_query
+from proteus.planning._question import asked_objectives, wrong_query
 from proteus.planning._templates import contrast_of, contrasts, main_factors
 from proteus.planning._typed import untyped
 from proteus.record._ledger import Ledger, as_result, plain_metrics, step_key
-from proteus.record._objects import Budget, Objective, Settings, Step, StepResult, Workflow
+from proteus.record._objects import Budget, DatasetProfile, Objective, Query, Settings, Step, StepResult, Workflow
 from proteus.record._planner import (
     Digest,
-    Interpretation,
-    InterpretStep,
     Objectives,
     Plan,
     PlannerError,
@@ -29,18 +27,17 @@ from proteus.record._planner import (
     ProposeObjectives,
     Refinement,
     RefineWorkflow,
-    SummariseObjective,
-    Summary,
+    TypeQuestion,
     digest_tables,
 )
 from proteus.record._store import Store
 from proteus.study._answer import Answer, apply_refinement, dependents
 from proteus.study._grading import ALPHA
+from proteus.study._naming import names_of
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, check_workflow, missing_requirements, tools
 from proteus.tools._tools_bulk import MOST
 
-_FINDINGS = 20
 _BY_CONTRAST = ("group_contrast", "paired_change", "pathway_activity", "network_neighbourhood", "co_regulation")
 _ASKS_SETS = ("pathway_activity", "network_neighbourhood", "co_regulation")  # their contrast is another objective's
 
@@ -99,7 +96,7 @@ class Engine:
             ]
             return lacking + [said for one in found.objectives if (said := untyped(one, profile))]
 
-        first = asked_objectives(self.asked, profile, set(map(str, entity_names(self.context.data))))
+        first = asked_objectives(self.asked, profile, names_of(self.context), self._read)
         lacking = [name for one in first for name in missing_requirements(one.requires, profile)]
         if lacking:
             got = f"this table lacks {', '.join(dict.fromkeys(lacking))}"
@@ -125,6 +122,19 @@ class Engine:
             self.ledger.note("not_asked", contrasts=self.not_asked(accepted))
         return accepted
 
+    def _read(self, text: str, profile: DatasetProfile, names: Names) -> Query:
+        """The query of a question: by the vocabulary, where that does not understand it by the planner's model."""
+        try:
+            return typed_query(text, profile, names)
+        except InputError as error:
+            if isinstance(self.asking.planner, ExpertPlanner):
+                raise
+            question = TypeQuestion(profile=profile, question=text)
+            try:
+                return self.asking.ask(question, Query, lambda found: wrong_query(found, profile, names))
+            except PlannerError:
+                raise error from None
+
     def not_asked(self, accepted: Sequence[Objective]) -> list[str]:
         """Contrasts of the factors asked about that no objective is about."""
         profile, named = self.context.profile, {one.contrast for one in accepted}
@@ -143,13 +153,12 @@ class Engine:
                 return [one["msg"] for one in error.errors()]
 
         try:
-            plan = self._barred(self.asking.ask(question, Plan, wrong))
+            plan = self._barred(self._plan(question, wrong), objective)
         except PlannerError as error:  # no planner has a workflow for it
             return self._refuse(objective, f"no workflow: {error.reason}")
         workflow = Workflow(objective=objective.id, steps=plan.steps)
         self.ledger.note("workflow", workflow=workflow.model_dump(mode="json"), reason=plan.reason)
         answer = Answer(objective, [workflow], {}, means=self._means(objective, workflow))
-        interpretations: list[str] = []
         before: dict[str, list[str]] = {}
         taken = 0
         while self.stopped is None:
@@ -167,21 +176,26 @@ class Engine:
             answer.results[step.id] = result
             if step.id in before:
                 self._changed(answer, step, before.pop(step.id), self._hits(result))
-            digest = self._digest(step, result)
-            said = self.asking.ask(InterpretStep(objective=objective, step=step, digest=digest), Interpretation)
-            interpretations.append(said.summary)
-            if not self._refine(answer, step, digest, before, queue):
+            if not self._refine(answer, step, self._digest(step, result), before, queue):
                 break
         self._stabilise(answer)
         if not answer.refused:
-            self._summarise(answer, interpretations)
+            self._summarise(answer)
         return answer
 
-    def _barred(self, plan: Plan) -> Plan:
+    def _plan(self, question: PlanWorkflow, wrong: Callable[[Plan], list[str]]) -> Plan:
+        """What the user asked is answered by the steps of its kind, whoever plans the rest."""
+        if question.objective.query is not None:
+            return self.asking.by_rule(question, Plan)
+        return self.asking.ask(question, Plan, wrong)
+
+    def _barred(self, plan: Plan, objective: Objective) -> Plan:
         """The plan with the fold bar that the user stated, in each contrast."""
-        if self.asked.fold is None:
+        query = objective.query
+        fold = query.fold if query is not None and query.fold and query.kind == "changed" else self.asked.fold
+        if fold is None:
             return plan
-        bar = {"lfc": math.log2(self.asked.fold)}
+        bar = {"lfc": math.log2(fold)}
         steps = [
             one.model_copy(update={"params": {**one.params, **bar}}) if one.tool == "contrast" else one
             for one in plan.steps
@@ -290,7 +304,11 @@ class Engine:
                 return [str(error).splitlines()[0]]
 
         try:
-            found = self.asking.ask(question, Refinement, wrong)
+            fixed = answer.objective.query is not None or step.tool == "quality"  # rules alone: nothing to choose
+            found = self.asking.by_rule(question, Refinement) if fixed else None
+            found = found or self.asking.ask(question, Refinement, wrong)
+            if fixed and wrong(found):
+                return True
         except PlannerError:  # the expert's rules do not fit a workflow that a model planned
             return True
         if found.action == "continue":
@@ -363,16 +381,10 @@ class Engine:
         frame = self.store.load(artifact) if artifact else pd.DataFrame()
         return set(frame.loc[frame["n_peptides"] == 1, "id"]) if "n_peptides" in frame else set()
 
-    def _summarise(self, answer: Answer, interpretations: list[str]) -> None:
-        found = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))[:_FINDINGS]
-        question = SummariseObjective(objective=answer.objective, interpretations=interpretations, findings=found)
-        said = self.asking.ask(question, Summary)
-        own = summary_of(question)  # what is printed is never a model's
-        answer.summary, answer.supported = own.answer, said.supported and bool(found)
-        more = {} if said.answer == own.answer else {"said": said.answer}
-        self.ledger.note(
-            "summary", objective=answer.objective.id, answer=own.answer, supported=answer.supported, **more
-        )
+    def _summarise(self, answer: Answer) -> None:
+        found = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))
+        answer.summary, answer.supported = summary_of(found), bool(found)
+        self.ledger.note("summary", objective=answer.objective.id, answer=answer.summary, supported=answer.supported)
 
 
 def _same_key(one: Objective) -> tuple[Any, ...]:

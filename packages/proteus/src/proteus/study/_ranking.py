@@ -67,7 +67,7 @@ def finish(
     notes = [f"abstracts: {', '.join(documents)}"] if documents else []
     if best.also:
         more = f" and {len(best.also) - 8} more" if len(best.also) > 8 else ""
-        notes.append(f"sets of much the same members: {', '.join(best.also[:8])}{more}")
+        notes.append(f"sets that say the same: {', '.join(best.also[:8])}{more}")
     return made.model_copy(update={"scores": score(made, findings, knowledge), "notes": notes})
 
 

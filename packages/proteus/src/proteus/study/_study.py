@@ -94,6 +94,16 @@ class Study:
         sets, network: for pathway and network objectives.
         literature: abstracts by name, for alignment and novelty.
         markers: cytometry, marker to `type` or `state`; rules: cell type to its marker rules.
+
+    Examples:
+        >>> import numpy as np, pandas as pd, proteus
+        >>> values = np.random.default_rng(0).normal(25, 0.2, (60, 8))
+        >>> values[0, ::2] += 3
+        >>> sheet = pd.DataFrame({"group": ["AD", "control"] * 4}, index=[f"s{k}" for k in range(8)])
+        >>> data = proteus.from_matrix(values, [f"P{k}" for k in range(60)], sheet)
+        >>> report = proteus.Study(data).run(proteus.Budget(objectives=1))
+        >>> report.statements[0][:34]
+        'P0 is higher in AD than in control'
     """
 
     def __init__(

@@ -7,11 +7,13 @@ the rooms below.
 from proteus.data._rollup import roll_up
 from proteus.differential._moderated_test import moderated_test
 from proteus.differential._normalise import normalise
-from proteus.differential._replication import replicate
+from proteus.differential._replication import predict_replication, replicate
 from proteus.knowledge._network import communities
 from proteus.outcomes._cells import annotate, arcsinh, cluster_cells, diff_abundance, diff_state
 from proteus.outcomes._coexpression import find_modules, module_traits
+from proteus.outcomes._neighbourhoods import neighbourhoods
 from proteus.outcomes._panel import biomarker_panel
+from proteus.outcomes._pseudobulk import diff_expression, pseudobulk
 from proteus.tl._enrich import enrich
 from proteus.tl._hits_in_network import NetworkResult, network
 from proteus.tl._survival_table import survival
@@ -19,7 +21,7 @@ from proteus.tl._survival_table import survival
 cluster = cluster_cells
 
 __all__ = [
-    "NetworkResult", "annotate", "arcsinh", "biomarker_panel", "cluster", "communities", "diff_abundance", "diff_state",
-    "enrich", "find_modules", "moderated_test", "module_traits", "network", "normalise", "replicate", "roll_up",
-    "survival",
+    "NetworkResult", "annotate", "arcsinh", "biomarker_panel", "cluster", "communities", "diff_abundance",
+    "diff_expression", "diff_state", "enrich", "find_modules", "moderated_test", "module_traits", "neighbourhoods",
+    "network", "normalise", "predict_replication", "pseudobulk", "replicate", "roll_up", "survival",
 ]  # fmt: skip

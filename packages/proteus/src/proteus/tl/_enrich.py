@@ -1,6 +1,6 @@
 """Gene sets against the result of a moderated test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,9 @@ from proteus.data._design import make_contrast
 from proteus.differential._moderated_test import TestResult
 from proteus.knowledge._camera import camera, fry, roast
 from proteus.knowledge._enrichment import over_representation, preranked_gsea
-from proteus.knowledge._sets import cluster_sets, index_sets
+from proteus.knowledge._sets import index_sets
+from proteus.knowledge._told import tell_once
+from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._moderated_t import moderated_t
 
 _GRADES = {"camera": "A/B", "fry": "A/B", "roast": "A/B", "camera_preranked": "C", "ora": "C", "gsea": "C"}
@@ -25,6 +27,7 @@ def enrich(
     smallest: int = 5,
     largest: int = 500,
     seed: int = 0,
+    tier: Collection[str] = (),
 ) -> pd.DataFrame:
     """Test gene sets against a contrast's result.
 
@@ -33,11 +36,24 @@ def enrich(
         sets: name to symbols.
         method: `camera` (competitive), `fry` or `roast` (self-contained): these may carry a finding; `ora`, `gsea`
             and `camera_preranked` take proteins for independent and are descriptive (grade C).
-        q: bar of hits for `ora`, and of sets that are clustered.
+        q: bar of hits for `ora`, and of sets that pass.
         smallest, largest: measured members of a set.
         seed: of random sets and rotations.
+        tier: names of sets whose q is over themselves alone (complexes).
     Returns:
-        One row a set, smallest p first, with `representative` (which holds 0.8 of it, or shares half) and `grade`.
+        One row a set, smallest p first, with `grade` and `representative`: of `camera` the set under whose name it is
+        told (each signal once, under the name that fits it best; see `tell_once`), else itself; `told`, the order of
+        those that are told.
+
+    Examples:
+        >>> import proteus
+        >>> data = proteus.datasets.ups1_peptides()
+        >>> genes = data.features["protein"].astype(str)
+        >>> data = data.with_values(data.values, "symbols", features=data.features.assign(gene=genes))
+        >>> result = proteus.moderated_test(data, "~ group", "fmol100-fmol25")
+        >>> sets = {f"part {k}": genes.unique()[k::9].tolist() for k in range(9)}
+        >>> list(proteus.tl.enrich(result, sets, largest=2000).columns)
+        ['size', 'direction', 'correlation', 't', 'p', 'q', 'representative', 'told', 'grade']
     """
     if method not in _GRADES:
         raise InputError("method", got=repr(method), expected=f"one of: {', '.join(_GRADES)}")
@@ -56,11 +72,14 @@ def enrich(
         table = over_representation(indexed, np.where(result.table["q"] <= q, side, 0))
     else:
         table = preranked_gsea(indexed, np.nan_to_num(tested.t, nan=-np.inf), seed=seed)
-    chosen = (table["q"] <= q).to_numpy()
-    names = np.array(indexed.names, object)
-    table["representative"] = (
-        names[cluster_sets(indexed, table["p"].to_numpy(), chosen=chosen)] if chosen.any() else names
-    )
+    inside = np.array([name in tier for name in indexed.names], bool)
+    for part in (inside, ~inside) if inside.any() else ():
+        table.loc[part, "q"] = benjamini_hochberg(table["p"].to_numpy()[part])
+    names, passed = np.array(indexed.names, object), (table["q"] <= q).to_numpy()
+    table["representative"], table["told"] = names, 0
+    if method == "camera" and passed.any():
+        told, table["told"] = tell_once(indexed, tested, result.fit, table["p"].to_numpy(), passed, inside)
+        table["representative"] = names[told]
     table["grade"] = _GRADES[method]
     return table.sort_values("p", kind="stable")
 

@@ -19,7 +19,14 @@ class NetworkResult:
 def network(
     hits: Collection[str], edges: Network, measured: Collection[str], *, rewirings: int = 200, seed: int = 0
 ) -> NetworkResult:
-    """Connectivity of hits among measured proteins against degree-preserving rewiring, and a walk from the hits."""
+    """Connectivity of hits among measured proteins against degree-preserving rewiring, and a walk from the hits.
+
+    Examples:
+        >>> import proteus
+        >>> links = proteus.Network.from_pairs([*"AABC"], [*"BCCD"])
+        >>> proteus.tl.network(["A", "B"], links, [*"ABCD"], rewirings=20).connectivity.edges
+        1
+    """
     part = edges.restrict(measured)
     found = connectivity(part, hits, rewirings=rewirings, seed=seed)
     return NetworkResult(found, random_walk(part, [gene for gene in hits if gene in set(part.nodes)]))

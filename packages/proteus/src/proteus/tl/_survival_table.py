@@ -19,6 +19,14 @@ def survival(
         data: log2 or score table; samples without follow-up are left out.
         time, event: columns of the sample table; event is 0 or 1.
         covariates: columns to adjust for; text columns enter as indicators of their levels but the first.
+
+    Examples:
+        >>> import numpy as np, pandas as pd, proteus
+        >>> rng = np.random.default_rng(0)
+        >>> sheet = pd.DataFrame({"time": rng.exponential(100, 30), "event": 1}, index=[f"s{k}" for k in range(30)])
+        >>> values = np.vstack([-np.log(sheet["time"]) + rng.normal(size=30), rng.normal(size=(2, 30))])
+        >>> proteus.tl.survival(proteus.from_matrix(values, ["A", "B", "C"], sheet)).index[0]
+        'A'
     """
     wanted = [data.factor(name) for name in (time, event, *covariates)]
     for column in wanted[:2]:

@@ -26,13 +26,21 @@ if TYPE_CHECKING:
 
 GROUP = "proteus.tools"
 _OWN = (
-    "_tools_bulk", "_tools_presence", "_tools_links", "_tools_outcome", "_tools_modules", "_tools_cells",
-    "_tools_cell_check",
+    "_tools_bulk", "_tools_asked", "_tools_presence", "_tools_links", "_tools_outcome", "_tools_modules",
+    "_tools_cells", "_tools_cell_check",
 )  # fmt: skip
 
 
 class Params(BaseModel):
-    """Base of parameters: unknown ones refused, no conversion that would hide a mistake."""
+    """Base of parameters: unknown ones refused, no conversion that would hide a mistake.
+
+    Examples:
+        >>> from proteus import Params
+        >>> class Cut(Params):
+        ...     at: float = 1.0
+        >>> Cut(at=2.0).at
+        2.0
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -56,6 +64,12 @@ class Output:
         findings: rows as findings, `artifact` given as the table's name (the engine puts the artifact's).
         family: (table, column) of the p-values that the objective's family is made of.
         notes: decisions, in words.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from proteus import Output
+        >>> Output({"levels": pd.DataFrame({"id": ["A"], "mean": [25.0]})}, {"rows": 1}).metrics
+        {'rows': 1}
     """
 
     tables: dict[str, pd.DataFrame]

@@ -84,13 +84,25 @@ def _sign(value: float) -> Literal[-1, 0, 1]:
 @register_tool(
     "quality",
     params=Prepared,
-    tables={"samples": ("missing", "median", "PC1", "PC2", "PC3", "outlying"), "factors": ("component", "eta2")},
+    tables={
+        "samples": ("missing", "median", "PC1", "PC2", "PC3", "outlying"),
+        "factors": ("component", "eta2"),
+        "components": ("share",),
+    },
     requires=("bulk",),
 )
 def quality(context: Context, params: Prepared, _inputs: list[Input]) -> Output:
     """Look at runs: missingness, medians, principal components, outliers, and what factors explain of them."""
     data = prepared(context, params)
-    scores = principal_components(data.values)
+    scores = principal_components(data.values, data.shape[1])
+    squares = (scores**2).sum(0)
+    share = pd.DataFrame(
+        {
+            "id": [f"PC{place + 1}" for place in range(min(3, len(squares)))],
+            "share": squares[:3] / max(squares.sum(), 1e-300),
+        }
+    )
+    scores = scores[:, :3]
     outliers = find_outliers(data)
     samples = pd.DataFrame(
         {"missing": np.isnan(data.values).mean(0), "median": np.nanmedian(data.values, axis=0)},
@@ -108,7 +120,7 @@ def quality(context: Context, params: Prepared, _inputs: list[Input]) -> Output:
     factors = pd.DataFrame(rows, columns=["id", "component", "eta2"])
     batches = {name: best[name] for name in context.profile.batch if name in best}
     metrics = {"eta2": best, "batch_eta2": batches, "outliers": outliers, "samples": data.shape[1]}
-    return Output({"samples": plain_id(samples), "factors": factors}, metrics)
+    return Output({"samples": plain_id(samples), "factors": factors, "components": share}, metrics)
 
 
 @register_tool(

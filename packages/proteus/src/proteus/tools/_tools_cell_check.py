@@ -9,11 +9,11 @@ from ninefold.errors import InputError
 from proteus.data._data import ProteomicsData
 from proteus.differential._measures import Q
 from proteus.knowledge._describe import cell_annotation
-from proteus.outcomes._cells import diff_abundance, diff_state
+from proteus.outcomes._cells import diff_abundance
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, Output, Params, register_tool
 from proteus.tools._tools_bulk import plain_id
-from proteus.tools._tools_cells import CellContrast, clusters_of, grouped, state_markers
+from proteus.tools._tools_cells import CellContrast, clusters_of, grouped, state_test
 
 _FEW_DONORS = 4
 
@@ -39,11 +39,10 @@ def cell_check(context: Context, params: CellCheck, inputs: list[Input]) -> Outp
     hits = first[first["q"] <= Q]
     agree, worst, done = np.zeros(len(hits), int), np.zeros(len(hits)), []
     failed = []
-    for name, data, label in _variants(context, inputs):
+    for name, data, label, kept in _variants(context, inputs):
         try:
             if source.step.tool == "cell_state":
-                markers = state_markers(context)
-                other = diff_state(data, label, markers, asked.design, asked.contrast, sample=asked.sample).table
+                other = state_test(context, asked, data, label, kept).table
             else:
                 other = diff_abundance(data, label, asked.design, asked.contrast, sample=asked.sample).table
         except InputError as error:
@@ -59,16 +58,18 @@ def cell_check(context: Context, params: CellCheck, inputs: list[Input]) -> Outp
     return Output({"refits": plain_id(table)}, metrics, notes=failed)
 
 
-def _variants(context: Context, inputs: list[Input]) -> Iterator[tuple[str, ProteomicsData, np.ndarray]]:
-    """(name, transformed cells, type of each); clusters without a name cannot be told again in another clustering."""
+def _variants(
+    context: Context, inputs: list[Input]
+) -> Iterator[tuple[str, ProteomicsData, np.ndarray, np.ndarray | None]]:
+    """(name, transformed cells, type of each, kept); nameless clusters cannot be told again in another clustering."""
     made = clusters_of(inputs)
     data, label = grouped(context, made)
     named = not any(str(one).startswith("cluster ") for one in np.unique(label))
     if named and cell_annotation(data) is None:
-        yield "other clusters", *grouped(context, made.model_copy(update={"clusters": made.clusters * 3 // 2}))
-        yield "another start", *grouped(context, made, seed=context.seed + 1)
+        yield "other clusters", *grouped(context, made.model_copy(update={"clusters": made.clusters * 3 // 2})), None
+        yield "another start", *grouped(context, made, seed=context.seed + 1), None
     block = context.profile.block
     donors = sorted(data.samples[block].astype(str).unique()) if block else []
     for donor in donors if len(donors) >= _FEW_DONORS else []:
         kept = (data.samples[block].astype(str) != donor).to_numpy()
-        yield f"without {donor}", data.take(samples=kept), label[kept]
+        yield f"without {donor}", data.take(samples=kept), label[kept], kept

@@ -12,6 +12,7 @@ from proteus.data._data import ProteomicsData
 from proteus.differential._moderated_test import TestResult
 from proteus.knowledge._describe import cell_annotation
 from proteus.outcomes._cells import annotate, arcsinh, cluster_cells, diff_abundance, diff_state
+from proteus.outcomes._pseudobulk import diff_expression
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, Output, Params, register_tool
 from proteus.tools._tools_bulk import findings_of, plain_id
@@ -124,11 +125,24 @@ def cell_abundance(context: Context, params: CellContrast, inputs: list[Input]) 
     confirms=True,
 )  # fmt: skip
 def cell_state(context: Context, params: CellContrast, inputs: list[Input]) -> Output:
-    """Test state markers within each cell type on medians, one observation a donor's sample (DS)."""
+    """Test state markers (medians) or counts (sums) within cell types, one observation a donor's sample (DS)."""
     data, label = grouped(context, clusters_of(inputs))
-    result = diff_state(data, label, state_markers(context), params.design, params.contrast, sample=params.sample)
+    result = state_test(context, params, data, label)
     pairs = [str(one).rsplit("|", 1) for one in result.table.index]
     return _out(result, [b for _, b in pairs], [a for a, _ in pairs], "state_changed_in", params.contrast)
+
+
+def state_test(
+    context: Context, params: CellContrast, data: ProteomicsData, label: np.ndarray, kept: np.ndarray | None = None
+) -> TestResult:
+    """Medians of state markers; where the table has counts and brings its annotation, and no panel, sums of counts.
+
+    `kept` says which cells of the context's table `data` holds; None: all.
+    """
+    if context.data.scale == "counts" and not context.markers and cell_annotation(context.data) is not None:
+        counts = context.data if kept is None else context.data.take(samples=kept)
+        return diff_expression(counts, label, params.design, params.contrast, sample=params.sample)
+    return diff_state(data, label, state_markers(context), params.design, params.contrast, sample=params.sample)
 
 
 def state_markers(context: Context) -> list[str]:

@@ -1,6 +1,7 @@
 """Tools beyond single features: gene sets, networks, survival, panels, sites against their proteins."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import stats
 from proteus.data._data import ProteomicsData
 from proteus.data._rollup import roll_up
 from proteus.differential._measures import Q, entity_names, measure_test
+from proteus.knowledge._complexes import complexes
 from proteus.knowledge._network import communities, connectivity
 from proteus.outcomes._cox import cox
 from proteus.outcomes._panel import biomarker_panel
@@ -36,36 +38,44 @@ class Enrichment(Params):
     """Gene sets against the contrast read."""
 
     method: Literal["camera", "ora", "gsea"] = "camera"
-    cluster: bool = False
-    """One finding for sets that hold each other's members, or share most."""
 
 
 @register_tool(
     "enrichment", params=Enrichment, tables={"sets": _SETS}, reads=("contrast",), requires=("sets",), confirms=True
 )
 def enrichment(context: Context, params: Enrichment, inputs: list[Input]) -> Output:
-    """Test gene sets against a contrast (CAMERA, checked by FRY); ora and gsea are descriptive only."""
+    """Test complexes and gene sets against a contrast (CAMERA, checked by FRY), each signal told once; ora and gsea
+    are descriptive only."""
     if context.sets is None:
         raise InputError("gene sets", got="none", expected="a GMT file")
     source = _source(inputs, "contrast")
     asked = Tested.model_validate(source.step.params)
     result = tested(context, asked)
-    entity = pd.Series(entity_names(prepared(context, asked)).to_numpy(), result.table.index)
+    data = prepared(context, asked)
+    entity = entity_names(data).to_numpy()
     result.table["gene"] = entity
-    table, metrics = _set_table(context, result, context.sets, params.method)
+    named = data.features.get("description", pd.Series("", data.features.index)).fillna("").astype(str)
+    own = complexes(context.sets, dict(zip(entity, named, strict=True)))
+    table, metrics = _set_table(context, result, {**context.sets, **own}, params.method, tier=own)
     chosen = (table["q"] <= Q).to_numpy()
-    metrics["redundant"] = int(chosen.sum()) - int(table.loc[chosen, "representative"].nunique())
-    if params.cluster:
-        chosen &= (table["representative"] == table["id"]).to_numpy()
+    metrics["told_elsewhere"] = int((chosen & (table["representative"] != table["id"])).sum())
+    chosen &= (table["representative"] == table["id"]).to_numpy()
     found = _set_findings(table, "sets", asked.contrast, chosen, "set", descriptive=params.method != "camera")
     family = ("sets", "p") if params.method == "camera" else None
     return Output({"sets": table}, metrics, found, family)
 
 
 def _set_table(
-    context: Context, result: Any, sets: Any, method: str, *, smallest: int = 5, largest: int = 500
+    context: Context,
+    result: Any,
+    sets: Any,
+    method: str,
+    *,
+    smallest: int = 5,
+    largest: int = 500,
+    tier: Collection[str] = (),
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    frame = enrich(result, sets, method, smallest=smallest, largest=largest, seed=context.seed)
+    frame = enrich(result, sets, method, smallest=smallest, largest=largest, seed=context.seed, tier=tier)
     if method == "camera":
         fry = enrich(result, sets, "fry", smallest=smallest, largest=largest).reindex(frame.index)
         frame["fry_p"] = fry["p"]
@@ -75,11 +85,10 @@ def _set_table(
     genes = result.table["gene"].astype(str)
     effects = dict(zip(genes, result.table["effect"], strict=True))
     moved = set(genes[np.abs(result.z) >= _CARRIES])
-    members, mean = [], []
+    members, mean, gone = [], [], _told_before(frame, sets)
     for name in frame.index:
-        present = [
-            (effects[gene], gene) for gene in dict.fromkeys(sets[name]) if np.isfinite(effects.get(gene, np.nan))
-        ]
+        own = [gene for gene in dict.fromkeys(sets[name]) if gene not in gone.get(str(name), ())]
+        present = [(effects[gene], gene) for gene in own if np.isfinite(effects.get(gene, np.nan))]
         values = np.array([value for value, _ in present], float)
         centre = float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
         mean.append(centre)
@@ -99,6 +108,16 @@ def _set_table(
             frame[column] = np.nan
     table = plain_id(frame)[["id", *_SETS]]
     return table, {"tested": len(table), "hits": int((table["q"] <= Q).sum())}
+
+
+def _told_before(frame: pd.DataFrame, sets: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+    """By set that is told: the members of those told before it, of which it says nothing more."""
+    gone: set[str] = set()
+    made = {}
+    for name in frame.index[frame["told"] > 0][np.argsort(frame.loc[frame["told"] > 0, "told"], kind="stable")]:
+        made[str(name)] = set(gone)
+        gone.update(sets[name])
+    return made
 
 
 def _set_findings(
@@ -292,7 +311,7 @@ def site_contrast(context: Context, params: Tested, _inputs: list[Input]) -> Out
     """Test modified sites after their protein's own change is taken out."""
     data = prepared(context, params)
     protein = data.features["protein"].astype(str)
-    levels = roll_up(ProteomicsData(data.values, data.features, data.samples, "peptide", data.scale))
+    levels = roll_up(ProteomicsData(data.values, data.features, data.samples, "peptide", data.scale), "median_polish")
     beside = levels.values[levels.features.index.get_indexer(pd.Index(protein))]
     alone = protein.map(protein.value_counts()).to_numpy() < 2
     values = np.where(alone[:, None], np.nan, data.values - beside)

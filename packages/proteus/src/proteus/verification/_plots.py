@@ -49,7 +49,9 @@ def draw(folder: Folder) -> list[tuple[str, str]]:
         if values in seen:
             continue
         seen.add(values)
-        for what, caption, picture in _pictures(path.stem, frame, groups, units.get(path.stem, "effect")):
+        beside = path.with_name(path.name.replace(".samples.", ".components."))
+        share = read_frame(beside).set_index("id")["share"] if beside != path and beside.is_file() else None
+        for what, caption, picture in _pictures(path.stem, frame, groups, units.get(path.stem, "effect"), share):
             if len(made) == _MOST:
                 return made
             name = f"{path.stem}.{what}.png"
@@ -89,7 +91,9 @@ def _groups(folder: Folder) -> pd.Series | None:
     return ProteomicsData.open(folder.table).samples[factors[0].name].astype(str)
 
 
-def _pictures(name: str, frame: pd.DataFrame, groups: pd.Series | None, unit: str) -> Iterator[tuple[str, str, Any]]:
+def _pictures(
+    name: str, frame: pd.DataFrame, groups: pd.Series | None, unit: str, share: pd.Series | None = None
+) -> Iterator[tuple[str, str, Any]]:
     columns = set(frame)
     if frame.empty:  # columns without entries have no type either
         return
@@ -105,7 +109,7 @@ def _pictures(name: str, frame: pd.DataFrame, groups: pd.Series | None, unit: st
         yield what, f"{name}: {'effect against p' if many else 'smallest p'}; {coloured}", picture
         yield "p", f"{name}: p-values; flat but for the left end, if all is well", _histogram(frame)
     if {"PC1", "PC2"} <= columns:
-        yield "samples", f"{name}: samples on the first two principal components", _samples(frame, groups)
+        yield "samples", f"{name}: samples on the first two principal components", _samples(frame, groups, share)
 
 
 def _volcano(frame: pd.DataFrame, unit: str) -> Any:
@@ -167,7 +171,7 @@ def _bars(frame: pd.DataFrame) -> Any:
     return made
 
 
-def _samples(frame: pd.DataFrame, groups: pd.Series | None) -> Any:
+def _samples(frame: pd.DataFrame, groups: pd.Series | None, share: pd.Series | None) -> Any:
     """By group where there are few; outlying samples ringed."""
     made, axes = figure(3.8, 2.9)
     known = None if groups is None else groups.set_axis(groups.index.astype(str)).reindex(frame["id"])
@@ -182,6 +186,7 @@ def _samples(frame: pd.DataFrame, groups: pd.Series | None) -> Any:
     if "outlying" in frame:
         far = frame["outlying"].astype(bool)
         axes.scatter(frame["PC1"][far], frame["PC2"][far], s=60, facecolors="none", edgecolors="black", linewidths=0.8)
-    axes.set_xlabel("first component")
-    axes.set_ylabel("second component")
+    for label, name, set_label in (("first", "PC1", axes.set_xlabel), ("second", "PC2", axes.set_ylabel)):
+        percent = f" ({share[name]:.0%} of the variance)" if share is not None and name in share else ""
+        set_label(f"{label} component{percent}")
     return made

@@ -9,6 +9,7 @@ from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
 from proteus.data._data import ProteomicsData
 
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
+_CORRELATED, _NAMED = 150, 40  # samples that are drawn, and named
 _BINS, _LEAST = 20, 3  # of features by level; values of a feature in a group that tell a spread
 
 
@@ -79,3 +80,23 @@ def _spread(axes: Any, data: ProteomicsData, label: np.ndarray, levels: list[str
     axes.set_xlabel("coefficient of variation (%)" if logarithm else "standard deviation, the table's own units")
     axes.set_ylabel("features (%)")
     return "coefficient of variation" if logarithm else "standard deviation"
+
+
+def picture_of_correlation(data: ProteomicsData, groups: pd.Series | None) -> tuple[str, str, Any] | None:
+    """(name, caption, figure): Pearson's correlation of each two samples, over the features that both have."""
+    count = data.shape[1]
+    if not 3 <= count <= _CORRELATED:
+        return None
+    order = np.arange(count) if groups is None else np.argsort(groups.to_numpy(str), kind="stable")
+    r = pd.DataFrame(data.values[:, order]).corr(min_periods=_LEAST).to_numpy()
+    made, axes = figure(4.6, 3.8)
+    low = float(np.nanmin(r, initial=1.0))
+    mesh = axes.imshow(r, vmin=low, vmax=1, cmap="Blues")
+    names = [str(one)[:14] for one in data.samples.index[order]]
+    axes.set_xticks([])
+    axes.set_yticks(
+        range(count) if count <= _NAMED else [], names if count <= _NAMED else [], fontsize=6, parse_math=False
+    )
+    axes.grid(visible=False)
+    made.colorbar(mesh, ax=axes, fraction=0.046, pad=0.04)
+    return "correlation", "Pearson correlation of samples, in the order of their groups", made

@@ -1,6 +1,7 @@
 """`report.html`: one self-contained page of a run, in which each number of a result is a link to its cell."""
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,12 +18,13 @@ from proteus.llm._calls import Calls
 from proteus.record._cited import COLUMNS, Evidence, pieces, read_evidence
 from proteus.record._journal import Event, read_journal
 from proteus.record._objects import Finding, Hypothesis, Ref
-from proteus.record._run_folder import Folder, shown
+from proteus.record._run_folder import Folder, read_frame, shown
 from proteus.study._hold_out import ARTIFACT
-from proteus.verification._export import counts, methods
+from proteus.verification._export import contrasts_of, counts, methods
 from proteus.verification._plots import draw
 
 _TOP = 15
+_EXPLORED = 6000  # rows of a contrast that can be searched
 _WIDE = 800  # pixels from which a picture scrolls on a telephone
 _ARTIFACT = re.compile(r"(?P<objective>O[\d.]+)\.(?P<step>S\d+)\.v(?P<version>\d+)\.")
 _SIGNS = {1: "up", -1: "down", 0: "no direction"}
@@ -79,10 +81,24 @@ def render_report(folder: Folder) -> str:
         tables=page.tables(),
         origin=_origin(folder, first, events),
         ledger=_rounded(calls) if calls.records else None,
+        explore=_explore(folder, events),
+        script=(script := resources.files("proteus.verification").joinpath("report.js").read_text("utf-8")),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         counts=counts(events),
         one_cohort=not any(one.kind == "replication" for one in events),
         methods=methods(events),
     )
+
+
+def _explore(folder: Folder, events: Sequence[Event]) -> dict[str, list[list[Any]]]:
+    """By contrast [name, effect, p, q] of each feature with an effect, rounded, smallest p first."""
+    made = {}
+    for contrast, data in contrasts_of(events).items():
+        frame = read_frame(folder.artifact(data["result"]["artifacts"]["features"])).sort_values("p", kind="stable")
+        frame = frame[frame["effect"].notna() & frame["p"].notna()].head(_EXPLORED)
+        columns = [[float(f"{value:.4g}") for value in frame[name]] for name in ("effect", "p", "q")]
+        made[contrast] = [list(row) for row in zip(frame["entity"].astype(str), *columns, strict=True)]
+    return {name: rows for name, rows in made.items() if rows}
 
 
 def _nothing(evidence: Evidence) -> str:

@@ -13,7 +13,7 @@ from proteus.differential._normalise import normalise
 from proteus.record._objects import Finding, Hypothesis, read_documents
 from proteus.record._run_folder import Folder
 from proteus.verification._outcome_plots import picture_of_survival, pictures_of_cells
-from proteus.verification._quality_plots import COLORS, picture_of_quality
+from proteus.verification._quality_plots import COLORS, picture_of_correlation, picture_of_quality
 
 _STRIPS, _ROWS, _SAMPLES = 6, 30, 120
 _RELATIONS = ("changed_in", "detected_in")
@@ -29,13 +29,16 @@ def pictures_of_samples(folder: Folder, groups: pd.Series | None) -> Iterator[tu
         yield from pictures_of_cells(folder)
         return
     if data.level == "precursor" and "protein" in data.features:
-        data = roll_up(data)
+        data = roll_up(data, "median_polish")
     if data.scale == "log2":
         data = normalise(data, "median")
     findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
     hypotheses = read_documents(folder.hypotheses, "hypotheses", Hypothesis)
     leads = [findings[one.evidence[0]] for one in hypotheses if one.evidence[0] in findings]
     yield picture_of_quality(data, groups)
+    correlation = picture_of_correlation(data, groups)
+    if correlation is not None:
+        yield correlation
     survival = picture_of_survival(data, leads)
     if survival is not None:
         yield survival

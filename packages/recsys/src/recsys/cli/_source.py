@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from ninefold.errors import InputError
 
 if TYPE_CHECKING:
     from recsys.data._dataset import Dataset
@@ -56,8 +57,22 @@ class Source:
 
         options: dict[str, Any] = {name: one for name, one in vars(self).items() if name not in _NOT_OF_FRAMES}
         options["context"] = self.context or []
-        data = Dataset.from_frame(path, **options)
+        try:
+            data = Dataset.from_frame(path, **options)
+        except InputError as error:
+            if error.got != "no such column" or error.hint:
+                raise
+            raise InputError(
+                error.what, where=error.where, got=error.got, expected=error.expected, hint=_remedy(str(error.expected))
+            ) from None
         return data.clicks() if self.clicks else data
+
+
+def _remedy(present: str) -> str:
+    """What helps against a missing column, by the columns that are there."""
+    if "," not in present and any(mark in present for mark in (";", "\\t", "|")):
+        return "the columns are not separated by commas: save the file as CSV with commas, as .tsv or as Parquet"
+    return "name yours: --user, --item, --value and --time take a column each"
 
 
 @dataclass(frozen=True)

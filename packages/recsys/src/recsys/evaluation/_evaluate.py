@@ -44,7 +44,7 @@ class Evaluation:
         cold_targets: those whose item the model does not know. They are kept, as misses.
         seen_targets: pairs of the test set left out because the user had the item before.
         unit: what `values` are of: "users", "events" for a model of contexts and for errors of predicted values (whose
-            squares are held for "rmse"), or "steps" of `evaluate_next`.
+            squares are kept for "rmse"), or "steps" of `evaluate_next`.
 
     Examples:
         >>> import recsys

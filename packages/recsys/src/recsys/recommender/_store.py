@@ -283,7 +283,7 @@ def schema_hash(model: Recommender) -> str:
 
 
 def describe(folder: str | Path) -> dict[str, Any]:
-    """What a model folder says of itself: class, parameters, ids, arrays with shapes; checks its digests."""
+    """What a model folder says about itself: class, parameters, ids, arrays with shapes; checks its digests."""
     model = load(folder)
     arrays = {name: getattr(model, name) for name in ("popular_", *model.fitted)}
     return {

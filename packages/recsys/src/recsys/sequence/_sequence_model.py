@@ -23,7 +23,7 @@ LOSSES = ("softmax", "sampled", "bce")
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SequenceModel(NeuralModel):
-    """A network over a user's last events, whose last state is held against the items' vectors. Fit needs `torch`.
+    """A network over a user's last events, whose last state is compared with the items' vectors. Fit needs `torch`.
 
     Args:
         factors, blocks, dropout: width, layers, share of units dropped.
@@ -58,7 +58,7 @@ class SequenceModel(NeuralModel):
     def _batch(
         self, sequences: Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool
     ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None]:
-        """(the network's inputs; items wanted, -1 for none; items to be told from them, if the loss draws any)."""
+        """(the network's inputs; items wanted, -1 for none; negative items, if the loss draws any)."""
         raise NotImplementedError
 
     def _loss(self, hidden: Any, target: Any, vectors: Any, negatives: Any) -> Any:  # noqa: ARG002

@@ -43,7 +43,7 @@ class VSKNN(Recommender):
     Args:
         k: neighbours of a session.
         sample: the most recent sessions sharing an item, among which they are sought.
-        weighting: of a session's items by their place: "same", "div", "linear", "log" or "quadratic".
+        weighting: of a session's items by index: "same", "div", "linear", "log" or "quadratic".
         decay: of a neighbour by how many steps back its latest shared item is; the same names.
         remind: list items of the session itself, too.
         idf: how much the score of rare items is raised: score (1 + idf log(sessions / sessions with the item)).

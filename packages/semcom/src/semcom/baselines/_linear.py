@@ -131,7 +131,7 @@ class _Design:
     error: float
 
     def told(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What was told before the row was brought to unit power, and the factor that did it, of what is seen of it."""
+        """What was given before the row was brought to unit power, and the factor that did it, from what is seen."""
         count = self.repeats + self.width
         square = np.minimum(seen**2, 0.9 * count / self.repeats)
         square = square * self.width / (count - self.repeats * square)

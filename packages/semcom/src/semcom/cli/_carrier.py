@@ -12,29 +12,16 @@ from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
 from semcom.cli._app import (
-    Batch,
     ChannelSpec,
-    Erasure,
-    Fec,
     Form,
-    Key,
-    LatentBits,
-    Mode,
-    Modulation,
-    PaperModel,
+    PaperLink,
     Pictures,
-    Ratio,
-    Select,
     Snr,
-    Sparse,
     Symbols,
-    Tap,
     carrier,
-    check_form,
     key_of,
     read_payload,
-    settings_of,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,50 +51,27 @@ def send(
     payload: PayloadFile = None,
     *,
     form: Form = "beside",
-    model: PaperModel = None,
-    key: Key = None,
-    ratio: Ratio = None,
-    mode: Mode = None,
-    sparse: Sparse = None,
-    tap: Tap = None,
-    fec: Fec = None,
-    modulation: Modulation = None,
-    select: Select = None,
-    erasure: Erasure = None,
-    latent_bits: LatentBits = None,
+    link: PaperLink,
     picture: PictureLink = None,
     snr: DesignSnr = None,
     pilots: Annotated[int, typer.Option(min=0, help="Pilots before each block, for channels that fade.")] = 0,
     pilot_block: Annotated[int, typer.Option(min=0, help="Data symbols of a block; 0 is a whole tile.")] = 0,
     stream: Annotated[int | None, typer.Option(min=0, max=65535, help="paper: number of the stream.")] = None,
     split: Split = False,
-    max_batch: Batch = 64,
     opts: Shared,
 ) -> dict[str, Any]:
     """Write the symbols of PICTURES and a payload to the folder -o (SigMF, cf32_le)."""
-    from semcom import CarrierImageLink, record
+    from semcom import record
     from semcom.carrier import record_beside
     from semcom.phy import PilotPattern
 
     out = opts.need_out()
-    check_form(form, key=key, ratio=ratio, mode=mode, sparse=sparse, tap=tap, select=select, erasure=erasure,
-               latent_bits=latent_bits, stream=stream, split=split)  # fmt: skip
-    settings = settings_of(
-        ratio=ratio,
-        mode=mode,
-        sparse=sparse,
-        tap=tap,
-        fec=fec,
-        modulation=modulation,
-        select=select,
-        erasure=erasure,
-        latent_bits=latent_bits,
-    )
+    link.check_form(form, stream=stream, split=split)
     data = read_payload(payload)
     _, arrays = _read(pictures)
     pattern = PilotPattern(pilot_block, pilots)
     if form == "beside":
-        beside = _beside(model, picture, snr, fec, modulation)
+        beside = _beside(link, picture, snr)
         recording = record_beside(beside, arrays, data, pattern)
         recording.save(out, force=opts.force)
         return {
@@ -115,8 +79,7 @@ def send(
             **_counts(recording.about["report"]), "written": str(out),
         }  # fmt: skip
     _refuse_beside_options(picture, snr)
-    link = CarrierImageLink.from_pretrained(model or "mae-32p4", key=key_of(key), max_batch=max_batch, **settings)
-    recording, sent = record(link, arrays, data, pattern, stream=stream or 0, split=split)
+    recording, sent = record(link.load(), arrays, data, pattern, stream=stream or 0, split=split)
     recording.save(out, force=opts.force)
     return {
         "pictures": len(arrays), "tiles": len(sent.symbols), "tiles with payload": sent.carrying,
@@ -131,20 +94,9 @@ def send(
 def recv(
     symbols: Symbols,
     *,
-    model: PaperModel = None,
-    key: Key = None,
     snr: Annotated[float | None, typer.Option("--snr", help="Es/N0 in dB; estimated if left out.")] = None,
-    ratio: Ratio = None,
-    mode: Mode = None,
-    sparse: Sparse = None,
-    tap: Tap = None,
-    fec: Fec = None,
-    modulation: Modulation = None,
-    select: Select = None,
-    erasure: Erasure = None,
-    latent_bits: LatentBits = None,
+    link: PaperLink,
     keep_bad: KeepBad = False,
-    max_batch: Batch = 64,
     opts: Shared,
 ) -> dict[str, Any]:
     """Receive a folder of symbols: pictures and payload into the folder -o. Status 2 if the payload is not whole."""
@@ -152,26 +104,15 @@ def recv(
     from semcom.carrier import SYSTEM, beside_link_of, play_beside
 
     out = opts.need_out()
-    settings = settings_of(
-        ratio=ratio,
-        mode=mode,
-        sparse=sparse,
-        tap=tap,
-        fec=fec,
-        modulation=modulation,
-        select=select,
-        erasure=erasure,
-        latent_bits=latent_bits,
-    )
     recording = Recording.load(symbols)
     if recording.link.get("system") == SYSTEM:
-        check_form("beside", key=key, fec=fec, modulation=modulation, **settings)
-        beside = beside_link_of(recording, symbols, model or "picture-c16")
+        link.check_form("beside", of_both=())
+        beside = beside_link_of(recording, symbols, link.model or "picture-c16")
         got = play_beside(beside, recording, symbols, snr)
         _deliver(got, out, keep_bad=keep_bad, force=opts.force)
         return _said_beside(got, out, must_have=True)
-    link = link_of(recording, symbols, model or "mae-32p4", key_of(key), settings, max_batch)
-    played = play(link, recording, symbols, snr)
+    model, key, settings = link.model or "mae-32p4", key_of(link.key), link.settings()
+    played = play(link_of(recording, symbols, model, key, settings, link.max_batch), recording, symbols, snr)
     _deliver(played, out, keep_bad=keep_bad, force=opts.force)
     return _said(played, out, must_have=True)
 
@@ -202,14 +143,12 @@ def _deliver(played: Played | PlayedBeside, out: Path, *, keep_bad: bool, force:
         (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def _beside(
-    model: str | None, picture: str | None, snr: float | None, fec: str | None, modulation: str | None
-) -> BesideLink:
+def _beside(link: PaperLink, picture: str | None, snr: float | None) -> BesideLink:
     from semcom.carrier import beside_link
 
     return beside_link(
-        model or "picture-c16", picture=picture or "joint", snr_db=6.0 if snr is None else snr, fec=fec or "ldpc:1/2",
-        modulation=modulation or "qpsk",
+        link.model or "picture-c16", picture=picture or "joint", snr_db=6.0 if snr is None else snr,
+        fec=link.fec or "ldpc:1/2", modulation=link.modulation or "qpsk",
     )  # fmt: skip
 
 
@@ -256,48 +195,25 @@ def run(
     channel: ChannelSpec = "awgn",
     snr: Snr = 6.0,
     form: Form = "beside",
-    model: PaperModel = None,
-    key: Key = None,
-    ratio: Ratio = None,
-    mode: Mode = None,
-    sparse: Sparse = None,
-    tap: Tap = None,
-    fec: Fec = None,
-    modulation: Modulation = None,
-    select: Select = None,
-    erasure: Erasure = None,
-    latent_bits: LatentBits = None,
+    link: PaperLink,
     split: Split = False,
     picture: PictureLink = None,
     keep_bad: KeepBad = False,
-    max_batch: Batch = 64,
     opts: Shared,
 ) -> dict[str, Any]:
     """Send, let a channel act, receive: how PICTURES and payload come through; -o keeps what arrives."""
     import numpy as np
 
-    from semcom import CarrierImageLink, Channel, cut_tiles, join_tiles
+    from semcom import Channel, cut_tiles, join_tiles
     from semcom.carrier import Played
     from semcom.evaluation import psnr
 
-    check_form(form, key=key, ratio=ratio, mode=mode, sparse=sparse, tap=tap, select=select, erasure=erasure,
-               latent_bits=latent_bits, split=split)  # fmt: skip
-    settings = settings_of(
-        ratio=ratio,
-        mode=mode,
-        sparse=sparse,
-        tap=tap,
-        fec=fec,
-        modulation=modulation,
-        select=select,
-        erasure=erasure,
-        latent_bits=latent_bits,
-    )
+    link.check_form(form, split=split)
     over = Channel.from_spec(channel)
     data = read_payload(payload)
     _, arrays = _read(pictures)
     if form == "beside":
-        beside = _beside(model, picture, snr, fec, modulation)
+        beside = _beside(link, picture, snr)
         symbols = beside.send(arrays, data)
         arrived = over.apply(symbols, snr, np.random.default_rng(opts.seed))
         got = beside.receive(arrived, [one.shape[:2] for one in arrays])
@@ -310,11 +226,11 @@ def run(
             "payload symbols": beside.payload_symbols(len(data)), "pilot symbols": arrived.overhead,
         }  # fmt: skip
     _refuse_beside_options(picture, None)
-    link = CarrierImageLink.from_pretrained(model or "mae-32p4", key=key_of(key), max_batch=max_batch, **settings)
-    tiles, sizes = cut_tiles(arrays, link.model.image_size)
-    sent = link.transmit(tiles, data, split=split)
+    loaded = link.load()
+    tiles, sizes = cut_tiles(arrays, loaded.model.image_size)
+    sent = loaded.transmit(tiles, data, split=split)
     received = over.apply(sent.symbols, snr, np.random.default_rng(opts.seed))
-    frame = link.receive(received)
+    frame = loaded.receive(received)
     played = Played(join_tiles(frame.images[: len(tiles)], sizes), frame)
     if opts.out is not None:
         _deliver(played, opts.out, keep_bad=keep_bad, force=opts.force)

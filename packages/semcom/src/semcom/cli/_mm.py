@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,93 +19,102 @@ if TYPE_CHECKING:
     from semcom.multimodal import MMSemCom, PlayedPictures
 
 Link = Annotated[str, typer.Option("--model", help="Folder of `mm pack`.")]
-Captions = Annotated[Path | None, typer.Option("--captions", help="CSV file with the columns file and caption.")]
-Caption = Annotated[str | None, typer.Option("--caption", help="One caption for all pictures.")]
-CaptionerFolder = Annotated[Path | None, typer.Option("--captioner", help="Folder of a BLIP, for missing captions.")]
-Text = Annotated[str | None, typer.Option("--text", help="analog, quantised, caption or none.  [default: the link's]")]
-Count = Annotated[
-    int | None, typer.Option("--candidates", "-k", min=0, help="Draw K candidates; 0 is the coarse picture.")
-]
-Select = Annotated[
-    str | None,
-    typer.Option("--select", help="unsharp, multimodal, published, image, ...  [default: unsharp; with -k multimodal]"),
-]
-Alpha = Annotated[float | None, typer.Option("--alpha", help="Weight of image against text.  [default: the link's]")]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Calls of the denoiser for a candidate.")]
 Solver = Annotated[str, typer.Option("--solver", help="ddim or dpmpp.")]
 Guidance = Annotated[float, typer.Option("--guidance", min=0, help="Classifier-free guidance; 1 is none.")]
-Pipeline = Annotated[
-    Path | None, typer.Option("--pipeline", help="Folder of a diffusers image-to-image pipeline, instead of our own.")
-]
 
 
-def _rule(select: str | None, candidates: int | None, alpha: float | None) -> tuple[str, int]:
-    """(rule, number of candidates) of the options: candidates are drawn where they, alpha or a rule ask for them."""
-    from semcom.multimodal import UNSHARP
+@dataclass(frozen=True)
+class Sending:
+    """What is sent beside the pictures, and by which link."""
 
-    drawn = candidates is not None or alpha is not None
-    if select == UNSHARP and drawn:
-        raise InputError("--select", got=UNSHARP, expected="another rule: it works without candidates")
-    if select in (None, UNSHARP) and not drawn:
-        return UNSHARP, 0
-    return select or "multimodal", 8 if candidates is None else candidates
+    captions: Annotated[Path | None, typer.Option(help="CSV file with the columns file and caption.")] = None
+    caption: Annotated[str | None, typer.Option(help="One caption for all pictures.")] = None
+    captioner: Annotated[Path | None, typer.Option(help="Folder of a BLIP, for missing captions.")] = None
+    model: Link = "mm-32"
+    text: Annotated[str | None, typer.Option(help="analog, quantised, caption or none.  [default: the link's]")] = None
+
+    def load(self, **more: Any) -> MMSemCom:
+        """The link."""
+        from semcom.multimodal import HubCaptioner, MMSemCom
+
+        settings = {} if self.text is None else {"text": self.text, "text_size": 0}
+        captioner = None if self.captioner is None else HubCaptioner.from_folder(self.captioner)
+        return MMSemCom.from_pretrained(self.model, captioner=captioner, **more, **settings)
+
+    def read(self, pictures: list[Path]) -> tuple[list[np.ndarray], list[str | None]]:
+        """Pictures and their captions."""
+        from semcom.datasets import find_pictures, read_picture
+        from semcom.multimodal import captions_of, read_captions
+
+        if self.captions is not None and self.caption is not None:
+            raise InputError("--caption", got=repr(self.caption), expected="not beside --captions")
+        names = find_pictures(pictures)
+        if self.captions is None:
+            return [read_picture(name) for name in names], [self.caption] * len(names)
+        texts = captions_of(names, read_captions(self.captions), self.captions)
+        return [read_picture(name) for name in names], texts
 
 
-def _generator(pipeline: Path | None) -> Any:
-    if pipeline is None:
-        return None
-    from semcom.multimodal import Img2ImgGenerator
+@dataclass(frozen=True)
+class Choice:
+    """How candidates are drawn and one is chosen."""
 
-    return Img2ImgGenerator.from_folder(pipeline)
+    candidates: Annotated[
+        int | None, typer.Option("--candidates", "-k", min=0, help="Draw K candidates; 0 is the coarse picture.")
+    ] = None
+    select: Annotated[
+        str | None,
+        typer.Option(help="unsharp, multimodal, published, image, ...  [default: unsharp; with -k multimodal]"),
+    ] = None
+    alpha: Annotated[float | None, typer.Option(help="Weight of image against text.  [default: the link's]")] = None
+    steps: Steps = 5
+    solver: Solver = "dpmpp"
+    guidance: Guidance = 1.0
+    pipeline: Annotated[
+        Path | None, typer.Option(help="Folder of a diffusers image-to-image pipeline, instead of our own.")
+    ] = None
+    max_batch: Batch = 64
 
+    def rule(self) -> dict[str, Any]:
+        """How the receiver chooses: candidates are drawn where they, alpha or a rule ask for them."""
+        from semcom.multimodal import UNSHARP
 
-def _captioner(folder: Path | None) -> Any:
-    if folder is None:
-        return None
-    from semcom.multimodal import HubCaptioner
+        drawn = self.candidates is not None or self.alpha is not None
+        if self.select == UNSHARP and drawn:
+            raise InputError("--select", got=UNSHARP, expected="another rule: it works without candidates")
+        if self.select in (None, UNSHARP) and not drawn:
+            return {"select": UNSHARP, "num_candidates": 0, "alpha": None}
+        count = 8 if self.candidates is None else self.candidates
+        return {"select": self.select or "multimodal", "num_candidates": count, "alpha": self.alpha}
 
-    return HubCaptioner.from_folder(folder)
+    def parts(self) -> dict[str, Any]:
+        """Arguments of a link that draws so."""
+        from semcom.multimodal import Img2ImgGenerator
 
-
-def _read(
-    pictures: list[Path], captions: Path | None, caption: str | None
-) -> tuple[list[np.ndarray], list[str | None]]:
-    """Pictures and their captions."""
-    from semcom.datasets import find_pictures, read_picture
-    from semcom.multimodal import captions_of, read_captions
-
-    if captions is not None and caption is not None:
-        raise InputError("--caption", got=repr(caption), expected="not beside --captions")
-    names = find_pictures(pictures)
-    if captions is None:
-        return [read_picture(name) for name in names], [caption] * len(names)
-    texts = captions_of(names, read_captions(captions), captions)
-    return [read_picture(name) for name in names], texts
+        generator = None if self.pipeline is None else Img2ImgGenerator.from_folder(self.pipeline)
+        sampler = {"steps": self.steps, "solver": self.solver, "guidance": self.guidance}
+        return {"generator": generator, "sampler": sampler, "max_batch": self.max_batch}
 
 
 @verb(mm, uses=("threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def send(
     pictures: Pictures,
     *,
-    captions: Captions = None,
-    caption: Caption = None,
-    captioner: CaptionerFolder = None,
-    model: Link = "mm-32",
+    sending: Sending,
     snr: Annotated[float, typer.Option("--snr", help="Es/N0 in dB that both sides reckon with.")] = 10.0,
-    text: Text = None,
     pilots: Annotated[int, typer.Option(min=0, help="Pilots before each block, for channels that fade.")] = 0,
     pilot_block: Annotated[int, typer.Option(min=0, help="Data symbols of a block; 0 is a whole tile.")] = 0,
     max_batch: Batch = 64,
     opts: Shared,
 ) -> dict[str, Any]:
     """Send PICTURES and their captions as a folder of symbols, -o, whose header holds neither."""
-    from semcom.multimodal import MMSemCom, record_pictures
+    from semcom.multimodal import record_pictures
     from semcom.phy import PilotPattern
 
     out = opts.need_out()
-    arrays, texts = _read(pictures, captions, caption)
-    settings = {} if text is None else {"text": text, "text_size": 0}
-    link = MMSemCom.from_pretrained(model, captioner=_captioner(captioner), max_batch=max_batch, **settings)
+    arrays, texts = sending.read(pictures)
+    link = sending.load(max_batch=max_batch)
     recording, sent = record_pictures(link, arrays, texts, PilotPattern(pilot_block, pilots), snr_db=snr)
     recording.save(out, force=opts.force)
     return {
@@ -123,14 +133,7 @@ def recv(
     *,
     model: Link = "mm-32",
     snr: Annotated[float | None, typer.Option("--snr", help="Es/N0 in dB; estimated if left out.")] = None,
-    candidates: Count = None,
-    select: Select = None,
-    alpha: Alpha = None,
-    steps: Steps = 5,
-    solver: Solver = "dpmpp",
-    guidance: Guidance = 1.0,
-    pipeline: Pipeline = None,
-    max_batch: Batch = 64,
+    choice: Choice,
     opts: Shared,
 ) -> dict[str, Any]:
     """Receive a folder of SYMBOLS into the folder -o: sharpened, or with -k the candidate that fits image and text."""
@@ -138,15 +141,14 @@ def recv(
     from semcom.multimodal import mm_link_of, play_pictures
 
     out = opts.need_out()
-    select, candidates = _rule(select, candidates, alpha)
+    rule = choice.rule()
     recording = Recording.load(symbols)
-    sampler = {"steps": steps, "solver": solver, "guidance": guidance}
-    link = mm_link_of(recording, symbols, model, generator=_generator(pipeline), max_batch=max_batch, sampler=sampler)
-    played = play_pictures(
-        link, recording, symbols, snr, num_candidates=candidates, select=select, alpha=alpha, seed=opts.seed
-    )
+    link = mm_link_of(recording, symbols, model, **choice.parts())
+    played = play_pictures(link, recording, symbols, snr, seed=opts.seed, **rule)
     _deliver(played, out, force=opts.force)
-    return {**_said(played), "candidates": candidates, "select": select, "written": str(out)}
+    return {
+        **_said(played), "candidates": rule["num_candidates"], "select": rule["select"], "written": str(out),
+    }  # fmt: skip
 
 
 def _said(played: PlayedPictures) -> dict[str, Any]:
@@ -175,21 +177,10 @@ def _deliver(played: PlayedPictures, out: Path, *, force: bool) -> None:
 def run(
     pictures: Pictures,
     *,
-    captions: Captions = None,
-    caption: Caption = None,
-    captioner: CaptionerFolder = None,
-    model: Link = "mm-32",
+    sending: Sending,
     channel: ChannelSpec = "awgn",
     snr: Snr = 6.0,
-    text: Text = None,
-    candidates: Count = None,
-    select: Select = None,
-    alpha: Alpha = None,
-    steps: Steps = 5,
-    solver: Solver = "dpmpp",
-    guidance: Guidance = 1.0,
-    pipeline: Pipeline = None,
-    max_batch: Batch = 64,
+    choice: Choice,
     opts: Shared,
 ) -> dict[str, Any]:
     """Send, let a channel act, receive: how PICTURES come through, chosen and coarse; -o keeps what arrives."""
@@ -197,29 +188,23 @@ def run(
 
     from semcom import Channel, cut_tiles
     from semcom.evaluation import psnr
-    from semcom.multimodal import MMSemCom, record_pictures
     from semcom.multimodal import play_received as play
+    from semcom.multimodal import record_pictures
 
     over = Channel.from_spec(channel)
-    select, candidates = _rule(select, candidates, alpha)
-    arrays, texts = _read(pictures, captions, caption)
-    settings = {} if text is None else {"text": text, "text_size": 0}
-    link: MMSemCom = MMSemCom.from_pretrained(
-        model, generator=_generator(pipeline), captioner=_captioner(captioner), max_batch=max_batch,
-        sampler={"steps": steps, "solver": solver, "guidance": guidance}, **settings,
-    )  # fmt: skip
+    rule = choice.rule()
+    arrays, texts = sending.read(pictures)
+    link = sending.load(**choice.parts())
     recording, sent = record_pictures(link, arrays, texts, snr_db=snr)
     received = over.apply(recording.symbols, snr, np.random.default_rng(opts.seed))
     tiles, sizes = cut_tiles(arrays, link.config.size)
-    played = play(
-        link, received, sizes, snr, num_candidates=candidates, select=select, alpha=alpha, seed=opts.seed, truth=tiles
-    )
+    played = play(link, received, sizes, snr, seed=opts.seed, truth=tiles, **rule)
     if opts.out is not None:
         _deliver(played, opts.out, force=opts.force)
     chosen, coarse = (cut_tiles(some, link.config.size)[0] for some in (played.pictures, played.coarse))
     return {
         **_said(played), "PSNR of a tile, dB": round(float(psnr(chosen, tiles).mean()), 2),
-        "PSNR of a coarse tile, dB": round(float(psnr(coarse, tiles).mean()), 2), "select": select,
+        "PSNR of a coarse tile, dB": round(float(psnr(coarse, tiles).mean()), 2), "select": rule["select"],
         "symbols a tile": sent.report.symbols + received.overhead, "text symbols": sent.report.text_symbols,
         "pilot symbols": received.overhead, "energy a symbol": round(sent.report.energy, 6),
         **({"written": str(opts.out)} if opts.out else {}),

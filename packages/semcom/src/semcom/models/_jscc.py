@@ -66,32 +66,76 @@ class Gdn(nn.Module):
         return x * norm if self.inverse else x / norm
 
 
-class _SnrAttention(nn.Module):
-    """Scales channels by what the pooled features and the SNR say."""
+class Attention(nn.Module):
+    """Scales channels by their means over the picture and by the state of the link, `conditions` numbers a picture."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, conditions: int = 1) -> None:
         super().__init__()
-        self.first, self.second = nn.Linear(width + 1, width // 4), nn.Linear(width // 4, width)
+        self.first, self.second = nn.Linear(width + conditions, width // 4), nn.Linear(width // 4, width)
 
-    def forward(self, x: Tensor, snr_db: Tensor) -> Tensor:
-        about = torch.cat([x.mean((2, 3)), snr_db[:, None] / 10], dim=1)
+    def forward(self, x: Tensor, state: Tensor) -> Tensor:
+        """x (B, width, h, w), state (B, conditions) -> x scaled."""
+        about = torch.cat([x.mean((2, 3)), state], dim=1)
         return x * torch.sigmoid(self.second(F.relu(self.first(about))))[:, :, None, None]
 
 
 class _Stage(nn.Module):
-    """Convolution, GDN, SNR attention, convolution, added to the input; at first it adds a bias alone."""
+    """Convolution, GDN, attention, convolution, added to the input; at first it adds a bias alone."""
 
-    def __init__(self, width: int, inverse: bool = False) -> None:
+    def __init__(self, width: int, conditions: int, inverse: bool = False) -> None:
         super().__init__()
         self.first, self.second = (nn.Conv2d(width, width, 3, 1, 1) for _ in range(2))
-        self.norm, self.attention = Gdn(width, inverse), _SnrAttention(width)
+        self.norm, self.attention = Gdn(width, inverse), Attention(width, conditions)
         nn.init.zeros_(self.second.weight)
 
-    def forward(self, x: Tensor, snr_db: Tensor) -> Tensor:
-        return x + self.second(self.attention(self.norm(self.first(x)), snr_db))
+    def forward(self, x: Tensor, state: Tensor) -> Tensor:
+        return x + self.second(self.attention(self.norm(self.first(x)), state))
 
 
-class JsccCoder(nn.Module):
+class Adjscc(nn.Module):
+    """The layers of ADJSCC (Xu et al. 2021): pictures to features at stride 4 and back, by the state of the link."""
+
+    def add_layers(self, width: int, channels: int, stages: int, conditions: int = 1) -> None:
+        """Give the module its layers; `conditions` numbers a picture are its state."""
+        w = width
+        widths, sizes = (3, w, w, w, channels), (5, 5, 3, 3)
+        self.encoder = nn.ModuleList(
+            nn.Conv2d(a, b, size, 2 if size == 5 else 1, size // 2)
+            for a, b, size in zip(widths, widths[1:], sizes, strict=False)
+        )
+        self.decoder = nn.ModuleList(nn.Conv2d(a, b, 3, 1, 1) for a, b in ((channels, w), (w, w), (w, 4 * w)))
+        self.last = nn.Conv2d(w, 12, 3, 1, 1)
+        self.encoder_norms = nn.ModuleList(Gdn(w) for _ in range(3))
+        self.decoder_norms = nn.ModuleList(Gdn(w, inverse=True) for _ in range(2))
+        self.encoder_attention = nn.ModuleList(Attention(w, conditions) for _ in range(3))
+        self.decoder_attention = nn.ModuleList(Attention(w, conditions) for _ in range(2))
+        self.encoder_stages = nn.ModuleList(_Stage(w, conditions) for _ in range(stages))
+        self.decoder_stages = nn.ModuleList(_Stage(w, conditions, inverse=True) for _ in range(stages))
+
+    def to_features(self, images: Tensor, state: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in [0, 1] -> (B, width, H/4, W/4), before the last convolution of the encoder."""
+        x = (images - 0.47) / 0.25
+        for layer, norm, attention in zip(self.encoder, self.encoder_norms, self.encoder_attention, strict=False):
+            x = attention(norm(layer(x)), state)
+        for stage in self.encoder_stages:
+            x = stage(x, state)
+        return x
+
+    def from_received(self, x: Tensor, state: Tensor) -> Tensor:
+        """Received features (B, channels, H/4, W/4) -> (B, width, H/4, W/4)."""
+        for place in range(2):
+            x = self.decoder_attention[place](self.decoder_norms[place](self.decoder[place](x)), state)
+        for stage in self.decoder_stages:
+            x = stage(x, state)
+        return x
+
+    def to_pictures(self, x: Tensor) -> Tensor:
+        """(B, width, H/4, W/4) -> pictures (B, 3, H, W), not clamped."""
+        x = F.leaky_relu(F.pixel_shuffle(self.decoder[2](x), 2), 0.1)
+        return F.pixel_shuffle(self.last(x), 2).float() * 0.25 + 0.47
+
+
+class JsccCoder(Adjscc):
     """Encoder and decoder of pictures in [0, 1] whose sides are multiples of four."""
 
     kind = "semcom.jscc"
@@ -112,25 +156,7 @@ class JsccCoder(nn.Module):
             )
             self.slopes = nn.ParameterList(nn.Parameter(torch.full((1,), 0.25)) for _ in range(8))
             return
-        w = c.width
-        self.encoder = nn.ModuleList(
-            [
-                nn.Conv2d(3, w, 5, 2, 2),
-                nn.Conv2d(w, w, 5, 2, 2),
-                nn.Conv2d(w, w, 3, 1, 1),
-                nn.Conv2d(w, c.channels, 3, 1, 1),
-            ]
-        )
-        self.decoder = nn.ModuleList(
-            [nn.Conv2d(c.channels, w, 3, 1, 1), nn.Conv2d(w, w, 3, 1, 1), nn.Conv2d(w, 4 * w, 3, 1, 1)]
-        )
-        self.last = nn.Conv2d(w, 12, 3, 1, 1)
-        self.encoder_norms = nn.ModuleList(Gdn(w) for _ in range(3))
-        self.decoder_norms = nn.ModuleList(Gdn(w, inverse=True) for _ in range(2))
-        self.encoder_attention = nn.ModuleList(_SnrAttention(w) for _ in range(3))
-        self.decoder_attention = nn.ModuleList(_SnrAttention(w) for _ in range(2))
-        self.encoder_stages = nn.ModuleList(_Stage(w) for _ in range(c.stages))
-        self.decoder_stages = nn.ModuleList(_Stage(w, inverse=True) for _ in range(c.stages))
+        self.add_layers(c.width, c.channels, c.stages)
 
     def symbols(self, height: int, width: int) -> int:
         """Complex symbols of a picture."""
@@ -144,17 +170,13 @@ class JsccCoder(nn.Module):
             snr_db: (B,) Es/N0 that both sides know; of no effect in `deepjscc`.
         Returns: (B, channels * H/4 * W/4), mean square 1 in each row.
         """
-        x = (images - 0.47) / 0.25
         if self.config.kind == "deepjscc":
+            x = (images - 0.47) / 0.25
             for place, layer in enumerate(self.encoder):
                 x = layer(x)
                 x = F.prelu(x, self.slopes[place]) if place < 4 else x
         else:
-            for layer, norm, attention in zip(self.encoder, self.encoder_norms, self.encoder_attention, strict=False):
-                x = attention(norm(layer(x)), snr_db)
-            for stage in self.encoder_stages:
-                x = stage(x, snr_db)
-            x = self.encoder[3](x)
+            x = self.encoder[3](self.to_features(images, snr_db[:, None] / 10))
         flat = x.flatten(1).float()
         return flat / flat.square().mean(dim=1, keepdim=True).add(1e-8).sqrt()
 
@@ -165,11 +187,5 @@ class JsccCoder(nn.Module):
             for place, layer in enumerate(self.decoder):
                 x = layer(x)
                 x = F.prelu(x, self.slopes[4 + place]) if place < 4 else x
-        else:
-            for place in range(2):
-                x = self.decoder_attention[place](self.decoder_norms[place](self.decoder[place](x)), snr_db)
-            for stage in self.decoder_stages:
-                x = stage(x, snr_db)
-            x = F.leaky_relu(F.pixel_shuffle(self.decoder[2](x), 2), 0.1)
-            x = F.pixel_shuffle(self.last(x), 2)
-        return x.float() * 0.25 + 0.47
+            return x.float() * 0.25 + 0.47
+        return self.to_pictures(self.from_received(x, snr_db[:, None] / 10))

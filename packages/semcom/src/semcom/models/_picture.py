@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from semcom.models._jscc import Gdn, JsccCoder
+from semcom.models._jscc import Adjscc, Attention, JsccCoder
 
 MULTIPLE = 16  # sides are padded to multiples of this
 
@@ -58,32 +58,6 @@ class PictureConfig:
         return asdict(self)
 
 
-class _Attention(nn.Module):
-    """Scales channels by their means over the picture, the SNR and the number of channels that are sent."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first, self.second = nn.Linear(width + 2, width // 4), nn.Linear(width // 4, width)
-
-    def forward(self, x: Tensor, state: Tensor) -> Tensor:
-        """x (B, width, h, w), state (B, 2) -> x scaled."""
-        seen = torch.cat([x.mean((2, 3)), state], dim=1)
-        return x * torch.sigmoid(self.second(F.relu(self.first(seen))))[:, :, None, None]
-
-
-class _Stage(nn.Module):
-    """Convolution, GDN, attention, convolution, added to the input."""
-
-    def __init__(self, width: int, inverse: bool = False) -> None:
-        super().__init__()
-        self.first, self.second = (nn.Conv2d(width, width, 3, 1, 1) for _ in range(2))
-        self.norm, self.attention = Gdn(width, inverse), _Attention(width)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor, state: Tensor) -> Tensor:
-        return x + self.second(self.attention(self.norm(self.first(x)), state))
-
-
 class _Block(nn.Module):
     """Two convolutions, added to the input."""
 
@@ -103,7 +77,7 @@ class _Context(nn.Module):
         super().__init__()
         self.down, self.deeper = nn.Conv2d(width, inner, 4, 2, 1), nn.Conv2d(inner, inner, 4, 2, 1)
         self.before = nn.ModuleList(_Block(inner) for _ in range(blocks))
-        self.deep, self.attention = _Block(inner), _Attention(inner)
+        self.deep, self.attention = _Block(inner), Attention(inner, 2)
         self.up = nn.Conv2d(inner, inner, 1)
         self.out = nn.Conv2d(inner, 4 * width, 3, 1, 1)
         nn.init.zeros_(self.out.weight)
@@ -118,7 +92,7 @@ class _Context(nn.Module):
         return x + F.pixel_shuffle(self.out(F.leaky_relu(fine, 0.1)), 2)
 
 
-class PictureCoder(nn.Module):
+class PictureCoder(Adjscc):
     """Encoder and decoder of pictures in [0, 1] of any size from 1 x 1."""
 
     kind = "semcom.picture"
@@ -126,28 +100,10 @@ class PictureCoder(nn.Module):
     def __init__(self, config: PictureConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or PictureConfig()
-        w = c.width
-        self.encoder = nn.ModuleList(
-            [
-                nn.Conv2d(3, w, 5, 2, 2),
-                nn.Conv2d(w, w, 5, 2, 2),
-                nn.Conv2d(w, w, 3, 1, 1),
-                nn.Conv2d(w, c.channels, 3, 1, 1),
-            ]
-        )
-        self.decoder = nn.ModuleList(
-            [nn.Conv2d(c.channels, w, 3, 1, 1), nn.Conv2d(w, w, 3, 1, 1), nn.Conv2d(w, 4 * w, 3, 1, 1)]
-        )
-        self.last = nn.Conv2d(w, 12, 3, 1, 1)
-        self.encoder_norms = nn.ModuleList(Gdn(w) for _ in range(3))
-        self.decoder_norms = nn.ModuleList(Gdn(w, inverse=True) for _ in range(2))
-        self.encoder_attention = nn.ModuleList(_Attention(w) for _ in range(3))
-        self.decoder_attention = nn.ModuleList(_Attention(w) for _ in range(2))
-        self.encoder_stages = nn.ModuleList(_Stage(w) for _ in range(c.stages))
-        self.decoder_stages = nn.ModuleList(_Stage(w, inverse=True) for _ in range(c.stages))
+        self.add_layers(c.width, c.channels, c.stages, conditions=2)
         if c.context:
-            self.encoder_context = _Context(w, c.context * 3 // 4, max(c.blocks - 1, 0))
-            self.decoder_context = _Context(w, c.context, c.blocks)
+            self.encoder_context = _Context(c.width, c.context * 3 // 4, max(c.blocks - 1, 0))
+            self.decoder_context = _Context(c.width, c.context, c.blocks)
 
     @classmethod
     def from_tiles(cls, coder: JsccCoder, config: PictureConfig) -> PictureCoder:
@@ -192,11 +148,7 @@ class PictureCoder(nn.Module):
         Returns: (B, channels, H/4, W/4) float32.
         """
         state = _state(snr_db, channels)
-        x = (images - 0.47) / 0.25
-        for layer, norm, attention in zip(self.encoder, self.encoder_norms, self.encoder_attention, strict=False):
-            x = attention(norm(layer(x)), state)
-        for stage in self.encoder_stages:
-            x = stage(x, state)
+        x = self.to_features(images, state)
         if self.config.context:
             x = self.encoder_context(x, state)
         return self.encoder[3](x)[:, :channels].float()
@@ -216,15 +168,10 @@ class PictureCoder(nn.Module):
         channels = reals.shape[1]
         state = _state(snr_db, channels)
         x = F.pad(reals, (0, 0, 0, 0, 0, self.config.channels - channels))
-        for place in range(2):
-            x = self.decoder_attention[place](self.decoder_norms[place](self.decoder[place](x)), state)
-        for stage in self.decoder_stages:
-            x = stage(x, state)
+        x = self.from_received(x, state)
         if self.config.context:
             x = self.decoder_context(x, state)
-        x = F.leaky_relu(F.pixel_shuffle(self.decoder[2](x), 2), 0.1)
-        x = F.pixel_shuffle(self.last(x), 2)
-        return x.float() * 0.25 + 0.47
+        return self.to_pictures(x)
 
 
 def _state(snr_db: Tensor, channels: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Generate several pictures, keep the one that means what was sent (Liang and Li 2024; forms are inferred), bottom-up.
+"""Generate several pictures and keep what means the same as the source (Liang and Li 2024; forms inferred), bottom-up.
 
 Text features (CLIP-like): `_text_features`; captions: `_captions`; text over the channel: `_text_forms`. Image
 features (ADJSCC): `_features`. Diffusion: schedule and samplers `_schedule`, U-Net `_unet`, candidates `_generator`,

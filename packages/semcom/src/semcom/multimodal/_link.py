@@ -116,7 +116,7 @@ class RxPictures:
 
 
 class MMSemCom:
-    """Sends pictures with their text; the receiver draws candidates and keeps the one that means what was sent.
+    """Sends pictures with their text; the receiver draws candidates and keeps the picture that means what was sent.
 
     Examples:
         >>> import numpy as np

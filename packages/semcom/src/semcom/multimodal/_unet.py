@@ -47,7 +47,7 @@ class UnetConfig:
 
 @dataclass
 class Condition:
-    """What the denoiser is told, all of the same number of rows.
+    """What the denoiser is given, all of the same number of rows.
 
     Attributes:
         coarse: (B, 3, H, W) in [0, 1].

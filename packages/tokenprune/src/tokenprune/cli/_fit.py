@@ -60,7 +60,7 @@ def run(
 ) -> Table | None:  # fmt: skip
     """Search, train and refine into the run folder -o; killed anywhere, the same line goes on.
 
-    As it comes, schedules are judged on 1,008 scored tokens of text and on 20 long-context tasks.
+    By default, schedules are judged on 1,008 scored tokens of text and on 20 long-context tasks.
     """
     asked = locals() | {"start": None}
     return _stages(["search", "train", "refine"], asked)

@@ -165,7 +165,7 @@ class _Maker:
         return self._task("key-value", [left, line, *coded[:fitting], asked], answer, depth)
 
     def few_shot(self, _depth: float) -> LongTask:
-        """Examples of each label in random order, none of them the one that is asked; filler stands before them."""
+        """Examples of each label in random order, none of them the one in the question; filler stands before them."""
         every = [(item, label) for label, items in self.of.kinds.items() for item in items]
         self.random.shuffle(every)
         item, label = str(every[0][0]), str(every[0][1])

@@ -51,7 +51,7 @@ class Question:
 
 
 def embedded_text() -> str:
-    """Ninety kilobytes of a public-domain play, shipped with the package: enough for `run` as it comes."""
+    """Ninety kilobytes of a public-domain play, shipped with the package: enough for `run` by default."""
     return (resources.files("tokenprune.datasets") / "embedded" / "text.txt").read_text(encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
 """The skip rule: each block runs on the tokens that it keeps, at their own positions.
 
 _executor    x^{i+1} = Block(x_K) on kept tokens, else x^i; prefill and decoding
-_router      what a router is; the one that keeps every token
+_router      what a router is; the router that keeps every token
 _stream      hidden states, positions and gates of a batch under way; the table of attention scores
 _attention   attention inside a block: causal over kept tokens, scores of the last queries
 _ragged      rows that keep different numbers of tokens

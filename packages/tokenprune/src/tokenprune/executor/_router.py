@@ -1,4 +1,4 @@
-"""What a router is to the executor, and the one that keeps every token."""
+"""What a router is to the executor, and the router that keeps every token."""
 
 from __future__ import annotations
 

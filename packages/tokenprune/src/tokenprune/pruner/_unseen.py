@@ -18,7 +18,7 @@ DENSE, PRUNER, FLOOR = "dense", "pruner", "as it comes"
 
 @dataclass(frozen=True)
 class Unseen:
-    """Of held-out sequences, by arm: "dense", "pruner" and "as it comes"; means over sequences, each by its own mean.
+    """Of held-out sequences, by arm: "dense", "pruner" and the default; means over sequences, each by its own mean.
 
     Attributes:
         kl: divergence from the dense model, nats a scored token.
@@ -32,7 +32,7 @@ class Unseen:
 
     @property
     def worse(self) -> bool:
-        """Whether the pruner is further from the dense model than the one that it came as."""
+        """Whether the pruner is further from the dense model than the default pruner."""
         return self.kl[PRUNER] > self.kl[FLOOR]
 
     def note(self) -> str:

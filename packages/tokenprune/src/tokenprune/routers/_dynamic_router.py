@@ -29,7 +29,7 @@ class RouterNet(nn.Module):
 
     Args:
         hidden: width of the middle layer.
-        factors: which of the four it sees; the others are held at zero.
+        factors: which of the four it sees; the others stay at zero.
         generator: source of the initial weights.
         start: "random"; or "static", "observation": margins at first rank tokens as that rule does.
 

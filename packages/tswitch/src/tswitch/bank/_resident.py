@@ -79,7 +79,7 @@ class Rounding:
 
 @dataclass
 class Written:
-    """What became of jobs, by their place.
+    """Results of jobs, by index.
 
     Attributes:
         digested: those that the compiled kernel wrote, so that their `sums` are right.

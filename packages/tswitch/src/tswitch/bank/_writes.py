@@ -88,7 +88,7 @@ def base_targets(slots: Iterable[Slot]) -> tuple[list[Target], InputError | None
 
 
 def warn_of_foreign(found: dict[str, tuple[str, torch.Tensor]], undone: dict[str, torch.Tensor]) -> dict[str, Any]:
-    """Keep in `undone` what others wrote into switched tensors, and warn of it; returns what is still to be told.
+    """Keep in `undone` what others wrote into switched tensors, and warn of it; returns what is still to be reported.
 
     Args:
         found: by tensor, which tasks were on, and the values; undone with the switch.

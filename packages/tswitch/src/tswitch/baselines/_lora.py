@@ -22,7 +22,7 @@ class Lora(Method):
     """Best rank-r approximation of each matrix of tau_i (SVD); other tensors keep the values of the base.
 
     Attributes:
-        rank: r; `rank_at` gives the one that fits a number of bytes.
+        rank: r; `rank_at` gives the rank that fits a number of bytes.
         skip: patterns of matrices without factors: embeddings and output heads.
     """
 

@@ -192,8 +192,8 @@ def refuse_existing(path: Path, force: bool, ours: Ours = None) -> None:
     if names:
         writer = ours if isinstance(ours, str) else "Ninefold"
         more = f" and {len(names) - 5}{' or' * (len(names) == _COUNTED)} more" if len(names) > 5 else ""
-        lost = f" ({', '.join(names[:5])}{more} would be lost)" if path.is_dir() else ""
-        raise ArtifactError(path, f"is not {writer}'s to replace{lost}; --force replaces only what {writer} wrote")
+        lost = f"{', '.join(names[:5])}{more} in it" if path.is_dir() else "it"
+        raise ArtifactError(path, f"refusing to replace: {lost} was not written by {writer}; use another path")
 
 
 def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str = "new") -> None:
@@ -215,8 +215,8 @@ def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str =
         >>> try:
         ...     judge_out(Path("report.html"), force=True, ours="shop", what="file")
         ... except ArtifactError as error:
-        ...     print(error)  # who may replace it
-        report.html: ...
+        ...     print(error)
+        report.html: refusing to replace: it was not written by shop; use another path
     """
     try:
         if what in ("run", "into", "folder") and path.exists() and not path.is_dir():

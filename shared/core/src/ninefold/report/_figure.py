@@ -82,7 +82,7 @@ def figure_html(made: Figure, caption: str) -> str:
     made.savefig(buffer, format="png", bbox_inches="tight")  # a label that is too long widens the picture
     data = base64.b64encode(buffer.getvalue()).decode()
     text = html.escape(caption)
-    kind = ' class="wide"' if made.get_figwidth() > 9 else ""  # scrolls on a telephone
+    kind = ' class="wide" tabindex="0"' if made.get_figwidth() > 9 else ""  # scrolls on a telephone
     return (
         f'<figure{kind}><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
     )

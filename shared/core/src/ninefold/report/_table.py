@@ -79,7 +79,7 @@ class Table:
         title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
         notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in self.notes)
         grid = f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return f'<div class="scroll">{grid}</div>{notes}'
+        return f'<div class="scroll" tabindex="0">{grid}</div>{notes}'
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data: {title, rows: [{column: cell}], notes}."""

@@ -1,0 +1,103 @@
+"""Which of torchvision's families pack with 1-bit weights and float inputs, and how near they come: a JSON line each.
+
+    OMP_NUM_THREADS=1 python packages/bnn-fsg/experiments/benchmarks/families.py | tee packages/bnn-fsg/experiments/results/families.jsonl
+
+The smallest network of each family with random weights and BatchNorm statistics, on pictures of 64 x 64 (96 for
+Inception, 32 for VGG), in evaluation. `difference` is that of the packed network from torch, in shares of the largest
+output; a family that is refused has the first reason.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision.models as zoo
+from bnn_fsg import binarize, pack
+from ninefold.errors import InputError
+from ninefold.measure import emit
+from torch import Tensor, nn
+
+BOUND = 1e-4
+
+
+class Whole(nn.Module):
+    """A segmentation network as one tensor of scores."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)["out"]
+
+
+def segmentation(name: str) -> Whole:
+    return Whole(getattr(zoo.segmentation, name)(weights=None, weights_backbone=None))
+
+
+def maxvit() -> nn.Module:
+    return zoo.maxvit.MaxVit(
+        input_size=(64, 64), stem_channels=16, partition_size=2, block_channels=[16, 32], block_layers=[1, 1],
+        head_dim=8, stochastic_depth_prob=0.2,
+    )  # fmt: skip
+
+
+_PLAIN = (
+    "alexnet", "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "densenet121", "densenet161",
+    "squeezenet1_0", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "mnasnet0_5",
+    "shufflenet_v2_x0_5", "efficientnet_b0", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf",
+    "convnext_tiny", "swin_t", "swin_v2_t",
+)  # fmt: skip
+FAMILIES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    **{name: (getattr(zoo, name), (3, 64, 64)) for name in _PLAIN},
+    "vgg11": (zoo.vgg11, (3, 32, 32)),
+    "vgg11_bn": (zoo.vgg11_bn, (3, 32, 32)),
+    "googlenet": (lambda: zoo.googlenet(aux_logits=False, init_weights=False), (3, 64, 64)),
+    "inception_v3": (lambda: zoo.inception_v3(aux_logits=False, init_weights=False), (3, 96, 96)),
+    "vit_b_16": (lambda: zoo.vit_b_16(image_size=64), (3, 64, 64)),
+    "maxvit, small": (maxvit, (3, 64, 64)),
+    "fcn_resnet50": (lambda: segmentation("fcn_resnet50"), (3, 64, 64)),
+    "deeplabv3_mobilenet_v3_large": (lambda: segmentation("deeplabv3_mobilenet_v3_large"), (3, 64, 64)),
+    "lraspp_mobilenet_v3_large": (lambda: segmentation("lraspp_mobilenet_v3_large"), (3, 64, 64)),
+    "s3d": (zoo.video.s3d, (3, 16, 64, 64)),
+    "r3d_18": (zoo.video.r3d_18, (3, 8, 32, 32)),
+    "r2plus1d_18": (zoo.video.r2plus1d_18, (3, 8, 32, 32)),
+    "mvit_v1_b": (zoo.video.mvit_v1_b, (3, 16, 224, 224)),
+}
+
+
+def check(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> dict[str, Any]:
+    """{difference} of a family, or {refused}."""
+    torch.manual_seed(0)
+    network, x = make(), torch.randn(2, *shape)
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    try:
+        model = binarize(network, "xnor").eval()
+        packed = pack(model, x[:1])
+    except InputError as error:
+        return {"refused": str(error).split(";")[0][:200]}
+    with torch.no_grad():
+        expected = model(x).numpy()
+    return {"difference": float(f"{np.abs(packed(x.numpy()) - expected).max() / np.abs(expected).max():.2g}")}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    found = {name: check(*FAMILIES[name]) for name in (sys.argv[1:] or FAMILIES)}
+    for name, one in found.items():
+        emit(bench="family", name=name, packs=one.get("difference", 1) <= BOUND, **one)
+    good = sum(one.get("difference", 1) <= BOUND for one in found.values())
+    emit(bench="families", packs=good, refused=sum("refused" in one for one in found.values()), of=len(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The published method behind the interface of all methods: meta-train on the sources, adapt to a target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import torch
+from ninefold.errors import InputError
+from ninefold_graphs import Graph, InputEncoder
+
+from mldgg.domains import Method
+from mldgg.encoders import GraphTensors
+from mldgg.paper._adapt import adapt_network, forward
+from mldgg.paper._network import Output
+from mldgg.paper._settings import settings_of
+from mldgg.paper._train import Trainer, new_network
+
+
+class Embedding(NamedTuple):
+    """Representations of all nodes: r (N, hidden), s (N, 256) and v (N, 128)."""
+
+    r: np.ndarray
+    s: np.ndarray
+    v: np.ndarray
+
+
+class Published(Method):
+    """MLDGG as published (KDD 2025, arXiv 2411.12913), or with settings under which its parts train.
+
+    Args:
+        variant: `paper`: as described. `repaired`: the same parts, made to train.
+        seed: random seed.
+        options: see `mldgg.paper.Settings`.
+    """
+
+    name = "mldgg-paper"
+    source = "KDD 2025, arXiv 2411.12913"
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {"inner_lr": (0.01, 0.1, 0.5)}
+
+    def __init__(self, variant: str = "paper", *, seed: int = 0, **options: Any) -> None:
+        self.settings, self.seed, self.options = settings_of(variant, **options), seed, options
+
+    def fit(self, sources: Sequence[Graph]) -> Self:
+        """Train on labelled graphs; theta_g and head are shared if features and classes are, or as `share_gnn` says.
+
+        Raises: InputError for share_gnn=True where features or classes differ.
+        """
+        first = sources[0]
+        alike = all(one.width == first.width and one.classes == first.classes for one in sources)
+        if self.settings.share_gnn is True and not alike:
+            widths = ", ".join(f"{one.name}: {one.width} features, {len(one.classes)} classes" for one in sources)
+            raise InputError("share_gnn", got=f"True with {widths}", expected="equal features and classes")
+        self.shared = alike and self.settings.share_gnn is not False
+        self.encoder = InputEncoder.fit(sources) if self.shared and self.settings.words else None
+        graphs = [self._tensors(graph) for graph in sources]
+        trainer = Trainer(graphs, self.settings, shared=self.shared, seed=self.seed)
+        trainer.run()
+        self.params = trainer.shared
+        return self
+
+    def _tensors(self, graph: Graph) -> GraphTensors:
+        if not self.settings.words:
+            x: Any = np.asarray(graph.x) if isinstance(graph.x, np.ndarray) else graph.x
+        else:
+            x = (self.encoder or InputEncoder.fit([graph]))(graph)
+        return GraphTensors.of(graph, x)
+
+    def predict_proba(self, target: Graph) -> np.ndarray:
+        """(N, C) class probabilities after gradient steps on the labels that the target shows."""
+        return self._output(target).log_proba.exp().numpy()
+
+    def embed(self, target: Graph) -> Embedding:
+        """Representations r, s (causes the label) and v (varies with the graph) after adaptation."""
+        output = self._output(target)
+        if output.latent is None:
+            raise InputError("embed", got="a network without a causal learner (s, v)", expected="semantics=True")
+        return Embedding(output.r.numpy(), output.latent.s.numpy(), output.latent.v.numpy())
+
+    def edge_weight(self, target: Graph, edge_index: np.ndarray) -> np.ndarray:
+        """(E,) share of a message that goes between the two nodes of each pair over the pivots; ones without theta_t.
+
+        edge_index: (2, E) node indices, of any pair.
+        """
+        b = self._output(target).structure
+        if b is None:
+            return np.ones(edge_index.shape[1], np.float32)
+        rows, columns = b.sum(dim=1).clamp(min=1e-12), b.sum(dim=0).clamp(min=1e-12)
+        i, j = torch.from_numpy(edge_index)
+        found = [((b[i[k]] / columns * b[j[k]]).sum(dim=1)) for k in torch.arange(i.numel()).split(65_536)]
+        return (torch.cat([torch.zeros(0), *found]) * (1 / rows[i] + 1 / rows[j]) / 2).numpy()
+
+    def _output(self, target: Graph) -> Output:
+        graph = self._tensors(target)
+        network = new_network(graph.width, graph.classes, self.settings, self.seed)
+        steps = self.settings.adapt_steps
+        params = adapt_network(network, self.params, graph, self.settings, steps=steps, seed=self.seed)
+        return forward(network, params, graph, 0)

@@ -1,0 +1,168 @@
+"""Training over epochs: warm start, then episodes of all sources, on one process or several."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from ninefold.distributed import place
+from torch import Tensor
+
+from mldgg.domains import split_support
+from mldgg.encoders import GraphTensors
+from mldgg.paper._loop import ExplodedError, Params, episode_gradient
+from mldgg.paper._network import Network, is_own
+from mldgg.paper._settings import Settings
+
+
+class Trainer:
+    """Parameters, their optimisers and the epoch they are at.
+
+    Several processes (torchrun, gloo): each takes every world-size-th graph; gradients of shared parameters are summed
+    over processes and a graph's own parameters go from its process to all others after each epoch, so the result is
+    that of one process, in each of them.
+
+    Args:
+        graphs: sources.
+        settings: options.
+        shared: theta_g and the head are shared too.
+        seed: of everything random; what an epoch draws follows from (seed, epoch, graph, episode).
+    """
+
+    def __init__(self, graphs: Sequence[GraphTensors], settings: Settings, *, shared: bool, seed: int) -> None:
+        self.graphs, self.settings, self.seed, self.epoch = list(graphs), settings, seed, 0
+        self.network = new_network(graphs[0].width, graphs[0].classes, settings, seed)
+        start = {name: one.detach().clone() for name, one in self.network.named_parameters()}
+        self.shared: Params = {name: one for name, one in start.items() if shared or not is_own(name)}
+        self.own: list[Params] = [{} for _ in graphs]
+        if not shared:
+            for number, graph in enumerate(graphs):
+                made = new_network(graph.width, graph.classes, settings, seed + 1 + number)
+                self.own[number] = {name: one.detach().clone() for name, one in made.named_parameters() if is_own(name)}
+        self.optimizers = [self._adam(params) for params in (self.shared, *self.own)]
+        self.exploded: ExplodedError | None = None
+
+    def _adam(self, params: Params) -> torch.optim.Optimizer | None:
+        rate, decay = self.settings.outer_lr, self.settings.weight_decay
+        return torch.optim.Adam(list(params.values()), lr=rate, weight_decay=decay) if params else None
+
+    @property
+    def total(self) -> int:
+        """Epochs in all."""
+        return self.settings.warm_epochs + self.settings.epochs
+
+    def run(self, each: Callable[[int, float], None] = lambda *_: None) -> None:
+        """Train from the present epoch to the end; `each` is called after every epoch.
+
+        If an inner loss explodes, training stops with a warning that names graph and step, and the parameters are those
+        of the last good epoch.
+        """
+        while self.epoch < self.total and self.exploded is None:
+            try:
+                loss = self._one_epoch()
+            except ExplodedError as error:
+                self.exploded = error
+                warnings.warn(
+                    f"{error}, epoch {self.epoch}: training stopped, parameters of epoch {self.epoch} are kept "
+                    "(a lower inner_lr may help)",
+                    stacklevel=2,
+                )
+                return
+            self.epoch += 1
+            each(self.epoch, loss)
+
+    def _one_epoch(self) -> float:
+        warm, world = self.epoch < self.settings.warm_epochs, place()[1]
+        gradients = {name: torch.zeros_like(one) for name, one in self.shared.items()}
+        total, owns, error = torch.zeros(()), {}, None
+        try:
+            total, owns = self._gradients(gradients, warm)
+        except ExplodedError as one:
+            error = one
+        if world > 1:
+            total, exploded = _summed(total, error is not None, gradients)
+            if exploded and error is None:  # all processes stop at the same epoch
+                error = ExplodedError("of another process", self.settings.inner_steps, float("nan"))
+        if error is not None:
+            raise error
+        _step(self.optimizers[0], self.shared, gradients, self._rate(warm))
+        for number, found in owns.items():
+            _step(self.optimizers[1 + number], self.own[number], found, self._rate(warm))
+        for number, params in enumerate(self.own if world > 1 else []):
+            _send(params, self.optimizers[1 + number], number % world)
+        return float(total)
+
+    def _gradients(self, gradients: Params, warm: bool) -> tuple[Tensor, dict[int, Params]]:
+        """The loss and the own gradients, by graph, of this process's graphs; adds to the shared `gradients`."""
+        rank, world = place()
+        total, owns = torch.zeros(()), {}
+        for number in range(rank, len(self.graphs), world):
+            params = {**self.shared, **self.own[number]}
+            for episode in range(1 if warm else self.settings.episodes):
+                loss, found = self._episode(number, episode, params, warm)
+                share = 1.0 if warm else 1 / self.settings.episodes
+                total += share * loss / len(self.graphs)
+                for name, gradient in found.items():
+                    where = gradients if name in self.shared else owns.setdefault(number, {})
+                    where[name] = where.get(name, 0) + share * gradient
+        return total, owns
+
+    def _rate(self, warm: bool) -> float:
+        return self.settings.outer_lr * (10 if warm else 1)
+
+    def _episode(self, number: int, episode: int, params: Params, warm: bool) -> tuple[Tensor, Params]:
+        graph, settings = self.graphs[number], self.settings
+        seed = int(np.random.SeedSequence((self.seed, self.epoch, number, episode)).generate_state(1)[0])
+        if warm:
+            nodes = (graph.y >= 0).nonzero()[:, 0]
+            return episode_gradient(self.network, params, graph, nodes, nodes, steps=0, rate=0, order=1, seed=seed)
+        split = split_support(graph.y.numpy(), ratio=settings.support_ratio, seed=seed)
+        support, query = (torch.from_numpy(np.flatnonzero(mask)) for mask in (split.support, split.query))
+        return episode_gradient(
+            self.network, params, graph, support, query,
+            steps=settings.inner_steps, rate=settings.inner_lr, order=settings.order, seed=seed,
+        )  # fmt: skip
+
+
+def new_network(width: int, classes: int, settings: Settings, seed: int) -> Network:
+    """A network whose start follows from the seed, whatever was drawn before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(width, classes, settings)
+
+
+def _summed(total: Tensor, exploded: bool, gradients: Params) -> tuple[Tensor, bool]:
+    """Sum loss and gradients, in place, over processes; also whether a loss has exploded in any of them."""
+    flat = torch.cat([total[None], torch.tensor([float(exploded)]), *(one.reshape(-1) for one in gradients.values())])
+    dist.all_reduce(flat)
+    at = 2
+    for name, one in gradients.items():
+        gradients[name] = flat[at : at + one.numel()].reshape(one.shape)
+        at += one.numel()
+    return flat[0], bool(flat[1] > 0)
+
+
+def _send(params: Params, optimizer: torch.optim.Optimizer | None, source: int) -> None:
+    """Parameters and moments of Adam, from process `source` to all others."""
+    for one in params.values():
+        dist.broadcast(one, source)
+        if optimizer is not None:
+            if one not in optimizer.state:
+                moments = {name: torch.zeros_like(one) for name in ("exp_avg", "exp_avg_sq")}
+                optimizer.state[one] = {"step": torch.tensor(0.0), **moments}
+            for name in ("step", "exp_avg", "exp_avg_sq"):
+                dist.broadcast(optimizer.state[one][name], source)
+
+
+def _step(optimizer: torch.optim.Optimizer | None, params: Params, gradients: Params, rate: float) -> None:
+    if optimizer is None:
+        return
+    for name, one in params.items():
+        one.grad = gradients[name]
+    optimizer.param_groups[0]["lr"] = rate
+    optimizer.step()
+    for one in params.values():
+        one.grad = None

@@ -1,0 +1,83 @@
+"""Layers of the published method against PyG's, and the whole method as a rival."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mldgg.encoders import GraphTensors, Masks
+from mldgg.paper import GnnOptions, PivotGNN, PivotGraph, Published
+from ninefold.errors import InputError
+
+from ..small import QUICK, domains, shown
+
+
+def tensors(width=6):
+    graph = domains()["north"]
+    x = np.random.default_rng(0).normal(size=(len(graph), width)).astype(np.float32)
+    return GraphTensors.of(graph, x)
+
+
+def test_gcn_without_pivots_is_pygs():
+    from torch_geometric.nn import GCNConv
+
+    graph, options = tensors(), GnnOptions(hidden=5, dropout=0.0)
+    torch.manual_seed(0)
+    gnn = PivotGNN(6, options)
+    layers = [GCNConv(6, 5, bias=False), GCNConv(5, 5, bias=False)]
+    with torch.no_grad():
+        layers[0].lin.weight.copy_(gnn.first.T)
+        layers[1].lin.weight.copy_(gnn.second.T)
+        expected = torch.relu(layers[1](torch.relu(layers[0](graph.x, graph.edge_index)), graph.edge_index))
+        torch.testing.assert_close(gnn(graph, Masks(), None, None), expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", ["gcn", "gat", "sage", "gcnii"])
+def test_each_backbone_mixes_edges_and_pivots(backbone):
+    graph = tensors()
+    torch.manual_seed(0)
+    gnn = PivotGNN(6, GnnOptions(backbone=backbone, hidden=5, norm=True))
+    b = PivotGraph.of(torch.rand(len(graph), 7))
+    with torch.no_grad():
+        alone, mixed = gnn(graph, Masks(), None, None), gnn(graph, Masks(), b, b)
+    assert alone.shape == mixed.shape == (len(graph), 5)
+    assert not torch.allclose(alone, mixed)
+    loss = gnn(graph, Masks(0, 0.5), b, b).sum()
+    assert all(one is not None for one in torch.autograd.grad(loss, list(gnn.parameters()), allow_unused=True)[:2])
+
+
+def test_unknown_backbone_is_refused():
+    with pytest.raises(InputError, match="gcn, gat, sage, gcnii"):
+        PivotGNN(4, GnnOptions(backbone="mlp"))
+
+
+@pytest.mark.parametrize("variant", ["paper", "repaired"])
+def test_published_method_trains_and_sees_no_query_label(variant):
+    options = {**QUICK, "rounds": 1} if variant == "repaired" else {**QUICK, "warm_epochs": 0, "rounds": 1}
+    model, target = Published(variant, **options).fit(domains().without("south")), domains()["south"]
+    support = shown(target, 2).y >= 0
+    scrambled = target.with_labels(np.where(support, target.y, (target.y + 1) % 3))
+    one, other = (model.predict_proba(graph.hidden(support)) for graph in (target, scrambled))
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(one.sum(axis=1), 1, atol=1e-4)
+    r, s, v = model.embed(target.hidden(support))
+    assert (r.shape, s.shape, v.shape) == ((150, 16), (150, 256), (150, 128))
+    weights = model.edge_weight(target.hidden(support), target.edge_index)
+    assert (weights >= 0).all()
+    assert weights.std() > 0
+
+
+@pytest.mark.parametrize("backbone", ["gat", "sage", "gcnii"])
+def test_other_backbones_train(backbone):
+    model = Published("repaired", backbone=backbone, **{**QUICK, "epochs": 1, "warm_epochs": 1})
+    assert model.fit(domains().without("south")).predict_proba(shown(domains()["south"], 1)).shape == (150, 3)
+
+
+def test_all_wrong_options_are_said_at_once():
+    with pytest.raises(
+        InputError, match=r"colour is no option; inner_lr is -1.*epsilon is 2.*backbone is 'mlp'"
+    ) as one:
+        Published("repaired", colour=1, inner_lr=-1, epsilon=2, backbone="mlp")
+    assert "see mldgg.paper" in str(one.value)
+    with pytest.raises(InputError, match="variant: got 'best', expected one of repaired, paper"):
+        Published("best")

@@ -1,0 +1,1 @@
+"""Simulators that claims alone use: peptides (`_peptides`), cells (`_cells`)."""

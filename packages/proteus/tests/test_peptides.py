@@ -1,0 +1,92 @@
+"""The peptide model: levels by additive robust fits, a curve of what is seen for each run, weights from errors."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from proteus import ProteomicsData, moderated_test, normalise, roll_up
+from proteus.data._peptide_model import fit_run_curves, summarise_peptides, weighted_additive
+from scipy import special
+
+
+def drawn(load=1.0, seed=0, proteins=150, each=6):
+    """Peptides of 5 and 5 runs without any change; the first five have `load` of the load."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(proteins), each)
+    level = rng.normal(23, 1.5, proteins)[:, None] + 0.2 * rng.standard_normal((proteins, 10))
+    value = level[codes] + rng.normal(0, 1.5, len(codes))[:, None] + 0.3 * rng.standard_normal((len(codes), 10))
+    value[:, :5] += np.log2(load)
+    values = np.where(rng.random(value.shape) < special.expit(1.5 * (value - 21)), value, np.nan)
+    features = pd.DataFrame({"protein": [f"P{one}" for one in codes]}, index=[f"p{one}" for one in range(len(codes))])
+    samples = pd.DataFrame({"group": list("aaaaabbbbb")}, index=[f"r{one}" for one in range(10)])
+    data = ProteomicsData(values, features, samples, "precursor")
+    return data.take(features=~np.isnan(values).all(axis=1)), value
+
+
+def test_complete_peptides_without_outliers_give_their_means():
+    cube = np.random.default_rng(0).normal(20, 0.1, (4, 3, 5))
+    made = summarise_peptides(cube.reshape(12, 5), np.repeat(np.arange(4), 3))
+    np.testing.assert_allclose(made.levels, cube.mean(1), atol=0.06)
+    assert made.curves.slope == 0.0
+    assert (made.seen == 3).all()
+
+
+def test_weighted_additive_is_least_squares():
+    rng = np.random.default_rng(1)
+    y, weight = rng.standard_normal((1, 3, 4)), rng.uniform(0.2, 1.0, (1, 3, 4))
+    runs, peptides = weighted_additive(y, weight, np.zeros(1))
+    design = np.column_stack([np.tile(np.eye(4), (3, 1)), np.repeat(np.eye(3), 4, axis=0)])
+    root = np.sqrt(weight.ravel())
+    best = np.linalg.lstsq(design * root[:, None], y.ravel() * root, rcond=None)[0]
+    np.testing.assert_allclose((runs[0] + peptides[0][:, None]).ravel(), design @ best, atol=1e-9)
+    assert peptides.sum() == pytest.approx(0.0)
+
+
+def test_each_run_has_the_curve_of_its_load():
+    data, _ = drawn(load=0.25)
+    codes = pd.factorize(data.features["protein"])[0]
+    aligned = data.values + 2.0 * (np.arange(10) < 5)
+    curves = summarise_peptides(aligned, codes).curves
+    half = -curves.intercepts / curves.slope
+    assert half[:5].mean() - half[5:].mean() == pytest.approx(2.0, abs=0.25)
+    assert half[5:].mean() == pytest.approx(21.0, abs=0.3)
+
+
+def test_one_curve_for_all_has_one_intercept():
+    data, _ = drawn()
+    levels = np.broadcast_to(np.nanmean(data.values, axis=1, keepdims=True), data.shape)
+    curves = fit_run_curves(data.values, levels, single=True)
+    assert np.ptp(curves.intercepts) < 1e-9
+    assert curves.slope > 0.5
+
+
+def test_a_quarter_of_the_load_calls_next_to_nothing():
+    data, _ = drawn(load=0.25, proteins=300, each=4)
+    table = moderated_test(normalise(roll_up(data)), "~ group", "a-b", lfc=0.0).table
+    assert (table["q"] <= 0.05).sum() <= 3
+    assert abs(table["effect"].median()) < 0.06
+
+
+def test_errors_grow_where_peptides_are_few_and_rows_keep_their_order():
+    data, _ = drawn(load=0.25)
+    made = roll_up(data)
+    seen = ~np.isnan(made.values)
+    assert made.precision is not None
+    assert np.isnan(made.precision.unseen[seen]).all()
+    assert np.isfinite(made.precision.unseen[~seen]).all()
+    assert made.precision.errors[~seen].mean() > 2 * made.precision.errors[seen].mean()
+    order = np.random.default_rng(3).permutation(data.shape[0])
+    other = roll_up(data.take(features=order))
+    np.testing.assert_allclose(
+        other.values[other.features.index.get_indexer(made.features.index)], made.values, atol=1e-6
+    )
+
+
+def test_precision_goes_with_rows_columns_and_files(tmp_path):
+    made = roll_up(drawn()[0])
+    part = made.take(features=[3, 5], samples=[0, 9])
+    np.testing.assert_array_equal(part.precision.errors, made.precision.errors[np.ix_([3, 5], [0, 9])])
+    made.save(tmp_path / "table")
+    again = ProteomicsData.open(tmp_path / "table")
+    np.testing.assert_array_equal(again.precision.unseen, made.precision.unseen)
+    first = moderated_test(made, "~ group", "a-b").table
+    pd.testing.assert_frame_equal(first, moderated_test(again, "~ group", "a-b").table)
