@@ -1,4 +1,14 @@
-"""Adapt to a graph never seen from a few labels, or none. Names are resolved on first use, so importing is light."""
+"""Adapt to a graph never seen from a few labels, or none. Names are resolved on first use, so importing is light.
+
+Examples:
+    >>> import mldgg
+
+    >>> graphs = mldgg.Simulated(graphs=2, nodes=60).draw(seed=0)
+    >>> list(mldgg.GraphDomains(graphs))
+    ['north', 'east']
+    >>> mldgg.__version__
+    '...'
+"""
 
 from __future__ import annotations
 

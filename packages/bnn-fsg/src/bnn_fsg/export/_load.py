@@ -31,6 +31,23 @@ def load_onnx(path: str | Path) -> nn.Module:
         ArtifactError: if the file is missing, or no ONNX model.
         InputError: naming every node that cannot be read, and why.
         MissingExtraError: without onnx.
+
+    Examples:
+        >>> import numpy as np
+        >>> import onnx
+        >>> import torch
+        >>> from bnn_fsg import load_onnx
+        >>> from onnx import TensorProto, helper, numpy_helper
+
+        >>> weight = numpy_helper.from_array(np.ones((3, 4), np.float32), "weight")
+        >>> sizes = {"x": 4, "y": 3}
+        >>> x, y = (helper.make_tensor_value_info(one, TensorProto.FLOAT, ["n", sizes[one]]) for one in sizes)
+        >>> layer = helper.make_node("Gemm", ["x", "weight"], ["y"], transB=1)
+        >>> net = helper.make_model(helper.make_graph([layer], "net", [x], [y], [weight]))
+        >>> onnx.save(net, "net.onnx")
+        >>> model = load_onnx("net.onnx")
+        >>> [type(layer).__name__ for layer in model.children()], model(torch.ones(2, 4)).shape
+        (['Linear'], torch.Size([2, 3]))
     """
     onnx = require("onnx", "bnn_fsg", "onnx")
     try:

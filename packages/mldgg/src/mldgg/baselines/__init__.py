@@ -2,6 +2,12 @@
 
 Training-free -> `_ridges`, `_propagation`; those that use the target's unlabelled nodes -> `_unlabelled`; pooled
 training, fine-tuning and the network that trained rivals share -> `_trained`; the table -> `_table`.
+
+Examples:
+    >>> from mldgg import baselines
+
+    >>> set(baselines.TRAINING_FREE) <= set(baselines.BASELINES), len(baselines.BASELINES) > 5
+    (True, True)
 """
 
 from mldgg.baselines._table import BASELINES, TRAINING_FREE

@@ -3,6 +3,13 @@
 Graphs of users -> `_doors` (a graph, and folders of CSV files: `ninefold_graphs`); citation, Twitch, WebKB, airports,
 Planetoid and Facebook-100 in their raw layouts -> `_citation`, `_twitch`, `_small`, `_planetoid`, `_facebook`;
 functions of installed packages -> `_functions`; simulated collections -> `_simulator`; injected edges -> `_noise`.
+
+Examples:
+    >>> from mldgg import datasets
+
+    >>> graphs = datasets.Simulated(graphs=2, nodes=60).draw(seed=0)
+    >>> sorted(graphs), "twitch" in datasets.COLLECTIONS
+    (['east', 'north'], True)
 """
 
 from ninefold_graphs import Graph, read_folder, read_support, to_pyg
