@@ -1,6 +1,6 @@
 """What the publication and we say, as experiments over seeds.
 
-The claims and their bars -> `_claims`; citation graphs, each the unseen one in turn -> `_citation`; with another class
+The claims and their bars -> `_claims`; citation graphs and rivals on them -> `_citation`, `_rivals`; with another class
 mix -> `_thinned`; families of real graphs -> `_families`; runs over all of them -> `_judged`; injected edges ->
 `_noise`; Twitch -> `_twitch`; the published network -> `_network`.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -12,7 +11,7 @@ import scipy.sparse as sp
 from mldgg.datasets import Graph
 from mldgg.domains import split_support
 from mldgg.evaluation import METHODS, tune
-from mldgg.meta import MLDGG, Adapted, ReadingWarning, Seen, Trust, judged
+from mldgg.meta import MLDGG, Adapted, Seen, Trust, judged
 from ninefold_lab import Budget, Scores
 
 from ._citation import accuracy, acting
@@ -43,6 +42,14 @@ def seen_of(form: str, name: str, place: int, flip: float | None = None) -> Seen
     return model.fitted.see(shown, model.view(shown))
 
 
+@cache
+def adapted_to(form: str, name: str, place: int) -> Adapted:
+    """The default, adapted to its unseen graph without labels."""
+    model, target = _pair(form, name, place, None)
+    seen, none = seen_of(form, name, place), np.zeros(len(target), bool)
+    return Adapted(model, hidden(target), seen, judged(seen.rows[none], target.y[none], seen.ridge))
+
+
 def answers(form: str, name: str, place: int, support: np.ndarray, flip: float | None = None) -> dict[str, np.ndarray]:
     """(N, C) probabilities after `adapt` to the labels of a support, and without the sign test over them."""
     model, target = _pair(form, name, place, flip)
@@ -61,7 +68,7 @@ def without_labels(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothi
         for place, task in enumerate(leave_outs(budget.form, name)):
             shown, known = hidden(task.target), task.target.y >= 0
             options = tune(METHODS["walked-ridge"], task.sources, shots=(0,), trials=TUNED).options
-            adapted = _adapted(model_of(budget.form, name, place), shown)
+            adapted = adapted_to(budget.form, name, place)
             chances = {"mldgg": adapted.predict_proba()}
             chances["walked-ridge"] = METHODS["walked-ridge"].make(**options).fit(task.sources).predict_proba(shown)
             if name == "Photo":
@@ -72,7 +79,7 @@ def without_labels(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothi
                 arms.setdefault(f"{arm} on {name}", []).append(accuracy(one, task.target.y, known))
             for part, acts in acting(adapted).items():
                 arms.setdefault(f"{part} acts on {name}", []).append(acts)
-    return _arrays(arms)
+    return arrays(arms)
 
 
 def expectations(budget: Budget, seed: int) -> Scores:  # noqa: ARG001
@@ -80,7 +87,7 @@ def expectations(budget: Budget, seed: int) -> Scores:  # noqa: ARG001
     arms: dict[str, list[float]] = {}
     for name in FAMILIES:
         for place, task in enumerate(leave_outs(budget.form, name)):
-            adapted, known = _adapted(model_of(budget.form, name, place), hidden(task.target)), task.target.y >= 0
+            adapted, known = adapted_to(budget.form, name, place), task.target.y >= 0
             right = (adapted.predict() == task.target.y)[known]
             sure = adapted.sure(RISK)[known]
             report = adapted.report()
@@ -94,7 +101,7 @@ def expectations(budget: Budget, seed: int) -> Scores:  # noqa: ARG001
             }
             for arm, value in found.items():
                 arms.setdefault(arm, []).append(100 * float(value))
-    return _arrays(arms)
+    return arrays(arms)
 
 
 def labels(budget: Budget, seed: int) -> Scores:
@@ -107,7 +114,7 @@ def labels(budget: Budget, seed: int) -> Scores:
                 for arm, chances in answers(budget.form, name, place, split.support).items():
                     score = accuracy(chances, task.target.y, split.query)
                     arms.setdefault(f"{arm} at {shots} on {name}", []).append(score)
-    return _arrays(arms)
+    return arrays(arms)
 
 
 def flips(budget: Budget, seed: int) -> Scores:
@@ -120,7 +127,7 @@ def flips(budget: Budget, seed: int) -> Scores:
                 for arm, chances in answers(budget.form, name, place, split.support, flip).items():
                     score = accuracy(chances, task.target.y, split.query)
                     arms.setdefault(f"{arm} at a flip of {flip:g} on {name}", []).append(score)
-    return _arrays(arms)
+    return arrays(arms)
 
 
 @cache
@@ -148,12 +155,6 @@ def _misled(form: str, name: str, place: int) -> MLDGG:
     return MLDGG(gate=False, joint=False).fit(sources)
 
 
-def _adapted(model: MLDGG, graph: Graph) -> Adapted:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ReadingWarning)
-        return model.adapt(graph)
-
-
-def _arrays(arms: Mapping[str, Sequence[float]]) -> Scores:
+def arrays(arms: Mapping[str, Sequence[float]]) -> Scores:
     """An item for each graph, so that intervals are over graphs."""
     return {arm: np.array(items) for arm, items in arms.items()}

@@ -9,9 +9,10 @@ from mldgg.datasets import Graph
 from mldgg.meta import ReadingWarning
 from ninefold_lab import Budget, Scores
 
-from ._citation import ours, tasks_of
+from ._citation import tasks_of
+from ._judged import adapted_to
 
-THINNED = "dblp"
+THINNED, WHOLE = "dblp", (0, 2, 4)  # target, and classes that are whole in turn
 SHARES = {"a tenth": 0.1, "a twentieth": 0.05}
 
 
@@ -24,16 +25,17 @@ def thinned(graph: Graph, whole: int, share: float, seed: int) -> Graph:
 def other_mixes(budget: Budget, seed: int) -> Scores:
     """Accuracy and balanced accuracy of the default, of features as they are and of the largest class.
 
-    An item for each class of DBLP that is whole; as it is, one for each target.
+    An item for each class of DBLP that is whole in turn; as it is, one for each target.
     """
     arms: dict[str, list[float]] = {}
-    for task in tasks_of(budget.form):
-        model, forms = ours(budget.form, "mldgg", task.name), [("", task.target)]
+    for place, task in enumerate(tasks_of(budget.form)):
+        adapted = adapted_to(budget.form, "citation", place)
+        model, forms = adapted.model, [("", task.target)]
         if task.name == THINNED:
             forms += [
                 (f" at {name}", thinned(task.target, whole, share, seed))
                 for name, share in SHARES.items()
-                for whole in range(len(task.target.classes))
+                for whole in WHOLE[: len(task.target.classes)]
             ]
         for name, target in forms:
             known, shown = target.y >= 0, target.hidden(np.zeros(len(target), bool))
@@ -41,7 +43,7 @@ def other_mixes(budget: Budget, seed: int) -> Scores:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ReadingWarning)
                 answers = {
-                    "mldgg": model.adapt(shown).predict(),
+                    "mldgg": (model.adapt(shown) if name else adapted).predict(),
                     "uncentred": model.adapt(shown, transductive=False).predict(),
                     "largest class": np.full(len(target), np.bincount(y).argmax()),
                 }

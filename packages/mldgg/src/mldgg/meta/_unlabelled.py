@@ -7,7 +7,7 @@ around its mean less what the mix explains: mean - sum over classes of (mix - pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -131,23 +131,15 @@ class WordHead:
             shift = shift - ((reading.mix - self.prior) @ self.means).astype(np.float32)
         return blocks.around(shift), self.around
 
-    def again(
-        self, rows: HopRows, chances: np.ndarray, strength: float, square: np.ndarray | None = None
-    ) -> np.ndarray:
+    def again(self, rows: HopRows, chances: np.ndarray, strength: float) -> np.ndarray:
         """(d + 1, C) weights fitted to the sources and to (N, C) answers on a target (self-training).
 
-        rows: (N, d + 1) around the target's shift; of many nodes 50,000 count. square: their Z'Z, if it is known.
+        rows: (N, d + 1) around the target's shift; of many nodes 50,000 count, spread evenly.
         """
         assert self.grams is not None
-        some = taught(rows)
+        some = slice(None, None, -(-len(rows) // MOST_TAUGHT))
         shown = rows[some]
-        own = shown.T @ shown if square is None else square
-        return solve([self.grams, (own, shown.T @ chances[some])], strength)
-
-
-def taught(rows: HopRows) -> slice:
-    """The nodes whose answers a head is fitted to again, spread evenly."""
-    return slice(None, None, -(-len(rows) // MOST_TAUGHT))
+        return solve([self.grams, (shown.T @ shown, shown.T @ chances[some])], strength)
 
 
 def joint_encoder(sources: Sequence[Graph], target: Graph) -> InputEncoder:
@@ -199,25 +191,35 @@ def chosen(
     """
     many = encoder.basis.shape[1] < int(encoder.words.sum())  # else the directions are the words themselves
     spaces = ("sources", "joint") if setting.joint and many else ("sources",)
-    keys: list[Key] = list(product(spaces, WALKS, (False, True)))
     made = rehearsals(sources, most=JUDGED, seed=setting.seed) if len(sources) > 1 else []
     if not made:
         return Choice()
-    usual: list[tuple[Answers, np.ndarray]] = []
-    scores = {key: np.zeros((len(made), 1 + len(THIN))) for key in keys}
-    for row, rehearsal in enumerate(made):
+    tried: list[tuple[Answers, np.ndarray]] = []  # for each rehearsal the target as it is, then thinned
+    for rehearsal in made:
         heads = _heads(rehearsal, weights, encoder, setting, spaces)
-        forms = (rehearsal.target, *(thinned(rehearsal.target, share, setting.seed) for share in THIN))
-        for column, target in enumerate(forms):
-            weight = weights[rehearsal.place] if column == 0 else None  # none of a thinned graph's edges
-            answers, known = _answers(heads, target, weight, setting), target.y >= 0
-            for key in keys:
-                scores[key][row, column] = measure(answers(key, 1.0)[known], target.y[known], setting.metric)
-            if column == 0:
-                usual.append((answers, target.y))
-    before = scores["sources", 0.0, False][:, 0]
-    means = {key: float(one.mean()) for key, one in scores.items() if (before - one[:, 0]).max() <= LOSES}
-    best = max(means, key=lambda key: means[key])
+        for share in (1.0, *THIN):
+            whole = share == 1
+            target = rehearsal.target if whole else thinned(rehearsal.target, share, setting.seed)
+            weight = weights[rehearsal.place] if whole else None  # none of a thinned graph's edges
+            tried.append((_answers(heads, target, weight, setting), target.y))
+
+    def scores(key: Key) -> np.ndarray:
+        found = [measure(answers(key, 1.0)[y >= 0], y[y >= 0], setting.metric) for answers, y in tried]
+        return np.array(found).reshape(len(made), -1)
+
+    before = scores(("sources", 0.0, False))
+    means: dict[Key, float] = {}
+
+    def best_of(keys: Iterable[Key]) -> Key:
+        for key in keys:
+            one = scores(key)
+            if (before - one)[:, 0].max() <= LOSES:
+                means[key] = float(one.mean())
+        return max(means, key=lambda key: means[key])
+
+    words, walk, _ = best_of(product(spaces, WALKS, (False,)))
+    best = best_of([(words, walk, True)])
+    usual = tried[:: 1 + len(THIN)]
     gaps = {one: tuple(_gap(answers(best, one), y) for answers, y in usual) for one in SHARPER}
     sharper = min(SHARPER, key=lambda one: float(np.median(np.abs(gaps[one]))))
     return Choice(*best, means, sharper, gaps[sharper])
@@ -239,7 +241,6 @@ def _answers(heads: dict[str, WordHead], target: Graph, weight: np.ndarray | Non
     """A function that gives (N, C) probabilities on one target under a choice, the scores times a factor."""
     reading = heads["sources"].reading(heads["sources"].blocks(target, weight), setting.centred)
     seen = {space: head.rows(head.blocks(target, weight), reading) for space, head in heads.items()}
-    squares = {space: rows[taught(rows)].T @ rows[taught(rows)] for space, (rows, _) in seen.items()}
     step = target.step(weight)
 
     def answers(key: Key, sharper: float) -> np.ndarray:
@@ -247,7 +248,7 @@ def _answers(heads: dict[str, WordHead], target: Graph, weight: np.ndarray | Non
         rows, own = seen[space]
         if again and reading.around != "nothing":
             first = spread_over(softmax(setting.sharpness * (rows @ own)), step, walk)
-            own = heads[space].again(rows, first, setting.strength, squares[space])
+            own = heads[space].again(rows, first, setting.strength)
         return spread_over(softmax(sharper * setting.sharpness * (rows @ own)), step, walk)
 
     return answers
