@@ -1,4 +1,4 @@
-"""The method as published, made valid (`variant="paper"`): SMU, MeCs, GraphInfo, MRaM and GKIM together."""
+"""The method as published, made valid (`PaperModel`): SMU, MeCs, GraphInfo, MRaM and GKIM together."""
 
 from __future__ import annotations
 

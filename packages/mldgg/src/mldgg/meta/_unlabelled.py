@@ -138,8 +138,8 @@ class WordHead:
         """
         assert self.grams is not None
         some = slice(None, None, -(-len(rows) // MOST_TAUGHT))
-        own = rows[some]
-        return solve([self.grams, (own.T @ own, own.T @ chances[some])], strength)
+        shown = rows[some]
+        return solve([self.grams, (shown.T @ shown, shown.T @ chances[some])], strength)
 
 
 def joint_encoder(sources: Sequence[Graph], target: Graph) -> InputEncoder:
