@@ -107,6 +107,7 @@ def own_pages(package: Package) -> dict[str, str]:
 def _linked(text: str) -> str:
     """A page of a package's folder with its links turned to the site's pages."""
     text = text.replace("](../README.md", "](index.md").replace("](../experiments/ATTEMPTS.md", "](attempts.md")
+    text = text.replace("](../../../shared/graphs/README.md", "](../ninefold-graphs/index.md")
     return text.replace("](../docs/", "](")
 
 

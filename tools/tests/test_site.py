@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import html
 import importlib
 import re
 import subprocess
 import sys
-from urllib.parse import unquote, urljoin
 
 import faces
 import pytest
@@ -90,66 +88,6 @@ def test_class_pages_show_what_is_inherited(site, page, methods):
     name = page.rsplit("/", 1)[1]
     for method in methods:
         assert re.search(rf'id="recsys\.{name}\.{method}"', text), f"{name} shows no {method}"
-
-
-def plain(page):
-    """A page's text without code, formulas and pictures."""
-    text = page.read_text(encoding="utf-8")
-    return re.sub(r"<(pre|code|svg|script|style)\b.*?</\1>|<[^>]+>", " ", text, flags=re.DOTALL)
-
-
-@pytest.mark.slow
-def test_figures_have_the_digits_of_their_interval(site):
-    long = {
-        str(page.relative_to(site)): found
-        for page in site.rglob("index.html")
-        if (found := re.findall(r"(?<![\w.])\d*\.\d{7,}(?!\w)", plain(page)))
-    }
-    assert long == {}
-
-
-@pytest.mark.slow
-def test_no_link_is_dead(site):
-    pages = {page.parent: page.read_text(encoding="utf-8") for page in site.rglob("index.html")}
-    anchors = {folder: set(re.findall(r'\bid="?([^"\s>]+)', text)) for folder, text in pages.items()}
-    dead = []
-    for folder, text in pages.items():
-        for link in re.findall(r'\b(?:href|src)="?([^"\s>]+)', text):
-            place, _, anchor = html.unescape(link).partition("#")
-            if re.match(r"[a-z]+:|//", place):
-                continue
-            target = (folder / unquote(place.partition("?")[0])).resolve() if place else folder
-            target = target.parent if target.name == "index.html" else target
-            if not target.exists() or (anchor and target in anchors and unquote(anchor) not in anchors[target]):
-                dead.append(f"{folder.relative_to(site)}: {link}")
-    assert dead == []
-
-
-SEARCHES = {
-    "recommendations from purchases": "/recsys/",
-    "1-bit weights": "/bnn-fsg/",
-    "merge fine-tuned models": "/tswitch/",
-    "faster prefill": "/tokenprune/",
-    "occupancy cameras": "/fastocc/",
-    "new classes few labels": "/mecoin/",
-    "several labelled graphs": "/mldgg/",
-    "proteinGroups.txt": "/proteus/",
-    "JPEG LDPC": "/semcom/",
-    "which package": "/which/",
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("words", SEARCHES)
-def test_a_newcomers_search_finds_the_right_page_first(visit, words):
-    browser, address = visit
-    browser.resize(1280)
-    browser.open(address)
-    browser.click(".md-search__input")
-    browser.wait("document.activeElement.matches('.md-search__input')")
-    browser.type(words)
-    first = browser.wait("document.querySelector('.md-search-result__item a')?.getAttribute('href')")
-    assert SEARCHES[words] in urljoin(address, first), first
 
 
 @pytest.mark.slow
