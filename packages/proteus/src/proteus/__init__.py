@@ -7,6 +7,11 @@
     result.hits()
 
 Names are resolved on first use, so that importing the package stays light.
+
+Examples:
+    >>> import proteus
+    >>> proteus.__version__.count(".")
+    2
 """
 
 from typing import TYPE_CHECKING

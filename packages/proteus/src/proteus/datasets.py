@@ -1,4 +1,10 @@
-"""Data sets: the embedded default, and benchmark sets found under `NINEFOLD_DATA`."""
+"""Data sets: the embedded default, and benchmark sets found under `NINEFOLD_DATA`.
+
+Examples:
+    >>> from proteus import datasets
+    >>> datasets.ups1_peptides().shape[1]
+    12
+"""
 
 import gzip
 import hashlib

@@ -51,6 +51,7 @@ class ProteomicsData:
         precision: of a table that `roll_up` made by the peptide model; tests weigh values by it.
 
     Examples:
+        >>> from proteus import ProteomicsData
         >>> import pandas as pd
         >>> data = ProteomicsData([[20.0, 21.5]], pd.DataFrame(index=["P1"]), pd.DataFrame(index=["run1", "run2"]))
         >>> data.shape
@@ -246,6 +247,9 @@ def from_matrix(values: np.ndarray, features: Sequence[str], samples: pd.DataFra
     """A `ProteomicsData` from a log2 matrix (features, samples), feature ids and the sample table.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import from_matrix
         >>> from_matrix(np.array([[20.0]]), ["P1"], pd.DataFrame(index=["run"])).shape
         (1, 1)
     """

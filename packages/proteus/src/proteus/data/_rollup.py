@@ -25,6 +25,7 @@ def roll_up(data: ProteomicsData, method: str = "peptide_model") -> ProteomicsDa
         InputError: unknown method, or no `protein` column.
 
     Examples:
+        >>> from proteus import ProteomicsData, roll_up
         >>> import pandas as pd
         >>> features = pd.DataFrame({"protein": ["P1", "P1"]}, index=["pep1", "pep2"])
         >>> peptides = ProteomicsData([[20.0, 21.0], [22.0, 23.0]], features, pd.DataFrame(index=["a", "b"]), "peptide")

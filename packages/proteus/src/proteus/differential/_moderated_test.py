@@ -39,6 +39,18 @@ class TestResult:
         z: (P,) z-values of the test of zero effect.
         fit, made, tested: the linear fit to the seen values, its design, and the statistic's parts, for enrichment.
         notes: decisions, in words.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> import proteus
+        >>> values = np.random.default_rng(0).normal(25, 0.2, (60, 8))
+        >>> values[0, ::2] += 3
+        >>> sheet = pd.DataFrame({"group": ["AD", "control"] * 4}, index=[f"s{k}" for k in range(8)])
+        >>> data = proteus.from_matrix(values, [f"P{k}" for k in range(60)], sheet)
+        >>> result = proteus.moderated_test(data, "~ group", "AD-control")
+        >>> result.contrast, list(result.hits().index)
+        ('AD-control', ['P0'])
     """
 
     __test__ = False  # not a test class, whatever its name
@@ -125,6 +137,7 @@ def moderated_test(
         InputError: by name, on designs, contrasts and data that cannot be tested.
 
     Examples:
+        >>> from proteus import moderated_test
         >>> from proteus import datasets, normalise
         >>> result = moderated_test(normalise(datasets.ups1_peptides()), "~ group", "fmol100-fmol25")
         >>> bool(result.table.loc[result.hits().index[:20], "effect"].min() > 0)

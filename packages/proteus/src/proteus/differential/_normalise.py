@@ -26,6 +26,8 @@ def normalise(data: ProteomicsData, method: str = "median", *, stable: np.ndarra
         InputError: unknown method, other scale, or a sample without values.
 
     Examples:
+        >>> import numpy as np
+        >>> from proteus import normalise
         >>> from proteus import datasets
         >>> data = normalise(datasets.ups1_peptides())
         >>> complete = data.values[~np.isnan(data.values).any(axis=1)]
@@ -60,6 +62,8 @@ def scale_to_reference(data: ProteomicsData, plex: str, reference: str) -> Prote
         InputError: another scale, unknown column or level, or a plex without a reference channel.
 
     Examples:
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData, scale_to_reference
         >>> sheet = pd.DataFrame({"plex": [1, 1, 2, 2], "kind": ["pool", "case"] * 2}, index=list("abcd"))
         >>> data = ProteomicsData([[20.0, 21.0, 24.0, 25.0]], pd.DataFrame(index=["P1"]), sheet)
         >>> scale_to_reference(data, "plex", "kind=pool").values.tolist()

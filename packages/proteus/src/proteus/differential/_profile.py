@@ -38,6 +38,12 @@ class Profile:
         variance_explained: eta^2 of each factor on the first three principal components, (factor, component).
         outliers: samples whose correlation with the others is far below the rest.
         warnings: what a reader should know.
+
+    Examples:
+        >>> from proteus import datasets, profile
+        >>> found = profile(datasets.ups1_peptides())
+        >>> found.kind, found.scale, found.samples
+        ('peptide', 'log2', 12)
     """
 
     kind: str
@@ -78,6 +84,7 @@ def profile(data: ProteomicsData) -> Profile:
     """Look at a table; nothing is changed.
 
     Examples:
+        >>> from proteus import profile
         >>> from proteus import datasets
         >>> profile(datasets.ups1_peptides()).factors
         {'group': {'fmol100': 4, 'fmol25': 4, 'fmol50': 4}}

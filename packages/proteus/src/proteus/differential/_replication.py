@@ -60,6 +60,9 @@ def replicate(data: ProteomicsData, design: str, contrast: str, cohort: str, **o
         InputError: fewer than two cohorts can be asked; it says why not.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData, replicate
         >>> rng = np.random.default_rng(0)
         >>> sheet = pd.DataFrame({"group": ["a"] * 6 + ["b"] * 6, "site": ["n", "s"] * 6})
         >>> values = 20 + rng.standard_normal((30, 12))
@@ -122,6 +125,7 @@ def predict_replication(
         InputError: a contrast that is no pair of levels, or fewer than four samples of one.
 
     Examples:
+        >>> from proteus import predict_replication
         >>> from proteus import datasets, normalise
         >>> spiked = normalise(datasets.ups1_peptides())
         >>> found = predict_replication(spiked, "~ group", "fmol100-fmol25", splits=2, lfc=0.26)
@@ -187,6 +191,8 @@ def stack(tables: Sequence[tuple[str, ProteomicsData]], cohort: str = "cohort") 
         InputError: tables of different kinds, or with no feature in common.
 
     Examples:
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData, stack
         >>> one = ProteomicsData([[20.0]], pd.DataFrame(index=["P1"]), pd.DataFrame(index=["run1"]))
         >>> other = ProteomicsData([[21.0]], pd.DataFrame(index=["P1"]), pd.DataFrame(index=["run2"]))
         >>> stack([("north", one), ("south", other)]).samples["cohort"].tolist()

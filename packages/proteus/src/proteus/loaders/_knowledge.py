@@ -15,6 +15,8 @@ def load_gmt(path: str | Path) -> dict[str, list[str]]:
     """Gene sets: name, description, genes, tab-separated; repeated names take the description too, empty ones go.
 
     Examples:
+        >>> from pathlib import Path
+        >>> from proteus import load_gmt
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     file = Path(folder) / "sets.gmt"
@@ -49,6 +51,8 @@ def load_literature(folder: str | Path) -> dict[str, str]:
         InputError: if it is no folder, or holds no such file.
 
     Examples:
+        >>> from pathlib import Path
+        >>> from proteus import load_literature
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     _ = (Path(folder) / "pmid1.txt").write_text("PKM rises in AD.")
@@ -68,6 +72,8 @@ def load_obo(path: str | Path) -> dict[str, dict[str, str | list[str]]]:
     """Terms of an OBO ontology by id: name, namespace, parents (is_a and part_of); obsolete ones left out.
 
     Examples:
+        >>> from pathlib import Path
+        >>> from proteus import load_obo
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     file = Path(folder) / "go.obo"
@@ -106,6 +112,8 @@ def load_gaf(path: str | Path, terms: dict[str, dict[str, str | list[str]]] | No
     With `terms` (see `load_obo`) each annotation also counts for the term's ancestors, and sets carry the terms' names.
 
     Examples:
+        >>> from pathlib import Path
+        >>> from proteus import load_gaf
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     file = Path(folder) / "go.gaf"
@@ -149,6 +157,8 @@ def add_symbols(data: ProteomicsData, mapping: str | Path) -> ProteomicsData:
     A feature that the file does not know keeps the gene name it has.
 
     Examples:
+        >>> from pathlib import Path
+        >>> from proteus import ProteomicsData, add_symbols
         >>> from tempfile import TemporaryDirectory
         >>> import pandas as pd
         >>> data = ProteomicsData([[20.0]], pd.DataFrame(index=["P14618"]), pd.DataFrame(index=["run"]))
@@ -186,6 +196,8 @@ def load_network(path: str | Path) -> Network:
     A header is not needed: a first line that names genes of further lines, or holds a number, is an edge, too.
 
     Examples:
+        >>> from pathlib import Path
+        >>> from proteus import load_network
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     file = Path(folder) / "edges.tsv"

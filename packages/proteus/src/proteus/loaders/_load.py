@@ -119,6 +119,8 @@ def sniff(path: str | Path) -> str:
     """Name of a file's format; `matrix` for a plain table that nothing else claims.
 
     Examples:
+        >>> from pathlib import Path
+        >>> from proteus import sniff
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     file = Path(folder) / "table.csv"
@@ -170,6 +172,8 @@ def load(
         InputError: by name, row and column, for anything that cannot be read as proteomics.
 
     Examples:
+        >>> from pathlib import Path
+        >>> from proteus import load
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     file = Path(folder) / "table.csv"

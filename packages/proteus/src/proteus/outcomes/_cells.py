@@ -22,6 +22,9 @@ def arcsinh(data: ProteomicsData, cofactor: float = 5.0) -> ProteomicsData:
     """arcsinh(x / cofactor) of raw counts; 5 for mass cytometry, about 150 for fluorescence.
 
     Examples:
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData
+        >>> from proteus.tl import arcsinh
         >>> cells = pd.DataFrame({"sample_id": ["a"]})
         >>> arcsinh(ProteomicsData([[0.0]], pd.DataFrame(index=["CD3"]), cells, "cell", "counts")).scale
         'score'
@@ -47,6 +50,10 @@ def cluster_cells(
         (cells,) cluster number from 0, largest first.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData
+        >>> from proteus.tl import cluster_cells
         >>> values = np.repeat([[0.0, 4.0], [4.0, 0.0]], 20, axis=1) + 0.01 * np.arange(40)
         >>> about = pd.DataFrame({"sample_id": ["a", "b"] * 20})
         >>> data = ProteomicsData(values, pd.DataFrame(index=["CD3", "CD20"]), about, "cell", "score")
@@ -139,6 +146,10 @@ def annotate(
         Name by cluster number, "unassigned" where no rule holds.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData
+        >>> from proteus.tl import annotate
         >>> values = np.repeat([[0.0, 4.0], [4.0, 0.0]], 20, axis=1) + 0.01 * np.arange(40)
         >>> about = pd.DataFrame({"sample_id": ["a", "b"] * 20})
         >>> data = ProteomicsData(values, pd.DataFrame(index=["CD3", "CD20"]), about, "cell", "score")
@@ -225,6 +236,10 @@ def diff_abundance(
     """Moderated test of cluster abundances, one observation a sample; put the donor into the design where paired.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData
+        >>> from proteus.tl import diff_abundance
         >>> rng = np.random.default_rng(0)
         >>> cells = pd.DataFrame({"sample_id": np.repeat(list("abcdef"), 40), "group": np.repeat(["x", "y"], 120)})
         >>> data = ProteomicsData(np.zeros((1, 240)), pd.DataFrame(index=["m"]), cells, "cell", "score")
@@ -249,6 +264,10 @@ def diff_state(
     """Moderated test of marker medians within clusters, one observation a cluster and sample.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData
+        >>> from proteus.tl import diff_state
         >>> rng = np.random.default_rng(0)
         >>> cells = pd.DataFrame({"sample_id": np.repeat(list("abcdef"), 40), "group": np.repeat(["x", "y"], 120)})
         >>> values = rng.standard_normal((3, 240))

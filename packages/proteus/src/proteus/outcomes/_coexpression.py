@@ -66,6 +66,10 @@ def find_modules(
         least_seen: features seen in fewer samples are in no module.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData
+        >>> from proteus.tl import find_modules
         >>> rng = np.random.default_rng(0)
         >>> shared = np.repeat(rng.standard_normal((2, 20)), 25, axis=0)
         >>> values = 20 + shared + 0.3 * rng.standard_normal((50, 20))
@@ -122,6 +126,11 @@ def module_traits(modules: Modules, samples: pd.DataFrame, traits: list[str]) ->
     """Correlation of each eigengene with numeric or two-level traits: module, trait, r, p, q, n.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData
+        >>> from proteus.tl import find_modules
+        >>> from proteus.tl import module_traits
         >>> rng = np.random.default_rng(0)
         >>> shared = np.repeat(rng.standard_normal((2, 20)), 25, axis=0)
         >>> values = 20 + shared + 0.3 * rng.standard_normal((50, 20))

@@ -38,6 +38,10 @@ def neighbourhoods(
         InputError: columns that are not there, positions that are no numbers, or a sample with too few cells.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData
+        >>> from proteus.tl import neighbourhoods
         >>> cells = pd.DataFrame({"x": range(20), "y": 0, "type": ["A"] * 10 + ["B"] * 10, "sample_id": "s"})
         >>> table = ProteomicsData(np.zeros((1, 20)), pd.DataFrame(index=["m"]), cells, "cell", "score")
         >>> label, shares = neighbourhoods(table, "type", neighbours=3, clusters=2)

@@ -53,6 +53,10 @@ def biomarker_panel(
         InputError: if a class has fewer samples than folds.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData
+        >>> from proteus.tl import biomarker_panel
         >>> rng = np.random.default_rng(0)
         >>> values, case = rng.standard_normal((10, 40)), np.arange(40) % 2 == 0
         >>> values[0, case] += 4

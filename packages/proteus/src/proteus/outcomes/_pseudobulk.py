@@ -36,6 +36,10 @@ def pseudobulk(
         InputError: values that are no counts, or no feature with enough of them.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData
+        >>> from proteus.tl import pseudobulk
         >>> cells = pd.DataFrame({"sample_id": ["a"] * 10 + ["b"] * 10}, index=[f"c{one}" for one in range(20)])
         >>> counts = ProteomicsData(np.full((2, 20), 3.0), pd.DataFrame(index=["g", "h"]), cells, "cell", "counts")
         >>> pseudobulk(counts, np.array(["T"] * 20))[0].features.index.tolist()
@@ -97,6 +101,10 @@ def diff_expression(
         least_cells: cells of a type that a sample needs.
 
     Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData
+        >>> from proteus.tl import diff_expression
         >>> rng = np.random.default_rng(0)
         >>> cells = pd.DataFrame({"sample_id": np.repeat(list("abcdef"), 20), "group": np.repeat(["x", "y"], 60)})
         >>> counts = rng.poisson(5.0, (30, 120)) + 20 * np.outer(np.arange(30) < 1, np.arange(120) < 60)

@@ -48,6 +48,12 @@ class Simulation:
         key: what was planted, as JSON values: see `simulate`.
         sets: gene sets (the planted two among them).
         network: interactions (the planted module among them).
+
+    Examples:
+        >>> from proteus import datasets, learn, simulate
+        >>> drawn = simulate(learn(datasets.ups1_peptides(), "group"), samples=12, features=200)
+        >>> type(drawn).__name__, drawn.data.shape
+        ('Simulation', (200, 12))
     """
 
     data: ProteomicsData
@@ -66,6 +72,7 @@ def learn(data: ProteomicsData, group: str | None = None, *, factors: int = 5, s
         seed: of the permutation.
 
     Examples:
+        >>> from proteus import learn
         >>> from proteus import datasets
         >>> learn(datasets.ups1_peptides(), "group").dropout[1] > 0
         True
@@ -150,6 +157,7 @@ def simulate(
         (features, samples), `batch` (features), `decoys` (arm, smoker, hubs).
 
     Examples:
+        >>> from proteus import learn, simulate
         >>> from proteus import datasets
         >>> drawn = simulate(learn(datasets.ups1_peptides(), "group"), samples=12, features=200)
         >>> sorted(drawn.data.samples["group"].unique())

@@ -11,6 +11,8 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """Adjusted p-values of the step-up procedure; NaN stays NaN and does not count.
 
     Examples:
+        >>> import numpy as np
+        >>> from proteus import benjamini_hochberg
         >>> benjamini_hochberg(np.array([0.01, 0.02, np.nan, 0.5])).tolist()
         [0.03, 0.03, nan, 0.5]
     """
@@ -45,6 +47,8 @@ def control_families(families: Sequence[np.ndarray], *, q: float = 0.05) -> tupl
         For each family a bool array of its rejections (none where it does not pass), and the level inside.
 
     Examples:
+        >>> import numpy as np
+        >>> from proteus import control_families
         >>> found, level = control_families([np.array([0.001, 0.9]), np.array([0.6, 0.7])])
         >>> [one.tolist() for one in found], level
         ([[True, False], [False, False]], 0.025)

@@ -29,6 +29,8 @@ def mediation(fit: LinearFit, contrast: np.ndarray, pairs: np.ndarray) -> pd.Dat
         samples: -1 and NaN.
 
     Examples:
+        >>> import numpy as np
+        >>> from proteus.statistics._mediation import mediation
         >>> from proteus.statistics._linear_model import fit_linear_model
         >>> rng, x = np.random.default_rng(0), np.arange(40) % 2
         >>> a = 2 * x + rng.standard_normal(40)

@@ -25,6 +25,18 @@ class Steps:
         run: folder of a run whose input is taken, or a Study.
         seed: of all draws.
         settings: `hold_out` is the share of samples that the steps do not see.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> import proteus
+        >>> values = np.random.default_rng(0).normal(25, 0.2, (60, 8))
+        >>> values[0, ::2] += 3
+        >>> sheet = pd.DataFrame({"group": ["AD", "control"] * 4}, index=[f"s{k}" for k in range(8)])
+        >>> data = proteus.from_matrix(values, [f"P{k}" for k in range(60)], sheet)
+        >>> steps = proteus.Steps(proteus.Study(data))
+        >>> steps("contrast", design="~ group", contrast="AD-control").metrics["hits"]
+        1
     """
 
     def __init__(self, run: str | Path | Study, seed: int = 0, settings: Settings | None = None) -> None:

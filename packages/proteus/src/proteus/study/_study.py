@@ -50,6 +50,18 @@ class Report:
         replies: the user's questions, each with its answer in sentences.
         not_asked: contrasts of the factors asked about that no objective is about.
         path: the run's folder, if it has one.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> import proteus
+        >>> values = np.random.default_rng(0).normal(25, 0.2, (60, 8))
+        >>> values[0, ::2] += 3
+        >>> sheet = pd.DataFrame({"group": ["AD", "control"] * 4}, index=[f"s{k}" for k in range(8)])
+        >>> data = proteus.from_matrix(values, [f"P{k}" for k in range(60)], sheet)
+        >>> report = proteus.Study(data).run(proteus.Budget(objectives=1))
+        >>> len(report.graded("B")), report.stopped is None
+        (1, True)
     """
 
     profile: DatasetProfile

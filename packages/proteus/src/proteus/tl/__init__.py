@@ -2,6 +2,11 @@
 
 `enrich` stands in `_enrich`, `network` in `_hits_in_network`, `survival` in `_survival_table`; the others are those of
 the rooms below.
+
+Examples:
+    >>> from proteus import datasets, tl
+    >>> tl.normalise(datasets.ups1_peptides()).scale
+    'log2'
 """
 
 from proteus.data._rollup import roll_up

@@ -128,6 +128,18 @@ def register_tool(
         confirms: whether its family of p-values may carry grades A and B.
     Raises:
         InputError: if the name is taken or malformed, a requirement unknown, or the docstring missing.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from proteus import Output, Params, register_tool
+        >>> class Share(Params):
+        ...     of: int = 2
+        >>> @register_tool("share_of_rows", params=Share, tables={"rows": ("row",)})
+        ... def share_of_rows(context, inputs, params):
+        ...     'Every n-th row.'
+        ...     return Output({"rows": pd.DataFrame({"row": range(0, context.data.shape[0], params.of)})})
+        >>> share_of_rows.__name__
+        'share_of_rows'
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise InputError("tool name", got=repr(name), expected="lower-case words joined by underscores")

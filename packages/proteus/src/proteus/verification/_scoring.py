@@ -22,6 +22,18 @@ def score(run: str | Path) -> pd.DataFrame:
         hypothesis, grade, entity, the five metrics (NaN: unknown), and the mean of those that are known.
     Raises:
         ArtifactError: naming what of the run is missing or damaged.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> import proteus
+        >>> values = np.random.default_rng(0).normal(25, 0.2, (60, 8))
+        >>> values[0, ::2] += 3
+        >>> sheet = pd.DataFrame({"group": ["AD", "control"] * 4}, index=[f"s{k}" for k in range(8)])
+        >>> data = proteus.from_matrix(values, [f"P{k}" for k in range(60)], sheet)
+        >>> report = proteus.Study(data).run(proteus.Budget(objectives=1), out="run")
+        >>> proteus.score("run")[["grade", "entity"]].values.tolist()
+        [['B', 'P0']]
     """
     folder = Folder(Path(run))
     study = open_study(folder.root)
