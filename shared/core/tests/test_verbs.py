@@ -153,7 +153,7 @@ def test_foreign_file_is_refused_before_the_verb_runs(sample, tmp_path):
     (tmp_path / "x").write_text("mine")
     for verb in ("write", "table"):
         assert sample(verb, "-o", "x")[2].startswith("error: x: exists already;")
-        assert sample(verb, "-o", "x", "--force")[2].startswith("error: x: is not ")
+        assert sample(verb, "-o", "x", "--force")[2].startswith("error: x: refusing to replace: ")
         assert sample(verb, "-o", "x/y")[2].endswith("/x is a file\n")
     assert sample("long", "-o", "x")[0] == 2
     assert sample("own", "-o", "x/y/z")[0] == 2

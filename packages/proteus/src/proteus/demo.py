@@ -37,12 +37,13 @@ def demo(seed: int = 0) -> DemoResult:
         scores[name] = true, 1 - true / max(int(called.sum()), 1)
         table.rows.append([name, int(called.sum()), true, int(truth.sum()), round(scores[name][1], 3)])
 
+    one, two = data.values[:, first], data.values[:, second]
+    enough = (np.isfinite(one).sum(1) >= 2) & (np.isfinite(two).sum(1) >= 2)
     for name, equal in (("Welch", False), ("Student", True)):
+        p = np.full(len(one), np.nan)
         with np.errstate(invalid="ignore"):
-            p = stats.ttest_ind(
-                data.values[:, first], data.values[:, second], axis=1, equal_var=equal, nan_policy="omit"
-            )[1]
-        q = benjamini_hochberg(np.asarray(p, float))
+            p[enough] = stats.ttest_ind(one[enough], two[enough], axis=1, equal_var=equal, nan_policy="omit")[1]
+        q = benjamini_hochberg(p)
         add(f"peptides, {name}", np.nan_to_num(q, nan=1.0) <= _Q, spiked)
     versions = _versions(spike, data)
     for name, frame in versions.items():

@@ -50,7 +50,7 @@ def test_coder_goes_on_from_given_weights_and_new_stages_add_a_bias_at_first(pic
     config, recipe = JsccConfig("adjscc", 8, 16, 1), JsccRecipe(Schedule(1, 4, 0.0, 0.0))
     torch.manual_seed(5)
     start = JsccCoder(JsccConfig("adjscc", 8, 16)).eval()
-    inner, snr = torch.rand(2, 16, 8, 8), torch.tensor([0.0, 9.0])
+    inner, snr = torch.rand(2, 16, 8, 8), torch.tensor([[0.0], [0.9]])
     with Run(tmp_path / "run", {}) as run:
         model = train_jscc(pictures, config, recipe, run, start)
         for name, one in start.state_dict().items():
