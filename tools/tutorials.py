@@ -53,7 +53,7 @@ def with_outputs(text: str, folder: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("names", nargs="*", default=sorted(path.stem for path in FOLDER.glob("*.md")))
     for name in parser.parse_args().names:
         page = FOLDER / f"{name}.md"
