@@ -20,7 +20,7 @@ def core_wheel(tmp_path):
 
     def make(left_out=(), added=()):
         path = tmp_path / "ninefold_core-0.1.0-py3-none-any.whl"
-        kinds = ("*.py", "py.typed")
+        kinds = ("*.py", "*.css", "py.typed")
         files = [f"ninefold/{file.relative_to(core.source)}" for kind in kinds for file in core.source.rglob(kind)]
         with zipfile.ZipFile(path, "w") as wheel:
             for name in {*files, "ninefold_core-0.1.0.dist-info/licenses/LICENSE", *added} - set(left_out):
