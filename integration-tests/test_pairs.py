@@ -66,7 +66,7 @@ def test_mecoin_and_mldgg_take_the_same_pyg_data(tmp_path):
 
     domains = GraphDomains(graphs)
     support = split_support(domains[target].y, shots=5, seed=0)
-    solver = MLDGG(epochs=1).fit(domains.without(target))
+    solver = MLDGG().fit(domains.without(target))
     answers = solver.adapt(domains[target].hidden(support.support)).predict()
     assert answers.shape == (graphs[target].num_nodes,)
 
