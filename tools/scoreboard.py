@@ -162,8 +162,10 @@ def passed_by(bar: Comparison) -> str:
     if not math.isfinite(bar.estimate):
         return f"no seed left ({bar.collapsed} collapsed)"
     width = bar.high - bar.low
-    if not math.isfinite(width) or width <= 0:
-        return f"{bar.estimate:+.3g} ({bar.interval})" if width else f"{bar.estimate:+.3g} [every seed]"
+    if not math.isfinite(width):
+        return f"{bar.estimate:+.3g} ({bar.interval})"
+    if width <= 1e-12 * max(1.0, abs(bar.estimate)):  # seeds differ by rounding
+        return f"{bar.estimate:+.3g} [every seed]"
     digits = max(0, 1 - math.floor(math.log10(width)))
     collapsed = f", {bar.collapsed} collapsed" if bar.collapsed else ""
     return f"{bar.estimate:+.{digits}f} [{bar.low:+.{digits}f}, {bar.high:+.{digits}f}]{collapsed}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -26,3 +27,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, source in site_pages.pictures().items():
         files.append(File.generated(config, path, abs_src_path=str(source)))
     return files
+
+
+def on_post_page(output: str, **_: object) -> str:
+    """Name the search for screen readers, and let the keyboard scroll code that is wider than its box."""
+    named = output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
+    return re.sub(r"(<pre\b[^>]*>(?:<span></span>)?<code)>", r'\1 tabindex="0">', named)

@@ -13,6 +13,7 @@ from typing import Any
 
 import faces
 import intervals
+from digits import decimals, in_digits
 from ninefold.report import Table, cell_text
 from scoreboard import Row, judged_claims, passed_by, with_spread
 from workspace import ROOT, Package, ToolError, find, members, packages, run
@@ -47,10 +48,21 @@ def _ranked(path: str, text: str) -> str:
     """A page with its weight in searches: what a newcomer looks for comes before changes, attempts and single names."""
     page = path.rsplit("/", 1)[-1].removesuffix(".md")
     weight = 0.7 if "/api/" in path else _WEIGHTS.get(page, 1.0) if "/" in path else 1.0
-    if weight == 1.0:
-        return text
     head, body = text.removeprefix("---\n").split("---\n\n", 1) if text.startswith("---\n") else ("", text)
-    return f"---\n{head}search:\n  boost: {weight}\n---\n\n{body}"
+    head += f"search:\n  boost: {weight}\n" if weight != 1.0 else ""
+    tags = _tags(path)
+    head += f"tags: {json.dumps(tags)}\n" if tags else ""
+    return f"---\n{head}---\n\n{body}" if head else text
+
+
+def _tags(path: str) -> list[str]:
+    """What people type who look for this page: a package's keywords, and the words of `words.toml`."""
+    name, _, page = path.rpartition("/")
+    if page != "index.md" or (name and name not in members()):
+        return []
+    settings = tomllib.loads((members()[name].folder / "pyproject.toml").read_text(encoding="utf-8")) if name else {}
+    searched = tomllib.loads((HERE / "words.toml").read_text(encoding="utf-8"))["searches"]
+    return [*settings.get("project", {}).get("keywords", []), *searched.get(name or "start", [])]
 
 
 def pictures() -> dict[str, Path]:
@@ -92,7 +104,7 @@ def start_page() -> str:
 def readme(package: Package) -> str:
     """A package's README, with a link to how its download is counted."""
     text = (package.folder / "README.md").read_text(encoding="utf-8")
-    text = text.replace("](docs/", "](").replace("](experiments/ATTEMPTS.md", "](attempts.md")
+    text = in_digits(text.replace("](docs/", "](").replace("](experiments/ATTEMPTS.md", "](attempts.md"))
     note = f"([How this is counted](../index.md#{SIZES}).)"
     return re.sub(r"^(To download \(.*)$", lambda said: f"{said[1]} {note}", text, count=1, flags=re.MULTILINE)
 
@@ -108,7 +120,7 @@ def _linked(text: str) -> str:
     """A page of a package's folder with its links turned to the site's pages."""
     text = text.replace("](../README.md", "](index.md").replace("](../experiments/ATTEMPTS.md", "](attempts.md")
     text = text.replace("](../../../shared/graphs/README.md", "](../ninefold-graphs/index.md")
-    return text.replace("](../docs/", "](")
+    return in_digits(text.replace("](../docs/", "]("))
 
 
 def own(name: str) -> str:
@@ -240,11 +252,19 @@ def _lines(file: Path) -> Table:
         words = [str(value) for key, value in row.items() if isinstance(value, str) and "interval" not in key]
         ratio = cell_text(row["ratio"]) if "ratio" in row else ""
         if ratio and "low" in row:
-            ratio += f" [{cell_text(row['low'])}, {cell_text(row['high'])}]"
+            ratio = _with_interval(row["ratio"], row["low"], row["high"])
         shown = {key: value for key, value in row.items() if not (isinstance(value, str) or (ratio and key in _RATIO))}
         figures = [f"{key.replace('_', ' ')} {_figure(value)}" for key, value in shown.items()]
         table.rows.append([", ".join(words), ratio or row.get("95 % interval", ""), ", ".join(figures)])
     return table
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    """`1.27 [1.18, 1.60]`, to the digits of the interval."""
+    if not low < high:
+        return f"{cell_text(value)} [{cell_text(low)}, {cell_text(high)}]"
+    places = decimals((high - low) / 2)
+    return f"{value:,.{places}f} [{low:,.{places}f}, {high:,.{places}f}]"
 
 
 def _figure(value: Any) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import importlib
+import json
 import re
 import subprocess
 import sys
 
+import digits
 import faces
+import links
+import looks
 import pytest
 from browser import Browser, executable, served
 from scoreboard import results_page
@@ -88,6 +92,74 @@ def test_class_pages_show_what_is_inherited(site, page, methods):
     name = page.rsplit("/", 1)[1]
     for method in methods:
         assert re.search(rf'id="recsys\.{name}\.{method}"', text), f"{name} shows no {method}"
+
+
+@pytest.mark.slow
+def test_figures_have_the_digits_of_their_interval(site):
+    texts = {page: page.read_text(encoding="utf-8") for page in site.rglob("index.html")}
+    assert sum("±" in text for text in texts.values()) > 9  # there is something to look at
+    long = {str(page.relative_to(site)): found for page, text in texts.items() if (found := digits.too_long(text))}
+    assert long == {}
+
+
+@pytest.mark.slow
+def test_no_link_is_dead(site):
+    assert links.dead_on_site(site) == []
+
+
+SEARCHES = {  # what newcomers type, and the page that is theirs
+    "recommend products to customers": "recsys/",
+    "binary neural network": "bnn-fsg/",
+    "merge fine-tuned models": "tswitch/",
+    "make a long prompt faster": "tokenprune/",
+    "occupancy from cameras": "fastocc/",
+    "few-shot node classification": "mecoin/",
+    "domain generalization on graphs": "mldgg/",
+    "proteinGroups.txt": "proteus/",
+    "semantic communication": "semcom/",
+    "which package": "which/",
+    "install without CUDA": "",
+}
+
+
+FIRST_FOUND = """(async words => {
+  const base = new URL(JSON.parse(document.getElementById('__config').textContent).base + '/', location.href)
+  const worker = new Worker(new URL(JSON.parse(document.getElementById('__config').textContent).search, location.href))
+  const ask = data => new Promise(answer => {
+    worker.onmessage = said => answer(said.data.data)
+    worker.postMessage(data)
+  })
+  const index = await (await fetch(new URL('search/search_index.json', base))).json()
+  await ask({type: 0, data: {...index, options: {suggest: false}}})
+  const found = {}
+  for (const one of words) found[one] = (await ask({type: 2, data: one})).items.map(item => item[0].location)[0]
+  return found
+})"""
+
+
+@pytest.mark.slow
+def test_newcomers_searches_find_the_right_page_first(visit):
+    browser, address = visit
+    browser.open(address)
+    found = browser.evaluate(f"{FIRST_FOUND}({json.dumps(list(SEARCHES))})")  # asked of the theme's own search
+    assert {words: place.partition("#")[0] for words, place in found.items()} == SEARCHES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 375])
+def test_axe_finds_nothing_serious(visit, width, scheme):
+    script = looks.axe()
+    if script is None:
+        pytest.skip("needs npm and its registry, for axe-core")
+    browser, address = visit
+    browser.resize(width)
+    browser.scheme(scheme)
+    found = {}
+    for page in PAGES:
+        browser.open(address + page)
+        found[page] = looks.serious(browser, script)
+    assert {page: faults for page, faults in found.items() if faults} == {}
 
 
 @pytest.mark.slow
