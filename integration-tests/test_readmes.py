@@ -19,6 +19,7 @@ from ninefold_testing import warm
 from workspace import ROOT, members, packages
 
 from .readme import blocks
+from .shims import make_shims
 
 READMES = [
     ROOT / "README.md",
@@ -36,7 +37,7 @@ def shims(tmp_path_factory):
     """A folder of programs by which a warm process runs Python and the packages' scripts."""
     folder = tmp_path_factory.mktemp("bin")
     scripts = [script for package in members().values() for script in package.scripts]
-    warm().shims(folder, {script: Path(sys.executable).with_name(script) for script in scripts})
+    make_shims(warm().address, folder, {script: Path(sys.executable).with_name(script) for script in scripts})
     return folder
 
 
@@ -111,7 +112,7 @@ def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims):
         assert re.search(rf"^\s+{system}\s", printed, re.MULTILINE), f"{system} is not in the table"
         assert re.search(rf"^system {system}\s+{about}$", printed, re.MULTILINE), f"doctor does not see {system}"
         section = page.split(f">{system}</h2>")[1].split("<h2 ")[0]
-        assert "data:image/png;base64," in section, f"no picture of {system}"
+        assert re.search(r"data:image/(png|svg\+xml);base64,", section), f"no picture of {system}"
     look_at_the_overview(tmp_path / "ninefold-demo.html")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: more threads are in the way
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the hub's client is imported: a test never waits for a network
 
-from ninefold_lab.experiments import register_all
+from ninefold_lab.experiments import register
 
-register_all(Path(__file__).parent)  # `from tswitch_experiments.claims import ...`
+for folder in Path(__file__).parent.glob("*/experiments"):
+    register(folder.parent.name.replace("-", "_"), folder)  # `from tswitch_experiments.claims import ...`

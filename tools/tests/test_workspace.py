@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
+from types import ModuleType
 
 import pytest
 import yaml
@@ -29,6 +32,53 @@ def test_package_has_licence_changelog_and_test_group(package):
     assert "## Unreleased" in (package.folder / "CHANGELOG.md").read_text(encoding="utf-8")
     assert package.settings["tool"]["uv"]["default-groups"] == ["test"]
     assert any(line.startswith("pytest") for line in package.test_group)
+
+
+SECTIONS = ["What it does", "Install", "In ten lines", "Command line", "How it works", "Results", "Limits", "Citation"]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_readme_has_its_sections_in_their_order(package):
+    headings = re.findall(r"^## (.+)$", (package.folder / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [heading for heading in headings if heading in SECTIONS] == SECTIONS
+
+
+def untyped(module: ModuleType) -> list[str]:
+    """Public functions and classes of a module without a docstring, and what functions do not annotate."""
+    found = []
+    for name in module.__all__:
+        value = getattr(module, name)
+        if name.startswith("__") or not (inspect.isclass(value) or inspect.isroutine(value)):
+            continue
+        found += [] if inspect.getdoc(value) else [name]
+        if inspect.isfunction(value):
+            signature = inspect.signature(value)
+            parts = {
+                **{key: one.annotation for key, one in signature.parameters.items()},
+                "its result": signature.return_annotation,
+            }
+            found += [f"{name}: {key}" for key, one in parts.items() if one is inspect.Signature.empty]
+    return found
+
+
+@pytest.mark.parametrize("package", members().values(), ids=lambda package: package.name)
+def test_public_names_are_typed_and_documented(package):
+    assert untyped(importlib.import_module(package.import_name)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('def solve(x: int) -> int: "Solve it."', []),
+        ('def solve(x) -> int: "Solve it."', ["solve: x"]),
+        ('def solve(x: int): "Solve it."', ["solve: its result"]),
+        ("def solve(x: int) -> int: return x", ["solve"]),
+    ],
+)
+def test_untyped_names_are_found(text, found):
+    module = ModuleType("made")
+    exec(f"__all__ = ['solve', '__version__']\n__version__ = '1'\n{text}", vars(module))  # noqa: S102
+    assert untyped(module) == found
 
 
 @pytest.mark.parametrize("package", members().values(), ids=lambda package: package.name)

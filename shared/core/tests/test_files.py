@@ -8,8 +8,8 @@ import threading
 import pytest
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import _atomic, atomic_file, atomic_folder, digest, digest_file, lock, recover, write_text
-from ninefold_testing import kill
-from ninefold_testing import start_code as start
+
+from .beside import kill, start
 
 EMPTY_SHA256 = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from ninefold.files import RUN
+from ninefold.files._owner import RUN
 from ninefold.run import Run, environment, hardware_name
-from ninefold_testing import kill
-from ninefold_testing import start_code as start
+
+from .beside import kill, start
 
 CONFIG = {"alpha": 0.5, "layers": [1, 2], "name": "x"}
 

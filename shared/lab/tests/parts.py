@@ -10,6 +10,7 @@ PARTS = """
     import numpy as np
     from ninefold_lab import Budget, Claim, at_least
     from ninefold.errors import InputError, require
+    from ninefold.arms import Arms
     from ninefold.report import Table, figure
     from ninefold.systems import DemoResult, System
 
@@ -17,15 +18,16 @@ PARTS = """
         made, axes = figure()
         axes.plot([0, seed])
         table = Table(["arm", "score"], [["<method>", 0.9], ["rival", 0.8]])
-        return DemoResult("simulated", f"Method(l2=1) {seed}", "Rival 0.8", "the method wins", table,
-                          [("a caption", made)], ["a note"])
+        scores = {"<method>": [seed + 0.8, seed + 0.9], "Rival": [0.7, 0.9]}
+        arms = Arms(scores=scores, ours="<method>", measured="score")
+        return DemoResult("simulated", arms, table, [("a caption", made)], ["a note"])
 
     def full_demo(seed):
         table = Table(["arm", "error"], [["ours", 0.1]])
-        return DemoResult("real", "Ours 0.1", "Theirs 0.2", "ours errs half as often", table,
-                          headline="Error 10 %, theirs 20 %", looking_at="a table of errors", measured="error, %",
-                          score="10", rival_score="Theirs 20",
-                          word="ahead", glossary={"error": "share of wrong answers"})
+        scores = {"Ours": [10, 10.2], "Theirs": [20, 20.4]}
+        arms = Arms(scores=scores, ours="Ours", measured="error", unit="%", lower=True)
+        return DemoResult("real", arms, table, headline="Error 10 %, theirs 20 %", looking_at="a table of errors",
+                          glossary={"error": "share of wrong answers"})
 
     def slow_demo(seed):
         import os, pathlib, time

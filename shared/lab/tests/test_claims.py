@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -22,8 +23,7 @@ from ninefold_lab import (
     planned_seeds,
     run_claim,
 )
-from ninefold_testing import kill, module
-from ninefold_testing import start_code as start
+from ninefold_testing import module
 
 RNG = np.random.default_rng
 
@@ -308,7 +308,10 @@ def test_seconds_of_what_an_experiment_reads_from_a_cache_count(package):
 
 def test_killed_claim_resumes_by_seed(package):
     code = "import pack_nine.claims as c; c.STOP = 2; from ninefold_lab import run_claim; run_claim(c.CLAIM, full=True)"
-    kill(start(code))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline()  # it is in the third seed
+        process.kill()
     assert seeds_run(package) == [0, 1, 2]
     run_claim(the_claim(package), full=True)
     assert seeds_run(package) == [0, 1, 2, 2]

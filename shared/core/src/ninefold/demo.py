@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 
 import typer
 
-from ninefold.cli import Shared, progress, show, verb
+from ninefold.cli import Shared, progress, verb
 from ninefold.errors import NinefoldError
 from ninefold.report import Table, figure_html, glossary, html_page, paragraph
 from ninefold.systems import DemoResult, Installed, choose
@@ -62,34 +60,21 @@ def show_demo(row: Installed, seed: int) -> Shown:
     result = row.system.load_demo()(seed)
     if not isinstance(result, DemoResult):
         raise TypeError(f"{row.system.demo} returned no DemoResult")
-    shown = Shown(row.name, _cells(result), _section(row.system.summary, result), dict(result.glossary))
+    arms = result.arms
+    cells = [arms.measured, arms.text(arms.ours), f"{arms.rival} {arms.text(arms.rival)}", arms.word]
+    shown = Shown(row.name, cells, _section(row.system.summary, result), dict(result.glossary))
     shown.seconds = time.perf_counter() - start
     return shown
 
 
-def _cells(result: DemoResult) -> list[str]:
-    second = str(result.table.columns[1]) if len(result.table.columns) > 1 else ""
-    texts = (
-        result.measured or second, result.score or result.method, result.rival_score or result.rival,
-        result.word or "see page",
-    )  # fmt: skip
-    return [_without_settings(text) for text in texts]
-
-
-def _without_settings(text: str) -> str:
-    """`EASE(l2=400) 0.1` as `EASE 0.1`."""
-    return re.sub(r"\([^()]*=[^()]*\)", "", text)
-
-
 def _section(summary: str, result: DemoResult) -> list[str]:
     """Headline, what is looked at, two pictures; the table, the other pictures and the notes folded away."""
-    figures = [figure_html(figure, caption) for caption, figure in result.figures]
-    folded = [result.table.to_html(), *figures[_PICTURES:]]
-    if result.headline:
-        folded.append(paragraph(_sentence(result.verdict)))
-    folded += [paragraph(note, "note") for note in result.notes]
+    figures = [figure_html(figure, caption, svg=True) for caption, figure in result.figures]
+    folded = [result.table.to_html(), *figures[_PICTURES:], *(paragraph(note, "note") for note in result.notes)]
+    said = [] if result.headline in ("", result.arms.headline()) else [paragraph(_sentence(result.arms.headline()))]
     return [
-        paragraph(_sentence(result.headline or _without_settings(result.verdict)), "lead"),
+        paragraph(_sentence(result.headline or result.arms.headline()), "lead"),
+        *said,
         paragraph(f"{_sentence(result.looking_at or summary)} Data: {result.data}."),
         *figures[:_PICTURES],
         f"<details><summary>All arms and notes</summary>{''.join(folded)}</details>",
@@ -132,37 +117,24 @@ def demo_verb(app: typer.Typer, system: str) -> None:
     @verb(app, "demo", **OPTIONS)
     def demo(opts: Shared) -> Table:
         """Run the main job on embedded data; print a table and write a page with pictures."""
-        from ninefold.files import write_text
-
-        (row,) = choose([system])
-        path = opts.out or free_name(Path(f"{system}-demo.html"))
-        if not (opts.quiet or opts.json):
-            print(
-                f"About {max(10, row.system.seconds if row.system else 0):.0f} s. Nothing is downloaded.",
-                file=sys.stderr,
-            )
-        with progress(None, f"demo of {system}"):
-            shown = show_or_failed(row, opts.seed)
-        intro = f"{row.distribution} {row.version}, {time.strftime('%d %B %Y, %H:%M')}."
-        sections = [(shown.name, shown.section), *([("Words", [glossary(shown.words)])] if shown.words else [])]
-        write_text(path, html_page(f"{system}: demo", sections, intro), force=opts.force, ours="ninefold")
-        table = overview([shown])
-        table.notes.append(f"Pictures and all arms: {path}")
-        if shown.defect:
-            show(table, as_json=opts.json)
-            raise typer.Exit(1)
-        return table
+        return demo_of(choose([system])[0], opts)
 
 
-def show_or_failed(row: Installed, seed: int) -> Shown:
-    """One system's demo; a defect in it is printed and becomes a row that says so. NinefoldError escapes."""
-    try:
-        return show_demo(row, seed)
-    except NinefoldError:
-        raise
-    except Exception as error:
-        traceback.print_exception(error)
-        return failed(row.name, error)
+def demo_of(row: Installed, opts: Shared) -> Table:
+    """Run one system's demo, write its page, and return the table that its verb prints; errors escape."""
+    from ninefold.files import write_text
+
+    path = opts.out or free_name(Path(f"{row.name}-demo.html"))
+    if row.system and not (opts.quiet or opts.json):
+        print(f"About {max(10, row.system.seconds):.0f} s. Nothing is downloaded.", file=sys.stderr)
+    with progress(None, f"demo of {row.name}"):
+        shown = show_demo(row, opts.seed)
+    intro = f"{row.distribution} {row.version}, {time.strftime('%d %B %Y, %H:%M')}."
+    sections = [(shown.name, shown.section), *([("Words", [glossary(shown.words)])] if shown.words else [])]
+    write_text(path, html_page(f"{row.name}: demo", sections, intro), force=opts.force, ours="ninefold")
+    table = overview([shown])
+    table.notes.append(f"Pictures and all arms: {path}")
+    return table
 
 
 def free_name(path: Path) -> Path:

@@ -53,14 +53,9 @@ class InputError(NinefoldError):
     """
 
     def __init__(
-        self,
-        what: str,
-        *,
-        got: object = None,
-        expected: str | None = None,
-        where: str | Path | None = None,
+        self, what: str, *, got: object = None, expected: str | None = None, where: str | Path | None = None,
         hint: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.what, self.got, self.expected, self.where, self.hint = what, got, expected, where, hint
         text = f"{what} in {where}" if where is not None else what
         if got is not None:

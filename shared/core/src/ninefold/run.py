@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.errors import ArtifactError, InputError
-from ninefold.files import RUN, is_run, lock, recover, write_text
+from ninefold.files import lock, recover, write_text
+from ninefold.files._owner import RUN, is_run
 from ninefold.report import plain
 
 

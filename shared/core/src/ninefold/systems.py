@@ -6,10 +6,13 @@ import importlib
 import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ninefold.errors import InputError
 from ninefold.report import Table
+
+if TYPE_CHECKING:
+    from ninefold.arms import Arms  # numpy takes a tenth of a second, which `--help` need not wait for
 
 GROUP = "ninefold.systems"
 
@@ -43,52 +46,42 @@ class System:
 
     def load_demo(self) -> Callable[[int], DemoResult]:
         """Import the demo."""
-        return _load(self.demo)
+        module, _, name = self.demo.partition(":")
+        return getattr(importlib.import_module(module), name)
 
 
 @dataclass
 class DemoResult:
-    """What a demo shows. The last seven fields may be left out: then the page and the overview do with the others.
+    """What a demo shows. The page and the overview take from `arms` who leads, and by how much.
 
     Attributes:
         data: what it ran on, and whether that is real or simulated.
-        method: name and figure of the method, e.g. "T-Switch 91.2 %".
-        rival: the same of the best rival in the same run.
-        verdict: one sentence from these numbers.
+        arms: scores of the method, its rivals and controls.
         table: all arms.
         figures: (caption, matplotlib figure) pairs; empty if matplotlib is missing.
         notes: what a reader should know, e.g. which line brings the real model.
-        headline: the number that counts, its unit, and the rival's, in one sentence; else `verdict`.
+        headline: what a user gains, in one sentence, if not what `arms` says.
         looking_at: one sentence that says what the reader is looking at; else the system's summary.
-        measured: name and unit of what was measured, e.g. "accuracy, %"; else the table's second column.
-        score: the method's, e.g. "91.2"; else `method`.
-        rival_score: the best rival's, with its name, e.g. "TIES 80.1"; else `rival`.
-        word: the verdict in a word or two, e.g. "ahead", "level", "behind"; else "see page".
         glossary: words that the page explains, by word.
 
     Examples:
+        >>> from ninefold.arms import Arms
         >>> from ninefold.report import Table
         >>> from ninefold.systems import DemoResult
 
-        >>> table = Table(["model", "accuracy, %"], [["EASE", 91.2], ["item kNN", 88.0]])
-        >>> result = DemoResult("embedded sales", "EASE 91.2", "item kNN 88.0", "EASE leads", table, word="ahead")
-        >>> result.verdict
-        'EASE leads'
+        >>> arms = Arms(scores={"EASE": 91.2, "item kNN": 88.0}, ours="EASE", measured="accuracy", unit="%")
+        >>> result = DemoResult("embedded sales", arms, Table(["model", "accuracy, %"], [["EASE", 91.2]]))
+        >>> result.arms.rival
+        'item kNN'
     """
 
     data: str
-    method: str
-    rival: str
-    verdict: str
+    arms: Arms
     table: Table
     figures: list[tuple[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     headline: str = ""
     looking_at: str = ""
-    measured: str = ""
-    score: str = ""
-    rival_score: str = ""
-    word: str = ""
     glossary: dict[str, str] = field(default_factory=dict)
 
 
@@ -153,8 +146,3 @@ def choose(names: Sequence[str] | None) -> list[Installed]:
         if name not in known:
             raise InputError("system", got=repr(name), expected=f"one of: {', '.join(known) or 'none is installed'}")
     return [known[name] for name in dict.fromkeys(names)] if names else rows
-
-
-def _load(reference: str) -> Any:
-    module, _, name = reference.partition(":")
-    return getattr(importlib.import_module(module), name)

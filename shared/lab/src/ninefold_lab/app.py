@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
-import platform
 import sys
 import traceback
 from pathlib import Path
@@ -34,20 +32,16 @@ def list_systems() -> Table:
 
     table = Table(["system", "distribution", "version", "what it does"])
     for row in installed():
-        what = row.system.summary if row.system else f"cannot be loaded: {row.reason}"
-        table.rows.append([row.name, row.distribution, row.version, what])
+        about = (row.name, row.distribution, row.version)
+        table.rows.append([*about, row.system.summary if row.system else f"cannot be loaded: {row.reason}"])
     return table
-
-
-_CLAIMS: dict[str, Any] = {"uses": ("threads", "quiet", "out"), "out": "into"}
 
 
 @verb(app, **OPTIONS)
 def demo(names: Names = None, *, opts: Shared) -> Table:
     """Run each system's main job on its embedded data; print one table and write one page with pictures."""
-    from ninefold.demo import free_name, overview, show_or_failed
+    from ninefold.demo import demo_of, free_name, overview
     from ninefold.files import write_text
-    from ninefold.run import environment
     from ninefold.systems import choose
 
     from ninefold_lab.demos import at_once, run_demos, seconds_by_name, slowdown
@@ -56,37 +50,27 @@ def demo(names: Names = None, *, opts: Shared) -> Table:
     rows = choose(names)
     if not rows:
         raise InputError("ninefold demo", got="no installed system", expected="e.g. pip install tswitch first")
+    if len(rows) == 1:
+        return demo_of(rows[0], opts)
     path = opts.out or free_name(Path("ninefold-demo.html"))
     jobs, seconds = at_once(len(rows)), slowdown() * sum(seconds_by_name(rows).values())
-    versions = {row.distribution: row.version for row in rows}
-    own = {row.name: row.system.own for row in rows if row.system}
     shown: list[Shown] = []
 
     def say(line: str, *, wanted: bool = True) -> None:
         if wanted and not (opts.quiet or opts.json):
             print(line, file=sys.stderr, flush=True)
 
-    def keep(one: Shown) -> None:
-        shown.append(one)
-        shown.sort(key=lambda one: one.name)
-        page = demo_page(shown, len(rows), environment(), versions, own)
-        write_text(path, page, force=opts.force or len(shown) > 1, ours="ninefold")
-        say(one.line(), wanted=len(rows) > 1)
-
-    how = f"{len(rows)} demos, {'two at a time' if jobs == 2 else 'one after another'}"
-    how = how if len(rows) > 1 else "One demo"
-    say(f"{how}: about {max(10, round(seconds / jobs, -1)):.0f} s here. Nothing is downloaded.")
+    how = "two at a time" if jobs == 2 else "one after another"
+    say(f"{len(rows)} demos, {how}: about {max(10, round(seconds / jobs, -1)):.0f} s here. Nothing is downloaded.")
     say(f"The page {path} (about {0.2 + 0.3 * len(rows):.1f} MB) is written after each; Ctrl-C keeps what is there.")
-    if len(rows) == 1:
-        with progress(None, f"demo of {rows[0].name}"):
-            keep(show_or_failed(rows[0], opts.seed))
-    else:
-        started = sys.stderr.isatty()
-        ended = run_demos(rows, opts.seed, jobs, lambda name: say(f"{name:<12}runs", wanted=started))
-        with contextlib.closing(ended):
-            for one, left in ended:
-                keep(one)
-                say(f"About {left:.0f} s left.", wanted=len(shown) < len(rows))
+    started = sys.stderr.isatty()
+    ended = run_demos(rows, opts.seed, jobs, lambda name: say(f"{name:<12}runs", wanted=started))
+    with contextlib.closing(ended):
+        for one, left in ended:
+            shown = sorted([*shown, one], key=lambda one: one.name)
+            write_text(path, demo_page(shown, rows), force=opts.force or len(shown) > 1, ours="ninefold")
+            say(one.line())
+            say(f"About {left:.0f} s left.", wanted=len(shown) < len(rows))
     table = overview(shown)
     table.notes.append(f"Pictures and all arms: {path}")
     return _shown(table, sum(one.defect for one in shown), opts)
@@ -110,7 +94,7 @@ def _shown(table: Table, defects: int, opts: Shared) -> Table:
     return table
 
 
-@verb(app, **_CLAIMS)
+@verb(app, uses=("threads", "quiet", "out"), out="into")
 def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Shared) -> Table:
     """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
     from ninefold.systems import choose
@@ -145,9 +129,7 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
     return _shown(table, sum(defect for _, _, defect in failures), opts)
 
 
-data_app = typer.Typer(
-    help="Public data of the packages: what there is, and where it comes from.", no_args_is_help=True
-)
+data_app = typer.Typer(help="Public data of the packages: what there is, and its sources.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 Package = Annotated[str, typer.Argument(help="A package; all if left out.")]
 Checkout = Annotated[Path, typer.Option("--checkout", help="A checkout of the repository.")]
@@ -197,10 +179,12 @@ def get_data(
 def doctor(*, opts: Shared) -> dict[str, Any]:
     """Show versions, devices, threads, data and optional libraries of this machine."""
     from ninefold.datasets import cache_path
+    from ninefold.run import environment
     from ninefold.systems import installed
 
-    facts: dict[str, Any] = {"python": platform.python_version(), "cores": os.cpu_count()}
+    facts = environment()
     facts["threads"] = opts.threads or os.environ.get("OMP_NUM_THREADS", "chosen by each library")
+    facts |= {name: version for name, version in facts.pop("libraries").items() if name != "torch"}
     try:
         import torch
 
@@ -210,8 +194,6 @@ def doctor(*, opts: Shared) -> dict[str, Any]:
         facts["torch"] = f"cannot be loaded: {error}"
     facts["NINEFOLD_DATA"] = os.environ.get("NINEFOLD_DATA", "not set: only embedded data")
     facts["cache"] = cache_path("")
-    for name in ("matplotlib", "numba", "transformers", "sklearn"):
-        facts[name] = "installed" if importlib.util.find_spec(name) else "not installed"
     for row in installed():
         facts[f"system {row.name}"] = f"{row.distribution} {row.version}" if row.system else f"broken: {row.reason}"
     return facts

@@ -22,7 +22,6 @@ NOT_REPRODUCED = "not reproduced"
 INCONCLUSIVE = "inconclusive"
 HELD = "held"  # in one run of what has no randomness
 MISSED = "missed"
-NO_INTERVAL = "one run, no interval"
 _FEW = 10  # items on which two arms differ, below which their number is counted as shares are
 
 
@@ -79,14 +78,8 @@ class Comparison:
     @property
     def interval(self) -> str:
         """The 95 % interval as people read it."""
-        return interval_text(self.low, self.high)
-
-
-def interval_text(low: float | None, high: float | None) -> str:
-    """`[low, high]`, or that there is none (an infinite bound, stored as null)."""
-    if low is None or high is None or not np.isfinite([low, high]).all():
-        return NO_INTERVAL
-    return f"[{low:.4g}, {high:.4g}]"
+        known = np.isfinite([self.low, self.high]).all()
+        return f"[{self.low:.4g}, {self.high:.4g}]" if known else "one run, no interval"
 
 
 Verdict = Callable[[Sequence[Scores]], list[Comparison]]
@@ -233,8 +226,6 @@ def planned_seeds(comparisons: Iterable[Comparison], seeds: int, most: int) -> i
         ('inconclusive', 13)
     """
     counts = np.arange(seeds + 1, most + 1)
-    if not len(counts):
-        return seeds
     shrink = np.sqrt(seeds / counts) * t_quantile(counts - 1.0) / t_quantile(max(seeds - 1.0, 1.0))
     needed = seeds
     for one in comparisons:
@@ -256,9 +247,8 @@ def _compare(
     left_out = sum(map(any, down))
     runs = [scores for scores, one in zip(runs, down, strict=True) if not any(one)]
     if not runs or (left_out and len(runs) < 2):
-        return Comparison(
-            bar, float("nan"), -np.inf, np.inf, NOT_REPRODUCED if ours > theirs else INCONCLUSIVE, left_out
-        )
+        verdict = NOT_REPRODUCED if ours > theirs else INCONCLUSIVE
+        return Comparison(bar, float("nan"), -np.inf, np.inf, verdict, left_out)
     gains = [_gain(scores, arm, rival, margin, sign) for scores in runs]
     if any(one.keys() != gains[0].keys() for one in gains):
         raise InputError(f"scores of {arm}", got="other groups", expected="the same groups for each seed")
@@ -281,13 +271,13 @@ def _compare(
 
 def _collapsed(scores: Scores, arm: str, rival: str | float, chance: float | None) -> tuple[bool, bool]:
     """Whether the arm, and the rival, are at chance in this seed."""
-    if chance is None:
-        return False, False
+    names = (arm, rival if chance is not None else 0.0)  # a number is never at chance
+    ours, theirs = (isinstance(name, str) and _mean(scores, name) <= (chance or 0.0) for name in names)
+    return chance is not None and ours, theirs
 
-    def is_down(one: str) -> bool:
-        return float(np.mean([items.mean() for items in groups_of(scores, one).values()])) <= chance
 
-    return is_down(arm), isinstance(rival, str) and is_down(rival)
+def _mean(scores: Scores, arm: str) -> float:
+    return float(np.mean([items.mean() for items in groups_of(scores, arm).values()]))
 
 
 def _unit_of_shares(runs: Sequence[Scores], arm: str, rival: str | float) -> float | None:

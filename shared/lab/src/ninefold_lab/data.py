@@ -52,8 +52,7 @@ class DataSet:
     @property
     def bytes(self) -> int:
         """Size of what is fetched; an archive that several files are made of is fetched once."""
-        sources = {_place(source): source["bytes"] for file in self.files for source in _sources(file)}
-        return sum(sources.values())
+        return sum({_place(one): one["bytes"] for file in self.files for one in _sources(file)}.values())
 
 
 def listed(packages: Path) -> Iterator[DataSet]:
@@ -139,8 +138,8 @@ def _zipped(data: bytes) -> bytes:
 def _is_there(path: Path, one: dict[str, Any]) -> bool:
     if not path.is_file():
         return False
-    data = path.read_bytes()
+    unpacked = gzip.decompress if one.get("gzip") else bytes
     try:
-        return digest(gzip.decompress(data) if one.get("gzip") else data) == f"sha256:{one['sha256']}"
+        return digest(unpacked(path.read_bytes())) == f"sha256:{one['sha256']}"
     except (OSError, EOFError):  # no gzip file, or half of one
         return False

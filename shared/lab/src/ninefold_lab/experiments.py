@@ -40,12 +40,6 @@ def register(package: str, folder: Path) -> None:
     sys.modules[module.__name__] = module
 
 
-def register_all(packages: Path) -> None:
-    """Register the experiments of each package below the folder `packages` of a checkout."""
-    for folder in sorted(packages.glob("*/experiments")):
-        register(folder.parent.name.replace("-", "_"), folder)
-
-
 def claims_of(row: Installed) -> Sequence[Claim]:
     """The claims of an installed system.
 

@@ -26,7 +26,7 @@ CORE = "ninefold"
 _FLOORS = ("ninefold_graphs",)  # what some packages share below their methods
 _LAB = "ninefold_lab"
 _NO_PART = (  # this package, and what of the core changes no number: words, writes, arrays that digests check, judging
-    _LAB, *(f"ninefold.{name}" for name in (
+    _LAB, "ninefold.arms", *(f"ninefold.{name}" for name in (
         "artifacts", "cli", "demo", "errors", "files", "interval", "lazy", "progress", "report", "run", "systems",
     )),
 )  # fmt: skip

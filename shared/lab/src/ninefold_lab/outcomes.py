@@ -90,7 +90,8 @@ class Outcome:
         arrays = _flat(self.scores)
         held: Any = path.with_suffix(".scores.safetensors").name
         if sum(array.size for array in arrays.values()) > _LARGE:  # before the file that names them
-            artifacts.save(path.with_name(held), arrays, **_KIND, package=_package(self.id), force=True)
+            package = self.id.split("/")[0].replace("-", "_")
+            artifacts.save(path.with_name(held), arrays, **_KIND, package=package, force=True)
         else:
             held = {key: [float(f"{one:.7g}") for one in array.tolist()] for key, array in arrays.items()}
         fields = plain({**vars(self), "scores": None})
@@ -185,10 +186,6 @@ def _small(items: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         small = items.astype(np.int8 if whole else np.float16)
     return small if np.array_equal(small, items) else items.astype(np.float32)
-
-
-def _package(claim_id: str) -> str:
-    return claim_id.split("/")[0].replace("-", "_")
 
 
 def run_claim(claim: Claim, *, full: bool = False, advance: Callable[[], object] = lambda: None) -> Outcome:
@@ -318,6 +315,6 @@ def outcome_table(outcomes: Sequence[Outcome], title: str = "") -> Table:
     table = Table(["claim", "bar", "passed by", "95 % interval", "verdict", "seconds"], title=title)
     for outcome in outcomes:
         for one in outcome.comparisons:
-            row = [outcome.id, one.bar, round(one.estimate, 4), one.interval, one.verdict, outcome.seconds]
-            table.rows.append(row)
+            figures = round(one.estimate, 4), one.interval
+            table.rows.append([outcome.id, one.bar, *figures, one.verdict, outcome.seconds])
     return table

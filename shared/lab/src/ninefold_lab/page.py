@@ -6,10 +6,11 @@ import html
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ninefold.demo import Shown
 from ninefold.report import Table, cell_text, glossary, html_page
+from ninefold.run import environment
+from ninefold.systems import Installed
 
 _WORDS = {
     "arm": "one of the methods that are compared: ours, a rival, or a control",
@@ -20,31 +21,21 @@ _WORDS = {
 }
 
 
-def demo_page(
-    shown: Sequence[Shown],
-    total: int,
-    environment: Mapping[str, Any],
-    versions: Mapping[str, str],
-    own: Mapping[str, str],
-) -> str:
-    """The page over all that have ended; `own` holds the command for the user's own data by system."""
-    machine = {key: value for key, value in environment.items() if not isinstance(value, dict) and value is not None}
-    rows = [[key.replace("_gib", ", GiB"), cell_text(value)] for key, value in machine.items()]
-    facts = Table(["this run", ""], rows)
-    used = Table(["package or library", "version"], [*versions.items(), *environment["libraries"].items()])
+def demo_page(shown: Sequence[Shown], rows: Sequence[Installed]) -> str:
+    """The page over all of `rows` whose demos have ended."""
+    machine = environment()
+    used = {row.distribution: row.version for row in rows} | machine.pop("libraries")
+    facts = {key.replace("_gib", ", GiB"): cell_text(one) for key, one in machine.items() if one is not None}
+    table = Table(["this run", ""], [*facts.items(), *used.items()])
     words = {word: text for one in shown for word, text in one.words.items()} | _WORDS
-    so_far = "" if len(shown) == total else f" So far {len(shown)} of {total} systems."
+    so_far = "" if len(shown) == len(rows) else f" So far {len(shown)} of {len(rows)} systems."
     when = time.strftime("%d %B %Y, %H:%M")
-    intro = f"Each number on this page was computed on {when}, on {environment['processor']}."
-    return html_page(
-        "Ninefold: demos",
-        [
-            ("All systems", [cards(shown, own)]),
-            *((one.name, one.section) for one in shown),
-            ("Words, machine and versions", [_folded([glossary(words), facts.to_html(), used.to_html()])]),
-        ],
-        intro + so_far,
-    )
+    own = {row.name: row.system.own for row in rows if row.system}
+    sections = [("All systems", [cards(shown, own)]), *((one.name, one.section) for one in shown)]
+    last = f"<details><summary>Show</summary>{glossary(words)}{table.to_html()}</details>"
+    sections.append(("Words, machine and versions", [last]))
+    intro = f"Each number on this page was computed on {when}, on {machine['processor']}."
+    return html_page("Ninefold: demos", sections, intro + so_far)
 
 
 def cards(shown: Sequence[Shown], own: Mapping[str, str]) -> str:
@@ -55,7 +46,7 @@ def cards(shown: Sequence[Shown], own: Mapping[str, str]) -> str:
 
 def _card(place: int, one: Shown, command: str) -> str:
     measured, ours, rival, word = map(html.escape, one.cells)
-    picture = re.search(r'src="(data:image/png;base64,[^"]+)"', "".join(one.section))
+    picture = re.search(r'src="(data:image/[^"]+)"', "".join(one.section))
     figure = f'<img alt="" src="{picture[1]}">' if picture else ""
     said = html.escape(one.reason) if one.reason else f"{measured}: <strong>{ours}</strong>; best rival {rival}"
     mine = f"<p>On your own data: <code>{html.escape(command)}</code></p>" if command else ""
@@ -63,7 +54,3 @@ def _card(place: int, one: Shown, command: str) -> str:
         f'<article class="card"><h3><a href="#s{place}">{html.escape(one.name)}</a> <small>{word}</small></h3>'
         f"{figure}<p>{said}</p>{mine}</article>"
     )
-
-
-def _folded(parts: Sequence[str]) -> str:
-    return f"<details><summary>Show</summary>{''.join(parts)}</details>"

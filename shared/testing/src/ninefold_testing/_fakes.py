@@ -1,9 +1,7 @@
-"""What several of the core's tests need."""
+"""Made-up modules and distributions for tests."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -51,37 +49,3 @@ def module(folder: Path, name: str, text: str) -> Path:
             (folder / parent / "__init__.py").write_text("")
     path.write_text(textwrap.dedent(text))
     return path
-
-
-def start(code: str, *words: object) -> subprocess.Popen[str]:
-    """Run python code beside the test; returns once it has printed its first line.
-
-    Examples:
-        >>> from ninefold_testing import kill, start_code
-
-        >>> process = start_code("import time; print('ready', flush=True); time.sleep(60)")
-        >>> process.poll() is None  # it runs
-        True
-        >>> kill(process)
-    """
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, words)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline(), "the process ended before it was ready"
-    return process
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    """SIGKILL, and wait for the end.
-
-    Examples:
-        >>> from ninefold_testing import kill, start_code
-
-        >>> process = start_code("import time; print('ready', flush=True); time.sleep(60)")
-        >>> kill(process)
-        >>> process.returncode
-        -9
-    """
-    process.kill()
-    process.communicate()

@@ -16,8 +16,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -135,6 +133,9 @@ class Program:
 class Warm:
     """A warm process (see `_warm`) that has imported `modules`.
 
+    Attributes:
+        address: of the socket on which it waits for programs.
+
     Examples:
         >>> from ninefold_testing import Warm
 
@@ -146,9 +147,9 @@ class Warm:
 
     def __init__(self, *modules: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="warm-")
-        self._address = str(Path(self._folder.name, "socket"))
+        self.address = str(Path(self._folder.name, "socket"))
         with socket.socket(socket.AF_UNIX) as listener, Path(self._folder.name, "log").open("wb") as log:
-            listener.bind(self._address)
+            listener.bind(self.address)
             listener.listen(64)
             self._process = subprocess.Popen(
                 [sys.executable, _warm.__file__, str(listener.fileno()), *modules],
@@ -158,7 +159,7 @@ class Warm:
     def start(self, words: list[str], out: int, errors: int, **env: str) -> Program:
         """Start what `python *words` runs, with `env` beside the environment and nothing on its standard input."""
         answers = socket.socket(socket.AF_UNIX)
-        answers.connect(self._address)
+        answers.connect(self.address)
         with Path(os.devnull).open("rb") as nothing:
             _warm.ask(answers, words, str(Path.cwd()), {**os.environ, **env}, [nothing.fileno(), out, errors])
         number = b""
@@ -177,21 +178,6 @@ class Warm:
             out.seek(0)
             errors.seek(0)
             return subprocess.CompletedProcess(words, status, out.read(), errors.read())
-
-    def shims(self, folder: Path, scripts: Mapping[str, Path]) -> None:
-        """Write programs by the names of `scripts`, and `python`, that this process runs in place of a new one."""
-        for name, script in {"python": None, **scripts}.items():
-            words = [str(script)] if script else []
-            shim = folder / name
-            shim.write_text(
-                f"#!{sys.executable} -IS\nimport os, sys\nsys.path.insert(0, {str(Path(_warm.__file__).parent)!r})\n"
-                f"words = {words} + sys.argv[1:]\n"
-                "if not words or (words[0][0] == '-' and words[0] not in ('-', '-c')):\n"
-                f"    os.execv({sys.executable!r}, [{sys.executable!r}, *words])\n"
-                f"from _warm import follow\nfollow({self._address!r}, words)\n",
-                encoding="utf-8",
-            )
-            shim.chmod(0o755)
 
     def close(self) -> None:
         """End it, and what it runs."""
@@ -220,11 +206,3 @@ def _warm_process(with_torch: bool) -> Warm:
     made = Warm(*["torch._dynamo"] * with_torch, *_SLOW, *more)
     atexit.register(made.close)
     return made
-
-
-def start(words: list[str], ready: Path) -> subprocess.Popen[str]:
-    """Start a program; returns once it has made the file `ready`, or has ended."""
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while not ready.exists() and process.poll() is None:
-        time.sleep(0.01)
-    return process

@@ -34,24 +34,6 @@ def ask(to: socket.socket, words: list[str], cwd: str, env: dict[str, str], stre
     to.sendall(body)
 
 
-def follow(address: str, words: list[str]) -> None:
-    """Be the program that a warm process runs: pass signals on, and end as it ends."""
-    with socket.socket(socket.AF_UNIX) as to:
-        to.connect(address)
-        ask(to, words, str(Path.cwd()), dict(os.environ), [0, 1, 2])
-        answers = to.makefile("r")
-        process = int(answers.readline())
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, lambda number, _: os.kill(process, number))
-        status = int(answers.readline())
-    if status < 0:
-        with contextlib.suppress(OSError):  # SIGKILL needs none
-            signal.signal(-status, signal.SIG_DFL)
-        os.kill(os.getpid(), -status)
-    sys.exit(status)
-
-
 def serve(listener: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """Fork for each connection until standard input ends; returns in a fork alone: what to run, and its streams."""
     running: dict[int, socket.socket] = {}
@@ -154,24 +136,20 @@ def become(words: list[str], cwd: str, env: dict[str, str], streams: list[int]) 
     loader.exec_module(main)
 
 
-class _End:
-    """How a program ends: as Python has it, but its modules are left as they are; to take them apart takes 0.5 s."""
+_ended: list[Any] = []  # with what status
 
-    def __init__(self) -> None:
-        self.status: Any = self  # nothing has ended
-        atexit.register(self.leave)  # the first registered is the last called
 
-    def leave(self) -> None:
-        status = 0 if self.status is None else self.status if isinstance(self.status, int) else 1
-        if self.status is not self:
-            with contextlib.suppress(OSError):  # a closed pipe: Python has words for it
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status & 255)
+def _leave() -> None:
+    """End as Python does, but leave modules as they are; to take them apart takes 0.5 s."""
+    for status in _ended:
+        with contextlib.suppress(OSError):  # a closed pipe: Python has words for it
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit((0 if status is None else status if isinstance(status, int) else 1) & 255)
 
 
 if __name__ == "__main__":
-    end = _End()
+    atexit.register(_leave)  # the first registered is the last called
     sys.path.pop(0)
     for module in sys.argv[2:]:
         with contextlib.suppress(ImportError):  # what is not installed is left out
@@ -181,10 +159,10 @@ if __name__ == "__main__":
     asked, streams = serve(socket.socket(fileno=int(sys.argv[1])))
     try:
         become(asked["words"], asked["cwd"], asked["env"], streams)
-        end.status = 0
+        _ended.append(0)
     except SystemExit as error:
-        end.status = error.code
+        _ended.append(error.code)
         raise
     except Exception:
-        end.status = 1
+        _ended.append(1)
         raise

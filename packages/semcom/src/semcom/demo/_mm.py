@@ -7,13 +7,13 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+from ninefold.arms import Arms
 from ninefold.progress import progress
 from ninefold.report import Table
 from ninefold.systems import DemoResult
 
 from semcom.baselines import TextOnly, without_text
 from semcom.datasets import Captioned, thumbnails
-from semcom.demo._carrier import word_of
 from semcom.evaluation import curves, picture_strip, psnr
 from semcom.models import Judge, load_judge
 from semcom.multimodal import RULES, Evidence, MMSemCom, choose
@@ -46,8 +46,12 @@ def mm_demo(seed: int) -> DemoResult:
         bar.advance(note="without text")
         pictures["text only"] = {MAIN: _text_only(link, data, seed)}
         bar.advance(note="text only")
-    quality = {name: {snr: float(psnr(one, data.images).mean()) for snr, one in by.items()}
-               for name, by in pictures.items()}  # fmt: skip
+    found = {name: {snr: psnr(one, data.images) for snr, one in by.items()} for name, by in pictures.items()}
+    quality = {name: {snr: float(one.mean()) for snr, one in by.items()} for name, by in found.items()}
+    arms = Arms(
+        scores={name: by[MAIN] for name, by in found.items()}, ours="multimodal", unit="dB", margin=0.05,
+        measured="picture quality (PSNR) at 0 dB of channel SNR", shown=["oracle"],
+    )  # fmt: skip
     distance = _distances(judge, data.images)
     table = Table(["arm", "PSNR, 0 dB", "PSNR, 10 dB", "Judge's distance, 0 dB, %", "symbols"])
     for name, by in quality.items():
@@ -61,33 +65,25 @@ def mm_demo(seed: int) -> DemoResult:
     )
     main = {name: by[MAIN] for name, by in quality.items()}
     near = {name: distance(pictures[name][MAIN]) for name in ("multimodal", COARSE)}
-    rivals = [name for name in main if name not in ("multimodal", "oracle")]
-    best = max(rivals, key=lambda name: main[name])
     single = max((name for name in RULES if name not in ("multimodal", "oracle", MEAN)), key=lambda name: main[name])
     gain = main["multimodal"] - main["random"]
+    choice = f"At 0 dB the choice by image and text is {gain:+.2f} dB from a random candidate, and "
+    choice += f"{main['multimodal'] - main[single]:+.2f} dB from the best simpler rule, {single}."
     seen = f"PSNR favours blur. In the features of an independent judge the kept picture is {near['multimodal']:.0f} % "
     seen += f"from its source, and the coarse picture of as many symbols {near[COARSE]:.0f} %."
     return DemoResult(
         data=f"four photographs (CC0 and public domain) as {len(data.images)} pictures of 32 x 32 with captions",
-        method=f"multimodal choice, {main['multimodal']:.1f} dB at 0 dB",
-        rival=f"{best}, {main[best]:.1f} dB",
-        verdict=f"At 0 dB the choice by image and text is {gain:+.2f} dB from a random candidate, and "
-        f"{main['multimodal'] - main[single]:+.2f} dB from the best simpler rule, {single}",
+        arms=arms,
         table=table,
         figures=_figures(data, pictures, evidence[MAIN], quality) if find_spec("matplotlib") else [],
         notes=[
+            choice,
             seen,
             _of_users(link, data, seed),
             "The models saw 7,500 pictures of CIFAR-10; of what these photographs show only the cat was among them.",
         ],
-        headline=f"{gain:+.1f} dB of PSNR by choosing among drawn pictures by image and text "
-        f"({main['multimodal']:.1f} dB) over a random one; the best simpler receiver, {best}, has {main[best]:.1f} dB.",
         looking_at="Each small photograph is sent as 120 symbols of picture and 8 of text; the receiver draws eight "
         "pictures from what arrives and keeps one.",
-        measured="picture quality (PSNR) at 0 dB of channel SNR",
-        score=f"{main['multimodal']:.1f} dB",
-        rival_score=f"{best} {main[best]:.1f} dB",
-        word=word_of(main["multimodal"] - main[best], 0.05),
         glossary={
             "candidate": "a picture that the receiver's diffusion model draws from what arrived, by a seed of its own",
             "coarse picture": "what the convolutional decoder makes of the received symbols: near on average, blurred",

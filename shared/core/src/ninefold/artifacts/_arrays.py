@@ -23,21 +23,13 @@ from ninefold.files import atomic_file, digest, json_or_none, read_header, recov
 if TYPE_CHECKING:
     from torch import Tensor
 
-_DTYPES = {  # safetensors name -> (numpy dtype that holds the same bytes, torch name)
-    "BOOL": (np.dtype(bool), "bool"),
-    "U8": (np.dtype("u1"), "uint8"),
-    "I8": (np.dtype("i1"), "int8"),
-    "I16": (np.dtype("<i2"), "int16"),
-    "U16": (np.dtype("<u2"), "uint16"),
-    "I32": (np.dtype("<i4"), "int32"),
-    "U32": (np.dtype("<u4"), "uint32"),
-    "I64": (np.dtype("<i8"), "int64"),
-    "U64": (np.dtype("<u8"), "uint64"),
-    "F16": (np.dtype("<f2"), "float16"),
-    "BF16": (np.dtype("<u2"), "bfloat16"),
-    "F32": (np.dtype("<f4"), "float32"),
-    "F64": (np.dtype("<f8"), "float64"),
-}
+_HELD = (  # safetensors name, numpy dtype that holds the same bytes, torch name
+    ("BOOL", "?", "bool"), ("U8", "u1", "uint8"), ("I8", "i1", "int8"), ("I16", "<i2", "int16"),
+    ("U16", "<u2", "uint16"), ("I32", "<i4", "int32"), ("U32", "<u4", "uint32"), ("I64", "<i8", "int64"),
+    ("U64", "<u8", "uint64"), ("F16", "<f2", "float16"), ("BF16", "<u2", "bfloat16"),
+    ("F32", "<f4", "float32"), ("F64", "<f8", "float64"),
+)  # fmt: skip
+_DTYPES = {name: (np.dtype(held), torch_name) for name, held, torch_name in _HELD}
 _BY_TORCH = {torch_name: name for name, (_, torch_name) in _DTYPES.items()}
 _BY_NUMPY = {held: name for name, (held, _) in _DTYPES.items() if name != "BF16"}
 
@@ -177,9 +169,8 @@ class Artifact:
         self.about: dict[str, Any] = json_or_none(about_text)
         about = self.about
         if not isinstance(about, dict) or not {"kind", "format_version"} <= about.keys():
-            raise ArtifactError(
-                self.path, "is a safetensors file, but not one that Ninefold wrote (it has no `ninefold` header)"
-            )
+            reason = "is a safetensors file, but not one that Ninefold wrote (it has no `ninefold` header)"
+            raise ArtifactError(self.path, reason)
         check_kind(self.path, about, kind, format_version)
         if metadata.get("digest") != _header_digest(about_text, self._entries):
             raise ArtifactError(self.path, "is damaged: its header does not match its digest")
@@ -235,11 +226,8 @@ def check_kind(path: Path, about: Mapping[str, Any], kind: str, format_version: 
     if type(version) is not int:
         raise ArtifactError(path, f"has format version {version!r}, which is no number")
     if version > format_version:
-        raise ArtifactError(
-            path,
-            f"has format version {version}, newer than {format_version}, the newest known here; "
-            f"update {about.get('package')} (written by version {about.get('package_version')})",
-        )
+        newer = f"has format version {version}, newer than {format_version}, the newest known here; update "
+        raise ArtifactError(path, f"{newer}{about.get('package')} (written by version {about.get('package_version')})")
 
 
 def _checked_size(entries: Mapping[str, Any], digests: Mapping[str, Any]) -> int:

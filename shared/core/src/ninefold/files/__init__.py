@@ -8,40 +8,25 @@ digests, locks, the header of a safetensors file                         _read.p
 Examples:
     >>> from pathlib import Path
     >>> from ninefold.artifacts import write_folder
-    >>> from ninefold.files import MANIFEST, RUN, Ours, is_run, json_or_none, starts_with
-    >>> from ninefold.run import Run
+    >>> from ninefold.files import MANIFEST, Ours, json_or_none, starts_with
 
     >>> with write_folder("model", kind="shop.model", format_version=1, package="ninefold") as folder:
     ...     size = (folder / "weights.bin").write_bytes(bytes(4))
     >>> json_or_none((Path("model") / MANIFEST).read_bytes())["kind"]
     'shop.model'
 
-    `RUN` begins the lock file of a run's folder; `Ours` is what says whose files a writer may replace:
+    `Ours` is what says whose files a writer may replace:
 
-    >>> with Run("run", {"steps": 3}):
-    ...     print((Path("run") / ".lock").read_bytes() == RUN, is_run(Path("run")))
-    True True
     >>> ours: Ours = starts_with("user,item,score")  # or the name of a package, or of a kind
 """
 
 from ninefold.files._atomic import atomic_file, atomic_folder, write_text
-from ninefold.files._owner import (
-    MANIFEST,
-    RUN,
-    Ours,
-    foreign,
-    is_run,
-    judge_out,
-    mark,
-    refuse_existing,
-    signed,
-    starts_with,
-)  # fmt: skip
+from ninefold.files._owner import MANIFEST, Ours, foreign, judge_out, mark, refuse_existing, signed, starts_with
 from ninefold.files._read import digest, digest_file, file_entry, identity, json_or_none, lock, read_header
 from ninefold.files._recover import recover
 
 __all__ = [
-    "MANIFEST", "RUN", "Ours", "atomic_file", "atomic_folder", "digest", "digest_file", "file_entry", "foreign",
-    "identity", "is_run", "json_or_none", "judge_out", "lock", "mark", "read_header", "recover", "refuse_existing",
-    "signed", "starts_with", "write_text",
+    "MANIFEST", "Ours", "atomic_file", "atomic_folder", "digest", "digest_file", "file_entry", "foreign", "identity",
+    "json_or_none", "judge_out", "lock", "mark", "read_header", "recover", "refuse_existing", "signed", "starts_with",
+    "write_text",
 ]  # fmt: skip

@@ -242,7 +242,7 @@ def is_run(path: Path) -> bool:
 
     Examples:
         >>> from pathlib import Path
-        >>> from ninefold.files import is_run
+        >>> from ninefold.files._owner import is_run
         >>> from ninefold.run import Run
 
         >>> with Run("run", {"steps": 3}):

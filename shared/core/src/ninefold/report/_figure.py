@@ -67,8 +67,8 @@ def save_figure(made: Figure, path: str | Path, package: str = "ninefold") -> Pa
     return Path(path)
 
 
-def figure_html(made: Figure, caption: str) -> str:
-    """A figure with its caption as self-contained HTML.
+def figure_html(made: Figure, caption: str, *, svg: bool = False) -> str:
+    """A figure with its caption as self-contained HTML; with `svg` as SVG, unless it holds pictures or many points.
 
     Examples:
         >>> from ninefold.report import figure, figure_html
@@ -79,10 +79,10 @@ def figure_html(made: Figure, caption: str) -> str:
         '<figure>'
     """
     buffer = io.BytesIO()
-    made.savefig(buffer, format="png", bbox_inches="tight")  # a label that is too long widens the picture
-    data = base64.b64encode(buffer.getvalue()).decode()
+    points = [len(part.get_offsets()) for axes in made.axes for part in axes.collections]  # type: ignore[arg-type]
+    form = "svg" if svg and max(points, default=0) < 999 and not any(axes.images for axes in made.axes) else "png"
+    made.savefig(buffer, format=form, bbox_inches="tight")  # a label that is too long widens the picture
+    source = f"data:image/{form.replace('svg', 'svg+xml')};base64,{base64.b64encode(buffer.getvalue()).decode()}"
     text = html.escape(caption)
     kind = ' class="wide" tabindex="0"' if made.get_figwidth() > 9 else ""  # scrolls on a telephone
-    return (
-        f'<figure{kind}><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
-    )
+    return f'<figure{kind}><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
