@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ninefold.arms import Arms
 from ninefold.errors import MissingExtraError
 from ninefold.systems import DemoResult
 
@@ -36,6 +37,10 @@ class _Packed:
     accuracy: float
     same: float
 
+    def __str__(self) -> str:
+        size = f"{self.size / 1024:.1f} KB, {self.smaller:.0f} times smaller"
+        return f"{self.accuracy:.1f} % right, {size} and {self.faster:.1f} times as fast as float32"
+
 
 _NAMES = {"ste": "straight-through", "irnet": "IR-Net", "reste": "ReSTE", "multifc": "MetaQuant, MultiFC", "fsg": "FSG"}
 _WEIGHTS = {"bwn-f": "scaled weights", "dorefa": "plain signs", "xnor": "trained scales"}
@@ -55,7 +60,7 @@ def demo(seed: int) -> DemoResult:
     import bnn_fsg.evaluation._runs as runs
     from bnn_fsg.layers._nets import Recipe
     from bnn_fsg.training._chosen import BEST, CHOSEN, chosen
-    from bnn_fsg.training._scores import accuracy
+    from bnn_fsg.training._scores import accuracy, predict
     from bnn_fsg.training._trainer import Schedule
 
     splits = {split: datasets.digits(split) for split in ("train", "validation", "test")}
@@ -107,36 +112,28 @@ def demo(seed: int) -> DemoResult:
                 1.0,
             ]
         )
-    ours, *others = found
-    rival = max(others, key=lambda one: one.test)
-    right, other = 100 * ours.test, 100 * rival.test
+    test = splits["test"]
+    arms = Arms(
+        scores={one.arm.label: 100.0 * (predict(one.model, test, threads=1) == test.labels) for one in found},
+        ours=found[0].arm.label, measured="digits read right", unit="%", margin=1.0,
+    )  # fmt: skip
     slow = small[0].history.mean_loss / small[1].history.mean_loss
     return DemoResult(
         data="1,797 handwritten digits of 8x8 pixels (real, embedded), 3 + 1 layers with 1-bit weights",
-        method=f"{ours.arm.label}, the default, {right:.1f} % right",
-        rival=f"{rival.arm.label}, {other:.1f} %",
-        verdict=(
-            f"the default ({ours.arm.label}) reads {right:.1f} % of the test digits right, {rival.arm.label} "
-            f"{other:.1f} %; at a small rate FSG's mean loss is {slow:.2f} of straight-through's; the best "
-            f"on validation ({best.arm.label}) packed: {kept.accuracy:.1f} % right, {kept.size / 1024:.1f} KB, "
-            f"{kept.smaller:.0f} times smaller and {kept.faster:.1f} times as fast as float32 (its inputs are floats); "
-            f"with 1-bit inputs and {_WIDE} channels: {fast.accuracy:.1f} % right, {fast.size / 1024:.1f} KB, "
-            f"{fast.smaller:.0f} times smaller and {fast.faster:.1f} times as fast"
-        ),
+        arms=arms,
         table=table,
         figures=runs.pictures([*found, *small]) if importlib.util.find_spec("matplotlib") else [],
         notes=[
+            f"At a small rate FSG's mean loss is {slow:.2f} of straight-through's.",
+            f"The best on validation ({best.arm.label}), packed: {kept}.",
+            f"With 1-bit inputs and {_WIDE} channels, packed: {fast}.",
             f"Packed networks give the torch ones' classes for {kept.same:.1f} % and {fast.same:.1f} % of the digits.",
             "Speed: one picture, one thread, against the same network in float32 torch.",
             "Training runs on one thread of torch, so that no figure but speed depends on --threads.",
         ],
         headline=f"{kept.size / 1024:.1f} KB, {kept.smaller:.0f} times smaller than float32, for a 1-bit network that "
-        f"reads digits; trained by default it gets {right:.1f} % right, with {rival.arm.label} {other:.1f} %",
+        f"reads digits; by default {arms.text(arms.ours)} are right, with {arms.rival} {arms.text(arms.rival)}",
         looking_at="1-bit networks trained to read digits with different gradients; the best one is packed",
-        measured="digits read right",
-        score=f"{right:.1f} %",
-        rival_score=f"{rival.arm.label} {other:.1f} %",
-        word="level" if abs(right - other) < 1 else "ahead" if right > other else "behind",
         glossary={
             "straight-through (STE)": "the gradient of a sign is taken as if there were no sign",
             "plain signs, scaled weights": "1-bit weights without a scale, or with one scale a filter",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
+from ninefold.arms import Arms
 from ninefold.cli import progress
 from ninefold.systems import DemoResult
 from ninefold_graphs import DEMO
@@ -40,26 +41,19 @@ def demo(seed: int) -> DemoResult:
             tell = lambda one, name=name: bar.advance(0, f"{name}: session {one.session}, {one.accuracy:.1f} %")  # noqa: E731
             results[name] = run_stream(stream, learners[name], tell)
             bar.advance()
-    ours = results["mecoin+"]
-    rivals = [one for name, one in results.items() if not name.startswith("mecoin")]
-    rival = max(rivals, key=lambda one: one.mean)
-    gain = ours.mean - rival.mean
-    figures = (f"{ours.mean:.1f} %", f"{rival.mean:.1f} % of {rival.learner}")
+    scores = {name: 100.0 * (one.sessions[-1].predicted == one.sessions[-1].truth) for name, one in results.items()}
+    arms = Arms(
+        scores=scores, ours="mecoin+", measured=f"accuracy on all classes after {len(stream)} sessions", unit="%",
+        margin=0.5, shown=[PaperMecoin.name],
+    )  # fmt: skip
     return DemoResult(
         data=f"simulated: {len(data):,} nodes, {len(data.classes)} classes ({BASE} + {len(stream) - 1} x 2-way 5-shot)",
-        method=f"mecoin+, mean accuracy {ours.mean:.1f} %, drop {ours.drop:.1f}",
-        rival=f"{rival.learner}, mean accuracy {rival.mean:.1f} %, drop {rival.drop:.1f}",
-        verdict=f"{gain:+.1f} points of mean accuracy against {rival.learner}",
+        arms=arms,
         table=result_table(results),
         figures=_figures(stream, results, learners["mecoin+"]) if importlib.util.find_spec("matplotlib") else [],
         notes=["The graph is simulated; figures on real graphs are in the README."],
-        headline=f"Mean accuracy over {len(stream)} sessions: {figures[0]}, beside {figures[1]}",
         looking_at="A graph whose classes come two at a time, with five labelled nodes each, and how well each learner "
         "then knows all classes so far, the first ones and the new ones.",
-        measured="mean accuracy, %",
-        score=f"{ours.mean:.1f}",
-        rival_score=f"{rival.learner} {rival.mean:.1f}",
-        word="ahead" if gain > 0.5 else "level" if gain >= -0.5 else "behind",
         glossary=GLOSSARY,
     )
 
