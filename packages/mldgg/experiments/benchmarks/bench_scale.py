@@ -5,16 +5,15 @@ uv run python packages/mldgg/experiments/benchmarks/bench_scale.py
 
 import time
 import warnings
-from dataclasses import replace
 
 import numpy as np
+from bench_epoch import random_graph
 from mldgg import MLDGG
-from mldgg.evaluation import random_graph
 from ninefold.measure import emit, peak_rss_anon
 
 graph = random_graph(200_000, 1_000_000)  # both directions: E = 2,000,000
 support = np.arange(20)
-small = [replace(random_graph(3000, 15_000, seed=seed), name=f"small{seed}") for seed in (1, 2)]
+small = [random_graph(3000, 15_000, seed=seed) for seed in (1, 2)]
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     solver = MLDGG().fit(small).solver

@@ -104,14 +104,6 @@ class TwoHopRidge(CentredRidge):
     space: ClassVar[dict[str, tuple[Any, ...]]] = {**CentredRidge.space, "hops": ((2,),)}
 
 
-class FeatureRidge(CentredRidge):
-    """No edges at all: the control that shows what features alone give."""
-
-    name = "feature-ridge"
-    source = "control without edges"
-    space: ClassVar[dict[str, tuple[Any, ...]]] = {**CentredRidge.space, "hops": ((0,),)}
-
-
 class TargetRidge(Method):
     """Ridge on the target's labels alone; the class shares of the sources where there are none."""
 

@@ -72,7 +72,7 @@ def fit(
     )
     if solver.head is not None:
         walk = f"a walk with restart {solver.walk:g}" if solver.walk else "no walk"
-        again = "fitted again to its own answers" if solver.again else "fitted to the sources alone"
+        again = f"fitted again to answers of a {solver.again}" if solver.again else "fitted to the sources alone"
         table.notes.append(f"of a target without labels: {solver.words} words, {walk}, {again}")
     table.notes.append(f"model: {out / 'model.safetensors'}")
     return table

@@ -94,7 +94,7 @@ class Adapted:
             report["distance of the mix to the sources'"] = round(self.reading.distance, 4)
             report |= {"features around": self.reading.around, "words": self.reading.words, "walk": self.reading.walk}
             off += ["walk"] * (self.reading.walk == 0) + ["joint words"] * (self.reading.words != "joint")
-            off += ["second fit to its own answers"] * (not self.reading.again)
+            off += ["second fit to answers on the target"] * (not self.reading.again)
         return report | {"sources believed": self.trust.believed, "off": off}
 
     def sure(self, risk: float) -> np.ndarray:

@@ -17,7 +17,7 @@ from ninefold_graphs import Graph, HopRows, InputEncoder, Kept, Ridge, hop_featu
 
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, Trial, powered, ridge_rows
-from mldgg.meta._unlabelled import WALKS, Reading, Setting, WordHead, chosen, joint_encoder, spread_over
+from mldgg.meta._unlabelled import AGAIN, WALKS, Reading, Setting, WordHead, chosen, joint_encoder
 from mldgg.meta._whole import check_encoder, check_shapes
 
 _CHANCES, _READ = Kept(8), Kept(1)
@@ -46,7 +46,7 @@ class GatedSolver:
         trials: (hops, power, centred, strength, score) of each choice tried.
         head: ridges on the sources' words, by which a target's class mix is estimated; None without shared classes.
         words, walk, again: whose words a target's features are made of ("sources" or "joint"), restart of the walk over
-            its probabilities (0: none), whether the head is fitted again to its own answers.
+            its probabilities (0: none), to whose answers the head is fitted again.
         choices: mean score of each in rehearsals, not in the file.
         sharper: factor of the scores in the probabilities of a target's classes.
         gaps: of accuracy over the mean largest probability in these rehearsals.
@@ -65,9 +65,9 @@ class GatedSolver:
     head: WordHead | None = None
     words: str = "sources"
     walk: float = 0.0
-    again: bool = False
+    again: str = ""
     kept: tuple[tuple[Graph, np.ndarray | None], ...] = ()
-    choices: dict[tuple[str, float, bool], float] = field(default_factory=dict)
+    choices: dict[tuple[str, float, str], float] = field(default_factory=dict)
     sharper: float = 1.0
     gaps: tuple[float, ...] = ()
 
@@ -124,7 +124,7 @@ class GatedSolver:
             reading = Reading(self.head.prior, 0.0, "nothing")
             return Seen(self.head, reading, own, replace(self.ridge, weights=self.head.plain))
         reading = self.head.reading(own, self.centred)
-        again = self.again and reading.around != "nothing"
+        again = self.again if reading.around != "nothing" else ""
         reading = replace(reading, words=self.words, walk=self.walk, again=again)
         used = self.head
         if self.words == "joint":
@@ -135,8 +135,7 @@ class GatedSolver:
             own = used.blocks(graph, weight)
         rows, source_weights = used.rows(own, reading)
         if again and used.grams is not None:  # an adaptation that was read from a file has its weights
-            chances = spread_over(self.ridge.probabilities(rows, source_weights), graph.step(weight), self.walk)
-            source_weights = used.again(rows, chances, self.strength)
+            source_weights = used.again(rows, source_weights, graph.step(weight), reading, self.strength)
         return Seen(used, reading, rows, replace(self.ridge, weights=source_weights))
 
     @staticmethod
@@ -150,7 +149,7 @@ class GatedSolver:
             "change at 1, 5 and 20 labels": CHANGES,
             "words": ("sources", "joint"),
             "restart of the walk": WALKS,
-            "fitted again to its answers": (False, True),
+            "fitted again to answers of": ("none", *AGAIN),
         }
         return "; ".join([f"hops: {hops}", *(f"{name}: {', '.join(map(str, one))}" for name, one in values.items())])
 
