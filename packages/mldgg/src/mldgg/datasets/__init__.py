@@ -22,15 +22,6 @@ from mldgg.datasets._noise import inject_edges
 from mldgg.datasets._simulator import Simulated
 
 __all__ = [
-    "COLLECTIONS",
-    "Graph",
-    "Simulated",
-    "inject_edges",
-    "load",
-    "load_facebook",
-    "load_functions",
-    "open_graph",
-    "read_folder",
-    "read_support",
-    "to_pyg",
-]
+    "COLLECTIONS", "Graph", "Simulated", "inject_edges", "load", "load_facebook", "load_functions", "open_graph",
+    "read_folder", "read_support", "to_pyg",
+]  # fmt: skip

@@ -13,23 +13,7 @@ from mldgg.domains._rehearsal import Rehearsal, measure, metric_of, metric_of_ch
 from mldgg.domains._support import Split, check_support, split_support
 
 __all__ = [
-    "OVERLAP",
-    "GraphDomains",
-    "LeakWarning",
-    "Method",
-    "Rehearsal",
-    "Split",
-    "Task",
-    "check_support",
-    "label_assignment",
-    "leave_one_graph_out",
-    "measure",
-    "metric_of",
-    "metric_of_choice",
-    "rehearsals",
-    "row_keys",
-    "row_overlap",
-    "same_nodes",
-    "split_support",
-    "thinned",
-]
+    "OVERLAP", "GraphDomains", "LeakWarning", "Method", "Rehearsal", "Split", "Task", "check_support",
+    "label_assignment", "leave_one_graph_out", "measure", "metric_of", "metric_of_choice", "rehearsals", "row_keys",
+    "row_overlap", "same_nodes", "split_support", "thinned",
+]  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 from ninefold_graphs import Graph, HopRows, InputEncoder, estimated_mix, hop_features, softmax, walked
 
 from mldgg.domains import Rehearsal, measure, rehearsals, thinned
-from mldgg.meta._search import Gram, gram, moved, solve
+from mldgg.meta._search import Gram, discriminant, gram, moved, solve
 from mldgg.meta._whole import check_shapes
 
 NEAR = 0.25  # total variation between class mixes up to which a graph's own mean is its shift
@@ -134,34 +134,17 @@ class WordHead:
             shift = shift - ((reading.mix - self.prior) @ self.means).astype(np.float32)
         return blocks.around(shift), self.around
 
-    def discriminant(self) -> np.ndarray:
-        """(d + 1, C) weights of linear discriminant analysis around graph means: log odds under a pooled covariance."""
-        assert self.grams is not None
-        square, sums = (one.astype(np.float64) for one in self.grams)
-        counts, total = sums[-1], sums[-1].sum()
-        means = sums[:-1] / np.maximum(counts, 1)
-        within = (square[:-1, :-1] - (means * counts) @ means.T) / total
-        within[np.diag_indices_from(within)] += SHRUNK / total
-        weights = np.linalg.solve(within, means)
-        offset = np.log(self.prior) - (means * weights).sum(axis=0) / 2
-        return np.concatenate([weights, offset[None]]).astype(np.float32)
-
     def again(self, rows: HopRows, own: np.ndarray, step: Any, reading: Reading, strength: float) -> np.ndarray:
         """(d + 1, C) weights fitted to the sources and to answers on a target (self-training), after their walk.
 
         rows: (N, d + 1) around the target's shift; of many nodes 50,000 count, spread evenly. own: weights on them.
         """
         assert self.grams is not None
-        scores = rows @ self.discriminant() if reading.again == "discriminant" else self.sharpness * (rows @ own)
-        chances = spread_over(softmax(scores), step, reading.walk)
+        theirs = self.sharpness * own if reading.again == "ridge" else discriminant(self.grams, SHRUNK, self.prior)
+        chances = spread_over(softmax(rows @ theirs), step, reading.walk)
         some = slice(None, None, -(-len(rows) // MOST_TAUGHT))
         shown = rows[some]
         return solve([self.grams, (shown.T @ shown, shown.T @ chances[some])], strength)
-
-
-def joint_encoder(sources: Sequence[Graph], target: Graph) -> InputEncoder:
-    """Directions of the words of sources and target together, no label seen."""
-    return InputEncoder.fit([*sources, target])
 
 
 Key = tuple[str, float, str]  # words, walk, again
