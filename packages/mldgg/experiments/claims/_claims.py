@@ -24,8 +24,10 @@ def _claim(
     minutes: float = 5, source: str = "ours",
 ) -> Claim:  # fmt: skip
     """A claim whose bars all have to be passed; minutes are those of a seed."""
-    full = Budget(seeds=seeds, minutes=minutes)
-    return Claim(f"mldgg/{name}", says, source, run, all_of(*bars), quick=Budget(seeds=1, minutes=1), full=full)
+    quick, full = Budget(seeds=1, minutes=1), Budget(seeds=seeds, minutes=minutes, form="full")
+    return Claim(
+        id=f"mldgg/{name}", says=says, source=source, run=run, verdict=all_of(*bars), quick=quick, full=full
+    )  # fmt: skip
 
 
 CLAIMS = [

@@ -128,7 +128,8 @@ class Adapted:
         arrays = {**self.model.arrays(), "weights": self.trust.weights}
         meta = {"model": self.model.about(), "graph": self.graph, "classes": list(self.classes)}
         meta["trust"] = {key: one for key, one in vars(self.trust).items() if key != "weights"}
-        meta["transductive"] = self.reading is None or self.reading.around != "nothing" or self.reading.walk > 0
+        one = self.reading
+        meta["transductive"] = one is None or one.around != "nothing" or one.walk > 0 or one.words == "joint"
         head = self._seen.head
         if head is not None and head is not self.model.fitted.head:  # joint words of this target
             head = replace(head, grams=None)  # the weights that they lead to are in the file

@@ -138,14 +138,10 @@ class MLDGG(Model, Method):
 
 
 def _graphs(sources: Sequence[Any] | Mapping[str, Any]) -> list[Graph]:
-    if isinstance(sources, GraphDomains):
-        return list(sources.values())
     if isinstance(sources, Mapping):
-        return list(GraphDomains(sources).values())
-    named: dict[str, Any] = {}
-    for number, one in enumerate(sources):
-        name = getattr(one, "name", None)
-        named[name if isinstance(name, str) and name not in named else f"graph{number}"] = one
+        return list((sources if isinstance(sources, GraphDomains) else GraphDomains(sources)).values())
     if sources and all(isinstance(one, Graph) for one in sources):  # checked when they were made
-        return list(named.values())
-    return list(GraphDomains(named).values())
+        return list(sources)
+    names = [getattr(one, "name", None) for one in sources]
+    named = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return list(GraphDomains({names[k] if named else f"graph{k}": one for k, one in enumerate(sources)}).values())
