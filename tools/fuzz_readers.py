@@ -137,7 +137,7 @@ def _of_graph(graph: Any) -> list[np.ndarray]:
 def mldgg() -> Iterator[Reader]:
     import scipy.io
     import scipy.sparse as sp
-    from mldgg.datasets import _citation, _facebook, _small, read_folder
+    from mldgg.datasets import _airports, _citation, _facebook, read_folder
 
     def schools(folder: Path) -> Path:
         network = sp.csc_matrix(np.roll(np.eye(6), 1, 1) + np.roll(np.eye(6), -1, 1))
@@ -151,16 +151,11 @@ def mldgg() -> Iterator[Reader]:
         return folder / "acm.mat"
 
     own = texts(edges__csv="a,b\nb,c\nc,a\n", features__csv="a,1,2\nb,3,4\nc,5,6\n", labels__csv="a,x\nb,y\n")
-    webkb = texts(
-        out1_graph_edges__txt="node_id\tnode_id\n0\t1\n1\t2\n2\t0\n",
-        out1_node_feature_label__txt="node_id\tfeature\tlabel\n0\t1,0\t0\n1\t0,1\t1\n2\t1,1\t0\n",
-    )
     airports = {"usa-airports__edgelist": "1 2\n2 3\n3 1\n", "labels-usa-airports__txt": "node label\n1 0\n2 1\n3 3\n"}
     yield Reader("own graph", own, lambda folder: _graphs(read_folder(folder)))
     yield Reader("Facebook", schools, lambda folder: _graphs(_facebook.load_facebook(folder)))
     yield Reader("citation", citation, lambda path: _of_graph(_citation._read(path, "acm")))
-    yield Reader("WebKB", webkb, lambda folder: _of_graph(_small._webkb(folder, "cornell")))
-    yield Reader("airports", texts(**airports), lambda folder: _of_graph(_small._airports(folder, "usa")))
+    yield Reader("airports", texts(**airports), lambda folder: _of_graph(_airports._airports(folder, "usa")))
 
 
 def _graphs(found: dict[str, Any]) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mldgg.baselines import Trained
+from mldgg.baselines import Erm
 from mldgg.datasets import Simulated
 from mldgg.paper import Published
 from mldgg_experiments.claims import CLAIMS, _citation, _network, _twitch
@@ -21,7 +21,7 @@ def tiny(monkeypatch, tmp_path):
     """Graphs of a moment, networks of a few steps."""
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
     monkeypatch.setattr(_citation, "SMALL", TINY)
-    monkeypatch.setattr(Trained, "steps", 5)
+    monkeypatch.setattr(Erm, "steps", 5)
     monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
     quick = lambda *words, **options: Published(*words, **{**options, **QUICK, "warm_epochs": 2})  # noqa: E731
     monkeypatch.setattr(_network, "Published", quick)
@@ -33,5 +33,5 @@ def test_experiment_gives_every_arm_that_its_bars_name(claim):
     scores = claim.run(FORM, 0)
     assert all(np.isfinite(one.estimate) for one in claim.verdict([scores]))
     if "gated at 5" in scores:
-        assert set(scores["gated at 5"]) == set(scores["ungated at 5"]) == {"acm", "citation", "dblp"}
-        assert np.mean([one[0] for one in scores["AUC, gated"].values()]) > 0.6
+        assert len(scores["gated at 5"]) == len(scores["ungated at 5"]) == 3
+        assert np.mean(scores["AUC, gated"]) > 0.6

@@ -1,4 +1,4 @@
-"""A training step with pivots beside one with dense cosine, and what doubling the graph costs: JSON lines.
+"""A GCN step beside PyG's, a training step with pivots beside dense cosine, what doubling the graph costs: JSON lines.
 
 uv run python packages/mldgg/experiments/benchmarks/bench_epoch.py
 """
@@ -11,9 +11,34 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 from mldgg.encoders import GraphTensors
-from mldgg.evaluation import random_graph
-from mldgg.paper import Network, Settings, episode_gradient, settings_of
+from mldgg.paper import Settings
+from mldgg.paper._loop import episode_gradient
+from mldgg.paper._network import Network
+from mldgg.paper._settings import settings_of
 from ninefold.measure import compare, emit, peak_rss_anon
+from ninefold_graphs import Graph
+from torch_geometric.nn import GCNConv
+
+
+def random_graph(nodes: int, edges: int, seed: int = 0) -> Graph:
+    """A graph without meaning: `edges` random pairs, 64 normal features, random labels."""
+    draws = np.random.default_rng(seed)
+    x, pairs = draws.normal(size=(nodes, 64)).astype(np.float32), draws.integers(0, nodes, (2, edges))
+    return Graph.of(x, pairs, draws.integers(0, 4, nodes), classes=range(4), name=f"random {seed}")
+
+
+def gcn_steps(nodes: int, edges: int) -> dict[str, Callable[[], object]]:
+    """Forward and backward of one GCN layer: PyG's GCNConv with cached normalisation, and ours."""
+    graph = random_graph(nodes, edges)
+    tensors = GraphTensors.of(graph, np.asarray(graph.x))
+    edges = torch.from_numpy(graph.edge_index)
+    layer = GCNConv(64, 64, bias=False, cached=True)
+    weight = torch.nn.Parameter(layer.lin.weight.detach().T.clone())
+    x = torch.from_numpy(np.asarray(graph.x)).requires_grad_()
+    return {
+        "PyG GCNConv": lambda: layer(x, edges).sum().backward(),
+        "sparse step": lambda: (tensors.hop @ (x @ weight)).sum().backward(),
+    }
 
 
 def gradient_step(tensors: GraphTensors, settings: Settings) -> Callable[[], object]:
@@ -49,6 +74,8 @@ def cost(nodes: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
+    one = compare(gcn_steps(10_000, 50_000), repeats=9)["sparse step"]
+    emit(benchmark="PyG GCNConv / sparse step, N = 10,000, E = 50,000", ratio=one.ratio, low=one.low, high=one.high)
     steps = epoch_steps(10_000, 50_000, 1000)
     one = compare(steps, repeats=3, warmup=0)["pivots"]
     emit(benchmark="dense cosine / 1,000 pivots, a step at N = 10,000", ratio=one.ratio, low=one.low, high=one.high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from dataclasses import replace
 from functools import cache
 
@@ -45,15 +46,19 @@ def accuracy(chances: np.ndarray, y: np.ndarray, query: np.ndarray) -> float:
     return 100 * float((chances.argmax(axis=1) == y)[query].mean())
 
 
-class Collected:
-    """Scores by arm and target."""
+class Arms(defaultdict[str, list[float]]):
+    """Scores by arm, an item for each graph, so that intervals are over graphs."""
 
     def __init__(self) -> None:
-        self.scores: dict[str, dict[str, np.ndarray]] = {}
+        super().__init__(list)
 
-    def add(self, arm: str, target: str, value: float) -> None:
+    def add(self, arm: str, value: float) -> None:
         """Keep one number."""
-        self.scores.setdefault(arm, {})[target] = np.array([value])
+        self[arm].append(value)
+
+    def scores(self) -> Scores:
+        """As claims give them."""
+        return {arm: np.array(items) for arm, items in self.items()}
 
 
 def acting(adapted: Adapted) -> dict[str, float]:

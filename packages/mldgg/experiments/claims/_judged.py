@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
 
@@ -14,7 +14,7 @@ from mldgg.evaluation import METHODS, tune
 from mldgg.meta import MLDGG, Adapted, Seen, Trust, judged
 from ninefold_lab import Budget, Scores
 
-from ._citation import accuracy, acting
+from ._citation import Arms, accuracy, acting
 from ._families import FAMILIES, leave_outs
 
 SHOTS = (5, 20)
@@ -39,7 +39,7 @@ def seen_of(form: str, name: str, place: int, flip: float | None = None) -> Seen
     """How a model sees its unseen graph, which no label changes; with a flip, of the sources that it misleads."""
     model, target = _pair(form, name, place, flip)
     shown = hidden(target)
-    return model.fitted.see(shown, model.view(shown))
+    return model.fitted.see(shown)
 
 
 @cache
@@ -63,7 +63,7 @@ def answers(form: str, name: str, place: int, support: np.ndarray, flip: float |
 
 def without_labels(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothing is drawn)
     """Accuracy on each unseen graph of the default and the tuned walked ridge, on Photo also of our ridge alone."""
-    arms: dict[str, list[float]] = {}
+    arms = Arms()
     for name in FAMILIES[1:]:
         for place, task in enumerate(leave_outs(budget.form, name)):
             shown, known = hidden(task.target), task.target.y >= 0
@@ -76,15 +76,15 @@ def without_labels(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothi
                     ridge = model_of(budget.form, name, place, gate).adapt(shown, transductive=False)
                     chances[arm] = ridge.predict_proba()
             for arm, one in chances.items():
-                arms.setdefault(f"{arm} on {name}", []).append(accuracy(one, task.target.y, known))
+                arms.add(f"{arm} on {name}", accuracy(one, task.target.y, known))
             for part, acts in acting(adapted).items():
-                arms.setdefault(f"{part} acts on {name}", []).append(acts)
-    return arrays(arms)
+                arms.add(f"{part} acts on {name}", acts)
+    return arms.scores()
 
 
 def expectations(budget: Budget, seed: int) -> Scores:  # noqa: ARG001
     """How far expected accuracy is from the true one without labels, and the errors among nodes marked sure."""
-    arms: dict[str, list[float]] = {}
+    arms = Arms()
     for name in FAMILIES:
         for place, task in enumerate(leave_outs(budget.form, name)):
             adapted, known = adapted_to(budget.form, name, place), task.target.y >= 0
@@ -100,34 +100,29 @@ def expectations(budget: Budget, seed: int) -> Scores:  # noqa: ARG001
                 "expected accuracy": report["expected accuracy"][0],
             }
             for arm, value in found.items():
-                arms.setdefault(arm, []).append(100 * float(value))
-    return arrays(arms)
+                arms.add(arm, 100 * float(value))
+    return arms.scores()
 
 
 def labels(budget: Budget, seed: int) -> Scores:
     """What the sign test over the target's labels costs where nothing is wrong, at 5 and 20 labels a class."""
-    arms: dict[str, list[float]] = {}
-    for name in FAMILIES:
-        for place, task in enumerate(leave_outs(budget.form, name)):
-            for shots in SHOTS:
-                split = split_support(task.target.y, shots=shots, seed=seed)
-                for arm, chances in answers(budget.form, name, place, split.support).items():
-                    score = accuracy(chances, task.target.y, split.query)
-                    arms.setdefault(f"{arm} at {shots} on {name}", []).append(score)
-    return arrays(arms)
+    return _with_labels(budget, seed, {f"at {shots}": (shots, None) for shots in SHOTS})
 
 
 def flips(budget: Budget, seed: int) -> Scores:
     """Five labels a class where columns that follow the label in the sources mean the opposite on the target."""
-    arms: dict[str, list[float]] = {}
+    return _with_labels(budget, seed, {f"at a flip of {flip:g}": (5, flip) for flip in FLIPS})
+
+
+def _with_labels(budget: Budget, seed: int, cases: Mapping[str, tuple[int, float | None]]) -> Scores:
+    arms = Arms()
     for name in FAMILIES:
         for place, task in enumerate(leave_outs(budget.form, name)):
-            split = split_support(task.target.y, shots=5, seed=seed)
-            for flip in FLIPS:
+            for case, (shots, flip) in cases.items():
+                split = split_support(task.target.y, shots=shots, seed=seed)
                 for arm, chances in answers(budget.form, name, place, split.support, flip).items():
-                    score = accuracy(chances, task.target.y, split.query)
-                    arms.setdefault(f"{arm} at a flip of {flip:g} on {name}", []).append(score)
-    return arrays(arms)
+                    arms.add(f"{arm} {case} on {name}", accuracy(chances, task.target.y, split.query))
+    return arms.scores()
 
 
 @cache
@@ -153,8 +148,3 @@ def _misled(form: str, name: str, place: int) -> MLDGG:
     """The default on sources whose added columns follow the label (neither gate nor joint words look at them)."""
     sources = [with_block(graph, 1.0, seed=k) for k, graph in enumerate(leave_outs(form, name)[place].sources)]
     return MLDGG(gate=False, joint=False).fit(sources)
-
-
-def arrays(arms: Mapping[str, Sequence[float]]) -> Scores:
-    """An item for each graph, so that intervals are over graphs."""
-    return {arm: np.array(items) for arm, items in arms.items()}

@@ -10,7 +10,7 @@ from mldgg.domains import split_support
 from mldgg.paper import Published
 from ninefold_lab import Budget, Scores
 
-from ._citation import Collected, accuracy, tasks_of
+from ._citation import Arms, accuracy, tasks_of
 from ._families import regions
 
 CUT = 8  # regions of a graph; one of each is used: whole graphs and the published sizes take three hours a fit
@@ -34,16 +34,16 @@ def _cut(graph: Graph) -> Graph:
 
 def parts(budget: Budget, seed: int) -> Scores:
     """Accuracy at five labels a class on a region of DBLP of the network and of what is left of it."""
-    collected = Collected()
+    arms = Arms()
     task = next(one for one in tasks_of(budget.form) if one.name == "dblp")
     sources, target = task.sources, task.target
     if budget.form == "full":
         sources, target = [_cut(graph) for graph in sources], _cut(target)
     largest = 100 * float(np.bincount(target.y[target.y >= 0]).max() / (target.y >= 0).sum())
-    collected.add("largest class", "dblp", largest)
+    arms.add("largest class", largest)
     split = split_support(target.y, shots=5, seed=seed)
     for arm, (variant, options) in ARMS.items():
         small = {**options, "epochs": min(options["epochs"], 1)} if budget.form == "quick" else options
         chances = Published(variant, seed=seed, **small).fit(sources).predict_proba(target.hidden(split.support))
-        collected.add(arm, "dblp", accuracy(chances, target.y, split.query))
-    return collected.scores
+        arms.add(arm, accuracy(chances, target.y, split.query))
+    return arms.scores()

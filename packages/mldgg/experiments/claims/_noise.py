@@ -12,7 +12,7 @@ from mldgg.meta import MLDGG
 from ninefold_lab import Budget, Scores
 from sklearn.metrics import roc_auc_score
 
-from ._citation import Collected, accuracy, tasks_of
+from ._citation import Arms, accuracy, tasks_of
 
 SHOTS = (0, 5)
 
@@ -26,7 +26,7 @@ def noisy(form: str, seed: int) -> dict[str, tuple[Graph, np.ndarray]]:
 
 def injected_edges(budget: Budget, seed: int) -> Scores:
     """The default on the graph as it is, gated by features alone, and gated; AUC of the weights on the unseen graph."""
-    graphs, collected = noisy(budget.form, seed), Collected()
+    graphs, arms = noisy(budget.form, seed), Arms()
     for task in tasks_of(budget.form):
         target, injected = graphs[task.name]
         sources = [graphs[one.name][0] for one in task.sources]
@@ -35,10 +35,10 @@ def injected_edges(budget: Budget, seed: int) -> Scores:
             hidden = replace(target, y=np.full(len(target), -1))
             if arm != "ungated":
                 weights = model.adapt(hidden).edge_weight()
-                collected.add(f"AUC, {arm}", task.name, float(roc_auc_score(~injected, weights)))
+                arms.add(f"AUC, {arm}", float(roc_auc_score(~injected, weights)))
             for shots in SHOTS:
                 split = split_support(target.y, shots=shots, seed=seed)
                 chances = model.adapt(target.hidden(split.support)).predict_proba()
-                collected.add(f"{arm} at {shots}", task.name, accuracy(chances, target.y, split.query))
+                arms.add(f"{arm} at {shots}", accuracy(chances, target.y, split.query))
     noisy.cache_clear()
-    return collected.scores
+    return arms.scores()

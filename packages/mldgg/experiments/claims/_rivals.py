@@ -6,8 +6,8 @@ from mldgg.domains import split_support
 from mldgg.meta import MLDGG
 from ninefold_lab import Budget, Scores
 
-from ._citation import accuracy, acting, fitted, tasks_of
-from ._judged import adapted_to, answers, arrays, hidden
+from ._citation import Arms, accuracy, acting, fitted, tasks_of
+from ._judged import adapted_to, answers, hidden
 
 SAME_NODES = (
     "walked-ridge",
@@ -21,7 +21,7 @@ TRIALS = 6  # of each rival, on the sources
 
 def without_labels(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothing is drawn)
     """The default, itself without joint words or walk, and tuned rivals, by unseen graph."""
-    arms: dict[str, list[float]] = {}
+    arms = Arms()
     for place, task in enumerate(tasks_of(budget.form)):
         shown, known = hidden(task.target), task.target.y >= 0
         adapted = adapted_to(budget.form, "citation", place)
@@ -33,15 +33,15 @@ def without_labels(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothi
             **{name: fitted(budget.form, name, task.name, TRIALS, (0,)).predict_proba(shown) for name in RIVALS},
         }
         for arm, one in chances.items():
-            arms.setdefault(arm, []).append(accuracy(one, task.target.y, known))
+            arms.add(arm, accuracy(one, task.target.y, known))
         for part, acts in acting(adapted).items():
-            arms.setdefault(f"{part} acts", []).append(acts)
-    return arrays(arms)
+            arms.add(f"{part} acts", acts)
+    return arms.scores()
 
 
 def few_labels(budget: Budget, seed: int) -> Scores:
     """The default, the walked ridge and a ridge on the target's labels alone, at five labels a class."""
-    arms: dict[str, list[float]] = {}
+    arms = Arms()
     for place, task in enumerate(tasks_of(budget.form)):
         split = split_support(task.target.y, shots=5, seed=seed)
         shown = task.target.hidden(split.support)
@@ -49,5 +49,5 @@ def few_labels(budget: Budget, seed: int) -> Scores:
         for name in ("walked-ridge", "target-only"):
             chances[name] = fitted(budget.form, name, task.name, TRIALS, (5,)).predict_proba(shown)
         for arm, one in chances.items():
-            arms.setdefault(arm, []).append(accuracy(one, task.target.y, split.query))
-    return arrays(arms)
+            arms.add(arm, accuracy(one, task.target.y, split.query))
+    return arms.scores()

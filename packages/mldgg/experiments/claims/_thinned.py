@@ -9,7 +9,7 @@ from mldgg.datasets import Graph
 from mldgg.meta import ReadingWarning
 from ninefold_lab import Budget, Scores
 
-from ._citation import tasks_of
+from ._citation import Arms, tasks_of
 from ._judged import adapted_to
 
 THINNED, WHOLE = "dblp", (0, 2, 4)  # target, and classes that are whole in turn
@@ -27,7 +27,7 @@ def other_mixes(budget: Budget, seed: int) -> Scores:
 
     An item for each class of DBLP that is whole in turn; as it is, one for each target.
     """
-    arms: dict[str, list[float]] = {}
+    arms = Arms()
     for place, task in enumerate(tasks_of(budget.form)):
         adapted = adapted_to(budget.form, "citation", place)
         model, forms = adapted.model, [("", task.target)]
@@ -49,7 +49,7 @@ def other_mixes(budget: Budget, seed: int) -> Scores:
                 }
             for arm, found in answers.items():
                 right = (found == target.y)[known]
-                arms.setdefault(f"{arm}{name}", []).append(100 * float(right.mean()))
+                arms.add(f"{arm}{name}", 100 * float(right.mean()))
                 balanced = np.mean([right[y == one].mean() for one in np.unique(y)])
-                arms.setdefault(f"{arm}{name}, balanced", []).append(100 * float(balanced))
-    return {arm: np.array(items) for arm, items in arms.items()}
+                arms.add(f"{arm}{name}, balanced", 100 * float(balanced))
+    return arms.scores()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -13,7 +12,7 @@ from mldgg.evaluation import METHODS, tune
 from mldgg.meta import MLDGG
 from ninefold_lab import Budget, Scores
 
-from ._citation import Collected
+from ._citation import Arms
 
 TRIALS = {"erm": 2, "centred-ridge": 9}  # `centred-ridge` without labels has nine combinations, ERM the default's two
 
@@ -29,28 +28,21 @@ def languages(form: str) -> dict[str, Graph]:
 def to_the_rest(budget: Budget, seed: int) -> Scores:
     """The default, ERM and ridge with one source."""
     source, *targets = languages(budget.form).values()
-    collected = Collected()
-    _judge(budget, seed, [source], targets, collected)
-    return collected.scores
-
-
-def _judge(budget: Budget, seed: int, sources: Sequence[Graph], targets: Sequence[Graph], into: Collected) -> None:
+    arms = Arms()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LeakWarning)
-        models: dict[str, Method] = {"mldgg": MLDGG(seed=seed).fit(sources)}
-        for name in ("erm", "centred-ridge"):
-            options = _chosen(budget.form, name, tuple(graph.name for graph in sources))
-            models[name] = METHODS[name].make(seed=seed, **options).fit(sources)
+        models: dict[str, Method] = {"mldgg": MLDGG(seed=seed).fit([source])}
+        for name in TRIALS:
+            models[name] = METHODS[name].make(seed=seed, **_chosen(budget.form, name)).fit([source])
         for graph in targets:
             hidden, known = graph.hidden(np.zeros(len(graph), bool)), graph.y >= 0
             for arm, model in models.items():
-                chances = model.predict_proba(hidden)
-                into.add(arm, graph.name, measure(chances[known], graph.y[known], "auc"))
+                arms.add(arm, measure(model.predict_proba(hidden)[known], graph.y[known], "auc"))
+    return arms.scores()
 
 
 @cache
-def _chosen(form: str, name: str, sources: tuple[str, ...]) -> dict[str, object]:
-    """Options of a rival, tuned once on the sources with seed 0."""
-    graphs = [languages(form)[one] for one in sources]
-    trials = TRIALS[name] if form == "full" else 2
-    return tune(METHODS[name], graphs, shots=(0,), trials=trials, metric="auc").options
+def _chosen(form: str, name: str) -> dict[str, object]:
+    """Options of a rival, tuned once on the source with seed 0."""
+    source = next(iter(languages(form).values()))
+    return tune(METHODS[name], [source], shots=(0,), trials=TRIALS[name] if form == "full" else 2, metric="auc").options

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mldgg.domains import GraphDomains as GraphDomains
     from mldgg.domains import LeakWarning as LeakWarning
     from mldgg.domains import leave_one_graph_out as leave_one_graph_out
-    from mldgg.domains import setting_tasks as setting_tasks
     from mldgg.domains import split_support as split_support
     from mldgg.evaluation import evaluate as evaluate
     from mldgg.meta import MLDGG as MLDGG
@@ -50,7 +49,6 @@ __getattr__, __dir__, __all__ = attach(
         "evaluate": "evaluation",
         "leave_one_graph_out": "domains",
         "open_graph": "datasets",
-        "setting_tasks": "domains",
         "split_support": "domains",
         "to_pyg": "datasets",
     },

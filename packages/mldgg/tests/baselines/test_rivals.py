@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mldgg.baselines import BASELINES, Trained
-from mldgg.baselines._trained import ErmFineTune
+from mldgg.baselines import BASELINES, Erm
 from ninefold.errors import InputError
 
 from ..small import domains, shown
@@ -14,7 +13,7 @@ from ..small import domains, shown
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
-    monkeypatch.setattr(Trained, "steps", 12)
+    monkeypatch.setattr(Erm, "steps", 12)
 
 
 @pytest.mark.parametrize("name", list(BASELINES))
@@ -57,14 +56,3 @@ def test_unknown_option_and_unequal_sources_are_refused():
     object.__setattr__(other, "classes", ("a", "b", "c"))
     with pytest.raises(InputError, match="north and east with other features or classes"):
         BASELINES["erm"]().fit([domains()["north"], other])
-
-
-def test_fine_tuning_lowers_the_loss_on_the_support():
-    method = ErmFineTune(seed=0, tune_rate=0.1).fit(domains().without("south"))
-    target = shown(domains()["south"], 5)
-    known = target.y >= 0
-
-    def loss(chances):
-        return -np.log(chances[known, target.y[known]]).mean()
-
-    assert loss(method.predict_proba(target)) < loss(method.predict_proba(target.hidden(np.zeros(150, bool))))

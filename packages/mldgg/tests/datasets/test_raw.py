@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
+import shutil
 
 import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse as sp
-from mldgg import GraphDomains, LeakWarning
+from mldgg import GraphDomains, LeakWarning, open_graph
 from mldgg.datasets import load, load_facebook
-from mldgg.datasets._planetoid import load_planetoid
 from mldgg.domains import label_assignment
 from ninefold.datasets import data_dir
 from ninefold.errors import InputError
+from torch_geometric.datasets import WebKB
 
+UNIVERSITIES = ("cornell", "texas", "wisconsin")
 real = [pytest.mark.data, pytest.mark.skipif(data_dir("mldgg") is None, reason="NINEFOLD_DATA has no mldgg")]
 
 
@@ -24,7 +25,6 @@ real = [pytest.mark.data, pytest.mark.skipif(data_dir("mldgg") is None, reason="
         pytest.param("citation", {"acm": (9360, 581), "citation": (8935, 166), "dblp": (5484, 15)}, marks=real),
         pytest.param("twitch", {"DE": (9498, 0), "FR": (6549, 0), "TW": (2772, 0)}, marks=real),
         pytest.param("airports", {"brazil": (131, 0), "usa": (1190, 0)}, marks=real),
-        pytest.param("planetoid", {"cora": (2708, 0), "citeseer": (3327, 15)}, marks=real),
     ],
 )
 def test_collection_has_its_nodes_and_unknown_labels(name, sizes):
@@ -35,8 +35,9 @@ def test_collection_has_its_nodes_and_unknown_labels(name, sizes):
 
 @pytest.mark.data
 @pytest.mark.skipif(data_dir("mldgg") is None, reason="NINEFOLD_DATA has no mldgg")
-def test_webkb_is_refused_and_warned_of():
-    graphs = load("webkb")
+def test_webkb_by_pygs_loader_is_refused_and_warned_of(tmp_path):
+    shutil.copytree(data_dir("mldgg") / "webkb", tmp_path, dirs_exist_ok=True)
+    graphs = {name: open_graph(WebKB(str(tmp_path), name)[0], name, symmetrise=True) for name in UNIVERSITIES}
     with pytest.raises(InputError, match="cornell and texas are the same nodes"):
         GraphDomains(graphs)
     two = {name: graphs[name] for name in ("texas", "wisconsin")}
@@ -46,25 +47,6 @@ def test_webkb_is_refused_and_warned_of():
     assert raw < 0.15 < 0.5 < best
     aligned = GraphDomains(two, align_labels=True)
     assert [kind for kind, *_ in aligned.findings] == ["aligned"]
-
-
-def planetoid(folder, held):
-    home = folder / "cora" / "raw"
-    home.mkdir(parents=True)
-    for part in ("tx", "allx", "ty", "ally", "graph"):
-        (home / f"ind.cora.{part}").write_bytes(pickle.dumps(held, protocol=2))
-    return folder
-
-
-class Evil:
-    def __reduce__(self):
-        return (print, ("run",))
-
-
-def test_pickle_that_asks_for_more_than_arrays_is_refused(tmp_path, capsys):
-    with pytest.raises(InputError, match=r"ind\.cora\.tx.*which no graph needs"):
-        load_planetoid(planetoid(tmp_path, Evil()))
-    assert capsys.readouterr().out == ""
 
 
 def test_facebook_from_ones_own_copy(tmp_path):

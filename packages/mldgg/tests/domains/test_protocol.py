@@ -10,11 +10,11 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from mldgg import GraphDomains, LeakWarning, leave_one_graph_out, setting_tasks, split_support
+from mldgg import GraphDomains, LeakWarning, leave_one_graph_out, split_support
 from mldgg.domains import check_support, row_overlap
 from ninefold.errors import InputError
 
-from ..small import TINY, domains
+from ..small import domains
 
 
 @given(st.lists(st.integers(-1, 3), min_size=4, max_size=60), st.integers(0, 6), st.integers(0, 99))
@@ -73,15 +73,6 @@ def test_each_graph_is_left_out_once():
         assert len(task.sources) == 2
     with pytest.raises(InputError, match="at least two"):
         leave_one_graph_out(GraphDomains({"a": domains()["north"]}))
-
-
-def test_settings_choose_their_sources():
-    collections = {"a": domains(), "b": GraphDomains(TINY.draw(1)), "c": GraphDomains(TINY.draw(2))}
-    assert [len(task.sources) for task in setting_tasks(collections, "a", "S1")] == [2, 2, 2]
-    assert len(setting_tasks(collections, "a", "S2")) == 6
-    assert [len(task.sources) for task in setting_tasks(collections, "a", "S3")] == [6, 6, 6]
-    with pytest.raises(InputError, match="S1, S2 or S3"):
-        setting_tasks(collections, "a", "S4")
 
 
 def test_the_same_nodes_twice_are_refused_whatever_their_edges():

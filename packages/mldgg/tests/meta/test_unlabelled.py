@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from mldgg import MLDGG, Graph, open_graph
-from mldgg.domains import thinned
-from mldgg.meta import Adapted, ReadingWarning
+from mldgg.domains import rehearsals, thinned
+from mldgg.meta import Adapted, ReadingWarning, _unlabelled
+from mldgg.meta._search import discriminant
 from mldgg.meta._solver import GatedSolver
 from mldgg.meta._trust import judged
-from mldgg.meta._unlabelled import WordHead
+from mldgg.meta._unlabelled import Setting, WordHead
 from ninefold.errors import InputError
 from ninefold_graphs import InputEncoder, Ridge, ridge_weights, softmax
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from ..small import domains, shown
 
@@ -101,7 +104,8 @@ def test_file_of_an_adaptation_answers_alike(tmp_path, words):
     model = MLDGG(gate=False).fit(domains().without("south"))
     solver = model.solver
     kept = tuple((graph, None) for graph in domains().without("south")) if words == "joint" else ()
-    model.solver = replace(solver, words=words, walk=0.5, again=True, centred=True, kept=kept)
+    choice = replace(solver.choice, words=words, walk=0.5, again="discriminant")
+    model.solver = replace(solver, choice=choice, centred=True, kept=kept)
     assert isinstance(model.solver, GatedSolver)
     target = shown(domains()["south"], 2)
     adapted = model.adapt(target)
@@ -112,8 +116,8 @@ def test_file_of_an_adaptation_answers_alike(tmp_path, words):
     np.testing.assert_allclose(adapted.predict_proba().sum(axis=1), 1, atol=1e-5)
     loaded = MLDGG.load(tmp_path / "m.safetensors").adapt(target)
     np.testing.assert_allclose(loaded.predict_proba(), adapted.predict_proba(), atol=1e-5)
-    other = open_graph(shown(domains()["south"], 0), "again")
-    np.testing.assert_allclose(adapted.predict_proba(other), adapted.predict_proba(), atol=1e-4)
+    other = Adapted.load(tmp_path / "a.safetensors", open_graph(shown(domains()["south"], 0), "again"))
+    np.testing.assert_allclose(other.predict_proba(), adapted.predict_proba(), atol=1e-4)
 
 
 def test_second_fit_is_the_ridge_over_sources_and_answers():
@@ -122,13 +126,35 @@ def test_second_fit_is_the_ridge_over_sources_and_answers():
         plain(shifted("t", EVEN, 1, 3)),
     )
     head = head_of(sources)
-    rows, weights = head.rows(head.blocks(target, None), head.reading(head.blocks(target, None), centred=True))
-    chances = softmax(rows @ weights)
+    reading = replace(head.reading(head.blocks(target, None), centred=True), again="ridge")
+    rows, weights = head.rows(head.blocks(target, None), reading)
+    chances = softmax(head.sharpness * (rows @ weights))
     parts = [np.asarray(head.blocks(graph, None)) for graph in sources]
     for one in parts:
         one[:, :-1] -= one[:, :-1].mean(axis=0)
     z, y = np.concatenate([*parts, rows]), np.concatenate([*(np.eye(3)[graph.y] for graph in sources), chances])
-    np.testing.assert_allclose(head.again(rows, chances, 2.0), ridge_weights(z, y, 2.0), atol=1e-3)
+    np.testing.assert_allclose(head.again(rows, weights, None, reading, 2.0), ridge_weights(z, y, 2.0), atol=1e-3)
+
+
+def test_discriminant_is_that_of_scikit_learn():
+    sources = [plain(shifted(name, EVEN, 0, k)) for k, name in enumerate(("one", "two"))]
+    head = head_of(sources)
+    rows = [np.asarray(head.blocks(graph, None))[:, :-1] for graph in sources]
+    z, y = np.concatenate([one - one.mean(axis=0) for one in rows]), np.concatenate([graph.y for graph in sources])
+    theirs = LinearDiscriminantAnalysis(priors=head.prior).fit(z, y).predict_proba(z)
+    ours = softmax(np.c_[z, np.ones(len(z))] @ discriminant(head.grams, 1e-3, head.prior))
+    np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+def test_source_that_plays_the_target_is_not_in_the_words_of_the_others():
+    first, second = domains()["north"], domains()["east"]
+    alone = int(np.asarray(second.x.sum(axis=0)).argmax())  # made a word that the second graph alone has
+    keep = sp.diags((np.arange(first.width) != alone).astype(np.float32))
+    first = replace(first, x=sp.csr_matrix(first.x @ keep))
+    rehearsal = next(one for one in rehearsals([first, second]) if one.target is second)
+    setting = Setting((0, 1), 1.0, True, 4.5, "accuracy", True, 0)
+    heads = _unlabelled._heads(rehearsal, [None, None], setting, ("sources", "joint"))
+    assert heads["sources"].encoder.idf[alone] == 0 < heads["joint"].encoder.idf[alone]
 
 
 def test_report_and_nodes_marked_sure():

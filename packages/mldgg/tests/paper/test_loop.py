@@ -1,18 +1,15 @@
-"""Inner and outer loop: the guard against a fake meta loop, second order, several processes."""
+"""Inner and outer loop: the guard against a fake meta loop, second order, training that stops."""
 
 from __future__ import annotations
 
-import socket
-import tempfile
-
-import numpy as np
 import pytest
 import torch
 from mldgg.encoders import GraphTensors
-from mldgg.paper import ExplodedError, Network, Trainer, episode_gradient, settings_of, trajectory
-from mldgg.paper._loop import loss_of
+from mldgg.paper._loop import ExplodedError, episode_gradient, loss_of, trajectory
+from mldgg.paper._network import Network
+from mldgg.paper._settings import settings_of
+from mldgg.paper._train import Trainer
 from ninefold_graphs import InputEncoder
-from ninefold_testing import warm
 
 from ..small import QUICK, domains
 
@@ -83,8 +80,6 @@ def test_second_order_of_the_network_is_a_numerical_derivative():
         graph.name,
         graph.x.double(),
         _Dense(graph),
-        graph.edge_index,
-        graph.edge_weight.double(),
         graph.y,
         graph.classes,
     )
@@ -139,66 +134,3 @@ def test_another_seed_trains_another_network():
         trainer.run()
         made.append(trainer.shared["gnn.first"])
     assert not torch.equal(*made)
-
-
-PROCESS = """
-import sys
-import numpy as np, torch
-from ninefold.distributed import joined, place
-from mldgg import Simulated
-from mldgg.encoders import GraphTensors
-from ninefold_graphs import InputEncoder
-from mldgg.paper import Trainer, settings_of
-
-torch.set_num_threads(1)
-simulated = Simulated(graphs=3, nodes=150, classes=3, words=120, signal=0.35)
-graphs = list(simulated.draw(0).values())[:2]
-encoder = InputEncoder.fit(graphs, 12)
-options = {"warm_epochs": 4, "epochs": 2, "num_pivots": 20, "hidden_channels": 16, "dropout": 0.3}
-with joined():
-    tensors = [GraphTensors.of(graph, encoder(graph)) for graph in graphs]
-    trainer = Trainer(tensors, settings_of("repaired", **options), shared=False, seed=1)
-    trainer.run()
-    flat = [part.reshape(-1).numpy() for params in (trainer.shared, *trainer.own) for part in params.values()]
-    np.save(f"{sys.argv[1]}/{place()[0]}.npy", np.concatenate(flat))
-"""
-
-
-def together(code, *words, processes=2):
-    """Run a script as torchrun does; a port that another program took in the meantime is tried anew."""
-    for _ in range(3):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ring = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-        with tempfile.TemporaryFile("w+") as errors:
-            started = [
-                warm().start(["-c", code, *words], errors.fileno(), errors.fileno(), **ring, RANK=str(rank))
-                for rank in range(processes)
-            ]
-            statuses = [process.wait(600) for process in started]
-            errors.seek(0)
-            said = errors.read()
-        if "address already in use" not in said.lower():
-            break
-    assert statuses == [0] * processes, said
-
-
-def test_two_processes_equal_one(tmp_path):
-    trainer = Trainer(tensors(), SMALL, shared=False, seed=1)
-    trainer.run()
-    expected = np.concatenate(
-        [one.reshape(-1).numpy() for params in (trainer.shared, *trainer.own) for one in params.values()]
-    )
-    together(PROCESS, str(tmp_path))
-    for rank in range(2):
-        np.testing.assert_allclose(np.load(tmp_path / f"{rank}.npy"), expected, atol=1e-5)
-
-
-def test_explosion_in_one_process_stops_all(monkeypatch):
-    """The other process hears of it in the sum of gradients, so that none waits for an episode that never comes."""
-    trainer = Trainer(tensors(), settings_of("repaired", **{**QUICK, "epochs": 0}), shared=True, seed=0)
-    monkeypatch.setattr("mldgg.paper._train.place", lambda: (0, 2))
-    monkeypatch.setattr("mldgg.paper._train.dist.all_reduce", lambda flat: flat[1].add_(1))
-    with pytest.warns(UserWarning, match="graph 'of another process'.*training stopped"):
-        trainer.run()
-    assert trainer.epoch == 0

@@ -1,7 +1,7 @@
 """Rivals: same interface, input, support labels, seeds and number of trials as the method; one line each in the table.
 
 Training-free -> `_ridges`, `_propagation`; those that use the target's unlabelled nodes -> `_unlabelled`; pooled
-training, fine-tuning and the network that trained rivals share -> `_trained`; the table -> `_table`.
+training -> `_trained`; the table -> `_table`.
 
 Examples:
     >>> from mldgg import baselines
@@ -11,6 +11,6 @@ Examples:
 """
 
 from mldgg.baselines._table import BASELINES, TRAINING_FREE
-from mldgg.baselines._trained import Trained
+from mldgg.baselines._trained import Erm
 
-__all__ = ["BASELINES", "TRAINING_FREE", "Trained"]
+__all__ = ["BASELINES", "TRAINING_FREE", "Erm"]

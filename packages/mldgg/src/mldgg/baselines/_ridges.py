@@ -20,6 +20,7 @@ from ninefold_graphs import (
 )
 
 from mldgg.domains import Method
+from mldgg.meta._search import gram, solve
 
 _ROWS, _GRAMS = Kept(12), Kept(12)
 _SHARPNESS = 4.5  # of the softmax over scores; it changes no prediction
@@ -43,15 +44,13 @@ class CentredRidge(Method):
         self.encoder, self.classes = InputEncoder.fit(sources), sources[0].classes
         made = (self.encoder, *(part for graph in sources for part in (graph.x, graph.edge_index, graph.y)))
         self.grams = _GRAMS(made, (self.centred, self.options["hops"]), lambda: self._grams(sources))
-        self.weights = solve(*self.grams, self.options["strength"])
+        self.weights = solve([self.grams], self.options["strength"])
         return self
 
     def _grams(self, sources: Sequence[Graph]) -> tuple[np.ndarray, np.ndarray]:
         """(d, d) Z'Z and (d, C) Z'Y over all labelled nodes of the sources."""
-        rows = [
-            (self.rows(graph)[graph.y >= 0], one_hot(graph.y[graph.y >= 0], len(self.classes))) for graph in sources
-        ]
-        return np.sum([z.T @ z for z, _ in rows], axis=0), np.sum([z.T @ y for z, y in rows], axis=0)
+        square, sums = zip(*(gram(self.rows(graph), graph.y, len(self.classes)) for graph in sources), strict=True)
+        return np.sum(square, axis=0), np.sum(sums, axis=0)
 
     def predict_proba(self, target: Graph) -> np.ndarray:
         """(N, C) softmax of the scores after the change."""
@@ -104,14 +103,6 @@ class TwoHopRidge(CentredRidge):
     space: ClassVar[dict[str, tuple[Any, ...]]] = {**CentredRidge.space, "hops": ((2,),)}
 
 
-class FeatureRidge(CentredRidge):
-    """No edges at all: the control that shows what features alone give."""
-
-    name = "feature-ridge"
-    source = "control without edges"
-    space: ClassVar[dict[str, tuple[Any, ...]]] = {**CentredRidge.space, "hops": ((0,),)}
-
-
 class TargetRidge(Method):
     """Ridge on the target's labels alone; the class shares of the sources where there are none."""
 
@@ -136,13 +127,6 @@ class TargetRidge(Method):
         centre = targets.mean(axis=0)
         update = centred_update(rows[known], targets - centre, self.options["strength"])
         return softmax(_SHARPNESS * (rows @ update + centre))
-
-
-def solve(gram: np.ndarray, targets: np.ndarray, strength: float) -> np.ndarray:
-    """(d, C) ridge weights of grams."""
-    total = gram.astype(np.float64)
-    total[np.diag_indices_from(total)] += strength
-    return np.linalg.solve(total, targets).astype(np.float32)
 
 
 def same_task(name: str, sources: Sequence[Graph]) -> None:

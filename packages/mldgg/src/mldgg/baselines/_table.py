@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from mldgg.baselines._propagation import LabelPropagation
-from mldgg.baselines._ridges import CentredRidge, FeatureRidge, TargetRidge, TwoHopRidge, WalkedRidge
-from mldgg.baselines._trained import Erm, ErmFineTune
+from mldgg.baselines._ridges import CentredRidge, TargetRidge, TwoHopRidge, WalkedRidge
+from mldgg.baselines._trained import Erm
 from mldgg.baselines._unlabelled import CorrectAndSmooth, DiscriminantEm, GraphAny, SelfTrainedRidge
 from mldgg.domains import Method
 
 _FREE = (
-    CentredRidge, WalkedRidge, CorrectAndSmooth, SelfTrainedRidge, DiscriminantEm, GraphAny, TwoHopRidge, FeatureRidge,
+    CentredRidge, WalkedRidge, CorrectAndSmooth, SelfTrainedRidge, DiscriminantEm, GraphAny, TwoHopRidge,
     TargetRidge, LabelPropagation,
 )  # fmt: skip
-_TRAINED = (Erm, ErmFineTune)
 TRAINING_FREE: tuple[str, ...] = tuple(one.name for one in _FREE)
-BASELINES: dict[str, type[Method]] = {one.name: one for one in (*_FREE, *_TRAINED)}
+BASELINES: dict[str, type[Method]] = {one.name: one for one in (*_FREE, Erm)}

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from ninefold_graphs import Graph, InputEncoder, one_hot, ridge_weights, softmax, walked, with_constant
 
-from mldgg.baselines._ridges import CentredRidge, WalkedRidge, same_task, solve
+from mldgg.baselines._ridges import CentredRidge, WalkedRidge, same_task
 from mldgg.domains import Method
+from mldgg.meta._search import discriminant, solve
 
 
 class CorrectAndSmooth(WalkedRidge):
@@ -60,7 +61,7 @@ class SelfTrainedRidge(WalkedRidge):
         answers = np.where(known, target.y, first.argmax(axis=1))
         z, y = rows[used | known], one_hot(answers[used | known], first.shape[1])
         try:
-            self.weights = solve(self.grams[0] + z.T @ z, self.grams[1] + z.T @ y, self.options["strength"])
+            self.weights = solve([self.grams, (z.T @ z, z.T @ y)], self.options["strength"])
             return super().predict_proba(target)
         finally:
             self.weights = own
@@ -78,20 +79,15 @@ class DiscriminantEm(WalkedRidge):
 
     def predict_proba(self, target: Graph) -> np.ndarray:
         """(N, C); `inertia`: weight of the sources' nodes against the target's in means and mix."""
-        gram, sums = (one.astype(np.float64) for one in self.grams)
-        counts = sums[-1]  # the constant's row
-        means, total = sums[:-1] / np.maximum(counts, 1), counts.sum()
-        within = (gram[:-1, :-1] - (means * counts) @ means.T) / total
-        within[np.diag_indices_from(within)] += self.options["strength"] / total
-        rows, prior, known = self.rows(target)[:, :-1], counts / total, target.y >= 0
-        start, chances = means, np.zeros((len(rows), len(prior)))
+        rows, known, counts = self.rows(target), target.y >= 0, self.grams[1][-1].astype(np.float64)
+        start = means = self.grams[1][:-1].astype(np.float64) / np.maximum(counts, 1)  # the last row is the constant's
+        prior, weight = counts / counts.sum(), self.options["inertia"] * counts
+        chances = np.zeros((len(rows), len(prior)))
         for _ in range(self.options["rounds"]):
-            weights = np.linalg.solve(within, means)
-            offset = np.log(np.maximum(prior, 1e-6)) - (means * weights).sum(axis=0) / 2
-            chances = softmax(rows @ weights + offset)
+            chances = softmax(rows @ discriminant(self.grams, self.options["strength"], prior, means))
             chances[known] = one_hot(target.y[known], len(prior))
-            weight, own = self.options["inertia"] * counts, chances.sum(axis=0)
-            means = (start * weight + rows.T @ chances) / np.maximum(weight + own, 1e-9)
+            own = chances.sum(axis=0)
+            means = (start * weight + rows[:, :-1].T @ chances) / np.maximum(weight + own, 1e-9)
             prior = (weight + own) / (weight + own).sum()
         moved = walked(chances, target.normalized, self.options["restart"])
         return moved / moved.sum(axis=1, keepdims=True)

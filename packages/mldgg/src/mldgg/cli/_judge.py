@@ -1,4 +1,4 @@
-"""Verbs that judge: methods, speed, data."""
+"""Verbs that judge: methods, data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def compare(
     data: Data,
     *,
     methods: Annotated[str, typer.Option("--methods", help="Names, with commas between.")] = (
-        "mldgg,centred-ridge,erm+finetune,target-only"
+        "mldgg,centred-ridge,walked-ridge,target-only"
     ),
     shots: Annotated[str, typer.Option("--shots", help="Labels a class, with commas between.")] = "0,1,5,20",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds, from 0.")] = 3,
@@ -50,7 +50,7 @@ def compare(
         units = len(tasks) * len(chosen) * seeds
         with Run(place, config) as run, progress(units, "fits") as bar:
             options = {"shots": numbers, "seeds": seeds, "trials": trials, "selection": selection}
-            return evaluation.compare(run, chosen, tasks, **options, advance=bar.advance).table()
+            return evaluation.evaluate(chosen, tasks, **options, run=run, advance=bar.advance).table()
 
 
 def _words(text: str) -> list[str]:
@@ -65,18 +65,6 @@ def _numbers(text: str) -> list[int]:
     if not all(one.isdecimal() for one in words):
         raise InputError("--shots", got=repr(text), expected="whole numbers with commas between, e.g. 0,5")
     return sorted({int(one) for one in words})
-
-
-def bench(
-    *,
-    nodes: Annotated[int, typer.Option("--nodes", min=100, help="Nodes of the random graph.")] = 4000,
-    edges: Annotated[int, typer.Option("--edges", min=100, help="Its edges.")] = 20_000,
-    opts: Shared,  # noqa: ARG001  (the core sets the threads)
-) -> Table:
-    """Time a sparse GCN step beside PyG's, and an adaptation to a random graph."""
-    from mldgg.evaluation import speed_table
-
-    return speed_table(nodes, edges)
 
 
 def data_check(

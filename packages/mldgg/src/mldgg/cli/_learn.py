@@ -71,9 +71,10 @@ def fit(
         f"{solver.ridge.strength_at(20):.4g} at twenty"
     )
     if solver.head is not None:
-        walk = f"a walk with restart {solver.walk:g}" if solver.walk else "no walk"
-        again = "fitted again to its own answers" if solver.again else "fitted to the sources alone"
-        table.notes.append(f"of a target without labels: {solver.words} words, {walk}, {again}")
+        chosen = solver.choice
+        walk = f"a walk with restart {chosen.walk:g}" if chosen.walk else "no walk"
+        again = f"fitted again to answers of a {chosen.again}" if chosen.again else "fitted to the sources alone"
+        table.notes.append(f"of a target without labels: {chosen.words} words, {walk}, {again}")
     table.notes.append(f"model: {out / 'model.safetensors'}")
     return table
 
@@ -160,9 +161,10 @@ def _opened(path: Path, data: str, graph: str | None) -> tuple[Adapted, Graph]:
     from mldgg.meta import Adapted
 
     about = Adapted.about_file(path)
-    target = open_target(
-        data, graph or (None if Path(data).is_dir() else about["graph"]), tuple(about["classes"]), about["seed"]
-    )
+    if about is None:
+        raise InputError("adapted", got=f"{path.name}, a model", expected="a file that `adapt -o` wrote")
+    own = graph or (None if Path(data).is_dir() else about["graph"])
+    target = open_target(data, own, tuple(about["classes"]), about["seed"])
     return Adapted.load(path, target.hidden(np.zeros(len(target), bool))), target
 
 
@@ -177,8 +179,8 @@ def inspect(
     from mldgg.meta import MLDGG, Adapted
 
     path = model_path(path)
-    if Adapted.is_file(path):
-        about = Adapted.about_file(path)
+    about = Adapted.about_file(path)
+    if about is not None:
         if data is None:
             if opts.out is not None or graph is not None:
                 raise InputError("--data", got="none", expected="the graph's DATA, for edge weights and pictures")
@@ -191,9 +193,12 @@ def inspect(
 
 
 def _shown(about: dict[str, Any]) -> dict[str, Any]:
-    names = ("hops", "power", "centred", "strength", "words", "walk", "again")
+    solver, names = about["solver"], ("hops", "power", "centred", "strength")
+    chosen = {name: str(solver[name]) for name in names} | {
+        name: str(solver["choice"][name]) for name in ("words", "walk", "again")
+    }
     found = {"sources": ", ".join(about["names"]), "shared features and classes": about["shared"]}
-    return found | {"seed": about["seed"]} | {name: str(about["solver"][name]) for name in names}
+    return found | {"seed": about["seed"]} | chosen
 
 
 def _edge_report(adapted: Adapted, target: Graph, out: Path | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Graphs that can be loaded by name, own graphs from CSV files or PyG `Data`, and the simulator that ships.
 
-Graphs of users -> `_doors` (a graph, and folders of CSV files: `ninefold_graphs`); citation, Twitch, WebKB, airports,
-Planetoid and Facebook-100 in their raw layouts -> `_citation`, `_twitch`, `_small`, `_planetoid`, `_facebook`;
+Graphs of users -> `_doors` (a graph, and folders of CSV files: `ninefold_graphs`); citation, Twitch, airports and
+Facebook-100 in their raw layouts -> `_citation`, `_twitch`, `_airports`, `_facebook`; others by PyG's own loaders;
 functions of installed packages -> `_functions`; simulated collections -> `_simulator`; injected edges -> `_noise`.
 
 Examples:
@@ -22,15 +22,6 @@ from mldgg.datasets._noise import inject_edges
 from mldgg.datasets._simulator import Simulated
 
 __all__ = [
-    "COLLECTIONS",
-    "Graph",
-    "Simulated",
-    "inject_edges",
-    "load",
-    "load_facebook",
-    "load_functions",
-    "open_graph",
-    "read_folder",
-    "read_support",
-    "to_pyg",
-]
+    "COLLECTIONS", "Graph", "Simulated", "inject_edges", "load", "load_facebook", "load_functions", "open_graph",
+    "read_folder", "read_support", "to_pyg",
+]  # fmt: skip

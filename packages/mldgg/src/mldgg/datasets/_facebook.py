@@ -12,14 +12,6 @@ from ninefold_graphs import Graph, load_mat
 
 from mldgg.datasets._doors import graph_of
 
-EERM_SPLITS = {
-    "train": ("Johns Hopkins55", "Caltech36", "Amherst41"),
-    "train-2": ("Bingham82", "Duke14", "Princeton12"),
-    "train-3": ("WashU32", "Brandeis99", "Carnegie49"),
-    "validation": ("Cornell5", "Yale4"),
-    "test": ("Penn94", "Brown11", "Texas80"),
-}
-
 
 def load_facebook(folder: str | Path, schools: Sequence[str] | None = None) -> dict[str, Graph]:
     """Read `<School>.mat` files: the label is gender, features are one-hot columns of the other six attributes.

@@ -1,36 +1,19 @@
 """Several graphs with one task, and a protocol that cannot peek.
 
-Collections and their checks -> `_domains`, `_leaks`; support and query nodes -> `_support`; leave-one-graph-out and the
-publication's settings S1 to S3 -> `_protocol`; sources that play the target -> `_rehearsal`; the interface of methods
+Collections and their checks -> `_domains`, `_leaks`; support and query nodes -> `_support`; leave-one-graph-out ->
+`_protocol`; sources that play the target -> `_rehearsal`; the interface of methods
 and rivals -> `_method`.
 """
 
 from mldgg.domains._domains import GraphDomains
 from mldgg.domains._leaks import OVERLAP, LeakWarning, label_assignment, row_keys, row_overlap, same_nodes
 from mldgg.domains._method import Method
-from mldgg.domains._protocol import Task, leave_one_graph_out, setting_tasks
+from mldgg.domains._protocol import Task, leave_one_graph_out
 from mldgg.domains._rehearsal import Rehearsal, measure, metric_of, metric_of_choice, rehearsals, thinned
 from mldgg.domains._support import Split, check_support, split_support
 
 __all__ = [
-    "OVERLAP",
-    "GraphDomains",
-    "LeakWarning",
-    "Method",
-    "Rehearsal",
-    "Split",
-    "Task",
-    "check_support",
-    "label_assignment",
-    "leave_one_graph_out",
-    "measure",
-    "metric_of",
-    "metric_of_choice",
-    "rehearsals",
-    "row_keys",
-    "row_overlap",
-    "same_nodes",
-    "setting_tasks",
-    "split_support",
-    "thinned",
-]
+    "OVERLAP", "GraphDomains", "LeakWarning", "Method", "Rehearsal", "Split", "Task", "check_support",
+    "label_assignment", "leave_one_graph_out", "measure", "metric_of", "metric_of_choice", "rehearsals", "row_keys",
+    "row_overlap", "same_nodes", "split_support", "thinned",
+]  # fmt: skip

@@ -21,7 +21,6 @@ class GraphTensors:
         name: of the graph, for messages.
         x: (N, D) input, a tensor or a `Sparse` matrix.
         hop: normalised adjacency with self-loops.
-        edge_index: (2, E); `edge_weight` (E,), ones unless a gate has set them.
         y: (N,) labels, -1 where unknown.
         classes: number of classes.
     """
@@ -29,21 +28,15 @@ class GraphTensors:
     name: str
     x: Tensor | Sparse
     hop: Sparse
-    edge_index: Tensor
-    edge_weight: Tensor
     y: Tensor
     classes: int
 
     @classmethod
-    def of(cls, graph: Graph, x: Any, weight: np.ndarray | None = None) -> GraphTensors:
-        """Tensors of `graph` with (N, D) input `x` and (E,) edge weights."""
-        hop = Sparse(graph.step(weight), symmetric=True)
-        weights = np.ones(graph.edge_index.shape[1], np.float32) if weight is None else weight.astype(np.float32)
+    def of(cls, graph: Graph, x: Any) -> GraphTensors:
+        """Tensors of `graph` with (N, D) input `x`."""
         rows = torch.from_numpy(np.ascontiguousarray(x, np.float32)) if isinstance(x, np.ndarray) else Sparse(x)
-        return cls(
-            graph.name, rows, hop, torch.from_numpy(graph.edge_index), torch.from_numpy(weights),
-            torch.from_numpy(graph.y), len(graph.classes),
-        )  # fmt: skip
+        hop = Sparse(graph.step(None), symmetric=True)
+        return cls(graph.name, rows, hop, torch.from_numpy(graph.y), len(graph.classes))
 
     def __len__(self) -> int:
         return self.y.numel()

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import time
+import importlib.util
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import groupby, product
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from ninefold.errors import InputError
-from ninefold.report import Table
+from ninefold.files import atomic_file
+from ninefold.report import Table, save_figure
+from ninefold.run import Run
 
-from mldgg.domains import GraphDomains, LeakWarning, Task, leave_one_graph_out, measure, metric_of, split_support
+from mldgg.domains import GraphDomains, LeakWarning, Task, leave_one_graph_out, metric_of
+from mldgg.evaluation._figures import accuracy_bars
 from mldgg.evaluation._methods import Entry, entries
-from mldgg.evaluation._tune import Choice, tune
+from mldgg.evaluation._tune import Choice, score, tune
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number: a method on a task at some shots and a seed, in per cent."""
+    """One number: a method on a task at some shots and a seed, in per cent; options as tuning chose them."""
 
     method: str
     task: str
@@ -29,7 +35,7 @@ class Score:
     value: float
     metric: str
     selection: str
-    seconds: float
+    options: dict[str, str]
 
 
 @dataclass
@@ -38,12 +44,10 @@ class Evaluation:
 
     Attributes:
         scores: in the order in which they came.
-        choices: what tuning chose, by (method, task).
         spaces: printed search space by method.
     """
 
     scores: list[Score] = field(default_factory=list)
-    choices: dict[tuple[str, str], Choice] = field(default_factory=dict)
     spaces: dict[str, str] = field(default_factory=dict)
 
     def mean(self, method: str, shots: int, task: str | None = None) -> float:
@@ -66,6 +70,14 @@ class Evaluation:
         table.notes += [f"search space of {name}: {space}" for name, space in self.spaces.items()]
         return table
 
+    def keep(self, run: Run) -> None:
+        """Leave scores.parquet and, with matplotlib, a picture for each number of labels in a run folder."""
+        names = ("task", "method", "shots", "seed", "value")
+        with atomic_file(run.path / "scores.parquet") as temporary:
+            pq.write_table(pa.table({name: [getattr(one, name) for one in self.scores] for name in names}), temporary)
+        for shots in {one.shots for one in self.scores} if importlib.util.find_spec("matplotlib") else ():
+            save_figure(accuracy_bars(self, shots), run.figures / f"{shots}-labels.png")
+
 
 def evaluate(
     methods: Sequence[str] | Sequence[Entry],
@@ -76,7 +88,8 @@ def evaluate(
     trials: int = 1,
     selection: str = "leave-one-domain-out",
     metric: str | None = None,
-    each: Callable[[Score], None] = lambda _: None,
+    run: Run | None = None,
+    advance: Callable[[], object] = lambda: None,
 ) -> Evaluation:
     """Fit each method on each task's sources and score it on the target's query nodes.
 
@@ -91,7 +104,8 @@ def evaluate(
         trials: combinations of options that each method may try, by `selection`, once per task with seed 0.
         selection: rule of the choice; see `tune`.
         metric: accuracy or auc; by default auc for two classes.
-        each: called with every score.
+        run: an open run folder: each fit is one unit of work there, and a killed run goes on after the last one.
+        advance: called after every fit.
 
     Examples:
         >>> from mldgg import GraphDomains, Simulated, evaluate
@@ -105,20 +119,34 @@ def evaluate(
     if seeds < 1 or not chosen or not tasks:
         raise InputError("methods, tasks and seeds", got="none", expected="at least one of each")
     metric = metric or metric_of(task.target for task in tasks)
+    done = _whole_fits(run, len(shots)) if run is not None else {}
     result = Evaluation(spaces={entry.name: entry.printed_space() for entry in chosen})
-    for task in tasks:
-        for entry in chosen:
-            choice = choose(entry, task, trials, selection, metric, shots)
-            result.choices[entry.name, task.name] = choice
-            for seed in range(seeds):
-                for one in scores_of(entry, task, choice, shots, seed, metric):
-                    result.scores.append(one)
-                    each(one)
+    for task, entry in product(tasks, chosen):
+        choice: Choice | None = None
+        for seed in range(seeds):
+            found = done.get((task.name, entry.name, seed))
+            if found is None:
+                choice = choice or _choose(entry, task, trials, selection, metric, shots)
+                found = _scores(entry, task, choice, shots, seed, metric)
+                for one in found if run is not None else ():
+                    run.log(**asdict(one))  # type: ignore[union-attr]
+            result.scores += found
+            advance()
+    if run is not None:
+        result.keep(run)
     return result
 
 
-def choose(entry: Entry, task: Task, trials: int, selection: str, metric: str, shots: Sequence[int]) -> Choice:
-    """Options of a method for a task."""
+def _whole_fits(run: Run, size: int) -> dict[tuple[str, str, int], list[Score]]:
+    """Scores of finished fits; those of a fit that was cut short are forgotten."""
+    lines = run.metrics()
+    whole = len(lines) - len(lines) % size
+    run.rewind(whole)
+    found = [Score(**line) for line in lines[:whole]]
+    return {key: list(some) for key, some in groupby(found, lambda one: (one.task, one.method, one.seed))}
+
+
+def _choose(entry: Entry, task: Task, trials: int, selection: str, metric: str, shots: Sequence[int]) -> Choice:
     target = task.target if selection == "oracle" else None
     some = [one for one in shots if one in (0, 5)] or list(shots[:1])
     with warnings.catch_warnings():
@@ -127,18 +155,13 @@ def choose(entry: Entry, task: Task, trials: int, selection: str, metric: str, s
         return tune(entry, task.sources, shots=some, **options)
 
 
-def scores_of(entry: Entry, task: Task, choice: Choice, shots: Sequence[int], seed: int, metric: str) -> list[Score]:
+def _scores(entry: Entry, task: Task, choice: Choice, shots: Sequence[int], seed: int, metric: str) -> list[Score]:
     """Scores of one fit at all shots."""
-    start = time.perf_counter()
-    method = entry.make(seed=seed, **choice.options).fit(task.sources)
-    fitted, found = time.perf_counter() - start, []
-    for one in shots:
-        start = time.perf_counter()
-        split = split_support(task.target.y, shots=one, seed=seed)
-        chances = method.predict_proba(task.target.hidden(split.support))
-        value = measure(chances[split.query], task.target.y[split.query], metric)
-        seconds = fitted + time.perf_counter() - start
-        found.append(
-            Score(entry.name, task.name, task.setting, one, seed, value, metric, choice.rule, round(seconds, 3))
+    method, options = entry.make(seed=seed, **choice.options).fit(task.sources), choice.printed()
+    return [
+        Score(
+            entry.name, task.name, task.setting, one, seed, score(method, task.target, one, seed, metric), metric,
+            choice.rule, options,
         )
-    return found
+        for one in shots
+    ]  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
 
-from mldgg.evaluation._evaluate import Evaluation
+if TYPE_CHECKING:
+    from mldgg.evaluation._evaluate import Evaluation
 
 _COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)
 _HATCHES = ("", "//", "..", "xx", "--", "oo")

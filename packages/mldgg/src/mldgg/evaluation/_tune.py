@@ -31,6 +31,10 @@ class Choice:
     rule: str
     trials: tuple[tuple[dict[str, Any], float], ...]
 
+    def printed(self) -> dict[str, str]:
+        """The options as text."""
+        return {name: str(value) for name, value in self.options.items()}
+
 
 def score(method: Method, graph: Graph, shots: int, seed: int, metric: str) -> float:
     """Score of a fitted method on a graph of whose labels it sees `shots` a class."""
@@ -79,34 +83,28 @@ def tune(
     options = candidates(entry, trials, seed)
     if len(options) == 1:
         return Choice(options[0], rule, ((options[0], float("nan")),))
-    done = [(one, _trial(entry, one, sources, shots, seed, rule, metric, target)) for one in options]
-    return Choice(max(done, key=lambda pair: pair[1])[0], rule, tuple(done))
 
+    def trial(values: dict[str, Any]) -> float:
+        def fitted(graphs: Sequence[Graph]) -> Method:
+            return entry.make(seed=seed, **values).fit(graphs)
 
-def _trial(
-    entry: Entry,
-    options: dict[str, Any],
-    sources: Sequence[Graph],
-    shots: Sequence[int],
-    seed: int,
-    rule: str,
-    metric: str,
-    target: Graph | None,
-) -> float:
-    if target is not None:
-        method = entry.make(seed=seed, **options).fit(sources)
-        return float(np.mean([score(method, target, one, seed, metric) for one in shots]))
-    if rule == "source-val":
-        splits = [split_support(graph.y, ratio=0.7, seed=seed) for graph in sources]
-        held = [graph.hidden(split.support) for graph, split in zip(sources, splits, strict=True)]
-        method = entry.make(seed=seed, **options).fit(held)
+        if target is not None:
+            method = fitted(sources)
+            return float(np.mean([score(method, target, one, seed, metric) for one in shots]))
+        if rule == "source-val":
+            splits = [split_support(graph.y, ratio=0.7, seed=seed) for graph in sources]
+            pairs = list(zip(sources, splits, strict=True))
+            method = fitted([graph.hidden(split.support) for graph, split in pairs])
+            found = [
+                measure(method.predict_proba(graph.hidden(graph.y < -1))[split.query], graph.y[split.query], metric)
+                for graph, split in pairs
+            ]
+            return float(np.mean(found))
         found = []
-        for graph, split in zip(sources, splits, strict=True):
-            chances = method.predict_proba(graph.hidden(np.zeros(len(graph), bool)))
-            found.append(measure(chances[split.query], graph.y[split.query], metric))
+        for graph in sources:
+            method = fitted([one for one in sources if one is not graph])
+            found += [score(method, graph, one, seed, metric) for one in shots]
         return float(np.mean(found))
-    found = []
-    for number, graph in enumerate(sources):
-        method = entry.make(seed=seed, **options).fit([one for place, one in enumerate(sources) if place != number])
-        found += [score(method, graph, one, seed, metric) for one in shots]
-    return float(np.mean(found))
+
+    done = [(one, trial(one)) for one in options]
+    return Choice(max(done, key=lambda pair: pair[1])[0], rule, tuple(done))

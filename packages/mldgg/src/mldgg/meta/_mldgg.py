@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from ninefold.errors import InputError
-from ninefold_graphs import Graph, InputEncoder
+from ninefold_graphs import Graph
 
 from mldgg.datasets import open_graph
 from mldgg.domains import OVERLAP, GraphDomains, LeakWarning, Method, check_support, row_keys
@@ -63,7 +63,6 @@ class MLDGG(Model, Method):
         self.solver = GatedSolver.fit(
             graphs, shared=self.shared, seed=self.seed,
             gate=settings.gate, centre=settings.centre, joint=settings.joint,
-            encoder=InputEncoder.fit(graphs) if self.shared else None,
         )  # fmt: skip
         return self
 
@@ -109,8 +108,7 @@ class MLDGG(Model, Method):
                 text = f"{graph.name}: no support node of class {', '.join(absent)}; the sources' is used"
                 warnings.warn(text, LeakWarning, stacklevel=2)
         self._warn_of_overlap(graph)
-        view = self.view(graph)
-        seen = self.fitted.see(graph, view, transductive=transductive)
+        seen = self.fitted.see(graph, transductive=transductive)
         trust = judged(seen.rows[support], graph.y[support], seen.ridge)
         self._warn_of_reading(graph, seen, trust)
         return Adapted(self, graph, seen, trust)
@@ -140,14 +138,10 @@ class MLDGG(Model, Method):
 
 
 def _graphs(sources: Sequence[Any] | Mapping[str, Any]) -> list[Graph]:
-    if isinstance(sources, GraphDomains):
-        return list(sources.values())
     if isinstance(sources, Mapping):
-        return list(GraphDomains(sources).values())
-    named: dict[str, Any] = {}
-    for number, one in enumerate(sources):
-        name = getattr(one, "name", None)
-        named[name if isinstance(name, str) and name not in named else f"graph{number}"] = one
+        return list((sources if isinstance(sources, GraphDomains) else GraphDomains(sources)).values())
     if sources and all(isinstance(one, Graph) for one in sources):  # checked when they were made
-        return list(named.values())
-    return list(GraphDomains(named).values())
+        return list(sources)
+    names = [getattr(one, "name", None) for one in sources]
+    named = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return list(GraphDomains({names[k] if named else f"graph{k}": one for k, one in enumerate(sources)}).values())

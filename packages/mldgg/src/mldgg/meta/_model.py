@@ -1,35 +1,21 @@
-"""A fitted model as it is kept: its parts, how it sees a graph, and its file."""
+"""A fitted model as it is kept: its parts and its file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from ninefold import artifacts
-from ninefold_graphs import Graph
 
 from mldgg.meta._settings import settings_of
 from mldgg.meta._solver import GatedSolver
-from mldgg.meta._whole import check_arrays, whole
+from mldgg.meta._whole import check_arrays, under, whole
 
-KIND, FORMAT = "mldgg.model", 2
+KIND, FORMAT = "mldgg.model", 3
 _KEPT = {"settings": dict, "seed": int, "names": list, "classes": list, "shared": bool, "solver": dict}  # by type
-
-
-@dataclass(frozen=True)
-class View:
-    """A graph as the model sees it.
-
-    Attributes:
-        z: (N, d) input of gate and ridge; None where the gate is off, and hops are made of words column by column.
-        weight: (E,) weights of its edges; None: ones.
-    """
-
-    z: np.ndarray | None
-    weight: np.ndarray | None
 
 
 class Model:
@@ -57,13 +43,6 @@ class Model:
         """The solver of a fitted model."""
         assert self.solver is not None
         return self.solver
-
-    def view(self, graph: Graph) -> View:
-        """The graph as the model sees it."""
-        if not self.fitted.power and self.fitted.head is not None:
-            return View(None, None)
-        z = self.fitted.inputs(graph)
-        return View(z, self.fitted.weights(graph, z))
 
     def arrays(self) -> dict[str, Any]:
         """All arrays of the fitted model by path."""
@@ -97,7 +76,5 @@ class Model:
         Model.__init__(model, about["seed"], about["settings"])
         model.names, model.classes, model.shared = tuple(about["names"]), tuple(about["classes"]), about["shared"]
         model.rows = [arrays[f"rows/{number}"] for number in range(len(model.names))]
-        part = {key.removeprefix("solver/"): one for key, one in arrays.items() if key.startswith("solver/")}
-        model.solver = GatedSolver.load(part, about["solver"])
-        model.solver.check(len(model.classes))
+        model.solver = GatedSolver.load(under(arrays, "solver"), about["solver"], len(model.classes))
         return model

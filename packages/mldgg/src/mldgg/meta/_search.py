@@ -128,11 +128,10 @@ class Search:
         return found
 
     def ridge(self) -> Ridge:
-        """W_src of all sources with the strengths and sharpness that served the rehearsals best."""
-        made = self._ridges(self.rows, self.strength, self._kept)
-        weights = self._source_weights()
+        """Strengths and sharpness that served the rehearsals best, without weights."""
+        made, none = self._ridges(self.rows, self.strength, self._kept), np.zeros((0, 0), np.float32)
         if not made:
-            return Ridge(weights)
+            return Ridge(none)
         table = np.array([
             [
                 np.mean([
@@ -151,14 +150,7 @@ class Search:
         # W_src of all K sources is nearer to a target than that of K - 1: variance 1 + 1/K against 1 + 1/(K - 1)
         nearer = count**2 / (count**2 - 1) if count > 1 and self._shared else 1.0
         strengths = tuple(float(CHANGES[one] * nearer) for one in best)
-        return Ridge(weights, strengths, self._sharpness(made))
-
-    def _source_weights(self) -> np.ndarray:
-        """(d, C) W_src of all sources; empty where features or classes are not shared."""
-        if not self._shared:
-            return np.zeros((0, 0), np.float32)
-        pairs = zip(self.rows, self._sources, strict=True)
-        return solve([gram(z, one.y, len(one.classes)) for z, one in pairs], self.strength)
+        return Ridge(none, strengths, self._sharpness(made))
 
     def _sharpness(self, made: Sequence[tuple[Rehearsal, Ridge]]) -> float:
         """The sharpness with the least cross-entropy, without labels where the sources' weights serve."""
@@ -172,11 +164,6 @@ class Search:
                 chances = softmax(sharpness * scores)[np.arange(len(scores)), y[split.query]]
                 losses[place] -= np.log(np.maximum(chances, 1e-9)).mean()
         return SHARPNESSES[int(losses.argmin())]
-
-
-def ridge_rows(blocks: np.ndarray, centred: bool) -> np.ndarray:
-    """(N, d) hop features -> (N, d + 1) with a constant; centred: the graph's own mean, labels unseen, is taken off."""
-    return with_constant(blocks - blocks.mean(axis=0) if centred else blocks)
 
 
 def powered(chances: np.ndarray, power: float) -> np.ndarray | None:
@@ -211,3 +198,19 @@ def solve(grams: Sequence[Gram], strength: float) -> np.ndarray:
     factor = scipy.linalg.cho_factor(total, lower=True, overwrite_a=True, check_finite=False)
     targets = np.sum([one for _, one in grams], axis=0).astype(np.float64)
     return scipy.linalg.cho_solve(factor, targets, check_finite=False).astype(np.float32)
+
+
+def discriminant(one: Gram, strength: float, prior: np.ndarray, means: np.ndarray | None = None) -> np.ndarray:
+    """(d, C) weights of linear discriminant analysis, log odds, of the gram of rows with a constant as last column.
+
+    strength: nodes of identity in the pooled within-class covariance. means: (d - 1, C) in place of the gram's own.
+    """
+    square, sums = (part.astype(np.float64) for part in one)
+    counts, total = sums[-1], sums[-1].sum()
+    own = sums[:-1] / np.maximum(counts, 1)
+    within = (square[:-1, :-1] - (own * counts) @ own.T) / total
+    within[np.diag_indices_from(within)] += strength / total
+    at = own if means is None else means
+    weights = np.linalg.solve(within, at)
+    offset = np.log(np.maximum(prior, 1e-6)) - (at * weights).sum(axis=0) / 2
+    return np.concatenate([weights, offset[None]]).astype(np.float32)

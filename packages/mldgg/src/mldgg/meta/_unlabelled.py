@@ -8,7 +8,7 @@ around its mean less what the mix explains: mean - sum over classes of (mix - pr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from ninefold_graphs import Graph, HopRows, InputEncoder, estimated_mix, hop_features, softmax, walked
 
 from mldgg.domains import Rehearsal, measure, rehearsals, thinned
-from mldgg.meta._search import Gram, gram, moved, solve
+from mldgg.meta._search import Gram, discriminant, gram, moved, solve
 from mldgg.meta._whole import check_shapes
 
 NEAR = 0.25  # total variation between class mixes up to which a graph's own mean is its shift
@@ -24,6 +24,8 @@ WALKS = (0.0, 0.5, 0.1)  # restart of the walk over class probabilities; 0 for n
 SHARPER = (0.67, 1.0, 1.5, 2.0, 3.0, 4.5)  # factors of the scores, so that probabilities mean what they say
 THIN = (0.1, 0.05)  # share of the nodes of thinned classes in rehearsals
 LOSES = 1.0  # points that a choice may lose on a rehearsal as it is
+AGAIN = ("ridge", "discriminant")  # to whose answers on the target a head may be fitted again
+SHRUNK = 100.0  # nodes of identity in the discriminant's covariance
 MOST_TAUGHT = 50_000  # nodes whose answers a head is fitted to again
 JUDGED = 5  # sources that play the target for these choices, at most
 
@@ -36,7 +38,8 @@ class Reading:
         mix: (C,) estimated class shares. distance: total variation to the sources' class shares.
         around: what its features are taken around: "nothing", "own mean" or "mixture".
         words: whose word space: "sources" or "joint". walk: restart of the walk over probabilities, 0 for none.
-        again: whether the head was fitted again, to the sources and to its own answers on the target.
+        again: to whose answers on the target (and to the sources) the head was fitted again: "ridge", "discriminant" or
+            "" for none.
     """
 
     mix: np.ndarray
@@ -44,7 +47,7 @@ class Reading:
     around: str
     words: str = "sources"
     walk: float = 0.0
-    again: bool = False
+    again: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,23 +134,20 @@ class WordHead:
             shift = shift - ((reading.mix - self.prior) @ self.means).astype(np.float32)
         return blocks.around(shift), self.around
 
-    def again(self, rows: HopRows, chances: np.ndarray, strength: float) -> np.ndarray:
-        """(d + 1, C) weights fitted to the sources and to (N, C) answers on a target (self-training).
+    def again(self, rows: HopRows, own: np.ndarray, step: Any, reading: Reading, strength: float) -> np.ndarray:
+        """(d + 1, C) weights fitted to the sources and to answers on a target (self-training), after their walk.
 
-        rows: (N, d + 1) around the target's shift; of many nodes 50,000 count, spread evenly.
+        rows: (N, d + 1) around the target's shift; of many nodes 50,000 count, spread evenly. own: weights on them.
         """
         assert self.grams is not None
+        theirs = self.sharpness * own if reading.again == "ridge" else discriminant(self.grams, SHRUNK, self.prior)
+        chances = spread_over(softmax(rows @ theirs), step, reading.walk)
         some = slice(None, None, -(-len(rows) // MOST_TAUGHT))
         shown = rows[some]
         return solve([self.grams, (shown.T @ shown, shown.T @ chances[some])], strength)
 
 
-def joint_encoder(sources: Sequence[Graph], target: Graph) -> InputEncoder:
-    """Directions of the words of sources and target together, no label seen."""
-    return InputEncoder.fit([*sources, target])
-
-
-Key = tuple[str, float, bool]  # words, walk, again
+Key = tuple[str, float, str]  # words, walk, again
 Answers = Callable[[Key, float], np.ndarray]
 
 
@@ -176,7 +176,7 @@ class Choice:
 
     words: str = "sources"
     walk: float = 0.0
-    again: bool = False
+    again: str = ""
     scores: dict[Key, float] = field(default_factory=dict)
     sharper: float = 1.0
     gaps: tuple[float, ...] = ()
@@ -196,7 +196,7 @@ def chosen(
         return Choice()
     tried: list[tuple[Answers, np.ndarray]] = []  # for each rehearsal the target as it is, then thinned
     for rehearsal in made:
-        heads = _heads(rehearsal, weights, encoder, setting, spaces)
+        heads = _heads(rehearsal, weights, setting, spaces)
         for share in (1.0, *THIN):
             whole = share == 1
             target = rehearsal.target if whole else thinned(rehearsal.target, share, setting.seed)
@@ -207,7 +207,7 @@ def chosen(
         found = [measure(answers(key, 1.0)[y >= 0], y[y >= 0], setting.metric) for answers, y in tried]
         return np.array(found).reshape(len(made), -1)
 
-    before = scores(("sources", 0.0, False))
+    before = scores(("sources", 0.0, ""))
     means: dict[Key, float] = {}
 
     def best_of(keys: Iterable[Key]) -> Key:
@@ -217,8 +217,8 @@ def chosen(
                 means[key] = float(one.mean())
         return max(means, key=lambda key: means[key])
 
-    words, walk, _ = best_of(product(spaces, WALKS, (False,)))
-    best = best_of([(words, walk, True)])
+    words, walk, _ = best_of(product(spaces, WALKS, ("",)))
+    best = best_of(product((words,), (walk,), AGAIN))
     usual = tried[:: 1 + len(THIN)]
     gaps = {one: tuple(_gap(answers(best, one), y) for answers, y in usual) for one in SHARPER}
     sharper = min(SHARPER, key=lambda one: float(np.median(np.abs(gaps[one]))))
@@ -226,15 +226,17 @@ def chosen(
 
 
 def _heads(
-    rehearsal: Rehearsal, weights: Sequence[np.ndarray | None], encoder: InputEncoder, setting: Setting,
-    spaces: Sequence[str],
+    rehearsal: Rehearsal, weights: Sequence[np.ndarray | None], setting: Setting, spaces: Sequence[str]
 ) -> dict[str, WordHead]:  # fmt: skip
-    """The head of each word space; joint words are those of the whole target, for its thinned forms too."""
+    """The head of each word space: the learners' own words, without those of the one that plays the target, and joint.
+
+    Joint words are those of the whole target, for its thinned forms too.
+    """
     learners = [graph for _, graph in rehearsal.learners]
     edges = [weights[place] for place, _ in rehearsal.learners]
     fit = (learners, edges, setting.hops, setting.strength, setting.sharpness)
-    words = {"sources": encoder, "joint": joint_encoder(learners, rehearsal.target) if "joint" in spaces else encoder}
-    return {space: WordHead.fit(words[space], *fit) for space in spaces}
+    made = {"sources": learners, "joint": [*learners, rehearsal.target]}
+    return {space: WordHead.fit(InputEncoder.fit(made[space]), *fit) for space in spaces}
 
 
 def _answers(heads: dict[str, WordHead], target: Graph, weight: np.ndarray | None, setting: Setting) -> Answers:
@@ -247,8 +249,7 @@ def _answers(heads: dict[str, WordHead], target: Graph, weight: np.ndarray | Non
         space, walk, again = key
         rows, own = seen[space]
         if again and reading.around != "nothing":
-            first = spread_over(softmax(setting.sharpness * (rows @ own)), step, walk)
-            own = heads[space].again(rows, first, setting.strength)
+            own = heads[space].again(rows, own, step, replace(reading, walk=walk, again=again), setting.strength)
         return spread_over(softmax(sharper * setting.sharpness * (rows @ own)), step, walk)
 
     return answers

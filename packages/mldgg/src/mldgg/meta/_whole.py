@@ -12,6 +12,11 @@ from ninefold.errors import ArtifactError, InputError
 from ninefold_graphs import InputEncoder
 
 
+def under(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """The arrays whose path begins with `name`, by the rest of it."""
+    return {key.removeprefix(f"{name}/"): one for key, one in arrays.items() if key.startswith(f"{name}/")}
+
+
 @contextmanager
 def whole(path: str | Path, what: str) -> Iterator[None]:
     """Turn what wrong content ends in into an ArtifactError with the path."""

@@ -1,23 +1,18 @@
-"""The GNN of the publication, two layers with pivot passing beside the graph's own edges, on four kinds of layer.
+"""The GNN of the publication, two layers with pivot passing beside the graph's own edges, on GCN layers.
 
-Each layer: Z <- (1 - alpha) PivotMP(Z W; B) + alpha Conv(Z W). GCN's convolution is a sparse product of our own (equal
-to PyG's, and faster); GAT, SAGE and GCNII are PyG's.
+Each layer: Z <- (1 - alpha) PivotMP(Z W; B) + alpha Conv(Z W). The convolution is a sparse product of our own (equal to
+PyG's, and faster).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from mldgg.encoders import GraphTensors, Masks, Sparse
 from mldgg.paper._pivots import PivotGraph, pivot_pass
-
-BACKBONES = ("gcn", "gat", "sage", "gcnii")
 
 
 @dataclass(frozen=True)
@@ -25,7 +20,6 @@ class GnnOptions:
     """How a GNN is built.
 
     Attributes:
-        backbone: one of BACKBONES.
         hidden: d, width of both layers and of r.
         skip: alpha, share of the message over the graph's own edges.
         refine_share: eta, share of B_t against B_0 in the first layer's message.
@@ -36,7 +30,6 @@ class GnnOptions:
         dropout: share of entries dropped before each layer.
     """
 
-    backbone: str = "gcn"
     hidden: int = 64
     skip: float = 0.3
     refine_share: float = 0.25
@@ -51,14 +44,11 @@ class PivotGNN(nn.Module):
 
     def __init__(self, width: int, options: GnnOptions) -> None:
         super().__init__()
-        if options.backbone not in BACKBONES:
-            raise InputError("backbone", got=repr(options.backbone), expected=f"one of {', '.join(BACKBONES)}")
         self.options = options
         hidden = options.hidden
         self.first, self.second = nn.Parameter(torch.empty(width, hidden)), nn.Parameter(torch.empty(hidden, hidden))
         nn.init.xavier_uniform_(self.first)
         nn.init.xavier_uniform_(self.second)
-        self.convs = nn.ModuleList([_conv(options.backbone, hidden, layer) for layer in (1, 2)])
         self.norms = nn.ModuleList([nn.LayerNorm(hidden) if options.norm else nn.Identity() for _ in range(2)])
 
     def forward(self, graph: GraphTensors, masks: Masks, b: PivotGraph | None, b_start: PivotGraph | None) -> Tensor:
@@ -70,10 +60,6 @@ class PivotGNN(nn.Module):
         if isinstance(x, Sparse):  # dropping entries of a product's factor would change the matrix: drop its columns
             return x @ (masks(torch.ones_like(weight[:, :1]), layer) * weight)
         return masks(x, layer) @ weight
-
-    def conv(self, layer: int, graph: GraphTensors, message: Tensor, start: Tensor | None = None) -> Tensor:
-        """(N, hidden) of the layer's convolution over the graph's own edges."""
-        return self.convs[layer](message, graph, message if start is None else start)
 
     def walk(self, graph: GraphTensors, start: Tensor, b: PivotGraph | None = None) -> Tensor:
         """(N, d) after `hops` steps of personalised PageRank from `start`."""
@@ -100,7 +86,7 @@ class Rounds:
         self._gnn, self._graph, self._masks = gnn, graph, masks
         self._message = gnn.message(graph.x, gnn.first, masks, 0)
         walks = gnn.options.hops > 0
-        self._own = self._message if walks else gnn.conv(0, graph, self._message)
+        self._own = self._message if walks else graph.hop @ self._message
         self.start = torch.relu(gnn.norms[0](self._own))
         self._ahead = None
         if walks:
@@ -114,8 +100,7 @@ class Rounds:
             return torch.relu(gnn.walk(self._graph, self._ahead, b))
         z = self.start if b is None else torch.relu(gnn.norms[0](self._first(b, b_start)))
         message = gnn.message(z, gnn.second, self._masks, 1)
-        own = gnn.conv(1, self._graph, message, z)
-        return torch.relu(gnn.norms[1](gnn.mixed(message, own, b)))
+        return torch.relu(gnn.norms[1](gnn.mixed(message, self._graph.hop @ message, b)))
 
     def _first(self, b: PivotGraph, b_start: PivotGraph | None) -> Tensor:
         """The first layer's message: of B_t and, by `refine_share`, of B_0."""
@@ -131,30 +116,3 @@ class Rounds:
         if self._passed is None or self._passed[0] is not b:
             self._passed = b, pivot_pass(b, self._message, self._own)
         return self._passed[1]
-
-
-class _Conv(nn.Module):
-    """A convolution of messages that W has already been applied to."""
-
-    def __init__(self, layer: nn.Module | None, call: Callable[..., Tensor]) -> None:
-        super().__init__()
-        self.layer, self._call = layer, call
-
-    def forward(self, message: Tensor, graph: GraphTensors, start: Tensor) -> Tensor:
-        return self._call(self.layer, message, graph, start)
-
-
-def _conv(backbone: str, hidden: int, layer: int) -> _Conv:
-    if backbone == "gcn":
-        return _Conv(None, lambda _, message, graph, __: graph.hop @ message)
-    from torch_geometric import nn as layers
-
-    made: Any
-    if backbone == "gat":
-        made = layers.GATConv(hidden, hidden, heads=1, edge_dim=1, bias=False)
-        return _Conv(made, lambda conv, z, graph, _: conv(z, graph.edge_index, graph.edge_weight[:, None]))
-    if backbone == "sage":
-        made = layers.SAGEConv(hidden, hidden, bias=False)
-        return _Conv(made, lambda conv, z, graph, _: conv(z, graph.edge_index))
-    made = layers.GCN2Conv(hidden, alpha=0.1, theta=0.5, layer=layer)
-    return _Conv(made, lambda conv, z, graph, start: conv(z, start, graph.edge_index, graph.edge_weight))

@@ -46,7 +46,7 @@ class Network(nn.Module):
         super().__init__()
         self.settings = settings
         options = GnnOptions(
-            settings.backbone, settings.hidden_channels, settings.skip, settings.refine_share, settings.hops,
+            settings.hidden_channels, settings.skip, settings.refine_share, settings.hops,
             settings.restart, settings.norm, settings.dropout,
         )  # fmt: skip
         self.gnn = PivotGNN(width, options)

@@ -15,7 +15,6 @@ class Settings:
     Attributes:
         variant: `paper` (as described) or `repaired` (the same parts, made to train).
         elbo: `ind` (prior p(s)p(v)) or `mldgg`.
-        backbone: gcn, gat, sage or gcnii.
         share_gnn: one theta_g and head for all graphs; `auto`: if features and classes are the same.
         hidden_channels: width of both layers.
         num_pivots, num_heads, epsilon: of the pivot learner.
@@ -38,7 +37,6 @@ class Settings:
 
     variant: str = "paper"
     elbo: str = "ind"
-    backbone: str = "gcn"
     share_gnn: bool | str = "auto"
     hidden_channels: int = 64
     num_pivots: int = 1000
@@ -108,15 +106,8 @@ def settings_of(variant: str, **options: Any) -> Settings:
                 wrong.append(f"{name} is {value!r}, not in [{low:g}, {high:g}]")
     if options.get("elbo", "ind") not in ("ind", "mldgg"):
         wrong.append(f"elbo is {options['elbo']!r}, not ind or mldgg")
-    if options.get("backbone", "gcn") not in ("gcn", "gat", "sage", "gcnii"):
-        wrong.append(f"backbone is {options['backbone']!r}, not gcn, gat, sage or gcnii")
     if options.get("share_gnn", "auto") not in (True, False, "auto"):
         wrong.append(f"share_gnn is {options['share_gnn']!r}, not True, False or auto")
     if wrong:
         raise InputError("options", got="; ".join(wrong), expected=f"options of {variant}: see mldgg.paper.Settings")
-    made = replace(VARIANTS[variant], **options)
-    if made.hops and made.backbone != "gcn":  # the steps replace the convolutions
-        made = replace(made, hops=0) if "hops" not in options else made
-        if made.hops:
-            raise InputError("hops", got=made.hops, expected=f"0: with {made.backbone} the layers are convolutions")
-    return made
+    return replace(VARIANTS[variant], **options)

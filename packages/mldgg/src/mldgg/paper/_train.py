@@ -1,4 +1,4 @@
-"""Training over epochs: warm start, then episodes of all sources, on one process or several."""
+"""Training over epochs: warm start, then episodes of all sources."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-import torch.distributed as dist
-from ninefold.distributed import place
 from torch import Tensor
 
 from mldgg.domains import split_support
@@ -20,10 +18,6 @@ from mldgg.paper._settings import Settings
 
 class Trainer:
     """Parameters, their optimisers and the epoch they are at.
-
-    Several processes (torchrun, gloo): each takes every world-size-th graph; gradients of shared parameters are summed
-    over processes and a graph's own parameters go from its process to all others after each epoch, so the result is
-    that of one process, in each of them.
 
     Args:
         graphs: sources.
@@ -75,40 +69,20 @@ class Trainer:
             each(self.epoch, loss)
 
     def _one_epoch(self) -> float:
-        warm, world = self.epoch < self.settings.warm_epochs, place()[1]
-        gradients = {name: torch.zeros_like(one) for name, one in self.shared.items()}
-        total, owns, error = torch.zeros(()), {}, None
-        try:
-            total, owns = self._gradients(gradients, warm)
-        except ExplodedError as one:
-            error = one
-        if world > 1:
-            total, exploded = _summed(total, error is not None, gradients)
-            if exploded and error is None:  # all processes stop at the same epoch
-                error = ExplodedError("of another process", self.settings.inner_steps, float("nan"))
-        if error is not None:
-            raise error
-        _step(self.optimizers[0], self.shared, gradients, self._rate(warm))
-        for number, found in owns.items():
-            _step(self.optimizers[1 + number], self.own[number], found, self._rate(warm))
-        for number, params in enumerate(self.own if world > 1 else []):
-            _send(params, self.optimizers[1 + number], number % world)
-        return float(total)
-
-    def _gradients(self, gradients: Params, warm: bool) -> tuple[Tensor, dict[int, Params]]:
-        """The loss and the own gradients, by graph, of this process's graphs; adds to the shared `gradients`."""
-        rank, world = place()
-        total, owns = torch.zeros(()), {}
-        for number in range(rank, len(self.graphs), world):
-            params = {**self.shared, **self.own[number]}
-            for episode in range(1 if warm else self.settings.episodes):
-                loss, found = self._episode(number, episode, params, warm)
-                share = 1.0 if warm else 1 / self.settings.episodes
-                total += share * loss / len(self.graphs)
+        """Take a step on all graphs' mean loss; nothing has moved yet if one of them explodes."""
+        warm, total = self.epoch < self.settings.warm_epochs, torch.zeros(())
+        episodes = 1 if warm else self.settings.episodes
+        every = [self.shared, *self.own]
+        gradients = [{name: torch.zeros_like(one) for name, one in params.items()} for params in every]
+        for number, own in enumerate(self.own):
+            for episode in range(episodes):
+                loss, found = self._episode(number, episode, {**self.shared, **own}, warm)
+                total += loss / episodes / len(self.graphs)
                 for name, gradient in found.items():
-                    where = gradients if name in self.shared else owns.setdefault(number, {})
-                    where[name] = where.get(name, 0) + share * gradient
-        return total, owns
+                    gradients[0 if name in self.shared else 1 + number][name] += gradient / episodes
+        for optimizer, params, moved in zip(self.optimizers, every, gradients, strict=True):
+            _step(optimizer, params, moved, self._rate(warm))
+        return float(total)
 
     def _rate(self, warm: bool) -> float:
         return self.settings.outer_lr * (10 if warm else 1)
@@ -132,29 +106,6 @@ def new_network(width: int, classes: int, settings: Settings, seed: int) -> Netw
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(width, classes, settings)
-
-
-def _summed(total: Tensor, exploded: bool, gradients: Params) -> tuple[Tensor, bool]:
-    """Sum loss and gradients, in place, over processes; also whether a loss has exploded in any of them."""
-    flat = torch.cat([total[None], torch.tensor([float(exploded)]), *(one.reshape(-1) for one in gradients.values())])
-    dist.all_reduce(flat)
-    at = 2
-    for name, one in gradients.items():
-        gradients[name] = flat[at : at + one.numel()].reshape(one.shape)
-        at += one.numel()
-    return flat[0], bool(flat[1] > 0)
-
-
-def _send(params: Params, optimizer: torch.optim.Optimizer | None, source: int) -> None:
-    """Parameters and moments of Adam, from process `source` to all others."""
-    for one in params.values():
-        dist.broadcast(one, source)
-        if optimizer is not None:
-            if one not in optimizer.state:
-                moments = {name: torch.zeros_like(one) for name in ("exp_avg", "exp_avg_sq")}
-                optimizer.state[one] = {"step": torch.tensor(0.0), **moments}
-            for name in ("step", "exp_avg", "exp_avg_sq"):
-                dist.broadcast(optimizer.state[one][name], source)
 
 
 def _step(optimizer: torch.optim.Optimizer | None, params: Params, gradients: Params, rate: float) -> None:

@@ -4,12 +4,5 @@ from mldgg.structure._gate import EdgeGate, features_only
 from mldgg.structure._pairs import NAMES, REFINED, Guess, pair_features, refined_features, undirected_pairs
 
 __all__ = [
-    "NAMES",
-    "REFINED",
-    "EdgeGate",
-    "Guess",
-    "features_only",
-    "pair_features",
-    "refined_features",
-    "undirected_pairs",
-]
+    "NAMES", "REFINED", "EdgeGate", "Guess", "features_only", "pair_features", "refined_features", "undirected_pairs",
+]  # fmt: skip

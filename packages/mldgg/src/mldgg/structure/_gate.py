@@ -93,6 +93,11 @@ class EdgeGate:
     def load(cls, arrays: dict[str, Any]) -> EdgeGate:
         """The gate that gave `arrays`."""
         held = {name: arrays[name] for name in ("mean", "scale", "hidden", "bias", "out")}
+        columns, hidden = len(arrays["columns"]), held["bias"].size
+        needed = {"mean": (columns,), "scale": (columns,), "hidden": (columns, hidden), "out": (hidden + 1,)}
+        for name, shape in needed.items():
+            if held[name].shape != shape:
+                raise ValueError(f"{name} of the gate has shape {held[name].shape}, where {shape} is needed")
         return cls(tuple(int(one) for one in arrays["columns"]), **held)
 
 
