@@ -243,10 +243,11 @@ def semcom() -> Iterator[Reader]:
 
 def tokenprune() -> Iterator[Reader]:
     from tokenprune.datasets import _rows
+    from tokenprune.ftp import PublishedConfig
     from tokenprune.pruner import _files
 
     def pruner(folder: Path) -> Any:
-        return [tensor.numpy() for tensor in _files.read(folder)[1].values()]
+        return [tensor.numpy() for tensor in _files.read(folder, PublishedConfig)[1].values()]
 
     rows = '{"question": "Is it?", "choices": ["yes", "no"], "label": 0}\n' * 2
     yield Reader("pruner", kept("tokenprune", "pruner"), pruner)

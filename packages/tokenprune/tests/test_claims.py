@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from ninefold_lab import Budget
 from tokenprune import datasets, tiny_model
 from tokenprune.datasets import Question
-from tokenprune_experiments.claims import _arms, _long, _stages
+from tokenprune_experiments.claims import _arms, _long, _published
 from tokenprune_experiments.claims import _claims as claims
 
 QUICK = Budget(seeds=1, minutes=1, form="quick")
@@ -25,7 +24,7 @@ def small(monkeypatch, tmp_path):
     """A model of six blocks in the place of SmolLM2, the embedded text in the place of WikiText."""
     model, text = tiny_model(num_hidden_layers=6, seed=2), datasets.embedded_text()
     asked = [Question(f"What is {i}?", (f"it is {i}", "it is not"), i % 2) for i in range(40)]
-    for module in (_arms, claims, _long, _stages):
+    for module in (_arms, claims, _long, _published):
         monkeypatch.setattr(module, "smollm2", lambda: (model, None))
     monkeypatch.setattr(_arms, "_ids", lambda name: datasets.tokens(text, None))
     monkeypatch.setattr(datasets, "questions", lambda name: asked)
@@ -51,15 +50,6 @@ def test_claim_runs_and_its_bars_find_their_arms(claim, small, folder, monkeypat
     found = claim.verdict([claim.run(QUICK, 0)])
     assert len(found) >= 1
     assert all(np.isfinite(one.estimate) for one in found)
-
-
-def test_one_teacher_gives_each_training_what_it_would_ask_itself(small):
-    arms = _arms.Arms(0, _arms.QUICK, small)
-    logits, states = arms.teacher(1)
-    expected, stream = arms.texts.part(1, 2).run(arms.dense)
-    assert torch.equal(logits, expected)
-    assert torch.equal(states, stream.x[arms.texts.part(1, 2).places])
-    assert arms.teacher(1)[0] is logits
 
 
 def test_scored_arms_are_not_fitted_again(small, monkeypatch):

@@ -16,7 +16,7 @@ class TestContract(ContractTests):
     package = "tokenprune"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        return ["search", *SMALL, "--generations", "1", "-o", str(tmp_path / "out")]
+        return ["ftp", *SMALL, "--steps", "1", "--generations", "1", "-o", str(tmp_path / "out")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
         pruner = TokenPruner(tiny_model(), FTPConfig(), [0.0, 0.2, 0.4, 0.6])
@@ -28,11 +28,8 @@ class TestContract(ContractTests):
         return TokenPruner.from_pretrained(path, tiny_model())
 
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
-        pruner = str(self.make_artifact(tmp_path))
-        verbs = {verb: [verb, *SMALL] for verb in ("run", "search")}
-        verbs |= {verb: [verb, pruner, "--model", "tiny"] for verb in ("train", "refine")}
-        verbs |= {"compare": ["compare", *SIZES], "recall": ["recall", "--model", "tiny"]}
+        verbs = {"ftp": ["ftp", *SMALL], "compare": ["compare", *SIZES], "recall": ["recall", "--model", "tiny"]}
         return verbs | {"convert-gguf": ["convert-gguf", "model.gguf"]}
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        return ["run", *SMALL, "--generations", "2", "--steps", "30"]
+        return ["ftp", *SMALL, "--generations", "2", "--steps", "30"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from ninefold.errors import InputError
-from tokenprune import FTPConfig, OnePassNet, RouterNet, TokenPruner
+from tokenprune import FTPConfig, TokenPruner
 from tokenprune.executor._cache_name import CACHE_NAME
+from tokenprune.ftp import PublishedPruner, RouterNet
 from transformers.cache_utils import StaticCache
 
 GREEDY = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
@@ -23,18 +24,18 @@ def test_left_padded_logits_are_the_models_own(model, ids):
     torch.testing.assert_close(found, own, rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize("router", ["observation", "dynamic", "one_pass", "static"])
+@pytest.mark.parametrize("router", ["observation", "dynamic", "static"])
 def test_making_a_pruner_draws_nothing_from_the_global_generator(model, router):
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    TokenPruner(model, FTPConfig(router=router, seed=3))
+    made = PublishedPruner(model) if router == "dynamic" else TokenPruner(model, FTPConfig(router=router))
+    assert made.config.router == router
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("make", [RouterNet, lambda **more: OnePassNet(4, **more)])
 @pytest.mark.parametrize("start", ["random", "static"])
-def test_a_net_is_what_its_own_generator_gives(make, start):
-    first, second = (make(generator=torch.Generator().manual_seed(1), start=start) for _ in range(2))
+def test_a_net_is_what_its_own_generator_gives(start):
+    first, second = (RouterNet(generator=torch.Generator().manual_seed(1), start=start) for _ in range(2))
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(one, other)
         assert bool(torch.isfinite(one).all())

@@ -37,7 +37,7 @@ def test_questions_cost_the_later_blocks_alone(pruner, ids):
     once, twice = document.cost([6]), document.cost([6, 6])
     (whole,) = [pruner.cost([30])]
     assert once.flops == pytest.approx(whole.flops)
-    first = pruner.executor().costs.of_kept([([24], [24])])
+    first = pruner.executor().costs.of_kept([[24]])
     assert twice.flops == pytest.approx(2 * whole.flops - first.flops)
 
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from tokenprune import Executor, FTPConfig, Layout, Scored, StaticRouter, TokenPruner
 from tokenprune.baselines import ShortGPT
-from tokenprune.baselines._short_gpt import Removed
 from tokenprune.evaluation._evaluate import answer
 from tokenprune.executor._cache_name import CACHE_NAME
 
@@ -85,9 +84,3 @@ def test_a_shared_context_runs_once_and_changes_nothing(model, asked, scored, ki
     assert shared.nll == pytest.approx([float(alone[1].nll[0]), float(alone[3].nll[0])], abs=1e-5)
     assert shared.flops == pytest.approx(sum(one.flops for one in alone))
     assert shared.kv_bytes == sum(one.kv_bytes for one in alone)
-
-
-def test_halves_of_blocks_that_are_left_out_are_scored_in_one_pass(model, asked):
-    executor = Executor(Layout.of(model), Removed({1}, set()))
-    found, (logits, _) = asked[0].decoded(executor)[0], asked[0].run(executor)
-    assert torch.equal(found, logits)

@@ -5,19 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from ninefold.errors import InputError
-from tokenprune import (
-    DynamicRouter,
-    Everything,
-    Executor,
-    Layout,
-    OnePassNet,
-    OnePassRouter,
-    PrunedCache,
-    RouterNet,
-    StaticRouter,
-    tiny_model,
-)
+from tokenprune import Everything, Executor, Layout, PrunedCache, StaticRouter, tiny_model
 from tokenprune.executor._router import Router
+from tokenprune.ftp import DynamicRouter, RouterNet
 
 from .conftest import FAMILIES
 
@@ -72,7 +62,7 @@ def test_gathered_forward_equals_a_masked_reference(model, ids):
     stream = executor.prefill(executor.start(ids))
     ours = model.lm_head(model.model.norm(stream.padded(stream.x)))
     torch.testing.assert_close(ours, masked_reference(model, ids, masks), rtol=1e-4, atol=1e-5)
-    assert [kept for kept, _ in stream.kept] == [mask.sum(1).tolist() for mask in masks]
+    assert stream.kept == [mask.sum(1).tolist() for mask in masks]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -97,12 +87,12 @@ def test_uniform_static_schedule_is_prompt_truncation_bit_for_bit(model, ids):
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("kind", ["static", "dynamic", "argmax"])
+@pytest.mark.parametrize("kind", ["static", "dynamic"])
 @torch.no_grad()
 def test_a_row_does_not_feel_its_batch(model, ids, side, kind):
     net = RouterNet(generator=torch.Generator().manual_seed(5))
     router = StaticRouter(RAGGED) if kind == "static" else DynamicRouter(
-        RAGGED, net, gate="argmax" if kind == "argmax" else "topk", window=3  # more than the shortest row has
+        RAGGED, net, window=3  # more than the shortest row has
     )  # fmt: skip
     executor = Executor(Layout.of(model), router)
     lengths, mask, padded = [24, 15, 2], torch.zeros(3, 24, dtype=torch.long), torch.zeros_like(ids)
@@ -113,7 +103,7 @@ def test_a_row_does_not_feel_its_batch(model, ids, side, kind):
     for row, length in enumerate(lengths):
         alone, single = executor.logits(ids[row : row + 1, :length])
         torch.testing.assert_close(together[row], alone[0], rtol=0, atol=2e-5)
-        assert [kept[row] for kept, _ in stream.kept] == [kept[0] for kept, _ in single.kept]
+        assert [kept[row] for kept in stream.kept] == [kept[0] for kept in single.kept]
 
 
 @torch.no_grad()
@@ -124,8 +114,8 @@ def test_cache_holds_the_kept_tokens_and_the_formula_gives_its_bytes(model, ids)
     mask[1, :9] = 0
     stream = executor.prefill(executor.start(ids, mask), cache)
     for block in range(4):
-        assert cache.lengths(block) == stream.kept[block][0]
-    kept = sum(sum(kept) for kept, _ in stream.kept)
+        assert cache.lengths(block) == stream.kept[block]
+    kept = sum(map(sum, stream.kept))
     assert cache.nbytes == kept * 2 * 2 * 16 * 4 == executor.cost(stream).kv_bytes
     assert cache.get_seq_length() == 24
     assert cache.next_position.tolist() == [24, 15, 24]
@@ -143,23 +133,12 @@ def test_new_token_over_a_pruned_cache_equals_a_masked_reference(model, ids):
     torch.testing.assert_close(new, reference, rtol=1e-4, atol=1e-5)
 
 
-@torch.no_grad()
-def test_strict_prompt_equals_tokens_decoded_one_by_one(model, ids):
-    executor = Executor(Layout.of(model), StaticRouter((0.0, 0.6, 0.2, 0.9), "strict"))
-    whole = executor.prefill(executor.start(ids))
-    cache = PrunedCache(4)
-    executor.prefill(executor.start(ids[:, :1]), cache)
-    steps = [executor.decode(executor.layout.embed(ids[:, i : i + 1]), cache) for i in range(1, 24)]
-    torch.testing.assert_close(whole.padded(whole.x)[:, 1:], torch.cat(steps, 1), rtol=1e-4, atol=1e-5)
-    assert [kept[0] for kept, _ in whole.kept] == [24, 0, 24, 0]
-
-
 @pytest.mark.parametrize("length", [1, 2])
 @torch.no_grad()
 def test_prompts_of_one_or_two_tokens_run_dense(model, ids, length):
     ours, stream = Executor(Layout.of(model), StaticRouter([0.9] * 4)).logits(ids[:, :length])
     torch.testing.assert_close(ours, model(ids[:, :length]).logits[:, -1:], rtol=0, atol=1e-5)
-    assert all(kept == [length] * 3 for kept, _ in stream.kept)
+    assert all(kept == [length] * 3 for kept in stream.kept)
 
 
 @torch.no_grad()
@@ -226,18 +205,16 @@ def test_too_long_a_sequence_is_refused():
         Executor(Layout.of(short)).start(torch.ones(1, 24, dtype=torch.long))
 
 
-@pytest.mark.parametrize(("kind", "ragged"), [("static", True), ("dynamic", True), ("one_pass", False)])
+@pytest.mark.parametrize(("kind", "ragged"), [("static", True), ("dynamic", True), ("dynamic", False)])
 @torch.no_grad()
 def test_no_block_waits_for_the_device(model, ids, kind, ragged):
     """With fake tensors, which have shapes and no values: what needs a value fails, as a device would be waited for."""
     from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-    net = OnePassNet(4) if kind == "one_pass" else RouterNet()
-    made = {"static": lambda: StaticRouter(RAGGED), "one_pass": lambda: OnePassRouter(RAGGED, net)}
-    make = made.get(kind, lambda: DynamicRouter(RAGGED, net))
+    router = StaticRouter(RAGGED) if kind == "static" else DynamicRouter(RAGGED, RouterNet())
     mask = torch.ones_like(ids)
     mask[1, : 9 * ragged] = 0
-    executor = Executor(Layout.of(model), make())
+    executor = Executor(Layout.of(model), router)
     real, stream = (executor.start(ids, mask) for _ in range(2))
     executor.prefill(real)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:

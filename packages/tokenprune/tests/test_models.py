@@ -66,7 +66,7 @@ def test_prompt_and_padded_batch_generate_greedily_and_by_sampling_as_an_unchang
 def test_command_line_runs_and_generates_on_it(folder, say, tmp_path):
     small = ["--model", str(folder), "--windows", "2", "--length", "32", "--scored", "4"]
     out = tmp_path / "out"
-    say("run", *small, "--long", "0", "--steps", "2", "--generations", "1", "--population", "5", "-o", str(out))
+    say("ftp", *small, "--long", "0", "--steps", "2", "--generations", "1", "--population", "5", "-o", str(out))
     said = say("generate", "Before we proceed any further, hear me.", "--pruner", str(out / "pruner"),
                "--model", str(folder), "--tokens", "3")  # fmt: skip
     assert said["prompt tokens"] < len("Before we proceed any further, hear me.")

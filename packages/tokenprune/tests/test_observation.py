@@ -1,4 +1,4 @@
-"""The observation-window router: against dense formulas, its parts, its schedule, and as a start of the learnt one."""
+"""The observation-window router: against dense formulas, its parts and its schedule."""
 
 from __future__ import annotations
 
@@ -7,22 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from tokenprune import (
-    DynamicRouter,
-    Executor,
-    FTPConfig,
-    Layout,
-    RouterNet,
-    SearchConfig,
-    TokenPruner,
-    TrainConfig,
-    tiny_model,
-)
+from tokenprune import Executor, Layout, TokenPruner, tiny_model
 from tokenprune.executor._attention import Form, key_scores
 from tokenprune.routers._observation_router import Observation, ObservationRouter, pooled
-from tokenprune.routers._schedule import dense_first, dense_firsts
-from tokenprune.search._fitness import Fitness
-from tokenprune.training._gated import gated_step
+from tokenprune.routers._schedule import dense_first
 
 SCHEDULE = (0.0, 0.25, 0.25, 0.6)
 
@@ -137,27 +125,6 @@ def test_scores_where_none_are_needed_change_nothing(model, ids, lasting):
         assert [router.queries(block) for block in range(4)] == scored
 
 
-@torch.no_grad()
-def test_a_search_gives_the_verdict_of_a_fresh_run(model, scored):
-    """States of one schedule serve the next: they must hold the scores that this one chooses by."""
-    schedules = [(0.0, 0.2, 0.2, 0.6), (0.0, 0.2, 0.4, 0.4), (0.0, 0.0, 0.5, 0.5), (0.0, 0.2, 0.2, 0.7)]
-    judge = TokenPruner(model).searching(scored)[1]
-    found = judge(schedules)
-    for schedule, verdict in zip(schedules, found, strict=True):
-        fresh = Fitness(Layout.of(model), scored, lambda one: ObservationRouter(one), reuse=False)
-        assert verdict == pytest.approx(fresh([schedule])[0], abs=1e-7)
-
-
-def test_a_search_starts_from_schedules_that_begin_with_dense_blocks(model, scored):
-    pruner, config = TokenPruner(model), SearchConfig(population=12, alone=False)
-    first = set(dense_firsts(0.3, len(pruner.schedule)))
-    assert tuple(pruner.schedule) in first
-    assert len(first) > 2
-    assert first <= set(pruner.searching(scored, config)[0].population)
-    static = TokenPruner(model, FTPConfig(router="static"))
-    assert tuple(pruner.schedule) not in static.searching(scored, config)[0].population
-
-
 @pytest.mark.parametrize(
     ("pooling", "neighbours", "expected"),
     [("mean", 3, [0.5, 5 / 3, 11 / 3, 5.5, 0.0]), ("max", 3, [1.0, 4.0, 7.0, 7.0, 0.0]),
@@ -196,22 +163,6 @@ def test_reductions_are_plain_sums_and_maxima_over_the_queries_that_count(reduct
         torch.testing.assert_close(found[row], expected)
 
 
-@torch.no_grad()
-@pytest.mark.parametrize(("reduction", "lasting"), [("max", True), ("mean", False), ("max", False), ("weighted", True)])
-def test_the_gated_forward_scores_as_the_gathered_one(model, ids, reduction, lasting):
-    """Training must see the scores that inference sees."""
-    of_window = Observation(window=6, reduction=reduction, lasting=lasting)
-    net = RouterNet(generator=torch.Generator().manual_seed(2), start="random")
-    router = DynamicRouter(SCHEDULE, net, observation=of_window)
-    executor = Executor(Layout.of(model), router)
-    gathered, gated = executor.start(ids), executor.start(ids)
-    for block in range(4):
-        executor.step(gathered, block)
-        gated_step(executor, gated, block)
-        torch.testing.assert_close(gated.table, gathered.table, rtol=1e-4, atol=1e-6)
-        torch.testing.assert_close(gated.x, gathered.x, rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("target", [0.0, 0.1, 0.233, 0.3, 0.4, 0.6, 0.8, 0.95])
 @pytest.mark.parametrize("blocks", [1, 2, 4, 6, 30, 32])
 def test_dense_first_meets_its_target_and_never_falls(target, blocks):
@@ -228,40 +179,6 @@ def test_dense_first_of_smollm2_is_the_measured_one():
     assert found[:8] == (0.0,) * 8
     assert found[25:] == pytest.approx([0.7] * 5)
     assert found[8:25] == pytest.approx([5.5 / 17] * 17)
-
-
-@torch.no_grad()
-def test_a_learnt_router_that_starts_as_it_keeps_the_same_tokens(model, ids):
-    of_window = Observation(window=6)
-    net = RouterNet(generator=torch.Generator().manual_seed(0), start="observation")
-    masks = []
-    for router in (ObservationRouter(SCHEDULE, of_window), DynamicRouter(SCHEDULE, net, observation=of_window)):
-        executor = Executor(Layout.of(model), router)
-        masks.append(executor.prefill(executor.start(ids, record=True)).masks)
-    assert all(torch.equal(one, other) for one, other in zip(*masks, strict=True))
-
-
-def test_training_starts_at_it_and_the_folder_keeps_it(model, scored, ids, tmp_path):
-    pruner = TokenPruner(model, FTPConfig(observation=Observation(window=6)))
-    before = pruner.report(ids).gates
-    training = pruner.training(scored, TrainConfig(steps=3, lr=1e-2), validation=scored)
-    assert pruner.config.router == "dynamic"
-    assert (pruner.report(ids).gates == before).all()
-    while not training.done:
-        training.step()
-    pruner.save_pretrained(tmp_path / "p")
-    again = TokenPruner.from_pretrained(tmp_path / "p", model)
-    assert again.config == pruner.config
-    assert (again.report(ids).gates == pruner.report(ids).gates).all()
-
-
-def test_a_net_that_starts_as_it_takes_smaller_steps(model, scored):
-    pruner = TokenPruner(model, FTPConfig(router="dynamic", scores="observation", router_start="observation"))
-    assert pruner.training(scored).lr == 1e-4
-    assert pruner.training(scored, TrainConfig(lr=0.01)).lr == 0.01
-    pruner.restart("random")
-    assert pruner.training(scored).lr == 1e-3
-    assert TokenPruner(model, FTPConfig(router="dynamic")).training(scored).lr == 1e-3
 
 
 def test_an_untrained_pruner_observes(model, ids):
@@ -284,13 +201,6 @@ def test_an_untrained_pruner_observes(model, ids):
 def test_a_setting_out_of_range_is_named(settings, says):
     with pytest.raises(InputError, match=says):
         Observation(**settings)
-
-
-def test_scores_of_the_window_are_for_the_dynamic_router_alone():
-    with pytest.raises(InputError, match="scores"):
-        FTPConfig(router="static", scores="observation")
-    with pytest.raises(InputError, match="router_start"):
-        FTPConfig(router="dynamic", router_start="observation")
 
 
 def test_the_span_is_wider_where_more_is_skipped_and_stays_what_it_is_set_to():

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 from ninefold.errors import InputError
-from tokenprune import FTPConfig, PrunedCache, SearchConfig, TokenPruner, datasets, tiny_model
+from tokenprune import FTPConfig, PrunedCache, TokenPruner, datasets, tiny_model
 from tokenprune.routers._observation_router import Observation
 from typer.testing import CliRunner
 
@@ -21,7 +21,7 @@ TEMPLATE = (
 )
 
 
-@pytest.mark.parametrize("router", ["observation", "static", "dynamic"])
+@pytest.mark.parametrize("router", ["observation", "static"])
 def test_every_block_keeps_a_protected_span_and_the_budget_stays(model, ids, router):
     pruner = TokenPruner(model, FTPConfig(router=router), SCHEDULE)
     plain = pruner.report(ids)
@@ -84,7 +84,7 @@ def test_a_budget_of_tokens_is_kept_on_average(model, ids):
 
 def test_a_saved_folder_states_what_was_measured_and_not_what_was_asked(model, scored, tmp_path):
     pruner = TokenPruner(model, FTPConfig(target_sparsity=0.3))
-    pruner.search(scored, SearchConfig(population=5, generations=1, alone=False))
+    pruner.measure(scored)
     pruner.save_pretrained(tmp_path / "p")
     about = json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]
     kept = [sum(TokenPruner.from_pretrained(tmp_path / "p", model).report(one[None, :-1]).kept.flatten())
@@ -177,7 +177,7 @@ def attention_weights(model, ids):
     return eager(ids, output_attentions=True).attentions[0][0]
 
 
-@pytest.mark.parametrize("settings", [{"router": "static"}, {"cache_tokens": 0}])
+@pytest.mark.parametrize("settings", [{"router": "static"}, {"cache_tokens": 0}, {"cache_tokens": "8"}])
 def test_a_budget_of_the_cache_without_a_window_is_refused(settings):
     with pytest.raises(InputError, match="cache_tokens"):
         FTPConfig(**{"cache_tokens": 8, **settings})

@@ -11,6 +11,7 @@ from ninefold.errors import InputError
 from tokenprune import FTPConfig, Layout, PrunedCache, Scored, TokenPruner, tiny_model, windows
 from tokenprune.executor._attention import ours
 from tokenprune.executor._cache_name import CACHE_NAME
+from tokenprune.ftp import PublishedConfig, PublishedPruner
 from transformers.cache_utils import DynamicCache
 
 from .conftest import FAMILIES, assert_rows_generate_as_alone
@@ -39,10 +40,9 @@ def test_generate_works_for_each_family_and_nothing_skipped_gives_the_same_token
     assert torch.equal(dense.generate(ids, **GREEDY), own)
 
 
-@pytest.mark.parametrize("decode", ["off", "threshold", "strict"])
-@pytest.mark.parametrize("router", ["static", "dynamic", "one_pass"])
-def test_padded_batch_generates_what_each_prompt_does_alone(model, ids, router, decode):
-    pruner = TokenPruner(model, FTPConfig(router=router, decode=decode), SCHEDULE)
+@pytest.mark.parametrize("kind", [TokenPruner, PublishedPruner])
+def test_padded_batch_generates_what_each_prompt_does_alone(model, ids, kind):
+    pruner = kind(model, None, SCHEDULE)
     with pruner:
         assert_rows_generate_as_alone(model, ids, GREEDY)
 
@@ -53,7 +53,7 @@ def test_sampling_and_beam_search_run(model, ids):
         sampled = model.generate(ids, **{**GREEDY, "do_sample": True, "top_k": 20})
         beams = model.generate(ids, num_beams=3, **GREEDY)
     assert sampled.shape == beams.shape == (3, 30)
-    assert pruner.last.kept[2][0] == [10] * 9  # each beam is a row: 24 - floor(0.6 * 24)
+    assert pruner.last.kept[2] == [10] * 9  # each beam is a row: 24 - floor(0.6 * 24)
 
 
 def test_beam_search_of_a_pruner_that_skips_nothing_is_the_models(model, ids):
@@ -123,7 +123,7 @@ def test_more_protected_than_the_budget_warns_and_keeps_them(model, ids):
     pruner = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.9, protect=10))
     with pruner, pytest.warns(UserWarning, match="more are protected"):
         model(ids)
-    assert pruner.last.kept[0][0] == [11] * 3
+    assert pruner.last.kept[0] == [11] * 3
 
 
 def test_attaching_twice_is_refused(model):
@@ -193,15 +193,30 @@ def test_hidden_states_are_refused(model, ids):
         ({"target_sparsity": -0.1}, "target_sparsity"),
         ({"target_sparsity": float("nan")}, "target_sparsity: got nan"),
         ({"router": "magic"}, "router: got 'magic'"),
-        ({"gate": "soft"}, "gate"),
-        ({"decode": "maybe"}, "decode"),
         ({"protect": 0}, "protect: got 0"),
-        ({"score_window": 0}, "score_window"),
+        ({"protect": 2**40}, "protect: got 1099511627776"),
+        ({"router": "static", "observation": {"window": 3}}, "observation: got router='static'"),
     ],
 )
 def test_bad_settings_are_named(settings, message):
     with pytest.raises(InputError, match=message):
         FTPConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"router": "observation"}, "router: got 'observation', expected one of dynamic, static"),
+        ({"score_window": 0}, "score_window: got 0"),
+        ({"hidden": 10**13}, "hidden: got 10000000000000, expected a whole number from 1 to 4096"),
+        ({"router_start": ["static"]}, r"router_start: got \['static'\]"),
+        ({"cache_tokens": 8}, "cache_tokens: got router='dynamic'"),
+        ({"seed": -1}, "seed: got -1"),
+    ],
+)
+def test_bad_settings_of_the_published_method_are_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        PublishedConfig(**settings)
 
 
 @pytest.mark.parametrize(
@@ -300,19 +315,6 @@ def test_threads_that_overlap_in_any_order_leave_the_models_own_attention(model)
         assert model.config._attn_implementation == implementation
 
 
-@pytest.mark.parametrize("length", range(5, 12))
-def test_one_pass_answers_of_a_row_do_not_depend_on_the_others(model, length):
-    draw = torch.randint(1, 256, (2, 24), generator=torch.Generator().manual_seed(0))
-    config = FTPConfig(router="one_pass", router_start="random", read=0)
-    executor = TokenPruner(model, config, (0.0, 0.1, 0.5, 0.6)).executor()
-    mask = torch.ones_like(draw)
-    mask[1, : 24 - length] = 0
-    both = executor.prefill(executor.start(draw, mask, record=True))
-    alone = executor.prefill(executor.start(draw[1:, 24 - length :], record=True))
-    for of_both, of_one in zip(both.masks, alone.masks, strict=True):
-        assert torch.equal(of_both[1, :length], of_one[0])
-
-
 def test_a_plain_forward_says_which_logits_are_of_skipped_tokens(model, ids):
     with TokenPruner(model, FTPConfig(router="static", protect=2), (0.0, 0.25, 0.0, 0.0)):
         with pytest.warns(
@@ -361,21 +363,3 @@ def test_text_for_sequences_and_counts_is_refused():
         Scored([torch.arange(5)], ["1"])
     with pytest.raises(InputError, match="text: got str 'some text', expected a tensor of token ids"):
         windows("some text", length=3, scored=1, count=1)
-
-
-def test_cost_of_strict_decoding_counts_whole_blocks(model, ids):
-    pruner = TokenPruner(model, FTPConfig(router="static", decode="strict"), SCHEDULE)
-    executor = pruner.executor()
-    assert pruner.cost([24]).flops == executor.cost(executor.logits(ids[:1])[1], logits=1).flops
-
-
-def test_one_pass_router_reads_after_the_block_it_is_told(model, ids):
-    flat = (0.4,) * 4
-    configs = [FTPConfig(router="one_pass", read=read, router_start="random") for read in (0, 2)]
-    static = TokenPruner(model, FTPConfig(router="static"), flat).report(ids).gates
-    early, late = (TokenPruner(model, one, flat).report(ids).gates for one in configs)
-    assert (late[:3] == static[:3]).all()
-    assert (early[0] == static[0]).all()
-    assert (early[1] != static[1]).any()
-    with pytest.raises(InputError, match="read: got -1"):
-        FTPConfig(read=-1)

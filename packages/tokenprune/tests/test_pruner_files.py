@@ -8,6 +8,7 @@ import pytest
 import torch
 from ninefold.errors import ArtifactError
 from tokenprune import FTPConfig, TokenPruner, tiny_model
+from tokenprune.ftp import PublishedConfig, PublishedPruner
 from tokenprune.pruner import _files
 from tokenprune.pruner._base_model import base_of
 from tokenprune.routers._observation_router import Observation
@@ -16,12 +17,13 @@ SCHEDULE = (0.0, 0.25, 0.6, 0.4)
 GREEDY = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
 
 
-@pytest.mark.parametrize("router", ["static", "dynamic", "one_pass"])
-def test_pruner_comes_back_from_disk_bit_for_bit(model, ids, tmp_path, router):
-    pruner = TokenPruner(model, FTPConfig(router=router, seed=3), SCHEDULE)
+@pytest.mark.parametrize("config", [FTPConfig(), FTPConfig(router="static", protect=2), PublishedConfig(seed=3)])
+def test_pruner_comes_back_from_disk_bit_for_bit(model, ids, tmp_path, config):
+    kind = PublishedPruner if isinstance(config, PublishedConfig) else TokenPruner
+    pruner = kind(model, config, SCHEDULE)
     pruner.history, pruner.metrics = [{"generation": 0, "fitness": 1.0}], {"kl": 0.5}
     pruner.save_pretrained(tmp_path / "p")
-    again = TokenPruner.from_pretrained(tmp_path / "p", model)
+    again = kind.from_pretrained(tmp_path / "p", model)
     assert (again.config, again.schedule, again.history, again.metrics) == (
         pruner.config, pruner.schedule, pruner.history, pruner.metrics,
     )  # fmt: skip
@@ -30,16 +32,29 @@ def test_pruner_comes_back_from_disk_bit_for_bit(model, ids, tmp_path, router):
     assert json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]["base"]["blocks"] == 4
 
 
-def test_folder_of_a_setting_that_is_no_more_is_refused(model, tmp_path):
+@pytest.mark.parametrize(
+    "gone",
+    [{"skipped_kv": "project"}, {"gate": "argmax"}, {"decode": "strict"}, {"decode": ["off"]},
+     {"router": "one_pass", "read": 2}, {"router": "dynamic", "scores": "observation"}],
+)  # fmt: skip
+def test_folder_of_a_setting_that_is_no_more_is_refused(model, tmp_path, gone):
     pruner = TokenPruner(model, FTPConfig(router="static"))
-    about = {
-        "config": {**pruner.config.to_dict(), "skipped_kv": "project"},
-        "schedule": [0.3] * 4,
-        "base": base_of(pruner.layout),
-    }
+    about = {"config": {**pruner.config.to_dict(), **gone}, "schedule": [0.3] * 4, "base": base_of(pruner.layout)}
     _files.write(tmp_path / "p", about, {}, [], {}, force=False)
-    with pytest.raises(ArtifactError, match="skipped_kv"):
+    with pytest.raises(
+        ArtifactError, match=f"has {list(gone)[-1] if 'read' not in gone else 'router'}=.*no longer has"
+    ):
         TokenPruner.from_pretrained(tmp_path / "p", model)
+
+
+def test_a_folder_of_an_older_version_loads_without_what_had_no_effect(model, tmp_path):
+    pruner = TokenPruner(model)
+    old = {"gate": "topk", "decode": "off", "score_window": 1, "scores": "last", "hidden": 64, "read": 1,
+           "router_start": "static", "seed": 5}  # fmt: skip
+    for config in (pruner.config, FTPConfig(router="static")):
+        about = {"config": {**config.to_dict(), **old}, "schedule": [0.3] * 4, "base": base_of(pruner.layout)}
+        _files.write(tmp_path / config.router, about, {}, [], {}, force=False)
+        assert TokenPruner.from_pretrained(tmp_path / config.router, model).config == config
 
 
 def test_a_folder_from_before_scores_lasted_keeps_what_it_kept(model, ids, tmp_path):
@@ -65,7 +80,7 @@ def test_pruner_of_another_model_is_refused(model, tmp_path):
 
 
 def test_the_same_model_cast_is_taken_with_a_warning(model, ids, tmp_path):
-    TokenPruner(model, FTPConfig(seed=3), SCHEDULE).save_pretrained(tmp_path / "p")
+    TokenPruner(model, FTPConfig(), SCHEDULE).save_pretrained(tmp_path / "p")
     cast = tiny_model(seed=1).bfloat16()
     with pytest.warns(UserWarning, match="in float32; this one is in bfloat16"):
         again = TokenPruner.from_pretrained(tmp_path / "p", cast)
@@ -91,27 +106,18 @@ def test_one_changed_weight_among_many_is_noticed(tmp_path):
 
 
 def test_a_folder_keeps_the_share_that_was_measured(model, scored, tmp_path):
-    for schedule, share in (((0.2, 0.3, 0.4, 0.3), 0.0), ((0.1, 0.6, 0.7, 0.2), 0.5)):
-        pruner = TokenPruner(model, FTPConfig(router="static", decode="strict"), schedule)
-        assert pruner.achieved_sparsity == share
-        assert pruner.measure(scored) == share
-    pruner = TokenPruner(model, FTPConfig(router="dynamic", gate="argmax", router_start="random"), SCHEDULE)
-    assert pruner.achieved_sparsity is None
+    pruner = TokenPruner(model, FTPConfig(protect=20), SCHEDULE)  # more than two blocks are to keep
+    assert pruner.achieved_sparsity == sum(SCHEDULE) / 4
     measured = pruner.measure(scored)
     kept = pruner.executor().prefill(scored.start(pruner.executor())).kept
-    assert measured == pytest.approx(1 - sum(sum(one) for one, _ in kept) / (4 * 6 * 32))
+    assert measured == pytest.approx(1 - sum(map(sum, kept)) / (4 * 6 * 32))
     pruner.save_pretrained(tmp_path / "p")
     about = json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]
     assert about["achieved_sparsity"] == about["measured_sparsity"] == measured
     again = TokenPruner.from_pretrained(tmp_path / "p", model)
     assert again.achieved_sparsity == measured
     again.set_sparsity(0.2)
-    assert again.achieved_sparsity is None
-
-
-def test_what_an_argmax_gate_achieves_is_not_made_up(model, tmp_path):
-    TokenPruner(model, FTPConfig(router="dynamic", gate="argmax"), SCHEDULE).save_pretrained(tmp_path / "p")
-    assert json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]["achieved_sparsity"] is None
+    assert again.achieved_sparsity == pytest.approx(0.2)
 
 
 def _without(about, *path):
@@ -143,31 +149,39 @@ MALFORMED = [
     (_set(["x"] * 4, "schedule"), "schedule in block 0: got 'x'"),
     (_set("four", "base", "blocks"), "base blocks holds 'four'"),
     (_set(None, "base"), "base holds None"),
-    (_set(10**13, "config", "hidden"), "hidden: got 10000000000000, expected at most 4096"),
-    (_set(2.5, "config", "hidden"), "hidden: got 2.5"),
     (_set(3, "config", "observation", "nested"), "observation nested: got 3, expected True or False"),
     (_set("half", "config", "observation", "recent"), "observation recent: got 'half'"),
     (_set([1], "config", "observation"), r"observation holds \[1\], expected an object"),
     (_set(1, "config", "observation", "colour"), "observation colour is no setting"),
     (_set(1, "config", "colour"), "colour is no setting"),
     (_set(["dynamic"], "config", "router"), r"router: got \[.*expected one of"),
-    (_set(-1, "config", "seed"), "seed: got -1"),
+    (_set("magic", "config", "router"), r"router: got 'magic'.*expected one of"),
+    (_set(10**13, "config", "protect"), "protect: got 10000000000000"),
     (_set("much", "config", "target_sparsity"), "target_sparsity: got 'much'"),
     (_set("much", "measured_sparsity"), "measured_sparsity holds 'much', expected a share or null"),
-    (_set(32, "config", "hidden"), "is not the net of ftp_config.json's router, dynamic of width 32"),
+]
+OF_A_NET = [
+    (_set(10**13, "config", "hidden"), "hidden: got 10000000000000, expected a whole number from 1 to 4096"),
+    (_set(2.5, "config", "hidden"), "hidden: got 2.5"),
+    (_set(-1, "config", "seed"), "seed: got -1"),
+    (_set([], "config", "router_start"), r"router_start: got \[\]"),
+    (_set(32, "config", "hidden"), "is not the net of ftp_config.json's router"),
+    (_set("observation", "config", "router"), "router: got 'observation'"),
 ]
 
 
-@pytest.mark.parametrize(("change", "says"), MALFORMED)
-def test_a_malformed_folder_is_refused_with_its_file_and_field(model, tmp_path, change, says):
+@pytest.mark.parametrize(("kind", "change", "says"), [
+    *((TokenPruner, *one) for one in MALFORMED), *((PublishedPruner, *one) for one in OF_A_NET)])  # fmt: skip
+def test_a_malformed_folder_is_refused_with_its_file_and_field(model, tmp_path, kind, change, says):
     """Digests are right: someone wrote it so."""
-    pruner = TokenPruner(model, FTPConfig(router="dynamic"))
+    pruner = kind(model)
     about = {"config": pruner.config.to_dict(), "schedule": [0.3] * 4, "base": base_of(pruner.layout),
              "achieved_sparsity": 0.3, "measured_sparsity": None}  # fmt: skip
     change(about)
-    _files.write(tmp_path / "p", about, dict(pruner.net.state_dict()), [], {}, force=False)
+    net = {} if pruner.net is None else dict(pruner.net.state_dict())
+    _files.write(tmp_path / "p", about, net, [], {}, force=False)
     with pytest.raises(ArtifactError, match=f"(?s)(ftp_config.json|router.safetensors).*{says}"):
-        TokenPruner.from_pretrained(tmp_path / "p", model)
+        kind.from_pretrained(tmp_path / "p", model)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from tokenprune import TokenPruner, datasets, tiny_model, windows
-from tokenprune.cli import _compare, _fit, app
+from tokenprune.cli import _compare, _ftp, app
 from tokenprune.evaluation._roles import for_fitting, for_scoring, held_out, with_tasks
 from typer.testing import CliRunner
 
@@ -42,7 +42,7 @@ def book(tmp_path, monkeypatch):
     path = tmp_path / "book.txt"
     path.write_text("".join(chr(FIRST + at) for at in range(6000)), encoding="utf-8")
     monkeypatch.setattr(datasets, "tokens", lambda words, _: torch.tensor([ord(one) - FIRST for one in words]))
-    for verbs in (_fit, _compare):
+    for verbs in (_ftp, _compare):
         monkeypatch.setattr(verbs, "load_model", lambda *_: (tiny_model(vocab_size=6000), None))
     return str(path)
 
@@ -51,10 +51,11 @@ def book(tmp_path, monkeypatch):
 def stages(monkeypatch):
     """Windows of each role of a verb's stages, by name; the stages are not run."""
 
-    def pipeline(run, pruner, calibration, texts, *, validation, held_out, **_):
-        raise SeenError({"search": calibration, "train": texts, "validation": validation, "held out": held_out})
+    def stages(run, pruner, texts, **_):
+        raise SeenError({"search": texts.calibration, "train": texts.training, "validation": texts.validation,
+                         "held out": texts.held_out})  # fmt: skip
 
-    monkeypatch.setattr("tokenprune.pruner._pipeline.Pipeline", pipeline)
+    monkeypatch.setattr("tokenprune.ftp._stages.Stages", stages)
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def judged(monkeypatch):
 @pytest.mark.parametrize("seed", ["0", "7"])
 def test_no_token_is_in_two_roles_of_a_run(book, stages, tmp_path, seed):
     sizes = ["--long", "0", "--windows", "12", "--length", "100"]
-    found = caught("run", "--calibration", book, *sizes, "-o", str(tmp_path / "out"), "--seed", seed)
+    found = caught("ftp", "--calibration", book, *sizes, "-o", str(tmp_path / "out"), "--seed", seed)
     for one, other in itertools.combinations(found.values(), 2):
         assert not standing(one) & standing(other)
     assert [len(found[name]) for name in ("search", "train", "validation", "held out")] == [12] * 4
@@ -89,7 +90,7 @@ def test_what_is_scored_was_fitted_by_no_arm_and_by_no_run_of_any_size(book, sta
     evaluated = caught("eval", "--pruner", str(tmp_path / "p"), "--text", book, "--windows", "11", "--length", "100")
     for count in ("2", "16"):
         sizes = ["--long", "0", "--windows", count, "--length", "100"]
-        run = caught("run", "--calibration", book, *sizes, "-o", str(tmp_path / count))
+        run = caught("ftp", "--calibration", book, *sizes, "-o", str(tmp_path / count))
         for role in ("search", "train", "validation"):
             for scored in (compared["scored"], evaluated["scored"]):
                 assert not standing(run[role]) & standing(scored)
@@ -99,7 +100,7 @@ def test_a_text_that_is_too_short_is_one_error_that_says_how_much_is_needed(book
     with pytest.raises(InputError, match=r"text in .*book.txt: got 4800 tokens in its first four fifths, expected at "
                        r"least 4896: 17 windows of 96 for each of 3 roles"):  # fmt: skip
         say(
-            "run",
+            "ftp",
             "--long",
             "0",
             "--calibration",
@@ -117,10 +118,10 @@ def test_a_text_that_is_too_short_is_one_error_that_says_how_much_is_needed(book
 
 
 def test_the_embedded_text_is_enough_for_a_run_as_it_comes_with_a_thousand_scored_tokens(stages, monkeypatch, tmp_path):
-    for verbs in (_fit, _compare):
+    for verbs in (_ftp, _compare):
         monkeypatch.setattr(verbs, "load_model", lambda *_: (tiny_model(vocab_size=6000), None))
     monkeypatch.setattr(datasets, "tokens", lambda words, _: torch.arange(len(words) // 4))  # SmolLM2: 3.3
-    found = caught("run", "-o", str(tmp_path / "out"))
+    found = caught("ftp", "-o", str(tmp_path / "out"))
     for name in ("search", "validation"):
         assert sum(found[name].counts) >= 1000
     assert len(found["held out"]) >= 8

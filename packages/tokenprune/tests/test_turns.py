@@ -7,6 +7,7 @@ import torch
 from ninefold.errors import InputError
 from tokenprune import FTPConfig, Layout, PrunedCache, TokenPruner
 from tokenprune.executor._cache_name import CACHE_NAME
+from tokenprune.routers._observation_router import Observation
 
 FIRST = 18
 GREEDY = {"max_new_tokens": 4, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
@@ -16,7 +17,7 @@ KINDS = {
     "two dense blocks": (FTPConfig(), (0.0, 0.0, 0.5, 0.6)),
     "nothing skipped": (FTPConfig(target_sparsity=0.0), None),
     "static": (FTPConfig(router="static"), (0.25, 0.25, 0.5, 0.4)),
-    "learnt": (FTPConfig(router="dynamic", scores="observation", router_start="random"), (0.0, 0.3, 0.3, 0.6)),
+    "one score": (FTPConfig(observation=Observation(lasting=False)), (0.0, 0.3, 0.3, 0.6)),
 }
 
 

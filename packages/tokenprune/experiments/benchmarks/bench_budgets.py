@@ -21,30 +21,18 @@ from unittest import mock
 import numpy as np
 import torch
 from ninefold.measure import emit
-from tokenprune import (
-    DynamicRouter,
-    Executor,
-    FTPConfig,
-    Layout,
-    RouterNet,
-    SearchConfig,
-    TokenPruner,
-    TrainConfig,
-    datasets,
-    load,
-    tiny_model,
-    windows,
-)
+from tokenprune import Executor, Layout, datasets, load, tiny_model, windows
 from tokenprune.executor import _attention
+from tokenprune.ftp import DynamicRouter, PublishedConfig, PublishedPruner, RouterNet, SearchConfig, TrainConfig
 
 SPARSITY = 0.3
 
 
 def search(model: Any, ids: torch.Tensor, wanted: int) -> None:
-    """A search as `TokenPruner.search` runs it, until so many schedules were judged."""
+    """A search as `PublishedPruner.search` runs it, until so many schedules were judged."""
     data = windows(ids, length=126, scored=24, count=12)  # 1,500 tokens go in
-    pruner = TokenPruner(model, FTPConfig(target_sparsity=SPARSITY, router="dynamic"))
-    found, judge = pruner.searching(data, SearchConfig(generations=200, alone=False))
+    pruner = PublishedPruner(model, PublishedConfig(target_sparsity=SPARSITY))
+    found, judge = pruner.searching(data, SearchConfig(generations=200))
     start = time.perf_counter()
     while judge.evaluations < wanted:
         found.advance(judge)
@@ -56,9 +44,9 @@ def search(model: Any, ids: torch.Tensor, wanted: int) -> None:
 
 
 def training(model: Any, ids: torch.Tensor, steps: int) -> None:
-    """Training as `TokenPruner.fit_router` runs it, the dense model's answers included."""
+    """Training as `PublishedPruner.fit_router` runs it, the dense model's answers included."""
     data = windows(ids, length=129, scored=24, count=32)
-    pruner = TokenPruner(model, FTPConfig(target_sparsity=SPARSITY, router="dynamic"))
+    pruner = PublishedPruner(model, PublishedConfig(target_sparsity=SPARSITY))
     work = pruner.training(data, TrainConfig(steps=steps))
     start = time.perf_counter()
     while not work.done:

@@ -14,18 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from ninefold.measure import emit
-from tokenprune import (
-    Fitness,
-    Layout,
-    Search,
-    SearchConfig,
-    StaticRouter,
-    datasets,
-    load,
-    redundancy,
-    tiny_model,
-    windows,
-)
+from tokenprune import Layout, StaticRouter, datasets, load, redundancy, tiny_model, windows
+from tokenprune.ftp import Fitness, Search, SearchConfig
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 _claims     the claims and their bars
 _arms       the models, texts and routers that they share
 _long       early facts, on templates that no choice was made on
-_stages     whether search and training pay
+_published  whether the published search and training pay
 """
 
 from ._claims import CLAIMS

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,11 @@ from tokenprune import datasets
 from tokenprune.evaluation._evaluate import questions_as_scored
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._scored import Scored, windows
+from tokenprune.ftp import SearchConfig, TrainConfig
 from tokenprune.models._layout import Layout
 from tokenprune.models._models import load
-from tokenprune.search._genetic import SearchConfig
-from tokenprune.training._train import Teacher, TrainConfig
 
 LENGTH, TAIL = 128, 24
-SHORT, SHORT_TAIL = 64, 12  # of a step of router training: factors are shares of the length
 BASE = 0.3  # the sparsity that is searched and trained for; the schedules of the others are scaled from it, and refined
 
 
@@ -98,10 +96,6 @@ def solved_questions(seed: int, count: int, shots: int = 2) -> Scored:
     return Scored([sequence for sequence, _ in right], [count for _, count in right])
 
 
-def _both(one: Scored, other: Scored) -> Scored:
-    return Scored([*one.sequences, *other.sequences], [*one.counts, *other.counts])
-
-
 def each_sequence(values: np.ndarray, data: Scored) -> np.ndarray:
     """Means of sequences, of values of their scored tokens: tokens of one text are not independent draws."""
     return (data.by_sequence(torch.from_numpy(values)) / torch.tensor(data.counts)).numpy()
@@ -120,28 +114,6 @@ class Arms:
         self.seed, self.sizes, self.shared, self.folder = seed, sizes, folder, folder / f"seed-{seed}"
         self.layout = Layout.of(smollm2()[0])
         self.dense = Executor(self.layout)
-
-    @cached_property
-    def calibration(self) -> Scored:
-        """What schedules, and the blocks that ShortGPT leaves out, are chosen on."""
-        return _both(calibration_windows(self.seed, self.sizes.windows), solved_questions(self.seed, self.sizes.items))
-
-    @cached_property
-    def validation(self) -> Scored:
-        """What the best of a search's generations and of a training's steps is chosen on: other draws, as many."""
-        seed = self.seed + 3000
-        return _both(calibration_windows(seed, self.sizes.windows), solved_questions(seed, self.sizes.items))
-
-    @cached_property
-    def texts(self) -> Scored:
-        """What routers are trained on: other draws from the same two sources, shorter ones."""
-        seed, count = self.seed + 1000, self.sizes.texts
-        return _both(calibration_windows(seed, count, SHORT, SHORT_TAIL), solved_questions(seed, count, shots=0))
-
-    @cached_property
-    def teacher(self) -> Teacher:
-        """The dense model on `texts`, asked once for all routers."""
-        return Teacher(self.layout, self.texts, keep=len(self.texts))
 
     def scores(self, name: str, make: Callable[[], dict[str, np.ndarray]], *, shared: bool = False) -> Any:
         """Arrays by name, made once for this seed, or once for all."""

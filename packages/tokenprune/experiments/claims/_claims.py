@@ -7,15 +7,18 @@ sequence: these are what intervals resample. Scored tokens are decoded over the 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from ninefold.datasets import cache_path
 from ninefold_lab import Budget, Claim, Scores, all_of, at_least, at_most, source_key
+from tokenprune.baselines import redundancy
+from tokenprune.ftp import SearchConfig, TrainConfig
 from tokenprune.models._layout import Layout
-from tokenprune.search._analyze import redundancy
 
 from ._arms import Arms, calibration_windows, sizes_of, smollm2
 from ._long import early_facts
-from ._stages import FLOOR, MixedArms, stages_pay
+from ._published import FLOOR, MixedArms, stages_pay
 
 
 def _arms(budget: Budget, seed: int) -> Arms:
@@ -35,7 +38,13 @@ def _early_facts(budget: Budget, seed: int) -> Scores:
 
 def _stages_pay(budget: Budget, seed: int) -> Scores:
     arms = _arms(budget, seed)
-    return stages_pay(MixedArms(seed, arms.sizes, arms.shared))
+    sizes = sizes_of(budget.form)
+    if budget.form == "full":  # so that a seed takes a quarter of an hour
+        sizes = replace(sizes, windows=12, items=9, texts=24, tasks=50, test=24, questions=50,
+                        search=SearchConfig(population=8, generations=1, elite=3),
+                        train=TrainConfig(steps=25, batch=4),
+                        refine=SearchConfig(population=5, generations=2, elite=2))  # fmt: skip
+    return stages_pay(MixedArms(seed, sizes, arms.shared))
 
 
 CLAIMS = [
@@ -65,20 +74,20 @@ CLAIMS = [
         full=Budget(seeds=3, minutes=30),
     ),
     Claim(
-        id="tokenprune/search-and-training-pay",
-        says="at 30 %, on mixed sequences of test templates (text, long-context tasks, questions), a searched schedule "
-        "is nearer the dense model than each that its search started from, a learnt router than the training-free one, "
-        "and the whole method than itself without search, without learning, without refinement",
-        source="ours: the training-free pruner as it comes is the floor",
+        id="tokenprune/published-stages-pay",
+        says="at 30 %, on mixed sequences of test templates (text, long-context tasks, questions), the published "
+        "method is nearer the dense model than truncation, than itself without search, without training, without "
+        "refinement, and than the training-free pruner; its searched schedule than each that the search started from",
+        source="arXiv 2412.11494, its three stages; the training-free pruner as it comes is the floor",
         run=_stages_pay,
         verdict=all_of(
-            *(at_most("searched", name, margin=-0.001) for name in (FLOOR, "best schedule the search started from")),
+            at_most("searched", "best schedule the search started from", margin=-0.001),
             at_most("searched and learnt", "searched", margin=-0.001),
             *(at_most("full", name, margin=-0.001)
               for name in ("without search", "without learning", "searched and learnt", FLOOR)),
             at_most("full", "truncation"),
         ),
         quick=Budget(seeds=1, minutes=2),
-        full=Budget(seeds=3, minutes=180),
+        full=Budget(seeds=3, minutes=20),
     ),
 ]  # fmt: skip

@@ -23,6 +23,8 @@ from ninefold.lazy import attach
 
 if TYPE_CHECKING:
     from tokenprune import datasets as datasets
+    from tokenprune.baselines._redundancy import Redundancy as Redundancy
+    from tokenprune.baselines._redundancy import redundancy as redundancy
     from tokenprune.executor._cache import PrunedCache as PrunedCache
     from tokenprune.executor._cost import Cost as Cost
     from tokenprune.executor._cost import CostModel as CostModel
@@ -39,18 +41,7 @@ if TYPE_CHECKING:
     from tokenprune.pruner._document import Document as Document
     from tokenprune.pruner._pruner import TokenPruner as TokenPruner
     from tokenprune.pruner._report import Report as Report
-    from tokenprune.routers._dynamic_router import DynamicRouter as DynamicRouter
-    from tokenprune.routers._dynamic_router import RouterNet as RouterNet
-    from tokenprune.routers._one_pass_router import OnePassNet as OnePassNet
-    from tokenprune.routers._one_pass_router import OnePassRouter as OnePassRouter
     from tokenprune.routers._static_router import StaticRouter as StaticRouter
-    from tokenprune.search._analyze import Redundancy as Redundancy
-    from tokenprune.search._analyze import redundancy as redundancy
-    from tokenprune.search._fitness import Fitness as Fitness
-    from tokenprune.search._genetic import Search as Search
-    from tokenprune.search._genetic import SearchConfig as SearchConfig
-    from tokenprune.training._train import TrainConfig as TrainConfig
-    from tokenprune.training._train import Training as Training
 
     __version__: str
 
@@ -60,29 +51,20 @@ __getattr__, __dir__, __all__ = attach(
         "Cost": "executor._cost",
         "CostModel": "executor._cost",
         "Document": "pruner._document",
-        "DynamicRouter": "routers._dynamic_router",
         "Everything": "executor._router",
         "Executor": "executor._executor",
         "FTPConfig": "pruner._config",
-        "Fitness": "search._fitness",
         "Layout": "models._layout",
-        "OnePassNet": "routers._one_pass_router",
-        "OnePassRouter": "routers._one_pass_router",
         "PrunedCache": "executor._cache",
-        "Redundancy": "search._analyze",
+        "Redundancy": "baselines._redundancy",
         "Report": "pruner._report",
-        "RouterNet": "routers._dynamic_router",
         "Scored": "executor._scored",
-        "Search": "search._genetic",
-        "SearchConfig": "search._genetic",
         "StaticRouter": "routers._static_router",
         "TokenPruner": "pruner._pruner",
-        "TrainConfig": "training._train",
-        "Training": "training._train",
         "convert_gguf": "models._models",
         "datasets": "datasets",
         "load": "models._models",
-        "redundancy": "search._analyze",
+        "redundancy": "baselines._redundancy",
         "smollm2": "models._models",
         "tiny_model": "models._families",
         "windows": "executor._scored",

@@ -3,25 +3,18 @@
 _tokens        truncation, random keep: which tokens, by a rule
 _window        FastKV, GemFilter, PyramidInfer: by the attention of the last queries
 _short_gpt     ShortGPT, whole blocks by influence
-_block_pruner  BlockPruner, attention and MLP apart
+_redundancy    how little each block changes the stream, of which the influence is had
 _table         all of them by name
 """
 
 from tokenprune.baselines._base import Baseline
-from tokenprune.baselines._block_pruner import BlockPruner
+from tokenprune.baselines._redundancy import Redundancy, redundancy
 from tokenprune.baselines._short_gpt import ShortGPT
 from tokenprune.baselines._table import BASELINES
 from tokenprune.baselines._tokens import RandomKeep, Truncation
 from tokenprune.baselines._window import FastKV, GemFilter, PyramidInfer
 
 __all__ = [
-    "BASELINES",
-    "Baseline",
-    "BlockPruner",
-    "FastKV",
-    "GemFilter",
-    "PyramidInfer",
-    "RandomKeep",
-    "ShortGPT",
-    "Truncation",
-]
+    "BASELINES", "Baseline", "FastKV", "GemFilter", "PyramidInfer", "RandomKeep", "Redundancy", "ShortGPT",
+    "Truncation", "redundancy",
+]  # fmt: skip

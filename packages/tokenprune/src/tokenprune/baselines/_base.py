@@ -44,5 +44,5 @@ class Baseline(ABC):
         return executor.costs.of_kept(self.kept(lengths), logits=len(lengths))
 
     @abstractmethod
-    def kept(self, lengths: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-        """For each block, tokens of each row that its attention and its MLP run on."""
+    def kept(self, lengths: Sequence[int]) -> list[list[int]]:
+        """For each block, tokens of each row that it runs on."""

@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 from tokenprune.baselines._base import Baseline
-from tokenprune.baselines._block_pruner import BlockPruner
 from tokenprune.baselines._short_gpt import ShortGPT
 from tokenprune.baselines._tokens import RandomKeep, Truncation
 from tokenprune.baselines._window import FastKV, GemFilter, PyramidInfer
 
-_TOKENS = (Truncation, FastKV, GemFilter, PyramidInfer, RandomKeep)
-_LAYERS = (ShortGPT, BlockPruner)
-BASELINES: dict[str, type[Baseline]] = {one.name: one for one in (*_TOKENS, *_LAYERS)}
-__all__ = [
-    "BASELINES",
-    "Baseline",
-    "BlockPruner",
-    "FastKV",
-    "GemFilter",
-    "PyramidInfer",
-    "RandomKeep",
-    "ShortGPT",
-    "Truncation",
-]
+_ALL = (Truncation, FastKV, GemFilter, PyramidInfer, RandomKeep, ShortGPT)
+BASELINES: dict[str, type[Baseline]] = {one.name: one for one in _ALL}

@@ -30,10 +30,9 @@ class Truncation(Baseline):
         """The model on a prompt cut short."""
         return Executor(self.layout, self.router)
 
-    def kept(self, lengths: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    def kept(self, lengths: Sequence[int]) -> list[list[int]]:
         """The same in each block."""
-        counts = [[kept_count(length, s) for length in lengths] for s in self.router.schedule]
-        return [(one, one) for one in counts]
+        return [[kept_count(length, s) for length in lengths] for s in self.router.schedule]
 
 
 class _Random(StaticRouter):

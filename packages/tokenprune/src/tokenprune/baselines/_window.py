@@ -68,12 +68,11 @@ class _Scheduled(Baseline):
         """The model under the chosen schedule."""
         return self.executor
 
-    def kept(self, lengths: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    def kept(self, lengths: Sequence[int]) -> list[list[int]]:
         """What the schedule says."""
         router = self.executor.router
         assert isinstance(router, ObservationRouter)
-        counts = [[kept_count(length, s) for length in lengths] for s in router.schedule]
-        return [(one, one) for one in counts]
+        return [[kept_count(length, s) for length in lengths] for s in router.schedule]
 
 
 class FastKV(_Scheduled):
@@ -182,7 +181,7 @@ class GemFilterExecutor(Executor):
             return second
         lengths = list(stream.lengths)
         scored = [int(block == self.first - 1) for block in range(self.first)]
-        first = self.costs.of_kept([(lengths, lengths)] * self.first, scored=scored)
+        first = self.costs.of_kept([lengths] * self.first, scored=scored)
         return Cost(first.flops + second.flops, second.kv_bytes, first.routing_flops)
 
 
@@ -214,15 +213,15 @@ class GemFilter(Baseline):
         """The two passes."""
         return self.executor
 
-    def kept(self, lengths: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    def kept(self, lengths: Sequence[int]) -> list[list[int]]:
         """What the second pass runs on; the first takes all tokens through the first blocks."""
         chosen = [min(length, max(2, round(self.executor.share * length))) for length in lengths]
-        return [(chosen, chosen)] * self.executor.blocks
+        return [chosen] * self.executor.blocks
 
     def cost(self, lengths: Sequence[int]) -> Cost:
         """Of both passes."""
         second = super().cost(lengths)
         if self.executor.share >= 1:
             return second
-        first = self.executor.costs.of_kept([(lengths, lengths)] * self.executor.first)
+        first = self.executor.costs.of_kept([lengths] * self.executor.first)
         return Cost(first.flops + second.flops, second.kv_bytes)

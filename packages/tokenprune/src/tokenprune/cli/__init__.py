@@ -1,9 +1,10 @@
 """The `tokenprune` command: each verb parses, calls the API, and hands the result to the core to print.
 
 _cli      the app and the order of its verbs
-_fit      analyze, run, search, train, refine
+_ftp      ftp, the published method; folders of either kind
 _use      inspect, generate, bench, convert-gguf
-_compare  compare, eval
+_serve    serve
+_compare  analyze, compare, eval
 _options  what several verbs share
 """
 

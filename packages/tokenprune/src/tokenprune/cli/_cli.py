@@ -5,25 +5,26 @@ from __future__ import annotations
 from ninefold.cli import house_app, run_app, verb
 from ninefold.demo import demo_verb
 
-from tokenprune.cli._compare import compare, evaluate
-from tokenprune.cli._fit import analyze, refine, run, search, train
+from tokenprune.cli._compare import analyze, compare, evaluate
+from tokenprune.cli._ftp import ftp
 from tokenprune.cli._recall import recall
+from tokenprune.cli._serve import serve
 from tokenprune.cli._use import CONVERTED, ask, bench, convert, generate, inspect
 
 app = house_app(
     "tokenprune", "Skip unimportant tokens, block by block, in a frozen LLM. Start with **tokenprune demo**."
 )
 SHARED = ("seed", "device", "threads", "quiet")
-verb(app, uses=SHARED)(analyze)
-for function in (run, search, train, refine):
-    verb(app, uses=(*SHARED, "out"), out="run")(function)
 verb(app, uses=())(inspect)
 for function in (generate, ask):
     verb(app, uses=("device", "threads"))(function)
+verb(app, uses=("device", "threads"))(serve)
 verb(app, uses=(*SHARED, "force", "out"), out="into")(compare)
 verb(app, "eval", uses=SHARED)(evaluate)
 verb(app, uses=(*SHARED, "force", "out"), out="into")(recall)
 verb(app, uses=("seed", "device", "threads"))(bench)
 verb(app, "convert-gguf", uses=("force", "out"), out="folder", ours=CONVERTED)(convert)
+verb(app, uses=SHARED)(analyze)
+verb(app, uses=(*SHARED, "out"), out="run")(ftp)
 demo_verb(app, "tokenprune")
 main = run_app(app)

@@ -1,4 +1,4 @@
-"""The verbs that score: compare and eval."""
+"""The verbs that score: analyze, compare and eval."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ import typer
 from ninefold.cli import Shared, progress
 from ninefold.report import Table
 
-from tokenprune.cli._options import (
-    Asked,
-    Folder,
-    Length,
-    Model,
-    Scoring,
-    Tail,
-    Text,
-    Windows,
-    load_model,
-    one_of,
-    pruner_of,
-)
+from tokenprune.cli._ftp import pruner_of
+from tokenprune.cli._options import Asked, Folder, Length, Model, Scoring, Tail, Text, Windows, load_model, one_of
+
+
+def analyze(
+    *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8, length: Length = 128,
+    opts: Shared,
+) -> list[Any]:  # fmt: skip
+    """Show how redundant each block is: cosine of the stream before and after it, and block influence."""
+    from tokenprune import Layout, datasets, redundancy
+    from tokenprune import windows as cut
+    from tokenprune.evaluation._roles import tokens_for
+
+    language, tokenizer = load_model(model, opts)
+    ids = tokens_for(windows * length, datasets.text(calibration), tokenizer)
+    data = cut(ids, length=length, scored=1, count=windows, seed=opts.seed, prefix=datasets.prefix(tokenizer))
+    found = redundancy(Layout.of(language), data)
+    share, influence = found.share_above(0.8), found.influence
+    table = Table(["block", "tokens with cosine > 0.8", "block influence"], title="Redundancy")
+    table.rows += [[block, float(s), float(i)] for block, (s, i) in enumerate(zip(share, influence, strict=True))]
+    overall = {"overall": float(share.mean()), "block 0": float(share[0]), "median block": float(share.median())}
+    return [table, overall]
 
 
 def compare(

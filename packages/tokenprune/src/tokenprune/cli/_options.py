@@ -13,28 +13,11 @@ from ninefold.errors import InputError
 
 Model = Annotated[str, typer.Option("--model", help="smollm2, tiny (random weights), a local folder, or a hub id.")]
 Sparsity = Annotated[float, typer.Option("--sparsity", help="Share of (token, block) pairs to skip.")]
-Router = Annotated[str, typer.Option("--router", help="dynamic, one_pass, static or observation.")]
 Text = Annotated[str, typer.Option("--calibration", help="embedded, wikitext2_valid, or a text file.")]
 Scoring = Annotated[str, typer.Option("--text", help="What is scored: its last fifth, which nothing is fitted to.")]
 Windows = Annotated[int, typer.Option("--windows", min=1, help="Windows of text, of each of the parts it is used for.")]
 Length = Annotated[int, typer.Option("--length", min=2, help="Tokens of a window.")]
 Tail = Annotated[int, typer.Option("--scored", min=1, help="Last tokens of a window that are scored.")]
-Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of router training.")]
-Batch = Annotated[int, typer.Option("--batch", min=1, help="Sequences of a step; processes share them out.")]
-Starts = Annotated[str, typer.Option("--starts", help="What training starts as: observation, static, random, or all.")]
-Long = Annotated[
-    int | None,
-    typer.Option(
-        "--long",
-        min=0,
-        help="Long-context tasks of each kind beside windows.  [default: 4, if the text lasts]",
-    ),
-]
-LongLength = Annotated[int, typer.Option("--long-length", min=64, help="Tokens of a long-context task.")]
-Generations = Annotated[int, typer.Option("--generations", min=1, help="Generations of the search.")]
-Population = Annotated[int, typer.Option("--population", min=5, help="Schedules in a generation.")]
-Decode = Annotated[str, typer.Option("--decode", help="off, threshold or strict: which blocks new tokens skip.")]
-Judged = Annotated[str, typer.Option("--fitness", help="kl, nll or accuracy: what schedules are judged by.")]
 Pruner = Annotated[Path, typer.Argument(help="A pruner's folder.")]
 Folder = Annotated[Path | None, typer.Option("--pruner", help="A pruner's folder; left out, the training-free pruner.")]
 Asked = Annotated[
@@ -57,17 +40,6 @@ def one_of(folder: Path | None, sparsity: float | None) -> float:
     if folder is not None and sparsity is not None:
         raise InputError("--sparsity", got=sparsity, expected="none beside --pruner, which brings its own")
     return TARGET if sparsity is None else sparsity
-
-
-def pruner_of(language: Any, folder: Path | None, sparsity: float | None) -> Any:
-    """The pruner of a folder, or the training-free one of a sparsity."""
-    from tokenprune import FTPConfig, TokenPruner
-
-    asked = one_of(folder, sparsity)
-    if folder is not None:
-        return TokenPruner.from_pretrained(folder, language)
-    with naming(target_sparsity="--sparsity"):
-        return TokenPruner(language, FTPConfig(target_sparsity=asked))
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 from ninefold.cli import Shared, progress
 
-from tokenprune.cli._options import Asked, Folder, Model, checked_lengths, load_model, one_of, pruner_of
+from tokenprune.cli._ftp import pruner_of
+from tokenprune.cli._options import Asked, Folder, Model, checked_lengths, load_model, one_of
 
 
 def recall(

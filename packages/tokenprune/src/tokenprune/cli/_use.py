@@ -10,17 +10,8 @@ from ninefold.cli import Shared
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from tokenprune.cli._options import (
-    Asked,
-    Folder,
-    Model,
-    Pruner,
-    Sparsity,
-    checked_lengths,
-    load_model,
-    one_of,
-    pruner_of,
-)
+from tokenprune.cli._ftp import kind_of, pruner_of
+from tokenprune.cli._options import Asked, Folder, Model, Pruner, Sparsity, checked_lengths, load_model, one_of
 
 CONVERTED = "tokenprune.converted"  # kind of a folder of `convert-gguf`
 
@@ -29,7 +20,7 @@ def inspect(pruner: Pruner) -> list[Any]:
     """Show what a pruner's folder holds."""
     from tokenprune.pruner._files import read
 
-    about, net, history, metrics = read(pruner)
+    about, net, history, metrics = read(pruner, kind_of(pruner).kind)
     table = Table(["block", "sparsity"], [[b, s] for b, s in enumerate(about["schedule"])], title="Schedule")
     facts = {**_flat(about["config"]), "base model": about["base"]["name"],
              "achieved sparsity": about["achieved_sparsity"], "measured sparsity": about.get("measured_sparsity"),

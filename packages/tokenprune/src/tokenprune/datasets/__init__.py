@@ -34,21 +34,6 @@ from tokenprune.datasets._texts import (
 )
 
 __all__ = [
-    "DEPTHS",
-    "KINDS",
-    "TASKS",
-    "TEXTS",
-    "LongTask",
-    "Question",
-    "chat",
-    "embedded_text",
-    "few_shot",
-    "frame",
-    "long_tasks",
-    "prefix",
-    "prompt",
-    "questions",
-    "text",
-    "tokens",
-    "words",
-]
+    "DEPTHS", "KINDS", "TASKS", "TEXTS", "LongTask", "Question", "chat", "embedded_text", "few_shot", "frame",
+    "long_tasks", "prefix", "prompt", "questions", "text", "tokens", "words",
+]  # fmt: skip

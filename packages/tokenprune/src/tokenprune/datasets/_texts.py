@@ -136,11 +136,8 @@ def _parts(row: _rows.Row, where: str) -> tuple[Any, Any, Any]:
     if "answerKey" in row and isinstance(row.get("choices"), dict):  # ARC
         named = row["choices"]
         labels = list(named["label"])
-        return (
-            row["question"],
-            list(named["text"]),
-            labels.index(row["answerKey"]) if row["answerKey"] in labels else -1,
-        )
+        right = labels.index(row["answerKey"]) if row["answerKey"] in labels else -1
+        return row["question"], list(named["text"]), right
     if "endings" in row and "ctx" in row:  # HellaSwag
         return row["ctx"], row["endings"], _number(row.get("label"))
     if "option1" in row and "option2" in row:  # WinoGrande; answers are "1" and "2"
@@ -219,9 +216,8 @@ def frame(tokenizer: Any) -> tuple[str, str]:
     if tokenizer is None or not tokenizer.chat_template:
         return "", "\nAnswer:"
     turn = [{"role": "user", "content": "\N{SNOWMAN}"}]
-    before, _, after = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True).partition(
-        "\N{SNOWMAN}"
-    )
+    whole = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+    before, _, after = whole.partition("\N{SNOWMAN}")
     return before, after
 
 

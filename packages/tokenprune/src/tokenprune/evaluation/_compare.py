@@ -12,7 +12,7 @@ from ninefold.errors import InputError
 from ninefold.measure import compare as clock
 from ninefold.report import Table
 
-from tokenprune.baselines import BASELINES, BlockPruner
+from tokenprune.baselines import BASELINES
 from tokenprune.evaluation._evaluate import answer, text_scores
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._scored import Scored
@@ -76,8 +76,6 @@ def fitted(
     for name in names:
         advance(0, name)
         rival = BASELINES[name]()
-        if isinstance(rival, BlockPruner):
-            rival.candidates = 20  # it tries every half in every round, by far the longest: go on with the best
         rival.fit(layout, data, sparsity, seed)
         arms[name] = rival.apply()
         advance(1, name)
@@ -127,16 +125,8 @@ def table(rows: dict[str, Row], title: str) -> Table:
     """A line for each method."""
     dense = rows["dense"]
     asked = len(dense.answers) > 0
-    columns = [
-        "method",
-        "text NLL",
-        "next token right %",
-        *(["answer NLL", "accuracy %"] if asked else []),
-        "FLOPs %",
-        "KV %",
-        "seconds",
-        "faster",
-    ]
+    of_answers = ["answer NLL", "accuracy %"] if asked else []
+    columns = ["method", "text NLL", "next token right %", *of_answers, "FLOPs %", "KV %", "seconds", "faster"]
     made = Table(columns, title=title)
     for name, row in rows.items():
         answers = [float(row.answers.mean()), float(100 * row.right.mean())] if asked else []

@@ -11,7 +11,6 @@ from ninefold.measure import compare
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._router import Everything
 from tokenprune.models._layout import Layout
-from tokenprune.routers._dynamic_router import DynamicRouter, RouterNet
 from tokenprune.routers._observation_router import ObservationRouter
 from tokenprune.routers._schedule import dense_first, uniform
 from tokenprune.routers._static_router import StaticRouter
@@ -30,7 +29,7 @@ def prefill(
         rows: prompts in a batch; the first is of full length, the last shorter by the share `padding`.
         padding: of the shortest row, on the left.
         repeats: rounds, all arms in turn in each.
-        seed: random seed of the ids and of the untrained net, which costs what a trained one does.
+        seed: random seed of the ids.
         more: further executors by name.
     Returns: for each arm tokens, arm, seconds, ratio to dense with its interval, operations, the bound they set on the
         ratio.
@@ -42,12 +41,10 @@ def prefill(
     mask = torch.ones_like(ids)
     for row in range(rows):
         mask[row, : round(length * padding * row / max(1, rows - 1))] = 0
-    net = RouterNet(generator=generator).to(layout.device)
     arms = {"nothing skipped": Executor(layout, Everything())}
     for s in sparsities:
         schedule = uniform(s, len(layout.blocks))
         arms[f"static {s:g}"] = Executor(layout, StaticRouter(schedule))
-        arms[f"dynamic {s:g}"] = Executor(layout, DynamicRouter(schedule, net))
         arms[f"observation {s:g}"] = Executor(layout, ObservationRouter(dense_first(s, len(layout.blocks))))
     arms |= more or {}
 
@@ -79,16 +76,3 @@ def prefill(
         lines.append({"tokens": length, "rows": rows, "arm": name, "seconds": timing.seconds, "ratio": timing.ratio,
                       "low": timing.low, "high": timing.high, "flops": flops, "bound": whole / flops})  # fmt: skip
     return lines
-
-
-def schedule_of_equal_cost(layout: Layout, length: int, flops: float) -> tuple[float, ...]:
-    """The uniform schedule under which a prompt takes as many operations as asked, to a token of each block."""
-    blocks, costs = len(layout.blocks), Executor(layout).costs
-    routed = [length * DynamicRouter.flops] * blocks
-
-    def cost(skipped: int) -> float:
-        kept = [length - skipped]
-        return costs.of_kept([(kept, kept)] * blocks, logits=1, scored=[1] * blocks, routed=routed).flops
-
-    skipped = min(range(length - 1), key=lambda count: abs(cost(count) - flops))
-    return uniform(min(skipped / length, 0.95), blocks)

@@ -91,17 +91,14 @@ class Attached:
         went_before = _filled(callers_cache, width, attention_mask)
         if went_before is not None:
             dense = not isinstance(went_before, PrunedCache)
-            filled = (
-                of_dense(went_before, attention_mask, rows, windowed=layout.window is not None)
-                if dense
-                else went_before
-            )
+            filled = went_before
+            if dense:
+                filled = of_dense(went_before, attention_mask, rows, windowed=layout.window is not None)
             if attention_mask is not None:
                 _check_goes_on(attention_mask, given.device)
             embeds = layout.embed(given) if inputs_embeds is None else layout.entering(inputs_embeds)
-            return output_with_cache(
-                layout.decoder.norm(self._go_on(embeds, filled, position_ids, asked, labels)), filled
-            )
+            out = self._go_on(embeds, filled, position_ids, asked, labels)
+            return output_with_cache(layout.decoder.norm(out), filled)
         new = PrunedCache(self.executor.blocks) if use_cache else None
         if new is not None and type(callers_cache) is DynamicCache:
             setattr(callers_cache, _OURS, new)
@@ -109,13 +106,9 @@ class Attached:
         protect = self._protected(rows, width, attention_mask, asked or 0 if isinstance(asked, int) else asked, labels)
         if position_ids is None:  # as the model itself counts: columns of the input, padding on the left included
             position_ids = torch.arange(width, device=given.device)[None]
+        embeds = None if inputs_embeds is None else layout.entering(inputs_embeds)
         stream = self.executor.start(
-            input_ids,
-            attention_mask,
-            position_ids,
-            protect=protect,
-            record=everything,
-            embeds=None if inputs_embeds is None else layout.entering(inputs_embeds),
+            input_ids, attention_mask, position_ids, protect=protect, record=everything, embeds=embeds
         )
         if new is not None and self._more_to_come(width):
             self.executor.read(stream, new)

@@ -54,12 +54,8 @@ class PrunedCache(Cache):
     def fork(self) -> PrunedCache:
         """A twin that goes on by itself; no key is copied."""
         twin = PrunedCache(len(self.held))
-        twin.held, twin.seen, twin.tokens, twin.next_position = (
-            list(self.held),
-            self.seen,
-            self.tokens,
-            self.next_position,
-        )
+        twin.held, twin.seen = list(self.held), self.seen
+        twin.tokens, twin.next_position = self.tokens, self.next_position
         twin.read = None if self.read is None else self.read.copy()
         return twin
 

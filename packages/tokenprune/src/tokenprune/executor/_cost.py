@@ -59,8 +59,7 @@ class CostModel:
     """Sizes that the formulas need.
 
     Attributes:
-        attention: weights of each block's attention (its projections).
-        mlp: weights of each block's MLP.
+        weights: of each block: those that a token meets.
         heads, kv_heads, head_dim: of attention.
         head: weights of the language-model head.
         bytes_each: bytes of one cached number.
@@ -77,12 +76,11 @@ class CostModel:
         (4, 4, 2)
         >>> costs.dense([40]).kv_bytes
         40960
-        >>> costs.of_kept([([20], [20])] * 4).kv_bytes  # half of the tokens in each block
+        >>> costs.of_kept([[20]] * 4).kv_bytes  # half of the tokens in each block
         20480
     """
 
-    attention: tuple[int, ...]
-    mlp: tuple[int, ...]
+    weights: tuple[int, ...]
     heads: int
     kv_heads: int
     head_dim: int
@@ -106,10 +104,8 @@ class CostModel:
                 found += size * (one.dim() >= 2)
             return found
 
-        attention = tuple(weights(block.self_attn) for block in layout.blocks)
         return cls(
-            attention=attention,
-            mlp=tuple(weights(block) - own for block, own in zip(layout.blocks, attention, strict=True)),
+            weights=tuple(weights(block) for block in layout.blocks),
             heads=layout.heads,
             kv_heads=layout.kv_heads,
             head_dim=layout.head_dim,
@@ -120,35 +116,30 @@ class CostModel:
     @property
     def blocks(self) -> int:
         """Number of blocks."""
-        return len(self.attention)
+        return len(self.weights)
 
-    def attention_flops(self, block: int, kept: float) -> float:
-        """Of one block's attention with `kept` tokens."""
-        return 2 * kept * self.attention[block] + 2 * kept**2 * self.heads * self.head_dim
-
-    def mlp_flops(self, block: int, kept: float) -> float:
-        """Of one block's MLP with `kept` tokens."""
-        return 2 * kept * self.mlp[block]
+    def block_flops(self, block: int, kept: float) -> float:
+        """Of one block with `kept` tokens."""
+        return 2 * kept * self.weights[block] + 2 * kept**2 * self.heads * self.head_dim
 
     def of_kept(
-        self, kept: Sequence[tuple[Sequence[int], Sequence[int]]], *, logits: int = 0,
+        self, kept: Sequence[Sequence[int]], *, logits: int = 0,
         scored: Sequence[int] = (), routed: Sequence[int] = (),
         cached: Mapping[int, Sequence[int]] | None = None,
     ) -> Cost:  # fmt: skip
         """Cost of a pass.
 
         Args:
-            kept: for each block, tokens kept in each row by its attention and by its MLP.
+            kept: for each block, tokens kept in each row.
             logits: positions whose logits are computed.
             scored: for each block, last queries by which its keys are scored.
             routed: for each block, operations of its router.
             cached: by block, tokens of each row that its cache holds, where these are fewer than gave keys.
         """
         flops, held, routing = 2.0 * logits * self.head, 0, 0.0
-        for block, (attention, mlp) in enumerate(kept):
-            flops += sum(self.attention_flops(block, one) for one in attention)
-            flops += sum(self.mlp_flops(block, one) for one in mlp)
-            keys = sum(attention)
+        for block, counts in enumerate(kept):
+            flops += sum(self.block_flops(block, one) for one in counts)
+            keys = sum(counts)
             held += sum(cached[block]) if cached and block in cached else keys
             routing += 2.0 * (scored[block] if scored else 0) * keys * self.heads * self.head_dim
         routing += float(sum(routed))
@@ -168,7 +159,7 @@ class CostModel:
         for block, lengths in enumerate(cached):
             if not lengths:
                 continue
-            flops += sum(new) * 2.0 * (self.attention[block] + self.mlp[block])
+            flops += sum(new) * 2.0 * self.weights[block]
             seen = sum(count * length + count**2 / 2 for count, length in zip(new, lengths, strict=True))
             flops += 4.0 * seen * self.heads * self.head_dim
             held += sum(new) * bytes_
@@ -176,4 +167,4 @@ class CostModel:
 
     def dense(self, lengths: Sequence[int], logits: int = 0) -> Cost:
         """Cost of the model as it is, for rows of these lengths."""
-        return self.of_kept([(lengths, lengths)] * self.blocks, logits=logits)
+        return self.of_kept([lengths] * self.blocks, logits=logits)

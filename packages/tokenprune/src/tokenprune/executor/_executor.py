@@ -42,7 +42,7 @@ class Executor:
 
         >>> executor = Executor(Layout.of(model), StaticRouter([0.0, 0.25, 0.5, 0.5]))
         >>> logits, stream = executor.logits(ids)
-        >>> [attention for attention, mlp in stream.kept]  # tokens that each block kept
+        >>> stream.kept  # tokens of each row that each block kept
         [[40], [30], [20], [20]]
         >>> executor.cost(stream).kv_bytes
         28160
@@ -123,23 +123,14 @@ class Executor:
         choice = self.router.keep(block, stream)
         looked = 0 if isinstance(choice, bool) else sum(stream.lengths) * self.router.flops
         stream.routed.append(looked)
-        attention, mlp = choice if isinstance(choice, tuple) else (choice, choice)
-        if choice is not attention:  # apart
-            kept = self._part(stream, block, attention, cache, self.attention_part)
-            kept_mlp = self._part(stream, block, mlp, None, self.mlp_part)
-        else:
-            kept = kept_mlp = self._part(stream, block, attention, cache, self.whole)
-        stream.kept.append((kept, kept_mlp))
+        stream.kept.append(self._run(stream, block, choice, cache))
         if stream.masks is not None:
-            full = stream.real if attention is True else torch.zeros_like(stream.real)
-            mask = attention.mask if isinstance(attention, Kept) else attention
+            full = stream.real if choice is True else torch.zeros_like(stream.real)
+            mask = choice.mask if isinstance(choice, Kept) else choice
             stream.masks.append(mask if isinstance(mask, Tensor) else full)
 
-    def _part(
-        self, stream: Stream, block: int, keep: Choice, cache: PrunedCache | None,
-        run: Callable[..., Tensor],
-    ) -> list[int]:  # fmt: skip
-        """Run a block, or a half of it, on the kept tokens; returns how many each row kept."""
+    def _run(self, stream: Stream, block: int, keep: Choice, cache: PrunedCache | None) -> list[int]:
+        """Run a block on the kept tokens; returns how many each row kept."""
         if keep is False:
             return [0] * stream.rows
         if isinstance(keep, Tensor):
@@ -158,7 +149,7 @@ class Executor:
         if stream.places is not None:
             about.places = (stream.places if index is None else stream.places[index]).view(shape)
             about.beyond = self._beyond(max(stream.lengths))
-        out = run(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
+        out = self.whole(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
         if out.device != stream.x.device:
             move(stream, out.device)
             index = index if index is None else index.to(out.device)
@@ -189,30 +180,6 @@ class Executor:
         if about.form is not None:
             self.forms[block] = about.form
         return out[0] if isinstance(out, tuple) else out
-
-    def attention_part(
-        self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention
-    ) -> Tensor:
-        """The first half of a block: attention and its residual."""
-        self._check_halves()
-        parts = self.layout.blocks[block]
-        with ours(self.layout.config):
-            out, _ = parts.self_attn(
-                hidden_states=parts.input_layernorm(x), attention_mask=None, position_ids=positions,
-                position_embeddings=(cos, sin), tokenprune=about,
-            )  # fmt: skip
-        return x + out
-
-    def mlp_part(self, block: int, x: Tensor, *_: Any) -> Tensor:
-        """The second half of a block: MLP and its residual."""
-        self._check_halves()
-        parts = self.layout.blocks[block]
-        return x + parts.mlp(parts.post_attention_layernorm(x))
-
-    def _check_halves(self) -> None:
-        if not self.layout.halves:
-            raise InputError("model", got=f"{type(self.layout.model).__name__}: a block is not attention, then MLP",
-                             expected="one whose halves can be left out apart")  # fmt: skip
 
     def prefill(self, stream: Stream, cache: PrunedCache | None = None) -> Stream:
         """Run all blocks on a prompt."""
@@ -280,7 +247,7 @@ class Executor:
         columns = by_row.flatten().nonzero()[:, 0]
         stream = self._stream(x, positions, lengths, protected, columns, longest, record)
         for block, queries in enumerate(read.queries):
-            stream.kept.append((lengths, lengths))
+            stream.kept.append(lengths)
             stream.routed.append(0)
             if stream.masks is not None:
                 stream.masks.append(stream.real)

@@ -17,17 +17,14 @@ class Router:
         reduction: how the attention of several heads and queries on a key becomes its score: "mean", "max", or
             "weighted", a mean over heads, and over queries with weights 1, 2, ..., the last query's the largest.
         flops: operations that looking at a token takes.
-        decodes: new tokens can run over a cache. One that cannot must keep the same of all tokens: then one pass over a
-            prompt and what follows it gives what the prompt and decoding over its cache would.
     """
 
     window: int = 0
     reduction: str = "mean"
     flops: int = 0
-    decodes: bool = True
 
-    def keep(self, block: int, stream: Stream) -> Choice | tuple[Choice, Choice]:
-        """(B, L) kept tokens, better with their counts; True for all, False for none; a pair for attention and MLP."""
+    def keep(self, block: int, stream: Stream) -> Choice:
+        """(B, L) kept tokens, better with their counts; True for all, False for none."""
         raise NotImplementedError
 
     def queries(self, block: int) -> int:  # noqa: ARG002  (routers that score some blocks alone look at it)

@@ -128,9 +128,6 @@ class Scored:
         Returns: logits (P, vocabulary) that predict the scored tokens, and what the sequences cost one by one.
         """
         layout, cache, rows = executor.layout, PrunedCache(executor.blocks), len(self)
-        if not executor.router.decodes:  # then one pass over prompt and answer gives the same
-            logits, stream = self.run(executor)
-            return logits, executor.cost(stream, logits=len(self.targets))
         ids, mask = self.prompts
         shared = rows > 1 and mask is None and bool((ids == ids[:1]).all())
         stream = executor.prefill(executor.start(ids[:1] if shared else ids, mask), cache)

@@ -32,7 +32,7 @@ class Stream:
         best: (B, L) each token's highest score in the blocks whose scores last; None: there was none.
         free: tokens of each row that are not protected.
         scored: whether any block has scored its keys yet.
-        kept: for each block run so far, tokens kept in each row by its attention and by its MLP.
+        kept: for each block run so far, tokens kept in each row.
         cached: by block, tokens of each row that its cache holds, where these are fewer than it kept.
         routed: for each block run so far, operations of its router.
         masks: for each block run so far the kept tokens, (B, L), if they are recorded.
@@ -55,7 +55,7 @@ class Stream:
     best: Tensor | None = None
     inside: Tensor | None = None
     scored: bool = False
-    kept: list[tuple[list[int], list[int]]] = field(default_factory=list)
+    kept: list[list[int]] = field(default_factory=list)
     cached: dict[int, list[int]] = field(default_factory=dict)
     routed: list[int] = field(default_factory=list)
     masks: list[Tensor] | None = None

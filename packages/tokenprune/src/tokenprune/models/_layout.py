@@ -17,7 +17,6 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 ATTACHED = "_tokenprune_attached"  # marks a decoder under a pruner
-_PARTS = ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
 _SUPPORTED = "decoder blocks with attention and rotary positions, as LLaMA, Mistral, Qwen or Gemma have"
 
 
@@ -117,14 +116,6 @@ class Layout:
         """Whether the weights are packed, so that gradients cannot be had."""
         return getattr(self.model, "hf_quantizer", None) is not None or any(
             not parameter.is_floating_point() for parameter in self.model.parameters()
-        )
-
-    @property
-    def halves(self) -> bool:
-        """Whether each block is attention, then MLP, each normed before and added to the stream after."""
-        return all(
-            all(hasattr(block, name) for name in _PARTS) and not hasattr(block, "pre_feedforward_layernorm")
-            for block in self.blocks
         )
 
     def embed(self, ids: Tensor) -> Tensor:

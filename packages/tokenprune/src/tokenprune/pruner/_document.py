@@ -83,7 +83,7 @@ class Document:
     def cost(self, questions: Sequence[int]) -> Cost:
         """Of reading the document once, and of questions of so many tokens, with the logits that begin each answer."""
         executor, length = self.executor, self.ids.shape[1]
-        first = executor.costs.of_kept([([length], [length])] * executor.router.whole_blocks(executor.blocks))
+        first = executor.costs.of_kept([[length]] * executor.router.whole_blocks(executor.blocks))
         total = first
         for asked in questions:
             both = self.pruner.cost([length + asked])

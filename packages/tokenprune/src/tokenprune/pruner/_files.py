@@ -16,7 +16,8 @@ from ninefold.errors import ArtifactError
 from ninefold.files import MANIFEST, digest, digest_file
 from torch import Tensor
 
-from tokenprune.pruner._schema import checked_about, checked_object, read_object
+from tokenprune.pruner._config import FTPConfig
+from tokenprune.pruner._schema import checked_about, checked_object, of_this_version, read_object
 
 Parts = tuple[dict[str, Any], dict[str, Tensor], list[dict[str, Any]], dict[str, Any]]
 CONFIG, ROUTER, HISTORY, METRICS = "ftp_config.json", "router.safetensors", "search_history.jsonl", "metrics.json"
@@ -54,16 +55,24 @@ def _is_pruners(file: Path) -> bool:
     return file.name in (CONFIG, ROUTER, HISTORY, METRICS, MANIFEST) and (file.parent / CONFIG).is_file()
 
 
-def read(folder: Path) -> Parts:
-    """(about, net, history, metrics) of a pruner's folder.
+def read(folder: Path, kind: type[FTPConfig] = FTPConfig) -> Parts:
+    """(about, net, history, metrics) of a pruner's folder, whose settings are of this kind.
 
     Raises:
         ArtifactError: with the file and the reason, if anything is missing, damaged, foreign or newer.
     """
-    return settled(folder, lambda: _read(folder))
+    return settled(folder, lambda: _read(folder, kind))
 
 
-def _read(folder: Path) -> Parts:
+def router_of(folder: Path) -> str:
+    """The name of a folder's router, unchecked; empty where there is none to be read."""
+    try:
+        return str(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["about"]["config"]["router"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+def _read(folder: Path, kind: type[FTPConfig]) -> Parts:
     if not (folder / CONFIG).is_file() and not (folder / MANIFEST).is_file():
         raise ArtifactError(folder / CONFIG, "is not there: this is no folder of a pruner")
     if (folder / MANIFEST).is_file():
@@ -74,8 +83,8 @@ def _read(folder: Path) -> Parts:
         about = _read_old(folder)
     path = folder / CONFIG
     config = checked_object(checked_object(about, path, "`about`").get("config"), path, "config")
-    _of_this_version(config, path)
-    about = checked_about(about, path)
+    of_this_version(config, path, kind)
+    about = checked_about(about, path, kind)
     stored = Artifact(folder / ROUTER, **_NET)
     net = {name: stored.torch(name) for name in stored.names}
     lines = _text(folder / HISTORY).splitlines()
@@ -88,15 +97,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise ArtifactError(path, "is damaged: it is not UTF-8") from None
-
-
-def _of_this_version(config: dict[str, Any], path: Path) -> None:
-    """An older folder's settings as `FTPConfig` has them: none that is gone, and said what was not yet to be chosen."""
-    if config.pop("skipped_kv", "drop") != "drop":
-        raise ArtifactError(path, 'has skipped_kv="project", which this version no longer has: search and train again')
-    if isinstance(config.get("observation"), dict):
-        config["observation"].setdefault("lasting", False)
-        config["observation"].setdefault("pooling", "mean")
 
 
 def _read_old(folder: Path) -> dict[str, Any]:

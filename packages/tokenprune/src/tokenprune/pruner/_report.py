@@ -60,7 +60,7 @@ class Report:
         """The report of a stream that recorded its masks."""
         assert stream.masks is not None
         gates = np.stack([mask[0, : stream.lengths[0]].cpu().numpy() for mask in stream.masks])
-        kept = np.array([attention for attention, _ in stream.kept])
+        kept = np.array(stream.kept)
         return cls(list(stream.lengths), tuple(asked), kept, gates, executor.cost(stream),
                    executor.costs.dense(stream.lengths))  # fmt: skip
 
@@ -75,12 +75,10 @@ class Report:
         table = Table(["block", "asked", "skipped", "kept tokens"], title="What each block kept")
         table.rows += [[block, self.asked[block], float(1 - kept.sum() / total), int(kept.sum())]
                        for block, kept in enumerate(self.kept)]  # fmt: skip
+        routing = f"routing {self.cost.routing_flops / self.cost.flops:.2%}"
         table.notes += [
             f"skipped in all: {self.sparsity:.1%} of (token, block) pairs",
-            (
-                f"operations: {self.cost.flops / 1e9:.2f} G, {self.cost.flops / self.dense.flops:.1%} of dense, "
-                f"routing {self.cost.routing_flops / self.cost.flops:.2%}"
-            ),
+            f"operations: {self.cost.flops / 1e9:.2f} G, {self.cost.flops / self.dense.flops:.1%} of dense, {routing}",
             f"KV cache: {self.cost.kv_bytes:,} bytes, {self.cost.kv_bytes / self.dense.kv_bytes:.1%} of dense",
         ]
         return table
@@ -99,18 +97,15 @@ class Report:
 
 def planned_cost(executor: Executor, config: FTPConfig, schedule: Sequence[float], lengths: Sequence[int]) -> Cost:
     """Cost of prompts of these lengths under a pruner's settings, when the budget is met exactly."""
-    router, strict = executor.router, config.decode == "strict"
-    kept = [
-        [length * (not router.skips_new(block)) if strict else kept_count(length, s) for length in lengths]
-        for block, s in enumerate(schedule)
-    ]
-    routed = [sum(lengths) * router.flops if s > 0 and not strict else 0 for s in schedule]
+    router = executor.router
+    kept = [[kept_count(length, s) for length in lengths] for s in schedule]
+    routed = [sum(lengths) * router.flops if s > 0 else 0 for s in schedule]
     cached = None
     if config.cache_tokens is not None:  # the window and the first token always stay
         most = max(config.cache_tokens, config.observation.window + 1)
         cached = {block: [min(k, most) for k in counts] for block, counts in enumerate(kept)}
     return executor.costs.of_kept(
-        [(one, one) for one in kept], logits=len(lengths),
+        kept, logits=len(lengths),
         scored=[router.queries(block) for block in range(len(kept))], routed=routed,
         cached=cached,
     )  # fmt: skip

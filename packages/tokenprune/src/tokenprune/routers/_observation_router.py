@@ -124,28 +124,20 @@ def observed_margin(stream: Stream, latest: Sequence[int], settings: Observation
     return margin - 8.0 * ~alive
 
 
-def recent_counts(stream: Stream, skips: Sequence[int], settings: Observation) -> list[int]:
-    """How many last tokens of each row a block keeps before it looks at scores, if it skips so many."""
-    kept = [a - min(b, c) for a, b, c in zip(stream.lengths, skips, stream.free, strict=True)]
-    return [int(settings.recent * k + 1e-9) for k in kept]
-
-
 class ObservationRouter(StaticRouter):
     """Keeps the last tokens and those that the observation window attends to; by the static rule before any scores.
 
     Args:
         schedule: sparsity of each block; `dense_first` gives the one it was measured with.
         settings: of the observation window.
-        score_all: score the keys of every block, also where no later choice looks at these: for a search, which goes on
-            from states of other schedules.
-        decode: as in `StaticRouter`.
+        score_all: score the keys of every block, also where no later choice looks at these: each block's cache is
+            chosen by that block's scores.
     """
 
     def __init__(
-        self, schedule: Sequence[float], settings: Observation | None = None, *, score_all: bool = False,
-        decode: str = "off",
-    ) -> None:  # fmt: skip
-        super().__init__(schedule, decode)
+        self, schedule: Sequence[float], settings: Observation | None = None, *, score_all: bool = False
+    ) -> None:
+        super().__init__(schedule)
         self.settings = settled(settings or Observation(), self.schedule)
         self.window, self.reduction = self.settings.window, self.settings.reduction
         self.flops, self.score_all = 2 * (self.settings.neighbours or SPAN), score_all
@@ -166,12 +158,13 @@ class ObservationRouter(StaticRouter):
 
     def latest(self, stream: Stream, skips: Sequence[int]) -> list[int]:
         """How many last tokens of each row are kept whatever their scores."""
-        return recent_counts(stream, skips, self.settings)
+        kept = [a - min(b, c) for a, b, c in zip(stream.lengths, skips, stream.free, strict=True)]
+        return [int(self.settings.recent * k + 1e-9) for k in kept]
 
     def look(self, block: int, stream: Stream) -> None:
         """A block that skips nothing gives every token its place again."""
         if self.schedule[block] == 0:
-            forget_kept(stream)
+            stream.memory.pop(_ALIVE, None)
 
     def choose(self, block: int, stream: Stream, skips: list[int]) -> Tensor:
         """(B, L) kept tokens."""
@@ -181,7 +174,8 @@ class ObservationRouter(StaticRouter):
             return stream.memory[_ALIVE]
         margin = observed_margin(stream, self.latest(stream, skips), self.settings)
         kept = lowest_skipped(margin, stream.protected, stream.real, skips)
-        note_kept(stream, kept, self.settings)
+        if self.settings.nested:
+            stream.memory[_ALIVE] = kept
         return kept
 
 
@@ -202,31 +196,3 @@ def cache_choice(tokens: int, settings: Observation) -> Callable[[Stream, Tensor
         return lowest_skipped(margin, kept & ((place == 0) | window), kept, skips)
 
     return choose
-
-
-def note_kept(stream: Stream, kept: Tensor, settings: Observation) -> None:
-    """Hold on to what a block kept, so that the next block's set is nested in it."""
-    if settings.nested:
-        stream.memory[_ALIVE] = kept
-
-
-def forget_kept(stream: Stream) -> None:
-    """Let every token be chosen again."""
-    stream.memory.pop(_ALIVE, None)
-
-
-def observed_factors(stream: Stream, sparsity: float, skips: Sequence[int], settings: Observation) -> Tensor:
-    """(B, L, 4) factors of each token for a learnt router: as the publication's, from pooled scores.
-
-    Position; log1p of the pooled score times L; the token's rank in the order in which the observation router keeps
-    tokens, 0 the first; the sparsity asked of the block.
-    """
-    lengths = torch.tensor(stream.lengths, device=stream.table.device, dtype=torch.float32)[:, None]
-    place = torch.arange(stream.table.shape[1], device=stream.table.device) / (lengths - 1).clamp(min=1)
-    score = pooled(observed(stream), stream.memory.get(_ALIVE, stream.real), settings)
-    margin = observed_margin(stream, recent_counts(stream, skips, settings), settings)
-    margin = margin.masked_fill(~stream.real, -16.0)
-    newest_first = margin.flip(1).sort(dim=1, descending=True, stable=True).indices  # older tokens go first in a tie
-    order = margin.shape[1] - 1 - newest_first
-    rank = torch.empty_like(score).scatter_(1, order, place)
-    return torch.stack([place, torch.log1p(score * lengths), rank, score.new_full(score.shape, sparsity)], -1)

@@ -44,9 +44,7 @@ def uniform(target: float, blocks: int) -> tuple[float, ...]:
 DENSE, LAST, STEEPER = 0.25, 1 / 6, 7 / 3  # of `dense_first`: at a target of .3 the last blocks skip .7
 
 
-def dense_first(
-    target: float, blocks: int, *, share: float = DENSE, steeper: float = STEEPER
-) -> tuple[float, ...]:  # fmt: skip
+def dense_first(target: float, blocks: int) -> tuple[float, ...]:
     """A schedule for routers that choose by attention: the first quarter dense, then even, the last sixth sparser.
 
     At a target of 0.3 and 30 blocks: eight dense, seventeen of .324, five of .7. Dense blocks become fewer where the
@@ -55,23 +53,14 @@ def dense_first(
     Args:
         target: mean sparsity.
         blocks: how many.
-        share: of the blocks that are dense.
-        steeper: sparsity of the last ones, as a multiple of the target.
     """
     target = checked_target(target)
-    dense, last = round(share * blocks), min(round(LAST * blocks), max(0, blocks - 2))
-    high = min(HIGHEST, steeper * target)
+    dense, last = round(DENSE * blocks), min(round(LAST * blocks), max(0, blocks - 2))
+    high = min(HIGHEST, STEEPER * target)
     while dense and (target * blocks - last * high) / (blocks - dense - last) > high:
         dense -= 1
     middle = (target * blocks - last * high) / (blocks - dense - last)
     return tuple([0.0] * dense + [middle] * (blocks - dense - last) + [high] * last)
-
-
-def dense_firsts(target: float, blocks: int) -> list[tuple[float, ...]]:
-    """Different schedules like `dense_first`, itself first: more or fewer dense blocks, a steeper end or less."""
-    forms = ((DENSE, STEEPER), (0.15, STEEPER), (0.35, STEEPER), (DENSE, 5 / 3), (DENSE, 8 / 3), (0.35, 8 / 3))
-    made = (dense_first(target, blocks, share=share, steeper=steeper) for share, steeper in forms)
-    return list(dict.fromkeys(made))
 
 
 def kept_count(length: int, sparsity: float) -> int:

@@ -48,8 +48,3 @@ def guide_weight(step: int, steps: int) -> float:
 def distillation_loss(dense: Tensor, pruned: Tensor) -> Tensor:
     """L_d: KL(dense || pruned) of the logits (P, V) at temperature 1, mean over positions."""
     return F.kl_div(pruned.log_softmax(-1), dense.log_softmax(-1), log_target=True, reduction="batchmean")
-
-
-def hidden_loss(dense: Tensor, pruned: Tensor) -> Tensor:
-    """The other L_d: mean squared error of the final hidden states (P, d)."""
-    return F.mse_loss(pruned, dense)

@@ -5,7 +5,6 @@ With hard gates its values are those of the gathered forward; gradients pass str
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,9 +13,9 @@ from torch import Tensor
 from tokenprune.executor._attention import Attention
 from tokenprune.executor._executor import Executor, move
 from tokenprune.executor._stream import Stream
-from tokenprune.routers._learnt_router import LearntRouter
-from tokenprune.routers._schedule import skip_counts, static_keep
-from tokenprune.training._losses import straight_through
+from tokenprune.ftp._dynamic_router import DynamicRouter
+from tokenprune.ftp._losses import straight_through
+from tokenprune.routers._schedule import lowest_skipped, skip_counts, static_keep
 
 
 @dataclass(frozen=True)
@@ -26,44 +25,32 @@ class GatedChoice:
     Attributes:
         margin: how much to compute each token.
         by_sign: gates as the sign of the margin gives them, 1 = compute.
-        at_inference: gates as inference has them: with an exact budget, the highest margins.
         guide: the static router's gates.
     """
 
     margin: Tensor
     by_sign: Tensor
-    at_inference: Tensor
     guide: Tensor
 
 
-def gated_step(executor: Executor, stream: Stream, block: int) -> list[GatedChoice]:
+def gated_step(executor: Executor, stream: Stream, block: int) -> GatedChoice | None:
     """Run one block under gates, x <- g Block(x) + (1 - g) x, all rows being of one length.
 
-    Returns: the choices that the router made, one or, for attention and MLP apart, two.
+    Returns: what the router chose; None where it had no choice.
     """
     router = executor.router
-    assert isinstance(router, LearntRouter)
-    router.look(block, stream)
+    assert isinstance(router, DynamicRouter)
     skips = skip_counts(stream.lengths, router.schedule[block])
     if not any(skips):
-        choices, gate, gate_mlp = [], None, None
-    else:
-        guide = static_keep(stream.protected, stream.real, skips)
-        margin = router.margin(block, stream)
-        if margin is None:
-            choices, gate = [], guide.to(stream.x.dtype)
-            gate_mlp = gate
-        else:
-            both = margin if isinstance(margin, tuple) else (margin,)
-            hard = [_open(one, router.hard(one, stream, skips), stream.protected) for one in both]
-            choices = [GatedChoice(one, _open(one, one >= 0, stream.protected), gate, guide)
-                       for one, gate in zip(both, hard, strict=True)]  # fmt: skip
-            gate, gate_mlp = hard[0], hard[-1]
-    apart = len(choices) == 2
-    _run(executor, stream, block, gate, executor.attention_part if apart else executor.whole)
-    if apart:
-        _run(executor, stream, block, gate_mlp, executor.mlp_part)
-    return choices
+        _run(executor, stream, block, None)
+        return None
+    guide, margin = static_keep(stream.protected, stream.real, skips), router.margin(block, stream)
+    if margin is None:
+        _run(executor, stream, block, guide.to(stream.x.dtype))
+        return None
+    hard = lowest_skipped(margin, stream.protected, stream.real, skips)
+    _run(executor, stream, block, _open(margin, hard, stream.protected))
+    return GatedChoice(margin, _open(margin, margin >= 0, stream.protected), guide)
 
 
 def _open(margin: Tensor, hard: Tensor, protected: Tensor) -> Tensor:
@@ -72,16 +59,13 @@ def _open(margin: Tensor, hard: Tensor, protected: Tensor) -> Tensor:
     return torch.where(protected, torch.ones_like(gate), gate)
 
 
-def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, run: Callable[..., Tensor]) -> None:
+def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None) -> None:
     shape = (stream.rows, stream.lengths[0])
     router = executor.router
-    about = Attention(
-        counts=stream.lengths, gate=gate, window=router.queries(block),
-        reduction=router.reduction,
-    )  # fmt: skip
+    about = Attention(counts=stream.lengths, gate=gate, window=router.queries(block), reduction=router.reduction)
     x = stream.x.view(*shape, -1)
     cos, sin = stream.cos.view(*shape, -1), stream.sin.view(*shape, -1)
-    out = run(block, x, stream.positions.view(shape), cos, sin, about)
+    out = executor.whole(block, x, stream.positions.view(shape), cos, sin, about)
     if out.device != x.device:  # a model spread over devices: the stream follows the blocks
         move(stream, out.device)
         x, gate = x.to(out.device), gate if gate is None else gate.to(out.device)

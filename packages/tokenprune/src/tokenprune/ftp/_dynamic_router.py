@@ -1,14 +1,12 @@
 """The dynamic router: one small MLP for all blocks, looking at four factors of each token.
 
-Factors of a token, as published: its position p/(L-1); its latest attention score, log1p(a L); the rank of that score,
-rank/(L-1), 0 the highest; and the sparsity s_i asked of the block. Two outputs, skip and compute; their difference is
-the margin. With `observation` settings score and rank are those of the observation window (`_observation_router.py`).
+Factors of a token: its position p/(L-1); its latest attention score, log1p(a L); the rank of that score, rank/(L-1),
+0 the highest; and the sparsity s_i asked of the block. Two outputs, skip and compute; their difference is the margin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +14,15 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from tokenprune.executor._cost import ROUTER_FLOPS
 from tokenprune.executor._stream import Stream
-from tokenprune.routers._learnt_router import LearntRouter, imitate
-from tokenprune.routers._observation_router import Observation, forget_kept, note_kept, observed_factors, settled
-from tokenprune.routers._schedule import skip_counts
+from tokenprune.routers._schedule import lowest_skipped, static_keep
+from tokenprune.routers._static_router import StaticRouter
 
 FACTORS = ("position", "score", "rank", "sparsity")
+SHARPNESS = 4.0  # margins that a net starts with go from -4 to 4
+MORE = 0.03  # its own sign skips so much more than is asked: the sparsity loss is zero at first, and does not push the
+# output layer about before the other losses have said anything
 
 
 class RouterNet(nn.Module):
@@ -31,11 +32,11 @@ class RouterNet(nn.Module):
         hidden: width of the middle layer.
         factors: which of the four it sees; the others stay at zero.
         generator: source of the initial weights.
-        start: "random"; or "static", "observation": margins at first rank tokens as that rule does.
+        start: "random"; or "static": margins at first rank tokens as the static rule does.
 
     Examples:
         >>> import torch
-        >>> from tokenprune import RouterNet
+        >>> from tokenprune.ftp import RouterNet
 
         >>> net = RouterNet(start="static")
         >>> sum(one.numel() for one in net.parameters())
@@ -60,13 +61,26 @@ class RouterNet(nn.Module):
                 bound = layer.in_features**-0.5
                 layer.weight.uniform_(-bound, bound, generator=generator)
                 layer.bias.uniform_(-bound, bound, generator=generator)
-        if start != "random":
-            needed = {"static": "position", "observation": "rank"}[start]
-            if needed not in factors:
-                raise InputError(
-                    "start", got=f"{start}, without the {needed}", expected="random: the rule is of that factor"
-                )
-            imitate(self.into, self.out, compute=[1], skip=[0], rule=start)
+        if start == "static":
+            if "position" not in factors:
+                raise InputError("start", got="static, without the position", expected="random: the rule is of that")
+            self._imitate()
+
+    @torch.no_grad()
+    def _imitate(self) -> None:
+        """Start as the static rule: margins are 4 (position - sparsity - 0.03).
+
+        One hidden unit is the position, one the sparsity; the output layer looks at no other. Margins that rise with
+        the position rank tokens as the rule does, exactly: rounding may tie two, and of those the older is skipped.
+        """
+        for layer in (self.out.weight, self.out.bias, self.into.weight[:2], self.into.bias[:2]):
+            layer.zero_()
+        self.into.weight[0, 0] = 1
+        self.into.weight[1:2, 3] = 1
+        by_output = torch.tensor([-1.0, 1.0]) * SHARPNESS / 2  # skip, compute
+        for unit, sign in enumerate((1.0, -1.0)[: self.into.out_features]):
+            self.out.weight[:, unit] = sign * by_output
+        self.out.bias.copy_(-MORE * by_output)
 
     def forward(self, factors: Tensor) -> Tensor:
         """(..., 4) factors -> (...) margin of computing over skipping."""
@@ -91,60 +105,44 @@ def four_factors(stream: Stream, sparsity: float) -> Tensor:
     return torch.stack([position, torch.log1p(score * lengths), rank, score.new_full(score.shape, sparsity)], -1)
 
 
-class DynamicRouter(LearntRouter):
-    """Ranks tokens by the shared net's margin; block 0, and a prompt without scores, by the static rule.
+class DynamicRouter(StaticRouter):
+    """Keeps the tokens of highest margin; in block 0, and before any scores, those of the static rule.
 
     Args:
         schedule: sparsity of each block.
-        net: what is trained.
-        observation: take score and rank from an observation window; left out, as published, from the last queries.
-        settings: as in `LearntRouter`.
+        net: what is trained; the same for all blocks.
+        window: how many last queries score the keys.
 
     Examples:
         >>> import torch
-        >>> from tokenprune import DynamicRouter, Executor, Layout, RouterNet, tiny_model
+        >>> from tokenprune import Executor, Layout, tiny_model
+        >>> from tokenprune.ftp import DynamicRouter, RouterNet
 
         >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
         >>> ids = torch.arange(1, 41)[None]
 
         >>> router = DynamicRouter([0.0, 0.5, 0.5, 0.5], RouterNet(start="static"))
         >>> logits, stream = Executor(Layout.of(model), router).logits(ids)
-        >>> [attention for attention, mlp in stream.kept]
+        >>> stream.kept
         [[40], [20], [20], [20]]
     """
 
-    net: RouterNet
+    flops = ROUTER_FLOPS
 
-    def __init__(
-        self, schedule: Sequence[float], net: RouterNet, *, observation: Observation | None = None, **settings: Any
-    ) -> None:
-        super().__init__(schedule, net, **settings)
-        self.observation = None if observation is None else settled(observation, self.schedule)
-        if observation is not None:
-            self.window, self.reduction = observation.window, observation.reduction
-
-    def lasts(self, block: int) -> bool:
-        """As of the observation router."""
-        return self.observation is not None and self.observation.lasting and self.schedule[block] == 0
-
-    def look(self, block: int, stream: Stream) -> None:
-        """A block that skips nothing gives every token its place again."""
-        if self.observation is not None and self.schedule[block] == 0:
-            forget_kept(stream)
+    def __init__(self, schedule: Sequence[float], net: RouterNet, *, window: int = 1) -> None:
+        super().__init__(schedule)
+        self.net, self.window = net, window
 
     def margin(self, block: int, stream: Stream) -> Tensor | None:
-        """(B, L) of the four factors."""
+        """(B, L) how much to compute each token; None: go by the static rule."""
         if block == 0 or not stream.scored:
             return None
-        sparsity = self.schedule[block]
-        if self.observation is None:
-            return self.net_output(four_factors(stream, sparsity))
-        skips = skip_counts(stream.lengths, sparsity)
-        return self.net_output(observed_factors(stream, sparsity, skips, self.observation))
+        factors = four_factors(stream, self.schedule[block])  # a model may be spread over devices, the net is on one
+        return self.net(factors.to(next(self.net.parameters()).device)).to(factors.device)
 
-    def hard(self, margin: Tensor, stream: Stream, skips: list[int]) -> Tensor:
-        """(B, L) kept tokens of a margin."""
-        kept = super().hard(margin, stream, skips)
-        if self.observation is not None:
-            note_kept(stream, kept, self.observation)
-        return kept
+    def choose(self, block: int, stream: Stream, skips: list[int]) -> Tensor:
+        """(B, L) kept tokens."""
+        margin = self.margin(block, stream)
+        if margin is None:
+            return static_keep(stream.protected, stream.real, skips)
+        return lowest_skipped(margin, stream.protected, stream.real, skips)

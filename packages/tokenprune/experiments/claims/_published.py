@@ -1,8 +1,8 @@
-"""Whether the stages pay: a searched schedule, a learnt router and a refinement, above what needs none of them.
+"""Whether the published stages pay: a searched schedule, a learnt router and a refinement, above what needs none.
 
 All are fitted to mixed sequences (text, long-context tasks of each kind, solved questions) with the templates and
-texts of training, choose on those of validation, and are scored on those of test. The training-free pruner as it comes
-is the floor; the schedules that the search started from are scored, too.
+texts of training, choose on those of validation, and are scored on those of test. The training-free pruner as
+it comes is the floor; the schedules that the search started from are scored, too.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tokenprune.evaluation._evaluate import text_divergence
 from tokenprune.evaluation._recall import as_scored
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._scored import Scored, windows
+from tokenprune.ftp import PublishedConfig, PublishedPruner
 from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._pruner import TokenPruner
 from tokenprune.routers._schedule import uniform
@@ -43,8 +44,9 @@ from ._arms import (
 )
 from ._long import right_answers
 
-FLOOR = "as it comes"
-BEST_STARTS = 6  # of twelve, by the calibration data: the others are two to eight times as far from the dense model
+FLOOR = "training-free"
+BEST_STARTS = 3  # of eight, by the calibration data
+SEARCH, REFINE = 3, 2  # times the generations of the sizes
 
 
 def some(count: int, share: int) -> int:
@@ -57,8 +59,7 @@ class MixedArms(Arms):
 
     def __init__(self, seed: int, sizes: Sizes, folder: Path) -> None:
         super().__init__(seed, sizes, folder / "mixed")
-        self.config = FTPConfig(router="dynamic", scores="observation", router_start="observation",
-                                target_sparsity=BASE, seed=seed)  # fmt: skip
+        self.config = PublishedConfig(target_sparsity=BASE, seed=seed)
 
     @cached_property
     def calibration(self) -> Scored:
@@ -101,12 +102,12 @@ class MixedArms(Arms):
         parts = text, as_scored(tasks), asked
         return Scored([one for part in parts for one in part.sequences], [one for part in parts for one in part.counts])
 
-    def searched(self) -> TokenPruner:
+    def searched(self) -> PublishedPruner:
         """Stage 1; the schedules that it started from are kept beside it."""
 
-        def make() -> TokenPruner:
-            pruner = TokenPruner(self.layout.model, self.config)
-            config = replace(self.sizes.search, generations=3 * self.sizes.search.generations)
+        def make() -> PublishedPruner:
+            pruner = self.fresh()
+            config = replace(self.sizes.search, generations=SEARCH * self.sizes.search.generations)
             search, judge = pruner.searching(self.calibration, config)
             starts = search.population
             search.advance(judge)
@@ -124,60 +125,60 @@ class MixedArms(Arms):
         """Schedules that the search started from, the best on the calibration data first."""
         return list(json.loads((self.folder / "starts.json").read_text(encoding="utf-8")))
 
-    def learnt(self) -> TokenPruner:
+    def learnt(self) -> PublishedPruner:
         """Stages 1 and 2."""
         return self._fitted("learnt", lambda: self._learn(self.searched()))
 
-    def full(self) -> TokenPruner:
+    def full(self) -> PublishedPruner:
         """All stages."""
         return self._fitted("full", lambda: self._refine(self.learnt()))
 
-    def without_search(self) -> TokenPruner:
-        """Stages 2 and 3 from the schedule as it comes."""
-        start = TokenPruner(self.layout.model, self.config)
-        return self._fitted("without search", lambda: self._refine(self._learn(start)))
+    def without_search(self) -> PublishedPruner:
+        """Stages 2 and 3 from the uniform schedule."""
+        return self._fitted("without search", lambda: self._refine(self._learn(self.fresh())))
 
-    def without_learning(self) -> TokenPruner:
-        """Stages 1 and 3 under the training-free router."""
-        return self._fitted("without learning", lambda: self._refine(self.free(self.searched().schedule)))
+    def without_learning(self) -> PublishedPruner:
+        """Stages 1 and 3 under the static router."""
+        return self._fitted("without learning", lambda: self._refine(self.fresh(self.searched().schedule, "static")))
 
-    def free(self, schedule: Any = None) -> TokenPruner:
-        """The training-free router under a schedule, or as it comes."""
-        config = FTPConfig(target_sparsity=BASE, seed=self.seed)
-        return TokenPruner(self.layout.model, config, schedule)
+    def fresh(self, schedule: Any = None, router: str = "dynamic") -> PublishedPruner:
+        """Before any stage; its net starts by keeping what the static router keeps."""
+        return PublishedPruner(self.layout.model, replace(self.config, router=router), schedule)
 
-    def _learn(self, pruner: TokenPruner) -> TokenPruner:
-        config = replace(self.sizes.train, guide=0.0, losses_on="inference", check=10)
-        pruner.fit_router(self.texts, config, validation=self.validation, teacher=self.teacher)
+    def _learn(self, pruner: PublishedPruner) -> PublishedPruner:
+        pruner.fit_router(self.texts, replace(self.sizes.train, check=10), validation=self.validation)
         return pruner
 
-    def _refine(self, pruner: TokenPruner) -> TokenPruner:
-        config = replace(self.sizes.refine, generations=2 * self.sizes.refine.generations)
+    def _refine(self, pruner: PublishedPruner) -> PublishedPruner:
+        config = replace(self.sizes.refine, generations=REFINE * self.sizes.refine.generations)
         pruner.refine(self.calibration, config, validation=self.validation)
         return pruner
 
-    def _fitted(self, name: str, make: Callable[[], TokenPruner]) -> TokenPruner:
+    def _fitted(self, name: str, make: Callable[[], PublishedPruner]) -> PublishedPruner:
         path = self.folder / name.replace(" ", "-")
         with held(path):
             if not path.is_dir():
                 make().save_pretrained(path)
-        return TokenPruner.from_pretrained(path, self.layout.model)
+        return PublishedPruner.from_pretrained(path, self.layout.model)
 
 
 def stages_pay(arms: MixedArms) -> dict[str, Any]:
     """KL to the dense model of held-out mixed sequences, by arm and sequence."""
-    even = StaticRouter(uniform(BASE, len(arms.layout.blocks)))
+    model = arms.layout.model
+
+    def static(schedule: Any) -> Executor:
+        return Executor(arms.layout, StaticRouter(schedule))
+
     makers: dict[str, Callable[[], Executor]] = {
-        FLOOR: lambda: arms.free().executor(), "truncation": lambda: Executor(arms.layout, even),
-        "searched": lambda: arms.free(arms.searched().schedule).executor(),
-        "searched and learnt": lambda: arms.learnt().executor(), "full": lambda: arms.full().executor(),
-        "without search": lambda: arms.without_search().executor(),
+        FLOOR: lambda: TokenPruner(model, FTPConfig(target_sparsity=BASE)).executor(),
+        "truncation": lambda: static(uniform(BASE, len(arms.layout.blocks))),
+        "searched": lambda: static(arms.searched().schedule), "searched and learnt": lambda: arms.learnt().executor(),
+        "full": lambda: arms.full().executor(), "without search": lambda: arms.without_search().executor(),
         "without learning": lambda: arms.without_learning().executor(),
     }  # fmt: skip
     scores = {name: _kept(arms, name, make) for name, make in makers.items()}
     starts = [
-        _kept(arms, f"start {at}", lambda one=one: arms.free(one).executor())
-        for at, one in enumerate(arms.starts[:BEST_STARTS])
+        _kept(arms, f"start {at}", lambda one=one: static(one)) for at, one in enumerate(arms.starts[:BEST_STARTS])
     ]
     scores["best schedule the search started from"] = min(starts, key=lambda kl: float(kl.mean()))
     return scores

@@ -3,7 +3,7 @@
 A verdict is a mean over sequences, each by its own mean over scored tokens: a question of two tokens counts as much
 as a window of text. Schedules already judged are not run again; those that are new are taken in lexical order, and each
 starts at the first block in which it differs from all that are still held (`_prefixes.py`). All sequences run as one
-batch. Under torchrun the processes share the new ones out, and all end with the same verdicts.
+batch.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from tokenprune.executor._executor import Executor
 from tokenprune.executor._router import Everything, Router
 from tokenprune.executor._scored import Scored, divergence, nll
 from tokenprune.executor._stream import Stream
+from tokenprune.ftp._prefixes import Prefixes
 from tokenprune.models._layout import Layout
-from tokenprune.search import _processes
-from tokenprune.search._prefixes import Prefixes
 
 Kind = Literal["kl", "nll", "accuracy"]
 Schedule = tuple[float, ...]
@@ -45,7 +44,8 @@ class Fitness:
         means: (sequences,) what each verdict is the mean of, by schedule.
 
     Examples:
-        >>> from tokenprune import Fitness, Layout, StaticRouter, datasets, tiny_model, windows
+        >>> from tokenprune import Layout, StaticRouter, datasets, tiny_model, windows
+        >>> from tokenprune.ftp import Fitness
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
@@ -84,12 +84,8 @@ class Fitness:
         if not self.reuse:
             return [float(self._run(one, 0, self.data.start(self.executor), advance)[0].mean()) for one in schedules]
         new = sorted({one for one in schedules if one not in self.memo})
-        rank, processes = _processes.place()
-        share = -(-len(new) // processes)
-        self._judge(new[rank * share : (rank + 1) * share], advance)
-        for found in _processes.gathered({one: self.means[one] for one in new if one in self.means}):
-            self.means |= found
-            self.memo |= {one: float(means.mean()) for one, means in found.items()}
+        self._judge(new, advance)
+        self.memo |= {one: float(self.means[one].mean()) for one in new}
         return [self.memo[one] for one in schedules]
 
     def choose(self, candidates: Sequence[Schedule]) -> Schedule:

@@ -2,9 +2,8 @@
 
 Genes are sparsities on a grid of 0.05 in [0, 0.95], projected to the exact mean and (our addition) sorted: a token that
 skipped a block and runs in a later one comes back as it went in, which costs far more than leaving it out for good.
-Seeds: uniform, what the caller gives (with a router that chooses by attention, schedules that begin with dense blocks),
-proportional to the blocks' redundancy, to what skipping in each block alone costs (if that is known), middle-heavy,
-most in the last blocks, random. Elites stay; parents win tournaments; children mix their genes block by block and move
+Seeds: uniform, proportional to the blocks' redundancy, middle-heavy, most in the last blocks or in those of least
+influence, random. Elites stay; parents win tournaments; children mix their genes block by block and move
 mass between two blocks.
 """
 
@@ -31,18 +30,17 @@ class SearchConfig:
         population, generations, elite, tournament: as their names say.
         moves: most moves of mass in one mutation.
         step: grid of the genes.
-        alone: first judge what skipping in each block alone costs, for seeds that put most where it costs least; this
-            takes as many evaluations as there are blocks, each from its block on; not where a router observes.
         rising: only schedules that never fall from block to block; False is the search as published.
 
     Examples:
-        >>> from tokenprune import FTPConfig, SearchConfig, TokenPruner, datasets, tiny_model, windows
+        >>> from tokenprune import datasets, tiny_model, windows
+        >>> from tokenprune.ftp import PublishedPruner, SearchConfig
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
         >>> texts = windows(ids, length=48, scored=8, count=4)
 
-        >>> pruner = TokenPruner(model, FTPConfig(router="static"))
+        >>> pruner = PublishedPruner(model)
         >>> found = pruner.search(texts, SearchConfig(population=4, generations=1, elite=1))
         >>> round(sum(pruner.schedule) / 4, 2)  # the mean is the target
         0.3
@@ -54,7 +52,6 @@ class SearchConfig:
     tournament: int = 3
     moves: int = 3
     step: float = 0.05
-    alone: bool = True
     rising: bool = True
 
     def __post_init__(self) -> None:
@@ -73,9 +70,7 @@ class Search:
         highest: most any block may have, given the protected tokens.
         seed: random seed.
         config: sizes.
-        alone: (N,) what `alone_schedules` cost, one each, for further seeds.
         around: start from this schedule and its near neighbours (stage 3).
-        first: schedules that are among the seeds, as they are.
         state: of an earlier search.
 
     Attributes:
@@ -84,8 +79,8 @@ class Search:
         history: a line for each generation judged.
 
     Examples:
-        >>> from tokenprune import Fitness, Layout, Search, SearchConfig
-        >>> from tokenprune import StaticRouter, datasets, redundancy, tiny_model, windows
+        >>> from tokenprune import Layout, StaticRouter, datasets, redundancy, tiny_model, windows
+        >>> from tokenprune.ftp import Fitness, Search, SearchConfig
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
@@ -103,12 +98,12 @@ class Search:
 
     def __init__(
         self, target: float, influence: np.ndarray, *, highest: float = HIGHEST, seed: int = 0,
-        config: SearchConfig | None = None, alone: Sequence[float] = (), around: Schedule | None = None,
-        first: Sequence[Schedule] = (), state: dict[str, Any] | None = None,
+        config: SearchConfig | None = None, around: Schedule | None = None,
+        state: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.target, self.influence = checked_target(target), np.asarray(influence, dtype=float)
         self.highest, self.config = min(highest, HIGHEST), config or SearchConfig()
-        self.alone, self.random = np.maximum(alone, 1e-4), np.random.default_rng(seed)
+        self.random = np.random.default_rng(seed)
         self.generation, self.history = 0, []
         self.history: list[dict[str, Any]]
         if state is not None:
@@ -116,7 +111,7 @@ class Search:
             self.generation, self.history = state["generation"], list(state["history"])
             self.population = [tuple(one) for one in state["population"]]
         else:
-            self.population = self._seeds(first) if around is None else self._near(around)
+            self.population = self._seeds() if around is None else self._near(around)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -177,13 +172,11 @@ class Search:
         start = tuple(float(one) for one in around)  # as it is: rounding it to the grid may cost more than is gained
         return [start, *(self._mutated(np.array(start)) for _ in range(self.config.population - 1))]
 
-    def _seeds(self, first: Sequence[Schedule]) -> list[Schedule]:
+    def _seeds(self) -> list[Schedule]:
         count = len(self.influence)
         place = np.linspace(-1, 1, count)
         redundant = influence_proportional(self.influence, self.target)
         shapes = [redundant]
-        if len(self.alone):
-            shapes += [self.alone**-power for power in (0.5, 0.25, 1.0)]
         shapes += [1 + more * (place > 2 / 3) for more in (1.0, 2.0)]
         shapes += [np.exp(-0.5 * ((place - centre) / width) ** 2) for centre in (0.0, 0.3) for width in (0.2, 0.4, 0.7)]
         lowest = np.argsort(self.influence)
@@ -192,7 +185,7 @@ class Search:
             shape[lowest[: max(1, round(min(1.0, self.target * share) * count))]] = 1
             shapes.append(shape)
         flat = uniform(self.target, count) if self.target <= self.highest else self._fit(np.full(count, self.target))
-        seeds = [flat, *first, *(self._scaled(shape) for shape in shapes)][: self.config.population]
+        seeds = [flat, *(self._scaled(shape) for shape in shapes)][: self.config.population]
         while len(seeds) < self.config.population:
             seeds.append(self._scaled(self.random.random(count) ** self.random.uniform(0.5, 4)))
         return seeds
@@ -208,12 +201,6 @@ class Search:
                 (middle, high) if np.minimum(shape * middle, self.highest).mean() < self.target else (low, middle)
             )
         return self._fit(np.minimum(shape * high, self.highest))
-
-
-def alone_schedules(blocks: int, highest: float) -> list[Schedule]:
-    """For each block the schedule that skips in it alone, most of what it may."""
-    most = min(highest, 0.8)
-    return [tuple(most if other == block else 0.0 for other in range(blocks)) for block in range(blocks)]
 
 
 def influence_proportional(influence: np.ndarray, target: float) -> np.ndarray:

@@ -1,8 +1,7 @@
 """Stage 2: train a router under a frozen model, a sequence or a few a step.
 
 The gated forward computes every token and weighs it by its gate; with hard gates its values are those of the gathered
-forward. The model's weights take no gradient; those of the router do, straight through the hard choice. Under torchrun
-the processes share the sequences of a step out; the result is what one process alone would give, bit for bit.
+forward. The model's weights take no gradient; those of the router do, straight through the hard choice.
 """
 
 from __future__ import annotations
@@ -18,18 +17,16 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-import tokenprune.search._processes as processes
 from tokenprune.executor._executor import Executor
-from tokenprune.executor._router import Everything
 from tokenprune.executor._scored import Scored
+from tokenprune.ftp._dynamic_router import DynamicRouter
+from tokenprune.ftp._fitness import Fitness
+from tokenprune.ftp._gated import gated_step
+from tokenprune.ftp._losses import distillation_loss, guide_loss, guide_weight, sparsity_loss
 from tokenprune.models._layout import Layout
-from tokenprune.routers._learnt_router import LearntRouter
 from tokenprune.routers._schedule import HIGHEST
-from tokenprune.search._fitness import Fitness
-from tokenprune.training._gated import gated_step
-from tokenprune.training._losses import distillation_loss, guide_loss, guide_weight, hidden_loss, sparsity_loss
 
-LR, LR_OBSERVING = 1e-3, 1e-4  # as published; of a net that starts as the observation router
+_HELD = 64  # answers of the dense model, (scored tokens, vocabulary) numbers each
 
 
 @dataclass(frozen=True)
@@ -39,77 +36,41 @@ class TrainConfig:
     Attributes:
         steps: of `batch` sequences each.
         batch: sequences in a step; its gradient is their mean.
-        lr: of AdamW; after `warmup` (a share of the steps) it falls to zero along a cosine. Left out, a thousandth; of
-            a pruner whose net starts as the observation router, a tenth of that: its order is fine-grained, and steps
-            of a thousandth shuffle it.
+        lr: of AdamW; after `warmup` (a share of the steps) it falls to zero along a cosine.
         clip: largest norm of the gradient.
         distill, sparsity, guide: weights of the losses.
-        distill_on: "logits" or "hidden".
-        losses_on: gates that the sparsity loss looks at: "sign", those of the margin's sign, as published; "inference",
-            those that inference uses (with an exact budget, which is met whatever they are, this loss is zero).
         jitter: the schedule is moved by up to so much at each step, so that one router serves several targets.
         check: steps between two looks at the validation text, if there is one.
 
     Examples:
-        >>> from tokenprune import FTPConfig, TokenPruner, TrainConfig, datasets, tiny_model, windows
+        >>> from tokenprune import datasets, tiny_model, windows
+        >>> from tokenprune.ftp import PublishedPruner, TrainConfig
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
         >>> texts = windows(ids, length=48, scored=8, count=4)
 
-        >>> pruner = TokenPruner(model, FTPConfig(router="dynamic"))
+        >>> pruner = PublishedPruner(model)
         >>> pruner.fit_router(texts, TrainConfig(steps=2, batch=1))
         >>> sorted(pruner.metrics["train"])
         ['distill', 'guide', 'loss', 'sparsity']
     """
 
     steps: int = 400
-    lr: float | None = None
+    lr: float = 1e-3
     warmup: float = 0.05
     clip: float = 1.0
     distill: float = 1.0
     sparsity: float = 1.0
     guide: float = 1.0
-    distill_on: str = "logits"
-    losses_on: str = "sign"
     jitter: float = 0.1
     batch: int = 1
     check: int = 25
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.check) < 1 or not (self.lr is None or self.lr > 0):
-            rate = "" if self.lr is None else f" at {self.lr}"
-            got = f"{self.steps} steps of {self.batch} sequences{rate}, a check each {self.check}"
+        if min(self.steps, self.batch, self.check) < 1 or not self.lr > 0:
+            got = f"{self.steps} steps of {self.batch} sequences at {self.lr}, a check each {self.check}"
             raise InputError("training", got=got, expected="steps, batch, check and lr above 0")
-        if self.distill_on not in ("logits", "hidden"):
-            raise InputError("distill_on", got=repr(self.distill_on), expected="logits or hidden")
-        if self.losses_on not in ("sign", "inference"):
-            raise InputError("losses_on", got=repr(self.losses_on), expected="sign or inference")
-
-
-class Teacher:
-    """What the dense model says of each sequence; the last `keep` are remembered, and trainings may share it.
-
-    Args:
-        layout: the frozen model.
-        data: the sequences.
-        keep: how many answers to hold; each is (scored tokens, vocabulary) numbers.
-    """
-
-    def __init__(self, layout: Layout, data: Scored, keep: int = 64) -> None:
-        self.executor, self.data, self.keep = Executor(layout, Everything()), data, keep
-        self.memo: dict[int, tuple[Tensor, Tensor]] = {}
-
-    @torch.no_grad()
-    def __call__(self, item: int) -> tuple[Tensor, Tensor]:
-        """(logits (P, V), states after the last block (P, d)) at the scored positions of one sequence."""
-        if item not in self.memo:
-            part = self.data.part(item, item + 1)
-            logits, stream = part.run(self.executor)
-            while len(self.memo) >= self.keep:
-                del self.memo[next(iter(self.memo))]
-            self.memo[item] = logits, stream.x[part.places.to(stream.x.device)]
-        return self.memo[item]
 
 
 class Training:
@@ -121,7 +82,6 @@ class Training:
         data: sequences, drawn in an order that the seed fixes.
         config: see there.
         seed: random seed of the order of sequences and of the jitter.
-        teacher: of the same data, if another training has one.
         validation: other sequences: the router is judged on them before the first step, each `check` steps and after
             the last, and ends as it was where it was nearest to the dense model. Left out, it ends as the last step.
 
@@ -129,32 +89,33 @@ class Training:
         verdicts: divergence from the dense model on `validation`, by steps taken.
 
     Examples:
-        >>> from tokenprune import FTPConfig, TokenPruner, TrainConfig, datasets, tiny_model, windows
+        >>> from tokenprune import datasets, tiny_model, windows
+        >>> from tokenprune.ftp import PublishedPruner, TrainConfig
 
         >>> model = tiny_model()
         >>> ids = datasets.tokens(datasets.embedded_text(), None)  # no tokenizer: bytes
         >>> texts = windows(ids, length=48, scored=8, count=4)
 
-        >>> training = TokenPruner(model, FTPConfig(router="dynamic")).training(texts, TrainConfig(steps=3))
+        >>> training = PublishedPruner(model).training(texts, TrainConfig(steps=3))
         >>> losses = [training.step()["loss"] for _ in range(3)]
         >>> training.done, len(losses)
         (True, 3)
     """
 
     def __init__(
-        self, layout: Layout, router: LearntRouter, data: Scored, config: TrainConfig, seed: int = 0,
-        teacher: Teacher | None = None, validation: Scored | None = None,
+        self, layout: Layout, router: DynamicRouter, data: Scored, config: TrainConfig, seed: int = 0,
+        validation: Scored | None = None,
     ) -> None:  # fmt: skip
         if layout.quantised:
             raise InputError(
                 "model", got="quantised weights", expected="float weights: packed ones serve inference only"
             )
-        self.lr = LR if config.lr is None else config.lr
         self.executor, self.router, self.data, self.config = Executor(layout, router), router, data, config
-        self.teacher = teacher or Teacher(layout, data)
+        self.dense, self.answers = Executor(layout), {}
+        self.answers: dict[int, Tensor]
         self.schedule, self.seed, self.step_number = router.schedule, seed, 0
         self.parameters = [one for one in router.net.parameters() if one.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=self.lr)
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=config.lr)
         self.good: dict[str, Tensor] = copy.deepcopy(router.net.state_dict())
         self.best, self.verdicts = self.good, {}
         self.verdicts: dict[int, float]
@@ -185,9 +146,9 @@ class Training:
         """Learning rate of the next step."""
         warm = max(1, round(self.config.warmup * self.config.steps))
         if self.step_number < warm:
-            return self.lr * (self.step_number + 1) / warm
+            return self.config.lr * (self.step_number + 1) / warm
         share = (self.step_number - warm) / max(1, self.config.steps - warm)
-        return self.lr * 0.5 * (1 + math.cos(math.pi * share))
+        return self.config.lr * 0.5 * (1 + math.cos(math.pi * share))
 
     def step(self) -> dict[str, float]:
         """One step; returns the losses, means over its sequences.
@@ -198,15 +159,11 @@ class Training:
         if self.step_number == 0:
             self._look()
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step_number)
-        drawn = []
+        each = []
         for _ in range(self.config.batch):
             item = int(torch.randint(len(self.data), (1,), generator=draw))
-            drawn.append((item, float((torch.rand(1, generator=draw) * 2 - 1) * self.config.jitter)))
-        rank, size = processes.place()
-        own = {at: self._one(*drawn[at]) for at in range(rank, len(drawn), size)}
-        every = {at: one for found in processes.gathered(own) for at, one in found.items()}
-        each = [every[at] for at in range(len(drawn))]
-        for (item, _), (losses, _) in zip(drawn, each, strict=True):
+            each.append(self._one(item, float((torch.rand(1, generator=draw) * 2 - 1) * self.config.jitter)))
+            losses = each[-1][0]
             if not math.isfinite(losses["loss"]):
                 self.router.net.load_state_dict(self.good)
                 raise InputError(
@@ -247,28 +204,28 @@ class Training:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
+    @torch.no_grad()
+    def _dense(self, item: int) -> Tensor:
+        """Logits (P, V) of the dense model at the scored positions of one sequence; the last `_HELD` are remembered."""
+        if item not in self.answers:
+            while len(self.answers) >= _HELD:
+                del self.answers[next(iter(self.answers))]
+            self.answers[item] = self.data.part(item, item + 1).run(self.dense)[0]
+        return self.answers[item]
+
     def _losses(self, part: Scored, item: int) -> dict[str, Tensor]:
-        dense_logits, dense = self.teacher(item)
         stream = part.start(self.executor)
-        gates, margins, guides, asked = [], [], [], []
+        choices, asked = [], []
         for block in range(self.executor.blocks):
-            for choice in gated_step(self.executor, stream, block):
-                margins.append(choice.margin)
-                gates.append(choice.by_sign if self.config.losses_on == "sign" else choice.at_inference)
-                guides.append(choice.guide)
+            choice = gated_step(self.executor, stream, block)
+            if choice is not None:
+                choices.append(choice)
                 asked.append(self.router.schedule[block])
-        places = part.places.to(stream.x.device)
-        if self.config.distill_on == "hidden":
-            norm = self.executor.layout.decoder.norm
-            distill = hidden_loss(norm(dense), norm(stream.x[places]))
-        else:
-            distill = distillation_loss(dense_logits, part.logits(self.executor, stream))
-        zero = torch.zeros(())
-        if not margins:  # a schedule that skips nothing where the router decides
-            return {"distill": distill, "sparsity": zero, "guide": zero}
-        met = self.config.losses_on == "inference" and self.router.exact  # what rounding leaves would outweigh the rest
-        sparsity = zero if met else sparsity_loss(asked, gates)
-        return {"distill": distill, "sparsity": sparsity, "guide": guide_loss(margins, guides)}
+        distill = distillation_loss(self._dense(item), part.logits(self.executor, stream))
+        if not choices:  # a schedule that skips nothing where the router decides
+            return {"distill": distill, "sparsity": torch.zeros(()), "guide": torch.zeros(())}
+        margins, gates, guides = zip(*((one.margin, one.by_sign, one.guide) for one in choices), strict=True)
+        return {"distill": distill, "sparsity": sparsity_loss(asked, gates), "guide": guide_loss(margins, guides)}
 
     def state(self) -> dict[str, Any]:
         """(tensors of net, best net and optimiser, step, verdicts): enough to go on."""

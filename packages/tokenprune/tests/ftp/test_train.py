@@ -8,41 +8,30 @@ import math
 import pytest
 import torch
 from ninefold.errors import InputError
-from tokenprune import (
+from tokenprune import Executor, Layout, Scored, tiny_model
+from tokenprune.executor._attention import Attention, _gated
+from tokenprune.ftp import (
     DynamicRouter,
-    Executor,
     Fitness,
-    FTPConfig,
-    Layout,
-    OnePassNet,
-    OnePassRouter,
+    PublishedConfig,
+    PublishedPruner,
     RouterNet,
-    Scored,
     SearchConfig,
-    TokenPruner,
     TrainConfig,
     Training,
-    tiny_model,
 )
-from tokenprune.executor._attention import Attention, _gated
-from tokenprune.routers._dynamic_router import four_factors
-from tokenprune.routers._observation_router import Observation
-from tokenprune.training._gated import gated_step
-from tokenprune.training._losses import distillation_loss, guide_loss, guide_weight, sparsity_loss, straight_through
+from tokenprune.ftp._dynamic_router import four_factors
+from tokenprune.ftp._gated import gated_step
+from tokenprune.ftp._losses import distillation_loss, guide_loss, guide_weight, sparsity_loss, straight_through
 
 SCHEDULE = (0.0, 0.25, 0.5, 0.4)
 
 
-def routers():
-    generator = torch.Generator().manual_seed(7)
-    net, wide = RouterNet(generator=generator), OnePassNet(4, generator=generator)
-    plain, window = DynamicRouter(SCHEDULE, net), DynamicRouter(SCHEDULE, net, window=3)
-    return [plain, window, DynamicRouter(SCHEDULE, net, gate="argmax"), OnePassRouter(SCHEDULE, wide)]
-
-
-@pytest.mark.parametrize("router", routers(), ids=["topk", "window", "argmax", "one-pass"])
+@pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize("rows", [1, 3])
-def test_gated_forward_equals_the_gathered_one(model, ids, router, rows):
+def test_gated_forward_equals_the_gathered_one(model, ids, window, rows):
+    net = RouterNet(generator=torch.Generator().manual_seed(7))
+    router = DynamicRouter(SCHEDULE, net, window=window)
     executor = Executor(Layout.of(model), router)
     gathered, gated = executor.start(ids[:rows]), executor.start(ids[:rows])
     for block in range(4):
@@ -50,14 +39,13 @@ def test_gated_forward_equals_the_gathered_one(model, ids, router, rows):
         gated_step(executor, gated, block)
         torch.testing.assert_close(gated.table, gathered.table, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(gated.x, gathered.x, rtol=1e-4, atol=1e-5)
-    assert sum(sum(kept) for kept, _ in gathered.kept) < 4 * 24 * rows
+    assert sum(map(sum, gathered.kept)) < 4 * 24 * rows
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("kind", ["dynamic", "one_pass"])
-def test_half_precision_models_are_searched_trained_and_run(scored, ids, dtype, kind):
+def test_half_precision_models_are_searched_trained_and_run(scored, ids, dtype):
     half = tiny_model(seed=1).to(dtype)
-    pruner = TokenPruner(half, FTPConfig(router=kind, target_sparsity=0.4))
+    pruner = PublishedPruner(half, PublishedConfig(target_sparsity=0.4))
     sizes = SearchConfig(population=4, generations=1, elite=2)
     pruner.search(scored, sizes)
     pruner.fit_router(scored, TrainConfig(steps=2))
@@ -84,8 +72,7 @@ def test_router_has_450_parameters_and_four_factors(model, ids):
 
 
 @pytest.mark.parametrize("hidden", [1, 64])
-@pytest.mark.parametrize("kind", ["dynamic", "one_pass"])
-def test_untrained_router_keeps_what_the_static_rule_keeps(model, kind, hidden):
+def test_untrained_router_keeps_what_the_static_rule_keeps(model, hidden):
     """Whatever the lengths, the padding, the schedule and the protected tokens, to the bit."""
     draw = torch.Generator().manual_seed(4)
     for lengths, protect in [((40, 3, 17), 1), ((25, 25), 5), ((200, 1), 2)]:
@@ -93,9 +80,9 @@ def test_untrained_router_keeps_what_the_static_rule_keeps(model, kind, hidden):
         ids = torch.randint(1, 256, (len(lengths), width), generator=draw)
         mask = (torch.arange(width)[None] < torch.tensor(lengths)[:, None]).long()
         schedule = tuple((torch.rand(4, generator=draw) * 0.95).tolist())
-        learnt = TokenPruner(model, FTPConfig(router=kind, hidden=hidden), schedule)
+        learnt = PublishedPruner(model, PublishedConfig(hidden=hidden), schedule)
         streams = []
-        for router in (learnt.router(), TokenPruner(model, FTPConfig(router="static"), schedule).router()):
+        for router in (learnt.router(), PublishedPruner(model, PublishedConfig(router="static"), schedule).router()):
             executor = Executor(learnt.layout, router)
             protected = torch.zeros_like(mask, dtype=torch.bool)
             for row, length in enumerate(lengths):
@@ -107,17 +94,18 @@ def test_untrained_router_keeps_what_the_static_rule_keeps(model, kind, hidden):
 
 def test_untrained_router_skips_what_is_asked_by_its_own_sign(model):
     data = Scored([torch.randint(1, 256, (120,), generator=torch.Generator().manual_seed(6))], [3])
-    for kind, schedule in (("dynamic", SCHEDULE), ("one_pass", (0.3,) * 4)):
-        training = TokenPruner(model, FTPConfig(router=kind), schedule).training(data, TrainConfig(steps=1))
-        assert training.step()["sparsity"] == 0.0
+    training = PublishedPruner(model, schedule=SCHEDULE).training(data, TrainConfig(steps=1))
+    assert training.step()["sparsity"] == 0.0
 
 
 def test_a_router_may_start_at_random_and_one_without_position_must(model):
-    config = FTPConfig(router="dynamic", router_start="random", seed=3)
+    config = PublishedConfig(router_start="random", seed=3)
     drawn = RouterNet(generator=torch.Generator().manual_seed(3)).state_dict()
-    assert all(torch.equal(value, drawn[name]) for name, value in TokenPruner(model, config).net.state_dict().items())
+    assert all(
+        torch.equal(value, drawn[name]) for name, value in PublishedPruner(model, config).net.state_dict().items()
+    )
     with pytest.raises(InputError, match="router_start: got 'magic'"):
-        FTPConfig(router_start="magic")
+        PublishedConfig(router_start="magic")
     with pytest.raises(InputError, match="without the position"):
         RouterNet(factors=("score", "rank", "sparsity"), start="static")
 
@@ -170,26 +158,11 @@ def test_losses_equal_their_formulas():
     assert [round(guide_weight(step, 100), 3) for step in (0, 25, 50, 99)] == [1.0, 0.5, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("kind", ["dynamic", "one_pass"])
-def test_a_budget_that_is_met_exactly_leaves_nothing_for_the_sparsity_loss(model, kind):
-    """A share that is rounded to whole tokens is not asked of the gates: of 23 tokens no three tenths are."""
-    data = Scored([torch.randint(1, 256, (23,), generator=torch.Generator().manual_seed(6))], [3])
-    pruner = TokenPruner(model, FTPConfig(router=kind, target_sparsity=0.3), (0.3,) * 4)
-    config = TrainConfig(steps=1, distill=0.0, guide=0.0, losses_on="inference", jitter=0.0)
-    before = copy.deepcopy(pruner.net.state_dict())
-    training = pruner.training(data, config)
-    assert training.step()["sparsity"] == 0.0
-    after = pruner.net.state_dict()
-    assert all(torch.allclose(after[name], one, rtol=0.01, atol=1e-4) for name, one in before.items())  # decay alone
-
-
-@pytest.mark.parametrize("on", ["logits", "hidden"])
-@pytest.mark.parametrize("kind", ["dynamic", "one_pass"])
-def test_training_moves_the_router_and_nothing_else(model, scored, on, kind):
-    pruner = TokenPruner(model, FTPConfig(router=kind), SCHEDULE)
+def test_training_moves_the_router_and_nothing_else(model, scored):
+    pruner = PublishedPruner(model, schedule=SCHEDULE)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     net = {name: value.clone() for name, value in pruner.net.state_dict().items()}
-    pruner.fit_router(scored, TrainConfig(steps=3, distill_on=on))
+    pruner.fit_router(scored, TrainConfig(steps=3))
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(one.grad is None for one in model.parameters())
     assert any(not torch.equal(net[name], value) for name, value in pruner.net.state_dict().items())
@@ -198,7 +171,7 @@ def test_training_moves_the_router_and_nothing_else(model, scored, on, kind):
 
 def test_training_lowers_the_distillation_loss_on_its_own_data(model, scored):
     one = scored.part(0, 1)
-    pruner = TokenPruner(model, FTPConfig(router="dynamic"), (0.0, 0.5, 0.5, 0.5))
+    pruner = PublishedPruner(model, schedule=(0.0, 0.5, 0.5, 0.5))
     judge = [Fitness(pruner.layout, one, pruner.router, reuse=False)([pruner.schedule])[0]]
     pruner.fit_router(one, TrainConfig(steps=60, lr=1e-2, jitter=0.0, guide=0.0, sparsity=0.0))
     judge.append(Fitness(pruner.layout, one, pruner.router, reuse=False)([pruner.schedule])[0])
@@ -207,7 +180,7 @@ def test_training_lowers_the_distillation_loss_on_its_own_data(model, scored):
 
 def test_training_goes_on_from_its_state_bit_for_bit(model, scored):
     def fresh():
-        pruner = TokenPruner(model, FTPConfig(router="dynamic", seed=2), SCHEDULE)
+        pruner = PublishedPruner(model, PublishedConfig(seed=2), SCHEDULE)
         return pruner.training(scored.part(0, 4), TrainConfig(steps=6, lr=0.1, check=2), validation=scored.part(4, 6))
 
     whole, part, resumed = fresh(), fresh(), fresh()
@@ -229,7 +202,7 @@ def test_training_goes_on_from_its_state_bit_for_bit(model, scored):
 def test_the_step_that_is_kept_is_the_best_on_validation_text(model, scored):
     """Judged again by other means: no step that was looked at, the start included, is better."""
     learn, other = scored.part(0, 3), scored.part(3, 6)
-    pruner = TokenPruner(model, FTPConfig(router="dynamic", seed=1), SCHEDULE)
+    pruner = PublishedPruner(model, PublishedConfig(seed=1), SCHEDULE)
     training = pruner.training(learn, TrainConfig(steps=7, lr=0.3, check=3), validation=other)
     nets = [copy.deepcopy(pruner.net.state_dict())]
     while not training.done:
@@ -237,7 +210,7 @@ def test_the_step_that_is_kept_is_the_best_on_validation_text(model, scored):
         nets.append(training.good)
     judged = {}
     for step in (0, 3, 6, 7):
-        ours = TokenPruner(model, FTPConfig(router="dynamic", seed=1), SCHEDULE)
+        ours = PublishedPruner(model, PublishedConfig(seed=1), SCHEDULE)
         ours.net.load_state_dict(nets[step])
         (judged[step],) = Fitness(ours.layout, other, ours.router, reuse=False)([SCHEDULE])
     assert training.verdicts == pytest.approx(judged)
@@ -249,7 +222,7 @@ def test_the_step_that_is_kept_is_the_best_on_validation_text(model, scored):
 
 def test_a_router_that_learns_nothing_of_use_stays_as_it_started(model, scored):
     """On its own text of one step, at a rate that ruins it."""
-    pruner = TokenPruner(model, FTPConfig(router="dynamic", seed=1), SCHEDULE)
+    pruner = PublishedPruner(model, PublishedConfig(seed=1), SCHEDULE)
     start = copy.deepcopy(pruner.net.state_dict())
     pruner.fit_router(scored, TrainConfig(steps=2, lr=50.0, check=1), validation=scored)
     metrics = pruner.metrics["train validated"]
@@ -259,7 +232,7 @@ def test_a_router_that_learns_nothing_of_use_stays_as_it_started(model, scored):
 
 
 def test_loss_that_is_no_number_stops_and_keeps_the_last_good_router(model, scored):
-    training = TokenPruner(model, FTPConfig(router="dynamic"), SCHEDULE).training(scored, TrainConfig(steps=5))
+    training = PublishedPruner(model, schedule=SCHEDULE).training(scored, TrainConfig(steps=5))
     training.step()
     good = {name: value.clone() for name, value in training.router.net.state_dict().items()}
     with torch.no_grad():
@@ -271,9 +244,7 @@ def test_loss_that_is_no_number_stops_and_keeps_the_last_good_router(model, scor
 
 def test_what_cannot_be_trained_is_refused(model, scored):
     with pytest.raises(InputError, match="learns nothing"):
-        TokenPruner(model, FTPConfig(router="static")).training(scored)
-    with pytest.raises(InputError, match="distill_on"):
-        TrainConfig(distill_on="magic")
+        PublishedPruner(model, PublishedConfig(router="static")).training(scored)
     with pytest.raises(InputError, match="training: got 0 steps"):
         TrainConfig(steps=0)
 
@@ -292,46 +263,6 @@ def test_quantised_weights_serve_inference_only(scored):
 
 def test_protected_tokens_may_outnumber_what_is_kept(model):
     data = Scored([torch.arange(1, 21)], [15])
-    pruner = TokenPruner(model, FTPConfig(router="dynamic"), (0.9, 0.9, 0.9, 0.9))
+    pruner = PublishedPruner(model, schedule=(0.9, 0.9, 0.9, 0.9))
     losses = pruner.training(data, TrainConfig(steps=1)).step()
     assert math.isfinite(losses["loss"])
-
-
-def test_the_best_of_several_starts_is_kept_and_named(model, scored):
-    """Each start trained alone, by itself: the pruner ends as the one that is best on the validation sequences."""
-    learn, other = scored.part(0, 3), scored.part(3, 6)
-    config = TrainConfig(steps=3, lr=0.05, check=3, guide=0.0, losses_on="inference")
-
-    def made():
-        return TokenPruner(model, FTPConfig(observation=Observation(window=6), seed=4), SCHEDULE)
-
-    pruner, alone = made(), {}
-    pruner.fit_router(learn, config, validation=other, starts=("static", "observation", "random"))
-    for start in ("static", "observation", "random"):
-        single = made()
-        single.fit_router(learn, config, validation=other, starts=(start,))
-        alone[start] = single
-    verdicts = {start: one.metrics["train validated"]["kl"] for start, one in alone.items()}
-    best = min(verdicts, key=verdicts.get)
-    found = pruner.metrics["train validated"]
-    assert found["start"] == best == pruner.config.router_start
-    assert found["kl"] == verdicts[best]
-    assert len(set(verdicts.values())) > 1
-    kept = alone[best].net.state_dict()
-    assert all(torch.equal(value, kept[name]) for name, value in pruner.net.state_dict().items())
-
-
-def test_starts_that_cannot_be_compared_or_are_not_known_are_refused(model, scored):
-    with pytest.raises(InputError, match="starts: got 2 without validation"):
-        TokenPruner(model).fit_router(scored, TrainConfig(steps=1), starts=("static", "random"))
-    with pytest.raises(InputError, match="starts: got 'middle'"):
-        TokenPruner(model).fit_router(scored, TrainConfig(steps=1), starts=("middle",))
-
-
-def test_losses_on_the_gate_of_inference_ask_for_no_more_than_an_exact_budget_skips(model, scored):
-    for losses_on, asked in (("sign", True), ("inference", False)):
-        pruner = TokenPruner(model, FTPConfig(router="dynamic", router_start="random", seed=3), SCHEDULE)
-        training = pruner.training(scored, TrainConfig(steps=1, jitter=0.0, losses_on=losses_on))
-        assert (training.step()["sparsity"] > 0.04) == asked
-    with pytest.raises(InputError, match="losses_on: got 'soft'"):
-        TrainConfig(losses_on="soft")

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenprune import FTPConfig, Scored, Search, SearchConfig, TokenPruner, TrainConfig, tiny_model
-from tokenprune.pruner._pipeline import _read_training
+from ninefold.errors import ArtifactError
+from tokenprune import Scored, TokenPruner, tiny_model
+from tokenprune.ftp import PublishedConfig, PublishedPruner, Search, SearchConfig, TrainConfig
+from tokenprune.ftp._stages import read_training
 
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = Path(__file__).parent.parent / "samples"
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +27,17 @@ def made_for():
 
 def test_pruner_folder_loads(made_for):
     with pytest.warns(UserWarning, match="0.1.0 kept a hash of a sample of the weights alone"):
-        pruner = TokenPruner.from_pretrained(SAMPLES / "pruner", made_for)
+        pruner = PublishedPruner.from_pretrained(SAMPLES / "pruner", made_for)
     assert pruner.schedule == (0.15, 0.3, 0.45, 0.7)
-    assert pruner.config == FTPConfig(target_sparsity=0.4, router="dynamic", hidden=8, seed=2)
+    assert pruner.config == PublishedConfig(target_sparsity=0.4, hidden=8, seed=2)
     assert sum(float(one.double().sum()) for one in pruner.net.state_dict().values()) == 4.220162332057953
     assert [line["generation"] for line in pruner.history] == [0, 1, 2]
     assert pruner.metrics["train validated"]["step"] == 0
+
+
+def test_the_training_free_pruner_says_who_reads_a_folder_of_the_published_one(made_for):
+    with pytest.raises(ArtifactError, match=r"ftp_config.json.*read it with tokenprune\.ftp\.PublishedPruner"):
+        TokenPruner.from_pretrained(SAMPLES / "pruner", made_for)
 
 
 def test_state_of_a_search_loads_and_goes_on():
@@ -44,12 +51,10 @@ def test_state_of_a_search_loads_and_goes_on():
 
 
 def test_state_of_a_training_loads_and_goes_on(made_for):
-    tensors, meta = _read_training(SAMPLES / "training.safetensors")
+    tensors, meta = read_training(SAMPLES / "training.safetensors")
     assert (meta["step"], meta["lines"], meta["verdicts"][1][0]) == (10, 4, 10)
     data = Scored([(torch.arange(33) * (2 * row + 3) + 5 * row) % 63 + 1 for row in range(6)], [4] * 6)
-    pruner = TokenPruner(
-        made_for, FTPConfig(target_sparsity=0.4, router="dynamic", hidden=8, seed=2), (0.15, 0.3, 0.45, 0.7)
-    )
+    pruner = PublishedPruner(made_for, PublishedConfig(target_sparsity=0.4, hidden=8, seed=2), (0.15, 0.3, 0.45, 0.7))
     training = pruner.training(data, TrainConfig(steps=11))
     training.restore(tensors, meta["step"], [(step, verdict) for step, verdict in meta["verdicts"]])
     assert training.kept_step == 0

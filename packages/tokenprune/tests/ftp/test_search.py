@@ -10,24 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from tokenprune import (
-    DynamicRouter,
-    Fitness,
-    FTPConfig,
-    Layout,
-    RouterNet,
-    Scored,
-    Search,
-    SearchConfig,
-    StaticRouter,
-    TokenPruner,
-    redundancy,
-    windows,
-)
+from tokenprune import Layout, Scored, StaticRouter, redundancy, windows
 from tokenprune.executor._scored import divergence, nll
 from tokenprune.executor._stream import Stream
+from tokenprune.ftp import DynamicRouter, Fitness, PublishedConfig, PublishedPruner, RouterNet, Search, SearchConfig
+from tokenprune.ftp._prefixes import Prefixes
 from tokenprune.routers._schedule import kept_count, project, static_keep
-from tokenprune.search._prefixes import Prefixes
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 10, 128])
@@ -139,31 +127,6 @@ def test_schedules_off_the_grid_are_judged_as_they_are(rising):
     while not found.done:
         found.advance(lambda schedules: [float(np.ptp(one)) for one in schedules])
     assert found.best == flat
-
-
-def test_what_each_block_costs_alone_gives_seeds_that_skip_where_it_is_cheap():
-    costs = [3.0, 1.0, *[0.1] * 6, *[0.01] * 4]
-    seeds = search(alone=costs).population[2:5]
-    plain = search().population
-    for seed, power in zip(seeds, (0.5, 0.25, 1.0), strict=True):
-        assert seed not in plain
-        assert np.mean(seed) == pytest.approx(0.3)
-        assert seed[0] <= seed[1] <= seed[5] <= seed[9]
-        assert seed[9] - seed[1] >= 0.2 * power
-
-
-def test_the_pruner_asks_what_each_block_costs_once_and_not_when_a_search_goes_on(model, scored):
-    pruner = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.3))
-    found, judge = pruner.searching(scored, SearchConfig(population=6, generations=1))
-    alone = [(0.0,) * block + (0.8,) + (0.0,) * (3 - block) for block in range(4)]
-    assert set(judge.memo) == set(alone)
-    assert judge.blocks_run < 4 * 4  # each from its block on
-    again, other = pruner.searching(scored, SearchConfig(population=6, generations=1), state=found.state)
-    assert other.evaluations == 0
-    assert again.population == found.population
-    none, other = pruner.searching(scored, SearchConfig(population=6, generations=1, alone=False))
-    assert other.evaluations == 0
-    assert none.population != found.population
 
 
 def test_fitness_that_is_no_number_stops_the_search():
@@ -292,9 +255,9 @@ def test_bad_calibration_is_named(sequences, counts, message):
 
 def test_validation_chooses_among_the_bests_of_all_generations_and_uniform(model, scored):
     """Judged on other sequences: a schedule that is best where it was searched, and worse there, is not taken."""
-    pruner = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.3))
+    pruner = PublishedPruner(model, PublishedConfig(router="static", target_sparsity=0.3))
     other = scored.part(3, 6)
-    found, _ = pruner.searching(scored.part(0, 3), SearchConfig(population=6, generations=2, alone=False))
+    found, _ = pruner.searching(scored.part(0, 3), SearchConfig(population=6, generations=2))
     while not found.done:
         found.advance(bowl_of_four)
     pruner.adopt(found, other)
@@ -321,7 +284,7 @@ def test_what_stands_stays_unless_another_is_better_by_more_than_a_standard_erro
 
 
 def test_refinement_goes_back_to_where_it_started_if_that_is_best_on_validation_text(model, scored):
-    pruner = TokenPruner(model, FTPConfig(target_sparsity=0.3), (0.0, 0.4, 0.4, 0.4))
+    pruner = PublishedPruner(model, PublishedConfig(target_sparsity=0.3), (0.0, 0.4, 0.4, 0.4))
     start, other = pruner.schedule, scored.part(3, 6)
     found, _ = pruner.searching(scored.part(0, 3), SearchConfig(population=4, generations=2, elite=2, rising=False),
                                refine=True)  # fmt: skip
