@@ -112,7 +112,8 @@ def _compile(command: list[str], sources: Path, out: Path, x86: bool, *, windows
             if x86 or name == "plain":
                 made.append(Path(folder, f"{name}.o"))
                 small = x86 and name == "plain"  # of processors before 2013: bytes count more than its speed
-                words = ["-O2" if small else "-O3", f"-DNAME(x)=x##_{name}", "-c", str(sources / "kernels.c")]
+                words = ["-Os", "-DSMALL"] if small else ["-O3"]
+                words += [f"-DNAME(x)=x##_{name}", "-c", str(sources / "kernels.c")]
                 words += ["-o", str(made[-1])]
                 work.append([*command, *_FLAGS, *position, *flags, *words])
         for words in work:

@@ -12,6 +12,11 @@
 #include <stdint.h>
 
 #define LANES 16
+#if defined(__linux__) && defined(__x86_64__) && defined(__has_include) /* tiles: Linux alone lends them to a process */
+#if __has_include(<amxtileintrin.h>)
+#define HAS_TILES 1
+#endif
+#endif
 
 enum {
     OP_TURN_IN, OP_TURN_OUT, OP_PACK, OP_PACK_PLANES, OP_CONV_BITS, OP_CONV_SIGNS, OP_CONV, OP_CONV_U8,
@@ -21,7 +26,8 @@ enum {
 
 enum { SUMMED = 1, RESIDUAL = 2, RECTIFIED = 4, BITS_OUT = 8, HALF = 16, CHECKED = 32, BOUND = 64, FLOATS_OUT = 128,
        CLASSED = 256, SIGNS_OUT = 512, SHIFTED = 1024,
-       PLANES_OUT = 2048 };
+       PLANES_OUT = 2048,
+       TILED = 4096, BY_PANELS = 8192 };        /* set by `bnn_tiles`; BY_PANELS: the units of work are panels, not rows */
 
 typedef struct {
     int64_t op, flags, rows;                    /* rows: how many units of work threads may share */

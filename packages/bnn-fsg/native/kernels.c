@@ -5,6 +5,9 @@
  */
 #include "bnn.h"
 #include "simd.h"
+#if defined(__AVX512F__) && defined(HAS_TILES)
+#define TILES 1
+#endif
 
 #define SEGMENT 32
 #define MOST_PANELS 4
@@ -15,7 +18,8 @@ typedef struct {
     int64_t class_step;      /* numbers from the table of one class to that of the next; 0 if there is one */
     const int32_t *start;    /* sums of bits that all agree */
     int64_t start_step;
-    const int32_t *classes;  /* of each pixel */
+    const int32_t *classes;  /* of each pixel, less `row_class` */
+    int64_t row_class;
     const void *source;      /* 16 sums of each pixel: counts of differing bits, int32 or float32 */
     const float *totals;     /* sum of the inputs of each pixel */
     const float *residual;   /* or NULL */
@@ -76,7 +80,8 @@ static void turn(const float *x, float *to, int64_t rows, int64_t columns, int64
                  int64_t count) {
     for (int64_t first = begin; first < end; first += LANES) {
 #if defined(__AVX512F__)
-        if (count == LANES && first + LANES <= end) {
+        if (count == LANES && end - begin >= LANES) { /* the last block may begin within the one before it */
+            if (first > end - LANES) first = end - LANES;
             turn_block(x + first * columns, to + first, rows, columns);
             continue;
         }
@@ -103,6 +108,19 @@ static void turn(const float *x, float *to, int64_t rows, int64_t columns, int64
     }
 }
 
+/* The first of `count` pixels after x whose class is another; up to a vector behind them is read. */
+INLINE int64_t same_class(const int32_t *classes, int64_t x, int64_t count) {
+    VI class = splat_i(classes[x]);
+    for (; x < count; x += VL) {
+        uint32_t other = bits_of_mask((VI)(load_i(classes + x) != class));
+        if (other) {
+            x += __builtin_ctz(other);
+            break;
+        }
+    }
+    return x < count ? x : count;
+}
+
 /* The last steps of `count` pixels of 16 lanes; what `flags` say is known when this is compiled. */
 INLINE void finish_as(const Panel *given, int64_t count, const int kind, const int flags) {
     const Panel p = *given; /* what is stored cannot change it */
@@ -110,38 +128,45 @@ INLINE void finish_as(const Panel *given, int64_t count, const int kind, const i
     UNROLL for (int v = 0; v < NV; v++) {
         scale[v] = load_f(p.table + v * VL);
         by_sum[v] = load_f(p.table + LANES + v * VL);
-        shift[v] = load_f(p.table + 2 * LANES + v * VL);
         before[v] = load_f(p.table + 3 * LANES + v * VL);
         positive[v] = load_f(p.table + 4 * LANES + v * VL);
         negative[v] = load_f(p.table + 5 * LANES + v * VL);
         after[v] = load_f(p.table + 6 * LANES + v * VL);
         if (flags & BITS_OUT) threshold[v] = load_f(p.threshold + v * VL);
     }
-    const int32_t *restrict source = (const int32_t *)p.source, *restrict classes = p.classes;
-    const float *restrict classed = p.table + 2 * LANES;
-    for (int64_t x = 0; x < count; x++) {
-        uint32_t bits = 0;
-        VF y[NV];
+    const int32_t *restrict source = (const int32_t *)p.source;
+    for (int64_t x = 0, end; x < count; x = end) { /* pixels of one class */
+        int64_t class = p.row_class + p.classes[x];
+        VI start[NV];
+        end = same_class(p.classes, x, count);
         UNROLL for (int v = 0; v < NV; v++) {
-            VF s = p.class_step ? load_f(classed + classes[x] * p.class_step + v * VL) : shift[v], sum;
-            if (flags & SUMMED) s = splat_f(p.totals[x]) * by_sum[v] + s;
-            if (kind == OF_FLOATS) {
-                sum = load_f((const float *)p.source + x * LANES + v * VL);
-            } else {
-                VI whole = load_i(source + x * LANES + v * VL);
-                if (kind == OF_BITS) whole = load_i(p.start + classes[x] * p.start_step + v * VL) - (whole + whole);
-                sum = to_float(whole);
-            }
-            y[v] = sum * scale[v] + s;
-            if (flags & RESIDUAL) y[v] = y[v] + load_f(p.residual + x * p.width + v * VL);
-            if (flags & RECTIFIED) {
-                if (flags & SHIFTED) y[v] = leaky(y[v] + before[v], positive[v], negative[v]) + after[v];
-                else y[v] = leaky(y[v], positive[v], negative[v]);
-            }
-            if (flags & BITS_OUT) bits |= at_least(y[v], threshold[v]) << (v * VL);
+            shift[v] = load_f(p.table + 2 * LANES + class * p.class_step + v * VL);
+            if (kind == OF_BITS) start[v] = load_i(p.start + class * p.start_step + v * VL);
         }
-        if (p.out) UNROLL for (int v = 0; v < NV; v++) store_f(p.out + x * p.width + v * VL, y[v]);
-        if (flags & BITS_OUT) put_bits(&p, x, bits);
+        for (; x < end; x++) {
+            uint32_t bits = 0;
+            VF y[NV];
+            UNROLL for (int v = 0; v < NV; v++) {
+                VF s = shift[v], sum;
+                if (flags & SUMMED) s = splat_f(p.totals[x]) * by_sum[v] + s;
+                if (kind == OF_FLOATS) {
+                    sum = load_f((const float *)p.source + x * LANES + v * VL);
+                } else {
+                    VI whole = load_i(source + x * LANES + v * VL);
+                    if (kind == OF_BITS) whole = start[v] - (whole + whole);
+                    sum = to_float(whole);
+                }
+                y[v] = sum * scale[v] + s;
+                if (flags & RESIDUAL) y[v] = y[v] + load_f(p.residual + x * p.width + v * VL);
+                if (flags & RECTIFIED) {
+                    if (flags & SHIFTED) y[v] = leaky(y[v] + before[v], positive[v], negative[v]) + after[v];
+                    else y[v] = leaky(y[v], positive[v], negative[v]);
+                }
+                if (flags & BITS_OUT) bits |= at_least(y[v], threshold[v]) << (v * VL);
+            }
+            if (p.out) UNROLL for (int v = 0; v < NV; v++) store_f(p.out + x * p.width + v * VL, y[v]);
+            if (flags & BITS_OUT) put_bits(&p, x, bits);
+        }
     }
 }
 
@@ -196,7 +221,7 @@ static void finish_bound(const Panel *p, const int32_t *bound, int64_t count) {
         uint32_t bits = 0;
         UNROLL for (int v = 0; v < NV; v++) {
             VI counts = load_i((const int32_t *)p->source + x * LANES + v * VL);
-            VI sums = load_i(p->start + p->classes[x] * p->start_step + v * VL) - (counts + counts);
+            VI sums = load_i(p->start + (p->row_class + p->classes[x]) * p->start_step + v * VL) - (counts + counts);
             bits |= at_least_i(sums, load_i(bound + v * VL)) << (v * VL);
         }
         bits ^= flip;
@@ -221,6 +246,8 @@ INLINE Panel panel_at(const Step *s, uint8_t *arena, float *planes, int64_t y, i
     p.out = (s->flags & FLOATS_OUT) ? (float *)(arena + s->out) + pixel : NULL;
     if (s->flags & PLANES_OUT) p.out = planes + channel * s->oh * s->ow + y * s->ow + x0;
     p.width = s->oc;
+    p.classes = (const int32_t *)s->across + 2 * s->ow + x0;
+    p.row_class = ((const int32_t *)s->down)[3 * y + 2] * s->classes;
     if (s->flags & (BITS_OUT | SIGNS_OUT)) {
         p.threshold = (const float *)s->threshold + number * LANES;
         p.bits = arena + s->bits + y * s->bits_row + x0 * s->bits_pixel + channel / 8;
@@ -229,12 +256,6 @@ INLINE Panel panel_at(const Step *s, uint8_t *arena, float *planes, int64_t y, i
         p.first = number == 0;
     }
     return p;
-}
-
-INLINE void classes_of(const Step *s, int64_t y, int64_t x0, int64_t count, int32_t *classes) {
-    const int32_t *across = (const int32_t *)s->across + 2 * s->ow + x0;
-    int32_t first = ((const int32_t *)s->down)[3 * y + 2] * (int32_t)s->classes;
-    for (int64_t x = 0; x < count; x++) classes[x] = first + across[x];
 }
 
 /* ---- bits by bits ---- */
@@ -326,32 +347,38 @@ static void totals_of(const Step *s, const uint8_t *arena, int64_t y, int64_t x0
                       float *totals) {
     const int32_t *down = (const int32_t *)s->down + 3 * y, *across = (const int32_t *)s->across + x0;
     const int32_t *ones = (const int32_t *)(arena + s->counts) + y * s->sh * s->counts_row + x0 * s->sw * s->groups + group;
-    int32_t sums[SEGMENT] = {0}, high = down[1] - down[0], channels = (int32_t)(s->c / s->groups);
-    for (int64_t i = 0; i < s->kh; i++)
-        for (int64_t j = 0; j < s->kw; j++) {
-            const int32_t *at = ones + i * s->dh * s->counts_row + j * s->dw * s->groups;
-            int64_t apart = s->sw * s->groups;
-            if (apart == 1)
-                for (int64_t x = 0; x < count; x++) sums[x] += at[x];
-            else
-                for (int64_t x = 0; x < count; x++) sums[x] += at[x * apart];
-        }
-    for (int64_t x = 0; x < count; x++)
-        totals[x] = (float)(2 * sums[x] - high * channels * (across[s->ow + x] - across[x]));
+    int32_t high = down[1] - down[0], channels = (int32_t)(s->c / s->groups);
+    int64_t apart = s->sw * s->groups;
+    VI of_column = splat_i(high * channels);
+    for (int64_t x = 0; x < count; x += VL) { /* whole vectors: there is room behind the last */
+        VI sums = (VI){0};
+        for (int64_t i = 0; i < s->kh; i++)
+            for (int64_t j = 0; j < s->kw; j++) {
+                const int32_t *at = ones + i * s->dh * s->counts_row + j * s->dw * s->groups + x * apart;
+                if (apart == 1) sums += load_i(at);
+                else for (int64_t v = 0; v < VL && x + v < count; v++) sums[v] += at[v * apart];
+            }
+        sums = (sums + sums) - of_column * (load_i(across + s->ow + x) - load_i(across + x));
+        store_f(totals + x, to_float(sums));
+    }
 }
 
 static int64_t fewer_panels(int64_t left, int most) {
     return left >= 4 && most >= 4 ? 4 : left >= 2 && most >= 2 ? 2 : 1;
 }
 
+static void finish_bits(const Step *s, const Panel *p, int64_t number, int64_t count, int64_t *wrong) {
+    if (s->flags & BOUND) finish_bound(p, (const int32_t *)s->bound + number * 2 * LANES, count);
+    else finish(p, count, s, OF_BITS, wrong);
+}
+
 static int64_t conv_bits(const Step *s, uint8_t *arena, float *planes, int64_t begin, int64_t end) {
     int64_t wrong = 0;
-    int32_t counts[MOST_PANELS * (SEGMENT + 2) * LANES], classes[SEGMENT];
+    int32_t counts[MOST_PANELS * (SEGMENT + 2) * LANES];
     float totals[SEGMENT];
     for (int64_t y = begin; y < end; y++)
         for (int64_t x0 = 0; x0 < s->ow; x0 += SEGMENT) {
             int64_t count = s->ow - x0 < SEGMENT ? s->ow - x0 : SEGMENT;
-            classes_of(s, y, x0, count, classes);
             for (int64_t group = 0; group < s->groups; group++) {
                 const uint8_t *x = arena + s->in + y * s->sh * s->row + x0 * s->sw * s->pixel + group * s->words * 4;
                 if (s->flags & SUMMED) totals_of(s, arena, y, x0, count, group, totals);
@@ -361,17 +388,18 @@ static int64_t conv_bits(const Step *s, uint8_t *arena, float *planes, int64_t b
                     bit_panels(s, x, w, counts, count, few);
                     for (int64_t q = 0; q < few; q++) {
                         Panel p = panel_at(s, arena, planes, y, x0, group, index + q);
-                        p.classes = classes, p.totals = totals, p.source = counts + q * (SEGMENT + 2) * LANES;
-                        if (s->flags & BOUND)
-                            finish_bound(&p, (const int32_t *)s->bound + (group * s->panels + index + q) * 2 * LANES, count);
-                        else
-                            finish(&p, count, s, OF_BITS, &wrong);
+                        p.totals = totals, p.source = counts + q * (SEGMENT + 2) * LANES;
+                        finish_bits(s, &p, group * s->panels + index + q, count, &wrong);
                     }
                 }
             }
         }
     return wrong;
 }
+
+#if defined(TILES)
+#include "tiles.h"
+#endif
 
 /* ---- numbers ---- */
 
@@ -569,7 +597,6 @@ static int64_t conv_numbers(const Step *s, uint8_t *arena, const void *x, float 
                             int64_t end) {
     int64_t wrong = 0;
     float sums[MOST_PANELS * (SEGMENT + 2) * LANES], totals[SEGMENT];
-    int32_t classes[SEGMENT];
     int64_t channels = s->c / s->groups, fours = (channels + 3) / 4, signs = s->op == OP_CONV_SIGNS;
     int64_t of_pixel = signs ? s->groups * fours : s->c, of_group = signs ? fours : channels;
     int64_t bytes = signs ? 4 * ENTRIES : s->op == OP_CONV_U8 ? 2 : 4, direct = s->op == OP_CONV && !s->pw;
@@ -583,7 +610,6 @@ static int64_t conv_numbers(const Step *s, uint8_t *arena, const void *x, float 
         rows_of(s, &ring, x, y, rows, direct);
         for (int64_t x0 = 0; x0 < s->ow; x0 += SEGMENT) {
             int64_t count = s->ow - x0 < SEGMENT ? s->ow - x0 : SEGMENT;
-            classes_of(s, y, x0, count, classes);
             for (int64_t group = 0; group < s->groups; group++) {
                 int64_t at = x0 * s->sw * of_pixel + group * of_group, apart = s->sw * of_pixel, run_apart = s->dw * of_pixel;
                 if (s->flags & SUMMED) /* of numbers by signs: the entry of four times + */
@@ -603,7 +629,7 @@ static int64_t conv_numbers(const Step *s, uint8_t *arena, const void *x, float 
                     else float_row(s, rows, at, apart, run_apart, down[0], down[1], w, sums, count, few);
                     for (int64_t q = 0; q < few; q++) {
                         Panel p = panel_at(s, arena, planes, y, x0, group, index + q);
-                        p.classes = classes, p.totals = totals, p.source = sums + q * (SEGMENT + 2) * LANES;
+                        p.totals = totals, p.source = sums + q * (SEGMENT + 2) * LANES;
                         if (s->op == OP_CONV_U8) finish(&p, count, s, OF_WHOLE, &wrong);
                         else finish(&p, count, s, OF_FLOATS, &wrong);
                     }
@@ -813,6 +839,12 @@ void NAME(bnn_step)(const Step *s, uint8_t *arena, const void *in, void *out, ui
         case OP_PACK: pack(s, arena, begin, end, report, index); break;
         case OP_PACK_PLANES: pack_planes(s, arena, x, begin, end, report, index); break;
         case OP_CONV_BITS:
+#if defined(TILES)
+            if (s->flags & TILED) {
+                if (conv_tiles(s, arena, (float *)out, scratch, begin, end)) report->status = index + 1;
+                break;
+            }
+#endif
             if (conv_bits(s, arena, (float *)out, begin, end)) report->status = index + 1;
             break;
         case OP_CONV_SIGNS:

@@ -1,4 +1,8 @@
 /* Which kernels this processor has, and running a program by them: alone, or by threads that share each step's rows. */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#include <unistd.h>
+#endif
 #include "bnn.h"
 #if !defined(_WIN32)
 #include <sched.h>
@@ -27,7 +31,11 @@ TERNARY(bnn_ternary_avx2);
 TERNARY(bnn_ternary_avx512);
 #endif
 
-enum { PLAIN = 1, NEON = 2, AVX2 = 4, AVX512 = 8 };
+enum { PLAIN = 1, NEON = 2, AVX2 = 4, AVX512 = 8, TILES = 16 };
+
+#ifdef HAS_TILES
+int64_t bnn_tiles_avx512(Step *, int64_t);
+#endif
 
 /* The sets of kernels that run here, as a sum of the numbers above. `__builtin_cpu_supports` is 0 under some compilers. */
 API int64_t bnn_sets(void) {
@@ -45,6 +53,9 @@ API int64_t bnn_sets(void) {
     unsigned counting = (1u << 11) | (1u << 12) | (1u << 14);                /* VNNI, BITALG, VPOPCNTDQ */
     if ((low & 0xe6) == 0xe6 && (b & foundation) == foundation && (c & counting) == counting && (found & AVX2))
         found |= AVX512;
+#ifdef HAS_TILES /* tiles and int8 of them, their state kept by the system, and lent to this process */
+    if ((found & AVX512) && (d >> 24 & 3) == 3 && (low >> 17 & 3) == 3 && !syscall(158, 0x1023, 18)) found |= TILES;
+#endif
 #endif
     return found;
 }
@@ -52,9 +63,22 @@ API int64_t bnn_sets(void) {
 /* Integers of a step, so that a library of another version is refused. */
 API int64_t bnn_step_size(void) { return sizeof(Step) / 8; }
 
+/* For the set of tiles: marks the steps that go by them; octets of scratch memory that they need. */
+API int64_t bnn_tiles(Step *steps, int64_t count, int64_t every) {
+    int64_t most = 0;
+#ifdef HAS_TILES
+    for (Step *s = steps; s < steps + count; s++) {
+        int64_t size = s->op == OP_CONV_BITS ? bnn_tiles_avx512(s, every) : 0;
+        most = size > most ? size : most;
+    }
+#endif
+    (void)steps, (void)count, (void)every;
+    return most;
+}
+
 static RunStep kernels_of(int64_t set) {
 #ifdef X86
-    if (set == AVX512) return bnn_step_avx512;
+    if (set >= AVX512) return bnn_step_avx512;
     if (set == AVX2) return bnn_step_avx2;
 #endif
     (void)set;
@@ -110,7 +134,7 @@ API void bnn_ternary_linear(int64_t set, const uint32_t *weight, const float *x,
                      int64_t begin, int64_t end, float scale, int64_t fresh, int8_t *scratch, float *out) {
     TERNARY((*run)) = bnn_ternary_plain;
 #ifdef X86
-    run = set == AVX512 ? bnn_ternary_avx512 : set == AVX2 ? bnn_ternary_avx2 : run;
+    run = set >= AVX512 ? bnn_ternary_avx512 : set == AVX2 ? bnn_ternary_avx2 : run;
 #endif
     (void)set;
     run(weight, x, tokens, inputs, panels, begin, end, scale, fresh, scratch, out);

@@ -21,7 +21,9 @@
 #define VL (VB / 4)    /* numbers of a vector */
 
 #define INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
+#if defined(SMALL)
+#define UNROLL
+#elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")

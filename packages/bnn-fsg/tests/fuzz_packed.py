@@ -23,6 +23,7 @@ import numpy as np
 from bnn_fsg import PackedModel
 from bnn_fsg.graph._graph import OPERATIONS
 from bnn_fsg.graph._sizes import value_bytes
+from bnn_fsg.runtime import _program
 from bnn_fsg.runtime._format import MAGIC, decode
 from ninefold.errors import ArtifactError, InputError
 
@@ -194,6 +195,7 @@ def judge(data: bytes, seed: int) -> str:
 
 def run(first: int, count: int) -> Counter[str]:
     bases = drafts()
+    _program.EVERY_TILE = True
     for one in bases:  # what imports and compilers take is no file's need
         PackedModel(one.encoded())(np.zeros((1, *one.about["graph"]["input"]), np.float32))
     tracemalloc.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bnn_fsg import PackedModel
-from bnn_fsg.runtime import _executor, _native
+from bnn_fsg.runtime import _executor, _native, _program
 from bnn_fsg.runtime._native import chosen, sets
 from ninefold.errors import InputError
 
@@ -106,6 +106,36 @@ def test_a_library_of_another_version_is_not_used(monkeypatch):
         monkeypatch.undo()
         _native.library.cache_clear()
     assert _native.library() is not None
+
+
+@pytest.mark.skipif("amx" not in sets(), reason="this processor, system or compiler has no tiles of int8")
+@pytest.mark.parametrize(
+    ("channels", "out", "kernel", "stride", "size", "groups"),
+    [
+        (64, 64, 3, 1, (21, 37), 1),  # weights kept, several bands of rows
+        (128, 144, 3, 1, (14, 14), 1),  # shared by panels
+        (40, 33, 3, 2, (17, 40), 1),
+        (32, 32, 3, 1, (16, 16), 1),  # a row of the kernel laid side by side
+        (16, 70, 3, 2, (33, 33), 1),
+        (96, 64, 3, 1, (20, 20), 1),
+        (256, 96, 1, 1, (30, 30), 2),
+        (512, 256, 3, 1, (12, 12), 1),  # more weights than are kept
+    ],
+)
+def test_tiles_of_int8_agree_with_numpy_bit_for_bit(channels, out, kernel, stride, size, groups, monkeypatch):
+    monkeypatch.setattr(_program, "EVERY_TILE", True)
+    generator = np.random.default_rng(channels)
+    x = generator.normal(size=(2, channels, *size)).astype(np.float32)
+    weight, shape = signs((out, kernel, kernel, channels // groups), 2), (kernel, stride, kernel // 2, 1, groups, size)
+    numbers = {name: generator.normal(size=out).astype(np.float32) for name in ("scale", "shift", "sums")}
+    numbers["threshold"] = np.zeros(1, np.float32)
+    expected = layer("conv_bits", shape, weight, "numpy", **numbers)(x)
+    for threads in (1, 3):
+        model = layer("conv_bits", shape, weight, "amx", threads, **numbers)
+        assert model._run._program.matrix[:, 1].max() >= 4096  # marked by the library
+        model._run._shares = True
+        for one in (x[:1], x):
+            np.testing.assert_array_equal(model(one), expected[: len(one)])
 
 
 @pytest.mark.parametrize("backend", sets())

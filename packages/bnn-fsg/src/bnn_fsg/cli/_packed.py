@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Packed = Annotated[Path, typer.Argument(help="A .bnn file.")]
 Backend = Annotated[
-    str, typer.Option("--backend", help="Kernels: auto, c (its best), avx512, avx2, neon, plain or numpy.")
+    str, typer.Option("--backend", help="Kernels: auto, c (its best), amx, avx512, avx2, neon, plain or numpy.")
 ]
 
 

@@ -32,7 +32,7 @@ class PackedModel:
         memory: bytes that the weights and the values of one sample take at most.
         about: the file's header.
         nbytes: size of the file.
-        kernels: what runs it: "avx512", "avx2", "neon", "plain" or "numpy".
+        kernels: what runs it: "amx", "avx512", "avx2", "neon", "plain" or "numpy".
         reads_pictures: whether `on_pictures` adds whole numbers from the first layer on.
 
     Examples:
@@ -110,8 +110,8 @@ class PackedModel:
             path: the file.
             threads: processor threads to use when it runs.
             backend: "auto": the best kernels of this processor, or numpy with a warning where the package was built
-                without its library; "c", "avx512", "avx2", "neon", "plain" or "numpy" by name. All give the same
-                numbers.
+                without its library; "c", "amx", "avx512", "avx2", "neon", "plain" or "numpy" by name. All give the
+                same numbers.
         Raises:
             ArtifactError: with path and reason, if the file is missing, truncated, damaged, foreign or newer.
         """

@@ -11,7 +11,7 @@ from typing import Any
 
 from ninefold.errors import InputError
 
-SETS = {"avx512": 8, "avx2": 4, "neon": 2, "plain": 1}  # best first, as `bnn_sets` numbers them
+SETS = {"amx": 16, "avx512": 8, "avx2": 4, "neon": 2, "plain": 1}  # best first, as `bnn_sets` numbers them
 BACKENDS = ("auto", "c", *SETS, "numpy")
 _FIELDS = (  # of a step, in the order of `native/bnn.h`
     "op flags rows in in2 out h w c oh ow oc kh kw sh sw ph pw dh dw groups each panels steps words pixel row counts "
@@ -46,11 +46,12 @@ def library() -> ctypes.CDLL | None:
         return None
     whole, place = ctypes.c_int64, ctypes.c_void_p
     loaded.bnn_sets.restype = loaded.bnn_step_size.restype = whole
-    if loaded.bnn_step_size() != len(FIELDS) or not hasattr(loaded, "bnn_ternary_linear"):
+    if loaded.bnn_step_size() != len(FIELDS) or not hasattr(loaded, "bnn_tiles"):
         return None  # of another version: a checkout that was not installed again
     loaded.bnn_run.argtypes = [whole, place, whole, whole, place, whole, place, place, whole, whole, whole, place]
     loaded.bnn_share.argtypes = [*loaded.bnn_run.argtypes[:6], whole, place, place, place, place, whole, whole]
     loaded.bnn_ternary_linear.argtypes = [whole, place, place, *[whole] * 5, ctypes.c_float, whole, place, place]
+    loaded.bnn_tiles.argtypes, loaded.bnn_tiles.restype = [place, whole, whole], whole
     loaded.bnn_run.restype = loaded.bnn_share.restype = loaded.bnn_ternary_linear.restype = None
     return loaded
 

@@ -27,9 +27,9 @@ from bnn_fsg.runtime._layout import (
     sign_panels,
     table,
 )
-from bnn_fsg.runtime._native import FIELDS, FLAGS, OPERATIONS
+from bnn_fsg.runtime._native import FIELDS, FLAGS, OPERATIONS, library
 
-INPUT, OUTPUT = -1, -2
+INPUT, OUTPUT, EVERY_TILE = -1, -2, False  # True: tiles for any layer that can have them, quicker or not
 _POINTS = {
     "affine", "rectify", "clip", "add", "multiply", "max_pool", "average_pool", "mean", "flatten", "pick", "concat",
 }  # fmt: skip
@@ -79,10 +79,12 @@ class Program:
         self.steps: list[Step] = []
         self._plan_bits()
         self._plan()
-        self.scratch = -(-self.scratch // ROOM) * ROOM
+        self.matrix = np.array([[step.values.get(name, 0) for name in FIELDS] for step in self.steps], np.int64)
+        made: Any = library()
+        tiles = made.bnn_tiles(self.matrix.ctypes.data, len(self.steps), EVERY_TILE) if kernels == "amx" else 0
+        self.scratch = -(-max(self.scratch, tiles) // ROOM) * ROOM
         self.scratch_at = self._arena.size
         self.size = self._arena.size + self.scratch
-        self.matrix = np.array([[step.values.get(name, 0) for name in FIELDS] for step in self.steps], np.int64)
         self.parts = self._parts()
 
     def _parts(self) -> list[tuple[int, int, Callable[[np.ndarray], None] | None]]:
