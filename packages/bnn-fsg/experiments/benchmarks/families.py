@@ -63,7 +63,7 @@ FAMILIES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "fcn_resnet50": (lambda: segmentation("fcn_resnet50"), (3, 64, 64)),
     "deeplabv3_mobilenet_v3_large": (lambda: segmentation("deeplabv3_mobilenet_v3_large"), (3, 64, 64)),
     "lraspp_mobilenet_v3_large": (lambda: segmentation("lraspp_mobilenet_v3_large"), (3, 64, 64)),
-    "s3d": (zoo.video.s3d, (3, 16, 64, 64)),
+    "s3d": (zoo.video.s3d, (3, 16, 224, 224)),
     "r3d_18": (zoo.video.r3d_18, (3, 8, 32, 32)),
     "r2plus1d_18": (zoo.video.r2plus1d_18, (3, 8, 32, 32)),
     "mvit_v1_b": (zoo.video.mvit_v1_b, (3, 16, 224, 224)),
@@ -80,6 +80,9 @@ def check(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> dict[str, An
             assert module.running_var is not None
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
+    for parameter in network.parameters():  # a head of zeros has no signs, and a bias of zeros shows nothing
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, 0, 0.1)
     try:
         model = binarize(network, "xnor").eval()
         packed = pack(model, x[:1])

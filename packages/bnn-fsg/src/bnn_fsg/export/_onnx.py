@@ -121,7 +121,7 @@ class _Writer:
         if len(model.input_shape) == 3:
             start = "input"
         else:
-            sizes = [0, 0, 1, 1] if len(model.input_shape) == 1 else [0, 0, 1, -1]
+            sizes = [0, 0, -1, (1, *model.input_shape[1:])[-1]]
             start = self.add("Reshape", ["input", self.constant("input.shape", np.array(sizes))], "input.4d")
         names = {"input": start}
         self.sizes = model.sizes
@@ -203,7 +203,7 @@ class _Writer:
         if node.op == "concat":
             return self.add("Concat", inputs, name, axis=1)
         if node.op in MORE:
-            return MORE[node.op](self, node, x)
+            return MORE[node.op](self, node, *inputs)
         return self.add({"add": "Add", "mean": "GlobalAveragePool", "multiply": "Mul"}[node.op], inputs, name)
 
     def _rectify(self, node: Node, x: str) -> str:

@@ -14,7 +14,8 @@ from ninefold import datasets
 from ninefold.errors import ArtifactError
 from torch import Tensor, nn
 
-from bnn_fsg.layers._spec import BinaryInput, BinaryWeight, Rectifier
+from bnn_fsg.layers._activations import Maxout
+from bnn_fsg.layers._spec import BinaryInput, BinaryWeight
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """What its pictures (0 to 1) are normalised with."""
@@ -60,23 +61,6 @@ class AdaBinConv2d(nn.Conv2d):
         assert found.shift is not None
         weight = found.sign * found.scale[:, None, None, None] + found.shift[:, None, None, None]
         return F.conv2d(self.binary_a(input), weight, None, self.stride, self.padding)
-
-
-class Maxout(nn.Module):
-    """Two slopes a channel."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.neg_scale = nn.Parameter(torch.full((channels,), 0.25))
-        self.pos_scale = nn.Parameter(torch.ones(channels))
-
-    def rectifier(self) -> Rectifier:
-        """Its slopes."""
-        return Rectifier(self.pos_scale.detach(), self.neg_scale.detach())
-
-    def forward(self, x: Tensor) -> Tensor:
-        positive, negative = self.pos_scale[:, None, None], self.neg_scale[:, None, None]
-        return positive * x.clamp(min=0) + negative * x.clamp(max=0)
 
 
 class _Block(nn.Module):
