@@ -169,7 +169,6 @@ def zeros(value):
         (Net(), {"skip": "conv1"}, "expected a list of patterns"),
         (Net(), {"weights": "ternary"}, "weights: got 'ternary', expected one of dorefa"),
         (Net(), {"activations": "relu"}, "activations: got 'relu', expected None or one of sign"),
-        (Net(), {"scale": "none"}, "scale: got 'none' with dorefa"),
         (shared(), {}, "weights of 1.weight: got the same tensor as 0.weight"),
         (zeros(0.0), {}, "weights of layer 0: got all zero"),
         (zeros(0.3), {"weights": "irnet"}, "weights of layer 0: got filter 0 constant"),

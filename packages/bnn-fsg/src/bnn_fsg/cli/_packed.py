@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from bnn_fsg import PackedModel
 
 Packed = Annotated[Path, typer.Argument(help="A .bnn file.")]
-Backend = Annotated[
-    str, typer.Option("--backend", help="Kernels: auto, c (its best), avx512, avx2, neon, plain or numpy.")
-]
+_KERNELS = "Kernels: auto, c (its best), avx512, avx2, neon, plain or numpy."
+Backend = Annotated[str, typer.Option("--backend", help=_KERNELS)]
 
 
 def _load(path: Path, **how: Any) -> PackedModel:

@@ -106,9 +106,8 @@ def pretrain(
     model = model.to(opts.device)
     plan = Schedule(epochs=epochs, batch=batch, drop_every=0, augment=augment, decay=schedule)
     config = {"verb": "pretrain", "data": data, "net": net, "width": width, "lr": lr}
-    config |= _chosen(weights=begin and str(begin), weight_decay=weight_decay)
-    config |= _chosen(teacher=teacher and str(teacher), teacher_share=teacher_share if teacher else None)
-    config |= _chosen(compile=compile or None)
+    config |= {"weights": begin and str(begin), "weight_decay": weight_decay, "teacher": teacher and str(teacher)}
+    config |= {"teacher_share": teacher_share, "compile": compile}
     followed = _followed(teacher, teacher_share, images, opts.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=_positive(lr), weight_decay=weight_decay or 0.0)
     with _joined() as writes:
@@ -138,11 +137,6 @@ def _followed(source: Path | None, share: float, images: Images, device: str) ->
     from bnn_fsg.training._teacher import Teacher
 
     return Teacher(teacher_model(source, images).to(device), share)
-
-
-def _chosen(**options: Any) -> dict[str, Any]:
-    """Options that were given, for config.json: a run that was begun before they were there goes on."""
-    return {key: value for key, value in options.items() if value is not None}
 
 
 def _taken(model: Any, recipe: Recipe, splits: dict[str, Images], out: Path) -> dict[str, Any]:
@@ -210,8 +204,7 @@ def train(
     followed = _followed(teacher, teacher_share, splits["train"], opts.device)
     config = {"verb": "train", "data": data, "start": str(start), "weights": weights, "activations": activations}
     config |= {"skip": skip, "arm": arm.label, "options": options}
-    config |= _chosen(teacher=teacher and str(teacher), teacher_share=teacher_share if teacher else None)
-    config |= _chosen(compile=compile or None)
+    config |= {"teacher": teacher and str(teacher), "teacher_share": teacher_share, "compile": compile}
     steps = epochs * -(-len(splits["train"]) // batch)
     with _joined() as writes, progress(steps, f"training with {gradient}") as bar:
         model, history = train_arm(

@@ -128,10 +128,8 @@ def compare(
     found = []
     for seed in seeds:
         for arm in arms:
-            kept = _kept(out, arm, seed)
-            model, history = train_arm(
-                recipe, start, arm, schedule, splits["train"], seed=seed, device=device, threads=1, **kept
-            )
+            how = {"seed": seed, "device": device, "threads": 1, **_kept(out, arm, seed)}
+            model, history = train_arm(recipe, start, arm, schedule, splits["train"], **how)
             found.append(Result(arm, seed, model, history, accuracy(model, splits["test"], threads=1)))
             on_arm()
     return found

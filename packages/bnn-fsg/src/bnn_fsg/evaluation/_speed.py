@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,4 @@ def timed(arms: dict[str, Callable[[], Any]], repeats: int = 31, seconds: float 
         return run
 
     found = compare({name: often(arm) for name, arm in arms.items()}, repeats=repeats)
-    return {
-        name: Timing(name, one.seconds / count, one.ratio, one.low, one.high, one.rounds) for name, one in found.items()
-    }
+    return {name: replace(one, seconds=one.seconds / count) for name, one in found.items()}

@@ -55,9 +55,8 @@ def _normalise(writer: _Writer, node: Node, x: str) -> str:
     shape = writer.add("Shape", [x], f"{name}.shape")
     parts = writer.constant(f"{name}.groups", np.array([0, groups, -1]))
     x = writer.add("Reshape", [x, parts], f"{name}.parts")
-    ones, zeros = (
-        writer.constant(f"{name}.{word}", np.full(groups, value, np.float32)) for word, value in (("one", 1), ("no", 0))
-    )
+    both = (("one", 1), ("no", 0))
+    ones, zeros = (writer.constant(f"{name}.{word}", np.full(groups, value, np.float32)) for word, value in both)
     x = writer.add("InstanceNormalization", [x, ones, zeros], f"{name}.normal", epsilon=node.settings["eps"])
     x = writer.add("Reshape", [x, shape], f"{name}.whole")
     x = writer.add("Mul", [x, writer.by_channel(node, "scale")], f"{name}.scaled")
@@ -102,9 +101,8 @@ def _spread(writer: _Writer, node: Node, x: str) -> str:
     name, (down, across), size = node.name, node.settings["stride"], writer.sizes[node.inputs[0]]
 
     def shaped(x: str, word: str, *sizes: int) -> str:
-        return writer.add(
-            "Reshape", [x, writer.constant(f"{name}.{word}.sizes", np.array([-1, *sizes]))], f"{name}.{word}"
-        )
+        given = [x, writer.constant(f"{name}.{word}.sizes", np.array([-1, *sizes]))]
+        return writer.add("Reshape", given, f"{name}.{word}")
 
     x = shaped(x, "parts", size.channels, size.height, 1, size.width, 1)
     widths = writer.constant(f"{name}.widths", np.array([0] * 9 + [down - 1, 0, across - 1]))
@@ -125,14 +123,10 @@ def _resample(writer: _Writer, node: Node, x: str) -> str:
         elif settings["mode"] == "max":
             begin, end = pooled_ranges(given, size)
             reduced = writer.constant(f"{name}.{axis}.axis", np.array([axis]))
-            parts = [
-                writer.add(
-                    "ReduceMax",
-                    [_cut(writer, x, f"{name}.{axis}.{place}", [first], [last], [axis], [1]), reduced],
-                    f"{name}.{axis}.{place}.max",
-                )
-                for place, (first, last) in enumerate(zip(begin.tolist(), end.tolist(), strict=True))
-            ]
+            parts = []
+            for place, (first, last) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
+                part = _cut(writer, x, f"{name}.{axis}.{place}", [first], [last], [axis], [1])
+                parts.append(writer.add("ReduceMax", [part, reduced], f"{name}.{axis}.{place}.max"))
             x = writer.add("Concat", parts, f"{name}.{axis}", axis=axis)
         else:
             shares = writer.constant(f"{name}.{axis}.shares", _shares(settings, given, size, step, axis))
@@ -203,7 +197,7 @@ MORE: dict[str, Callable[..., str]] = {
     "pixelwise": _pixelwise,
     "rearrange": _rearrange,
     "resample": _resample,
-    "shuffle": lambda writer, node, x: writer.add(
+    "shuffle": lambda to, node, x: to.add(
         "DepthToSpace", [x], node.name, blocksize=node.settings["factor"], mode="CRD"
     ),
     "slice": _slice,

@@ -93,9 +93,8 @@ def parse(graph: dict[str, Any], arrays: dict[str, Any]) -> list[Node]:
         by_owner.setdefault(owner, {})[kind] = array
     for entry in graph["nodes"]:
         settings = {key: value for key, value in entry.items() if key not in ("op", "in", "out")}
-        node = Node(
-            entry["op"], list(entry["in"]), entry["out"], settings, by_owner.get(entry["out"], {}), entry["out"]
-        )
+        name = entry["out"]
+        node = Node(entry["op"], list(entry["in"]), name, settings, by_owner.get(name, {}), name)
         if node.op not in OPERATIONS:
             raise ValueError(f"{node.output}: unknown operation {node.op!r}")
         count, needed, possible = OPERATIONS[node.op]

@@ -40,9 +40,8 @@ def _add(node: Node, x: Size, other: Size) -> Size:
 
 
 def _pool(node: Node, x: Size) -> Size:
-    kernel, stride, padding = (
-        pair(node, key, None, low) for key, low in (("kernel", 1), ("stride", 1), ("padding", 0))
-    )
+    least = {"kernel": 1, "stride": 1, "padding": 0}
+    kernel, stride, padding = (pair(node, key, None, low) for key, low in least.items())
     if any(2 * pad > size for pad, size in zip(padding, kernel, strict=True)):
         raise ValueError(f"{node.output}: padding {padding} of more than half the kernel {kernel}")
     flag(node, "count_padding", True)

@@ -86,11 +86,8 @@ class AdaBinResNet20(nn.Module):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
         self.nonlinear1 = Maxout(16)
-        widths = [(16, 16, 1), (16, 32, 2), (32, 64, 2)]
-        layers = [
-            nn.Sequential(_Block(channels, out, stride), _Block(out, out, 1), _Block(out, out, 1))
-            for channels, out, stride in widths
-        ]
+        firsts = (_Block(16, 16, 1), 16), (_Block(16, 32, 2), 32), (_Block(32, 64, 2), 64)
+        layers = (nn.Sequential(one, _Block(out, out, 1), _Block(out, out, 1)) for one, out in firsts)
         self.layer1, self.layer2, self.layer3 = layers
         self.bn2, self.linear = nn.BatchNorm1d(64), nn.Linear(64, 10)
 

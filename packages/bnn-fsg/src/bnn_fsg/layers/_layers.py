@@ -111,17 +111,15 @@ def binarize(
     activations: str | None = None,
     *,
     skip: Sequence[str | type] = (),
-    scale: str | None = None,
     example_input: Any = None,
 ) -> nn.Module:
     """A copy of `model` whose Conv1d/2d/3d and Linear layers are 1-bit; latent weights start at the trained ones.
 
     Args:
         model: any module; it is not changed.
-        weights: forward of the weights: dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.
+        weights: forward of the weights: dorefa, bwn, bwn-f, bwn-none, xnor, irnet, adabin or reactnet.
         activations: forward of the layers' inputs: None (they stay float), sign, approx, reste, irnet, rsign or adabin.
         skip: names (patterns such as "layer1.*", "conv1") or module types that stay float.
-        scale: of bwn alone: "layer" (default), "filter" or "none".
         example_input: a tensor, or a tuple of arguments, to run once: the layers are then numbered as they run, and one
             that never runs, or whose 1-bit input is +1 everywhere, is an error. Without it they are numbered as
             `named_modules` lists them.
@@ -147,7 +145,7 @@ def binarize(
         >>> model[4].weight.shape, model(x).shape  # latent weights, of which the signs count
         (torch.Size([16, 8, 3, 3]), torch.Size([4, 10]))
     """
-    form = quantizer(_with_scale(weights, scale))
+    form = quantizer(weights)
     named = dict(model.named_modules())
     skipped = _skipped(named, skip)
     read_raw = {f"{name}.out_proj".lstrip(".") for name, one in named.items() if isinstance(one, nn.MultiheadAttention)}
@@ -163,9 +161,8 @@ def binarize(
             expected = "Conv1d, Conv2d, Conv3d or Linear; name it in `skip` to leave it float"
             raise InputError(f"layer {name}", got=type(module).__name__, expected=expected)
     if not chosen:
-        raise InputError(
-            "model", got="no layer to binarise", expected="a Conv1d, Conv2d, Conv3d or Linear outside `skip`"
-        )
+        expected = "a Conv1d, Conv2d, Conv3d or Linear outside `skip`"
+        raise InputError("model", got="no layer to binarise", expected=expected)
     _check_weights(model, chosen, form)
     made = copy.deepcopy(model)
     for name, module in chosen.items():
@@ -188,15 +185,6 @@ def binary_layers(model: nn.Module) -> list[Any]:
     return sorted(layers, key=lambda layer: layer.order)
 
 
-def _with_scale(weights: str, scale: str | None) -> str:
-    if scale is None:
-        return weights
-    forms = {"layer": "bwn", "filter": "bwn-f", "none": "bwn-none"}
-    if weights != "bwn" or scale not in forms:
-        raise InputError("scale", got=f"{scale!r} with {weights}", expected='"layer", "filter" or "none", with bwn')
-    return forms[scale]
-
-
 def _skipped(named: dict[str, nn.Module], skip: Sequence[str | type]) -> set[str]:
     """Names that any rule of `skip` takes, with all below them."""
     if isinstance(skip, str):
@@ -209,9 +197,8 @@ def _skipped(named: dict[str, nn.Module], skip: Sequence[str | type]) -> set[str
             names = [name for name, module in named.items() if isinstance(module, rule)]
         if not names:
             hint = f"layers are: {', '.join(name for name in list(named)[1:9])} ..."
-            raise InputError(
-                "skip", got=f"{rule!r}, which matches nothing", expected="names or types of layers", hint=hint
-            )
+            got = f"{rule!r}, which matches nothing"
+            raise InputError("skip", got=got, expected="names or types of layers", hint=hint)
         found.update(below for name in names for below in named if below == name or below.startswith(f"{name}."))
     return found
 

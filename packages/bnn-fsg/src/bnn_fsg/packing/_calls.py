@@ -54,11 +54,6 @@ def read_parts(
     return _spatial.parts(graph, _by_name(_PARTS[call], arguments, more), name, shapes)
 
 
-def binary(graph: Graph, module: Any, x: Any, name: str, shape: Shape) -> Value:
-    """Read a layer that keeps `BinaryLayer`."""
-    return _layers.binary(graph, module, x, name, shape)
-
-
 def rectifier(graph: Graph, module: Any, x: Value, name: str, _: Shape) -> Value:
     """Read a module that keeps `RectifierLayer`."""
     with torch.no_grad():
@@ -87,10 +82,8 @@ def _leaky(slope: str, start: float) -> Handler:
 
 def _affine(graph: Graph, x: Value, name: str, scale: Any, shift: Any) -> Value:
     """scale * x + shift; numbers, or tensors of x's rank, None for 1 and 0."""
-    pair = [
-        torch.full((), start, dtype=torch.float64) if one is None else torch.as_tensor(one).detach().double()
-        for one, start in ((scale, 1.0), (shift, 0.0))
-    ]
+    pair = [torch.as_tensor(1.0 if scale is None else scale), torch.as_tensor(0.0 if shift is None else shift)]
+    pair = [one.detach().double() for one in pair]
     pair = [one.reshape((1,) * (len(x.shape) - one.ndim) + tuple(one.shape)) for one in pair]
     varied = {axis for one in pair for axis in range(one.ndim) if one.shape[axis] > 1}
     if varied <= {1} and (x.lies_first or (varied and len(x.shape) > 2 and x.shape[0] == 1 and not x.lies_by_rows)):
@@ -107,24 +100,21 @@ def _affine(graph: Graph, x: Value, name: str, scale: Any, shift: Any) -> Value:
 def _by_pixel(graph: Graph, x: Value, name: str, pair: list[Tensor], plain: bool, still: bool) -> Value:
     """The same by numbers for each pixel: by rows whose sides the constants vary over wholly, else expanded."""
     rank, best = len(x.shape), None
+    varies = [[one.shape[axis] > 1 for one in pair] for axis in range(rank)]
     for at in range(rank + 1):
         for to in range(at, rank + 1):
             groups = (range(at), range(at, to), range(to, rank))
-            kinds = [
-                {tuple(one.shape[axis] > 1 for one in pair) for axis in some if x.shape[axis] > 1} for some in groups
-            ]
-            if best is None and all(len(kind) <= 1 for kind in kinds):
+            parts = [[axis for axis in some if x.shape[axis] > 1] for some in groups]
+            if best is None and all(len({tuple(varies[axis]) for axis in part}) <= 1 for part in parts):
                 best = groups
     if best is None:
         pair = [one.expand(x.shape) for one in pair]
         best = (range(rank - 2), range(rank - 2, rank - 1), range(rank - 1, rank))
     size = tuple(math.prod(x.shape[axis] for axis in some) for some in best)
     x = graph.rows(x, size)
-    arrays = {
-        key: one.reshape([math.prod(one.shape[axis] for axis in some) for some in best])
-        for key, one, left_out in zip(("scale", "shift"), pair, (plain, still), strict=True)
-        if not left_out
-    }
+    sides = [[math.prod(one.shape[axis] for axis in some) for some in best] for one in pair]
+    arrays = {key: one.reshape(side) for key, one, side in zip(("scale", "shift"), pair, sides, strict=True)}
+    arrays = {key: one for key, one in arrays.items() if not (plain if key == "scale" else still)}
     graph.add("pixelwise", [x], name, {}, arrays)
     return x.like(name)
 
@@ -178,9 +168,7 @@ def _fits(value: Value, shape: Shape) -> None:
 
 
 def _turned(handler: Handler) -> Handler:
-    return lambda graph, given, name, shape: handler(
-        graph, {"input": given["other"], "other": given["input"]}, name, shape
-    )
+    return lambda graph, given, *how: handler(graph, {"input": given["other"], "other": given["input"]}, *how)
 
 
 def _product(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
@@ -253,6 +241,7 @@ def _dropout(_: Graph, given: Given, *__: Any) -> Value:
 _POOL = "input kernel_size stride padding"
 _AVERAGE = f"{_POOL} ceil_mode count_include_pad divisor_override"
 _CONV = "input weight bias stride padding dilation groups"
+_TRANSPOSED = "input weight bias stride padding output_padding groups dilation"
 _NORM = "input running_mean running_var weight bias training momentum eps"
 _INTERPOLATE = "input size scale_factor mode align_corners recompute_scale_factor antialias"
 _GROUPS: list[tuple[Handler, str, str]] = [  # a handler, what it takes (see `_by_name`), names of functions
@@ -279,11 +268,7 @@ _GROUPS: list[tuple[Handler, str, str]] = [  # a handler, what it takes (see `_b
     (_transpose, "input dim0 dim1", "transpose swapaxes"),
     (_layers.linear, "input weight bias", "linear"),
     (_layers.conv, _CONV, "conv1d conv2d conv3d"),
-    (
-        _layers.transposed,
-        "input weight bias stride padding output_padding groups dilation",
-        "conv_transpose1d conv_transpose2d",
-    ),
+    (_layers.transposed, _TRANSPOSED, "conv_transpose1d conv_transpose2d"),
     (_spatial.mean, "input dim keepdim", "mean"),
     *((_smooth.curve(function), "input inplace approximate", function) for function in _smooth.CURVES),
     (_smooth.softmax, "input dim _stacklevel dtype", "softmax"),

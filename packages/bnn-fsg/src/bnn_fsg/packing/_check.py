@@ -21,7 +21,7 @@ _BESIDE = 1e-5  # of the magnitudes: how far from its threshold an input's sign 
 
 
 def difference(node: Node | None, values: dict[str, Tensor], made: Tensor, expected: Tensor) -> str:
-    """How what a node made of `values` (pictures by name) differs from torch's picture, or ""; None: it has to be equal."""
+    """How what a node made of `values` (pictures by name) differs from torch's picture, or ""; equal without a node."""
     doubt = torch.zeros(())
     if node is not None:
         doubt = _doubt(node, node_tensors(node), [values[one] for one in node.inputs])

@@ -38,9 +38,8 @@ def _heads(
         raise RefusedError("with a mask, dropout, or keys and values of other widths")
     biases = (None, None, None) if bias is None else bias.chunk(3)
     inputs = zip((query, key, value), weight.chunk(3), biases, strict=True)
-    q, k, v = (
-        F.linear(x, w, b).view(x.shape[0], x.shape[1], heads, width // heads).permute(1, 2, 0, 3) for x, w, b in inputs
-    )
+    made = (F.linear(x, w, b) for x, w, b in inputs)
+    q, k, v = (x.view(*x.shape[:2], heads, width // heads).permute(1, 2, 0, 3) for x in made)
     scores = (torch.matmul(q, k.transpose(-2, -1)) * (width // heads) ** -0.5).softmax(-1)
     done = torch.matmul(scores, v).permute(2, 0, 1, 3).reshape(query.shape)
     return F.linear(done, out_weight, out_bias), scores.mean(1) if need_weights else None
@@ -72,8 +71,6 @@ def _normalize(x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out:
 
 
 COMPOSITES: dict[str, Callable[..., Any]] = {
-    "scaled_dot_product_attention": _attention,
-    "multi_head_attention_forward": _heads,
-    "einsum": _einsum,
+    "scaled_dot_product_attention": _attention, "multi_head_attention_forward": _heads, "einsum": _einsum,
     "normalize": _normalize,
-}
+}  # fmt: skip

@@ -86,11 +86,16 @@ def _framed(graph: Graph, module: Any, x: Value, name: str) -> Value:
 
 def linear(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
     """Add a linear layer of float weights."""
+    shift = _shift(given)  # first: it refuses weights that are computed
+    arrays = {"weight": _steps(given["weight"]), "shift": shift}
+    return linear_of(graph, "conv", given["input"], name, shape, arrays, {})
+
+
+def _shift(given: Given) -> Tensor:
     weight, bias = given["weight"], given.get("bias")
     if isinstance(weight, Value) or isinstance(bias, Value):
         raise RefusedError("weights that are computed")
-    arrays = {"weight": _steps(weight), "shift": torch.tensor(_vector(bias, len(weight)))}
-    return linear_of(graph, "conv", given["input"], name, shape, arrays, {})
+    return torch.tensor(_vector(bias, len(weight)))
 
 
 def linear_of(graph: Graph, op: str, x: Value, name: str, shape: Shape, arrays: Any, settings: Any) -> Value:
@@ -103,12 +108,9 @@ def linear_of(graph: Graph, op: str, x: Value, name: str, shape: Shape, arrays: 
 
 def conv(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
     """Add a convolution of float weights over one to three dimensions."""
-    weight, bias = given["weight"], given.get("bias")
-    if isinstance(weight, Value) or isinstance(bias, Value):
-        raise RefusedError("weights that are computed")
-    shift = torch.tensor(_vector(bias, len(weight)))
+    shift = _shift(given)
     kernel: Kernel = lambda filters: {"weight": _steps(filters), "shift": shift}  # noqa: E731
-    return convolution(graph, "conv", given["input"], name, shape, weight, given, kernel, {})
+    return convolution(graph, "conv", given["input"], name, shape, given["weight"], given, kernel, {})
 
 
 def _padding(kernel: Any, padding: Any, dilation: Any) -> list[int]:
@@ -154,21 +156,15 @@ def _gathered(
     if taps == 1 and stride == 1:
         return graph.first(x), weight[:, :, 0]
     frames, parts = (x.shape[2] - dilation * (taps - 1) - 1) // stride + 1, []
-    for tap in range(taps):
-        begin = tap * dilation
-        end = begin + (frames - 1) * stride + 1
-        parts.append(graph.first(graph.cut(graph.first(x), 2, begin, end, stride, graph.fresh(f"{name}.tap"))))
-    if taps > 1:
-        joined = graph.fresh(f"{name}.taps")
-        graph.add("concat", parts, joined)
-        x = first(joined, (x.shape[0], taps * channels, frames, *x.shape[3:]))
-    else:
-        x = parts[0]
-    if groups > 1 and taps > 1:
+    for begin in range(0, taps * dilation, dilation):
+        end, piece = begin + (frames - 1) * stride + 1, graph.fresh(f"{name}.tap")
+        parts.append(graph.first(graph.cut(graph.first(x), 2, begin, end, stride, piece)))
+    x = first(graph.fresh(f"{name}.taps"), (x.shape[0], taps * channels, frames, *x.shape[3:]))
+    graph.add("concat", parts, x.name)
+    if groups > 1:
         x = graph.reshaped(x, (x.shape[0], taps, groups, channels // groups, *x.shape[2:]))
         x = graph.reshaped(x.permuted([0, 2, 1, 3, 4, 5, 6]), (x.shape[0], taps * channels, *x.shape[4:]))
-    flat = weight.transpose(1, 2).reshape(len(weight), -1, *weight.shape[3:])
-    return x, flat
+    return x, weight.transpose(1, 2).reshape(len(weight), -1, *weight.shape[3:])
 
 
 def _framewise(
@@ -178,30 +174,21 @@ def _framewise(
     between them that none reaches the next, and the rows of the output that belong to two are left out."""
     (_, down, across), (_, above, left), (_, *dilation) = geometry
     reach = dilation[0] * (weight.shape[2] - 1) + 1
-    height = x.shape[3] + 2 * above
-    around = (above, above + -height % down)
+    around = (above, above + -(x.shape[3] + 2 * above) % down)
     if any(around):
         x = graph.padded(graph.first(x), 3, *around, "constant", 0.0, graph.fresh(f"{name}.framed"))
-    source, frames = graph.first(x), x.shape[0] * x.shape[2]
+    source = graph.first(x)
     if reach > down:
-        stacked = graph.fresh(f"{name}.stacked")
-        sides = {"sides": [0, reach - down, 0, 0], "mode": "constant", "value": 0.0}
-        graph.add("pad", [source], stacked, sides)
-        source = Value(stacked, x.shape, source.size, source.atoms, source.dims)
-    rows_of, width = x.shape[3] // down, shape[4]
+        stacked, sides = source.like(graph.fresh(f"{name}.stacked")), [0, reach - down, 0, 0]
+        graph.add("pad", [source], stacked.name, {"sides": sides, "mode": "constant", "value": 0.0})
+        source = stacked
+    rows_of = x.shape[3] // down
     whole = rows_of == shape[3]
     settings = {"kernel": list(weight.shape[2:]), "stride": [down, across], "padding": [0, left], "dilation": dilation}
     sums = name if whole else graph.fresh(f"{name}.sums")
     graph.add(op, [source], sums, {**settings, **more}, kernel(weight))
-    made = first(sums, (shape[0], shape[1], shape[2], rows_of, width))
-    if whole:
-        return made
-    flat = graph.sized(made, (frames, rows_of, width * shape[1]))
-    bounds = {"begin": [0, 0, 0], "end": [frames, shape[3], width * shape[1]], "step": [1, 1, 1]}
-    graph.add("slice", [flat], name, bounds)
-    done = first(name, shape)
-    done.size = (frames, shape[3], width * shape[1])
-    return done
+    made = first(sums, (*shape[:3], rows_of, shape[4]))
+    return made if whole else graph.cut(made, 3, 0, shape[3], 1, name)
 
 
 def _steps(weight: Tensor) -> Tensor:

@@ -27,9 +27,8 @@ def _spread(x: Tensor, settings: Settings) -> Tensor:
 
 
 def _slice(x: Tensor, settings: Settings) -> Tensor:
-    height, width, channels = (
-        slice(*one) for one in zip(*(settings[key] for key in ("begin", "end", "step")), strict=True)
-    )
+    bounds = zip(settings["begin"], settings["end"], settings["step"], strict=True)
+    height, width, channels = (slice(*one) for one in bounds)
     return x[:, channels, height, width]
 
 

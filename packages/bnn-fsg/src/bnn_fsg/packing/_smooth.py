@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bnn_fsg.packing._layers import linear
 from bnn_fsg.packing._values import Graph, RefusedError, Shape, Value, first, rows
 
 Given = dict[str, Any]
@@ -86,8 +87,7 @@ def matmul(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
     if not isinstance(other, Value):
         if other.ndim != 2:
             raise RefusedError(f"by a constant of shape {tuple(other.shape)}")
-        graph.add("conv", [graph.rows(x)], name, {}, {"weight": other.T[:, None], "shift": torch.zeros(len(other.T))})
-        return rows(name, shape)
+        return linear(graph, {"input": x, "weight": other.T}, name, shape)
     if x.shape[:-2] != other.shape[:-2] or x.batch >= len(shape) - 2 or other.batch >= len(shape) - 2:
         raise RefusedError(f"of shapes {x.shape} and {other.shape}")
     graph.add("matmul", [graph.rows(x), graph.rows(other)], name)

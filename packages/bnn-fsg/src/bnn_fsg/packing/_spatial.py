@@ -232,9 +232,8 @@ def resample(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
     if factors is None or given.get("recompute_scale_factor"):
         steps = [before / after for before, after in zip(x.shape[2:], shape[2:], strict=True)]
     else:
-        steps = [
-            1 / factor for factor in many(factors if isinstance(factors, list | tuple) else [factors], len(shape) - 2)
-        ]
+        factors = factors if isinstance(factors, list | tuple) else [factors]
+        steps = [1 / factor for factor in many(factors, len(shape) - 2)]
     settings: dict[str, Any] = {"size": [1, *shape[2:]][-2:], "mode": kinds[mode], "step": [1.0, *steps][-2:]}
     if given.get("align_corners"):
         settings["corners"] = True

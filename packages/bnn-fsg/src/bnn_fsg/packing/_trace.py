@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from bnn_fsg.graph._graph import Node
 from bnn_fsg.layers._spec import BinaryLayer, RectifierLayer
-from bnn_fsg.packing import _calls
+from bnn_fsg.packing import _calls, _layers
 from bnn_fsg.packing._check import difference
 from bnn_fsg.packing._composites import COMPOSITES
 from bnn_fsg.packing._twin import picture
@@ -252,7 +252,7 @@ class _Reader(TorchFunctionMode):
         if how is not None:
             if len(arguments) != 1 or not isinstance(arguments[0], Value):
                 raise RefusedError("called with more than one value")
-            handler = _calls.binary if isinstance(how, BinaryLayer) else _calls.rectifier
+            handler = _layers.binary if isinstance(how, BinaryLayer) else _calls.rectifier
             return [handler(self.graph, how, arguments[0], name, tuple(result.shape))]
         if isinstance(result, Tensor):
             return [_calls.read(self.graph, call, tuple(arguments), named, name, tuple(result.shape))]
@@ -278,9 +278,7 @@ class _Reader(TorchFunctionMode):
         for one, other in zip(constants, others, strict=True):
             part = other if one is other or one.ndim != other.ndim else other[tuple(slice(size) for size in one.shape)]
             if one is not part and not torch.equal(one, part):
-                raise RefusedError(
-                    "with numbers that depend on the input by a way that cannot be followed, or on chance"
-                )
+                raise RefusedError("with numbers that depend on the input by a hidden way, or on chance")
         found = []
         for one, shape in zip(made, shapes, strict=True):
             grown = [axis for axis, (size, two) in enumerate(zip(one.shape, shape, strict=True)) if size != two]

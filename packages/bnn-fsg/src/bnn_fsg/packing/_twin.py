@@ -98,9 +98,8 @@ def apply(node: Node, arrays: dict[str, Tensor], inputs: list[Tensor]) -> Tensor
     if node.op == "rectify":
         x = x + by_channel(arrays.get("shift_in", torch.zeros(1)))
         positive, negative = by_channel(arrays["positive"]), by_channel(arrays["negative"])
-        return (
-            positive * x.clamp(min=0) + negative * x.clamp(max=0) + by_channel(arrays.get("shift_out", torch.zeros(1)))
-        )
+        after = by_channel(arrays.get("shift_out", torch.zeros(1)))
+        return positive * x.clamp(min=0) + negative * x.clamp(max=0) + after
     if node.op in ("max_pool", "average_pool"):
         kernel, stride, padding = (settings[key] for key in ("kernel", "stride", "padding"))
         ceil = settings.get("ceil", False)

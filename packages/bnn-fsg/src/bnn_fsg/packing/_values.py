@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -158,13 +159,12 @@ class Graph:
 
     def along(self, x: Value, axis: int) -> tuple[Value, tuple[int, int, int]]:
         """`x` with the sizes of what lies before, in and behind a dimension in memory."""
-        place = list(x.dims[axis])
-        if place != list(range(place[0], place[0] + len(place)) if place else []):
+        place = x.dims[axis]
+        if any(after != before + 1 for before, after in pairwise(place)):
             x = self.rows(x)
-            place = list(x.dims[axis])
+            place = x.dims[axis]
         begin = place[0] if place else 0
-        behind = math.prod(x.atoms[begin + len(place) :])
-        return x, (math.prod(x.atoms[:begin]), x.shape[axis], behind)
+        return x, (math.prod(x.atoms[:begin]), x.shape[axis], math.prod(x.atoms[begin + len(place) :]))
 
     def cut(self, x: Value, axis: int, begin: int, end: int, step: int, name: str) -> Value:
         """A slice of one dimension."""
@@ -173,14 +173,14 @@ class Graph:
         source = self.sized(x, parts)
         settings = {"begin": [0, begin, 0], "end": [parts[0], end, parts[2]], "step": [1, step, 1]}
         self.add("slice", [source], name, settings)
-        return x_resized(x, axis, length, name, (parts[0], length, parts[2]))
+        return _resized(x, axis, length, name, (parts[0], length, parts[2]))
 
     def padded(self, x: Value, axis: int, before: int, after: int, mode: str, value: float, name: str) -> Value:
         """Numbers before and after along one dimension."""
         x, parts = self.along(x, axis)
         self.add("pad", [self.sized(x, parts)], name, {"sides": [0, 0, before, after], "mode": mode, "value": value})
         length = before + parts[1] + after
-        return x_resized(x, axis, length, name, (parts[0], length, parts[2]))
+        return _resized(x, axis, length, name, (parts[0], length, parts[2]))
 
     def sized(self, x: Value, size: Size) -> Value:
         """`x` as it lies, as a picture of another size."""
@@ -191,16 +191,14 @@ class Graph:
         return Value(found.name, x.shape, size, x.atoms, x.dims)
 
 
-def x_resized(x: Value, axis: int, length: int, name: str, size: Size) -> Value:
+def _resized(x: Value, axis: int, length: int, name: str, size: Size) -> Value:
     """`x` after one of its dimensions, whose atoms lie side by side, got another length."""
     shape = [*x.shape[:axis], length, *x.shape[axis + 1 :]]
     place, new = x.dims[axis], [length] * (length != 1)
     begin, moved = (place[0] if place else 0), len(new) - len(place)
     atoms = [*x.atoms[:begin], *new, *x.atoms[begin + len(place) :]]
-    dims = [
-        list(range(begin, begin + len(new))) if dim == axis else [atom + moved * (atom >= begin) for atom in one]
-        for dim, one in enumerate(x.dims)
-    ]
+    dims = [[atom + moved * (atom >= begin) for atom in one] for one in x.dims]
+    dims[axis] = list(range(begin, begin + len(new)))
     return Value(name, tuple(shape), size, atoms, dims)
 
 
