@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python packages/bnn-fsg/experiments/benchmarks/families.py | tee packages/bnn-fsg/experiments/results/families.jsonl
 
 The smallest network of each family with random weights and BatchNorm statistics, on pictures of 64 x 64 (96 for
-Inception, 32 for VGG), in evaluation. `difference` is that of the packed network from torch, in shares of the largest
-output; a family that is refused has the first reason.
+Inception, 32 for VGG, frames for videos), in evaluation. `difference` is that of the packed network from torch, in
+shares of the largest output, `bits` the share of weights that are 1-bit; a family that is refused has the first reason.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import torchvision.models as zoo
 from bnn_fsg import binarize, pack
+from bnn_fsg.evaluation._summary import summary
 from ninefold.errors import InputError
 from ninefold.measure import emit
 from torch import Tensor, nn
@@ -90,7 +91,9 @@ def check(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> dict[str, An
         return {"refused": str(error).split(";")[0][:200]}
     with torch.no_grad():
         expected = model(x).numpy()
-    return {"difference": float(f"{np.abs(packed(x.numpy()) - expected).max() / np.abs(expected).max():.2g}")}
+    difference = float(f"{np.abs(packed(x.numpy()) - expected).max() / np.abs(expected).max():.2g}")
+    sizes = {kind: sum(row.weights for row in summary(packed) if row.bits == kind) for kind in ("1/32", "32/32")}
+    return {"difference": difference, "bits": round(sizes["1/32"] / sum(sizes.values()), 3)}
 
 
 def main() -> None:
