@@ -29,11 +29,13 @@ from ninefold.errors import ArtifactError, InputError
 
 SAMPLES = Path(__file__).parent / "samples"
 SAMPLE, MORE = SAMPLES / "every-operation.bnn", SAMPLES / "more-operations.bnn"
+TOKENS = SAMPLES / "token-operations.bnn"
 NUMBERS = [-(2**63), -7, -2, -1, 0, 1, 2, 3, 4, 5, 6, 8, 9, 16, 17, 64, 70, 1000, 4_000_000, 2**31, 2**63, 10**30]
 ODD: list[Any] = [None, True, 1.5, float("nan"), float("inf"), "3", [], [1], [1, 2, 3], {}, [[1, 1], 1], ["1", 1]]
 KEYS = [
     "kernel", "stride", "padding", "dilation", "groups", "offset", "low", "high", "front", "back", "count_padding",
     "ceil", "sides", "size", "step", "begin", "end", "axes", "factor", "eps", "mode", "function", "value",
+    "sizes", "order",
 ]  # fmt: skip
 SPARE = 24 << 20  # bytes: interpreter, compiled kernels, buffers that do not grow
 MOST_PRODUCTS = 100_000_000  # of a file that is run here
@@ -59,11 +61,11 @@ class Draft:
 
 
 def drafts() -> list[Draft]:
-    """The sample as 0.1.0 wrote it, as it is written now, with the need that it states, and one of later operations."""
+    """The sample as 0.1.0 wrote it, the same with the need that it states, and those of later operations."""
     old = Draft(SAMPLE.read_bytes())
     new = copy.deepcopy(old)
     new.about["graph"]["value_bytes"] = value_bytes(PackedModel(SAMPLE.read_bytes()).sizes)
-    return [old, new, Draft(MORE.read_bytes())]
+    return [old, new, Draft(MORE.read_bytes()), Draft(TOKENS.read_bytes())]
 
 
 def number(draw: random.Random) -> Any:

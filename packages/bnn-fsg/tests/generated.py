@@ -6,6 +6,7 @@ python packages/bnn-fsg/tests/generated.py --count 5000 [--first 0]
 from __future__ import annotations
 
 import argparse
+import math
 import random
 from typing import Any
 
@@ -108,6 +109,20 @@ class Draw:
             same = [k for k, one in self.sizes.items() if not one.bits and (op == "multiply" or one == x)]
             inputs.append(draw.choice(same))
             inputs += [source] * (op == "concat" and draw.random() < 0.3)
+        elif op == "matmul":
+            inputs.append(draw.choice([k for k, one in self.sizes.items() if not one.bits]))
+            fits = [k for k, one in self.sizes.items() if (one.height, one.width) == (x.height, x.channels)]
+            inputs[1] = draw.choice([k for k in fits if not self.sizes[k].bits] or inputs[1:])
+        elif op == "rearrange":
+            sizes = [one for side in x.shape for one in ([side // 2, 2] if side % 2 == 0 else [side])]
+            order = draw.sample(range(len(sizes)), len(sizes))
+            moved = [sizes[axis] for axis in order]
+            at, to = sorted(draw.randint(0, len(sizes)) for _ in range(2))
+            size = [math.prod(part) for part in (moved[:at], moved[at:to], moved[to:])]
+            settings = {"sizes": sizes, "order": order, "size": size}
+        elif op == "pixelwise":
+            sides = [draw.choice([1, one]) for one in x.shape]
+            arrays = {key: self.floats(*sides) for key in draw.sample(["scale", "shift"], draw.randint(0, 2))}
         elif op in ("max_pool", "average_pool"):
             kernel = [draw.choice([1, 2, 3]) for _ in range(2)]
             settings = {"kernel": kernel, "stride": [draw.choice([1, 2]) for _ in range(2)]}

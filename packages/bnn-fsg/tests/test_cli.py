@@ -70,13 +70,6 @@ def test_from_digits_to_a_packed_file_and_out_again(call, packed, tmp_path):
     assert [row["arm"] for row in json.loads(out)["rows"]] == ["packed, by numpy", "packed"]
 
 
-@pytest.mark.parametrize("rivals", ["onnx", "float32,onnx", "numpy"])
-def test_bench_of_products_refuses_a_rival_that_has_none(call, rivals):
-    status, out, errors = call("bench", "--against", rivals)
-    assert (status, out) == (2, "")
-    assert f"--against: got {rivals.split(',')[-1]} without a model, expected float32 or int8" in errors
-
-
 def test_file_that_is_none_is_named(call, tmp_path):
     file = tmp_path / "x.bnn"
     file.write_text("something else")

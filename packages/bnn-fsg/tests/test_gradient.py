@@ -22,7 +22,7 @@ from .fsg_helpers import X, Y, loss_of, made, net, snapshot
 
 @pytest.mark.parametrize("name", GRADIENTS)
 def test_a_saved_state_goes_on_with_the_same_losses(name):
-    options = {"hidden": 7} if name in ("fcgrad", "multifc", "lstmfc") else {}
+    options = {"hidden": 7} if name in ("multifc", "lstmfc") else {}
     model, one = made(GRADIENTS[name], optimizer=torch.optim.Adam, lr=0.02, **options)
     for _ in range(4):
         one.step(loss_of(model))
@@ -36,7 +36,7 @@ def test_a_saved_state_goes_on_with_the_same_losses(name):
 
 
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta")
-@pytest.mark.parametrize("name", ["fsg", "lstmfc", "ste-hypergradient"])
+@pytest.mark.parametrize("name", ["fsg", "lstmfc"])
 def test_a_state_comes_back_on_the_device_of_the_model(name):
     options = {"start": "standard"} if name == "fsg" else {}  # the other start looks at numbers, which meta has not
     model, one = made(GRADIENTS[name], **options)
@@ -58,7 +58,7 @@ def tensors(state):
     return [one for part in state for one in tensors(part)] if isinstance(state, (list, tuple)) else []
 
 
-@pytest.mark.parametrize("variant", ["multifc", "fcgrad", "lstmfc"])
+@pytest.mark.parametrize("variant", ["multifc", "lstmfc"])
 def test_metaquant_of_the_public_face_is_its_variant(variant):
     model, one = made(GRADIENTS[variant])
     model2, other = made(bnn_fsg.MetaQuant, variant=variant)
@@ -68,7 +68,7 @@ def test_metaquant_of_the_public_face_is_its_variant(variant):
 
 def test_metaquant_without_a_variant_is_its_best():
     assert made(bnn_fsg.MetaQuant)[1].name == "multifc"
-    with pytest.raises(InputError, match="variant: got 'best', expected one of multifc, fcgrad, lstmfc"):
+    with pytest.raises(InputError, match="variant: got 'best', expected one of multifc, lstmfc"):
         made(bnn_fsg.MetaQuant, variant="best")
 
 

@@ -90,7 +90,51 @@ def channels_last(x):
     return (F.gelu(y) + y).permute(0, 3, 1, 2) * 0.5 + x
 
 
+def attention(x):
+    tokens = x.flatten(2).transpose(1, 2)
+    scores = (tokens @ (tokens * 2).transpose(-2, -1)) * 0.3
+    return (scores.softmax(-1) @ tokens).transpose(1, 2).reshape(x.shape)
+
+
+def heads(x):
+    n, channels, height, width = x.shape
+    parts = x.flatten(2).transpose(1, 2).reshape(n, height * width, 2, channels // 2).permute(0, 2, 1, 3)
+    done = F.scaled_dot_product_attention(parts, parts.roll(1, 2), parts)
+    return done.transpose(1, 2).reshape(n, height * width, channels)
+
+
+def windows(x):
+    """Rolled windows of 3 x 11 pixels with a bias for each place and another for each window, as in Swin."""
+    n, channels, height, width = x.shape
+    y = torch.roll(x.permute(0, 2, 3, 1), (-1, 2), (1, 2)).view(n, height // 3, 3, width // 11, 11, channels)
+    y = y.permute(0, 1, 3, 2, 4, 5).reshape(n * 3, 33, channels)
+    scores = y @ F.normalize(y, dim=-1).transpose(1, 2) + torch.linspace(-1, 1, 33 * 33).view(1, 33, 33)
+    scores = scores.view(n, 3, 33, 33) + torch.arange(3.0).view(1, 3, 1, 1) * torch.eye(33)
+    y = scores.view(n * 3, 33, 33).softmax(-1) @ y
+    y = y.view(n, 3, 1, 3, 11, channels).permute(0, 1, 3, 2, 4, 5).reshape(n, height, width, channels)
+    return torch.roll(y, (1, -2), (1, 2))[:, :8, 1:, :].permute(0, 3, 1, 2)
+
+
+def with_token(x):
+    tokens = x.flatten(2).transpose(1, 2)
+    tokens = torch.cat([torch.linspace(-1, 1, 8).expand(len(x), 1, 8), tokens], 1) + torch.linspace(0, 2, 100 * 8).view(
+        100, 8
+    )
+    return tokens[:, 0]
+
+
 CALLS = {
+    "attention": attention, "attention in heads": heads, "rolled windows": windows, "token before others": with_token,
+    "product of two values": lambda x: torch.matmul(x, x.transpose(2, 3)), "softmax of rows": lambda x: x.softmax(2),
+    "einsum": lambda x: torch.einsum("bchw,bcdw->bchd", x, x * 0.5),
+    "sides turned": lambda x: x.permute(0, 3, 2, 1) * 2,
+    "softmax where channels come last": lambda x: x.permute(0, 2, 3, 1).softmax(1).permute(0, 3, 1, 2),
+    "groups": lambda x: F.relu(x.view(x.shape[0], 2, 4, x.shape[2], x.shape[3])).flatten(1),
+    "mean over channels": lambda x: x.mean(1), "channels around": lambda x: F.pad(x, (0, 0, 0, 0, 2, -1), value=1.0),
+    "parts": lambda x: x.unbind(1)[3] * 2, "one row": lambda x: x[:, :, 2], "last of all": lambda x: x[..., -1],
+    "cat of rows": lambda x: torch.cat([x, x * 2], 2), "columns by pieces": lambda x: torch.cat(x.chunk(4, 3)[::-1], 3),
+    "roll": lambda x: x.roll((2, -3), (2, 3)), "unit vectors": lambda x: F.normalize(x, dim=1),
+    "a constant for each pixel": lambda x: x * torch.linspace(0, 1, 99).view(9, 11) + torch.ones(8, 1, 11).cumsum(2),
     "gate": gated, "chunk": chunked, "gate of pixels": lambda x: x.mean(1, keepdim=True).sigmoid() * x,
     "part of channels": lambda x: x[:, 2:7], "part of pixels": lambda x: x[:, :, 1:-2, ::3],
     "every third channel": lambda x: x[:, 1::3], "rows": lambda x: x.mean(2, keepdim=True),
@@ -168,25 +212,12 @@ def test_concatenation_of_packed_branches(tmp_path):
     agrees(settle(binarize(Branches(), weights="xnor", activations="sign", example_input=x)), x, tmp_path)
 
 
-class Products(nn.Module):
-    """The scores of attention: a product of two values."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, 1)
-
-    def forward(self, x):
-        y = self.conv(x)
-        return torch.matmul(y, y.transpose(2, 3))
-
-
 @pytest.mark.parametrize(
     ("net", "x", "name"),
     [
-        (Products(), torch.randn(1, 3, 4, 4), "matmul"),
         (nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 2)), torch.tensor([[1, 2]]), "mbedding"),
     ],
-    ids=["product of two values", "embedding"],
+    ids=["embedding"],
 )
 def test_what_cannot_be_packed_is_refused_by_name(net, x, name):
     with pytest.raises(NinefoldError, match=name):
@@ -224,6 +255,15 @@ def test_file_with_each_of_them_that_an_earlier_version_wrote_loads():
     np.testing.assert_allclose(model(x), expected, rtol=0, atol=2e-5)
 
 
+def test_file_of_tokens_and_frames_that_an_earlier_version_wrote_loads():
+    model = PackedModel.load(SAMPLES / "token-operations.bnn")
+    assert {node.op for node in model.nodes} >= {"matmul", "pixelwise", "rearrange", "concat", "slice", "softmax"}
+    assert {node.settings.get("function") for node in model.nodes} >= {"rsqrt"}
+    x = ((np.arange(2 * 2 * 3 * 4 * 5) * 37 % 101 - 50) / 32).astype(np.float32).reshape(2, 2, 3, 4, 5)
+    expected = json.loads((SAMPLES / "token-operations.json").read_text())
+    np.testing.assert_allclose(model(x), expected, rtol=0, atol=2e-5)
+
+
 class Block(nn.Module):
     """A block of ConvNeXt's form: depthwise, then layers over the channels of each pixel."""
 
@@ -252,18 +292,56 @@ def test_stochastic_depth_is_nothing_in_evaluation(tmp_path):
     agrees(nn.Sequential(nn.Conv2d(3, 4, 3), ops.StochasticDepth(0.3, "row")), torch.randn(2, 3, 5, 6), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("forward", "message"),
-    [
-        (lambda x: x.permute(0, 3, 2, 1), r"permute \(permute: of dimensions \(0, 3, 2, 1\)"),
-        (lambda x: x.permute(0, 2, 3, 1).softmax(1).permute(0, 3, 1, 2), "softmax: where channels do not come first"),
-        (
-            lambda x: F.relu(x.view(x.shape[0], 2, 4, x.shape[2], x.shape[3])).flatten(1),
-            "relu: where channels do not come first",
-        ),
-        (lambda x: x + x.permute(0, 2, 3, 1).permute(0, 3, 1, 2).permute(0, 2, 3, 1).mean(3)[:, None], "mean: where"),
-    ],
-)
-def test_view_that_cannot_be_packed_is_refused_by_name(forward, message):
-    with pytest.raises(InputError, match=message):
-        pack(Call(forward).eval(), torch.randn(1, 3, 9, 9))
+FRAMES = {
+    "convolution": nn.Conv3d(4, 6, 3, padding=1), "strides": nn.Conv3d(4, 6, (3, 5, 2), (2, 3, 2), (1, 2, 0)),
+    "dilated in groups": nn.Conv3d(4, 8, (2, 3, 3), padding=(0, 2, 1), dilation=(2, 2, 1), groups=2),
+    "over time": nn.Conv3d(4, 5, (3, 1, 1), (2, 1, 1), (1, 0, 0), bias=False), "each pixel": nn.Conv3d(4, 5, 1, 2),
+    "average": nn.AvgPool3d((2, 3, 3), (1, 2, 2), (0, 1, 1)), "max": nn.MaxPool3d(3, 2, 1),
+    "max over time": nn.MaxPool3d((2, 1, 1)), "max of frames": nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
+    "mean": nn.AdaptiveAvgPool3d(1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("weights", ["float", "xnor"])
+def test_frames(name, weights, tmp_path):
+    net = nn.Sequential(nn.Conv3d(2, 4, 1), nn.BatchNorm3d(4), nn.ReLU(), _strangers(FRAMES[name]), nn.Flatten())
+    x = torch.randn(2, 2, 5, 7, 6)
+    agrees(
+        net
+        if weights == "float"
+        else binarize(net, "xnor", skip=["0"], example_input=x)
+        if name not in ("average", "max", "max over time", "max of frames", "mean")
+        else net,
+        x,
+        tmp_path,
+    )
+
+
+def test_bits_of_frames_without_padding(tmp_path):
+    x = torch.randn(2, 3, 5, 7, 6)
+    net = nn.Sequential(nn.Conv3d(3, 5, (2, 3, 3), stride=(1, 2, 1)), nn.Flatten())
+    agrees(binarize(net, "xnor", "sign", example_input=x).eval(), x, tmp_path)
+    padded = binarize(nn.Sequential(nn.Conv3d(3, 5, 3, padding=1), nn.Flatten()), "xnor", "sign", example_input=x)
+    with pytest.raises(InputError, match="1-bit inputs with padding over three dimensions"):
+        pack(padded.eval(), x)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_attention_of_torch(batch_first, tmp_path):
+    class Attends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inside, self.attention = nn.Linear(5, 8), nn.MultiheadAttention(8, 2, batch_first=batch_first)
+            self.outside = nn.Linear(8, 3)
+
+        def forward(self, x):
+            y = self.inside(x.transpose(1, 2) if batch_first else x.permute(2, 0, 1))
+            y = self.attention(y, y, y, need_weights=False)[0]
+            return self.outside(y if batch_first else y.transpose(0, 1))
+
+    x = torch.randn(2, 5, 7)
+    net = binarize(_strangers(Attends()), "xnor", example_input=x)
+    assert type(net.attention.out_proj) is not type(net.inside), "attention reads those weights as they are"
+    packed = agrees(net.eval(), x, tmp_path)
+    assert sum(node.op == "conv_signs" for node in packed.nodes) == 2

@@ -18,6 +18,7 @@ from .packed_helpers import built
 K3 = {"kernel": [3, 3], "padding": [1, 1]}
 MEAN = {"input": [3, 8, 6], "output": "a", "output_rank": 4}
 MEAN["nodes"] = [{"op": "mean", "in": ["input"], "out": "a"}]
+TURN = {"op": "rearrange", "sizes": [8, 6, 3], "order": [1, 0, 2], "size": [6, 8, 3]}
 POOL = {"op": "max_pool", "kernel": [2, 2], "stride": [2, 2], "padding": [0, 0]}
 
 
@@ -82,6 +83,26 @@ def test_a_convolution_that_does_not_fit_is_refused(change, message):
         ([{"op": "add", "in": ["input"]}], {}, "add has 1 inputs"),
         ([{"op": "mean"}, {"op": "add", "in": ["input", "a"]}], {}, r"b: a sum of shapes \(8, 6, 3\) and \(1, 1, 3\)"),
         ([{"op": "mean"}, {"op": "concat", "in": ["input", "a"]}], {}, "b: concat of"),
+        (
+            [{"op": "mean"}, {"op": "matmul", "in": ["input", "a"]}],
+            {},
+            r"b: a product of matrices of \(8, 6, 3\) and \(1",
+        ),
+        (
+            [{"op": "pixelwise"}],
+            {"a_scale": floats(8, 1, 4)},
+            r"a: scale is float32 of shape \(8, 1, 4\) for \(8, 6, 3\)",
+        ),
+        ([{"op": "pixelwise"}], {"a_shift": floats(3)}, r"a: shift is float32 of shape \(3,\)"),
+        ([{"op": "pixelwise"}], {"a_shift": floats(1, 1, 3) > 0}, "a: shift is bool"),
+        ([{**TURN, "sizes": [8, 18]}], {}, r"a: order \[1, 0, 2\], expected 2 whole numbers"),
+        ([{**TURN, "sizes": [8, 7, 3]}], {}, r"a: \(8, 6, 3\) as axes \[8, 7, 3\]"),
+        ([{**TURN, "order": [0, 0, 2]}], {}, r"in order \[0, 0, 2\]"),
+        ([{**TURN, "order": [0, 1, 3]}], {}, r"in order \[0, 1, 3\]"),
+        ([{**TURN, "size": [6, 8, 2**40]}], {}, "a: size 1099511627776, expected a whole number"),
+        ([{**TURN, "size": [6, 24, 2]}], {}, r"then as \[6, 24, 2\]"),
+        ([{**TURN, "sizes": [1] * 13}], {}, "expected 1 to 12 whole numbers"),
+        ([{**TURN, "sizes": "abc"}], {}, "a: sizes 'abc', expected 1 to 12"),
         ([{"op": "mean"}], {"z_scale": floats(3)}, r"arrays of \['z'\], which are no nodes"),
     ],
 )
@@ -108,7 +129,7 @@ def test_a_value_that_is_kept_as_bits_goes_to_layers_of_bits_alone():
         made(first, second, **bits(**after, b_threshold=floats(70)))
 
 
-@pytest.mark.parametrize("shape", [[0, 8, 6], [3, -8, 6], [3, 8, 6, 1], [], [3, 8.0, 6], "ab", None, [2**40]])
+@pytest.mark.parametrize("shape", [[0, 8, 6], [3, -8, 6], [3, 8, 6, 1, 1], [], [3, 8.0, 6], "ab", None, [2**40]])
 def test_an_input_of_an_odd_shape_is_refused(shape):
     with pytest.raises(ArtifactError, match=r"graph makes no sense"):
         built([{"op": "mean", "in": ["input"], "out": "a"}], {}, shape, 4)

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import bnn_fsg.evaluation._speed as speed
+import products
 import torch
 from bnn_fsg import adabin_resnet20, pack
 from bnn_fsg.layers._adabin import AdaBinConv2d
@@ -66,10 +67,10 @@ def eager(model: torch.nn.Module):
 def main() -> None:
     torch.set_num_threads(1)
     for rows, inner, columns in PRODUCTS:
-        arms = speed.product_arms(rows, inner, columns, ("float32", "int8"))
+        arms = products.product_arms(rows, inner, columns, ("float32", "int8"))
         show(f"product {rows} x {inner} x {columns}, one thread", arms)
     for channels, size in PICTURES:
-        arms = speed.convolution_arms(channels, size)
+        arms = products.convolution_arms(channels, size)
         show(f"3x3 convolution with sign and pack, {channels} channels, {size} x {size}, one thread", arms)
     model = adabin_resnet20()
     packed = pack(model, torch.zeros(1, 3, 32, 32))

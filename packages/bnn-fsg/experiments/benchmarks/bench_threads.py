@@ -16,6 +16,7 @@ from typing import Any
 
 import bnn_fsg.evaluation._speed as speed
 import numpy as np
+import products
 import torch
 from bnn_fsg import PackedModel, adabin_resnet20, pack
 from ninefold.measure import emit
@@ -43,11 +44,12 @@ def show(what: str, make: Callable[[int], Callable[[], Any]], rounds: int = 61) 
 def main() -> None:
     torch.set_num_threads(1)
     show(
-        "product 1024 x 4608 x 512", lambda threads: speed.product_arms(1024, 4608, 512, (), threads=threads)["packed"]
+        "product 1024 x 4608 x 512",
+        lambda threads: products.product_arms(1024, 4608, 512, (), threads=threads)["packed"],
     )
     show(
         "3x3 convolution with sign and pack, 256 channels, 56 x 56",
-        lambda threads: speed.convolution_arms(256, 56, threads=threads)["packed"],
+        lambda threads: products.convolution_arms(256, 56, threads=threads)["packed"],
     )
     packed = pack(adabin_resnet20(), torch.zeros(1, 3, 32, 32))
     for batch in (1, 64):

@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python packages/bnn-fsg/experiments/benchmarks/families.py | tee packages/bnn-fsg/experiments/results/families.jsonl
 
 The smallest network of each family with random weights and BatchNorm statistics, on pictures of 64 x 64 (96 for
-Inception, 32 for VGG), in evaluation. `difference` is that of the packed network from torch, in shares of the largest
-output; a family that is refused has the first reason.
+Inception, 32 for VGG, frames for videos), in evaluation. `difference` is that of the packed network from torch, in
+shares of the largest output, `bits` the share of weights that are 1-bit; a family that is refused has the first reason.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import torchvision.models as zoo
 from bnn_fsg import binarize, pack
+from bnn_fsg.evaluation._summary import summary
 from ninefold.errors import InputError
 from ninefold.measure import emit
 from torch import Tensor, nn
@@ -63,7 +64,7 @@ FAMILIES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "fcn_resnet50": (lambda: segmentation("fcn_resnet50"), (3, 64, 64)),
     "deeplabv3_mobilenet_v3_large": (lambda: segmentation("deeplabv3_mobilenet_v3_large"), (3, 64, 64)),
     "lraspp_mobilenet_v3_large": (lambda: segmentation("lraspp_mobilenet_v3_large"), (3, 64, 64)),
-    "s3d": (zoo.video.s3d, (3, 16, 64, 64)),
+    "s3d": (zoo.video.s3d, (3, 16, 224, 224)),
     "r3d_18": (zoo.video.r3d_18, (3, 8, 32, 32)),
     "r2plus1d_18": (zoo.video.r2plus1d_18, (3, 8, 32, 32)),
     "mvit_v1_b": (zoo.video.mvit_v1_b, (3, 16, 224, 224)),
@@ -80,6 +81,9 @@ def check(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> dict[str, An
             assert module.running_var is not None
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
+    for parameter in network.parameters():  # a head of zeros has no signs, and a bias of zeros shows nothing
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, 0, 0.1)
     try:
         model = binarize(network, "xnor").eval()
         packed = pack(model, x[:1])
@@ -87,7 +91,9 @@ def check(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> dict[str, An
         return {"refused": str(error).split(";")[0][:200]}
     with torch.no_grad():
         expected = model(x).numpy()
-    return {"difference": float(f"{np.abs(packed(x.numpy()) - expected).max() / np.abs(expected).max():.2g}")}
+    difference = float(f"{np.abs(packed(x.numpy()) - expected).max() / np.abs(expected).max():.2g}")
+    sizes = {kind: sum(row.weights for row in summary(packed) if row.bits == kind) for kind in ("1/32", "32/32")}
+    return {"difference": difference, "bits": round(sizes["1/32"] / sum(sizes.values()), 3)}
 
 
 def main() -> None:

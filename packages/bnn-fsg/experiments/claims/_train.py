@@ -25,6 +25,7 @@ from ninefold_lab import Budget, Claim, Scores, all_of, at_most, source_key
 from torch import nn
 
 from ._frontier_nets import splits
+from ._hypergradient import HypergradientSTE
 
 _WIDTH, _IMAGES, _EPOCHS = 8, 3000, 2
 _RATE = 1e-3
@@ -69,7 +70,7 @@ class Bench:
         Returns: loss (1,), mean training loss; right (test images,), 0 or 100; validation (1,), accuracy in %.
         """
         recipe = self.recipe
-        words = [arm.gradient, arm.optimizer, f"{arm.lr:g}"]
+        words = [getattr(arm.gradient, "name", arm.gradient), arm.optimizer, f"{arm.lr:g}"]
         words += [f"{key}={value}" for key, value in arm.options.items()]
         path = self.folder / ("_".join(map(str, words)) + ".safetensors")
         try:
@@ -107,7 +108,7 @@ _ARMS = (
     Arm("ste", "sgd", _RATE, title="ste"),
     Arm("multifc", "sgd", _RATE, title="multifc"),
     Arm("lstmfc", "sgd", _RATE, title="lstmfc"),
-    Arm("ste-hypergradient", "sgd", _RATE, title="ste-hypergradient"),
+    Arm(HypergradientSTE, "sgd", _RATE, title="ste-hypergradient"),
 )
 
 

@@ -77,9 +77,7 @@ def demo(seed: int) -> DemoResult:
     form = replace(recipe, weights="dorefa")
     arms = [runs.Arm(name, "sgd", 1e-3, title=f"{_title(name, 'dorefa')}, small rate") for name in _SMALL]
     small = runs.compare(form, start, arms, schedule, splits, [seed])
-    best = max(
-        found, key=lambda one: accuracy(one.model, splits["validation"], threads=1)
-    )  # never chosen on the test split
+    best = max(found, key=lambda one: accuracy(one.model, splits["validation"], threads=1))  # never on the test split
     table = runs.table([*found, *small])
     table.columns = [*table.columns, "bytes", "times as fast as torch"]
     packed = {best.arm.label: _pack(best.model, start, splits["test"], seed)}
@@ -93,25 +91,12 @@ def demo(seed: int) -> DemoResult:
     (quick,) = runs.compare(bits, floats, [runs.Arm("approx", "adam", 1e-2)], brief, splits, [seed])
     fast = _pack(quick.model, floats, splits["test"], seed)
     last = quick.history.epochs[-1]
-    table.rows.append(
-        [f"W1A1, {_WIDE} channels, {quick.arm.label}", quick.history.mean_loss, last["loss"], 100 * quick.test, None,
-         100 * last["flips"], 1, fast.size, fast.faster]
-    )  # fmt: skip
+    title, losses = f"W1A1, {_WIDE} channels, {quick.arm.label}", (quick.history.mean_loss, last["loss"])
+    table.rows.append([title, *losses, 100 * quick.test, None, 100 * last["flips"], 1, fast.size, fast.faster])
     for words, one in (("", start), (f", {_WIDE} channels", floats)):
         size = sum(4 * part.numel() for part in one.parameters())
-        table.rows.append(
-            [
-                f"full precision{words}",
-                None,
-                None,
-                100 * accuracy(one, splits["test"], threads=1),
-                None,
-                None,
-                1,
-                size,
-                1.0,
-            ]
-        )
+        right = 100 * accuracy(one, splits["test"], threads=1)
+        table.rows.append([f"full precision{words}", None, None, right, None, None, 1, size, 1.0])
     test = splits["test"]
     arms = Arms(
         scores={one.arm.label: 100.0 * (predict(one.model, test, threads=1) == test.labels) for one in found},

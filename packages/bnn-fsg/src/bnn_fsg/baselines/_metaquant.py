@@ -17,7 +17,7 @@ _PART = 1 << 13  # weights whose LSTM is computed (and computed anew in the back
 
 
 class _MetaQuant(Learned):
-    """Common part of the three: G = k * R, where R is the network's output; Adam, whose lr falls with the base lr.
+    """Common part of both: G = k * R, where R is the network's output; Adam, whose lr falls with the base lr.
 
     Args:
         model, optimizer, max_skips: see `Gradient`.
@@ -69,15 +69,6 @@ class _MetaQuant(Learned):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._first_lr = state["first_lr"]
-
-
-class FCGrad(_MetaQuant):
-    """R = M(g)."""
-
-    name: ClassVar[str] = "fcgrad"
-
-    def output(self, index: int, gradient: Tensor) -> Tensor:
-        return self.meta(gradient)
 
 
 class MultiFC(_MetaQuant):
@@ -142,17 +133,17 @@ class LSTMFC(_MetaQuant):
         self.states, self._next = self._moved(state["states"]), {}
 
 
-_VARIANTS: dict[str, type[_MetaQuant]] = {one.name: one for one in (MultiFC, FCGrad, LSTMFC)}
+_VARIANTS: dict[str, type[_MetaQuant]] = {one.name: one for one in (MultiFC, LSTMFC)}
 
 
 def MetaQuant(  # noqa: N802  (it makes an estimator, as the classes beside it do)
     model: nn.Module, optimizer: torch.optim.Optimizer, variant: str = "multifc", **options: Any
 ) -> Learned:
-    """MetaQuant with one of its three networks.
+    """MetaQuant with one of its networks.
 
     Args:
         model, optimizer: see `Gradient`.
-        variant: multifc, fcgrad or lstmfc; its name is the estimator's.
+        variant: multifc or lstmfc; its name is the estimator's.
         options: meta_lr, hidden and max_skips, see `_MetaQuant`.
 
     Examples:
@@ -169,7 +160,7 @@ def MetaQuant(  # noqa: N802  (it makes an estimator, as the classes beside it d
         >>> model = binarize(net, weights="bwn-f", skip=["0"], example_input=x)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 
-        >>> gradient = MetaQuant(model, optimizer, variant="fcgrad")
+        >>> gradient = MetaQuant(model, optimizer, variant="lstmfc")
         >>> labels = torch.tensor([0, 1, 2, 3])
         >>> losses = [float(gradient.step(lambda: nn.functional.cross_entropy(model(x), labels))) for _ in range(3)]
         >>> len(losses), gradient.skipped

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from bnn_fsg import PackedModel
 
 Packed = Annotated[Path, typer.Argument(help="A .bnn file.")]
-Backend = Annotated[
-    str, typer.Option("--backend", help="Kernels: auto, c (its best), amx, avx512, avx2, neon, plain or numpy.")
-]
+_KERNELS = "Kernels: auto, c (its best), amx, avx512, avx2, neon, plain or numpy."
+Backend = Annotated[str, typer.Option("--backend", help=_KERNELS)]
 
 
 def _load(path: Path, **how: Any) -> PackedModel:
@@ -111,35 +110,25 @@ def inspect(model: Packed) -> list[Any]:
 
 
 def bench(
-    model: Annotated[Path | None, typer.Argument(help="A .bnn file; single products if left out.")] = None,
+    model: Packed,
     *,
-    against: Annotated[str, typer.Option("--against", help="Rivals: float32, int8, onnx, numpy.")] = "float32",
+    against: Annotated[str, typer.Option("--against", help="Rivals: float32, onnx, numpy.")] = "float32",
     batch: Annotated[int, typer.Option("--batch", help="Samples at a time.", min=1)] = 1,
     opts: Shared,
 ) -> Table:
-    """Time packed against float32, int8 or onnxruntime, in turn in one process."""
+    """Time a packed model against float32 in torch, onnxruntime or numpy, in turn in one process."""
     from ninefold.report import Table
 
     import bnn_fsg.evaluation._speed as speed
 
-    rivals, threads = speed.chosen(against), opts.threads or 1
-    of_models = [one for one in rivals if one not in ("float32", "int8")]
-    if model is None and of_models:
-        got = f"{', '.join(of_models)} without a model"
-        raise InputError("--against", got=got, expected="float32 or int8 for single products")
-    table = Table(["what", "arm", "seconds", "times as fast", "95 % interval"])
-    if model is not None:
-        works = {f"batch {batch}": speed.model_arms(_load(model, threads=threads), batch, rivals, opts.seed)}
-    else:
-        works = {f"{m} x {k} x {n}": speed.product_arms(m, k, n, rivals, threads) for m, k, n in _PRODUCTS}
-    for what, arms in works.items():
-        for one in speed.timed(arms, repeats=9).values():
-            table.rows.append([what, one.name, one.seconds, one.ratio, f"[{one.low:.3g}, {one.high:.3g}]"])
+    arms = speed.model_arms(_load(model, threads=opts.threads or 1), batch, speed.chosen(against), opts.seed)
+    table = Table(["arm", "seconds", "times as fast", "95 % interval"])
+    for one in speed.timed(arms, repeats=9).values():
+        table.rows.append([one.name, one.seconds, one.ratio, f"[{one.low:.3g}, {one.high:.3g}]"])
     return table
 
 
 _TIMED = 9  # runs whose median `inspect` shows
-_PRODUCTS = [(1024, 1152, 128), (196, 2304, 256)]
 
 
 def is_export(path: Path) -> bool:

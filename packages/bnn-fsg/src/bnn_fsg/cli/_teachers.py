@@ -27,9 +27,8 @@ class Seeing(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        (mean, std), (own_mean, own_std) = (
-            [torch.tensor(tuple(one), dtype=torch.float64) for one in pair] for pair in (given, own)
-        )
+        both = [[torch.tensor(tuple(one), dtype=torch.float64) for one in pair] for pair in (given, own)]
+        (mean, std), (own_mean, own_std) = both
         self.register_buffer("scale", (std / own_std).float()[:, None, None])
         self.register_buffer("shift", ((mean - own_mean) / own_std).float()[:, None, None])
         self.scale: Tensor

@@ -19,19 +19,12 @@ if TYPE_CHECKING:
     from bnn_fsg.datasets import Images
     from bnn_fsg.layers._nets import Recipe
 
-Data = Annotated[
-    str,
-    typer.Option(
-        "--data",
-        help="digits (embedded), or a folder of CIFAR batches, of parquet shards, or of pictures in train/CLASS/ and "
-        "test/CLASS/.",
-    ),
-]
+_FOLDERS = "digits (embedded), or a folder: CIFAR batches, parquet shards, or pictures in train/CLASS/ and test/CLASS/."
+Data = Annotated[str, typer.Option("--data", help=_FOLDERS)]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Images per step.")]
-WEIGHTS = typer.Option(
-    "--weights", help="dorefa, bwn, bwn-f, xnor, irnet, adabin, reactnet; or float, the first of two stages."
-)
+_FORMS = "dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet."
+WEIGHTS = typer.Option("--weights", help=_FORMS)
 Weights = Annotated[str, WEIGHTS]
 Activations = Annotated[str | None, typer.Option("--activations", help="sign, approx, reste, irnet, rsign or adabin.")]
 Skip = Annotated[list[str] | None, typer.Option("--skip", help="Pattern of layers that stay float.")]
@@ -39,29 +32,21 @@ OPTIMIZER = typer.Option("--optimizer", help="sgd, momentum or adam.")
 Optimizer = Annotated[str, OPTIMIZER]
 LR = typer.Option("--lr", help="Learning rate.")
 Lr = Annotated[float, LR]
-Alpha = Annotated[
-    float | None, typer.Option("--alpha", min=0, max=1, help="Of fsg: the slow gradient's share (default .9).")
-]
+_ALPHA = typer.Option("--alpha", min=0, max=1, help="Of fsg: the slow gradient's share (default .9).")
+Alpha = Annotated[float | None, _ALPHA]
 DECAY = typer.Option("--schedule", help="Of the lr: step (x .1 every 30 epochs), cosine or linear.")
 Decay = Annotated[str, DECAY]
-WeightDecay = Annotated[
-    float | None, typer.Option("--weight-decay", min=0, help="Of the optimiser; momentum has 5e-4 unless told.")
-]
-Compile = Annotated[
-    bool, typer.Option("--compile", help="Compile the network (torch.compile): a minute at the start, faster then.")
-]
+_WEIGHT_DECAY = typer.Option("--weight-decay", min=0, help="Of the optimiser; momentum has 5e-4 by default.")
+WeightDecay = Annotated[float | None, _WEIGHT_DECAY]
+_COMPILE = "Compile the network (torch.compile): a minute at the start, faster then."
+Compile = Annotated[bool, typer.Option("--compile", help=_COMPILE)]
 Augment = Annotated[bool, typer.Option("--augment", help="Random crops and flips.")]
-Follow = Annotated[
-    Path | None,
-    typer.Option("--teacher", help="Run or model file to follow beside the labels, or 'adabin' (a published net)."),
-]
-FollowShare = Annotated[
-    float, typer.Option("--teacher-share", help="Of the teacher in the loss; 1: the labels do not count.")
-]
-Start = Annotated[
-    Path,
-    typer.Argument(help="Run folder or model file of `pretrain`, or of a first stage (--weights float)."),
-]
+_TEACHER = "Run or model file to follow beside the labels, or 'adabin' (a published net)."
+Follow = Annotated[Path | None, typer.Option("--teacher", help=_TEACHER)]
+_SHARE = "Of the teacher in the loss; 1: the labels do not count."
+FollowShare = Annotated[float, typer.Option("--teacher-share", help=_SHARE)]
+_START = "Run folder or model file of `pretrain`."
+Start = Annotated[Path, typer.Argument(help=_START)]
 
 
 def pretrain(
@@ -121,9 +106,8 @@ def pretrain(
     model = model.to(opts.device)
     plan = Schedule(epochs=epochs, batch=batch, drop_every=0, augment=augment, decay=schedule)
     config = {"verb": "pretrain", "data": data, "net": net, "width": width, "lr": lr}
-    config |= _chosen(weights=begin and str(begin), weight_decay=weight_decay)
-    config |= _chosen(teacher=teacher and str(teacher), teacher_share=teacher_share if teacher else None)
-    config |= _chosen(compile=compile or None)
+    config |= {"weights": begin and str(begin), "weight_decay": weight_decay, "teacher": teacher and str(teacher)}
+    config |= {"teacher_share": teacher_share, "compile": compile}
     followed = _followed(teacher, teacher_share, images, opts.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=_positive(lr), weight_decay=weight_decay or 0.0)
     with _joined() as writes:
@@ -155,11 +139,6 @@ def _followed(source: Path | None, share: float, images: Images, device: str) ->
     return Teacher(teacher_model(source, images).to(device), share)
 
 
-def _chosen(**options: Any) -> dict[str, Any]:
-    """Options that were given, for config.json: a run that was begun before they were there goes on."""
-    return {key: value for key, value in options.items() if value is not None}
-
-
 def _taken(model: Any, recipe: Recipe, splits: dict[str, Images], out: Path) -> dict[str, Any]:
     """Write weights that others trained as `train` wants them."""
     from ninefold.run import Run
@@ -169,13 +148,8 @@ def _taken(model: Any, recipe: Recipe, splits: dict[str, Images], out: Path) -> 
 
     with Run(out, {"verb": "pretrain", "net": recipe.net, "epochs": 0}):
         save_model(out / "model.safetensors", model, recipe, force=True)
-    count = sum(one.numel() for one in model.parameters())
-    return {
-        "net": recipe.net,
-        "parameters": count,
-        "test accuracy": accuracy(model, splits["test"]),
-        "model": out / "model.safetensors",
-    }
+    count, right = sum(one.numel() for one in model.parameters()), accuracy(model, splits["test"])
+    return {"net": recipe.net, "parameters": count, "test accuracy": right, "model": out / "model.safetensors"}
 
 
 def train(
@@ -183,7 +157,7 @@ def train(
     *,
     data: Data = "digits",
     gradient: Annotated[str, typer.Option("--gradient", help="fsg, ste, approx, reste, irnet, multifc ...")] = BEST,
-    preset: Annotated[str, typer.Option("--preset", help="Of fsg: compact, paper or author.")] = "compact",
+    preset: Annotated[str, typer.Option("--preset", help="Of fsg: compact or published.")] = "compact",
     alpha: Alpha = None,
     weights: Annotated[str | None, WEIGHTS] = None,
     activations: Activations = None,
@@ -230,8 +204,7 @@ def train(
     followed = _followed(teacher, teacher_share, splits["train"], opts.device)
     config = {"verb": "train", "data": data, "start": str(start), "weights": weights, "activations": activations}
     config |= {"skip": skip, "arm": arm.label, "options": options}
-    config |= _chosen(teacher=teacher and str(teacher), teacher_share=teacher_share if teacher else None)
-    config |= _chosen(compile=compile or None)
+    config |= {"teacher": teacher and str(teacher), "teacher_share": teacher_share, "compile": compile}
     steps = epochs * -(-len(splits["train"]) // batch)
     with _joined() as writes, progress(steps, f"training with {gradient}") as bar:
         model, history = train_arm(
@@ -335,11 +308,7 @@ def _start(
     from bnn_fsg.layers._nets import load_model
 
     model, recipe = load_model(start / "model.safetensors" if start.is_dir() else start)
-    if recipe.weights == "float":  # the first of two stages
-        if skip is not None and tuple(skip) != recipe.skip:
-            raise InputError("--skip", got=", ".join(skip), expected=f"nothing: what {start} left float stays so")
-        activations, skip = activations or recipe.activations, list(recipe.skip)
-    elif recipe.weights is not None:
+    if recipe.weights is not None:
         raise InputError(str(start), got="a 1-bit model", expected="a full-precision one, see `pretrain`")
     splits = _splits(data, recipe.size)
     images = splits["train"]

@@ -120,8 +120,8 @@ def cifar(folder: str | Path, split: str) -> Images:
         names = [split]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
-        expected = f"python batches ({', '.join(names)}) or {split}-*.parquet"
-        raise InputError(f"CIFAR in {folder}", got=f"no {missing[0]}", expected=expected)
+        got = f"no {missing[0]}, no {split}-*.parquet and no folder {split}/ with a folder of pictures for each class"
+        raise InputError(f"data in {folder}", got=got, expected="one of these three layouts")
     pixels, labels, classes = [], [], 10
     for name in names:
         part, its, fine = _cifar.read(folder / name)
@@ -149,10 +149,8 @@ def parquet(folder: str | Path, split: str) -> Images:
         if image is None or label is None:
             got = f"columns {', '.join(table.column_names)}"
             raise InputError("parquet shard", got=got, expected="img (or image) and label (or fine_label)", where=shard)
-        pixels += [
-            _decode(_picture(row, f"{shard}, row {number}"), f"{shard}, row {number}")
-            for number, row in enumerate(table[image].to_pylist())
-        ]
+        rows = ((f"{shard}, row {number}", row) for number, row in enumerate(table[image].to_pylist()))
+        pixels += [_decode(_picture(row, where), where) for where, row in rows]
         labels.append(_labels(table[label], shard))
     whole = np.concatenate(labels)
     classes = _classes(shards[0], reader) or int(whole.max(initial=0)) + 1
@@ -167,12 +165,8 @@ def image_folder(folder: str | Path, size: tuple[int, int] | None = None) -> Ima
     """
     folder = Path(folder)
     kinds = _kinds(folder)
-    files = [
-        (path, label)
-        for label, kind in enumerate(kinds)
-        for path in sorted(kind.rglob("*"))
-        if path.suffix.lower() in _PICTURES
-    ]
+    files = [(path, label) for label, kind in enumerate(kinds) for path in sorted(kind.rglob("*"))]
+    files = [one for one in files if one[0].suffix.lower() in _PICTURES]
     if not files:
         raise InputError(f"image folder {folder}", got="no image", expected="a folder of images for each class")
     order = np.random.default_rng(0).permutation(len(files))
@@ -236,9 +230,8 @@ def _check_shards(folder: Path, split: str, shards: Sequence[Path]) -> None:
             raise InputError("parquet shard", got=shard.name, expected=f"{split}-00000-of-0000N.parquet", where=folder)
         number, of = map(int, match.groups())
         if number in found or (total and of != total):
-            raise InputError(
-                "parquet shards", got=f"both {found.get(number, shards[0])} and {shard}", expected="each once"
-            )
+            got = f"both {found.get(number, shards[0])} and {shard}"
+            raise InputError("parquet shards", got=got, expected="each once")
         found[number], total = shard, of
     missing = [number for number in range(total) if number not in found]
     if missing or not shards:
@@ -252,10 +245,8 @@ def _decode(data: bytes, where: str, size: tuple[int, int] | None = None) -> np.
     try:
         with image.open(io.BytesIO(data)) as opened:
             if opened.format == "JPEG" and opened.size == (32, 32):
-                warnings.warn(
-                    f"{where} is a 32x32 JPEG: such copies of CIFAR cost a good network 10 points; use a lossless one",
-                    stacklevel=2,
-                )
+                cost = "such copies of CIFAR cost a good network 10 points; use a lossless one"
+                warnings.warn(f"{where} is a 32x32 JPEG: {cost}", stacklevel=2)
             grey = opened.mode in ("L", "1")
             plain = opened.convert("L" if grey else "RGB")
             array = np.asarray(plain if size is None else plain.resize(size[::-1]))

@@ -184,10 +184,8 @@ class Gradient:
         self.skipped += 1
         self._in_a_row += 1
         if self._in_a_row > self.max_skips:
-            raise DivergedError(
-                f"{what}: NaN or infinity in {self._in_a_row} steps in a row "
-                f"(a smaller lr may help; the last checkpoint is kept)"
-            )
+            message = f"{what}: NaN or infinity in {self._in_a_row} steps in a row"
+            raise DivergedError(f"{message} (a smaller lr may help; the last checkpoint is kept)")
         if place()[0] == 0:
             message = f"step {self.steps} is skipped, and all is as before it: {what} is NaN or infinite"
             warnings.warn(message, stacklevel=4)
@@ -263,9 +261,7 @@ class WrappedOptimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None, grad_scaler: Any = None) -> Any:
         """Use the gradients that backward() left; a closure, if given, runs first and calls backward() itself."""
         if grad_scaler is not None:
-            raise InputError(
-                "GradScaler", expected="float32 or bfloat16: scaled half gradients would enter the history"
-            )
+            raise InputError("GradScaler", expected="float32 or bfloat16: scaled gradients would enter the history")
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -94,9 +94,7 @@ class Learned(Gradient):
     def apply(self) -> bool:
         """Take the gradients, teach the hypernets, move W, and keep g for the next step."""
         if not self._ahead:
-            raise InputError(
-                "step", got="no forward pass in training mode since the last one", expected="model.train()"
-            )
+            raise InputError("step", got="no forward pass in training since the last one", expected="model.train()")
         done = super().apply()
         if done:
             self._ahead = []

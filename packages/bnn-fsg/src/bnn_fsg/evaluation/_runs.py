@@ -17,6 +17,7 @@ from torch import nn
 
 from bnn_fsg.baselines import gradient_of
 from bnn_fsg.datasets import Images
+from bnn_fsg.estimators._gradient import Gradient
 from bnn_fsg.layers._nets import Recipe
 from bnn_fsg.training._scores import accuracy
 from bnn_fsg.training._teacher import Teacher
@@ -37,7 +38,7 @@ class Arm:
     """An estimator with its optimiser.
 
     Attributes:
-        gradient: name of the estimator.
+        gradient: name of the estimator, or its class.
         optimizer: sgd, momentum (0.9, weight decay 5e-4) or adam.
         lr: learning rate.
         weight_decay: of the optimiser, if not its own.
@@ -45,7 +46,7 @@ class Arm:
         title: what tables call it; made of the rest if empty.
     """
 
-    gradient: str
+    gradient: str | type[Gradient]
     optimizer: str = "sgd"
     lr: float = 1e-3
     options: dict[str, Any] = field(default_factory=dict)
@@ -127,10 +128,8 @@ def compare(
     found = []
     for seed in seeds:
         for arm in arms:
-            kept = _kept(out, arm, seed)
-            model, history = train_arm(
-                recipe, start, arm, schedule, splits["train"], seed=seed, device=device, threads=1, **kept
-            )
+            how = {"seed": seed, "device": device, "threads": 1, **_kept(out, arm, seed)}
+            model, history = train_arm(recipe, start, arm, schedule, splits["train"], **how)
             found.append(Result(arm, seed, model, history, accuracy(model, splits["test"], threads=1)))
             on_arm()
     return found
@@ -173,22 +172,12 @@ def table(found: Sequence[Result]) -> Table:
     made = Table(["arm", "mean training loss", "last epoch's loss", "test accuracy, %", "sd", "flips, %", "seeds"])
     for arm in dict.fromkeys(one.arm.label for one in found):
         mine = [one for one in found if one.arm.label == arm]
-        tests = [100 * one.test for one in mine]
-        last = [one.history.epochs[-1] for one in mine]
-        made.rows.append(
-            [
-                arm,
-                float(np.mean([one.history.mean_loss for one in mine])),
-                float(np.mean([one["loss"] for one in last])),
-                float(np.mean(tests)),
-                float(np.std(tests, ddof=1)) if len(tests) > 1 else 0.0,
-                100 * float(np.mean([one["flips"] for one in last])),
-                len(mine),
-            ]
-        )
-    made.notes.append(
-        "flips: share of the signs that the last epoch changed; the tuned lr was chosen on validation data"
-    )
+        tests, last = [100 * one.test for one in mine], [one.history.epochs[-1] for one in mine]
+        spread = float(np.std(tests, ddof=1)) if len(tests) > 1 else 0.0
+        losses = [[one.history.mean_loss for one in mine], [one["loss"] for one in last], tests]
+        flips = 100 * float(np.mean([one["flips"] for one in last]))
+        made.rows.append([arm, *(float(np.mean(one)) for one in losses), spread, flips, len(mine)])
+    made.notes.append("flips: share of signs that the last epoch changed; the tuned lr was chosen on validation data")
     return made
 
 

@@ -174,8 +174,8 @@ def _gemm(given: Given) -> Any:
 
 
 def _matmul(given: Given) -> Any:
-    if given["rank"] != 2:
-        raise _RefusedError(f"of a value of {given['rank']} dimensions")
+    if isinstance(given["inputs"][1], fx.Node):
+        return torch.matmul, (_value(given), given["inputs"][1]), {}
     return _gemm(given)
 
 
@@ -217,10 +217,12 @@ def _hard_sigmoid(given: Given) -> Any:
 
 
 def _reshape(given: Given) -> Any:
-    sizes = [int(one) for one in _constants(given)[0]]
-    if len(sizes) != 2:
-        raise _RefusedError(f"to {sizes}; only to vectors")
-    return nn.Flatten(), (_value(given),), {}
+    batch, *sizes = (int(one) for one in _constants(given)[0])
+    if len(sizes) == 1:
+        return nn.Flatten(), (_value(given),), {}
+    if batch not in (-1, 0, 1) or min(sizes, default=0) < 1:
+        raise _RefusedError(f"to {[batch, *sizes]}; only to known sizes behind the batch")
+    return torch.reshape, (_value(given), (-1, *sizes)), {}
 
 
 def _flatten(given: Given) -> Any:
@@ -270,4 +272,5 @@ _OPERATORS: dict[str, Callable[[Given], Any]] = {
     "Dropout": _alone(lambda _: nn.Identity()), "Flatten": _flatten, "Reshape": _reshape, "ReduceMean": _mean,
     "Pad": _pad, "Concat": _concat, "Add": _of_two(operator.add), "Sub": _of_two(operator.sub),
     "Mul": _of_two(operator.mul), "Div": _of_two(operator.truediv),
+    "Transpose": lambda given: (torch.permute, (_value(given), tuple(given["perm"])), {}),
 }  # fmt: skip

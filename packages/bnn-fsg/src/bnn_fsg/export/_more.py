@@ -23,6 +23,8 @@ def _curve(writer: _Writer, node: Node, x: str) -> str:
         return _gelu(writer, x, name, tanh=function == "gelu_tanh")
     if function == "silu":
         return writer.add("Mul", [x, writer.add("Sigmoid", [x], f"{name}.gate")], name)
+    if function == "rsqrt":
+        return writer.add("Reciprocal", [writer.add("Sqrt", [x], f"{name}.root")], name)
     plain = {"sigmoid": "Sigmoid", "tanh": "Tanh", "hardsigmoid": "HardSigmoid", "hardswish": "HardSwish"}
     more: dict[str, Any] = {"alpha": 1 / 6} if function == "hardsigmoid" else {}
     return writer.add(plain[function], [x], name, **more)
@@ -53,9 +55,8 @@ def _normalise(writer: _Writer, node: Node, x: str) -> str:
     shape = writer.add("Shape", [x], f"{name}.shape")
     parts = writer.constant(f"{name}.groups", np.array([0, groups, -1]))
     x = writer.add("Reshape", [x, parts], f"{name}.parts")
-    ones, zeros = (
-        writer.constant(f"{name}.{word}", np.full(groups, value, np.float32)) for word, value in (("one", 1), ("no", 0))
-    )
+    both = (("one", 1), ("no", 0))
+    ones, zeros = (writer.constant(f"{name}.{word}", np.full(groups, value, np.float32)) for word, value in both)
     x = writer.add("InstanceNormalization", [x, ones, zeros], f"{name}.normal", epsilon=node.settings["eps"])
     x = writer.add("Reshape", [x, shape], f"{name}.whole")
     x = writer.add("Mul", [x, writer.by_channel(node, "scale")], f"{name}.scaled")
@@ -96,36 +97,19 @@ def _slice(writer: _Writer, node: Node, x: str) -> str:
 
 
 def _spread(writer: _Writer, node: Node, x: str) -> str:
-    """A transposed convolution of each channel with a kernel that is 1 at its first pixel, less what it adds behind."""
-    name, stride = node.name, node.settings["stride"]
-    for axis, step in zip((2, 3), stride, strict=True):
-        if step == 1:
-            continue
-        wide = writer.add(
-            "Unsqueeze", [x, writer.constant(f"{name}.{axis}.axis", np.array([axis + 1]))], f"{name}.{axis}.wide"
-        )
-        widths = np.zeros(10, np.int64)
-        widths[5 + axis + 1] = step - 1
-        wide = writer.add("Pad", [wide, writer.constant(f"{name}.{axis}.widths", widths)], f"{name}.{axis}.padded")
-        sizes = [0, 0, -1, 0] if axis == 2 else [0, 0, 0, -1]
-        # 0 copies the size at the same place: that behind the joined axis has moved by one, so it is written by Flatten
-        x = _joined(writer, wide, f"{name}.{axis}", axis, sizes)
-        x = _cut(writer, x, f"{name}.{axis}.cut", [0], [1 - step], [axis], [1])
-    return writer.add("Identity", [x], name)
+    """Zeros behind each pixel, as axes of their own that are joined with the picture's, less those behind the last."""
+    name, (down, across), size = node.name, node.settings["stride"], writer.sizes[node.inputs[0]]
 
+    def shaped(x: str, word: str, *sizes: int) -> str:
+        given = [x, writer.constant(f"{name}.{word}.sizes", np.array([-1, *sizes]))]
+        return writer.add("Reshape", given, f"{name}.{word}")
 
-def _joined(writer: _Writer, wide: str, name: str, axis: int, sizes: list[int]) -> str:
-    """Join an axis with the one behind it."""
-    if axis == 3:
-        return writer.add("Reshape", [wide, writer.constant(f"{name}.shape", np.array(sizes))], name)
-    shape = writer.add("Shape", [wide], f"{name}.sizes")
-    ends = [
-        _cut(writer, shape, f"{name}.{word}", [begin], [end], [0], [1])
-        for word, begin, end in (("a", 0, 2), ("b", 4, 5))
-    ]
-    middle = writer.constant(f"{name}.middle", np.array([-1]))
-    shape = writer.add("Concat", [ends[0], middle, ends[1]], f"{name}.shape", axis=0)
-    return writer.add("Reshape", [wide, shape], name)
+    x = shaped(x, "parts", size.channels, size.height, 1, size.width, 1)
+    widths = writer.constant(f"{name}.widths", np.array([0] * 9 + [down - 1, 0, across - 1]))
+    x = writer.add("Pad", [x, widths], f"{name}.padded")
+    x = shaped(x, "whole", size.channels, size.height * down, size.width * across)
+    ends = [(size.height - 1) * down + 1, (size.width - 1) * across + 1]
+    return _cut(writer, x, name, [0, 0], ends, [2, 3], [1, 1])
 
 
 def _resample(writer: _Writer, node: Node, x: str) -> str:
@@ -139,14 +123,10 @@ def _resample(writer: _Writer, node: Node, x: str) -> str:
         elif settings["mode"] == "max":
             begin, end = pooled_ranges(given, size)
             reduced = writer.constant(f"{name}.{axis}.axis", np.array([axis]))
-            parts = [
-                writer.add(
-                    "ReduceMax",
-                    [_cut(writer, x, f"{name}.{axis}.{place}", [first], [last], [axis], [1]), reduced],
-                    f"{name}.{axis}.{place}.max",
-                )
-                for place, (first, last) in enumerate(zip(begin.tolist(), end.tolist(), strict=True))
-            ]
+            parts = []
+            for place, (first, last) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
+                part = _cut(writer, x, f"{name}.{axis}.{place}", [first], [last], [axis], [1])
+                parts.append(writer.add("ReduceMax", [part, reduced], f"{name}.{axis}.{place}.max"))
             x = writer.add("Concat", parts, f"{name}.{axis}", axis=axis)
         else:
             shares = writer.constant(f"{name}.{axis}.shares", _shares(settings, given, size, step, axis))
@@ -180,13 +160,44 @@ def _average(writer: _Writer, node: Node, x: str) -> str:
     return writer.add("ReduceMean", [x, axes], node.name, keepdims=1)
 
 
-MORE: dict[str, Callable[[_Writer, Node, str], str]] = {
+def _pixels_last(writer: _Writer, x: str, name: str) -> str:
+    return writer.add("Transpose", [x], f"{name}.last", perm=[0, 2, 3, 1])
+
+
+def _rearrange(writer: _Writer, node: Node, x: str) -> str:
+    name, settings = node.name, node.settings
+    x = _pixels_last(writer, x, name)
+    parts = writer.constant(f"{name}.sizes", np.array([-1, *settings["sizes"]]))
+    x = writer.add("Reshape", [x, parts], f"{name}.parts")
+    x = writer.add("Transpose", [x], f"{name}.moved", perm=[0, *(axis + 1 for axis in settings["order"])])
+    x = writer.add("Reshape", [x, writer.constant(f"{name}.size", np.array([-1, *settings["size"]]))], f"{name}.whole")
+    return writer.add("Transpose", [x], name, perm=[0, 3, 1, 2])
+
+
+def _matmul(writer: _Writer, node: Node, x: str, other: str) -> str:
+    parts = [_pixels_last(writer, x, node.name), _pixels_last(writer, other, f"{node.name}.other")]
+    made = writer.add("MatMul", parts, f"{node.name}.product")
+    return writer.add("Transpose", [made], node.name, perm=[0, 3, 1, 2])
+
+
+def _pixelwise(writer: _Writer, node: Node, x: str) -> str:
+    for op, key in (("Mul", "scale"), ("Add", "shift")):
+        if key in node.arrays:
+            array = np.ascontiguousarray(node.arrays[key].transpose(2, 0, 1)[None])
+            x = writer.add(op, [x, writer.constant(f"{node.name}.{key}", array)], f"{node.name}.{key}d")
+    return writer.add("Identity", [x], node.name)
+
+
+MORE: dict[str, Callable[..., str]] = {
     "average": _average,
     "curve": _curve,
+    "matmul": _matmul,
     "normalise": _normalise,
     "pad": _pad,
+    "pixelwise": _pixelwise,
+    "rearrange": _rearrange,
     "resample": _resample,
-    "shuffle": lambda writer, node, x: writer.add(
+    "shuffle": lambda to, node, x: to.add(
         "DepthToSpace", [x], node.name, blocksize=node.settings["factor"], mode="CRD"
     ),
     "slice": _slice,

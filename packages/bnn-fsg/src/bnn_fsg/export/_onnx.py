@@ -121,7 +121,7 @@ class _Writer:
         if len(model.input_shape) == 3:
             start = "input"
         else:
-            sizes = [0, 0, 1, 1] if len(model.input_shape) == 1 else [0, 0, 1, -1]
+            sizes = [0, 0, -1, (1, *model.input_shape[1:])[-1]]
             start = self.add("Reshape", ["input", self.constant("input.shape", np.array(sizes))], "input.4d")
         names = {"input": start}
         self.sizes = model.sizes
@@ -182,16 +182,11 @@ class _Writer:
                 shape["ceil_mode"] = 1
             if node.op == "max_pool":
                 return self.add("MaxPool", [x], name, **shape)
-            return self.add(
-                "AveragePool", [x], name, count_include_pad=int(settings.get("count_padding", True)), **shape
-            )
+            count = int(settings.get("count_padding", True))
+            return self.add("AveragePool", [x], name, count_include_pad=count, **shape)
         if node.op == "pick":
-            ends = self.constant("pick.ends", np.array([1 << 30, 1 << 30]))
-            places = [
-                self.constant("pick.starts", np.array([0, 0])),
-                ends,
-                self.constant("pick.axes", np.array([2, 3])),
-            ]
+            given = {"starts": [0, 0], "ends": [1 << 30, 1 << 30], "axes": [2, 3]}
+            places = [self.constant(f"pick.{key}", np.array(value)) for key, value in given.items()]
             steps = self.constant(f"{name}.steps", np.array(settings["stride"]))
             x = self.add("Slice", [x, *places, steps], f"{name}.taken")
             widths = np.array([0, settings["front"], 0, 0, 0, settings["back"], 0, 0])
@@ -203,7 +198,7 @@ class _Writer:
         if node.op == "concat":
             return self.add("Concat", inputs, name, axis=1)
         if node.op in MORE:
-            return MORE[node.op](self, node, x)
+            return MORE[node.op](self, node, *inputs)
         return self.add({"add": "Add", "mean": "GlobalAveragePool", "multiply": "Mul"}[node.op], inputs, name)
 
     def _rectify(self, node: Node, x: str) -> str:

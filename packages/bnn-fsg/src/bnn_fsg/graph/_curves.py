@@ -25,6 +25,11 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
+def _rsqrt(x: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return 1 / np.sqrt(x)
+
+
 def _gelu(x: np.ndarray) -> np.ndarray:
     return x * (np.float32(0.5) * (1 + _erf(x * np.float32(math.sqrt(0.5)))))
 
@@ -43,6 +48,7 @@ CURVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "gelu_tanh": _gelu_tanh,
     "hardsigmoid": _hardsigmoid,
     "hardswish": lambda x: x * _hardsigmoid(x),
+    "rsqrt": _rsqrt,
     "sigmoid": _sigmoid,
     "silu": lambda x: x * _sigmoid(x),
     "tanh": np.tanh,

@@ -1,7 +1,7 @@
 """The graph of a `.bnn` file: its operations, checked as they are read, and fused where one kernel does several.
 
-    {"input": [channels, height, width], [channels, length] or [features], "output": value, "output_rank": of torch's
-     tensor, "value_bytes": of all values of one sample (see `_sizes`), "nodes": [{"op", "in", "out", ...}, ...]}
+    {"input": [channels, [[frames], height], width] or [features], "output": value, "output_rank": of torch's tensor,
+     "value_bytes": of all values of one sample (see `_sizes`), "nodes": [{"op", "in", "out", ...}, ...]}
 
 Pictures and vectors are (n, h, w, channels) inside; a vector is a picture of one pixel. Operations, with their
 settings and arrays (names in the file: "<out>.<array>"):
@@ -24,6 +24,9 @@ settings and arrays (names in the file: "<out>.<array>"):
     resample    size mode step corners: nearest and exact (torch's nearest-exact), bilinear, or the average or maximum
                 of the pixels that fall to each; step: pixels of the input to one of the output
     spread      stride: zeros between pixels            shuffle  factor: channels to pixels, as torch's PixelShuffle
+    rearrange   sizes order size: the numbers split into axes of these sizes, those in another order, as a picture
+    matmul      (height, width, k) by (height, k, channels): a product of matrices for each row of pixels
+    pixelwise   [scale], [shift], of three dimensions: a number for each pixel and channel, sides of 1 spread
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ OPERATIONS = {  # name: (inputs, needed arrays, possible arrays)
     "average_pool": (1, set(), set()),
     "mean": (1, set(), set()),
     "flatten": (1, set(), set()),
+    "matmul": (2, set(), set()),
     "pick": (1, set(), set()),
     "concat": (None, set(), set()),
     "average": (1, set(), set()),
@@ -52,6 +56,8 @@ OPERATIONS = {  # name: (inputs, needed arrays, possible arrays)
     "multiply": (2, set(), set()),
     "normalise": (1, {"scale", "shift"}, set()),
     "pad": (1, set(), set()),
+    "pixelwise": (1, set(), {"scale", "shift"}),
+    "rearrange": (1, set(), set()),
     "resample": (1, set(), set()),
     "shuffle": (1, set(), set()),
     "slice": (1, set(), set()),
@@ -87,9 +93,8 @@ def parse(graph: dict[str, Any], arrays: dict[str, Any]) -> list[Node]:
         by_owner.setdefault(owner, {})[kind] = array
     for entry in graph["nodes"]:
         settings = {key: value for key, value in entry.items() if key not in ("op", "in", "out")}
-        node = Node(
-            entry["op"], list(entry["in"]), entry["out"], settings, by_owner.get(entry["out"], {}), entry["out"]
-        )
+        name = entry["out"]
+        node = Node(entry["op"], list(entry["in"]), name, settings, by_owner.get(name, {}), name)
         if node.op not in OPERATIONS:
             raise ValueError(f"{node.output}: unknown operation {node.op!r}")
         count, needed, possible = OPERATIONS[node.op]

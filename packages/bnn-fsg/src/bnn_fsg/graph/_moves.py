@@ -61,6 +61,13 @@ def shuffle(node: Node) -> Move:
     return run
 
 
+def rearrange(node: Node) -> Move:
+    """Axes of these sizes in another order, as a picture of another size."""
+    sizes, order, size = (node.settings[key] for key in ("sizes", "order", "size"))
+    places = [0, *(axis + 1 for axis in order)]
+    return lambda x: np.ascontiguousarray(x.reshape(len(x), *sizes).transpose(places)).reshape(len(x), *size)
+
+
 def average(node: Node) -> Move:
     """Mean over some axes, which stay with size 1."""
     axes = tuple(AXES.index(name) + 1 for name in node.settings["axes"])

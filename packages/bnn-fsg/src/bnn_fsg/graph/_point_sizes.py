@@ -8,10 +8,11 @@ from collections.abc import Callable
 from bnn_fsg.graph._checks import FLOAT, LARGEST, Size, flag, number, pair, vector, whole, wholes, word
 from bnn_fsg.graph._graph import Node
 
-CURVES = ("gelu", "gelu_tanh", "hardsigmoid", "hardswish", "sigmoid", "silu", "tanh")
+CURVES = ("gelu", "gelu_tanh", "hardsigmoid", "hardswish", "rsqrt", "sigmoid", "silu", "tanh")
 PADDINGS = ("constant", "edge", "reflect", "wrap")
 RESAMPLINGS = ("average", "bilinear", "exact", "max", "nearest")
 AXES = ("height", "width", "channels")
+_MOST_AXES = 12
 
 
 def _affine(node: Node, x: Size) -> Size:
@@ -39,9 +40,8 @@ def _add(node: Node, x: Size, other: Size) -> Size:
 
 
 def _pool(node: Node, x: Size) -> Size:
-    kernel, stride, padding = (
-        pair(node, key, None, low) for key, low in (("kernel", 1), ("stride", 1), ("padding", 0))
-    )
+    least = {"kernel": 1, "stride": 1, "padding": 0}
+    kernel, stride, padding = (pair(node, key, None, low) for key, low in least.items())
     if any(2 * pad > size for pad, size in zip(padding, kernel, strict=True)):
         raise ValueError(f"{node.output}: padding {padding} of more than half the kernel {kernel}")
     flag(node, "count_padding", True)
@@ -152,6 +152,31 @@ def _average(node: Node, x: Size) -> Size:
     return Size(height, width, channels)
 
 
+def _rearrange(node: Node, x: Size) -> Size:
+    sizes = node.settings.get("sizes")
+    count = len(sizes) if isinstance(sizes, list) else 0
+    if not 1 <= count <= _MOST_AXES:
+        raise ValueError(f"{node.output}: sizes {sizes!r:.60}, expected 1 to {_MOST_AXES} whole numbers")
+    axes, order, size = wholes(node, "sizes", count, 1), wholes(node, "order", count, 0), wholes(node, "size", 3, 1)
+    if sorted(order) != list(range(count)) or not math.prod(axes) == math.prod(size) == math.prod(x.shape):
+        raise ValueError(f"{node.output}: {x.shape} as axes {axes} in order {order}, then as {size}")
+    return Size(size[0], size[1], size[2])
+
+
+def _matmul(node: Node, x: Size, other: Size) -> Size:
+    if x.height != other.height or x.channels != other.width:
+        raise ValueError(f"{node.output}: a product of matrices of {x.shape} and {other.shape}")
+    return Size(x.height, x.width, other.channels)
+
+
+def _pixelwise(node: Node, x: Size) -> Size:
+    for name, array in node.arrays.items():
+        sides = array.shape if array.dtype in FLOAT and array.ndim == 3 else (0, 0, 0)
+        if any(side not in (1, given) for side, given in zip(sides, x.shape, strict=True)):
+            raise ValueError(f"{node.output}: {name} is {array.dtype} of shape {array.shape} for {x.shape}")
+    return x
+
+
 POINTS: dict[str, Callable[..., Size]] = {
     "affine": _affine,
     "rectify": _rectify,
@@ -166,8 +191,11 @@ POINTS: dict[str, Callable[..., Size]] = {
     "average": _average,
     "curve": _curve,
     "multiply": _multiply,
+    "matmul": _matmul,
     "normalise": _normalise,
     "pad": _pad,
+    "pixelwise": _pixelwise,
+    "rearrange": _rearrange,
     "resample": _resample,
     "shuffle": _shuffle,
     "slice": _slice,

@@ -96,6 +96,19 @@ def _mean(_: Node) -> Point:
     return mean
 
 
+def _matmul(_: Node) -> Point:
+    def product(x: np.ndarray, other: np.ndarray) -> np.ndarray:
+        first, second = (np.ascontiguousarray(one).reshape(-1, *one.shape[2:]) for one in (x, other))
+        return np.matmul(first, second).reshape(*x.shape[:3], other.shape[3])
+
+    return product
+
+
+def _pixelwise(node: Node) -> Point:
+    scale, shift = (node.arrays.get(key, np.float32(start)) for key, start in (("scale", 1), ("shift", 0)))
+    return lambda x: x * scale + shift
+
+
 def _pick(node: Node) -> Point:
     stride, front, back = (node.settings[key] for key in ("stride", "front", "back"))
 
@@ -125,9 +138,12 @@ POINTS: dict[str, Callable[[Node], Point]] = {
     "concat": lambda _: lambda *parts: np.concatenate(parts, axis=-1),
     "average": _moves.average,
     "curve": lambda node: _curves.CURVES[node.settings["function"]],
+    "matmul": _matmul,
     "multiply": lambda _: np.multiply,
     "normalise": _curves.normalise,
     "pad": _moves.pad,
+    "pixelwise": _pixelwise,
+    "rearrange": _moves.rearrange,
     "resample": _moves.resample,
     "shuffle": _moves.shuffle,
     "slice": _moves.take,

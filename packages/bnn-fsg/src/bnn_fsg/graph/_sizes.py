@@ -6,6 +6,7 @@ memory than there is. Each is a ValueError here, which names the node; the kerne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,17 +24,17 @@ def infer(shape: Sequence[Any], nodes: Sequence[Node], output: str, rank: Any) -
     """The size of the input and of each node's output, by name.
 
     Args:
-        shape: (channels, height, width), (channels, length) or (features,) of one sample.
+        shape: (channels, [[frames], height], width) or (features,) of one sample; frames stand one below another.
         nodes: as `parse` gives them: each after those whose values it uses.
         output: name of the value that is the network's output.
         rank: dimensions of that output in torch, batch included.
     Raises:
         ValueError: names the first node whose arrays or settings do not fit what it is given.
     """
-    if not isinstance(shape, list | tuple) or len(shape) not in (1, 2, 3):
-        raise ValueError(f"input of shape {shape}, expected 1 to 3 whole numbers")
+    if not isinstance(shape, list | tuple) or len(shape) not in (1, 2, 3, 4):
+        raise ValueError(f"input of shape {shape}, expected 1 to 4 whole numbers")
     channels, *pixels = (whole("input", one, 1) for one in shape)
-    height, width = [1, 1, *pixels][-2:]
+    height, width = math.prod(pixels[:-1]), [1, *pixels][-1]
     sizes = {"input": Size(height, width, channels)}
     for node in nodes:
         given = [sizes[name] for name in node.inputs]

@@ -169,9 +169,8 @@ class TernaryLM:
         if not config.get("tie_word_embeddings", False) and tensor("lm_head.weight") is not None:
             floats["lm_head.weight"] = needed("lm_head.weight", size).astype(np.float16)
         if not all(np.isfinite(one).all() for one in floats.values()):
-            raise InputError(
-                "checkpoint", got="NaN, infinity, or an embedding beyond float16", expected="finite values"
-            )
+            got = "NaN, infinity, or an embedding beyond float16"
+            raise InputError("checkpoint", got=got, expected="finite values")
         return cls(shape, layers, floats)
 
     @classmethod
@@ -206,9 +205,8 @@ class TernaryLM:
             shape = Shape(**artifact.meta["shape"])
             scales = artifact.meta["scales"]
             sizes, how = _linear_sizes(shape), {"threads": threads, "backend": backend}
-            layers = {
-                name: TernaryLinear(artifact.numpy(name), *size, scales[name], **how) for name, size in sizes.items()
-            }
+            parts = {name: (artifact.numpy(name), *size, scales[name]) for name, size in sizes.items()}
+            layers = {name: TernaryLinear(*part, **how) for name, part in parts.items()}
             names = [f"{name}.weight" for name in (*_norm_sizes(shape), "model.embed_tokens")]
             floats = {name: artifact.numpy(name) for name in [*names, *({"lm_head.weight"} & set(artifact.names))]}
             expected = {f"{name}.weight": (size,) for name, size in _norm_sizes(shape).items()}
@@ -223,13 +221,11 @@ class TernaryLM:
         """Logits (tokens, vocabulary) float32 of tokens (tokens,) that follow those of `cache`, which grows by them."""
         tokens = np.asarray(tokens)
         if tokens.ndim != 1 or not len(tokens) or tokens.dtype.kind not in "iu":
-            raise InputError(
-                "tokens", got=f"{tokens.dtype} of shape {tokens.shape}", expected="whole numbers (tokens,)"
-            )
+            got = f"{tokens.dtype} of shape {tokens.shape}"
+            raise InputError("tokens", got=got, expected="whole numbers (tokens,)")
         if tokens.min() < 0 or tokens.max() >= self.shape.vocab_size:
-            raise InputError(
-                "tokens", got=f"{tokens.min()} to {tokens.max()}", expected=f"0 to {self.shape.vocab_size - 1}"
-            )
+            got, last = f"{tokens.min()} to {tokens.max()}", self.shape.vocab_size - 1
+            raise InputError("tokens", got=got, expected=f"0 to {last}")
         return self._hidden(tokens, Cache(self.shape) if cache is None else cache) @ self._head.T
 
     def _hidden(self, tokens: np.ndarray, cache: Cache) -> np.ndarray:
@@ -304,15 +300,8 @@ def _turned(x: np.ndarray, cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
 def _linear_sizes(shape: Shape) -> dict[str, tuple[int, int]]:
     """(outputs, inputs) of each linear layer."""
     hidden, wide, keys = shape.hidden_size, shape.intermediate_size, shape.num_key_value_heads * shape.head
-    sizes = [
-        (hidden, hidden),
-        (keys, hidden),
-        (keys, hidden),
-        (hidden, hidden),
-        (wide, hidden),
-        (wide, hidden),
-        (hidden, wide),
-    ]
+    attention = [(hidden, hidden), (keys, hidden), (keys, hidden), (hidden, hidden)]
+    sizes = [*attention, (wide, hidden), (wide, hidden), (hidden, wide)]
     return {
         f"model.layers.{index}.{name}": size
         for index in range(shape.num_hidden_layers)

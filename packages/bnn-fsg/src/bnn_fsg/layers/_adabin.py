@@ -14,7 +14,8 @@ from ninefold import datasets
 from ninefold.errors import ArtifactError
 from torch import Tensor, nn
 
-from bnn_fsg.layers._spec import BinaryInput, BinaryWeight, Rectifier
+from bnn_fsg.layers._activations import Maxout
+from bnn_fsg.layers._spec import BinaryInput, BinaryWeight
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """What its pictures (0 to 1) are normalised with."""
@@ -62,23 +63,6 @@ class AdaBinConv2d(nn.Conv2d):
         return F.conv2d(self.binary_a(input), weight, None, self.stride, self.padding)
 
 
-class Maxout(nn.Module):
-    """Two slopes a channel."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.neg_scale = nn.Parameter(torch.full((channels,), 0.25))
-        self.pos_scale = nn.Parameter(torch.ones(channels))
-
-    def rectifier(self) -> Rectifier:
-        """Its slopes."""
-        return Rectifier(self.pos_scale.detach(), self.neg_scale.detach())
-
-    def forward(self, x: Tensor) -> Tensor:
-        positive, negative = self.pos_scale[:, None, None], self.neg_scale[:, None, None]
-        return positive * x.clamp(min=0) + negative * x.clamp(max=0)
-
-
 class _Block(nn.Module):
     def __init__(self, channels: int, out: int, stride: int) -> None:
         super().__init__()
@@ -102,11 +86,8 @@ class AdaBinResNet20(nn.Module):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
         self.nonlinear1 = Maxout(16)
-        widths = [(16, 16, 1), (16, 32, 2), (32, 64, 2)]
-        layers = [
-            nn.Sequential(_Block(channels, out, stride), _Block(out, out, 1), _Block(out, out, 1))
-            for channels, out, stride in widths
-        ]
+        firsts = (_Block(16, 16, 1), 16), (_Block(16, 32, 2), 32), (_Block(32, 64, 2), 64)
+        layers = (nn.Sequential(one, _Block(out, out, 1), _Block(out, out, 1)) for one, out in firsts)
         self.layer1, self.layer2, self.layer3 = layers
         self.bn2, self.linear = nn.BatchNorm1d(64), nn.Linear(64, 10)
 

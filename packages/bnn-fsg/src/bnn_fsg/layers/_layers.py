@@ -12,7 +12,7 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from bnn_fsg.layers._activations import SignActivation, activation
-from bnn_fsg.layers._quantizers import QUANTIZERS, FloatWeights, WeightQuantizer, quantizer
+from bnn_fsg.layers._quantizers import WeightQuantizer, quantizer
 from bnn_fsg.layers._signs import Clip
 from bnn_fsg.layers._spec import BinaryInput, BinaryWeight
 
@@ -52,9 +52,6 @@ class Binary(nn.Module):
 
     def binary_weight(self) -> BinaryWeight:
         """What `pack` needs of the weights."""
-        if isinstance(self.quantizer, FloatWeights):
-            expected = "1-bit ones: `binarize` it again and train its second stage"
-            raise InputError(f"weights of layer {self.label}", got="float ones, of a first stage", expected=expected)
         weight = self.weight.detach()
         scale, shift = self.quantizer.affine(weight)
         sign = self.quantizer.bits(weight)
@@ -114,19 +111,15 @@ def binarize(
     activations: str | None = None,
     *,
     skip: Sequence[str | type] = (),
-    scale: str | None = None,
     example_input: Any = None,
 ) -> nn.Module:
     """A copy of `model` whose Conv1d/2d/3d and Linear layers are 1-bit; latent weights start at the trained ones.
 
     Args:
         model: any module; it is not changed.
-        weights: forward of the weights: dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet; float is the first of two
-            stages, in which the inputs alone are 1-bit. What was trained so is given here again for the second.
-        activations: forward of the layers' inputs: None (they stay float, or those of the first stage are kept), sign,
-            approx, reste, irnet, rsign or adabin.
+        weights: forward of the weights: dorefa, bwn, bwn-f, bwn-none, xnor, irnet, adabin or reactnet.
+        activations: forward of the layers' inputs: None (they stay float), sign, approx, reste, irnet, rsign or adabin.
         skip: names (patterns such as "layer1.*", "conv1") or module types that stay float.
-        scale: of bwn alone: "layer" (default), "filter" or "none".
         example_input: a tensor, or a tuple of arguments, to run once: the layers are then numbered as they run, and one
             that never runs, or whose 1-bit input is +1 everywhere, is an error. Without it they are numbered as
             `named_modules` lists them.
@@ -152,25 +145,24 @@ def binarize(
         >>> model[4].weight.shape, model(x).shape  # latent weights, of which the signs count
         (torch.Size([16, 8, 3, 3]), torch.Size([4, 10]))
     """
-    form = quantizer(_with_scale(weights, scale))
-    if isinstance(form, FloatWeights) and activations is None:
-        got, expected = "None with float weights", "1-bit inputs, or nothing would be 1-bit"
-        raise InputError("activations", got=got, expected=expected)
+    form = quantizer(weights)
     named = dict(model.named_modules())
     skipped = _skipped(named, skip)
+    read_raw = {f"{name}.out_proj".lstrip(".") for name, one in named.items() if isinstance(one, nn.MultiheadAttention)}
     chosen = {}
     for name, module in named.items():
         if name in skipped:
             continue
-        if type(module) in _FORMS or _of_first_stage(module):
+        if name in read_raw:  # binary ones would change nothing
+            continue
+        if _form(module) is not None:
             chosen[name] = module
         elif isinstance(module, _NO_FORM) and not isinstance(module, Binary):
             expected = "Conv1d, Conv2d, Conv3d or Linear; name it in `skip` to leave it float"
             raise InputError(f"layer {name}", got=type(module).__name__, expected=expected)
     if not chosen:
-        raise InputError(
-            "model", got="no layer to binarise", expected="a Conv1d, Conv2d, Conv3d or Linear outside `skip`"
-        )
+        expected = "a Conv1d, Conv2d, Conv3d or Linear outside `skip`"
+        raise InputError("model", got="no layer to binarise", expected=expected)
     _check_weights(model, chosen, form)
     made = copy.deepcopy(model)
     for name, module in chosen.items():
@@ -193,15 +185,6 @@ def binary_layers(model: nn.Module) -> list[Any]:
     return sorted(layers, key=lambda layer: layer.order)
 
 
-def _with_scale(weights: str, scale: str | None) -> str:
-    if scale is None:
-        return weights
-    forms = {"layer": "bwn", "filter": "bwn-f", "none": "bwn-none"}
-    if weights != "bwn" or scale not in forms:
-        raise InputError("scale", got=f"{scale!r} with {weights}", expected='"layer", "filter" or "none", with bwn')
-    return forms[scale]
-
-
 def _skipped(named: dict[str, nn.Module], skip: Sequence[str | type]) -> set[str]:
     """Names that any rule of `skip` takes, with all below them."""
     if isinstance(skip, str):
@@ -214,9 +197,8 @@ def _skipped(named: dict[str, nn.Module], skip: Sequence[str | type]) -> set[str
             names = [name for name, module in named.items() if isinstance(module, rule)]
         if not names:
             hint = f"layers are: {', '.join(name for name in list(named)[1:9])} ..."
-            raise InputError(
-                "skip", got=f"{rule!r}, which matches nothing", expected="names or types of layers", hint=hint
-            )
+            got = f"{rule!r}, which matches nothing"
+            raise InputError("skip", got=got, expected="names or types of layers", hint=hint)
         found.update(below for name in names for below in named if below == name or below.startswith(f"{name}."))
     return found
 
@@ -242,19 +224,23 @@ def _channels(module: Any) -> int:
     return module.in_features if isinstance(module, nn.Linear) else module.in_channels
 
 
-def _of_first_stage(module: Any) -> bool:
-    return isinstance(module, Binary) and isinstance(module.quantizer, FloatWeights)
+def _form(module: nn.Module) -> type | None:
+    """The 1-bit form of a layer: of its type, or of the type whose forward it has."""
+    for kind, form in _FORMS.items():
+        own = [
+            key
+            for key in ("forward", "_conv_forward")
+            if getattr(type(module), key, None) is not getattr(kind, key, None)
+        ]
+        if isinstance(module, kind) and not own:
+            return form
+    return None
 
 
 def _binary(name: str, module: Any, form: WeightQuantizer, activations: str | None, channels: int) -> Any:
-    layer: Any = object.__new__(_FORMS.get(type(module), type(module)))
+    layer: Any = object.__new__(_form(module))
     layer.__dict__.update(module.__dict__)
     layer.label, layer.order, layer.quantizer = name, 0, form
-    if _of_first_stage(module):
-        if activations not in (None, module.activation.name):
-            expected = f"{module.activation.name!r} or None: those of its first stage"
-            raise InputError(f"activations of layer {name}", got=repr(activations), expected=expected)
-        return layer
     layer.activation = None if activations is None else activation(activations, channels).to(module.weight.device)  # type: ignore[arg-type]
     return layer
 
@@ -301,15 +287,3 @@ def _check_signs(layer: Any, x: Tensor) -> None:
             hint='leave that ReLU out or make it Hardtanh or PReLU; or take activations="rsign" or "adabin", whose '
             "thresholds are learned; or name the layer in `skip`",
         )  # fmt: skip
-
-
-__all__ = [
-    "QUANTIZERS",
-    "Binary",
-    "BinaryConv1d",
-    "BinaryConv2d",
-    "BinaryConv3d",
-    "BinaryLinear",
-    "binarize",
-    "binary_layers",
-]

@@ -184,9 +184,8 @@ def load_model(path: str | Path) -> tuple[nn.Module, Recipe]:
         model = recipe.build()
         state = {name: opened.torch(name) for name in opened.names}
         model.load_state_dict(state)
-        wrong = next(
-            (name for name, one in state.items() if one.is_floating_point() and not one.isfinite().all()), None
-        )
+        floats = {name: one for name, one in state.items() if one.is_floating_point()}
+        wrong = next((name for name, one in floats.items() if not one.isfinite().all()), None)
         if wrong is not None:
             raise ArtifactError(path, f"has NaN or infinity in {wrong}")
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError, RuntimeError) as error:

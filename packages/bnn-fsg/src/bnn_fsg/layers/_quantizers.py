@@ -133,19 +133,6 @@ class XNOR(WeightQuantizer):
         return _filters(self.affine(weight)[0], weight)
 
 
-class FloatWeights(WeightQuantizer):
-    """W^ = W: the first of two stages of training, in which the inputs alone are 1-bit (ReActNet, BNext)."""
-
-    name, source = "float", "arXiv 2003.03488, section 5"
-
-    def __call__(self, weight: Tensor, surrogate: Surrogate) -> Tensor:  # noqa: ARG002
-        return weight
-
-    @torch.no_grad()
-    def values(self, weight: Tensor) -> Tensor:
-        return weight.clone()
-
-
 class _Standardized(WeightQuantizer):
     """Common part of forwards that centre each filter."""
 
@@ -214,14 +201,13 @@ def _filters(values: Tensor, weight: Tensor) -> Tensor:
     return values.view(-1, *[1] * (weight.ndim - 1))
 
 
-QUANTIZERS: dict[str, type[WeightQuantizer]] = {  # of 1 bit
+QUANTIZERS: dict[str, type[WeightQuantizer]] = {
     one.name: one for one in (DoReFa, BWN, PlainSign, BWNF, XNOR, IRNet, AdaBin, ReActNet)
 }
 
 
 def quantizer(name: str) -> WeightQuantizer:
     """The forward called `name`; InputError lists the names."""
-    known = {**QUANTIZERS, FloatWeights.name: FloatWeights}
-    if name not in known:
-        raise InputError("weights", got=repr(name), expected=f"one of {', '.join(known)}")
-    return known[name]()
+    if name not in QUANTIZERS:
+        raise InputError("weights", got=repr(name), expected=f"one of {', '.join(QUANTIZERS)}")
+    return QUANTIZERS[name]()

@@ -1,268 +1,290 @@
-"""Functions and methods called in a `forward`, as nodes of the packed graph; the same bargain as `_modules`.
+"""Functions and methods called in a `forward`, and layers, as nodes of the packed graph.
 
-Each reads its arguments by name, and a call with any other argument is refused: none is passed over in silence.
+A handler is given what a call was given, by name, adds nodes and returns the value, or raises why it cannot. A call
+with any other argument than those listed is refused: none is passed over in silence.
 """
 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from bnn_fsg.packing import _modules, _smooth, _spatial
-from bnn_fsg.packing._modules import Result
-from bnn_fsg.packing._values import Graph, Value
+from bnn_fsg.packing import _layers, _smooth, _spatial
+from bnn_fsg.packing._values import Graph, RefusedError, Shape, Value, first, rows
 
 Given = dict[str, Any]
-Handler = Callable[[Graph, Given, str, tuple[int, ...]], Result]
+Handler = Callable[[Graph, Given, str, Shape], Value]
 
 
-def read(
-    target: Any, graph: Graph, arguments: tuple[Any, ...], more: dict[str, Any], name: str, shape: tuple[int, ...]
-) -> Result:
-    """Read a call: `target` is a function, or the name of a method; the result is a value or a reason, as there."""
-    by_name = _NAMED.get(getattr(target, "__name__", ""))
-    if target not in _HANDLERS and by_name is None:
-        return ""
-    found, parameters = _HANDLERS.get(target) or by_name  # type: ignore[misc]
-    if parameters is None:
-        return found(graph, {"input": arguments[0] if arguments else more["input"]}, name, shape)
+def read(graph: Graph, call: str, arguments: tuple[Any, ...], more: Given, name: str, shape: Shape) -> Value:
+    """Read a call by the name of its function; RefusedError says why it cannot be packed."""
+    if call not in _HANDLERS:
+        raise RefusedError
+    handler, parameters = _HANDLERS[call]
+    return handler(graph, _by_name(parameters, arguments, more), name, shape)
+
+
+def _by_name(parameters: list[str], arguments: tuple[Any, ...], more: Given) -> Given:
+    if parameters[-1] == "**":  # it may have any others, which change no number
+        return {"input": arguments[0] if arguments else more["input"]}
+    if parameters[-1] == "*":
+        parameters = parameters[:-1]
+        arguments = (*arguments[: len(parameters) - 1], arguments[len(parameters) - 1 :])
+        if len(arguments[-1]) == 1 and isinstance(arguments[-1][0], list | tuple):
+            arguments = (*arguments[:-1], tuple(arguments[-1][0]))
     unknown = [str(one) for one in arguments[len(parameters) :]] + [key for key in more if key not in parameters]
     if unknown:
-        return f"with {', '.join(unknown)}"
-    return found(graph, dict(zip(parameters, arguments, strict=False)) | more, name, shape)
+        raise RefusedError(f"with {', '.join(unknown)}")
+    return dict(zip(parameters, arguments, strict=False)) | more
 
 
-def _constant(one: Any, shape: tuple[int, ...]) -> Tensor | str:
-    """A number, or a tensor with one number for each channel (dimension 1), as a vector."""
-    tensor = torch.as_tensor(one, dtype=torch.float64).detach()
-    sizes = (1,) * (len(shape) - tensor.ndim) + tuple(tensor.shape)
-    others = math.prod(sizes[:1] + sizes[2:])
-    return tensor.reshape(-1) if others == 1 and len(sizes) == len(shape) else f"a constant of shape {sizes}"
+def gives_parts(call: str) -> bool:
+    """Whether `read_parts` knows a call."""
+    return call in _PARTS
 
 
-def _number(one: Any) -> bool:
-    return isinstance(one, int | float) or (isinstance(one, Tensor) and one.ndim == 0)
+def read_parts(
+    graph: Graph, call: str, arguments: tuple[Any, ...], more: Given, name: str, shapes: list[Shape]
+) -> list[Value]:
+    """Read a call that gives several tensors, of these shapes."""
+    return _spatial.parts(graph, _by_name(_PARTS[call], arguments, more), name, shapes)
 
 
-def _sum(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    return _linear(graph, given["input"], given["other"], name, shape, 1)
+def rectifier(graph: Graph, module: Any, x: Value, name: str, _: Shape) -> Value:
+    """Read a module that keeps `RectifierLayer`."""
+    with torch.no_grad():
+        found = module.rectifier()
+    arrays = {key: getattr(found, key) for key in ("positive", "negative", "shift_in", "shift_out")}
+    return _rectify(graph, x, name, {key: one.reshape(-1) for key, one in arrays.items() if one is not None})
 
 
-def _difference(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    return _linear(graph, given["input"], given["other"], name, shape, -1)
+def _rectify(graph: Graph, x: Value, name: str, arrays: dict[str, Tensor]) -> Value:
+    if max(array.numel() for array in arrays.values()) > 1:
+        x = graph.first(x)
+    graph.add("rectify", [x], name, {}, arrays)
+    return x.like(name)
 
 
-def _linear(graph: Graph, first: Any, second: Any, name: str, shape: tuple[int, ...], sign: int) -> Result:
-    if isinstance(first, Value) and isinstance(second, Value):
-        if first.shape != second.shape:
-            return f"shapes {first.shape} and {second.shape}"
-        if sign < 0:
-            minus = torch.tensor(-1.0)
-            second = _modules.affine(graph, second, f"{name}.minus", second.shape, minus, None)
-        graph.add("add", [first, second], name)
-        return Value(name, shape)
-    x, other = (first, second) if isinstance(first, Value) else (second, first)
-    constant = _constant(other, shape)
-    if isinstance(constant, str) or x.shape != shape:
-        return constant if isinstance(constant, str) else "a constant larger than the value"
-    if x is first:
-        return _modules.affine(graph, x, name, shape, None, sign * constant)
-    return _modules.affine(graph, x, name, shape, torch.tensor(float(sign)), constant)
-
-
-def _product(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    first, second = given["input"], given["other"]
-    x, other = (first, second) if isinstance(first, Value) else (second, first)
-    if isinstance(other, Value):
-        if len(x.shape) != len(other.shape) or shape[0] != x.shape[0]:
-            return f"shapes {x.shape} and {other.shape}"
-        graph.add("multiply", [x, other], name)
-        return Value(name, shape)
-    constant = _constant(other, shape)
-    if isinstance(constant, str) or x.shape != shape:
-        return constant if isinstance(constant, str) else "a constant larger than the value"
-    return _modules.affine(graph, x, name, shape, constant, None)
-
-
-def _quotient(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    if isinstance(given["other"], Value):
-        return "division by a value"
-    other = 1 / torch.as_tensor(given["other"], dtype=torch.float64)
-    return _product(graph, {"input": given["input"], "other": other}, name, shape)
-
-
-def _negative(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    return _modules.affine(graph, given["input"], name, shape, torch.tensor(-1.0), None)
-
-
-def _relu(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    return _modules.rectify(graph, given["input"], name, shape, _modules.leaky(0.0))
-
-
-def _leaky(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    return _modules.rectify(graph, given["input"], name, shape, _modules.leaky(given.get("negative_slope", 0.01)))
-
-
-def _prelu(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    if isinstance(given["weight"], Value):
-        return "a slope that is a value"
-    return _modules.rectify(graph, given["input"], name, shape, _modules.leaky(given["weight"]))
-
-
-def _clip(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    low, high = given.get("min"), given.get("max")
-    low, high = -3e38 if low is None else low, 3e38 if high is None else high
-    if not (_number(low) and _number(high)):
-        return "bounds that are no numbers"
-    return _modules.clip(graph, given["input"], name, shape, float(low), float(high))
-
-
-def _hardtanh(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    bounds = {"min": given.get("min_val", -1.0), "max": given.get("max_val", 1.0)}
-    return _clip(graph, {"input": given["input"], **bounds}, name, shape)
-
-
-def _pool(op: str) -> Handler:
-    def add(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-        settings = dict(given)
-        return _modules.pool(graph, op, settings.pop("input"), name, shape, settings.pop("kernel_size"), **settings)
+def _leaky(slope: str, start: float) -> Handler:
+    def add(graph: Graph, given: Given, name: str, _: Shape) -> Value:
+        negative = given.get(slope, start)
+        if isinstance(negative, Value):
+            raise RefusedError("a slope that is a value")
+        negative = torch.as_tensor(negative, dtype=torch.float32).detach().reshape(-1)
+        return _rectify(graph, given["input"], name, {"positive": torch.ones(1), "negative": negative})
 
     return add
 
 
-def _adaptive(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    return _modules.adaptive(graph, given["input"], name, shape)
+def _affine(graph: Graph, x: Value, name: str, scale: Any, shift: Any) -> Value:
+    """scale * x + shift; numbers, or tensors of x's rank, None for 1 and 0."""
+    pair = [torch.as_tensor(1.0 if scale is None else scale), torch.as_tensor(0.0 if shift is None else shift)]
+    pair = [one.detach().double() for one in pair]
+    pair = [one.reshape((1,) * (len(x.shape) - one.ndim) + tuple(one.shape)) for one in pair]
+    varied = {axis for one in pair for axis in range(one.ndim) if one.shape[axis] > 1}
+    if varied <= {1} and (x.lies_first or (varied and len(x.shape) > 2 and x.shape[0] == 1 and not x.lies_by_rows)):
+        x = graph.first(x)
+    elif varied and varied <= {len(x.shape) - 1}:
+        x = graph.rows(x)
+    elif varied:
+        return _by_pixel(graph, x, name, pair, scale is None, shift is None)
+    ones = torch.ones(x.size[2], dtype=torch.float64)
+    graph.add("affine", [x], name, {}, {"scale": pair[0].reshape(-1) * ones, "shift": pair[1].reshape(-1) * ones})
+    return x.like(name)
 
 
-def _flatten(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    return _modules.flatten(graph, given["input"], name, shape)
+def _by_pixel(graph: Graph, x: Value, name: str, pair: list[Tensor], plain: bool, still: bool) -> Value:
+    """The same by numbers for each pixel: by rows whose sides the constants vary over wholly, else expanded."""
+    rank, best = len(x.shape), None
+    varies = [[one.shape[axis] > 1 for one in pair] for axis in range(rank)]
+    for at in range(rank + 1):
+        for to in range(at, rank + 1):
+            groups = (range(at), range(at, to), range(to, rank))
+            parts = [[axis for axis in some if x.shape[axis] > 1] for some in groups]
+            if best is None and all(len({tuple(varies[axis]) for axis in part}) <= 1 for part in parts):
+                best = groups
+    if best is None:
+        pair = [one.expand(x.shape) for one in pair]
+        best = (range(rank - 2), range(rank - 2, rank - 1), range(rank - 1, rank))
+    size = tuple(math.prod(x.shape[axis] for axis in some) for some in best)
+    x = graph.rows(x, size)
+    sides = [[math.prod(one.shape[axis] for axis in some) for some in best] for one in pair]
+    arrays = {key: one.reshape(side) for key, one, side in zip(("scale", "shift"), pair, sides, strict=True)}
+    arrays = {key: one for key, one in arrays.items() if not (plain if key == "scale" else still)}
+    graph.add("pixelwise", [x], name, {}, arrays)
+    return x.like(name)
 
 
-def _mean(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    x, axes = given["input"], given.get("dim")
-    axes = {axis % len(x.shape) for axis in ([axes] if isinstance(axes, int) else axes or ())}
-    if len(x.shape) > 2 and axes == set(range(2, len(x.shape))):
-        graph.add("mean", [x], name)
-        return Value(name, shape)
-    if not axes or 0 in axes or not (given.get("keepdim") or (axes == {2} and len(x.shape) == 4)):
-        return f"a mean over dimensions {sorted(axes) or 'all'}{'' if given.get('keepdim') else ' without keepdim'}"
-    names = ["", "channels", *(("height", "width") if len(x.shape) == 4 else ("width",))]
-    graph.add("average", [x], name, {"axes": [names[axis] for axis in sorted(axes)]})
-    return Value(name, shape)
+def _batch_norm(graph: Graph, given: Given, name: str, _: Shape) -> Value:
+    if given.get("running_mean") is None:
+        raise RefusedError("it keeps no running statistics")
+    x = graph.first(given["input"])
+    mean, variance = given["running_mean"].double(), given["running_var"].double()
+    scale = 1 / torch.sqrt(variance + given.get("eps", 1e-5))
+    if given.get("weight") is not None:
+        scale = scale * given["weight"].detach().double()
+    shift = -mean * scale if given.get("bias") is None else given["bias"].detach().double() - mean * scale
+    graph.add("affine", [x], name, {}, {"scale": scale, "shift": shift})
+    return x.like(name)
 
 
-def _pad(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    x, widths, mode = given["input"], list(given["pad"]), given.get("mode", "constant")
-    if not any(widths):
-        return Value(x.name, shape)
-    spatial = 2 * (len(x.shape) - 2)
-    if not any(widths[spatial:]):
-        sides = [*[0] * (4 - spatial), *_spatial.sides(widths[:spatial])]
-        return _spatial.frame(graph, x, name, sides[-4:], mode, given.get("value") or 0.0, shape)
-    front, back = [*widths, 0, 0, 0, 0, 0, 0][4:6]
-    others = any(widths[:4]) or any(widths[6:]) or min(front, back) < 0
-    if mode != "constant" or given.get("value") not in (None, 0, 0.0) or len(x.shape) != 4 or others:
-        return f"padding {widths} of mode {mode}: channels can only be added as zeros, and without pixels"
-    graph.add("pick", [x], name, {"stride": [1, 1], "front": front, "back": back})
-    return Value(name, shape)
+def _of_two(graph: Graph, x: Value, other: Value) -> tuple[Value, Value]:
+    """The two values of a sum or product, laid alike."""
+    rank = max(len(x.shape), len(other.shape))
+    x, other = (graph.reshaped(one, (1,) * (rank - len(one.shape)) + one.shape) for one in (x, other))
+    if (x.atoms, x.dims, x.size) == (other.atoms, other.dims, other.size):
+        return x, other
+    lay = graph.first if x.lies_first or other.lies_first else graph.rows
+    return lay(x), lay(other)
 
 
-def _item(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    x, place = given["input"], given["place"]
-    place = place if isinstance(place, tuple) else (place,)
-    whole = slice(None, None, None)
-    if not all(isinstance(one, slice) for one in place) or place[0] != whole:
-        return f"[{place}]: only slices of channels and pixels can be taken"
-    bounds = [(0, size, 1) for size in x.shape]
-    for axis, one in enumerate(place):
-        begin, end, step = one.indices(x.shape[axis])
-        bounds[axis] = begin, max(begin, end), step
-    return _spatial.part(graph, x, name, bounds[1:], shape)
+def _sum(sign: int) -> Handler:
+    def add(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+        x, other = given["input"], given["other"]
+        if isinstance(x, Value) and isinstance(other, Value):
+            if x.shape != other.shape:
+                raise RefusedError(f"shapes {x.shape} and {other.shape}")
+            if sign < 0:
+                other = _affine(graph, other, graph.fresh(f"{name}.minus"), -1.0, None)
+            both = _of_two(graph, x, other)
+            graph.add("add", both, name)
+            return both[0].like(name)
+        value, constant = (x, other) if isinstance(x, Value) else (other, x)
+        _fits(value, shape)
+        if value is x:
+            return _affine(graph, value, name, None, sign * torch.as_tensor(constant, dtype=torch.float64))
+        return _affine(graph, value, name, float(sign) if sign < 0 else None, constant)
+
+    return add
 
 
-def _chunk(graph: Graph, given: Given, name: str, shapes: list[tuple[int, ...]]) -> list[Value] | str:
-    """`chunk` and `split`: the shapes that they gave say where they cut."""
-    x, axis = given["input"], given.get("dim", 0)
-    if not isinstance(axis, int) or axis % len(x.shape) == 0:
-        return f"along dimension {axis}"
-    axis, at, parts = axis % len(x.shape), 0, []
-    for index, shape in enumerate(shapes):
-        bounds = [(0, size, 1) for size in x.shape]
-        bounds[axis] = at, at + shape[axis], 1
-        parts.append(_spatial.part(graph, x, f"{name}.{index}", bounds[1:], shape))
-        at += shape[axis]
-    return parts
+def _fits(value: Value, shape: Shape) -> None:
+    if value.shape != shape:
+        raise RefusedError("a constant larger than the value")
 
 
-def _concat(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    axis = given.get("dim", 0)
-    if axis % len(shape) != 1:
-        return f"along dimension {axis}"
-    if not all(isinstance(one, Value) for one in given["tensors"]):
-        return "of a constant"
-    graph.add("concat", list(given["tensors"]), name)
-    return Value(name, shape)
+def _turned(handler: Handler) -> Handler:
+    return lambda graph, given, *how: handler(graph, {"input": given["other"], "other": given["input"]}, *how)
 
 
-def _dropout(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    return "in training" if given.get("training", True) else _same(graph, given, name, shape)
+def _product(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    x, other = given["input"], given["other"]
+    if isinstance(x, Value) and isinstance(other, Value):
+        if len(x.shape) != len(other.shape) or x.shape[x.batch] != other.shape[x.batch]:
+            raise RefusedError(f"shapes {x.shape} and {other.shape}")
+        one, two = _of_two(graph, x, other)
+        sides = [max(pair) for pair in zip(one.size, two.size, strict=True)]
+        spread = all(1 in pair or pair[0] == pair[1] for pair in zip(one.size, two.size, strict=True))
+        if not spread or math.prod(sides) != math.prod(shape):
+            raise RefusedError(f"shapes {x.shape} and {other.shape}")
+        graph.add("multiply", [one, two], name)
+        if one.shape == two.shape:
+            return one.like(name)
+        return first(name, shape) if one.lies_first else rows(name, shape)
+    value, constant = (x, other) if isinstance(x, Value) else (other, x)
+    _fits(value, shape)
+    return _affine(graph, value, name, constant, None)
 
 
-def _same(_: Graph, given: Given, __: str, shape: tuple[int, ...]) -> Result:
-    return Value(given["input"].name, shape)
+def _quotient(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    if isinstance(given["other"], Value):
+        raise RefusedError("division by a value")
+    other = 1 / torch.as_tensor(given["other"], dtype=torch.float64)
+    return _product(graph, {"input": given["input"], "other": other}, name, shape)
+
+
+def _negative(graph: Graph, given: Given, name: str, _: Shape) -> Value:
+    return _affine(graph, given["input"], name, -1.0, None)
+
+
+def _clip(low_key: str, high_key: str, ends: tuple[Any, Any]) -> Handler:
+    def add(graph: Graph, given: Given, name: str, _: Shape) -> Value:
+        low, high = given.get(low_key, ends[0]), given.get(high_key, ends[1])
+        low, high = -3e38 if low is None else low, 3e38 if high is None else high
+        if not all(isinstance(one, int | float) or (isinstance(one, Tensor) and one.ndim == 0) for one in (low, high)):
+            raise RefusedError("bounds that are no numbers")
+        graph.add("clip", [given["input"]], name, {"low": float(low), "high": float(high)})
+        return given["input"].like(name)
+
+    return add
+
+
+def _reshape(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    x = given["input"]
+    if x.lies_first and len(shape) == 2 and shape[0] == 1 and len(x.shape) > 2:
+        graph.add("flatten", [x], name)
+        return first(name, shape)
+    return graph.reshaped(x, shape)
+
+
+def _permute(_: Graph, given: Given, __: str, shape: Shape) -> Value:
+    return given["input"].permuted([dim % len(shape) for dim in given["dims"]])
+
+
+def _transpose(_: Graph, given: Given, __: str, shape: Shape) -> Value:
+    one, two = (given[key] % len(shape) for key in ("dim0", "dim1"))
+    order = list(range(len(shape)))
+    order[one], order[two] = two, one
+    return given["input"].permuted(order)
+
+
+def _dropout(_: Graph, given: Given, *__: Any) -> Value:
+    if given.get("training", True):
+        raise RefusedError("in training")
+    return given["input"]
 
 
 _POOL = "input kernel_size stride padding"
-_GROUPS: list[tuple[Handler, str | None, tuple[Any, ...]]] = [  # None: they may have any, which change no number
-    (_sum, "input other", (operator.add, operator.iadd, torch.add, "add", "add_")),
-    (_difference, "input other", (operator.sub, operator.isub, torch.sub, "sub", "sub_")),
-    (_product, "input other", (operator.mul, operator.imul, torch.mul, "mul", "mul_")),
-    (_quotient, "input other", (operator.truediv, operator.itruediv, torch.div, "div", "div_")),
-    (_negative, "input", (operator.neg, torch.neg, "neg")),
-    (_relu, "input inplace", (torch.relu, torch.relu_, F.relu, F.relu_, "relu", "relu_")),
-    (_leaky, "input negative_slope inplace", (F.leaky_relu,)),
-    (_prelu, "input weight", (torch.prelu, F.prelu)),
-    (_clip, "input min max", (torch.clamp, torch.clip, "clamp", "clamp_", "clip")),
-    (_hardtanh, "input min_val max_val inplace", (F.hardtanh,)),
-    (_pool("max_pool"), f"{_POOL} dilation ceil_mode return_indices", (F.max_pool2d, torch.max_pool2d)),
-    (_pool("average_pool"), f"{_POOL} ceil_mode count_include_pad divisor_override", (F.avg_pool2d,)),
-    (_adaptive, "input output_size", (F.adaptive_avg_pool2d,)),
-    (_flatten, None, (torch.flatten, torch.reshape, "flatten", "view", "reshape", torch.squeeze, "squeeze")),
-    (_mean, "input dim keepdim", (torch.mean, "mean")),
-    *_smooth.CALLS,
-    *_spatial.CALLS,
-    (_pad, "input pad mode value", (F.pad,)),
-    (_item, "input place", (operator.getitem,)),
-    (_concat, "tensors dim", (torch.cat, torch.concat)),
-    (_dropout, "input p training inplace", (F.dropout,)),
-    (_same, None, ("contiguous", "clone", "detach", "float")),
+_AVERAGE = f"{_POOL} ceil_mode count_include_pad divisor_override"
+_CONV = "input weight bias stride padding dilation groups"
+_TRANSPOSED = "input weight bias stride padding output_padding groups dilation"
+_NORM = "input running_mean running_var weight bias training momentum eps"
+_INTERPOLATE = "input size scale_factor mode align_corners recompute_scale_factor antialias"
+_GROUPS: list[tuple[Handler, str, str]] = [  # a handler, what it takes (see `_by_name`), names of functions
+    (_sum(1), "input other", "add radd iadd"),
+    (_sum(-1), "input other", "sub isub subtract"),
+    (_turned(_sum(-1)), "input other", "rsub"),
+    (_product, "input other", "mul rmul imul multiply"),
+    (_quotient, "input other", "div idiv truediv true_divide itruediv"),
+    (_smooth.matmul, "input other", "matmul bmm rmatmul"),
+    (_negative, "input", "neg negative"),
+    (_leaky("", 0.0), "input inplace", "relu"),
+    (_leaky("negative_slope", 0.01), "input negative_slope inplace", "leaky_relu"),
+    (_leaky("weight", 0.25), "input weight", "prelu"),
+    (_clip("min", "max", (None, None)), "input min max", "clamp clip"),
+    (_clip("min_val", "max_val", (-1.0, 1.0)), "input min_val max_val inplace", "hardtanh"),
+    (_clip("", "", (0.0, 6.0)), "input inplace", "relu6"),
+    (_batch_norm, _NORM, "batch_norm"),
+    *((_spatial.pool("max_pool", n), f"{_POOL} dilation ceil_mode return_indices", f"max_pool{n}d") for n in (1, 2, 3)),
+    *((_spatial.pool("average_pool", n), _AVERAGE, f"avg_pool{n}d") for n in (1, 2, 3)),
+    (_spatial.adaptive("average"), "input output_size", "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"),
+    (_spatial.adaptive("max"), "input output_size return_indices", "adaptive_max_pool1d adaptive_max_pool2d"),
+    (_reshape, "input **", "flatten reshape view squeeze unsqueeze unflatten"),
+    (_permute, "input dims *", "permute"),
+    (_transpose, "input dim0 dim1", "transpose swapaxes"),
+    (_layers.linear, "input weight bias", "linear"),
+    (_layers.conv, _CONV, "conv1d conv2d conv3d"),
+    (_layers.transposed, _TRANSPOSED, "conv_transpose1d conv_transpose2d"),
+    (_spatial.mean, "input dim keepdim", "mean"),
+    *((_smooth.curve(function), "input inplace approximate", function) for function in _smooth.CURVES),
+    (_smooth.softmax, "input dim _stacklevel dtype", "softmax"),
+    (_smooth.layer_norm, "input normalized_shape weight bias eps", "layer_norm"),
+    (_smooth.group_norm, "input num_groups weight bias eps", "group_norm"),
+    (_smooth.instance_norm, "input running_mean running_var weight bias use_input_stats momentum eps", "instance_norm"),
+    (_spatial.pad, "input pad mode value", "pad"),
+    (_spatial.item, "input place", "getitem"),
+    (_spatial.roll, "input shifts dims", "roll"),
+    (_spatial.concat, "tensors dim", "cat concat"),
+    (_spatial.resample, _INTERPOLATE, "interpolate"),
+    (_spatial.shuffle, "input upscale_factor", "pixel_shuffle"),
+    (_dropout, "input p training inplace", "dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout"),
+    (lambda _, given, *__: given["input"], "input **", "contiguous clone detach float to"),
 ]
-_HANDLERS: dict[Any, tuple[Handler, list[str] | None]] = {
-    target: (found, None if parameters is None else parameters.split())
-    for found, parameters, targets in _GROUPS
-    for target in targets
+_HANDLERS: dict[str, tuple[Handler, list[str]]] = {
+    name: (handler, parameters.split()) for handler, parameters, names in _GROUPS for name in names.split()
 }
-_NAMED: dict[str, tuple[Handler, list[str] | None]] = {  # of packages that need not be here: torchvision
-    "stochastic_depth": (_dropout, ["input", "p", "mode", "training"])
-}
-_PARTS = {
-    target: words.split()
-    for words, targets in (("input chunks dim", (torch.chunk, "chunk")), ("input size dim", (torch.split, "split")))
-    for target in targets
-}
-
-
-def read_parts(
-    target: Any, graph: Graph, arguments: tuple[Any, ...], more: dict[str, Any], name: str, shapes: list[Any]
-) -> list[Value] | str:
-    """Read a call that gives several tensors, of these shapes: values, or the reason for a refusal."""
-    if target not in _PARTS:
-        return ""
-    given = dict(zip(_PARTS[target], arguments, strict=False)) | more
-    return _chunk(graph, given, name, shapes) if isinstance(given.get("input"), Value) else ""
+_PARTS = {"chunk": ["input", "chunks", "dim"], "split": ["input", "size", "dim"], "unbind": ["input", "dim"]}

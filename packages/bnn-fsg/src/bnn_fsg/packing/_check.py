@@ -14,20 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnn_fsg.graph._graph import CONVOLUTIONS, Node
-from bnn_fsg.packing._twin import apply, by_channel, node_tensors
+from bnn_fsg.packing._twin import ONE, apply, by_channel, by_pixel, node_tensors
 
 _ROUNDING = 1e-3  # of the magnitudes: far more than float32, and enough for torch's bfloat16 products
 _BESIDE = 1e-5  # of the magnitudes: how far from its threshold an input's sign is not known
 
 
-def difference(nodes: list[Node], values: dict[str, Tensor], name: str, expected: Tensor) -> str:
-    """How what `nodes` make of `values` (pictures by name) differs from torch's picture for the value `name`, or ""."""
+def difference(node: Node | None, values: dict[str, Tensor], made: Tensor, expected: Tensor) -> str:
+    """How what a node made of `values` (pictures by name) differs from torch's picture, or ""; equal without a node."""
     doubt = torch.zeros(())
-    values = dict(values)
-    for node in nodes:
-        inputs, arrays = [values[one] for one in node.inputs], node_tensors(node)
-        values[node.output], doubt = apply(node, arrays, inputs), _doubt(node, arrays, inputs)
-    made = values[name]
+    if node is not None:
+        doubt = _doubt(node, node_tensors(node), [values[one] for one in node.inputs])
     if made.shape != expected.shape:
         return f"packed it gives shape {tuple(made.shape)}, not {tuple(expected.shape)}"
     wrong = ((made - expected).abs() > doubt) & expected.isfinite()  # what overflows in torch shows nothing
@@ -41,9 +38,13 @@ def _doubt(node: Node, arrays: dict[str, Tensor], inputs: list[Tensor]) -> Tenso
     x = inputs[0]
     if node.op == "affine":
         return _ROUNDING * ((x * by_channel(arrays["scale"])).abs() + by_channel(arrays["shift"]).abs())
+    if node.op == "pixelwise":
+        return _ROUNDING * ((x * by_pixel(arrays.get("scale", ONE))).abs() + by_pixel(arrays.get("shift", ONE)).abs())
+    if node.op == "matmul":
+        return _ROUNDING * apply(node, arrays, [one.abs() for one in inputs])
     if node.op in CONVOLUTIONS:
         return _doubt_of_sums(node, arrays, x)
-    if node.op == "normalise":
+    if node.op == "normalise" or node.settings.get("function") == "rsqrt":
         return torch.tensor(_ROUNDING * float(apply(node, arrays, inputs).abs().max()))
     largest = max(float(one.abs().max()) for one in inputs)
     if node.op == "multiply":

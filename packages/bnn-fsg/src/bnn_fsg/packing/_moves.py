@@ -27,9 +27,8 @@ def _spread(x: Tensor, settings: Settings) -> Tensor:
 
 
 def _slice(x: Tensor, settings: Settings) -> Tensor:
-    height, width, channels = (
-        slice(*one) for one in zip(*(settings[key] for key in ("begin", "end", "step")), strict=True)
-    )
+    bounds = zip(settings["begin"], settings["end"], settings["step"], strict=True)
+    height, width, channels = (slice(*one) for one in bounds)
     return x[:, channels, height, width]
 
 
@@ -51,9 +50,16 @@ def _average(x: Tensor, settings: Settings) -> Tensor:
     return x.mean([places[name] for name in settings["axes"]], keepdim=True)
 
 
+def _rearrange(x: Tensor, settings: Settings) -> Tensor:
+    parts = x.permute(0, 2, 3, 1).reshape(len(x), *settings["sizes"])
+    moved = parts.permute(0, *(axis + 1 for axis in settings["order"]))
+    return moved.reshape(len(x), *settings["size"]).permute(0, 3, 1, 2)
+
+
 MOVES: dict[str, Callable[[Tensor, Settings], Tensor]] = {
     "average": _average,
     "pad": _pad,
+    "rearrange": _rearrange,
     "resample": _resample,
     "shuffle": lambda x, settings: F.pixel_shuffle(x, settings["factor"]),
     "slice": _slice,
@@ -64,6 +70,7 @@ CURVES: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "hardsigmoid": F.hardsigmoid,
     "hardswish": F.hardswish,
+    "rsqrt": torch.rsqrt,
     "sigmoid": torch.sigmoid,
     "silu": F.silu,
     "tanh": torch.tanh,

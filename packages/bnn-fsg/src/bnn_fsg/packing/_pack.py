@@ -30,7 +30,7 @@ def pack(
 
     Args:
         model: evaluated as in `eval()`; its binarised layers keep `spec.BinaryLayer`.
-        example_input: (n, channels, height, width), (n, channels, length) or (n, features): fixes the input's shape.
+        example_input: (n, channels, [[frames], height], width) or (n, features): fixes the input's shape.
         mean, std: by channel, what pictures from 0 to 1 were normalised with; kept for `PackedModel.prepare`.
         white: the pixel value that stands for 1.
         threads: for the packed model.
@@ -63,9 +63,9 @@ def pack(
         >>> Path("mine.bnn").stat().st_size == packed.nbytes
         True
     """
-    if not isinstance(example_input, Tensor) or example_input.ndim not in (2, 3, 4):
+    if not isinstance(example_input, Tensor) or example_input.ndim not in (2, 3, 4, 5):
         shape = tuple(example_input.shape) if isinstance(example_input, Tensor) else type(example_input).__name__
-        raise InputError("example_input", got=shape, expected="a float tensor of 2 to 4 dimensions, batch first")
+        raise InputError("example_input", got=shape, expected="a float tensor of 2 to 5 dimensions, batch first")
     if 0 in example_input.shape:
         raise InputError("example_input", got=f"shape {tuple(example_input.shape)}", expected="no dimension of size 0")
     normalisation = _normalisation(mean, std, white, example_input.shape[1])

@@ -1,108 +1,94 @@
-"""Curves, softmax, normalisation by group and products, as modules and as calls; the same bargain as `_modules`."""
+"""Curves, softmax and normalisation as nodes of the packed graph; the same bargain as `_calls`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from bnn_fsg.packing._values import Graph, Value
+from bnn_fsg.packing._layers import linear
+from bnn_fsg.packing._values import Graph, RefusedError, Shape, Value, first, rows
 
-Result = Any  # Value, or str: the reason for a refusal
-
-
-def curve(function: str) -> Callable[..., Result]:
-    """A handler of modules that adds a curve."""
-
-    def add(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-        tanh = function == "gelu" and getattr(module, "approximate", "none") == "tanh"
-        graph.add("curve", [x], name, {"function": "gelu_tanh" if tanh else function})
-        return Value(name, shape)
-
-    return add
+Given = dict[str, Any]
+CURVES = ("gelu", "hardsigmoid", "hardswish", "rsqrt", "sigmoid", "silu", "tanh")
 
 
-def _called(function: str) -> Callable[..., Result]:
-    def add(graph: Graph, given: dict[str, Any], name: str, shape: tuple[int, ...]) -> Result:
+def curve(function: str) -> Callable[[Graph, Given, str, Shape], Value]:
+    """A handler that adds a curve."""
+
+    def add(graph: Graph, given: Given, name: str, _: Shape) -> Value:
         tanh = given.get("approximate", "none") == "tanh"
         graph.add("curve", [given["input"]], name, {"function": "gelu_tanh" if tanh else function})
-        return Value(name, shape)
+        return given["input"].like(name)
 
     return add
 
 
-def _softmax(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-    return _over_channels(graph, x, module.dim, name, shape)
+def last(graph: Graph, x: Value, axis: Any) -> tuple[Value, list[int]]:
+    """`x` by rows with a dimension behind all others, and the order that puts it back."""
+    if not isinstance(axis, int) or axis % len(x.shape) == x.batch:
+        raise RefusedError(f"over dimension {axis}")
+    order = [dim for dim in range(len(x.shape)) if dim != axis % len(x.shape)] + [axis % len(x.shape)]
+    return graph.rows(x.permuted(order)), sorted(range(len(order)), key=order.__getitem__)
 
 
-def _softmax_called(graph: Graph, given: dict[str, Any], name: str, shape: tuple[int, ...]) -> Result:
-    return _over_channels(graph, given["input"], given.get("dim"), name, shape)
-
-
-def _over_channels(graph: Graph, x: Value, axis: int | None, name: str, shape: tuple[int, ...]) -> Result:
-    if axis is None or axis % len(shape) != 1:
-        return f"over dimension {axis}; only that of the channels, 1, can be packed"
+def softmax(graph: Graph, given: Given, name: str, _: Shape) -> Value:
+    """Add a softmax over one dimension."""
+    x, back = last(graph, given["input"], given.get("dim"))
+    if given.get("dtype") is not None:
+        raise RefusedError("in another dtype")
     graph.add("softmax", [x], name)
-    return Value(name, shape)
+    return x.like(name).permuted(back)
 
 
-def _normal(
-    graph: Graph, x: Value, name: str, shape: tuple[int, ...], groups: int, module: Any, weight: Tensor | None
-) -> Result:
-    ones = torch.ones(x.channels)
-    scale = ones if weight is None else weight.detach().reshape(-1)
-    shift = 0 * ones if module.bias is None else module.bias.detach().reshape(-1)
-    graph.add("normalise", [x], name, {"groups": groups, "eps": module.eps}, {"scale": scale, "shift": shift})
-    return Value(name, shape)
+def _of_weights(weight: Any, bias: Any, channels: int) -> dict[str, Tensor]:
+    if isinstance(weight, Value) or isinstance(bias, Value):
+        raise RefusedError("weights that are computed")
+    scale = torch.ones(channels) if weight is None else weight.detach().reshape(-1)
+    return {"scale": scale, "shift": torch.zeros(channels) if bias is None else bias.detach().reshape(-1)}
 
 
-def _group_norm(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-    return _normal(graph, x, name, shape, module.num_groups, module, module.weight)
+def layer_norm(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    """Add a normalisation over the last dimensions."""
+    x, over = given["input"], given["normalized_shape"]
+    over = (over,) if isinstance(over, int) else tuple(over)
+    if x.batch >= len(shape) - len(over):
+        raise RefusedError("over the batch")
+    count = math.prod(over)
+    flat = graph.rows(graph.reshaped(x, (*shape[: -len(over)], count)))
+    arrays = _of_weights(given.get("weight"), given.get("bias"), count)
+    graph.add("normalise", [flat], name, {"groups": 0, "eps": given.get("eps", 1e-5)}, arrays)
+    return graph.reshaped(flat.like(name), shape)
 
 
-def _instance_norm(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-    if module.track_running_stats:
-        return "it keeps running statistics; BatchNorm does the same"
-    return _normal(graph, x, name, shape, x.channels, module, module.weight)
+def group_norm(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    """Add a normalisation of groups of channels over all pixels."""
+    x = graph.first(given["input"])
+    arrays = _of_weights(given.get("weight"), given.get("bias"), x.shape[1])
+    graph.add("normalise", [x], name, {"groups": given["num_groups"], "eps": given.get("eps", 1e-5)}, arrays)
+    return first(name, shape)
 
 
-def _layer_norm(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-    if x.view == "pixels" and tuple(module.normalized_shape) == (x.channels,):
-        return _normal(graph, x, name, shape, 0, module, module.weight)
-    if x.view or tuple(module.normalized_shape) != shape[1:]:
-        return f"over {tuple(module.normalized_shape)} of {shape[1:]}; only all but the batch can be packed"
-    if module.weight is not None and len(shape) > 2:
-        return "a weight for each pixel"
-    return _normal(graph, x, name, shape, 1, module, module.weight)
+def instance_norm(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    """Add a normalisation of each channel over all pixels."""
+    if not given.get("use_input_stats", True):
+        raise RefusedError("it keeps running statistics; BatchNorm does the same")
+    return group_norm(graph, {**given, "num_groups": shape[1]}, name, shape)
 
 
-def _layer_norm_called(graph: Graph, given: dict[str, Any], name: str, shape: tuple[int, ...]) -> Result:
-    keys = {"weight": None, "bias": None, "eps": 1e-5} | given
-    return _layer_norm(graph, SimpleNamespace(**keys), given["input"], name, shape)
-
-
-_CURVES: list[tuple[type[nn.Module], str]] = [
-    (nn.SiLU, "silu"), (nn.GELU, "gelu"), (nn.Sigmoid, "sigmoid"), (nn.Tanh, "tanh"), (nn.Hardswish, "hardswish"),
-    (nn.Hardsigmoid, "hardsigmoid"),
-]  # fmt: skip
-HANDLERS: list[tuple[Any, Any]] = [
-    *((kind, curve(function)) for kind, function in _CURVES),
-    (nn.Softmax, _softmax),
-    (nn.GroupNorm, _group_norm),
-    ((nn.InstanceNorm1d, nn.InstanceNorm2d), _instance_norm),
-    (nn.LayerNorm, _layer_norm),
-]
-CALLS: list[tuple[Any, str, tuple[Any, ...]]] = [
-    (_called("silu"), "input inplace", (F.silu,)),
-    (_called("gelu"), "input approximate", (F.gelu,)),
-    (_called("sigmoid"), "input", (torch.sigmoid, F.sigmoid, "sigmoid", "sigmoid_")),
-    (_called("tanh"), "input", (torch.tanh, F.tanh, "tanh", "tanh_")),
-    (_called("hardswish"), "input inplace", (F.hardswish,)),
-    (_called("hardsigmoid"), "input inplace", (F.hardsigmoid,)),
-    (_layer_norm_called, "input normalized_shape weight bias eps", (F.layer_norm,)),
-    (_softmax_called, "input dim", (F.softmax, torch.softmax, "softmax")),
-]
+def matmul(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    """Add products of matrices, or a layer where the second is constant."""
+    x, other = given["input"], given["other"]
+    if not isinstance(x, Value) or len(x.shape) < 2 or len(other.shape) < 2:
+        raise RefusedError("of a constant and a value, or of vectors")
+    if not isinstance(other, Value):
+        if other.ndim != 2:
+            raise RefusedError(f"by a constant of shape {tuple(other.shape)}")
+        return linear(graph, {"input": x, "weight": other.T}, name, shape)
+    if x.shape[:-2] != other.shape[:-2] or x.batch >= len(shape) - 2 or other.batch >= len(shape) - 2:
+        raise RefusedError(f"of shapes {x.shape} and {other.shape}")
+    graph.add("matmul", [graph.rows(x), graph.rows(other)], name)
+    return rows(name, shape)

@@ -1,150 +1,249 @@
-"""Padding, slices, resampling, shuffles and transposed convolutions, as modules and as calls; as in `_modules`."""
+"""Pooling, padding, slices, joins and resampling as nodes of the packed graph; the same bargain as `_calls`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from bnn_fsg.packing._values import Graph, Value
+from bnn_fsg.packing._layers import many, mode_of
+from bnn_fsg.packing._values import Graph, RefusedError, Shape, Value, first, laid, rows
 
-Result = Any  # Value, or str: the reason for a refusal
-_MODES = {"constant": "constant", "zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-
-
-def sides(widths: Sequence[int]) -> list[int]:
-    """torch's (left, right, top, bottom), or (left, right), as top, bottom, left, right."""
-    return [*widths[2:4], *widths[:2]] if len(widths) > 2 else [0, 0, *widths]
+Given = dict[str, Any]
 
 
-def frame(
-    graph: Graph, x: Value, name: str, around: list[int], mode: str, value: float = 0.0, shape: Any = None
-) -> Result:
-    """Add pixels around a picture (top, bottom, left, right); `shape` is what torch gave, or is found from x."""
-    if mode not in _MODES or len(x.shape) < 3:
-        return f"padding of mode {mode!r}"
-    graph.add("pad", [x], name, {"sides": around, "mode": _MODES[mode], "value": float(value)})
-    grown = [size + before + after for size, before, after in zip(x.shape[2:], *_pairs(around, x), strict=True)]
-    return Value(name, shape or (*x.shape[:2], *grown))
+def pool(op: str, count: int) -> Callable[[Graph, Given, str, Shape], Value]:
+    """A handler of a pooling over `count` dimensions: three are pooled frame by frame, then over time."""
 
+    def add(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+        if given.get("divisor_override") or given.get("return_indices") or max(many(given.get("dilation", 1), 1)) > 1:
+            raise RefusedError("dilation, divisor_override or return_indices")
+        x, kernel = graph.first(given["input"]), many(given["kernel_size"], count)
+        if len(x.shape) != count + 2 or x.shape[0] != 1:
+            raise RefusedError(f"a value of {len(x.shape)} dimensions, or where the first is not the batch")
+        stride = kernel if given.get("stride") in (None, [], ()) else many(given["stride"], count)
+        sides = list(zip(kernel, stride, many(given.get("padding", 0), count), strict=True))
+        more: dict[str, Any] = {"ceil": True} if given.get("ceil_mode") else {}
+        if op == "average_pool":
+            more["count_padding"] = bool(given.get("count_include_pad", True))
 
-def _pairs(around: list[int], x: Value) -> tuple[list[int], list[int]]:
-    before, after = [around[0], around[2]], [around[1], around[3]]
-    return (before, after) if len(x.shape) == 4 else (before[1:], after[1:])
+        def settings(down: Any, across: Any) -> dict[str, Any]:
+            pairs = zip(down, across, strict=True)
+            return {key: list(pair) for key, pair in zip(("kernel", "stride", "padding"), pairs, strict=True)}
 
-
-def _frame(mode: str) -> Any:
-    def add(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-        widths = list(module.padding)
-        if len(widths) != 2 * (len(x.shape) - 2):
-            return f"padding {widths} of a value of {len(x.shape)} dimensions"
-        return frame(graph, x, name, sides(widths), mode, getattr(module, "value", 0.0), shape)
+        if count < 3:
+            graph.add(op, [x], name, settings(*[(1, 1, 0)] * (2 - count), *sides) | more)
+            return first(name, shape)
+        later = sides[0] != (1, 1, 0)
+        frames, order = (*shape[:2], x.shape[2], *shape[3:]), [0, 3, 4, 2, 1]  # frames as channels
+        pooled = laid(graph.fresh(f"{name}.frames") if later else name, frames, order, _by_frame(frames))
+        graph.add(op, [graph.laid(x, order, _by_frame(x.shape))], pooled.name, settings(*sides[1:]) | more)
+        if not later:
+            return pooled
+        sizes = [(one[2], one[3] * one[4], one[1]) for one in (frames, shape)]
+        line = graph.laid(pooled, [0, 2, 3, 4, 1], sizes[0])
+        graph.add(op, [line], name, settings(sides[0], (1, 1, 0)) | more)
+        return laid(name, shape, [0, 2, 3, 4, 1], sizes[1])
 
     return add
 
 
-def part(graph: Graph, x: Value, name: str, bounds: list[tuple[int, int, int]], shape: tuple[int, ...]) -> Value:
-    """Add a slice: (begin, end, step) of channels and pixels; `pick` where whole channels of every n-th pixel stay."""
-    (channels, height, width) = [bounds[0], *([(0, 1, 1)] * (4 - len(x.shape))), *bounds[1:]]
-    all_kept = all(begin == 0 and end == size for (begin, end, _), size in zip(bounds, x.shape[1:], strict=True))
-    if all_kept and len(x.shape) == 4 and channels[2] == 1:
-        graph.add("pick", [x], name, {"stride": [height[2], width[2]], "front": 0, "back": 0})
-        return Value(name, shape)
-    whole = [height, width, channels]
-    settings = {key: [one[index] for one in whole] for index, key in enumerate(("begin", "end", "step"))}
-    graph.add("slice", [x], name, settings)
-    return Value(name, shape)
+def _by_frame(shape: Shape) -> tuple[int, int, int]:
+    return shape[3], shape[4], shape[2] * shape[1]
 
 
-def _upsample(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-    keys = ("scale_factor", "mode", "align_corners", "recompute_scale_factor")
-    return _resample(graph, {"input": x, **{key: getattr(module, key) for key in keys}}, name, shape)
+def adaptive(mode: str) -> Callable[[Graph, Given, str, Shape], Value]:
+    """A handler of an adaptive pooling."""
+
+    def add(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+        x = graph.first(given["input"])
+        if x.shape[0] != 1 or given.get("return_indices") or (len(shape) == 5 and shape[2:] != (1, 1, 1)):
+            raise RefusedError(f"to {shape[2:]}")
+        if mode == "average" and all(size == 1 for size in shape[2:]):
+            graph.add("mean", [x], name)
+        elif mode == "max" or len(shape) != 4 or any(a % b for a, b in zip(x.shape[2:], shape[2:], strict=True)):
+            if len(shape) == 5:
+                raise RefusedError("over three dimensions")
+            graph.add("resample", [x], name, {"size": [1, *shape[2:]][-2:], "mode": mode})
+        else:
+            kernel = [size // out for size, out in zip(x.shape[2:], shape[2:], strict=True)]
+            settings = {"kernel": kernel, "stride": kernel, "padding": [0, 0], "count_padding": True}
+            graph.add("average_pool", [x], name, settings)
+        return first(name, shape)
+
+    return add
 
 
-def _resample(graph: Graph, given: dict[str, Any], name: str, shape: tuple[int, ...]) -> Result:
-    x, mode = given["input"], given.get("mode", "nearest")
+def mean(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    """Add a mean over dimensions."""
+    x, axes = given["input"], given.get("dim")
+    axes = {axis % len(x.shape) for axis in ([axes] if isinstance(axes, int) else axes or range(len(x.shape)))}
+    if x.batch in axes:
+        raise RefusedError(f"over dimensions {sorted(axes)}")
+    kept = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
+    if x.shape[0] == 1 and 0 not in axes and len(kept) in (3, 4, 5) and axes == set(range(2, len(kept))):
+        graph.add("mean", [graph.first(x)], name)
+        return graph.reshaped(first(name, kept), shape)
+    others = [axis for axis in range(len(x.shape)) if axis not in axes]
+    over, left = (math.prod(x.shape[axis] for axis in some) for some in (axes, others))
+    graph.add("average", [graph.laid(x, [*others, *sorted(axes)], (1, left, over))], name, {"axes": ["channels"]})
+    return graph.reshaped(rows(name, tuple(x.shape[axis] for axis in others), (1, left, 1)), shape)
+
+
+def pad(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    """Add numbers around a value."""
+    x, widths, mode = given["input"], list(given["pad"]), mode_of(given.get("mode") or "constant")
+    value = float(given.get("value") or 0.0)
+    sides = [(axis, *widths[2 * place : 2 * place + 2]) for place, axis in enumerate(_backwards(shape, len(widths)))]
+    sides = [one for one in sides if any(one[1:])]
+    if not sides:
+        return x
+    if any(axis == x.batch for axis, *_ in sides):
+        raise RefusedError("around the batch")
+    if x.shape[0] == 1 and len(shape) in (3, 4) and all(axis > 1 for axis, *_ in sides):
+        around = {axis: (before, after) for axis, before, after in sides}
+        above = around.get(2, (0, 0)) if len(shape) == 4 else (0, 0)
+        settings = {"sides": [*above, *around.get(len(shape) - 1, (0, 0))], "mode": mode, "value": value}
+        graph.add("pad", [graph.first(x)], name, settings)
+        return first(name, shape)
+    if x.shape[0] == 1 and len(shape) == 4 and [axis for axis, *_ in sides] == [1] and not value and min(sides[0]) >= 0:
+        graph.add("pick", [graph.first(x)], name, {"stride": [1, 1], "front": sides[0][1], "back": sides[0][2]})
+        return first(name, shape)
+    for place, (axis, before, after) in enumerate(sides):
+        step = name if place == len(sides) - 1 else graph.fresh(f"{name}.side")
+        x = graph.padded(x, axis, before, after, mode, value, step)
+    return x
+
+
+def _backwards(shape: Shape, count: int) -> list[int]:
+    return [len(shape) - 1 - place for place in range(count // 2)]
+
+
+def item(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    """Slices, whole numbers, None and Ellipsis; only what is not whole is taken."""
+    x, places = given["input"], given["place"]
+    places = list(places) if isinstance(places, tuple) else [places]
+    if not all(one is None or one is Ellipsis or type(one) in (slice, int) for one in places):
+        raise RefusedError(f"[{places}]: only slices and whole numbers can be taken")
+    if Ellipsis in places:
+        at = places.index(Ellipsis)
+        missing = len(x.shape) - sum(one is not None and one is not Ellipsis for one in places)
+        places[at : at + 1] = [slice(None)] * missing
+    bounds = []
+    for axis, one in enumerate(one for one in places if one is not None):
+        start = one % x.shape[axis] if isinstance(one, int) else 0
+        bounds.append((start, start + 1, 1) if isinstance(one, int) else one.indices(x.shape[axis]))
+    bounds += [(0, size, 1) for size in x.shape[len(bounds) :]]
+    return graph.reshaped(part(graph, x, name, bounds), shape)
+
+
+def part(graph: Graph, x: Value, name: str, bounds: list[tuple[int, int, int]]) -> Value:
+    """(begin, end, step) of each dimension; `pick` where whole channels of every n-th pixel stay."""
+    cut = [axis for axis, (begin, end, step) in enumerate(bounds) if len(range(begin, end, step)) != x.shape[axis]]
+    if x.batch in cut:
+        raise RefusedError("a part of the batch")
+    if any(not range(*one) for one in bounds):
+        raise RefusedError("nothing is left")
+    if not cut:
+        return x
+    if x.lies_first and len(x.shape) == 4 and all(axis > 1 and bounds[axis][:2] == (0, x.shape[axis]) for axis in cut):
+        graph.add("pick", [x], name, {"stride": [bounds[2][2], bounds[3][2]], "front": 0, "back": 0})
+        return first(name, tuple(len(range(*one)) for one in bounds))
+    for axis in cut:
+        x = graph.cut(x, axis, *bounds[axis], name if axis == cut[-1] else graph.fresh(f"{name}.cut"))
+    return x
+
+
+def parts(graph: Graph, given: Given, name: str, shapes: list[Shape]) -> list[Value]:
+    """`chunk`, `split` and `unbind`: the shapes that they gave say where they cut."""
+    x, axis = given["input"], given.get("dim", 0) % len(given["input"].shape)
+    if axis == x.batch:
+        raise RefusedError(f"along dimension {axis}")
+    at, found = 0, []
+    for index, shape in enumerate(shapes):
+        bounds = [(0, size, 1) for size in x.shape]
+        length = shape[axis] if len(shape) == len(x.shape) else 1
+        bounds[axis] = at, at + length, 1
+        found.append(graph.reshaped(part(graph, x, graph.fresh(f"{name}.{index}"), bounds), shape))
+        at += length
+    return found
+
+
+def roll(graph: Graph, given: Given, name: str, _: Shape) -> Value:
+    """Numbers that leave one end of a dimension come in at the other."""
+    x, shifts, dims = given["input"], given["shifts"], given.get("dims")
+    if dims is None or dims == ():
+        raise RefusedError("without dimensions")
+    turns = [(dims, shifts)] if isinstance(dims, int) else list(zip(dims, shifts, strict=True))
+    for axis, shift in ((axis % len(x.shape), shift % x.shape[axis]) for axis, shift in turns):
+        if axis == x.batch:
+            raise RefusedError("over the batch")
+        at = x.shape[axis] - shift
+        ends = [(begin, end) for begin, end in ((at, x.shape[axis]), (0, at)) if begin < end]
+        some = [graph.cut(x, axis, begin, end, 1, graph.fresh(f"{name}.end")) for begin, end in ends]
+        x = concat_of(graph, some, axis, graph.fresh(f"{name}.turned"))
+    return x
+
+
+def concat(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    """Add a join along one dimension; what is constant is made of a value times 0."""
+    axis, given_parts = given.get("dim", 0) % len(shape), list(given["tensors"])
+    known = next(one for one in given_parts if isinstance(one, Value))
+    if any(isinstance(one, Value) and one.batch == axis for one in given_parts):
+        raise RefusedError(f"along dimension {axis}")
+    made = [one if isinstance(one, Value) else _constant(graph, known, one, name) for one in given_parts]
+    return concat_of(graph, made, axis, name)
+
+
+def _constant(graph: Graph, known: Value, constant: Tensor, name: str) -> Value:
+    count, flat = constant.numel(), (1, 1, math.prod(known.shape))
+    if count > flat[2]:
+        raise RefusedError("of a constant larger than the value")
+    source, piece, made = graph.sized(known, flat), graph.fresh(f"{name}.piece"), graph.fresh(f"{name}.constant")
+    graph.add("slice", [source], piece, {"begin": [0, 0, 0], "end": [1, 1, count], "step": [1, 1, 1]})
+    value = rows(made, tuple(constant.shape), (1, 1, count))
+    arrays = {"scale": torch.zeros(count), "shift": constant.detach().reshape(-1)}
+    graph.add("affine", [value.like(piece)], made, {}, arrays)
+    return value
+
+
+def concat_of(graph: Graph, some: list[Value], axis: int, name: str) -> Value:
+    """Values joined along one dimension."""
+    shape = list(some[0].shape)
+    shape[axis] = sum(one.shape[axis] for one in some)
+    if axis == 1 and all(one.lies_first for one in some):
+        graph.add("concat", [graph.first(one) for one in some], name)
+        return first(name, tuple(shape))
+    before, behind = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    graph.add("concat", [graph.rows(one, (before, 1, one.shape[axis] * behind)) for one in some], name)
+    return rows(name, tuple(shape), (before, 1, shape[axis] * behind))
+
+
+def resample(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    """Add torch's `interpolate`."""
+    x, mode = graph.first(given["input"]), given.get("mode", "nearest")
     kinds = {"nearest": "nearest", "nearest-exact": "exact", "bilinear": "bilinear", "linear": "bilinear"}
-    if mode not in kinds or given.get("antialias") or len(shape) < 3:
-        return f"mode {mode!r}{' with antialias' if given.get('antialias') else ''}"
+    if mode not in kinds or given.get("antialias") or len(shape) not in (3, 4):
+        raise RefusedError(f"mode {mode!r}{' with antialias' if given.get('antialias') else ''}")
     factors = given.get("scale_factor")
     if factors is None or given.get("recompute_scale_factor"):
         steps = [before / after for before, after in zip(x.shape[2:], shape[2:], strict=True)]
     else:
-        factors = factors if isinstance(factors, list | tuple) else [factors] * (len(shape) - 2)
-        steps = [1 / factor for factor in factors]
+        factors = factors if isinstance(factors, list | tuple) else [factors]
+        steps = [1 / factor for factor in many(factors, len(shape) - 2)]
     settings: dict[str, Any] = {"size": [1, *shape[2:]][-2:], "mode": kinds[mode], "step": [1.0, *steps][-2:]}
     if given.get("align_corners"):
         settings["corners"] = True
     graph.add("resample", [x], name, settings)
-    return Value(name, shape)
+    return first(name, shape)
 
 
-def _shuffle(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-    return _shuffled(graph, {"input": x, "upscale_factor": module.upscale_factor}, name, shape)
-
-
-def _shuffled(graph: Graph, given: dict[str, Any], name: str, shape: tuple[int, ...]) -> Result:
+def shuffle(graph: Graph, given: Given, name: str, shape: Shape) -> Value:
+    """Add torch's `pixel_shuffle`."""
     if len(shape) != 4:
-        return f"a value of {len(shape)} dimensions"
-    graph.add("shuffle", [given["input"]], name, {"factor": given["upscale_factor"]})
-    return Value(name, shape)
-
-
-def transposed(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-    """A transposed convolution: one of pixels with zeros between them, or of single pixels that are then shuffled."""
-    if len(x.shape) != module.weight.ndim:
-        return f"a value of {len(x.shape)} dimensions"
-    flat = module.weight.ndim == 3
-    kernel, stride, padding, dilation, more = (
-        [first, *setting] if flat else list(setting)
-        for first, setting in (
-            (1, module.kernel_size), (1, module.stride), (0, module.padding), (1, module.dilation),
-            (0, module.output_padding),
-        )
-    )  # fmt: skip
-    weight = _turned(module.weight.detach()[:, :, None] if flat else module.weight.detach(), module.groups)
-    shift = torch.zeros(len(weight)) if module.bias is None else module.bias.detach()
-    settings: dict[str, Any] = {"groups": module.groups} if module.groups > 1 else {}
-    if kernel == stride and kernel[0] == kernel[1] and dilation == [1, 1] and not any(padding + more):
-        taps = kernel[0] * kernel[1]
-        single = weight.transpose(1, 2).reshape(len(weight) * taps, 1, -1)  # (out, taps, in): as PixelShuffle wants it
-        arrays = {"weight": single, "shift": shift.repeat_interleave(taps)}
-        graph.add("conv", [x], f"{name}.single", {"kernel": [1, 1], **settings}, arrays)
-        graph.add("shuffle", [Value(f"{name}.single", shape)], name, {"factor": kernel[0]})
-        return Value(name, shape)
-    if stride != [1, 1]:
-        graph.add("spread", [x], f"{name}.spread", {"stride": stride})
-        x = Value(f"{name}.spread", shape)
-    frame_of = [dilation[axis] * (kernel[axis] - 1) - padding[axis] for axis in (0, 1)]
-    if min(frame_of) < 0 or any(more):
-        around = [frame_of[0], frame_of[0] + more[0], frame_of[1], frame_of[1] + more[1]]
-        graph.add("pad", [x], f"{name}.padded", {"sides": around, "mode": "constant", "value": 0.0})
-        x, frame_of = Value(f"{name}.padded", shape), [0, 0]
-    settings |= {"kernel": kernel, "stride": [1, 1], "padding": frame_of, "dilation": dilation}
-    flipped = weight.flip(2).transpose(1, 2)
-    graph.add("conv", [x], name, settings, {"weight": flipped, "shift": shift})
-    return Value(name, shape)
-
-
-def _turned(weight: Tensor, groups: int) -> Tensor:
-    """(in, out of a group, kh, kw) of a transposed convolution as (out, in of a group, taps)."""
-    parts = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
-    return parts.transpose(1, 2).reshape(groups * weight.shape[1], len(weight) // groups, -1)
-
-
-HANDLERS: list[tuple[Any, Any]] = [
-    ((nn.ZeroPad1d, nn.ZeroPad2d, nn.ConstantPad1d, nn.ConstantPad2d), _frame("constant")),
-    ((nn.ReflectionPad1d, nn.ReflectionPad2d), _frame("reflect")),
-    ((nn.ReplicationPad1d, nn.ReplicationPad2d), _frame("replicate")),
-    ((nn.CircularPad1d, nn.CircularPad2d), _frame("circular")),
-    (nn.Upsample, _upsample),
-    (nn.PixelShuffle, _shuffle),
-]
-_INTERPOLATE = "input size scale_factor mode align_corners recompute_scale_factor antialias"
-CALLS: list[tuple[Any, str, tuple[Any, ...]]] = [
-    (_resample, _INTERPOLATE, (F.interpolate,)),
-    (_shuffled, "input upscale_factor", (F.pixel_shuffle, torch.pixel_shuffle)),
-]
+        raise RefusedError(f"a value of {len(shape)} dimensions")
+    graph.add("shuffle", [graph.first(given["input"])], name, {"factor": given["upscale_factor"]})
+    return first(name, shape)

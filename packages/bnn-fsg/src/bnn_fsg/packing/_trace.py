@@ -1,63 +1,41 @@
-"""Read a torch module as a graph of the operations that the packed runtime knows; all it does not know are listed."""
+"""Read a torch module as a graph of the operations that the packed runtime knows; all it does not know are listed.
+
+The model runs on the example, and every call of torch that is given a value of the input is read as it is made. It runs
+twice: first on two other samples, which shows where the batch is and whether something that seems to be constant
+depends on the input, by a way that cannot be followed.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import operator
 from typing import Any
 
 import torch
 from ninefold.errors import InputError
-from torch import Tensor, fx, nn
-from torch.fx.proxy import TraceError
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
 
 from bnn_fsg.graph._graph import Node
 from bnn_fsg.layers._spec import BinaryLayer, RectifierLayer
-from bnn_fsg.packing import _calls, _modules, _views
+from bnn_fsg.packing import _calls, _layers
 from bnn_fsg.packing._check import difference
+from bnn_fsg.packing._composites import COMPOSITES
 from bnn_fsg.packing._twin import picture
-from bnn_fsg.packing._values import Graph, Value
+from bnn_fsg.packing._values import Graph, RefusedError, Value, first
 
-_SIZES = ("size", "dim", "numel", "ndimension", "nelement")  # methods that look at no number of a tensor
-_KNOWN = (getattr, *_SIZES)
+_OF_SIZES = {  # calls that look at no number of a tensor
+    "size", "dim", "numel", "ndimension", "nelement", "len", "is_floating_point", "is_complex", "is_contiguous",
+    "new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like", "is_same_size", "stride",
+    "has_torch_function", "is_grad_enabled", "repr", "get_device", "element_size", "is_inference", "hash",
+    "shape", "ndim", "dtype", "device", "is_nested", "requires_grad", "is_cuda", "layout", "is_sparse", "is_quantized",
+    "grad_fn", "is_leaf", "names", "is_mkldnn", "is_meta", "itemsize", "nbytes", "is_cpu", "_version",
+}  # fmt: skip
+_BRANCHES = {
+    "bool", "int", "float", "complex", "index", "item", "tolist", "numpy", "array", "equal", "allclose", "contains",
+}  # fmt: skip
 _ROUNDING = 1e-4  # of the largest output: the same operations of torch twice
-
-
-class _Proxy(fx.Proxy):
-    """Keeps `x += y` as what it does, where fx would make of it a sum that leaves x as it is."""
-
-    def __iadd__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
-
-    def __isub__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.isub, (self, other), {})
-
-    def __imul__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
-
-    def __itruediv__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.itruediv, (self, other), {})
-
-
-class _Tracer(fx.Tracer):
-    """Stops at what `pack` understands as a whole, and walks through everything else."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, BinaryLayer | RectifierLayer) or super().is_leaf_module(m, module_qualified_name)
-
-    def proxy(self, node: fx.Node) -> fx.Proxy:
-        return _Proxy(node, self)
-
-
-class _Whole(nn.Module):
-    """The model as it is called with one tensor: what else its forward may be given keeps its default."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Any:
-        return self.model(x)
 
 
 def trace(model: nn.Module, example: Tensor) -> tuple[list[Node], str, tuple[int, ...]]:
@@ -72,216 +50,257 @@ def trace(model: nn.Module, example: Tensor) -> tuple[list[Node], str, tuple[int
     model.eval()
     try:
         with torch.inference_mode(False), torch.no_grad():  # tensors of inference mode do not count their changes
-            return _read(*_traced(model, example))
+            return _read(model, example)
     finally:
         for module, mode in modes.items():
             module.training = mode
 
 
-def _traced(model: nn.Module, example: Tensor) -> tuple[fx.GraphModule, _Run]:
-    """The model as a graph, and what each of its nodes made of the example."""
+def _read(model: nn.Module, example: Tensor) -> tuple[list[Node], str, tuple[int, ...]]:
     try:
         expected = model(example.clone())
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         got = f"shape {tuple(example.shape)}, at which forward fails: {_first_line(error)}"
         raise InputError("example_input", got=got, expected="one float32 tensor as the model takes it") from None
-    whole = _Whole(model)
+    other = torch.randn(example.shape, generator=torch.Generator().manual_seed(1)) * example.abs().max()
+    before, reader = _Reader(model), _Reader(model, Graph())
+    with contextlib.suppress(Exception):  # what is wrong is said when the example itself is followed
+        before.followed(torch.cat([example + other, example]))
+        reader.before = before.log
     try:
-        traced = fx.GraphModule(whole, _Tracer().trace(whole))
-    except (TraceError, TypeError, RuntimeError) as error:
+        output = reader.followed(example.clone())
+    except _BranchError as error:
         hint = "its forward may branch on values; pack needs one path"
-        got = f"a forward that cannot be traced: {_first_line(error)}"
-        raise InputError("model", got=got, hint=hint) from None
-    run = _Run(traced)
-    run.expected, run.made = expected, run.run(example.clone())
-    return traced, run
+        raise InputError("model", got=f"a forward that cannot be traced: {error}", hint=hint) from None
+    graph, value, stale = reader.graph, reader.value(output), reader.stale([output])
+    assert graph is not None
+    if stale:
+        graph.refused.append(f"output ({', '.join(stale)} was changed in place by another name)")
+    if isinstance(value, Value) and not graph.refused and len(value.shape) < 5 and value.shape[0] == 1:
+        value = graph.first(value)
+    if graph.refused:
+        raise InputError("model", got="; ".join(graph.refused), expected="only what the packed runtime knows")
+    if not isinstance(value, Value):
+        raise InputError("model", got="several outputs, or none from its input", expected="one tensor")
+    if not 2 <= len(value.shape) <= 4 or value.shape[0] != 1 or value.batch:
+        got = f"an output of shape {value.shape} for one sample, the batch in dimension {value.batch}"
+        raise InputError("model", got=got, expected="(n, ...) of 2 to 4 dimensions, batch first")
+    _check(expected, output)
+    return _needed(graph.nodes, value.name), value.name, value.shape
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _read(traced: fx.GraphModule, run: _Run) -> tuple[list[Node], str, tuple[int, ...]]:
-    graph, names = Graph(), _names(traced)
-    held: dict[fx.Node, Any] = {}
-    for node in traced.graph.nodes:
-        result = run.seen[node]
-        if node.op == "placeholder":
-            held[node] = Value("input", tuple(result.shape))
-            graph.values["input"] = picture(result)
-        elif node.op == "output":
-            value = held.get(node.args[0]) if isinstance(node.args[0], fx.Node) else None
-            if run.stale[node]:
-                graph.refused.append(f"output ({', '.join(run.stale[node])} was changed in place by another name)")
-            if graph.refused:
-                raise InputError("model", got="; ".join(graph.refused), expected="only what the packed runtime knows")
-            if not isinstance(value, Value):
-                raise InputError("model", got="several outputs, or none from its input", expected="one tensor")
-            run.check()
-            return graph.nodes, value.name, value.shape
-        elif not any(isinstance(held[one], Value | _Parts | _Unknown) for one in node.all_input_nodes):
-            held[node] = result  # of parameters and sizes alone: known now
-        elif node.target is operator.getitem and isinstance(held.get(node.args[0]), _Parts):
-            held[node] = held[node.args[0]][node.args[1]]
-        else:
-            held[node] = _follow(graph, traced, node, held, run, names[node])
-        for other in run.same.get(node, ()):  # after `x.relu_()`, x is what that gives
-            held[other] = held[node]
-    raise InputError("model", got="no output")
+def _check(expected: Any, made: Tensor) -> None:
+    """InputError if the model computed something else when it was followed."""
+    alike = isinstance(expected, Tensor) and expected.shape == made.shape
+    if alike:
+        both = expected.isfinite() & made.isfinite()
+        apart = (expected - made).abs()[both]
+        alike = not bool((apart > _ROUNDING * expected[both].abs().amax()).any()) if apart.numel() else True
+    if not alike:
+        hint = "it may draw random numbers, or depend on more than its input"
+        raise InputError("model", got="a forward that gives other values the second time", hint=hint)
+
+
+def _needed(nodes: list[Node], output: str) -> list[Node]:
+    """Those that the output is made of."""
+    wanted, kept = {output}, []
+    for node in reversed(nodes):
+        if node.output in wanted:
+            wanted.update(node.inputs)
+            kept.append(node)
+    return kept[::-1]
+
+
+class _BranchError(Exception):
+    """A value that was taken out of torch."""
 
 
 class _Unknown:
-    """What a refused call gives, where it is no tensor."""
+    """What a refused call gives."""
 
 
-class _Parts(list[Value]):
-    """What `chunk` and `split` give."""
+def _tensors(given: Any) -> list[Tensor]:
+    if isinstance(given, Tensor):
+        return [given]
+    if isinstance(given, dict):
+        given = list(given.values())
+    return [one for part in given for one in _tensors(part)] if isinstance(given, list | tuple) else []
 
 
-def _follow(graph: Graph, traced: fx.GraphModule, node: fx.Node, held: Any, run: _Run, name: str) -> Any:
-    arguments: Any = fx.map_arg(node.args, held.__getitem__)
-    more: Any = fx.map_arg(node.kwargs, held.__getitem__)
-    module = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
-    kind = getattr(node.target, "__name__", node.target) if module is None else type(module).__name__
-    inputs, result = [held[one] for one in node.all_input_nodes], run.seen[node]
-    known = not any(isinstance(one, _Unknown) or (isinstance(one, Value) and not one.usable) for one in inputs)
-    if node.op in ("call_function", "call_method") and node.target in _KNOWN and not isinstance(result, Tensor):
-        return result
-    if known and isinstance(result, tuple) and all(isinstance(one, Tensor) for one in result):
-        parts = _calls.read_parts(node.target, graph, arguments, more, name, [tuple(one.shape) for one in result])
-        if isinstance(parts, list) and not run.stale[node]:
-            begin = len(graph.nodes) - len(parts)
-            for place, (one, made) in enumerate(zip(parts, result, strict=True)):
-                graph.values[one.name] = picture(made)
-                wrong = difference(graph.nodes[begin + place :][:1], graph.values, one.name, graph.values[one.name])
-                if wrong:
-                    graph.refused.append(f"{name} ({kind}: {wrong})")
-            return _Parts(parts)
-        if parts and isinstance(parts, str):
-            graph.refused.append(f"{name} ({kind}: {parts})")
-            return _Unknown()
-    if not isinstance(result, Tensor):
-        if known:  # else it follows from what was refused before
-            graph.refused.append(f"{name} ({kind}: it gives a {type(result).__name__})")
-        return _Unknown()
-    start, value, done = len(graph.nodes), Value(name, tuple(result.shape)), ""
-    views = {one.view for one in inputs if isinstance(one, Value)} if known else set[str]()
-    changed = _views.read(graph, node.target, arguments, name, value.shape) if known and module is None else None
-    if value.usable:
-        graph.values[name] = picture(result)
-    if result.dtype != torch.float32:
-        done = f"it gives {result.dtype}"
-    elif run.stale[node]:
-        done = f"it reads {', '.join(run.stale[node])}, which was changed in place by another name"
-    elif changed is not None:
-        done = changed
-    elif views == {"last"} and _views.works_by_pixel(module, node.target, inputs):
-        done = _read_by_pixel(graph, node.target, module, (arguments, more), name, value.shape)
-    elif views & {"last", "grouped", "shuffled"}:
-        done = "where channels do not come first"
-    elif known and module is not None:
-        done = _read_module(graph, module, [*arguments, *more.values()], name, value.shape)
-    elif known:
-        done = _calls.read(node.target, graph, arguments, more, name, value.shape)
-    if isinstance(done, Value) and done.view in ("", "last"):
-        graph.values[name] = picture(_views.picture_of(done, result))
-        done = difference(graph.nodes[start:], graph.values, done.name, graph.values[name]) or done
-    if isinstance(done, Value):
-        return done
-    if known:
-        graph.refused.append(f"{name} ({kind}{': ' if done else ''}{done})")
-    return value
-
-
-def _read_by_pixel(
-    graph: Graph, target: Any, module: nn.Module | None, given: tuple[Any, Any], name: str, shape: tuple[int, ...]
-) -> Any:
-    """Read what works on channels that come last, as if they came first."""
-    if len(shape) != 4:
-        return "where channels do not come first"
-    arguments, more = fx.node.map_aggregate(given, _views.by_pixel)  # type: ignore[misc]
-    if module is not None:
-        done = _read_module(graph, module, [*arguments, *more.values()], name, _views.first(shape))
-    else:
-        done = _calls.read(target, graph, tuple(arguments), dict(more), name, _views.first(shape))
-    return Value(done.name, shape, "last") if isinstance(done, Value) else done
-
-
-def _read_module(graph: Graph, module: nn.Module, given: list[Any], name: str, shape: tuple[int, ...]) -> Any:
-    if len(given) != 1 or not isinstance(given[0], Value):
-        return "called with more than one value"
-    return _modules.handler(module)(graph, module, given[0], name, shape)
-
-
-class _Run(fx.Interpreter):
-    """Runs the example through, keeping what each node gives, as it is then.
+class _Reader(TorchFunctionMode):
+    """Runs a model and reads each call that is given a value of the input as nodes of `graph`; without a graph it only
+    logs them.
 
     Attributes:
-        seen: what each node gave.
-        same: earlier nodes whose tensor a node changed in place and gave back.
-        stale: what a node reads that was changed in place since, other than by those.
-        expected, made: the model's own output and that of its graph.
+        before: the log of the run on two samples, or None where that failed.
+        log: (call, shapes of what it gives, constants that it is given).
+        held: of each tensor of the input that is known: it, how often it had been changed, and what it is.
     """
 
-    expected: Any
-    made: Any
+    def __init__(self, model: nn.Module, graph: Graph | None = None) -> None:
+        super().__init__()
+        self.paths = {module: path for path, module in model.named_modules()}
+        self.model, self.graph, self.before, self.log = model, graph, None, []
+        self.held: dict[int, tuple[Tensor, int, Any]] = {}
+        self.modules: list[nn.Module] = []
+        self.inside = self.start = 0  # layers that are read as a whole; nodes before those of this call
+        self.changed: list[str] = []  # what this call reads and was changed before
 
-    def __init__(self, traced: fx.GraphModule) -> None:
-        super().__init__(traced)
-        self.seen: dict[fx.Node, Any] = {}
-        self.same: dict[fx.Node, list[fx.Node]] = {}
-        self.stale: dict[fx.Node, list[str]] = {}
-        self._tensors: dict[fx.Node, tuple[Tensor, int]] = {}  # and what version torch counted
-        self._owners: dict[int, list[fx.Node]] = {}
+    def followed(self, x: Tensor) -> Any:
+        """What the model makes of x."""
+        self.hold(x, first("input", tuple(x.shape)))
+        if self.graph is not None:
+            self.graph.values["input"] = picture(x).clone()
+        before = hooks.register_module_forward_pre_hook(self._enter)
+        after = hooks.register_module_forward_hook(self._leave, with_kwargs=True)  # type: ignore[call-overload]
+        try:
+            with self:
+                return self.model(x)
+        finally:
+            before.remove()
+            after.remove()
 
-    def run_node(self, n: fx.Node) -> Any:
-        known = [one for one in n.all_input_nodes if one in self._tensors]
-        self.stale[n] = [str(one) for one in known if _version(self._tensors[one][0]) != self._tensors[one][1]]
-        result = super().run_node(n)
-        self.seen[n] = result
-        if isinstance(result, tuple) and result and isinstance(result[0], Tensor):  # views: they count together
-            self.seen[n] = tuple(one.clone() if isinstance(one, Tensor) else one for one in result)
-            self._tensors[n] = result[0], _version(result[0])
-        if isinstance(result, Tensor):
-            self.seen[n] = result.clone()
-            owners = self._owners.setdefault(id(result), [])
-            self.same[n] = list(owners)
-            owners.append(n)
-            for one in owners:
-                self._tensors[one] = result, _version(result)
+    def hold(self, tensor: Tensor, what: Any) -> None:
+        """Keep what a tensor is."""
+        self.held[id(tensor)] = tensor, tensor._version, what
+
+    def value(self, tensor: Any) -> Any:
+        """What a tensor is, or None."""
+        return self.held[id(tensor)][2] if id(tensor) in self.held else None
+
+    def stale(self, tensors: list[Any]) -> list[str]:
+        """Names of those that were changed in place by another name."""
+        known = [self.held[id(one)] for one in tensors if id(one) in self.held]
+        return [what.name for one, version, what in known if isinstance(what, Value) and one._version != version]
+
+    def _enter(self, module: nn.Module, _: Any) -> None:
+        if module in self.paths:
+            self.modules.append(module)
+            self.inside += _is_whole(module)
+
+    def _leave(self, module: nn.Module, arguments: Any, more: Any, result: Any) -> None:
+        if module not in self.paths:
+            return
+        given = (*arguments, *more.values())
+        if _is_whole(module) and self.inside == 1 and any(self.value(one) is not None for one in _tensors(given)):
+            self.changed = self.stale(_tensors(given))
+            self._step(type(module).__name__, given, {}, result, module)
+        self.inside -= _is_whole(module)  # only now: what is read of it is no call of the model
+        self.modules.pop()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        more, reason = kwargs or {}, None
+        call = getattr(func, "__name__", str(func)).strip("_")
+        if call == "get":  # of a property
+            call = func.__self__.__name__
+        given = _tensors([args, more])
+        if self.inside or call in _OF_SIZES or all(self.value(one) is None for one in given):
+            return func(*args, **more)
+        if call in COMPOSITES:
+            try:
+                with self:
+                    return COMPOSITES[call](*args, **more)
+            except RefusedError as error:
+                reason = error
+        self.changed = self.stale(given)
+        result = func(*args, **more)
+        self._step(call, args, more, result, reason)
         return result
 
-    def check(self) -> None:
-        """InputError if the model computes something else than its graph."""
-        expected, made = self.expected, self.made
-        alike = isinstance(expected, Tensor) and isinstance(made, Tensor) and expected.shape == made.shape
-        if alike:
-            both = expected.isfinite() & made.isfinite()
-            apart = (expected - made).abs()[both]
-            alike = not bool((apart > _ROUNDING * expected[both].abs().amax()).any()) if apart.numel() else True
-        if not alike:
-            hint = "it may hold hooks, draw random numbers, or depend on more than its input"
-            raise InputError("model", got="a forward whose traced form gives other values", hint=hint)
+    def _step(self, call: str, args: Any, more: Any, result: Any, how: nn.Module | RefusedError | None) -> None:
+        """Read a call, or log it. `how`: the layer that was called, or why the call is refused."""
+        given, made = _tensors([args, more]), _tensors(result)
+        known, constants = [self.value(one) for one in given], [one for one in given if self.value(one) is None]
+        self.log.append((call, [tuple(one.shape) for one in made], constants))
+        found: list[Any] = [_Unknown() for _ in made]
+        if self.graph is not None:
+            layer = self.modules[-1] if self.modules and _is_layer(self.modules[-1]) else None
+            name = self.graph.fresh(self.paths.get(layer, "") or call)
+            if call in _BRANCHES:
+                raise _BranchError(f"{call} of a value")
+            if not any(isinstance(one, _Unknown) for one in known):  # else it follows from what was refused
+                try:
+                    batches = self._batches(call, constants, made)
+                    found = self._values(call, args, more, result, how, name)
+                    for one, tensor, batch in zip(found, made, batches, strict=True):
+                        one.batch = batch
+                        self._compare(one, tensor)
+                except RefusedError as error:
+                    kind, why = call if layer is None else type(layer).__name__, str(error)
+                    self.graph.refused.append(f"{name} ({kind}{': ' if why else ''}{why})")
+                    found = [_Unknown() for _ in made]
+            self.start = len(self.graph.nodes)
+        for tensor, one in zip(made, found, strict=True):
+            self.hold(tensor, one)
+
+    def _values(self, call: str, args: Any, more: Any, result: Any, how: Any, name: str) -> list[Value]:
+        if isinstance(how, RefusedError):
+            raise how
+        if self.changed:
+            raise RefusedError(f"it reads {', '.join(self.changed)}, which was changed in place by another name")
+        made = _tensors(result)
+        if not isinstance(result, Tensor) and (not isinstance(result, list | tuple) or not _calls.gives_parts(call)):
+            raise RefusedError(f"it gives a {type(result).__name__}")
+        wrong = next((one.dtype for one in made if one.dtype != torch.float32), None)
+        if wrong is not None:
+            raise RefusedError(f"it gives {wrong}")
+        arguments, named = self._known(args), self._known(more)
+        if how is not None:
+            if len(arguments) != 1 or not isinstance(arguments[0], Value):
+                raise RefusedError("called with more than one value")
+            handler = _layers.binary if isinstance(how, BinaryLayer) else _calls.rectifier
+            return [handler(self.graph, how, arguments[0], name, tuple(result.shape))]
+        if isinstance(result, Tensor):
+            return [_calls.read(self.graph, call, tuple(arguments), named, name, tuple(result.shape))]
+        return _calls.read_parts(self.graph, call, tuple(arguments), named, name, [tuple(one.shape) for one in made])
+
+    def _known(self, given: Any) -> Any:
+        if isinstance(given, Tensor):
+            return given if self.value(given) is None else self.value(given)
+        if isinstance(given, dict):
+            return {key: self._known(one) for key, one in given.items()}
+        return type(given)(map(self._known, given)) if type(given) in (list, tuple) else given
+
+    def _batches(self, call: str, constants: list[Tensor], made: list[Tensor]) -> list[int]:
+        """The dimension of each result that is the batch's; RefusedError if the run on two samples was another."""
+        at = len(self.log) - 1
+        if self.before is None:
+            if any(one.ndim == 0 or one.shape[0] != 1 for one in made):
+                raise RefusedError("its forward takes no two samples, and here the first dimension is not the batch")
+            return [0] * len(made)
+        if at >= len(self.before) or self.before[at][0] != call:
+            raise RefusedError("its forward does something else with other samples")
+        _, shapes, others = self.before[at]
+        for one, other in zip(constants, others, strict=True):
+            part = other if one is other or one.ndim != other.ndim else other[tuple(slice(size) for size in one.shape)]
+            if one is not part and not torch.equal(one, part):
+                raise RefusedError("with numbers that depend on the input by a hidden way, or on chance")
+        found = []
+        for one, shape in zip(made, shapes, strict=True):
+            grown = [axis for axis, (size, two) in enumerate(zip(one.shape, shape, strict=True)) if size != two]
+            if len(grown) != 1:
+                raise RefusedError("over the batch")
+            found.append(grown[0])
+        return found
+
+    def _compare(self, value: Value, result: Tensor) -> None:
+        """Hold what was read against what torch gave, and keep that."""
+        expected = value.picture(result).clone()
+        node = next((node for node in self.graph.nodes[self.start :] if node.output == value.name), None)
+        wrong = difference(node, self.graph.values, self.graph.values[value.name], expected)
+        if wrong:
+            raise RefusedError(wrong)
+        self.graph.values[value.name] = expected
 
 
-def _version(tensor: Tensor) -> int:
-    return 0 if tensor.is_inference() else tensor._version
+def _is_whole(module: nn.Module) -> bool:
+    return isinstance(module, BinaryLayer | RectifierLayer)
 
 
-def _names(traced: fx.GraphModule) -> dict[fx.Node, str]:
-    """A module's own path where it is called once, else the name of the call; each differs from all others."""
-    targets = [str(node.target) for node in traced.graph.nodes if node.op == "call_module"]
-    names: dict[fx.Node, str] = {}
-    taken = {"input"}  # the graph's own
-    for node in traced.graph.nodes:
-        if node.op in ("placeholder", "output"):
-            continue
-        once = node.op == "call_module" and targets.count(str(node.target)) == 1
-        wanted = str(node.target).removeprefix("model.") if once else str(node.name).removeprefix("model_")
-        name, count = wanted, 0
-        while name in taken:
-            count += 1
-            name = f"{wanted}_{count}"
-        taken.add(name)
-        names[node] = name
-    return names
+def _is_layer(module: nn.Module) -> bool:
+    known = type(module).__module__.startswith("torch.nn") or isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
+    return _is_whole(module) or (known and not any(module.children()))

@@ -40,8 +40,8 @@ def node_tensors(node: Node) -> dict[str, Tensor]:
 
 
 def picture(x: Tensor) -> Tensor:
-    """(n, features), (n, channels, length) or (n, channels, h, w) as the last."""
-    return x[:, :, None, None] if x.ndim == 2 else x if x.ndim == 4 else x[:, :, None]
+    """(n, features), (n, channels, length) or (n, channels, [frames], h, w) as (n, channels, h, w)."""
+    return x[:, :, None, None] if x.ndim == 2 else x[:, :, None] if x.ndim == 3 else x.flatten(2, -2)
 
 
 class FloatTwin(nn.Module):
@@ -73,6 +73,14 @@ def by_channel(value: Tensor) -> Tensor:
     return value.reshape(-1, 1, 1)
 
 
+ONE = torch.ones(1, 1, 1)
+
+
+def by_pixel(value: Tensor) -> Tensor:
+    """(height, width, channels) as it meets a picture."""
+    return value.permute(2, 0, 1)
+
+
 def apply(node: Node, arrays: dict[str, Tensor], inputs: list[Tensor]) -> Tensor:
     """What a node makes of pictures."""
     x, settings = inputs[0], node.settings
@@ -90,9 +98,8 @@ def apply(node: Node, arrays: dict[str, Tensor], inputs: list[Tensor]) -> Tensor
     if node.op == "rectify":
         x = x + by_channel(arrays.get("shift_in", torch.zeros(1)))
         positive, negative = by_channel(arrays["positive"]), by_channel(arrays["negative"])
-        return (
-            positive * x.clamp(min=0) + negative * x.clamp(max=0) + by_channel(arrays.get("shift_out", torch.zeros(1)))
-        )
+        after = by_channel(arrays.get("shift_out", torch.zeros(1)))
+        return positive * x.clamp(min=0) + negative * x.clamp(max=0) + after
     if node.op in ("max_pool", "average_pool"):
         kernel, stride, padding = (settings[key] for key in ("kernel", "stride", "padding"))
         ceil = settings.get("ceil", False)
@@ -111,7 +118,9 @@ def apply(node: Node, arrays: dict[str, Tensor], inputs: list[Tensor]) -> Tensor
         "flatten": lambda: x.reshape(len(x), -1, 1, 1),
         "concat": lambda: torch.cat(inputs, 1),
         "curve": lambda: CURVES[settings["function"]](x),
+        "matmul": lambda: (x.permute(0, 2, 3, 1) @ inputs[1].permute(0, 2, 3, 1)).permute(0, 3, 1, 2),
         "multiply": lambda: x * inputs[1],
+        "pixelwise": lambda: x * by_pixel(arrays.get("scale", ONE)) + by_pixel(arrays.get("shift", 0 * ONE)),
         "normalise": lambda: _normalise(x, settings["groups"], arrays["scale"], arrays["shift"], settings["eps"]),
         "softmax": lambda: x.softmax(1),
     }[node.op]()

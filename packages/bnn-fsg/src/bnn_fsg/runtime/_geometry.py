@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from ninefold.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -17,24 +16,17 @@ class Geometry:
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
 
-    def __post_init__(self) -> None:
-        for name, least in (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
-            if min(getattr(self, name)) < least:
-                raise InputError(name, got=getattr(self, name), expected=f"whole numbers from {least}")
-
     @property
     def taps(self) -> int:
         """Steps of the kernel."""
         return self.kernel[0] * self.kernel[1]
 
     def out(self, height: int, width: int) -> tuple[int, int]:
-        """Size of the output for a picture of that size; InputError if the kernel does not fit."""
+        """Size of the output for a picture of that size, which `infer` has found to fit."""
         sizes = []
         for axis, size in enumerate((height, width)):
             reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
             sizes.append((size + 2 * self.padding[axis] - reach) // self.stride[axis] + 1)
-        if min(sizes) < 1:
-            raise InputError("picture", got=f"{height} x {width}", expected=f"at least the kernel {self.kernel}")
         return sizes[0], sizes[1]
 
     def axis(self, axis: int, size: int, out: int) -> tuple[np.ndarray, list[tuple[int, int]]]:

@@ -24,7 +24,7 @@ class PackedModel:
     """A packed network, ready to run.
 
     Attributes:
-        input_shape: (channels, height, width), (channels, length) or (features,) of one sample.
+        input_shape: (channels, [[frames], height], width) or (features,) of one sample.
         nodes: the operations, as the file has them.
         output_rank: how many dimensions the output has, batch included.
         normalisation: {mean, std, white} of its pictures, or None if not given to `pack`.
@@ -149,8 +149,7 @@ class PackedModel:
     def _picture(self) -> tuple[int, int, int]:
         """(channels, height, width) of a sample."""
         channels, *size = self.input_shape
-        height, width = (1, 1, *size)[-2:]
-        return channels, height, width
+        return channels, math.prod(size[:-1]), (1, *size)[-1]
 
     def _shaped(self, whole: np.ndarray) -> np.ndarray:
         """(n, channels, height, width) as the network's output in torch."""

@@ -27,7 +27,7 @@ CHOSEN = {
     "multifc": Chosen("dorefa", "momentum", 0.01, "cosine"),
     "fsg": Chosen("dorefa", "adam", 1e-3, "step"),
 }
-_KIN = {"fcgrad": "multifc", "lstmfc": "multifc"}  # else of the straight-through estimator, as surrogates are
+_KIN = {"lstmfc": "multifc"}  # else of the straight-through estimator, as surrogates are
 
 
 def chosen(gradient: str) -> Chosen:

@@ -47,9 +47,8 @@ def _judged(model: nn.Module, images: Source, threads: int | None) -> tuple[np.n
         parts = (slice(at, at + _AT_ONCE) for at in range(0, len(images), _AT_ONCE))
         pairs = ((tensor(images.inputs(part), device), images.labels[part]) for part in parts)
     else:
-        pairs = (
-            (x, y.cpu().numpy()) for x, y, _ in FromLoader(images, 0, False).epoch(np.random.default_rng(0), device)
-        )
+        given = FromLoader(images, 0, False).epoch(np.random.default_rng(0), device)
+        pairs = ((x, y.cpu().numpy()) for x, y, _ in given)
     with torch_threads(threads if device.type == "cpu" else None):
         found, true = zip(*((model(x).argmax(1).cpu().numpy(), np.asarray(y)) for x, y in pairs), strict=True)
     model.train(before)

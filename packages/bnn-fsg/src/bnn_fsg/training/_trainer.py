@@ -78,10 +78,6 @@ class Schedule:
             return self.factor ** (epoch // self.drop_every) if self.drop_every else 1.0
         return 1 - done if self.decay == "linear" else (1 + math.cos(math.pi * done)) / 2
 
-    def told(self) -> dict[str, Any]:
-        """For config.json; a run that was begun before there was a choice of decay goes on."""
-        return {key: value for key, value in vars(self).items() if key != "decay" or value != "step"}
-
 
 @dataclass
 class History:
@@ -164,7 +160,7 @@ class BinaryTrainer:
         self.gradient = gradient if isinstance(gradient, Gradient) else Plain(model, gradient)
         self.optimizer = self.gradient.optimizer
         self.out = None if out is None else Path(out)
-        self._config = {**schedule.told(), "seed": seed, **(config or {})}
+        self._config = {**vars(schedule), "seed": seed, **(config or {})}
         self._lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._device = next(model.parameters()).device
         self._outputs: Callable[[Tensor], Tensor] = model
@@ -201,12 +197,8 @@ class BinaryTrainer:
                 history.epochs.append(entry)
                 if run is not None:
                     run.log(**entry)
-                    save_state(
-                        run.checkpoints / "last.safetensors",
-                        self._state(epoch + 1, history),
-                        package="bnn_fsg",
-                        **CHECKPOINT,
-                    )
+                    path, state = run.checkpoints / "last.safetensors", self._state(epoch + 1, history)
+                    save_state(path, state, package="bnn_fsg", **CHECKPOINT)
         self.model.eval()
         return history
 
@@ -239,11 +231,8 @@ class BinaryTrainer:
             losses.append(self._step(x, y, share))
             on_step()
         history.losses += losses
-        entry: dict[str, Any] = {
-            "epoch": epoch,
-            "loss": _mean(losses),
-            "lr": float(self.optimizer.param_groups[0]["lr"]),
-        }
+        lr = float(self.optimizer.param_groups[0]["lr"])
+        entry: dict[str, Any] = {"epoch": epoch, "loss": _mean(losses), "lr": lr}
         if gradient.layers:
             entry |= {"flips": _flips(signs, _signs(self.model)), **gradient.estimate()}
         return {**entry, "skipped": gradient.skipped}

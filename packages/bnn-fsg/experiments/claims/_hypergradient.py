@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from bnn_fsg.estimators._gradient import Gradient
 from ninefold.errors import InputError
 from torch import Tensor, nn
-
-from bnn_fsg.estimators._gradient import Gradient
 
 
 class HypergradientSTE(Gradient):
