@@ -21,6 +21,7 @@ from proteus.simulation._simulate import Simulation, learn, simulate
 from proteus.study._ranking import finish
 from proteus.study._study import Report, Study
 from proteus.tools._tools_bulk import findings_of
+from proteus_experiments import published
 from proteus_experiments.baselines._systems import SYSTEMS, study
 from proteus_experiments.planted._regulation import plant_mediation, plant_regulators, score_joins
 from proteus_experiments.planted._truth import score
@@ -126,7 +127,7 @@ def _regulation(budget: ClaimBudget, seed: int) -> Scores:
 def _mediation(budget: ClaimBudget, seed: int) -> Scores:
     """Planted graphs of group, regulator and target that a joined hypothesis has in order; orders that are false."""
     del budget
-    complete = replace(learn(datasets.csf(), "group"), dropout=(20.0, 0.0))
+    complete = replace(learn(published.csf(), "group"), dropout=(20.0, 0.0))
     drawn = simulate(complete, samples=80, features=600, effect=0.6, seed=seed)
     planted = plant_mediation(drawn, seed=seed)
     report = study(planted.simulation, _LinksAlone()).run(Budget(objectives=4, hypotheses=60), seed)
@@ -159,7 +160,7 @@ def _real(budget: ClaimBudget, seed: int) -> Scores:
     symbols = find("proteus", "knowledge/uniprot_human_symbols_2018-03.tsv.gz")
     reactome = load_gmt(find("proteus", "knowledge/reactome_2020-11.symbols.gmt.gz"))
     network = load_network(find("proteus", "knowledge/hi_union_symbols.tsv.gz"))
-    cells, _ = datasets.bcr_xl()
+    cells, _ = published.bcr_xl()
     blood = Study(cells, markers=read_panel(find("proteus", "cytof_pbmc_panel.csv"))).run(seed=seed)
     state = next(one for one in blood.answers if one.objective.template == "cell_state")
     units = max(int(one.metrics.get("samples", 0)) for one in state.results.values())
@@ -172,7 +173,7 @@ def _real(budget: ClaimBudget, seed: int) -> Scores:
     }
     lip = Study(add_symbols(load(find("proteus", "rapamycin_lip_peptides.csv.gz")), symbols)).run(seed=seed)
     scores["FKBP1A is the first hypothesis"] = _leads(lip, "rapamycin-control", "FKBP1A", "down")
-    ubi = Study(datasets.ubi_length(), sets=reactome, network=network).run(seed=seed)
+    ubi = Study(published.ubi_length(), sets=reactome, network=network).run(seed=seed)
     proteasome = [
         one
         for one in ubi.hypotheses
@@ -180,7 +181,7 @@ def _real(budget: ClaimBudget, seed: int) -> Scores:
         and 2 * sum(gene.startswith("PSM") for gene in one.entities[1:]) >= len(one.entities) - 1
     ]  # fmt: skip
     scores["hypotheses on the proteasome in Ubi6"] = float(len(proteasome))
-    csf = Study(datasets.csf(), sets=reactome, network=network).run(seed=seed)
+    csf = Study(published.csf(), sets=reactome, network=network).run(seed=seed)
     group = next(one for one in csf.answers if one.objective.template == "group_contrast")
     scores["site is in the design of CSF"] = float("site" in str(group.workflows[-1].step("S2").params["design"]))
     up = {one.entity for one in csf.findings if one.sign > 0 and one.target == "AD-control" and not one.descriptive}
@@ -193,7 +194,7 @@ def _real(budget: ClaimBudget, seed: int) -> Scores:
         one.kind == "set" and one.sign > 0 and 2 * len(glycolysis & set(one.members)) >= len(one.members)
         for one in csf.findings
     ))  # fmt: skip
-    acc = Study(datasets.acc_rppa()).run(seed=seed)
+    acc = Study(published.acc_rppa()).run(seed=seed)
     scores["TFRC is the first for survival"] = _leads(acc, "time_days/event", "TFRC", "up")
     return {name: np.array([value]) for name, value in scores.items()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import ArtifactError, InputError, require
 from ninefold.files import atomic_folder, digest_file, write_text
+
+from proteus.record._documents import own_digest, read_document
 
 Level = Literal["protein", "peptide", "precursor", "site", "cell"]
 Scale = Literal["log2", "log10", "counts", "score"]
@@ -156,7 +158,7 @@ class ProteomicsData:
                 "notes": list(self.notes),
                 "digests": {name: digest_file(folder / name) for name in names},
             }
-            about["digest"] = _own_digest(about)
+            about["digest"] = own_digest(about)
             write_text(folder / "proteus.json", json.dumps(about, indent=1) + "\n")
 
     @classmethod
@@ -167,7 +169,7 @@ class ProteomicsData:
             ArtifactError: naming the file, if one is missing, damaged, foreign or of a newer format.
         """
         folder = Path(path)
-        about = _read_about(folder / "proteus.json")
+        about = read_document(folder / "proteus.json", "proteus.data", _FORMAT, sealed=True)
         precise = _PRECISION[0] in about["digests"]
         for name in (*_TABLES, *(_PRECISION if precise else ())):
             file = folder / name
@@ -202,34 +204,6 @@ def _same_frame(one: pd.DataFrame, other: pd.DataFrame) -> bool:
 
 _PRECISION = ("errors.parquet", "unseen.parquet")
 _TABLES = ("values.parquet", "features.parquet", "samples.parquet")
-
-
-def _own_digest(about: Mapping[str, Any]) -> str:
-    import json
-
-    from ninefold.files import digest
-
-    return digest(json.dumps({key: value for key, value in about.items() if key != "digest"}, sort_keys=True).encode())
-
-
-def _read_about(file: Path) -> dict[str, Any]:
-    import json
-
-    if not file.is_file():
-        raise ArtifactError(file, "is missing")
-    data = file.read_bytes()
-    try:
-        about = json.loads(data)
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise ArtifactError(file, "is damaged: it is no JSON") from None
-    if not isinstance(about, dict) or about.get("format") != "proteus.data":
-        raise ArtifactError(file, "is no proteus data table")
-    version = about.get("format_version")
-    if isinstance(version, int) and version > _FORMAT:
-        raise ArtifactError(file, f"has format version {version}, newer than {_FORMAT}; update proteus")
-    if about.get("digest") != _own_digest(about) or not data.endswith(b"}\n"):
-        raise ArtifactError(file, "is damaged: its digest does not fit")
-    return about
 
 
 def _refuse_duplicates(what: str, index: pd.Index) -> None:

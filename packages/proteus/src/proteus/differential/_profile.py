@@ -110,7 +110,7 @@ def profile(data: ProteomicsData) -> Profile:
                 warnings.append(f"{first} and {second} cannot be told apart: {crosstab(sheet, [first, second])}")
             elif (pd.crosstab(sheet[first], sheet[second]) == 0).to_numpy().any():
                 warnings.append(f"not every combination occurs, {crosstab(sheet, [first, second])}")
-    summarised = data.level == "precursor" and "protein" in data.features  # by the peptide model, before they are tested
+    summarised = data.level == "precursor" and "protein" in data.features  # by the peptide model
     for name, levels in factors.items():
         gap, said = missing_gap(data, name, list(levels))
         if gap >= GAP and not summarised:

@@ -1,19 +1,19 @@
 """Objective templates: which questions a table with this profile can be asked, and the workflow that answers each."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from proteus.record._objects import DatasetProfile, Factor, Objective, Step
+from proteus.record._words import words
+from proteus.tools._registry import tools
 
 _MAIN = re.compile(r"(?i)^(?:group|condition|treatment|diagnosis|disease|status|genotype|arm|class|type|phenotype)$")
 _LONGITUDINAL = re.compile(r"(?i)^(?:time|timepoint|visit|day|week|dose)$")
 _FACTORS, _CONTRASTS, _REST = 4, 3, 3.5  # of a factor: contrasts asked early; priority of the others
 _VALIDATED = 20  # samples of each level from which a panel is worth a fit
 _DETECTABLE = 5  # runs a level from which Fisher's test of detection can pass many tests; below, `contrast` fills gaps
-
-Plans = Callable[[Objective, dict[str, Any]], list[Step]]
 
 
 @dataclass(frozen=True)
@@ -186,85 +186,25 @@ def cell_drafts(profile: DatasetProfile) -> list[Draft]:
     return drafts
 
 
-def _quality() -> Step:
-    return Step(id="S1", tool="quality", purpose="runs, batches, outliers", checks=["batch_eta2", "outliers"])
+def plan(objective: Objective, more: Mapping[str, Any]) -> list[Step]:
+    """The steps of the objective's template; each tool takes the parameters it has of what the objective says.
+
+    Args:
+        objective: with design, contrast and outcome as its template needs them.
+        more: parameters that the objective has no place for.
+    Raises:
+        KeyError: for an unknown template.
+    """
+    known = {"design": objective.design, "contrast": objective.contrast} | dict(more)
+    known |= dict(zip(("time", "event"), objective.outcome, strict=False))
+    made: list[Step] = []
+    for number, name in enumerate(PLANS[objective.template], 1):
+        (purpose, checks), tool = words("steps")[name], tools()[name]
+        params = {key: known[key] for key in tool.params.model_fields if known.get(key) is not None}
+        inputs = [one.id for one in made if one.tool != "quality"] if tool.reads else []
+        made.append(Step(id=f"S{number}", tool=name, params=params, inputs=inputs, checks=checks,
+                         purpose=purpose or objective.question))  # fmt: skip
+    return made
 
 
-def _after(tool: str, purpose: str, *, contrast: bool = False, design: bool = False) -> Plans:
-    """A look at the runs, then one step: with the contrast's design and block, or with what the draft says."""
-
-    def plan(objective: Objective, more: dict[str, Any]) -> list[Step]:
-        params = _asked(objective, more) if contrast else {**({"design": objective.design} if design else {}), **more}
-        return [_quality(), Step(id="S2", tool=tool, params=params, purpose=purpose)]
-
-    return plan
-
-
-def _asked(objective: Objective, more: dict[str, Any]) -> dict[str, Any]:
-    block = {"block": more["block"]} if "block" in more else {}
-    return {"design": objective.design, "contrast": objective.contrast, **block}
-
-
-def _read(tool: str, purpose: str) -> Plans:
-    """A look at the runs, the contrast, and a step that reads it."""
-
-    def plan(objective: Objective, more: dict[str, Any]) -> list[Step]:
-        checks = ["hits", "share", "z_mode", "p_shape", "missing_by_intensity"]
-        params = _asked(objective, more)
-        test = Step(id="S2", tool="contrast", params=params, purpose="test the contrast", checks=checks)
-        own = {"margin": more["margin"]} if "margin" in more else {}
-        return [_quality(), test, Step(id="S3", tool=tool, inputs=["S2"], params=own, purpose=purpose)]
-
-    return plan
-
-
-def _survival(objective: Objective, _more: dict[str, Any]) -> list[Step]:
-    params: dict[str, Any] = dict(zip(("time", "event"), objective.outcome, strict=False))
-    return [
-        _quality(),
-        Step(id="S2", tool="survival", params=params, purpose="hazard of each feature", checks=["ph_violated"]),
-        Step(id="S3", tool="survival_check", inputs=["S2"], purpose="ranks and restricted means"),
-    ]
-
-
-def _module_outcome(objective: Objective, _more: dict[str, Any]) -> list[Step]:
-    params: dict[str, Any] = dict(zip(("time", "event"), objective.outcome, strict=False))
-    return [_quality(), Step(id="S2", tool="module_outcome", params=params, purpose="hazard of each module")]
-
-
-def _cells(objective: Objective, _more: dict[str, Any]) -> list[Step]:
-    params = {"design": objective.design, "contrast": objective.contrast}
-    return [
-        *_markers(objective, {}),
-        Step(id="S2", tool=objective.template, params=params, inputs=["S1"], purpose=objective.question),
-        Step(id="S3", tool="cell_check", inputs=["S1", "S2"], purpose="do the hits survive other choices?"),
-    ]
-
-
-def _markers(_objective: Objective, _more: dict[str, Any]) -> list[Step]:
-    return [Step(id="S1", tool="cell_types", purpose="name the cells")]
-
-
-PLANS: dict[str, Plans] = {
-    "group_contrast": _read("sensitivity", "do the hits survive other choices?"),
-    "paired_change": _read("sensitivity", "do the hits survive other choices?"),
-    "equivalence": _read("equivalence", "what stays within the margin"),
-    "lookup": lambda _, more: [Step(id="S1", tool="lookup", params=more, purpose="look it up")],
-    "samples": lambda *_: [_quality()],
-    "pathway_activity": _read("enrichment", "which sets move"),
-    "network_neighbourhood": _read("network_modules", "which neighbourhoods move"),
-    "co_regulation": _read("coupling", "which linked hits move together"),
-    "ptm_versus_protein": _after("site_contrast", "change beyond the protein's", contrast=True),
-    "trend": _after("trend", "slope of each feature"),
-    "multi_group": _after("groups", "any difference between levels", design=True),
-    "on_off": _after("presence", "who is detected where"),
-    "biomarker_panel": _after("panel", "a panel, judged on unseen samples"),
-    "survival": _survival,
-    "subtype": _after("coexpression", "modules that split the samples"),
-    "module_trait": _after("module_trait", "modules that follow the trait"),
-    "module_outcome": _module_outcome,
-    "batch_audit": _after("crosstab", "counts of both factors"),
-    "cell_state": _cells,
-    "cell_abundance": _cells,
-    "cell_markers": _markers,
-}
+PLANS: dict[str, list[str]] = words("plans")
