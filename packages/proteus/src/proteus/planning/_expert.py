@@ -126,7 +126,8 @@ def propose(question: ProposeHypotheses, limit: int) -> list[Hypothesis]:
     together = joins(findings)
     for queue in queues.values():
         queue.sort(key=lambda group: _strength(group[0]))
-    turns = [group for turn in zip_longest(*queues.values()) for group in turn if group is not None]
+    told = {one.id for group in together for one in group if one.kind in ("link", "panel")}  # once, where they belong
+    turns = [group for turn in zip_longest(*queues.values()) for group in turn if group and group[0].id not in told]
     made = [_hypothesis(group, question, opposite) for group in turns[: max(limit - len(together), limit // 2)]]
     return [*made, *(_joined(one, question) for one in together[: limit - len(made)])]
 
@@ -137,7 +138,7 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
     A regulator with its targets: of links between features whose own changes were found in the same contrast, those of
     the feature with most of them, and so on with what is left. A complex, a pathway or a module with its members: the
     set's finding, or the module's on a number or the outcome, with those of members that passed on their own, each with
-    its own sign.
+    its own sign. The features of a panel.
     """
     own: dict[tuple[str, str], Finding] = {}
     for one in sorted((one for one in findings if one.kind == "feature"), key=_strength):
@@ -162,7 +163,10 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
         members = [own[name, one.target] for name in one.members if (name, one.target) in own]
         if one.kind in ("set", "network", "module") and not one.descriptive and len(members) >= _LEAST:
             made.append([one, *members[:_MEMBERS]])
-    return made
+    panels: dict[str, list[Finding]] = defaultdict(list)
+    for one in sorted((one for one in findings if one.kind == "panel"), key=_strength):
+        panels[one.artifact].append(one)
+    return made + [panel[: _MEMBERS + 1] for panel in panels.values() if len(panel) >= _LEAST]
 
 
 def _joined(group: list[Finding], question: ProposeHypotheses) -> Hypothesis:
