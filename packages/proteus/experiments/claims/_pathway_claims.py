@@ -78,6 +78,6 @@ PATHWAY_CLAIMS = [
             at_least("UbiLength's proteasome by name", 1.0),
         ),
         quick=ClaimBudget(seeds=1, minutes=1),
-        full=ClaimBudget(seeds=5, minutes=3),
+        full=ClaimBudget(seeds=3, minutes=3),
     ),
 ]

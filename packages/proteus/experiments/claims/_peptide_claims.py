@@ -87,7 +87,7 @@ PEPTIDE_CLAIMS = [
             at_least("proteus, equal load, found", 0.39),
         ),
         quick=Budget(seeds=2, minutes=1),
-        full=Budget(seeds=24, minutes=1),
+        full=Budget(seeds=20, minutes=1),
     ),
     Claim(
         id="proteus/hye124-yeast-by-peptides",

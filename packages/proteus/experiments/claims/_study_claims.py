@@ -1,5 +1,6 @@
 """What we say of whole studies: planted truth against rival systems, and real tables of known answer."""
 
+import functools
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from proteus.record._planner import Objectives, ProposeHypotheses, ProposeObject
 from proteus.record._run_folder import Folder, read_frame
 from proteus.review._rubric import Knowledge, total
 from proteus.review._rubric import score as rubric
-from proteus.simulation._simulate import Simulation, learn, simulate
+from proteus.simulation._simulate import Simulation, Template, learn, simulate
 from proteus.study._ranking import finish
 from proteus.study._study import Report, Study
 from proteus.tools._tools_bulk import findings_of
@@ -124,11 +125,16 @@ def _regulation(budget: ClaimBudget, seed: int) -> Scores:
     return {"pairs joined": joined, "false joins": false, "false where each linked pair of hits is joined": chance}
 
 
+@functools.cache
+def _complete() -> Template:
+    """What a table like CSF looks like, with nothing missing."""
+    return replace(learn(published.csf(), "group"), dropout=(20.0, 0.0))
+
+
 def _mediation(budget: ClaimBudget, seed: int) -> Scores:
     """Planted graphs of group, regulator and target that a joined hypothesis has in order; orders that are false."""
     del budget
-    complete = replace(learn(published.csf(), "group"), dropout=(20.0, 0.0))
-    drawn = simulate(complete, samples=80, features=600, effect=0.6, seed=seed)
+    drawn = simulate(_complete(), samples=80, features=600, effect=0.6, seed=seed)
     planted = plant_mediation(drawn, seed=seed)
     report = study(planted.simulation, _LinksAlone()).run(Budget(objectives=4, hypotheses=60), seed)
     known = {one.id: one for one in report.findings if one.relation == "passes_on"}

@@ -1,7 +1,8 @@
 """Tools on tables of features by samples: quality, contrasts, trends, patterns, sensitivity, detectable effect."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy import stats
 from proteus.data._data import ProteomicsData
 from proteus.data._design import crosstab, make_contrast
 from proteus.differential._measures import Q, entity_names, measure_test
-from proteus.differential._moderated_test import blocked_design, contrast_groups, fit_design
+from proteus.differential._moderated_test import TestResult, blocked_design, contrast_groups, fit_design
 from proteus.differential._profile import eta_squared, find_outliers, principal_components
 from proteus.record._cited import COLUMNS
 from proteus.record._objects import Finding
@@ -255,34 +256,30 @@ def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> O
     """Refit a contrast in other ways; a hit is stable if it keeps its side and q <= 0.1 in each of them."""
     source = next(one for one in inputs if one.step.tool == "contrast")
     base = Tested.model_validate(source.step.params)
-    first = source.tables["features"].set_index("id")
-    hits = first[first["q"] <= Q]
     variants = _variants(base, context.data.scale, source.metrics, params.drop)
-    agree, worst, lost = np.zeros(len(hits), int), np.zeros(len(hits)), np.full(len(hits), "", object)
+    return refits(source.tables["features"], {name: partial(tested, context, one) for name, one in variants.items()},
+                  params.q)  # fmt: skip
+
+
+def refits(features: pd.DataFrame, variants: Mapping[str, Callable[[], TestResult]], q: float) -> Output:
+    """Hits of a test under other choices: in how many they keep their side and q, the largest p, where they fail."""
+    first = features.set_index("id")
+    hits = first[first["q"] <= Q]
+    table = hits[["entity"]].assign(agree=0, refits=0, worst_p=0.0, stable=False, failed="")
     failed = []
     for name, variant in variants.items():
         try:
-            other = tested(context, variant).table
+            other = variant().table
         except InputError as error:
             failed.append(f"{name}: {error}")
             continue
         other = other.set_axis(other.index.astype(str)).reindex(hits.index)
-        same = (np.sign(other["t"]) == np.sign(hits["t"])) & (other["q"] <= params.q)
-        agree += same.to_numpy(int)
-        lost[~same.to_numpy()] += f"{name}; "
-        worst = np.maximum(worst, other["p"].fillna(1.0).to_numpy())
-    done = len(variants) - len(failed)
-    table = pd.DataFrame(
-        {
-            "entity": hits["entity"],
-            "agree": agree,
-            "refits": done,
-            "worst_p": worst,
-            "stable": (agree == done) & (done > 0),
-            "failed": [one.removesuffix("; ") for one in lost],
-        },
-        index=hits.index,
-    )
+        same = (np.sign(other["t"]) == np.sign(hits["t"])) & (other["q"] <= q)
+        table["agree"] += same.astype(int)
+        table["failed"] += np.where(same, "", f"{name}; ")
+        table["worst_p"] = np.maximum(table["worst_p"], other["p"].fillna(1.0))
+    table["refits"] = done = len(variants) - len(failed)
+    table["stable"], table["failed"] = (table["agree"] == done) & (done > 0), table["failed"].str.removesuffix("; ")
     metrics = {"refits": list(variants), "stable": int(table["stable"].sum()), "hits": len(hits)}
     return Output({"refits": plain_id(table)}, metrics, notes=failed)
 
