@@ -1,12 +1,12 @@
 """JSON documents of the package's formats: read with every way they can be wrong told apart, sealed by a digest."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ninefold.errors import ArtifactError
-from ninefold.files import digest
+from ninefold.files import digest, digest_file
 
 
 def own_digest(document: Mapping[str, Any]) -> str:
@@ -42,6 +42,20 @@ def read_document(path: Path, kind: str, newest: int = 1, *, sealed: bool = Fals
         if document.get("digest") not in (own, own.removeprefix("sha256:")):
             raise ArtifactError(path, "was changed: its digest does not fit")
     return document
+
+
+def raise_first(path: Path, problems: Sequence[str]) -> None:
+    """ArtifactError with the first problem, and how many more there are; nothing if there is none."""
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise ArtifactError(path, problems[0] + more)
+
+
+def changed_file(path: Path, digest: str | None, name: str) -> list[str]:
+    """What is wrong with a file whose digest is known: nothing, or one line."""
+    if not path.is_file():
+        return [f"{name}: is missing"]
+    return [f"{name}: was changed: its digest does not fit"] * (digest_file(path) != digest)
 
 
 def judged(path: Path) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from ninefold.files import write_text
 from proteus.llm._calls import Calls
 from proteus.record._cited import COLUMNS, Evidence, pieces, read_evidence
 from proteus.record._documents import judged
-from proteus.record._journal import Event, read_journal
+from proteus.record._journal import Event, event_data, read_journal
 from proteus.record._objects import Finding, Hypothesis, Ref
 from proteus.record._run_folder import Folder, read_frame, shown
 from proteus.study._hold_out import ARTIFACT
@@ -61,8 +61,8 @@ def render_report(folder: Folder) -> str:
     page = _Page(evidence)
     marks = judged(folder.judge)
     hypotheses = [page.hypothesis(one, marks.get(one.id)) for one in evidence.hypotheses]
-    first = next((one.data for one in events if one.kind == "run"), {})
-    last = next((one.data for one in reversed(events) if one.kind == "finish"), {})
+    first = event_data(events, "run")
+    last = event_data(events, "finish", last=True)
     calls = Calls(folder.llm)
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     template = environment.from_string(
