@@ -78,9 +78,9 @@ class ProteomicsData:
             raise InputError("values", got=f"shape {self.values.shape}", expected=expected, hint=turned)
         _refuse_duplicates("feature id", self.features.index)
         _refuse_duplicates("sample name", self.samples.index)
-        bad = np.argwhere(np.isinf(self.values))
-        if len(bad):
-            row, column = bad[0]
+        infinite = np.isinf(self.values)
+        if infinite.any():
+            row, column = np.argwhere(infinite)[0]
             raise InputError(
                 "values",
                 got="an infinite value",
@@ -110,11 +110,16 @@ class ProteomicsData:
         """Rows and columns by boolean mask or integer positions (numpy indexing)."""
         rows = np.arange(self.shape[0])[slice(None) if features is None else np.asarray(features)]
         columns = np.arange(self.shape[1])[slice(None) if samples is None else np.asarray(samples)]
-        cut, known = np.ix_(rows, columns), self.precision
+        known = self.precision
+
+        def cut(values: np.ndarray) -> np.ndarray:
+            part = values if features is None else values[rows]
+            return part.copy() if samples is None and features is None else np.take(part, columns, axis=1)
+
         return replace(
             self,
-            values=self.values[cut],
-            precision=None if known is None else Precision(known.errors[cut], known.unseen[cut]),
+            values=cut(self.values),
+            precision=None if known is None else Precision(cut(known.errors), cut(known.unseen)),
             features=self.features.iloc[rows],
             samples=self.samples.iloc[columns],
         )

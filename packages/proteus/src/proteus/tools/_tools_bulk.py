@@ -1,7 +1,7 @@
 """Tools on tables of features by samples: quality, contrasts, trends, patterns, sensitivity, detectable effect."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -257,17 +257,18 @@ def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> O
     source = next(one for one in inputs if one.step.tool == "contrast")
     base = Tested.model_validate(source.step.params)
     variants = _variants(base, context.data.scale, source.metrics, params.drop)
-    return refits(source.tables["features"], {name: partial(tested, context, one) for name, one in variants.items()},
-                  params.q)  # fmt: skip
+    others = ((name, partial(tested, context, one)) for name, one in variants.items())
+    return refits(source.tables["features"], others, params.q)
 
 
-def refits(features: pd.DataFrame, variants: Mapping[str, Callable[[], TestResult]], q: float) -> Output:
+def refits(features: pd.DataFrame, variants: Iterable[tuple[str, Callable[[], TestResult]]], q: float) -> Output:
     """Hits of a test under other choices: in how many they keep their side and q, the largest p, where they fail."""
     first = features.set_index("id")
     hits = first[first["q"] <= Q]
     table = hits[["entity"]].assign(agree=0, refits=0, worst_p=0.0, stable=False, failed="")
-    failed = []
-    for name, variant in variants.items():
+    names, failed = [], []
+    for name, variant in variants:  # each is made when its turn comes: of many cells, one at a time is held
+        names.append(name)
         try:
             other = variant().table
         except InputError as error:
@@ -278,9 +279,9 @@ def refits(features: pd.DataFrame, variants: Mapping[str, Callable[[], TestResul
         table["agree"] += same.astype(int)
         table["failed"] += np.where(same, "", f"{name}; ")
         table["worst_p"] = np.maximum(table["worst_p"], other["p"].fillna(1.0))
-    table["refits"] = done = len(variants) - len(failed)
+    table["refits"] = done = len(names) - len(failed)
     table["stable"], table["failed"] = (table["agree"] == done) & (done > 0), table["failed"].str.removesuffix("; ")
-    metrics = {"refits": list(variants), "stable": int(table["stable"].sum()), "hits": len(hits)}
+    metrics = {"refits": names, "stable": int(table["stable"].sum()), "hits": len(hits)}
     return Output({"refits": plain_id(table)}, metrics, notes=failed)
 
 

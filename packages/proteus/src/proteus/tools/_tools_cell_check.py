@@ -38,16 +38,17 @@ def cell_check(context: Context, params: CellCheck, inputs: list[Input]) -> Outp
     def test(data: ProteomicsData, label: np.ndarray, kept: np.ndarray | None) -> TestResult:
         if source.step.tool == "cell_state":
             return state_test(context, asked, data, label, kept)
-        return diff_abundance(data, label, asked.design, asked.contrast, sample=asked.sample)
+        own, about = label if kept is None else label[kept], data.take(features=[0], samples=kept)
+        return diff_abundance(about, own, asked.design, asked.contrast, sample=asked.sample)
 
-    variants = {name: partial(test, *others) for name, *others in _variants(context, inputs)}
+    variants = ((name, partial(test, *others)) for name, *others in _variants(context, inputs))
     return refits(source.tables["features"], variants, params.q)
 
 
 def _variants(
     context: Context, inputs: list[Input]
 ) -> Iterator[tuple[str, ProteomicsData, np.ndarray, np.ndarray | None]]:
-    """(name, transformed cells, type of each, kept); nameless clusters cannot be told again in another clustering."""
+    """(name, transformed cells, type of each, kept; None: all); nameless clusters have no counterpart."""
     made = clusters_of(inputs)
     data, label = grouped(context, made)
     named = not any(str(one).startswith("cluster ") for one in np.unique(label))
@@ -58,4 +59,4 @@ def _variants(
     donors = sorted(data.samples[block].astype(str).unique()) if block else []
     for donor in donors if len(donors) >= _FEW_DONORS else []:
         kept = (data.samples[block].astype(str) != donor).to_numpy()
-        yield f"without {donor}", data.take(samples=kept), label[kept], kept
+        yield f"without {donor}", data, label, kept

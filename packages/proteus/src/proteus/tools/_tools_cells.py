@@ -60,7 +60,10 @@ def _group(context: Context, params: Clusters, seed: int) -> tuple[ProteomicsDat
 )
 def cell_types(context: Context, params: Clusters, _inputs: list[Input]) -> Output:
     """The types that the table gives its cells; else cluster cells on type markers, and name clusters by rules."""
-    data, label = grouped(context, params)
+    return context.remember("cell_types", params.model_dump(), lambda: _types(*grouped(context, params)))
+
+
+def _types(data: ProteomicsData, label: np.ndarray) -> Output:
     rows = []
     whole = np.median(data.values, axis=1)
     for name in sorted(set(label)):
@@ -126,11 +129,13 @@ def state_test(
 ) -> TestResult:
     """Medians of state markers; where the table has counts and brings its annotation, and no panel, sums of counts.
 
-    `kept` says which cells of the context's table `data` holds; None: all.
+    `kept` says which cells are tested; None: all.
     """
+    label = label if kept is None else label[kept]
     if context.data.scale == "counts" and not context.markers and cell_annotation(context.data) is not None:
         counts = context.data if kept is None else context.data.take(samples=kept)
         return diff_expression(counts, label, params.design, params.contrast, sample=params.sample)
+    data = data if kept is None else data.take(samples=kept)
     return diff_state(data, label, state_markers(context), params.design, params.contrast, sample=params.sample)
 
 
