@@ -84,8 +84,8 @@ CELL_CLAIMS = [
     ),
     Claim(
         id="proteus/cells-hundred-thousand-in-a-minute",
-        says="100,000 cells by 2,000 features are tested by type within 60 processor seconds, and so is the whole study: "
-        "state, share, and both without each donor",
+        says="100,000 cells by 2,000 features are tested by type within 60 processor seconds, and so is the whole "
+        "study: state, share, and both without each donor",
         source="ours",
         run=_speed,
         verdict=all_of(

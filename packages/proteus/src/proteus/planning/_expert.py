@@ -126,7 +126,12 @@ def propose(question: ProposeHypotheses, limit: int) -> list[Hypothesis]:
     together = joins(findings)
     for queue in queues.values():
         queue.sort(key=lambda group: _strength(group[0]))
-    told = {one.id for group in together for one in group if one.kind in ("link", "panel")}  # once, where they belong
+    told = {one.id for group in together for one in group if one.kind == "link"}  # once, where they belong
+    told |= {
+        one.id
+        for one in findings
+        if one.kind == "panel" and any(one.artifact == group[0].artifact for group in together)
+    }
     turns = [group for turn in zip_longest(*queues.values()) for group in turn if group and group[0].id not in told]
     made = [_hypothesis(group, question, opposite) for group in turns[: max(limit - len(together), limit // 2)]]
     return [*made, *(_joined(one, question) for one in together[: limit - len(made)])]

@@ -200,7 +200,12 @@ def plan(objective: Objective, more: Mapping[str, Any]) -> list[Step]:
     made: list[Step] = []
     for number, name in enumerate(PLANS[objective.template], 1):
         (purpose, checks), tool = words("steps")[name], tools()[name]
-        params = {key: known[key] for key in tool.params.model_fields if known.get(key) is not None}
+        fields = tool.params.model_fields
+        params = {
+            key: known[key]
+            for key, one in fields.items()
+            if key in known and (known[key] is not None or one.is_required())
+        }
         inputs = [one.id for one in made if one.tool != "quality"] if tool.reads else []
         made.append(Step(id=f"S{number}", tool=name, params=params, inputs=inputs, checks=checks,
                          purpose=purpose or objective.question))  # fmt: skip
