@@ -1,7 +1,7 @@
 """Objective templates: which questions a table with this profile can be asked, and the workflow that answers each."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,67 +107,51 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     """Questions to features by samples."""
     drafts: list[Draft] = []
     subjects = {"block": profile.block} if profile.block else {}  # whose runs count once, whatever is asked
+
+    def add(template: str, question: str, priority: float, needs: str, why: str, *, design: str | None = None,
+            contrast: str | None = None, outcome: Sequence[str] = (), **more: Any) -> None:  # fmt: skip
+        drafts.append(Draft(template, question, priority, tuple(needs.split()), design, contrast, why, tuple(outcome),
+                            more=more))  # fmt: skip
+
     for place, one in enumerate(main_factors(profile)):
         aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
         first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
         template, design, block = model_of(profile, one.name)
-        pairs = contrasts(one)
-        for number, (level, base) in enumerate(pairs):
+        for number, (level, base) in enumerate(contrasts(one)):
             name = contrast_of(profile, one.name, level, base)
             priority = first - number if number < _CONTRASTS else min(_REST, first) - 0.01 * number
-            question = f"Which features differ between {level} and {base}?"
-            why = f"{one.name} is a factor of the design"
-            drafts.append(Draft(template, question, priority, ("bulk", "groups"), design, name, why, more=block))
+            add(template, f"Which features differ between {level} and {base}?", priority, "bulk groups",
+                f"{one.name} is a factor of the design", design=design, contrast=name, **block)  # fmt: skip
             if number == 0 and place == 0:
                 drafts += _beside(one, level, base, design, name, block)
         order = _ordered(one)
         if order:
-            drafts.append(Draft(
-                "trend", f"Which features follow the order of {one.name}?", 7.5 - 3 * place, ("bulk", "groups"),
-                f"~ {one.name}", None, "the levels are ordered", more={"over": one.name, "order": order} | subjects,
-            ))  # fmt: skip
+            add("trend", f"Which features follow the order of {one.name}?", 7.5 - 3 * place, "bulk groups",
+                "the levels are ordered", design=f"~ {one.name}", over=one.name, order=order, **subjects)  # fmt: skip
         if len(one.levels) >= 3:
-            drafts.append(Draft(
-                "multi_group", f"Which features differ between any levels of {one.name}?", 4 - place,
-                ("bulk", "groups"), f"~ {one.name}", None, "several levels",
-                more={"factor": one.name} | subjects,
-            ))  # fmt: skip
-    drafts += [
-        Draft("trend", f"Which features follow {name}?", 5 if _LONGITUDINAL.match(name) else 1.0, ("bulk", "numbers"),
-              rationale=f"{name} is a number", more={"over": name} | subjects)
-        for name in profile.numbers[:2]
-    ]  # fmt: skip
-    drafts += [
-        Draft("module_trait", f"Which modules of co-expressed features follow {name}?", 0.9,
-              ("bulk", "numbers", "many_samples"), rationale=f"many small changes may go with {name} together",
-              more={"trait": name} | subjects)
-        for name in profile.numbers[:1]
-    ]  # fmt: skip
+            add("multi_group", f"Which features differ between any levels of {one.name}?", 4 - place, "bulk groups",
+                "several levels", design=f"~ {one.name}", factor=one.name, **subjects)  # fmt: skip
+    for name in profile.numbers[:2]:
+        add("trend", f"Which features follow {name}?", 5 if _LONGITUDINAL.match(name) else 1.0, "bulk numbers",
+            f"{name} is a number", over=name, **subjects)  # fmt: skip
+    for name in profile.numbers[:1]:
+        add("module_trait", f"Which modules of co-expressed features follow {name}?", 0.9, "bulk numbers many_samples",
+            f"many small changes may go with {name} together", trait=name, **subjects)  # fmt: skip
     if profile.outcome:
-        drafts.append(Draft(
-            "survival", "Which features predict the outcome?", 10.5,
-            ("bulk", "outcome"), outcome=tuple(profile.outcome), rationale="there is follow-up",
-        ))  # fmt: skip
-        drafts.append(Draft(
-            "module_outcome", "Which modules of co-expressed features predict the outcome?", 0.95,
-            ("bulk", "many_samples", "outcome"), outcome=tuple(profile.outcome),
-            rationale="many small changes may go with the outcome together",
-        ))  # fmt: skip
-    remove = [
-        one.name for one in [*main_factors(profile)[:1], *(profile.factor(name) for name in profile.batch[:1])] if one
-    ]
+        add("survival", "Which features predict the outcome?", 10.5, "bulk outcome", "there is follow-up",
+            outcome=profile.outcome)  # fmt: skip
+        add("module_outcome", "Which modules of co-expressed features predict the outcome?", 0.95,
+            "bulk many_samples outcome", "many small changes may go with the outcome together",
+            outcome=profile.outcome)  # fmt: skip
+    remove = [*(one.name for one in main_factors(profile)[:1]), *profile.batch[:1]]
     aliased = len(remove) == 2 and profile.aliasing.get(remove[0], {}).get(remove[1], 0.0) > 0.999
-    drafts.append(Draft(
-        "subtype", "Are there groups of samples that the design does not name?", 3.0, ("bulk", "many_samples"),
-        rationale="co-expressed features may split the samples",
-        more={"remove": f"~ {' + '.join(remove[:1] if aliased else remove)}" if remove else "~ 1"},
-    ))  # fmt: skip
+    add("subtype", "Are there groups of samples that the design does not name?", 3.0, "bulk many_samples",
+        "co-expressed features may split the samples",
+        remove=f"~ {' + '.join(remove[:1] if aliased else remove)}" if remove else "~ 1")  # fmt: skip
     if profile.batch and main_factors(profile):
         batch, factor = profile.batch[0], main_factors(profile)[0].name
-        drafts.append(Draft(
-            "batch_audit", f"Can {factor} be told from {batch}?", 2.5, ("bulk",),
-            rationale="a batch may pass for biology", more={"first": batch, "second": factor},
-        ))  # fmt: skip
+        add("batch_audit", f"Can {factor} be told from {batch}?", 2.5, "bulk", "a batch may pass for biology",
+            first=batch, second=factor)  # fmt: skip
     return drafts
 
 
