@@ -35,6 +35,7 @@ from proteus.llm._planner import LLMPlanner
 from proteus.record._journal import read_journal
 from proteus.record._run_folder import Folder
 from proteus.verification._report import write_report
+from proteus_experiments import published
 from proteus_experiments.scripted._fake_server import FakeLLM
 from proteus_experiments.scripted._script import load_script
 
@@ -61,7 +62,7 @@ def test_one_replicate_is_warned_of_and_cannot_be_tested():
 @needs_data
 @pytest.mark.data
 def test_an_aliased_design_is_refused_with_its_counts():
-    csf = datasets.csf()
+    csf = published.csf()
     kiel = csf.take(samples=csf.samples["site"].isin(["Kiel", "Sweden"]).to_numpy())
     sheet = kiel.samples.assign(clinic=np.where(kiel.samples["site"] == "Kiel", "north", "east"))
     data = ProteomicsData(kiel.values, kiel.features, sheet)

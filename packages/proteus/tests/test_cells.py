@@ -2,10 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import InputError
-from proteus import Budget, ProteomicsData, Study, datasets
+from proteus import Budget, ProteomicsData, Study
 from proteus.outcomes._cells import abundance, annotate, arcsinh, cluster_cells, diff_abundance, diff_state, state
 from proteus.outcomes._neighbourhoods import neighbourhoods
 from proteus.outcomes._pseudobulk import diff_expression, pseudobulk
+from proteus_experiments import published
 
 from .helpers import needs_data
 
@@ -105,7 +106,7 @@ def test_wrong_scale_and_unknown_marker_are_named():
 @needs_data
 @pytest.mark.data
 def test_ps6_in_b_cells_comes_first_in_stimulated_blood():
-    raw, panel = datasets.bcr_xl()
+    raw, panel = published.bcr_xl()
     data = arcsinh(raw)
     types = panel.loc[panel["marker_class"] == "type", "antigen"].tolist()
     states = panel.loc[panel["marker_class"] == "state", "antigen"].tolist()

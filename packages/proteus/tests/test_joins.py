@@ -102,6 +102,18 @@ def test_links_go_to_the_feature_with_most_of_them():
     assert joins([*own[:1], *links]) == []  # partners without a change of their own
 
 
+def test_a_link_that_a_joined_hypothesis_holds_and_the_features_of_a_panel_are_told_once():
+    own = [finding(name, f"r{name}", 1) for name in "ab"]
+    link = finding("a and b", "a|b", 1, kind="link", relation="coupled_with", members=["a", "b"])
+    alone = finding("c and d", "c|d", 1, kind="link", relation="coupled_with", members=["c", "d"])
+    panel = [finding(name, f"p{name}", 1, kind="panel", relation="classifies", descriptive=True) for name in "xyz"]
+    question = ProposeHypotheses(
+        profile=EVIDENCE.profile, objectives=[], findings=[*own, link, alone, *panel], limit=20
+    )
+    leads = [(one.entities[0], len(one.joins)) for one in propose(question, 20)]
+    assert sorted(leads) == [("a", 0), ("a", 2), ("b", 0), ("c and d", 0), ("x", 2)]
+
+
 def test_coupling_is_the_partial_correlation_given_the_design():
     rng = np.random.default_rng(0)
     values = rng.normal(25, 1, (4, 20))

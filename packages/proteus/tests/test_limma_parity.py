@@ -9,6 +9,7 @@ import pytest
 from proteus.statistics._blocks import consensus_correlation
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.statistics._moderated_t import fit_prior, moderated_f, moderated_t
+from proteus_experiments import published
 from proteus_experiments.benchmarks import _r
 
 from .helpers import FIXTURES, needs_data, reference
@@ -123,12 +124,12 @@ def test_reference_is_what_r_prints(tmp_path):
 @pytest.mark.parametrize(("trend", "robust"), [(False, False), (True, True)])
 def test_real_tables_equal_limma(trend, robust):
     needs_r("limma")
-    from proteus import datasets, normalise
+    from proteus import normalise
     from proteus.data._design import make_contrast, make_design
 
     for data, formula, contrast in (
-        (normalise(datasets.ubi_length()), "~ 0 + condition", "Ubi6-Ctrl"),
-        (normalise(datasets.csf()), "~ 0 + group", "AD-control"),
+        (normalise(published.ubi_length()), "~ 0 + condition", "Ubi6-Ctrl"),
+        (normalise(published.csf()), "~ 0 + group", "AD-control"),
     ):
         made = make_design(data.samples, formula)
         values = data.values[(~np.isnan(data.values)).sum(1) > made.matrix.shape[1]]

@@ -51,7 +51,8 @@ def test_a_client_lists_typed_tools_and_gets_a_digest(desk):
     assert found["status"] == "ok"
     assert found["tables"]["features"]["top"][0]["id"] == "P00000"
     assert wrong.is_error
-    assert json.loads(wrong.content[0].text)["error"].startswith("call: expected contrast.contrast: Field required")
+    said = json.loads(wrong.content[0].text)["error"]
+    assert said.startswith("step: got contrast, expected contrast.contrast: Field required")
 
 
 def test_without_the_extra_the_message_says_how_to_get_it(desk, monkeypatch):

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from proteus import Budget, Study, datasets, moderated_test, normalise
+from proteus import Budget, Study, moderated_test, normalise
 from proteus.differential._missing import MissingModel
 from proteus.statistics._censored import NO_CURVE, SeenCurve, censored_test, fit_seen_curve
 from proteus.statistics._linear_model import fit_linear_model
+from proteus_experiments import published
 from scipy import optimize, special
 
 from .helpers import needs_data, noise, table
@@ -205,7 +206,7 @@ def graded(report):
 
 @needs_data
 def test_ubi_hits_and_grades_do_not_depend_on_seed_or_order():
-    data = datasets.ubi_length()
+    data = published.ubi_length()
     budget = Budget(objectives=1, hypotheses=60)
     first = graded(Study(data).run(budget, seed=0))
     rng = np.random.default_rng(0)
@@ -218,7 +219,7 @@ def test_ubi_hits_and_grades_do_not_depend_on_seed_or_order():
 
 @needs_data
 def test_ubi_figures_do_not_depend_on_order_to_1e_9():
-    data = datasets.ubi_length()
+    data = published.ubi_length()
     rng = np.random.default_rng(0)
     orders = [(rng.permutation(data.shape[0]), rng.permutation(data.shape[1])) for _ in range(10)]
     first = moderated_test(normalise(data), "~ condition", "Ubi4-Ctrl").table
@@ -232,7 +233,7 @@ def test_ubi_figures_do_not_depend_on_order_to_1e_9():
 @needs_data
 @pytest.mark.parametrize("contrast", ["Ubi6-Ctrl", "Ubi4-Ctrl"])
 def test_ubi_keeps_each_hit_of_the_seen_values_and_shows_no_change_of_what_is_not_seen(contrast):
-    data = normalise(datasets.ubi_length())
+    data = normalise(published.ubi_length())
     found = moderated_test(data, "~ condition", contrast)
     seen = moderated_test(data, "~ condition", contrast, missing="seen")
     assert set(seen.hits().index) <= set(found.hits().index)
@@ -243,8 +244,8 @@ def test_ubi_keeps_each_hit_of_the_seen_values_and_shows_no_change_of_what_is_no
 
 @needs_data
 def test_ubi_grade_a_holds_at_floors_that_are_no_refits():
-    data = normalise(datasets.ubi_length())
-    report = Study(datasets.ubi_length()).run(Budget(objectives=1, hypotheses=60))
+    data = normalise(published.ubi_length())
+    report = Study(published.ubi_length()).run(Budget(objectives=1, hypotheses=60))
     contrast = report.answers[0].objective.contrast
     rows = {one.evidence[0].split("#")[1]: one for one in report.hypotheses if one.firm}
     assert len(rows) >= 20
@@ -258,7 +259,7 @@ def test_ubi_grade_a_holds_at_floors_that_are_no_refits():
 @needs_data
 @pytest.mark.parametrize(("comparison", "true", "false"), [("50Vs0.5", 46, 0.12), ("50Vs5", 45, 0.10)])
 def test_ups_in_yeast_is_found(comparison, true, false):
-    spike = datasets.ups1_yeast(comparison)
+    spike = published.ups1_yeast(comparison)
     hit = (moderated_test(normalise(spike.data), spike.design, spike.contrast).table["q"] <= 0.05).to_numpy()
     assert (hit & (spike.truth != 0)).sum() >= true
     assert (hit & (spike.truth == 0)).sum() <= false * hit.sum()

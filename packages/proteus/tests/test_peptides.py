@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from proteus import ProteomicsData, moderated_test, normalise, roll_up
+from proteus import ProteomicsData, moderated_test, normalise, profile, roll_up
 from proteus.data._peptide_model import fit_run_curves, summarise_peptides, weighted_additive
 from scipy import special
 
@@ -90,3 +90,14 @@ def test_precision_goes_with_rows_columns_and_files(tmp_path):
     np.testing.assert_array_equal(again.precision.unseen, made.precision.unseen)
     first = moderated_test(made, "~ group", "a-b").table
     pd.testing.assert_frame_equal(first, moderated_test(again, "~ group", "a-b").table)
+
+
+def test_a_gap_is_told_of_summed_tables_and_not_of_precursors_that_the_peptide_model_will_read():
+    data, _ = drawn(load=0.1)
+    told = [one for one in profile(data).warnings if "missing values differ" in one]
+    assert not told
+    summed = profile(roll_up(data, "median_polish"))
+    assert any("missing values differ between levels of group" in one for one in summed.warnings)
+    unknown = data.take()
+    unknown.features.drop(columns="protein", inplace=True)  # no peptide model without proteins
+    assert any("missing values differ" in one for one in profile(unknown).warnings)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import InputError
-from proteus import Budget, ProteomicsData, Study, datasets
+from proteus import Budget, ProteomicsData, Study
 from proteus.cli import app
 from proteus.knowledge._describe import describe
 from proteus.planning._query import Names
@@ -20,6 +20,7 @@ from proteus.tools._context import Context
 from proteus.verification._replay import replay
 from proteus.verification._report import _objectives, render_report, write_report
 from proteus.verification._verify import verify
+from proteus_experiments import published
 from typer.testing import CliRunner
 
 from .helpers import needs_data, noise
@@ -175,8 +176,8 @@ def test_the_command_line_asks(tmp_path):
 @needs_data
 @pytest.mark.parametrize("contrast", ["Ubi4-Ubi1", "Ubi6-Ubi1", "Ubi1-Ctrl"])
 def test_ubi_contrasts_by_name_give_the_tables_own_top_row(contrast):
-    report = Study(datasets.ubi_length()).run(Budget(objectives=1), asked=Asked(contrast=contrast, only=True))
-    table = own_table(report, datasets.ubi_length())
+    report = Study(published.ubi_length()).run(Budget(objectives=1), asked=Asked(contrast=contrast, only=True))
+    table = own_table(report, published.ubi_length())
     best = table.sort_values("p", kind="stable").index[0]
     if table.loc[best, "q"] <= 0.05:
         assert report.hypotheses[0].evidence[0].endswith(f"#{best}")

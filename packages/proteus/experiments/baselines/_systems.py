@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 from proteus.planning._expert import ExpertPlanner, drafts
-from proteus.planning._templates import PLANS, main_factors
+from proteus.planning._templates import main_factors, plan
 from proteus.record._objects import Budget, Hypothesis, Objective, Settings, Step
 from proteus.record._planner import Objectives, Plan, PlanWorkflow, ProposeObjectives, Question
 from proteus.simulation._simulate import Simulation
@@ -64,7 +64,7 @@ class _SingleShot(ExpertPlanner):
         if isinstance(question, ProposeObjectives):
             return Objectives(objectives=[one for one in _proposed(self, question) if one.contrast][:1])
         if isinstance(question, PlanWorkflow) and question.objective.contrast:
-            steps = PLANS["group_contrast"](question.objective, {})
+            steps = plan(question.objective.model_copy(update={"template": "group_contrast"}), {})
             return Plan(steps=[*steps, *_knowledge_steps(question, "S2", 4)])
         return super().ask(question)
 

@@ -24,7 +24,6 @@ from proteus import (
     ProteomicsData,
     Settings,
     Study,
-    datasets,
     load_gmt,
     load_network,
     moderated_test,
@@ -34,6 +33,7 @@ from proteus import (
 from proteus.planning._expert import ExpertPlanner
 from proteus.record._objects import Step
 from proteus.record._planner import Plan, PlanWorkflow
+from proteus_experiments import published
 
 BARS = {
     "CAMERA + FRY, CSF x Reactome": {"seconds": 2.0},
@@ -48,7 +48,7 @@ def knowledge():
 
 
 def set_tests():
-    csf, (sets, _) = normalise(datasets.csf()), knowledge()
+    csf, (sets, _) = normalise(published.csf()), knowledge()
     result = moderated_test(csf, "~ site + group", "AD-control")
     start = time.perf_counter()
     for method in ("camera", "fry"):
@@ -58,7 +58,7 @@ def set_tests():
 
 def expert_csf():
     sets, network = knowledge()
-    data = datasets.csf()
+    data = published.csf()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         Study(data, sets=sets, network=network).run(Budget(), out=Path(folder) / "run")

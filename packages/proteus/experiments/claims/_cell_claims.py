@@ -4,7 +4,8 @@ import time
 
 import numpy as np
 from ninefold_lab import Budget, Claim, Scores, all_of, at_least, at_most
-from proteus import benjamini_hochberg
+from proteus import Budget as StudyBudget
+from proteus import Study, benjamini_hochberg
 from proteus.outcomes._cells import diff_abundance
 from proteus.outcomes._pseudobulk import diff_expression
 from proteus_experiments.simulators._cells import CellTable, draw_cells
@@ -54,9 +55,16 @@ def _planted(budget: Budget, seed: int) -> Scores:
 def _speed(budget: Budget, seed: int) -> Scores:
     cells, features = (100_000, 2_000) if budget.form == "full" else (10_000, 500)
     table = draw_cells(cells=cells, features=features, seed=seed)
-    started = time.process_time()
-    _state(table)
-    return {"processor seconds": time.process_time() - started}
+    seconds = {}
+    jobs = {
+        "the test": lambda: _state(table),
+        "the whole study": lambda: Study(table.data).run(StudyBudget(objectives=3)),
+    }
+    for name, job in jobs.items():
+        started = time.process_time()
+        job()
+        seconds[f"processor seconds, {name}"] = time.process_time() - started
+    return seconds
 
 
 CELL_CLAIMS = [
@@ -76,10 +84,13 @@ CELL_CLAIMS = [
     ),
     Claim(
         id="proteus/cells-hundred-thousand-in-a-minute",
-        says="100,000 cells by 2,000 features are tested by type within 60 processor seconds",
+        says="100,000 cells by 2,000 features are tested by type within 60 processor seconds, and so is the whole "
+        "study: state, share, and both without each donor",
         source="ours",
         run=_speed,
-        verdict=at_most("processor seconds", 60.0),
+        verdict=all_of(
+            at_most("processor seconds, the test", 60.0), at_most("processor seconds, the whole study", 60.0)
+        ),
         quick=Budget(seeds=1, minutes=1),
         full=Budget(seeds=1, minutes=3),
     ),

@@ -5,12 +5,13 @@ import pandas as pd
 from ninefold.datasets import find
 from ninefold_lab import Budget as ClaimBudget
 from ninefold_lab import Claim, Scores, all_of, at_least
-from proteus import ProteomicsData, datasets
+from proteus import ProteomicsData
 from proteus.knowledge._describe import describe
 from proteus.loaders import load_gmt
 from proteus.record._objects import Finding, Step
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, tools
+from proteus_experiments import published
 
 _SETS, _EFFECTS = 20, (0.1, 0.2, 0.4)
 _SMALL, _LARGE, _STATEMENTS = 10, 100, 2
@@ -30,7 +31,7 @@ def _plantings(budget: ClaimBudget, seed: int) -> Scores:
     """20 sets of CSF, each planted in a random half of the samples within sites, at three effects."""
     del budget
     sets = load_gmt(find("proteus", "knowledge/reactome_2020-11.symbols.gmt.gz"))
-    data = datasets.csf()
+    data = published.csf()
     data = data.take(samples=data.samples["site"].notna().to_numpy())
     symbol = data.features["gene"].astype(str).str.split(";").str[0]
     rows = {gene: place for place, gene in reversed(list(enumerate(symbol)))}
@@ -53,7 +54,7 @@ def _plantings(budget: ClaimBudget, seed: int) -> Scores:
             alike = any(present[one.entity] == present[name] and one.sign > 0 for one in told)
             right[effect].append(float(alike and len(told) <= _STATEMENTS))
             passed += [right[effect][-1]] if told else []
-    ubi = found_sets(datasets.ubi_length(), sets, "~ condition", "Ubi6-Ctrl")
+    ubi = found_sets(published.ubi_length(), sets, "~ condition", "Ubi6-Ctrl")
     return {
         "right where anything passes": np.array(passed), "right of all at +0.4": np.array(right[0.4]),
         "right of all at +0.2": np.array(right[0.2]),
@@ -77,6 +78,6 @@ PATHWAY_CLAIMS = [
             at_least("UbiLength's proteasome by name", 1.0),
         ),
         quick=ClaimBudget(seeds=1, minutes=1),
-        full=ClaimBudget(seeds=5, minutes=3),
+        full=ClaimBudget(seeds=3, minutes=3),
     ),
 ]

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from ninefold_lab import Budget, Claim, Scores, all_of, at_least, at_most
-from proteus import ProteomicsData, datasets, moderated_test, normalise, roll_up
+from proteus import ProteomicsData, moderated_test, normalise, roll_up
 from proteus.data._rollup import model_levels
+from proteus_experiments import published
 from proteus_experiments.baselines import Deqms, ImputeTreat, PlainModerated
 from proteus_experiments.baselines._peptides import robust_summary
 from proteus_experiments.simulators._peptides import PeptideTable, draw_peptides
@@ -64,8 +65,8 @@ def _depth(budget: Budget, seed: int) -> Scores:
 def _hye124(budget: Budget, seed: int) -> Scores:
     """The default on precursors, over the proteins with two values a group by median polish."""
     del budget, seed
-    spike = datasets.hye124()
-    table = moderated_test(normalise(roll_up(datasets.hye124_precursors())), spike.design, spike.contrast).table
+    spike = published.hye124()
+    table = moderated_test(normalise(roll_up(published.hye124_precursors())), spike.design, spike.contrast).table
     hit = (table["q"].reindex(spike.data.features.index) <= _Q).to_numpy()
     seen, group = ~np.isnan(spike.data.values), spike.data.samples["group"].to_numpy()
     rows = (seen[:, group == "A"].sum(1) >= 2) & (seen[:, group == "B"].sum(1) >= 2)
@@ -86,7 +87,7 @@ PEPTIDE_CLAIMS = [
             at_least("proteus, equal load, found", 0.39),
         ),
         quick=Budget(seeds=2, minutes=1),
-        full=Budget(seeds=24, minutes=1),
+        full=Budget(seeds=20, minutes=1),
     ),
     Claim(
         id="proteus/hye124-yeast-by-peptides",

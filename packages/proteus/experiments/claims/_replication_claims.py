@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 from ninefold_lab import Budget, Claim, Scores, all_of, at_least
-from proteus import benjamini_hochberg, datasets
+from proteus import benjamini_hochberg
 from proteus.data._data import ProteomicsData
 from proteus.differential._moderated_test import moderated_test
 from proteus.differential._normalise import normalise
 from proteus.differential._replication import replicate
+from proteus_experiments import published
 
 _Q = 0.05
 _SITES = ("Berlin", "Magdeburg", "Sweden")
@@ -33,7 +34,7 @@ def _third(data: ProteomicsData, called: pd.DataFrame, site: str) -> tuple[np.nd
 
 def _leave_one_site_out(budget: Budget, seed: int) -> Scores:
     del budget
-    csf = normalise(datasets.csf())
+    csf = normalise(published.csf())
     scores: dict[str, list[float]] = {}
     for site in _SITES:
         others = _part(csf, tuple(one for one in _SITES if one != site))

@@ -16,6 +16,7 @@ from proteus.differential._normalise import normalise
 from proteus.loaders import load_gmt
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.statistics._moderated_t import fit_prior, moderated_t
+from proteus_experiments import published
 from proteus_experiments.baselines import BASELINES, Deqms, PlainModerated, Welch
 from proteus_experiments.baselines._peptides import RobustSummary
 from proteus_experiments.benchmarks import _r
@@ -53,7 +54,7 @@ def _parity(budget: Budget, seed: int) -> Scores:
     del budget
     rng = np.random.default_rng(seed)
     cases = []
-    ubi, csf = normalise(datasets.ubi_length()), normalise(datasets.csf())
+    ubi, csf = normalise(published.ubi_length()), normalise(published.csf())
     for data, formula, contrast in ((ubi, "~ 0 + condition", "Ubi6-Ctrl"), (csf, "~ 0 + group", "AD-control")):
         made = make_design(data.samples, formula)
         vector = make_contrast(made, contrast)
@@ -92,11 +93,11 @@ def _parity(budget: Budget, seed: int) -> Scores:
 
 def _hye124(budget: Budget, seed: int) -> Scores:
     del budget
-    spike = datasets.hye124()
+    spike = published.hye124()
     data = normalise(spike.data)
     q = _outcomes(spike, data, seed)
     group = data.samples["group"].to_numpy()
-    precursors = datasets.hye124_precursors()
+    precursors = published.hye124_precursors()
     peptides = normalise(precursors)
     codes, _ = pd.factorize(peptides.features["protein"])  # in the order of the proteins
     bar = moderated_test(data, spike.design, spike.contrast).lfc
@@ -121,14 +122,14 @@ def _ups_yeast(budget: Budget, seed: int) -> Scores:
     del budget
     found: dict[str, list[np.ndarray]] = {}
     false: dict[str, list[np.ndarray]] = {}
-    for comparison in datasets.UPS1_YEAST:
-        spike = datasets.ups1_yeast(comparison)
+    for comparison in published.UPS1_YEAST:
+        spike = published.ups1_yeast(comparison)
         for name, q in _outcomes(spike, normalise(spike.data), seed).items():
             found.setdefault(name, []).append(_hits(q)[spike.truth != 0].astype(float))
             false.setdefault(name, []).append(false_share(q, spike.truth))
     scores: dict[str, np.ndarray] = {f"{name} TPR": np.concatenate(parts) for name, parts in found.items()}
     for name, parts in false.items():
-        for comparison, part in zip(datasets.UPS1_YEAST, parts, strict=True):
+        for comparison, part in zip(published.UPS1_YEAST, parts, strict=True):
             scores[f"{name} FDP {comparison}"] = part
     return scores
 
@@ -172,7 +173,7 @@ def _nulls(budget: Budget, seed: int) -> Scores:
         part = peptides.take(samples=kept)
         part = ProteomicsData(part.values, part.features, sheet[kept], "peptide")
         called.append(float(_hits(moderated_test(normalise(part), "~ half", "a-b").table["q"].to_numpy()).sum()))
-    csf = normalise(datasets.csf())
+    csf = normalise(published.csf())
     csf = csf.take(samples=csf.samples["site"].notna().to_numpy())
     sets = load_gmt(find("proteus", "knowledge/reactome_2020-11.symbols.gmt.gz"))
     rng = np.random.default_rng(seed)
@@ -193,7 +194,7 @@ def _nulls(budget: Budget, seed: int) -> Scores:
 def _permutations(budget: Budget, seed: int) -> Scores:
     """Hits of CSF, and what share of them labels permuted within sites give at the same p."""
     draws = 20 if budget.minutes < _LONG else 500
-    csf = normalise(datasets.csf())
+    csf = normalise(published.csf())
     csf = csf.take(samples=csf.samples["site"].notna().to_numpy())
 
     def p_and_q(sheet: pd.DataFrame) -> pd.DataFrame:
@@ -272,7 +273,7 @@ STATISTICS_CLAIMS = [
         run=_ups_yeast,
         verdict=all_of(
             *(at_least("proteus TPR", f"{name} TPR") for name in BASELINES),
-            *_fdp_bars({f"proteus FDP {one}": 0.15 for one in datasets.UPS1_YEAST}),
+            *_fdp_bars({f"proteus FDP {one}": 0.15 for one in published.UPS1_YEAST}),
         ),
         quick=_ONE,
         full=_ONE,

@@ -1,81 +1,147 @@
-"""The `proteus` command's app, and the options that its verbs on tables share."""
+"""The `proteus` command's app, and the groups of options that its verbs share."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import house_app, run_app
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from proteus.data._data import ProteomicsData
+    from proteus.llm._client import Client
+    from proteus.study._study import Study
 
 app = house_app(
     "proteus", "From a proteomics table to **ranked, traceable results**, offline. Start with `proteus demo`."
 )
 main = run_app(app)
 
+
+def option(name: str, help: str, *more: str, **rules: Any) -> Any:  # noqa: A002  (typer's word)
+    """An option of a verb."""
+    return typer.Option(name, *more, help=help, **rules)
+
+
 Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `simulate` wrote.")]
-Samples = Annotated[Path | None, typer.Option("--samples", "-s", help="Sample sheet: CSV, TSV or SDRF.")]
-Format = Annotated[str, typer.Option("--format", help="`auto`, or a format's name (see README).")]
-Normalise = Annotated[
-    str, typer.Option("--normalise", help="median, mad, quantile, cyclic_loess, glog, or none.", show_default=True)
-]
-RollUp = Annotated[
-    str,
-    typer.Option("--roll-up", help="auto (precursors by peptide_model), peptide_model, median_polish, maxlfq, none."),
-]
-Lfc = Annotated[str, typer.Option("--lfc", help="Fold bar on the log2 scale, or `auto`.")]
-Design = Annotated[str, typer.Option("--design", help="Formula, e.g. '~ site + group'.")]
-Contrast = Annotated[str, typer.Option("--contrast", help="Contrast, e.g. 'AD-control'.")]
-Block = Annotated[str | None, typer.Option("--block", help="Column of samples that share a subject.")]
-Top = Annotated[int, typer.Option("--top", min=1, help="Rows to print.")]
-Sets = Annotated[Path | None, typer.Option("--sets", help="Gene sets (GMT).")]
-Links = Annotated[Path | None, typer.Option("--network", help="Interactions: two columns of symbols.")]
-Symbols = Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")]
-Panel = Annotated[Path | None, typer.Option("--panel", help="Cytometry: markers and their class.")]
-Plex = Annotated[str | None, typer.Option("--plex", help="TMT: column of plexes, for --reference.")]
-Reference = Annotated[
-    str | None, typer.Option("--reference", help="TMT: COLUMN=LEVEL of the reference channels, e.g. group=pool.")
-]
+Design = Annotated[str, option("--design", "Formula, e.g. '~ site + group'.")]
+Contrast = Annotated[str, option("--contrast", "Contrast, e.g. 'AD-control'.")]
+Top = Annotated[int, option("--top", "Rows to print.", min=1)]
 
 
-def read_data(
-    path: Path, samples: Path | None, form: str = "auto", plex: str | None = None, reference: str | None = None
-) -> ProteomicsData:
-    """The table that a verb is given, with its sheet; scaled to its reference channels where these are named."""
+@dataclass(frozen=True)
+class Reading:
+    """How a table is read: its sheet, its format, its reference channels."""
+
+    samples: Annotated[Path | None, option("--samples", "Sample sheet: CSV, TSV or SDRF.", "-s")] = None
+    form: Annotated[str, option("--format", "`auto`, or a format's name (see README).")] = "auto"
+    plex: Annotated[str | None, option("--plex", "TMT: column of plexes, for --reference.")] = None
+    reference: Annotated[
+        str | None, option("--reference", "TMT: COLUMN=LEVEL of the reference channels, e.g. group=pool.")
+    ] = None
+
+    def read(self, path: Path) -> ProteomicsData:
+        """The table with its sheet, scaled to its reference channels where these are named."""
+        from ninefold.errors import InputError
+
+        from proteus import scale_to_reference
+
+        if (self.plex is None) != (self.reference is None):
+            raise InputError("--plex, --reference", got="one of them", expected="both: the plexes, and the channels")
+        data = read_data(path, self.samples, self.form)
+        return (
+            data if self.plex is None or self.reference is None else scale_to_reference(data, self.plex, self.reference)
+        )
+
+    def read_all(self, paths: Sequence[Path], cohort: str) -> ProteomicsData:
+        """Several tables as one, each a cohort named after its file; the sheet names samples of all."""
+        from ninefold.errors import InputError
+
+        from proteus import stack
+        from proteus.loaders._samples import attach, read_samples
+
+        if self.plex is not None:
+            raise InputError("--plex", got="several tables", expected="one: scale each to its reference before")
+        names = [one.name.split(".")[0] for one in paths]
+        names = names if len(set(names)) == len(names) else list(map(str, paths))
+        made = stack([(name, read_data(one, None, self.form)) for name, one in zip(names, paths, strict=True)], cohort)
+        return made if self.samples is None else attach(made, read_samples(self.samples), self.samples)
+
+
+def read_data(path: Path, samples: Path | None, form: str) -> ProteomicsData:
+    """The table of a file, or of a folder that `simulate` or a run wrote."""
     from ninefold.errors import InputError
 
-    from proteus import ProteomicsData, load, scale_to_reference
+    from proteus import ProteomicsData, load
     from proteus.loaders._samples import attach, read_samples
 
-    if (plex is None) != (reference is None):
-        raise InputError("--plex, --reference", got="one of them", expected="both: the plexes, and the channels")
-    if path.is_dir():
-        series = sorted(one.parent for one in path.glob("*/key.json"))
-        if series:
-            raise InputError(str(path), got=f"a series of {len(series)} tables", expected=f"one, e.g. {series[0]}")
-        data = ProteomicsData.open(path / "data" if (path / "data").is_dir() else path)  # beside its key and sets
-        data = attach(data, read_samples(samples), samples) if samples else data
-    else:
-        data = load(path, samples, form)
-    return data if plex is None or reference is None else scale_to_reference(data, plex, reference)
+    if not path.is_dir():
+        return load(path, samples, form)
+    series = sorted(one.parent for one in path.glob("*/key.json"))
+    if series:
+        raise InputError(str(path), got=f"a series of {len(series)} tables", expected=f"one, e.g. {series[0]}")
+    data = ProteomicsData.open(path / "data" if (path / "data").is_dir() else path)  # beside its key and sets
+    return attach(data, read_samples(samples), samples) if samples else data
 
 
-def read_cohorts(paths: list[Path], samples: Path | None, form: str, cohort: str, plex: str | None) -> ProteomicsData:
-    """Several tables as one, each a cohort named after its file; the sheet names samples of all."""
-    from ninefold.errors import InputError
+@dataclass(frozen=True)
+class Known:
+    """What is known beside the table."""
 
-    from proteus.differential._replication import stack
-    from proteus.loaders._samples import attach, read_samples
+    sets: Annotated[Path | None, option("--sets", "Gene sets (GMT).")] = None
+    network: Annotated[Path | None, option("--network", "Interactions: two columns of symbols.")] = None
+    symbols: Annotated[Path | None, option("--symbols", "Accession-to-symbol table.")] = None
+    panel: Annotated[Path | None, option("--panel", "Cytometry: markers and their class.")] = None
 
-    if plex is not None:
-        raise InputError("--plex", got="several tables", expected="one: scale each to its reference before")
-    names = [one.name.split(".")[0] for one in paths]
-    if len(set(names)) < len(names):
-        names = [str(one) for one in paths]
-    made = stack(
-        [(name, read_data(one, None, form)) for name, one in zip(names, paths, strict=True)], cohort or "cohort"
-    )
-    return attach(made, read_samples(samples), samples) if samples is not None else made
+    def study(self, table: ProteomicsData, literature: Path | None = None) -> Study:
+        """A study of the table."""
+        from proteus import Study, add_symbols, load_gmt, load_literature, load_network
+        from proteus.loaders import read_panel
+
+        return Study(
+            add_symbols(table, self.symbols) if self.symbols else table,
+            sets=load_gmt(self.sets) if self.sets else None,
+            network=load_network(self.network) if self.network else None,
+            literature=load_literature(literature) if literature else None,
+            markers=read_panel(self.panel) if self.panel else None,
+        )
+
+
+@dataclass(frozen=True)
+class Server:
+    """A model's server, what it is sent, and what it may cost."""
+
+    base_url: Annotated[str | None, option("--base-url", "OpenAI-compatible server; no default.")] = None
+    model: Annotated[str | None, option("--model", "Its model.")] = None
+    data_policy: Annotated[
+        str | None, option("--data-policy", "schema-only, aggregate or full; must be said for another machine.")
+    ] = None
+    budget_usd: Annotated[float | None, option("--budget-usd", "Money for the model.", min=0)] = None
+    budget_tokens: Annotated[int | None, option("--budget-tokens", "Tokens for the model.", min=0)] = None
+    usd_in: Annotated[float | None, option("--usd-in", "Price of a million prompt tokens.", min=0)] = None
+    usd_out: Annotated[float | None, option("--usd-out", "Price of a million answer tokens.", min=0)] = None
+    timeout: Annotated[
+        float, option("--timeout", "Seconds without a byte after which a model's call has hung.", min=0.1)
+    ] = 120.0
+
+    def client(self, out: Path, what: str) -> Client:
+        """The client, its calls recorded in the run at `out`."""
+        import os
+
+        from ninefold.errors import InputError
+
+        from proteus.llm._calls import Calls
+        from proteus.llm._client import Client
+        from proteus.llm._endpoint import Endpoint
+        from proteus.record._run_folder import Folder
+
+        if not self.base_url or not self.model:
+            raise InputError(what, expected="--base-url and --model: there is no default server")
+        key = os.environ.get("PROTEUS_API_KEY")
+        endpoint = Endpoint(self.base_url, self.model, self.data_policy, key,  # pyright: ignore[reportArgumentType]
+                            usd_in=self.usd_in, usd_out=self.usd_out, timeout=self.timeout)  # fmt: skip
+        return Client(endpoint, Calls(Folder(out).llm), tokens=self.budget_tokens, usd=self.budget_usd)

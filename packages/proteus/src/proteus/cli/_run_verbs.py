@@ -9,8 +9,7 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.progress import progress
 
-from proteus.cli._app import app
-from proteus.cli._study_verbs import BaseUrl, DataPolicy, Model, client_of, need_server
+from proteus.cli._app import Server, app, option
 from proteus.study._out import keep
 
 if TYPE_CHECKING:
@@ -59,9 +58,7 @@ def compare(first: Run, second: Run, *, opts: Shared) -> list[Table]:
 def merge(
     runs: Annotated[list[Path], typer.Argument(help="Folders that `run --objective` wrote, one for each objective.")],
     *,
-    base_url: BaseUrl = None,
-    model: Model = None,
-    data_policy: DataPolicy = None,
+    server: Server,
     opts: Shared,
 ) -> dict[str, Any]:
     """Put runs of single objectives together in -o DIR: error control, grades and ranks over all of them."""
@@ -73,9 +70,9 @@ def merge(
     def planner(study: Study) -> Planner:
         from proteus.llm._planner import LLMPlanner
 
-        return LLMPlanner(client_of(out, *need_server("merge", base_url, model), data_policy), study.data)
+        return LLMPlanner(server.client(out, "merge"), study.data)
 
-    report = together(runs, out, planner if base_url or model else None)
+    report = together(runs, out, planner if server.base_url or server.model else None)
     write_report(opts.need_out())
     grades = {f"grade {one}": len(report.graded(one)) for one in "ABC"}
     return {"objectives": len(report.answers), "hypotheses": len(report.hypotheses), **grades}
@@ -86,7 +83,7 @@ def review(
     action: Annotated[str, typer.Argument(help="`export` a blinded sheet of RUNS, or `import` filled-in SHEETS.")],
     paths: Annotated[list[Path], typer.Argument(help="export: folders of runs. import: the export, then the sheets.")],
     *,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is at --out.")] = False,
+    force: Annotated[bool, option("--force", "Replace what is at --out.")] = False,
     opts: Shared,
 ) -> Any:
     """Experts' review: export RUN... -o DIR writes a blinded sheet; import DIR SHEET... says how far raters agree."""

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
 from ninefold.cli import Shared, verb
 
-from proteus.cli._app import (
-    Block,
-    Contrast,
-    Data,
-    Design,
-    Format,
-    Lfc,
-    Normalise,
-    Plex,
-    Reference,
-    RollUp,
-    Samples,
-    Symbols,
-    Top,
-    app,
-    read_data,
-)  # fmt: skip
+from proteus.cli._app import Contrast, Data, Design, Reading, Top, app, option, read_data
 
 if TYPE_CHECKING:
     from ninefold.report import Table
@@ -52,15 +36,37 @@ def _one_of(option: str, value: str, known: Iterable[str]) -> None:
         raise InputError(option, got=repr(value), expected=f"one of: {', '.join(known)}")
 
 
-def _check_preparation(normalisation: str, rollup: str) -> None:
-    from ninefold.errors import require
+@dataclass(frozen=True)
+class Preparing:
+    """What is done to a table before it is tested."""
 
-    from proteus.differential._normalise import METHODS
+    normalise: Annotated[
+        str, option("--normalise", "median, mad, quantile, cyclic_loess, glog, or none.", show_default=True)
+    ] = "median"
+    roll_up: Annotated[
+        str, option("--roll-up", "auto (precursors by peptide_model), peptide_model, median_polish, maxlfq, none.")
+    ] = "auto"
 
-    _one_of("--normalise", normalisation, [*METHODS, "none"])
-    _one_of("--roll-up", rollup, _ROLL_UPS)
-    if rollup == "maxlfq":
-        require("directlfq", "proteus", "lfq")
+    def check(self) -> None:
+        """Refuse what is unknown or not installed."""
+        from ninefold.errors import require
+
+        from proteus.differential._normalise import METHODS
+
+        _one_of("--normalise", self.normalise, [*METHODS, "none"])
+        _one_of("--roll-up", self.roll_up, _ROLL_UPS)
+        if self.roll_up == "maxlfq":
+            require("directlfq", "proteus", "lfq")
+
+    def apply(self, data: ProteomicsData) -> ProteomicsData:
+        """The table rolled up and normalised."""
+        from proteus import normalise, roll_up
+
+        rollup = self.roll_up
+        if rollup == "auto":
+            rollup = "peptide_model" if data.level == "precursor" and "protein" in data.features else "none"
+        data = data if rollup == "none" else roll_up(data, rollup)
+        return data if self.normalise == "none" or data.scale != "log2" else normalise(data, self.normalise)
 
 
 def _check_out(opts: Shared) -> None:
@@ -78,20 +84,6 @@ def _fold_bar(lfc: str) -> Literal["auto"] | float:
         return "auto" if lfc == "auto" else float(lfc)
     except ValueError:
         raise InputError("--lfc", got=repr(lfc), expected="`auto` or a number") from None
-
-
-def _prepared(
-    path: Path, samples: Path | None, normalisation: str, rollup: str, form: str, plex: str | None = None,
-    reference: str | None = None,
-) -> ProteomicsData:  # fmt: skip
-    from proteus import normalise, roll_up
-
-    data = read_data(path, samples, form, plex, reference)
-    if rollup == "auto":
-        rollup = "peptide_model" if data.level == "precursor" and "protein" in data.features else "none"
-    if rollup != "none":
-        data = roll_up(data, rollup)
-    return data if normalisation == "none" or data.scale != "log2" else normalise(data, normalisation)
 
 
 def _table(frame: Any, top: int, title: str, notes: list[str]) -> Table:
@@ -135,12 +127,12 @@ def _write(frame: Any, opts: Shared, force: bool) -> None:
 
 
 @verb(app, uses=("threads", "out"), out="file")
-def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts: Shared) -> dict[str, Any]:
+def profile(data: Data, *, reading: Reading, opts: Shared) -> dict[str, Any]:
     """Look at a table: size, factors, aliasing, missingness, spread, batch effects, outliers, warnings."""
     from proteus import profile as look
     from proteus.study._out import keep
 
-    table = read_data(data, samples, form)
+    table = reading.read(data)
     found = look(table)
     facts: dict[str, Any] = {
         "kind": found.kind, "features": found.features, "samples": found.samples, "identifiers": found.id_type,
@@ -163,26 +155,22 @@ def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts:
 def run_test(
     data: Data,
     *,
-    samples: Samples = None,
+    reading: Reading,
     design: Design,
     contrast: Contrast,
-    lfc: Lfc = "auto",
-    normalise: Normalise = "median",
-    roll_up: RollUp = "auto",
-    block: Block = None,
-    plex: Plex = None,
-    reference: Reference = None,
+    lfc: Annotated[str, option("--lfc", "Fold bar on the log2 scale, or `auto`.")] = "auto",
+    preparing: Preparing,
+    block: Annotated[str | None, option("--block", "Column of samples that share a subject.")] = None,
     top: Top = 20,
-    form: Format = "auto",
     opts: Shared,
 ) -> Table:
     """Moderated test of a contrast; prints the first rows, -o FILE (.csv, .tsv, .parquet) writes all."""
     from proteus import moderated_test
 
-    _check_preparation(normalise, roll_up)
+    preparing.check()
     _check_out(opts)
     bar = _fold_bar(lfc)
-    table = _prepared(data, samples, normalise, roll_up, form, plex, reference)
+    table = preparing.apply(reading.read(data))
     result = moderated_test(table, design, contrast, lfc=bar, block=block)
     frame = result.table.sort_values("p", kind="stable")
     _write(frame, opts, opts.force)
@@ -195,18 +183,14 @@ def run_test(
 def enrich(
     data: Data,
     *,
-    sets: Annotated[Path, typer.Option("--sets", help="Gene sets (GMT).")],
-    samples: Samples = None,
+    sets: Annotated[Path, option("--sets", "Gene sets (GMT).")],
+    reading: Reading,
     design: Design,
     contrast: Contrast,
-    method: Annotated[
-        str, typer.Option("--method", help="camera, fry, roast; ora, gsea, camera_preranked (grade C).")
-    ] = ("camera"),
-    symbols: Symbols = None,
-    normalise: Normalise = "median",
-    roll_up: RollUp = "auto",
+    method: Annotated[str, option("--method", "camera, fry, roast; ora, gsea, camera_preranked (grade C).")] = "camera",
+    symbols: Annotated[Path | None, option("--symbols", "Accession-to-symbol table.")] = None,
+    preparing: Preparing,
     top: Top = 20,
-    form: Format = "auto",
     opts: Shared,
 ) -> Table:
     """Test gene sets against a contrast, the correlation between proteins taken into account."""
@@ -214,13 +198,13 @@ def enrich(
 
     from proteus import add_symbols, load_gmt, moderated_test, tl
 
-    _check_preparation(normalise, roll_up)
+    preparing.check()
     _one_of("--method", method, _SET_TESTS)
     _check_out(opts)
     known = load_gmt(sets)
     if symbols is not None and not symbols.exists():
         raise ArtifactError(symbols, "is not there")
-    table = _prepared(data, samples, normalise, roll_up, form)
+    table = preparing.apply(reading.read(data))
     if symbols is not None:
         table = add_symbols(table, symbols)
     result = moderated_test(table, design, contrast)
@@ -235,19 +219,18 @@ def enrich(
 def survival(
     data: Data,
     *,
-    samples: Samples = None,
-    time: Annotated[str, typer.Option("--time", help="Column of follow-up.")] = "time",
-    event: Annotated[str, typer.Option("--event", help="Column of events, 0 or 1.")] = "event",
-    adjust: Annotated[list[str] | None, typer.Option("--adjust", help="Column to adjust for; may be repeated.")] = None,
+    reading: Reading,
+    time: Annotated[str, option("--time", "Column of follow-up.")] = "time",
+    event: Annotated[str, option("--event", "Column of events, 0 or 1.")] = "event",
+    adjust: Annotated[list[str] | None, option("--adjust", "Column to adjust for; may be repeated.")] = None,
     top: Top = 20,
-    form: Format = "auto",
     opts: Shared,
 ) -> Table:
     """Cox regression of each feature, with the proportional-hazards test and Harrell's C."""
     from proteus import tl
 
     _check_out(opts)
-    frame = tl.survival(read_data(data, samples, form), time, event, adjust or [])
+    frame = tl.survival(reading.read(data), time, event, adjust or [])
     _write(frame, opts, opts.force)
     shown = frame[["gene", "log_hr", "error", "p", "q", "n", "events", "ph_p", "c_index"]]
     return _table(shown, top, f"{int((frame['q'] <= 0.05).sum())} of {len(frame)} features at q <= 0.05", [])
@@ -258,7 +241,7 @@ def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:
     """Say what a file is: its format, size, scale, samples, and what the loader noticed."""
     from proteus.study._out import keep
 
-    data = read_data(path, None)
+    data = read_data(path, None, "auto")
     facts = {
         "format": data.source, "level": data.level, "scale": data.scale, "features": data.shape[0],
         "samples": data.shape[1], "feature columns": ", ".join(map(str, data.features.columns)) or "none",

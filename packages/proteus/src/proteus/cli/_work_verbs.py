@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from ninefold.cli import Shared, verb
 from ninefold.demo import demo_verb
 from ninefold.progress import progress
 
-from proteus.cli._app import app
+from proteus.cli._app import app, option
 
 if TYPE_CHECKING:
     from ninefold.report import Table
@@ -19,17 +18,15 @@ if TYPE_CHECKING:
 @verb(app, uses=("seed", "quiet", "out"), out="run")
 def simulate(
     *,
-    template: Annotated[
-        Path | None, typer.Option("--template", help="Real table to learn from; default: embedded.")
-    ] = None,
-    group: Annotated[str | None, typer.Option("--group", help="Its column of groups, taken out first.")] = None,
-    template_samples: Annotated[Path | None, typer.Option("--template-samples", help="Its sample sheet.")] = None,
-    tables: Annotated[int, typer.Option("--tables", min=1, help="Tables to draw.")] = 1,
-    features: Annotated[int, typer.Option("--features", min=200, help="Features of each.")] = 1000,
-    samples: Annotated[int, typer.Option("--n", min=12, help="Samples of each.")] = 40,
-    effect: Annotated[float, typer.Option("--effect", min=0, help="Typical log2 change; 0 plants nothing.")] = 1.0,
-    sets: Annotated[Path | None, typer.Option("--sets", help="Real gene sets (GMT).")] = None,
-    network: Annotated[Path | None, typer.Option("--network", help="Real interactions.")] = None,
+    template: Annotated[Path | None, option("--template", "Real table to learn from; default: embedded.")] = None,
+    group: Annotated[str | None, option("--group", "Its column of groups, taken out first.")] = None,
+    template_samples: Annotated[Path | None, option("--template-samples", "Its sample sheet.")] = None,
+    tables: Annotated[int, option("--tables", "Tables to draw.", min=1)] = 1,
+    features: Annotated[int, option("--features", "Features of each.", min=200)] = 1000,
+    samples: Annotated[int, option("--n", "Samples of each.", min=12)] = 40,
+    effect: Annotated[float, option("--effect", "Typical log2 change; 0 plants nothing.", min=0)] = 1.0,
+    sets: Annotated[Path | None, option("--sets", "Real gene sets (GMT).")] = None,
+    network: Annotated[Path | None, option("--network", "Real interactions.")] = None,
     opts: Shared,
 ) -> Table:
     """Draw tables with planted truth and decoys; -o DIR writes each with its key, and resumes after a kill."""
@@ -56,8 +53,8 @@ demo_verb(app, "proteus")
 @verb(app, uses=("seed", "threads", "out"), out="file")
 def bench(
     *,
-    proteins: Annotated[int, typer.Option("--proteins", min=100, help="Rows.")] = 10_000,
-    samples: Annotated[int, typer.Option("--n", min=10, help="Columns.")] = 200,
+    proteins: Annotated[int, option("--proteins", "Rows.", min=100)] = 10_000,
+    samples: Annotated[int, option("--n", "Columns.", min=10)] = 200,
     opts: Shared,
 ) -> Table:
     """Time the moderated test and Cox regression on a random table; the benchmarks of a checkout time their peers."""

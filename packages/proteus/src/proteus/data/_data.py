@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import ArtifactError, InputError, require
 from ninefold.files import atomic_folder, digest_file, write_text
+
+from proteus.record._documents import own_digest, read_document
 
 Level = Literal["protein", "peptide", "precursor", "site", "cell"]
 Scale = Literal["log2", "log10", "counts", "score"]
@@ -76,9 +78,9 @@ class ProteomicsData:
             raise InputError("values", got=f"shape {self.values.shape}", expected=expected, hint=turned)
         _refuse_duplicates("feature id", self.features.index)
         _refuse_duplicates("sample name", self.samples.index)
-        bad = np.argwhere(np.isinf(self.values))
-        if len(bad):
-            row, column = bad[0]
+        infinite = np.isinf(self.values)
+        if infinite.any():
+            row, column = np.argwhere(infinite)[0]
             raise InputError(
                 "values",
                 got="an infinite value",
@@ -108,11 +110,16 @@ class ProteomicsData:
         """Rows and columns by boolean mask or integer positions (numpy indexing)."""
         rows = np.arange(self.shape[0])[slice(None) if features is None else np.asarray(features)]
         columns = np.arange(self.shape[1])[slice(None) if samples is None else np.asarray(samples)]
-        cut, known = np.ix_(rows, columns), self.precision
+        known = self.precision
+
+        def cut(values: np.ndarray) -> np.ndarray:
+            part = values if features is None else values[rows]
+            return part.copy() if samples is None and features is None else np.take(part, columns, axis=1)
+
         return replace(
             self,
-            values=self.values[cut],
-            precision=None if known is None else Precision(known.errors[cut], known.unseen[cut]),
+            values=cut(self.values),
+            precision=None if known is None else Precision(cut(known.errors), cut(known.unseen)),
             features=self.features.iloc[rows],
             samples=self.samples.iloc[columns],
         )
@@ -156,7 +163,7 @@ class ProteomicsData:
                 "notes": list(self.notes),
                 "digests": {name: digest_file(folder / name) for name in names},
             }
-            about["digest"] = _own_digest(about)
+            about["digest"] = own_digest(about)
             write_text(folder / "proteus.json", json.dumps(about, indent=1) + "\n")
 
     @classmethod
@@ -167,7 +174,7 @@ class ProteomicsData:
             ArtifactError: naming the file, if one is missing, damaged, foreign or of a newer format.
         """
         folder = Path(path)
-        about = _read_about(folder / "proteus.json")
+        about = read_document(folder / "proteus.json", "proteus.data", _FORMAT, sealed=True)
         precise = _PRECISION[0] in about["digests"]
         for name in (*_TABLES, *(_PRECISION if precise else ())):
             file = folder / name
@@ -202,34 +209,6 @@ def _same_frame(one: pd.DataFrame, other: pd.DataFrame) -> bool:
 
 _PRECISION = ("errors.parquet", "unseen.parquet")
 _TABLES = ("values.parquet", "features.parquet", "samples.parquet")
-
-
-def _own_digest(about: Mapping[str, Any]) -> str:
-    import json
-
-    from ninefold.files import digest
-
-    return digest(json.dumps({key: value for key, value in about.items() if key != "digest"}, sort_keys=True).encode())
-
-
-def _read_about(file: Path) -> dict[str, Any]:
-    import json
-
-    if not file.is_file():
-        raise ArtifactError(file, "is missing")
-    data = file.read_bytes()
-    try:
-        about = json.loads(data)
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise ArtifactError(file, "is damaged: it is no JSON") from None
-    if not isinstance(about, dict) or about.get("format") != "proteus.data":
-        raise ArtifactError(file, "is no proteus data table")
-    version = about.get("format_version")
-    if isinstance(version, int) and version > _FORMAT:
-        raise ArtifactError(file, f"has format version {version}, newer than {_FORMAT}; update proteus")
-    if about.get("digest") != _own_digest(about) or not data.endswith(b"}\n"):
-        raise ArtifactError(file, "is damaged: its digest does not fit")
-    return about
 
 
 def _refuse_duplicates(what: str, index: pd.Index) -> None:

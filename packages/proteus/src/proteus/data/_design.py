@@ -6,7 +6,9 @@ Text columns are factors in treatment coding (first level = base; levels sorted,
 them); numbers are covariates. A contrast is arithmetic over levels and coefficients, `AD-control`, `(A+B)/2-C`.
 """
 
+import ast
 import itertools
+import operator
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -192,13 +194,19 @@ def make_contrast(design: Design, contrast: str) -> np.ndarray:
     """
     known = {name: np.eye(len(design.names))[i] for i, name in enumerate(design.names)}
     known |= {name: row for name, row in design.codes.items() if name not in known}
-    names = sorted(known, key=len, reverse=True)
-    pattern = "|".join(re.escape(name) for name in names)
+    pattern = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
     tokens = re.findall(rf"({pattern}|\d+\.?\d*|[-+*/()])", contrast)
     if not tokens or re.sub(r"\s", "", "".join(tokens)) != re.sub(r"\s", "", contrast):
         shown = ", ".join(sorted({*design.codes, *design.names}))
         raise InputError("contrast", got=repr(contrast), expected=f"arithmetic over: {shown}")
-    vector = _Arithmetic(tokens, known, contrast).value()
+    plain = {name: f"level{place}" for place, name in enumerate(known)}
+    try:
+        tree = ast.parse(" ".join(plain.get(one, one) for one in tokens), mode="eval").body
+    except SyntaxError:
+        raise InputError("contrast", got=repr(contrast), expected="e.g. 'AD-control'") from None
+    vector = _value(tree, {plain[name]: row for name, row in known.items()}, contrast)
+    if not isinstance(vector, np.ndarray):
+        raise InputError("contrast", got=repr(contrast), expected="e.g. 'AD-control'")
     if np.isnan(vector).any():
         raise InputError("contrast", got=f"{contrast!r}, a level that two factors have", expected="e.g. 'group[AD]'")
     if not vector.any():
@@ -222,57 +230,29 @@ def compared(contrast: str, levels: Mapping[str, Collection[str]]) -> tuple[str,
     return None
 
 
-class _Arithmetic:
-    """Recursive descent over + - * / and brackets; values are numbers or coefficient vectors."""
+_SIGNS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
-    def __init__(self, tokens: list[str], known: dict[str, np.ndarray], text: str) -> None:
-        self.tokens, self.known, self.text, self.place = tokens, known, text, 0
 
-    def value(self) -> np.ndarray:
-        result = self._sum()
-        if self.place != len(self.tokens) or not isinstance(result, np.ndarray):
-            raise InputError("contrast", got=repr(self.text), expected="e.g. 'AD-control'")
-        return result
-
-    def _next(self) -> str | None:
-        return self.tokens[self.place] if self.place < len(self.tokens) else None
-
-    def _sum(self) -> np.ndarray | float:
-        result = self._product()
-        while self._next() in ("+", "-"):
-            sign = 1 if self.tokens[self.place] == "+" else -1
-            self.place += 1
-            other = self._product()
-            if isinstance(result, np.ndarray) != isinstance(other, np.ndarray):
-                raise self._meaningless("a number added to a level")
-            result = result + sign * other
-        return result
-
-    def _product(self) -> np.ndarray | float:
-        result = self._atom()
-        while self._next() in ("*", "/"):
-            divide = self.tokens[self.place] == "/"
-            self.place += 1
-            other = self._atom()
-            if isinstance(other, np.ndarray) and (divide or isinstance(result, np.ndarray)):
-                raise self._meaningless("a product or quotient of levels")
-            if divide and not np.any(other):
-                raise self._meaningless("a division by zero")
-            result = result / other if divide else result * other
-        return result
-
-    def _meaningless(self, what: str) -> InputError:
-        return InputError("contrast", got=f"{self.text!r}, {what}", expected="e.g. 'AD-control' or '(A+B)/2-C'")
-
-    def _atom(self) -> np.ndarray | float:
-        word = self._next()
-        if word is None or word in ("*", "/", ")"):
-            raise InputError("contrast", got=repr(self.text), expected="e.g. 'AD-control'")
-        self.place += 1
-        if word == "-":
-            return -1 * self._atom()
-        if word == "(":
-            result = self._sum()
-            self.place += 1
-            return result
-        return self.known[word] if word in self.known else float(word)
+def _value(node: ast.expr, known: Mapping[str, np.ndarray], text: str) -> np.ndarray | float:
+    """An expression of + - * / and brackets over levels, which are coefficient vectors, and numbers."""
+    match node:
+        case ast.Name():
+            return known[node.id]
+        case ast.Constant():
+            return float(node.value)  # pyright: ignore[reportArgumentType]
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
+            return _value(node.operand, known, text) * (-1 if isinstance(node.op, ast.USub) else 1)
+        case ast.BinOp() if type(node.op) in _SIGNS:
+            a, b = _value(node.left, known, text), _value(node.right, known, text)
+            levels = isinstance(a, np.ndarray), isinstance(b, np.ndarray)
+            wrong = ""
+            if isinstance(node.op, (ast.Add, ast.Sub)):
+                wrong = "a number added to a level" * (levels[0] != levels[1])
+            elif all(levels) or (levels[1] and isinstance(node.op, ast.Div)):
+                wrong = "a product or quotient of levels"
+            elif isinstance(node.op, ast.Div) and not np.any(b):
+                wrong = "a division by zero"
+            if not wrong:
+                return _SIGNS[type(node.op)](a, b)
+            raise InputError("contrast", got=f"{text!r}, {wrong}", expected="e.g. 'AD-control' or '(A+B)/2-C'")
+    raise InputError("contrast", got=repr(text), expected="e.g. 'AD-control'")

@@ -8,7 +8,7 @@ from ninefold.errors import InputError
 from scipy import optimize, stats
 
 from proteus.data._data import ProteomicsData
-from proteus.statistics._detection import rank_correlation
+from proteus.statistics._detection import rank_correlation, row_mean
 from proteus.statistics._lowess import lowess
 
 _ENOUGH = 50
@@ -89,7 +89,7 @@ def scale_to_reference(data: ProteomicsData, plex: str, reference: str) -> Prote
 
 def _seen_mean(values: np.ndarray) -> np.ndarray:
     """(P,) mean of what is seen, NaN where nothing is."""
-    return np.where((~np.isnan(values)).any(1), _row_mean(values), np.nan)
+    return np.where((~np.isnan(values)).any(1), row_mean(values), np.nan)
 
 
 def median(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
@@ -102,7 +102,7 @@ def median(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
     if stable.all():
         centre = np.nanmedian(values[rows], axis=0)
         return values - centre + np.median(centre)
-    return values - np.nanmedian(values[rows] - _row_mean(values[rows])[:, None], axis=0)
+    return values - np.nanmedian(values[rows] - row_mean(values[rows])[:, None], axis=0)
 
 
 def mad(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
@@ -140,7 +140,7 @@ def cyclic_loess(values: np.ndarray, stable: np.ndarray, *, rounds: int = 3, spa
     result = values.copy()
     for _ in range(rounds):
         with np.errstate(invalid="ignore"):
-            average = _row_mean(result)
+            average = row_mean(result)
         for place in range(values.shape[1]):
             seen = ~np.isnan(result[:, place])
             m, a = result[seen, place] - average[seen], average[seen]
@@ -161,15 +161,10 @@ def glog(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
 
     def trend(log_c: float) -> float:
         shown = transform(log_c)[rows]
-        return abs(rank_correlation(_row_mean(shown), np.nanstd(shown, axis=1, ddof=1)))
+        return abs(rank_correlation(row_mean(shown), np.nanstd(shown, axis=1, ddof=1)))
 
     found = optimize.minimize_scalar(trend, bounds=(-12.0, 2.0), method="bounded", options={"xatol": 1e-3})
     return transform(float(found.x))  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _row_mean(values: np.ndarray) -> np.ndarray:
-    seen = ~np.isnan(values)
-    return np.where(seen, values, 0).sum(1) / np.maximum(seen.sum(1), 1)
 
 
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {

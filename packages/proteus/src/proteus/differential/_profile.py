@@ -110,9 +110,10 @@ def profile(data: ProteomicsData) -> Profile:
                 warnings.append(f"{first} and {second} cannot be told apart: {crosstab(sheet, [first, second])}")
             elif (pd.crosstab(sheet[first], sheet[second]) == 0).to_numpy().any():
                 warnings.append(f"not every combination occurs, {crosstab(sheet, [first, second])}")
+    summarised = data.level == "precursor" and "protein" in data.features  # by the peptide model
     for name, levels in factors.items():
         gap, said = missing_gap(data, name, list(levels))
-        if gap >= GAP:
+        if gap >= GAP and not summarised:
             warnings.append(f"missing values differ between levels of {name}, {said}: {DEPTH}")
         alone = [level for level, n in levels.items() if n == 1]
         if alone:

@@ -3,25 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from proteus.record._words import words
+
 _SHARED, _FEWEST, _KNOWN_BY = 0.8, 4, 3
 _PART = re.compile(r"(?i)\b(?:subunit|component|complex|proteasome|ribosomal)\b")
-_GENERAL = {
-    "alpha",
-    "beta",
-    "chain",
-    "complex",
-    "component",
-    "factor",
-    "family",
-    "gamma",
-    "isoform",
-    "like",
-    "member",
-    "protein",
-    "regulatory",
-    "subunit",
-    "type",
-}  # fmt: skip  (words that name no complex)
+_GENERAL = frozenset(words("general"))  # words that name no complex
 
 
 def complexes(sets: Mapping[str, Sequence[str]], names: Mapping[str, str]) -> dict[str, list[str]]:
@@ -61,9 +47,9 @@ def _title(names: Sequence[str]) -> str:
     """`proteasome complex`: the words that most names share, in their order; empty if most share none."""
     found = [[word for word in re.findall(r"[a-z]{4,}", name) if word not in _GENERAL] for name in names]
     places: dict[str, list[int]] = {}
-    for words in found:
-        for word in set(words):
-            places.setdefault(word, []).append(words.index(word))
+    for said in found:
+        for word in set(said):
+            places.setdefault(word, []).append(said.index(word))
     most = max(map(len, places.values()), default=0)
     shared = sorted((sum(where), word) for word, where in places.items() if len(where) == most)
     return f"{' '.join(word for _, word in shared)} complex" if 2 * most > len(names) else ""

@@ -11,6 +11,8 @@ from ninefold.errors import ArtifactError
 from ninefold.files import write_text
 from ninefold.report import Table
 
+from proteus.record._documents import own_digest, read_document
+
 _FORMAT = 1
 _NAME = re.compile(r"^(\d{4,})-[a-z_]+-([0-9a-f]{16})\.json$")
 
@@ -35,7 +37,7 @@ class Calls:
         for path in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
             found = _NAME.match(path.name)
             if found:
-                record = _read(path)
+                record = read_document(path, "proteus.call", _FORMAT, sealed=True)
                 if record["key"] != found.group(2):
                     raise ArtifactError(path, "is damaged: it is another call's record")
                 self.records[record["key"]] = record
@@ -64,7 +66,7 @@ class Calls:
         }
         if old:  # what a failed call may have cost stays counted
             body["lost"] = {name: old["lost"][name] + body["lost"][name] for name in body["lost"]}
-        body["digest"] = _digest(body)
+        body["digest"] = own_digest(body).removeprefix("sha256:")
         write_text(self.folder / f"{number:04d}-{body['task']}-{key}.json", json.dumps(body, indent=1) + "\n")
         self.records[key] = body
         self._next = max(self._next, number + 1)
@@ -106,23 +108,3 @@ class Calls:
 
 def _nothing() -> dict[str, int]:
     return {"prompt_tokens": 0, "completion_tokens": 0}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        body = json.loads(path.read_bytes())
-    except ValueError:
-        raise ArtifactError(path, "is damaged: it is no JSON") from None
-    if not isinstance(body, dict) or body.get("format") != "proteus.call":
-        raise ArtifactError(path, "is no record of a call")
-    version = body.get("format_version")
-    if isinstance(version, int) and version > _FORMAT:
-        raise ArtifactError(path, f"has format version {version}, newer than {_FORMAT}; update proteus")
-    if body.get("digest") != _digest(body):
-        raise ArtifactError(path, "was changed: its digest does not fit")
-    return body
-
-
-def _digest(body: dict[str, Any]) -> str:
-    kept = {name: value for name, value in body.items() if name != "digest"}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

@@ -1,8 +1,8 @@
 """Loaders of every common format, found by what is in the file, never by its name.
 
-`_load` finds the format; MaxQuant in `_maxquant`, DIA-NN, Spectronaut and Skyline in `_dia`, FragPipe in `_fragpipe`,
-Olink, SomaScan, CPTAC and mzTab in `_panels`, FCS, h5ad and tables of cells in `_cytometry`, plain tables in `_matrix`;
-sample sheets in `_samples`; gene sets, ontologies, annotations, networks and abstracts in `_knowledge`.
+`_load` finds the format; the programs' own columns stand in `layouts.json` and are read by `_layouts`; Olink, SomaScan
+and mzTab in `_panels`, tidy tables in `_tidy`, FCS, h5ad and cells in `_cytometry`, plain tables in `_matrix`; sample
+sheets in `_samples`; gene sets, ontologies, annotations, networks and abstracts in `_knowledge`.
 """
 
 from proteus.loaders._cytometry import read_panel

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
-from proteus.loaders._table import RUN_ENDING, THOUSANDS, Table, bare, numbers
+from proteus.loaders._table import RUN_ENDING, THOUSANDS, Table, bare, numbers, some
 
 ABOUT = re.compile(  # numbers that describe features in the tables of many programs
     r"(?i)^(?:#\s*\S.*|n[_. ](?:peptides|seq\w*|proteotypic\.sequences|psms?|unique|obs\w*)|"
@@ -61,7 +61,7 @@ def sample_columns(table: Table, about: Collection[str] = ()) -> list[str]:
     if said:
         rest = [one for one in names if one not in said]
         if rest:
-            table.notes.append(f"{len(rest)} columns of numbers are not in the sheet and were not taken: {_some(rest)}")
+            table.notes.append(f"{len(rest)} columns of numbers are not in the sheet and were not taken: {some(rest)}")
         return said
     files = [one for one in names if RUN_ENDING.search(one) or "\\" in one or "/" in one.strip("/")]
     strange = [one for one in names if one not in files] if len(files) > 1 else _unlike(table, names)
@@ -99,7 +99,3 @@ def _unlike(table: Table, names: Sequence[str]) -> list[str]:
         if pd.Series(usual).median() > _ALIKE:
             far |= usual < _UNLIKE
     return [one for one, strange in zip(names, far, strict=True) if strange]
-
-
-def _some(names: Sequence[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

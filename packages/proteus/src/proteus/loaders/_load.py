@@ -1,7 +1,5 @@
 """`load` and `sniff`: the format is found by what is in the file, never by its name."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,108 +7,15 @@ import pandas as pd
 from ninefold.errors import ArtifactError, InputError
 
 from proteus.data._data import ProteomicsData
-from proteus.loaders import _cytometry, _dia, _fragpipe, _long, _maxquant, _panels, _wide
+from proteus.loaders import _cytometry, _panels
+from proteus.loaders._layouts import layouts
 from proteus.loaders._matrix import read_matrix
-from proteus.loaders._raw import Raw, finish
+from proteus.loaders._raw import finish
 from proteus.loaders._samples import attach, names_in, read_samples
 from proteus.loaders._table import Table, decode, read_bytes, read_table
+from proteus.loaders._tidy import read_tidy, tidy_columns
 
-
-@dataclass(frozen=True)
-class Format:
-    """A tabular format: told by its header, read into a raw matrix."""
-
-    fits: Callable[[set[str]], bool]
-    read: Callable[[Table], Raw]
-
-
-def _some(columns: set[str], *choices: set[str]) -> bool:
-    """Whether at least one column of each choice is there."""
-    return all(columns & one for one in choices)
-
-
-FORMATS: dict[str, Format] = {
-    "maxquant_protein_groups": Format(
-        lambda has: _some(has, {"Majority protein IDs", "Majority.protein.IDs"}), _maxquant.read_protein_groups
-    ),
-    "maxquant_evidence": Format(lambda has: {"Sequence", "Raw file", "Intensity"} <= has, _maxquant.read_evidence),
-    "maxquant_peptides": Format(
-        lambda has: {"Sequence", "Leading razor protein"} <= has and "Raw file" not in has, _maxquant.read_peptides
-    ),
-    "diann": Format(
-        lambda has: {"Protein.Group", "Run"} <= has and _some(has, {"Precursor.Normalised", "Precursor.Quantity"}),
-        _dia.read_diann_long,
-    ),
-    "diann_matrix": Format(
-        lambda has: {"Protein.Group", "Genes"} <= has and not _some(has, {"Run", "File.Name"}), _dia.read_diann_matrix
-    ),
-    "diann_sites": Format(lambda has: {"Protein", "Residue", "Site", "Sequence"} <= has, _wide.read_diann_sites),
-    "maxquant_sites": Format(
-        lambda has: {"Localization prob", "Amino acid", "Reverse"} <= has and _some(has, {"Position", "Positions"}),
-        _wide.read_maxquant_sites,
-    ),
-    "msstats_tmt": Format(
-        lambda has: {"ProteinName", "PeptideSequence", "Channel", "Run", "Intensity"} <= has, _long.read_msstats_tmt
-    ),
-    "msstats_tmt_summary": Format(
-        lambda has: {"Protein", "Abundance", "Channel", "Run"} <= has, _long.read_msstats_tmt_summary
-    ),
-    "msstats": Format(
-        lambda has: {"ProteinName", "PeptideSequence", "PrecursorCharge", "Run", "Intensity"} <= has,
-        _long.read_msstats,
-    ),
-    "msstats_summary": Format(
-        lambda has: {"Protein", "LogIntensities"} <= has and _some(has, {"RUN", "originalRUN"}),
-        _long.read_msstats_summary,
-    ),
-    "skyline_fragments": Format(
-        lambda has: _some(has, {"Area"}, {"Fragment Ion", "FragmentIon"}, {"Precursor Charge", "PrecursorCharge"}),
-        _long.read_skyline_fragments,
-    ),
-    "discoverer": Format(
-        lambda has: _some(
-            has, {"Accession", "Master Protein Accessions"}, {"# PSMs", "# Peptides", "# Protein Groups"}
-        ),
-        _wide.read_discoverer,
-    ),
-    "tmt_integrator": Format(
-        lambda has: {"Index", "NumberPSM", "ReferenceIntensity"} <= has, _wide.read_tmt_integrator
-    ),
-    "sage": Format(
-        lambda has: {"peptide", "charge", "proteins", "spectral_angle"} <= has and "scannr" not in has, _wide.read_sage
-    ),
-    "alphadia": Format(lambda has: {"pg", "run", "sequence"} <= has, _long.read_alphadia_long),
-    "alphadia_matrix": Format(lambda has: "pg" in has and "run" not in has, _wide.read_alphadia),
-    "qfeatures": Format(lambda has: {"assay", "rowname", "colname", "value"} <= has, _long.read_qfeatures_long),
-    "spectronaut_pivot": Format(_wide.is_pivot, _wide.read_spectronaut_pivot),
-    "spectronaut_proteins": Format(
-        lambda has: {"R.FileName", "PG.Quantity"} <= has and not _some(has, {"EG.PrecursorId", "FG.Id"}),
-        _long.read_spectronaut_proteins,
-    ),
-    "fragpipe_ion": Format(
-        lambda has: "Protein ID" in has
-        and ({"Modified Sequence", "Charge"} <= has or {"Peptide Sequence", "Charges"} <= has),
-        _fragpipe.read_combined_ion,
-    ),
-    "fragpipe_protein": Format(
-        lambda has: {"Protein ID", "Entry Name"} <= has and not _some(has, {"Peptide Sequence", "Modified Sequence"}),
-        _fragpipe.read_combined_protein,
-    ),
-    "spectronaut": Format(  # also in lower case, as R's cleaners leave it
-        lambda has: _some(has, {"R.FileName", "r_file_name"}, {"FG.Quantity", "fg_quantity", "F.PeakArea"}),
-        _dia.read_spectronaut,
-    ),
-    "skyline": Format(
-        lambda has: _some(
-            has, {"ModifiedSequence", "Modified Sequence", "Peptide Modified Sequence"},
-            {"TotalArea", "Total Area", "Total Area Fragment"},
-        ),
-        _dia.read_skyline,
-    ),
-    "olink": Format(lambda has: {"SampleID", "OlinkID", "NPX"} <= has, _panels.read_olink),
-    "tidy": Format(lambda has: _long.tidy_columns(sorted(has)) is not None, _long.read_tidy),
-    "cptac": Format(lambda has: "Gene" in has and any(one.endswith(" Log Ratio") for one in has), _panels.read_cptac),
-}  # fmt: skip
+FORMATS = (*layouts(), "olink", "tidy")
 _FORMER = {"fragpipe_msstats": "msstats"}
 _OTHERS = ("mztab", "adat", "fcs", "h5ad", "cell_table", "matrix")
 
@@ -148,9 +53,13 @@ def _sniff(path: Path) -> tuple[str, Table | None]:
             return "adat", None
     table = read_table(path)
     columns = set(table.columns)
-    for name, one in FORMATS.items():
+    for name, one in layouts().items():
         if one.fits(columns):
             return name, table
+    if {"SampleID", "OlinkID", "NPX"} <= columns:
+        return "olink", table
+    if tidy_columns(sorted(columns)) is not None:
+        return "tidy", table
     return ("cell_table" if _cytometry.is_cell_table(table) else "matrix"), table
 
 
@@ -195,19 +104,16 @@ def load(
 
 
 def _read(path: Path, name: str, table: Table | None, known: frozenset[str]) -> ProteomicsData:
-    if name == "fcs":
-        return _cytometry.read_fcs(path)
-    if name == "h5ad":
-        return _cytometry.read_h5ad(path)
+    if name in ("fcs", "h5ad"):
+        return (_cytometry.read_fcs if name == "fcs" else _cytometry.read_h5ad)(path)
     if name in ("mztab", "adat"):
-        reader = _panels.read_mztab if name == "mztab" else _panels.read_adat
-        return finish(reader(path), path, name)
+        return finish((_panels.read_mztab if name == "mztab" else _panels.read_adat)(path), path, name)
     table = table if table is not None else read_table(path)
     table.known = known
     if name == "cell_table":
         return _cytometry.read_cell_table(table)
-    raw = read_matrix(table) if name == "matrix" else FORMATS[name].read(table)
-    return finish(raw, path, name)
+    special = {"matrix": read_matrix, "olink": _panels.read_olink, "tidy": read_tidy}
+    return finish((special.get(name) or layouts()[name].read)(table), path, name)
 
 
 def _attach_cells(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path) -> ProteomicsData:

@@ -6,9 +6,9 @@ import pandas as pd
 from ninefold.errors import InputError
 
 from proteus.loaders._columns import ABOUT, numeric, sample_columns
-from proteus.loaders._long import refuse_long
 from proteus.loaders._raw import Raw
 from proteus.loaders._table import Table, bare, need, numbers
+from proteus.loaders._tidy import refuse_long
 
 _COUNTS = {"n_peptides", "peptides"}
 _GENE = ("gene", "gene_name", "gene_symbol", "symbol", "gene names", "genes", "gene.name", "gene.names")

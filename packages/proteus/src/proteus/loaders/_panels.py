@@ -10,7 +10,7 @@ from ninefold.errors import ArtifactError, InputError
 
 from proteus.loaders._raw import Raw
 from proteus.loaders._samples import numbered_groups, typed
-from proteus.loaders._table import Table, decode, described, need, numbers, read_bytes, text
+from proteus.loaders._table import Table, decode, need, numbers, read_bytes, text
 
 _CONTROL = re.compile(r"(?i)^(?:control_sample|negative.?control|plate.?control|sample.?control|inter.?plate.?control)")
 
@@ -100,19 +100,6 @@ def read_adat(path: Path) -> Raw:
     sheet, more = numbered_groups(sheet.apply(typed).set_axis(pd.Index(names, name="sample")))
     notes += more
     return Raw(values.to_numpy(float).T, ids, names, features, sheet=sheet, notes=notes)
-
-
-def read_cptac(table: Table) -> Raw:
-    """Genes by samples: log2 ratios to the pooled reference, the shared-peptide columns; summary rows left out."""
-    found = [name for name in table.columns if name.endswith(" Log Ratio") and not name.endswith(" Unshared Log Ratio")]
-    samples = [name.removesuffix(" Log Ratio").strip() for name in found]
-    gene = need(table, "Gene")
-    summary = gene.isin(["Mean", "Median", "StdDev"]).to_numpy()
-    features = {"gene": gene} | described(table, description="Description")
-    return Raw(
-        numbers(table, found), gene, samples, features,
-        scale="log2", drop={"summary rows": summary}, notes=[*table.notes, "log2 ratios to a pooled reference"],
-    )  # fmt: skip
 
 
 def is_mztab(head: str) -> bool:

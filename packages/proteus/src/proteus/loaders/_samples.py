@@ -7,7 +7,7 @@ import pandas as pd
 from ninefold.errors import InputError
 
 from proteus.data._data import ProteomicsData
-from proteus.loaders._table import bare, read_table
+from proteus.loaders._table import bare, read_table, some
 
 _NUMBERED = re.compile(  # columns whose numbers are names: groups, batches, subjects
     r"(?i)^(?:group|condition|treatment|diagnosis|disease|genotype|arm|class|type|phenotype|batch|plate|run|set|site|"
@@ -28,7 +28,7 @@ def read_samples(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     if any(str(name).lower().startswith(("characteristics[", "comment[")) for name in frame.columns):
         frame = _sdrf(frame)
     if commas:
-        frame.attrs["notes"] = [f"decimal commas of the sheet were read as points ({_some(commas)})"]
+        frame.attrs["notes"] = [f"decimal commas of the sheet were read as points ({some(commas)})"]
     return frame
 
 
@@ -77,7 +77,7 @@ def numbered_groups(sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if not 2 <= len(levels) <= most or (known % 1 != 0).any():
             continue  # every row its own, or measured
         result[name] = known.astype(int).astype(str).reindex(column.index)
-        notes.append(f"column {name!r} holds the numbers {_some([f'{one:.0f}' for one in levels])}: taken as groups")
+        notes.append(f"column {name!r} holds the numbers {some([f'{one:.0f}' for one in levels])}: taken as groups")
     return result, notes
 
 
@@ -125,7 +125,7 @@ def attach(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path = "the s
         raise InputError(
             "samples",
             where=where,
-            got=f"only in the sheet: {_some(only_sheet)}; only in the table: {_some(only_table)}",
+            got=f"only in the sheet: {some(only_sheet)}; only in the table: {some(only_table)}",
             expected="the same names on both sides",
             hint=_turned(data, sheet),
         )
@@ -140,7 +140,7 @@ def attach(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path = "the s
     before = taken.samples.drop(columns=[name for name in taken.samples if name in rows])
     joined = before.join(rows.loc[[own[position] for position in positions]])
     if only_table:
-        notes.insert(0, f"{len(only_table)} samples are not in the sheet and were left out: {_some(only_table)}")
+        notes.insert(0, f"{len(only_table)} samples are not in the sheet and were left out: {some(only_table)}")
     return ProteomicsData(
         taken.values, taken.features, joined, data.level, data.scale, data.source,
         [*data.notes, *notes],
@@ -155,9 +155,3 @@ def _turned(data: ProteomicsData, sheet: pd.DataFrame) -> str | None:
         for name in [*sheet.columns, None]
     )
     return "samples stand in the table's rows: transpose it" if known > len(own) / 2 else None
-
-
-def _some(names: list[str], most: int = 6) -> str:
-    if not names:
-        return "none"
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -227,3 +227,8 @@ def counted(table: Table, *names: str) -> dict[str, pd.Series]:
     """`n_peptides` from the first of the columns that is there."""
     found = next((name for name in names if name in table.frame), None)
     return {} if found is None else {"n_peptides": pd.Series(numbers(table, [found])[:, 0])}
+
+
+def some(names: Sequence[str], most: int = 6) -> str:
+    """The first of many names, and how many more there are."""
+    return (", ".join(names[:most]) or "none") + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -10,6 +10,7 @@ from scipy.cluster import hierarchy
 from scipy.spatial import distance
 
 from proteus.data._data import ProteomicsData
+from proteus.statistics._detection import row_mean
 from proteus.statistics._error_control import benjamini_hochberg
 
 
@@ -31,7 +32,7 @@ class Modules:
 def correlation(values: np.ndarray) -> np.ndarray:
     """Pairwise-complete Pearson correlation of rows, (P, P)."""
     seen = ~np.isnan(values)
-    filled = np.where(seen, values - _row_mean(values)[:, None], 0.0)
+    filled = np.where(seen, values - row_mean(values)[:, None], 0.0)
     mask = seen.astype(float)
     n = np.maximum(mask @ mask.T, 1)
     s, t = filled @ mask.T, filled**2 @ mask.T  # sum and squares of row i over samples where j is seen
@@ -114,7 +115,7 @@ def find_modules(
 
 def eigengene(values: np.ndarray) -> np.ndarray:
     """First right singular vector of standardised rows (missing at the mean), sign as the mean profile, unit length."""
-    centred = values - _row_mean(values)[:, None]
+    centred = values - row_mean(values)[:, None]
     spread = np.sqrt(np.nanmean(centred**2, axis=1))[:, None]
     standard = np.nan_to_num(centred / np.where(spread > 0, spread, 1))
     _, _, right = np.linalg.svd(standard, full_matrices=False)
@@ -161,8 +162,3 @@ def module_traits(modules: Modules, samples: pd.DataFrame, traits: list[str]) ->
     table = pd.DataFrame(rows, columns=["module", "trait", "r", "p", "n"])
     table["q"] = benjamini_hochberg(table["p"].to_numpy())
     return table
-
-
-def _row_mean(values: np.ndarray) -> np.ndarray:
-    seen = ~np.isnan(values)
-    return np.where(seen, values, 0).sum(1) / np.maximum(seen.sum(1), 1)

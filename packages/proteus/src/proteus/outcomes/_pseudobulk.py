@@ -7,6 +7,7 @@ all counts of the type in the sample, so that more cells of a type are no change
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
+from scipy import sparse
 
 from proteus.data._data import ProteomicsData
 from proteus.data._design import make_design
@@ -15,7 +16,7 @@ from proteus.outcomes._cells import sample_table
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.statistics._lowess import lowess
 
-_SPAN = 0.5
+_SPAN, _CHUNK = 0.5, 10_000
 
 
 def pseudobulk(
@@ -51,12 +52,14 @@ def pseudobulk(
     where = samples.index.get_indexer(pd.Index(data.samples[sample]))
     types, code = np.unique(np.asarray(cluster).astype(str), return_inverse=True)
     parts, totals, rows = [], [], []
-    for number, name in enumerate(types):
-        count = np.full((data.shape[0], len(samples)), np.nan)
-        for column in range(len(samples)):
-            inside = (code == number) & (where == column)
-            if inside.sum() >= least_cells:
-                count[:, column] = data.values[:, inside].sum(axis=1)
+    group, every = code.ravel() * len(samples) + where, len(types) * len(samples)
+    member = sparse.csc_matrix((np.ones(len(group)), (group, np.arange(len(group)))), shape=(every, len(group)))
+    sums = np.zeros((every, data.shape[0]))
+    for start in range(0, len(group), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        sums += member[:, part] @ np.ascontiguousarray(data.values[:, part].T)
+    sums = np.where(np.bincount(group, minlength=every) >= least_cells, sums.T, np.nan)
+    for name, count in zip(types, np.split(sums, len(types), axis=1), strict=True):
         if np.isnan(count).all():
             continue
         known = np.asarray(np.isfinite(count).any(axis=0))

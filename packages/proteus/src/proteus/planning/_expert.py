@@ -12,7 +12,7 @@ from proteus.data._design import compared
 from proteus.planning._headline import headline, joined, slots_of
 from proteus.planning._question import more_of
 from proteus.planning._rules import refine
-from proteus.planning._templates import PLANS, Draft, bulk_drafts, cell_drafts, model_of
+from proteus.planning._templates import PLANS, Draft, bulk_drafts, cell_drafts, model_of, plan
 from proteus.record._objects import DatasetProfile, Edge, Finding, Hypothesis, Objective
 from proteus.record._planner import (
     Hypotheses,
@@ -26,6 +26,7 @@ from proteus.record._planner import (
     Question,
     RefineWorkflow,
 )
+from proteus.record._words import words
 from proteus.tools._registry import missing_requirements
 
 _WAYS: dict[int, Literal["up", "down", "associated"]] = {1: "up", -1: "down", 0: "associated"}
@@ -69,29 +70,18 @@ class ExpertPlanner(Planner):
 
 
 def _objectives(chosen: Iterable[Draft]) -> list[Objective]:
+    fields = [name for name in Objective.model_fields if name in Draft.__dataclass_fields__]
     return [
-        Objective(
-            id=f"O{number}",
-            template=one.template,
-            question=one.question,
-            rationale=one.rationale,
-            design=one.design,
-            contrast=one.contrast,
-            outcome=list(one.outcome),
-            entities=list(one.entities),
-            requires=list(one.requires),
-            priority=one.priority,
-        )
+        Objective.model_validate({"id": f"O{number}", **{name: getattr(one, name) for name in fields}})
         for number, one in enumerate(chosen, 1)
     ]
 
 
 def _plan(question: PlanWorkflow) -> Plan:
     objective = question.objective
-    make = PLANS.get(objective.template)
-    if make is None:
+    if objective.template not in PLANS:
         raise PlannerError("refused", f"no template for {objective.template!r}")
-    return Plan(steps=make(objective, _more(objective, question.profile)), reason=f"template {objective.template}")
+    return Plan(steps=plan(objective, _more(objective, question.profile)), reason=f"template {objective.template}")
 
 
 def _more(objective: Objective, profile: DatasetProfile) -> dict[str, Any]:
@@ -136,7 +126,13 @@ def propose(question: ProposeHypotheses, limit: int) -> list[Hypothesis]:
     together = joins(findings)
     for queue in queues.values():
         queue.sort(key=lambda group: _strength(group[0]))
-    turns = [group for turn in zip_longest(*queues.values()) for group in turn if group is not None]
+    told = {one.id for group in together for one in group if one.kind == "link"}  # once, where they belong
+    told |= {
+        one.id
+        for one in findings
+        if one.kind == "panel" and any(one.artifact == group[0].artifact for group in together)
+    }
+    turns = [group for turn in zip_longest(*queues.values()) for group in turn if group and group[0].id not in told]
     made = [_hypothesis(group, question, opposite) for group in turns[: max(limit - len(together), limit // 2)]]
     return [*made, *(_joined(one, question) for one in together[: limit - len(made)])]
 
@@ -147,7 +143,7 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
     A regulator with its targets: of links between features whose own changes were found in the same contrast, those of
     the feature with most of them, and so on with what is left. A complex, a pathway or a module with its members: the
     set's finding, or the module's on a number or the outcome, with those of members that passed on their own, each with
-    its own sign.
+    its own sign. The features of a panel.
     """
     own: dict[tuple[str, str], Finding] = {}
     for one in sorted((one for one in findings if one.kind == "feature"), key=_strength):
@@ -172,7 +168,10 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
         members = [own[name, one.target] for name in one.members if (name, one.target) in own]
         if one.kind in ("set", "network", "module") and not one.descriptive and len(members) >= _LEAST:
             made.append([one, *members[:_MEMBERS]])
-    return made
+    panels: dict[str, list[Finding]] = defaultdict(list)
+    for one in sorted((one for one in findings if one.kind == "panel"), key=_strength):
+        panels[one.artifact].append(one)
+    return made + [panel[: _MEMBERS + 1] for panel in panels.values() if len(panel) >= _LEAST]
 
 
 def _joined(group: list[Finding], question: ProposeHypotheses) -> Hypothesis:
@@ -182,7 +181,7 @@ def _joined(group: list[Finding], question: ProposeHypotheses) -> Hypothesis:
     return Hypothesis(
         statement=text, entities=list(dict.fromkeys(names)), direction=_WAYS[lead.sign], context=lead.target,
         numbers=numbers, evidence=[one.id for one in group], mechanism=_mechanism(lead),
-        alternatives=_alternatives(lead),
+        alternatives=words("alternatives").get(lead.kind, []),
         joins=[Edge(entity=one.entity, sign=one.sign, finding=one.id) for one in rest],
     )  # fmt: skip
 
@@ -200,28 +199,16 @@ def _hypothesis(group: list[Finding], question: ProposeHypotheses, opposite: dic
         direction=_WAYS[best.sign], context=best.target,
         mechanism=_mechanism(best), numbers=dict(slots.numbers), evidence=[one.id for one in group[:10]],
         contrary=opposite.get((best.entity, best.target, -best.sign), [])[:5] if best.sign else [],
-        alternatives=_alternatives(best),
+        alternatives=words("alternatives").get(best.kind, []),
     )  # fmt: skip
 
 
 def said_of(one: Finding) -> tuple[str, list[str]]:
     """(mechanism, alternatives) that are said of every finding of its kind."""
-    return _mechanism(one), _alternatives(one)
+    return _mechanism(one), words("alternatives").get(one.kind, [])
 
 
 def _mechanism(one: Finding) -> str:
     if one.kind in ("set", "network"):
         return f"shared regulation of {', '.join(one.members[:5])}" if one.members else ""
     return ""
-
-
-def _alternatives(one: Finding) -> list[str]:
-    ideas = {
-        "feature": ["a shift in cell or tissue composition", "a difference in sample handling between the groups"],
-        "set": ["a few strong members alone", "a shift in cell or tissue composition"],
-        "network": ["one hub that its partners follow", "co-purification"],
-        "module": ["an unnamed batch", "contamination that varies between samples"],
-        "cluster": ["a shift in another population, as shares add up to one"],
-        "panel": ["a batch that goes with the groups"],
-    }
-    return ideas.get(one.kind, [])

@@ -9,59 +9,8 @@ from dataclasses import dataclass
 
 from proteus.data._design import compared
 from proteus.record._objects import DatasetProfile, Finding, Ref
+from proteus.record._words import words
 
-_PLAIN = ("rises with {target}", "falls with {target}", "goes with {target}")
-WORDS = {  # by relation: up, down, no direction
-    "changed_in": ("is higher in {a} than in {b}", "is lower in {a} than in {b}", "differs with {target}"),
-    "unchanged_in": ("changes by less than the margin between {a} and {b}",) * 3,
-    "changed_beyond_protein_in": (
-        "rises beyond its protein in {a} against {b}", "falls beyond its protein in {a} against {b}",
-        "differs from its protein with {target}",
-    ),
-    "follows": ("rises with {target}", "falls with {target}", "follows {target}"),
-    "differs_between": ("differs between levels of {target}",) * 3,
-    "enriched_in": (
-        "members are higher in {a} than in {b}, as a set", "members are lower in {a} than in {b}, as a set",
-        "members change with {target}",
-    ),
-    "moves_with": _PLAIN,
-    "predicts": (
-        "goes with a higher hazard as it rises", "goes with a lower hazard as it rises", "goes with the outcome",
-    ),
-    "coupled_with": (
-        "move together within groups", "move against each other within groups", "are linked",
-    ),
-    "passes_on": (
-        "move together within groups, and the change of the second goes through the first",
-        "move against each other within groups, and the change of the second goes through the first", "are linked",
-    ),
-    "splits": ("splits the samples into two groups that the design does not name",) * 3,
-    "classifies": (
-        "helps a panel tell {a} from {b}, being higher", "helps a panel tell {a} from {b}, being lower",
-        "helps a panel tell {a} from {b}",
-    ),
-    "abundance_changed_in": (
-        "are more abundant in {a} than in {b}", "are less abundant in {a} than in {b}", "change in abundance",
-    ),
-    "detected_in": (
-        "is detected in {a} more often than in {b}", "is detected in {a} less often than in {b}",
-        "is detected with {target}",
-    ),
-    "state_changed_in": (
-        "is higher in {a} than in {b}, in {where}", "is lower in {a} than in {b}, in {where}", "changes in {target}",
-    ),
-}  # fmt: skip
-_UNITS = {
-    "abundance_changed_in": "change of the share's log2 odds",
-    "state_changed_in": "change in arcsinh units",
-    "moves_with": "correlation",
-    "coupled_with": "correlation of what the design leaves",
-    "passes_on": "correlation of what the design leaves",
-    "predicts": "log hazard ratio",
-    "splits": "share of variance between them",
-    "enriched_in": "mean log2 change",
-    "detected_in": "difference in detection rate",
-}
 _ONE_SIDED = "is seen in {{seen}} of {{of}} in {here}, not seen in {{missing}} of {{others}} in {there}"
 
 
@@ -138,7 +87,7 @@ def unit_of(relation: str, target: str, profile: DatasetProfile) -> str:
     change = "log2 change" if profile.scale in ("log2", "counts") else "change in the table's own units"
     if relation == "follows":
         change += f" for each {'step' if target in levels_of(profile) else 'unit'} of {target}"
-    return _UNITS.get(relation, change)
+    return words("units").get(relation, change)
 
 
 def levels_of(profile: DatasetProfile) -> dict[str, list[str]]:
@@ -160,12 +109,13 @@ def headline(slots: Slots) -> str:
         text = _ONE_SIDED.format(here=slots.here, there=slots.there)
         more = ["exact p {exact}"] * ("exact" in have) + ["q {q} by the curve of what is seen"] * ("q" in have)
         return f"{slots.entity} {text}" + (f" ({'; '.join(more)})" if more else "")
-    up, down, other = WORDS.get(slots.relation, _PLAIN)
-    words = up if slots.sign > 0 else down if slots.sign < 0 else other
+    known = words("relations")
+    up, down, other = known.get(slots.relation, known[""])
+    said_as = up if slots.sign > 0 else down if slots.sign < 0 else other
     a, b = slots.sides
     for hole, value in (("{a}", a), ("{b}", b), ("{where}", slots.where), ("{target}", slots.target)):
-        words = words.replace(hole, value)
-    text = f"{slots.entity} {words}"
+        said_as = said_as.replace(hole, value)
+    text = f"{slots.entity} {said_as}"
     said = []
     if "effect" in have:
         said.append(f"{slots.unit} {{effect}}" + (", interval {low} to {high}" if "high" in have else ""))

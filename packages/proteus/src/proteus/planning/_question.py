@@ -12,22 +12,10 @@ from proteus.planning._headline import levels_of, sides_of
 from proteus.planning._query import Names, ordered, typed_query
 from proteus.planning._templates import model_of
 from proteus.record._objects import Asked, DatasetProfile, Objective, Query
+from proteus.record._words import words
 from proteus.tools._context import Context
 
 _FIRST = 1000.0
-_TEMPLATES = {
-    "changed": "", "unchanged": "equivalence", "presence": "on_off", "seen": "lookup", "value": "lookup",
-    "sets": "pathway_activity", "network": "network_neighbourhood", "trend": "trend", "outcome": "survival",
-    "groups": "multi_group", "panel": "biomarker_panel", "subtypes": "subtype", "batch": "batch_audit",
-    "samples": "samples", "modules": "module_trait",
-}  # fmt: skip
-_NEEDS = {
-    "on_off": ["groups", "gaps"], "pathway_activity": ["groups", "sets"],
-    "network_neighbourhood": ["groups", "network"],
-    "biomarker_panel": ["groups", "many_samples"], "module_trait": ["numbers", "many_samples"],
-    "module_outcome": ["outcome", "many_samples"], "survival": ["outcome"], "subtype": ["many_samples"], "trend": [],
-    "lookup": [], "samples": [], "batch_audit": [],
-}  # fmt: skip
 
 
 def asked_objectives(
@@ -59,7 +47,7 @@ def asked_objectives(
 
 
 def _objective(asked: Asked, query: Query, profile: DatasetProfile) -> Objective:
-    template, design = _TEMPLATES[query.kind], None
+    template, design = words("templates")[query.kind], None
     if query.contrast is not None:
         own, design, _ = model_of(profile, query.factor or "")
         template = template or ("cell_state" if profile.kind == "cell" else own)
@@ -74,8 +62,8 @@ def _objective(asked: Asked, query: Query, profile: DatasetProfile) -> Objective
         id="O1", template=template, question=asked.question or f"Which features differ between {a} and {b}?",
         rationale="asked by the user", design=asked.design or design, contrast=query.contrast, entities=query.entities,
         outcome=profile.outcome if query.kind == "outcome" or query.over == "outcome" else [],
-        requires=["cells" if template == "cell_state" else "bulk", *_NEEDS.get(template, ["groups"])], priority=_FIRST,
-        query=query,
+        requires=["cells" if template == "cell_state" else "bulk", *words("needs").get(template, ["groups"])],
+        priority=_FIRST, query=query,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from proteus.planning._headline import headline, slots_of
 from proteus.record._objects import DatasetProfile, Finding, Query, Ref
+from proteus.record._words import words
 
 Line = tuple[str, dict[str, Ref]]
 TOOLS = {
@@ -24,15 +25,6 @@ RELATIONS = {
 }  # fmt: skip
 SHOWN = 5  # rows of an answer, if the question does not say how many
 _BAR, _LOOK = 0.05, 3
-_KINDS = {
-    "changed": "features that differ", "unchanged": "features shown to differ by less than a margin",
-    "presence": "features detected more often", "seen": "where features are seen", "value": "values of a sample",
-    "sets": "gene sets that move", "network": "parts of the network that move", "trend": "features that follow",
-    "outcome": "features that predict the outcome", "groups": "features that differ between any levels of",
-    "panel": "a panel that tells apart", "subtypes": "groups of samples that the design does not name",
-    "batch": "whether columns can be told apart", "samples": "outliers and missing values of samples",
-    "modules": "modules that follow",
-}  # fmt: skip
 
 
 def readback(query: Query, sides: tuple[str, str]) -> str:
@@ -41,7 +33,7 @@ def readback(query: Query, sides: tuple[str, str]) -> str:
     about = query.over or ("" if query.contrast else query.factor) or ""
     also = f"and {query.other}" if query.other else ""
     parts = [
-        _KINDS[query.kind],
+        words("queries")[query.kind],
         about,
         also,
         where,

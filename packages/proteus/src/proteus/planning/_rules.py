@@ -50,6 +50,10 @@ def _told_apart(question: RefineWorkflow, step: Step) -> dict[str, str]:
     return {"contrast": contrast} if "[" in contrast else {}
 
 
+def _set(step: Step, params: dict[str, Any], reason: str, **trigger: Any) -> Refinement:
+    return Refinement(action="set_params", step=step.id, params=params, reason=reason, trigger=trigger)
+
+
 def aliased_batch(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
     """The factor asked about cannot be told from a batch: the objective is refused, with the counts."""
     factor = _main_factor(question)
@@ -75,14 +79,9 @@ def batch_into_design(question: RefineWorkflow, step: Step, result: StepResult) 
     wanted = [name for name in wanted if all(_aliased_with(question.profile, name, one) <= _ALIASED for one in known)]
     if not wanted:
         return None
-    terms = " + ".join([*wanted, *known])
-    return Refinement(
-        action="set_params",
-        step=step.id,
-        params={"design": f"~ {terms}"} | _told_apart(question, step),
-        reason=f"{', '.join(wanted)} explains half or more of a leading component: adjust for it",
-        trigger={name: explained[name] for name in wanted} | {"bar": ETA2},
-    )
+    params = {"design": f"~ {' + '.join([*wanted, *known])}"} | _told_apart(question, step)
+    reason = f"{', '.join(wanted)} explains half or more of a leading component: adjust for it"
+    return _set(step, params, reason, **{name: explained[name] for name in wanted}, bar=ETA2)
 
 
 def off_centre(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
@@ -92,11 +91,8 @@ def off_centre(question: RefineWorkflow, step: Step, result: StepResult) -> Refi
     wanted = step.tool == "contrast" and question.profile.scale == "log2" and not step.params.get("recentre")
     if not wanted or values.get("tested", 0) < 50 or abs(mode) <= MODE or near < NEAR:
         return None  # where less than NEAR lies around the mode, nothing says what unchanged is
-    return Refinement(
-        action="set_params", step=step.id, params={"recentre": True},
-        reason="the bulk of the table is off centre: normalise again on the features around it",
-        trigger={"z_mode": mode, "mode_bar": MODE, "near_mode": near, "near_bar": NEAR},
-    )  # fmt: skip
+    reason = "the bulk of the table is off centre: normalise again on the features around it"
+    return _set(step, {"recentre": True}, reason, z_mode=mode, mode_bar=MODE, near_mode=near, near_bar=NEAR)
 
 
 def omitted_covariate(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
@@ -111,15 +107,11 @@ def omitted_covariate(question: RefineWorkflow, step: Step, result: StepResult) 
         aliased = any(_aliased_with(profile, name, one) > _ALIASED for one in known)
         if name in known or aliased:
             continue
-        paired = name == profile.block
         params = {"block": name}
-        if not paired:
+        if name != profile.block:
             params = {"design": f"~ {' + '.join([name, *known])}"} | _told_apart(question, step)
-        return Refinement(
-            action="set_params", step=step.id, params=params,
-            reason=f"p-values are neither flat nor falling, and {name} is not in the model",
-            trigger={"p_shape": "odd", "p_right": result.metrics["p_right"]},
-        )  # fmt: skip
+        reason = f"p-values are neither flat nor falling, and {name} is not in the model"
+        return _set(step, params, reason, p_shape="odd", p_right=result.metrics["p_right"])
     return None
 
 
@@ -134,13 +126,9 @@ def no_hit(question: RefineWorkflow, step: Step, result: StepResult) -> Refineme
     if "sets" in question.profile.knowledge and "enrichment" not in have:
         more = Step(id=f"S{number + 1}", tool="enrichment", inputs=[step.id], purpose="changes spread over a set")
         steps.append(more)
-    return Refinement(
-        action="insert",
-        step=step.id,
-        steps=steps,
-        reason="no feature passes: test sets of them, and give the smallest detectable change",
-        trigger={"hits": 0, "detectable": result.metrics.get("detectable")},
-    )
+    reason = "no feature passes: test sets of them, and give the smallest detectable change"
+    trigger = {"hits": 0, "detectable": result.metrics.get("detectable")}
+    return Refinement(action="insert", step=step.id, steps=steps, reason=reason, trigger=trigger)
 
 
 def outlying_run(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
@@ -150,13 +138,8 @@ def outlying_run(question: RefineWorkflow, step: Step, result: StepResult) -> Re
     check = next((one for one in question.workflow.steps if one.tool == "sensitivity"), None)
     if step.tool != "contrast" or not outliers or check is None or check.params.get("drop"):
         return None
-    return Refinement(
-        action="set_params",
-        step=check.id,
-        params={"drop": list(outliers)[:5]},
-        reason="there are outlying runs: hits must hold with each of them left out",
-        trigger={"outliers": len(outliers)},
-    )
+    reason = "there are outlying runs: hits must hold with each of them left out"
+    return _set(check, {"drop": list(outliers)[:5]}, reason, outliers=len(outliers))
 
 
 def hazards_not_proportional(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
@@ -165,11 +148,8 @@ def hazards_not_proportional(question: RefineWorkflow, step: Step, result: StepR
     check = next((one for one in question.workflow.steps if one.tool == "survival_check"), None)
     if step.tool != "survival" or not violated or check is None or check.params.get("rmst"):
         return None
-    return Refinement(
-        action="set_params", step=check.id, params={"rmst": True},
-        reason="hazards are not proportional for some hits: these must differ in restricted mean survival too",
-        trigger={"ph_violated": violated, "bar": PH},
-    )  # fmt: skip
+    reason = "hazards are not proportional for some hits: these must differ in restricted mean survival too"
+    return _set(check, {"rmst": True}, reason, ph_violated=violated, bar=PH)
 
 
 RULES: tuple[Rule, ...] = (

@@ -1,19 +1,19 @@
 """Objective templates: which questions a table with this profile can be asked, and the workflow that answers each."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from proteus.record._objects import DatasetProfile, Factor, Objective, Step
+from proteus.record._words import words
+from proteus.tools._registry import tools
 
 _MAIN = re.compile(r"(?i)^(?:group|condition|treatment|diagnosis|disease|status|genotype|arm|class|type|phenotype)$")
 _LONGITUDINAL = re.compile(r"(?i)^(?:time|timepoint|visit|day|week|dose)$")
 _FACTORS, _CONTRASTS, _REST = 4, 3, 3.5  # of a factor: contrasts asked early; priority of the others
 _VALIDATED = 20  # samples of each level from which a panel is worth a fit
 _DETECTABLE = 5  # runs a level from which Fisher's test of detection can pass many tests; below, `contrast` fills gaps
-
-Plans = Callable[[Objective, dict[str, Any]], list[Step]]
 
 
 @dataclass(frozen=True)
@@ -107,67 +107,51 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     """Questions to features by samples."""
     drafts: list[Draft] = []
     subjects = {"block": profile.block} if profile.block else {}  # whose runs count once, whatever is asked
+
+    def add(template: str, question: str, priority: float, needs: str, why: str, *, design: str | None = None,
+            contrast: str | None = None, outcome: Sequence[str] = (), **more: Any) -> None:  # fmt: skip
+        drafts.append(Draft(template, question, priority, tuple(needs.split()), design, contrast, why, tuple(outcome),
+                            more=more))  # fmt: skip
+
     for place, one in enumerate(main_factors(profile)):
         aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
         first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
         template, design, block = model_of(profile, one.name)
-        pairs = contrasts(one)
-        for number, (level, base) in enumerate(pairs):
+        for number, (level, base) in enumerate(contrasts(one)):
             name = contrast_of(profile, one.name, level, base)
             priority = first - number if number < _CONTRASTS else min(_REST, first) - 0.01 * number
-            question = f"Which features differ between {level} and {base}?"
-            why = f"{one.name} is a factor of the design"
-            drafts.append(Draft(template, question, priority, ("bulk", "groups"), design, name, why, more=block))
+            add(template, f"Which features differ between {level} and {base}?", priority, "bulk groups",
+                f"{one.name} is a factor of the design", design=design, contrast=name, **block)  # fmt: skip
             if number == 0 and place == 0:
                 drafts += _beside(one, level, base, design, name, block)
         order = _ordered(one)
         if order:
-            drafts.append(Draft(
-                "trend", f"Which features follow the order of {one.name}?", 7.5 - 3 * place, ("bulk", "groups"),
-                f"~ {one.name}", None, "the levels are ordered", more={"over": one.name, "order": order} | subjects,
-            ))  # fmt: skip
+            add("trend", f"Which features follow the order of {one.name}?", 7.5 - 3 * place, "bulk groups",
+                "the levels are ordered", design=f"~ {one.name}", over=one.name, order=order, **subjects)  # fmt: skip
         if len(one.levels) >= 3:
-            drafts.append(Draft(
-                "multi_group", f"Which features differ between any levels of {one.name}?", 4 - place,
-                ("bulk", "groups"), f"~ {one.name}", None, "several levels",
-                more={"factor": one.name} | subjects,
-            ))  # fmt: skip
-    drafts += [
-        Draft("trend", f"Which features follow {name}?", 5 if _LONGITUDINAL.match(name) else 1.0, ("bulk", "numbers"),
-              rationale=f"{name} is a number", more={"over": name} | subjects)
-        for name in profile.numbers[:2]
-    ]  # fmt: skip
-    drafts += [
-        Draft("module_trait", f"Which modules of co-expressed features follow {name}?", 0.9,
-              ("bulk", "numbers", "many_samples"), rationale=f"many small changes may go with {name} together",
-              more={"trait": name} | subjects)
-        for name in profile.numbers[:1]
-    ]  # fmt: skip
+            add("multi_group", f"Which features differ between any levels of {one.name}?", 4 - place, "bulk groups",
+                "several levels", design=f"~ {one.name}", factor=one.name, **subjects)  # fmt: skip
+    for name in profile.numbers[:2]:
+        add("trend", f"Which features follow {name}?", 5 if _LONGITUDINAL.match(name) else 1.0, "bulk numbers",
+            f"{name} is a number", over=name, **subjects)  # fmt: skip
+    for name in profile.numbers[:1]:
+        add("module_trait", f"Which modules of co-expressed features follow {name}?", 0.9, "bulk numbers many_samples",
+            f"many small changes may go with {name} together", trait=name, **subjects)  # fmt: skip
     if profile.outcome:
-        drafts.append(Draft(
-            "survival", "Which features predict the outcome?", 10.5,
-            ("bulk", "outcome"), outcome=tuple(profile.outcome), rationale="there is follow-up",
-        ))  # fmt: skip
-        drafts.append(Draft(
-            "module_outcome", "Which modules of co-expressed features predict the outcome?", 0.95,
-            ("bulk", "many_samples", "outcome"), outcome=tuple(profile.outcome),
-            rationale="many small changes may go with the outcome together",
-        ))  # fmt: skip
-    remove = [
-        one.name for one in [*main_factors(profile)[:1], *(profile.factor(name) for name in profile.batch[:1])] if one
-    ]
+        add("survival", "Which features predict the outcome?", 10.5, "bulk outcome", "there is follow-up",
+            outcome=profile.outcome)  # fmt: skip
+        add("module_outcome", "Which modules of co-expressed features predict the outcome?", 0.95,
+            "bulk many_samples outcome", "many small changes may go with the outcome together",
+            outcome=profile.outcome)  # fmt: skip
+    remove = [*(one.name for one in main_factors(profile)[:1]), *profile.batch[:1]]
     aliased = len(remove) == 2 and profile.aliasing.get(remove[0], {}).get(remove[1], 0.0) > 0.999
-    drafts.append(Draft(
-        "subtype", "Are there groups of samples that the design does not name?", 3.0, ("bulk", "many_samples"),
-        rationale="co-expressed features may split the samples",
-        more={"remove": f"~ {' + '.join(remove[:1] if aliased else remove)}" if remove else "~ 1"},
-    ))  # fmt: skip
+    add("subtype", "Are there groups of samples that the design does not name?", 3.0, "bulk many_samples",
+        "co-expressed features may split the samples",
+        remove=f"~ {' + '.join(remove[:1] if aliased else remove)}" if remove else "~ 1")  # fmt: skip
     if profile.batch and main_factors(profile):
         batch, factor = profile.batch[0], main_factors(profile)[0].name
-        drafts.append(Draft(
-            "batch_audit", f"Can {factor} be told from {batch}?", 2.5, ("bulk",),
-            rationale="a batch may pass for biology", more={"first": batch, "second": factor},
-        ))  # fmt: skip
+        add("batch_audit", f"Can {factor} be told from {batch}?", 2.5, "bulk", "a batch may pass for biology",
+            first=batch, second=factor)  # fmt: skip
     return drafts
 
 
@@ -186,85 +170,30 @@ def cell_drafts(profile: DatasetProfile) -> list[Draft]:
     return drafts
 
 
-def _quality() -> Step:
-    return Step(id="S1", tool="quality", purpose="runs, batches, outliers", checks=["batch_eta2", "outliers"])
+def plan(objective: Objective, more: Mapping[str, Any]) -> list[Step]:
+    """The steps of the objective's template; each tool takes the parameters it has of what the objective says.
+
+    Args:
+        objective: with design, contrast and outcome as its template needs them.
+        more: parameters that the objective has no place for.
+    Raises:
+        KeyError: for an unknown template.
+    """
+    known = {"design": objective.design, "contrast": objective.contrast} | dict(more)
+    known |= dict(zip(("time", "event"), objective.outcome, strict=False))
+    made: list[Step] = []
+    for number, name in enumerate(PLANS[objective.template], 1):
+        (purpose, checks), tool = words("steps")[name], tools()[name]
+        fields = tool.params.model_fields
+        params = {
+            key: known[key]
+            for key, one in fields.items()
+            if key in known and (known[key] is not None or one.is_required())
+        }
+        inputs = [one.id for one in made if one.tool != "quality"] if tool.reads else []
+        made.append(Step(id=f"S{number}", tool=name, params=params, inputs=inputs, checks=checks,
+                         purpose=purpose or objective.question))  # fmt: skip
+    return made
 
 
-def _after(tool: str, purpose: str, *, contrast: bool = False, design: bool = False) -> Plans:
-    """A look at the runs, then one step: with the contrast's design and block, or with what the draft says."""
-
-    def plan(objective: Objective, more: dict[str, Any]) -> list[Step]:
-        params = _asked(objective, more) if contrast else {**({"design": objective.design} if design else {}), **more}
-        return [_quality(), Step(id="S2", tool=tool, params=params, purpose=purpose)]
-
-    return plan
-
-
-def _asked(objective: Objective, more: dict[str, Any]) -> dict[str, Any]:
-    block = {"block": more["block"]} if "block" in more else {}
-    return {"design": objective.design, "contrast": objective.contrast, **block}
-
-
-def _read(tool: str, purpose: str) -> Plans:
-    """A look at the runs, the contrast, and a step that reads it."""
-
-    def plan(objective: Objective, more: dict[str, Any]) -> list[Step]:
-        checks = ["hits", "share", "z_mode", "p_shape", "missing_by_intensity"]
-        params = _asked(objective, more)
-        test = Step(id="S2", tool="contrast", params=params, purpose="test the contrast", checks=checks)
-        own = {"margin": more["margin"]} if "margin" in more else {}
-        return [_quality(), test, Step(id="S3", tool=tool, inputs=["S2"], params=own, purpose=purpose)]
-
-    return plan
-
-
-def _survival(objective: Objective, _more: dict[str, Any]) -> list[Step]:
-    params: dict[str, Any] = dict(zip(("time", "event"), objective.outcome, strict=False))
-    return [
-        _quality(),
-        Step(id="S2", tool="survival", params=params, purpose="hazard of each feature", checks=["ph_violated"]),
-        Step(id="S3", tool="survival_check", inputs=["S2"], purpose="ranks and restricted means"),
-    ]
-
-
-def _module_outcome(objective: Objective, _more: dict[str, Any]) -> list[Step]:
-    params: dict[str, Any] = dict(zip(("time", "event"), objective.outcome, strict=False))
-    return [_quality(), Step(id="S2", tool="module_outcome", params=params, purpose="hazard of each module")]
-
-
-def _cells(objective: Objective, _more: dict[str, Any]) -> list[Step]:
-    params = {"design": objective.design, "contrast": objective.contrast}
-    return [
-        *_markers(objective, {}),
-        Step(id="S2", tool=objective.template, params=params, inputs=["S1"], purpose=objective.question),
-        Step(id="S3", tool="cell_check", inputs=["S1", "S2"], purpose="do the hits survive other choices?"),
-    ]
-
-
-def _markers(_objective: Objective, _more: dict[str, Any]) -> list[Step]:
-    return [Step(id="S1", tool="cell_types", purpose="name the cells")]
-
-
-PLANS: dict[str, Plans] = {
-    "group_contrast": _read("sensitivity", "do the hits survive other choices?"),
-    "paired_change": _read("sensitivity", "do the hits survive other choices?"),
-    "equivalence": _read("equivalence", "what stays within the margin"),
-    "lookup": lambda _, more: [Step(id="S1", tool="lookup", params=more, purpose="look it up")],
-    "samples": lambda *_: [_quality()],
-    "pathway_activity": _read("enrichment", "which sets move"),
-    "network_neighbourhood": _read("network_modules", "which neighbourhoods move"),
-    "co_regulation": _read("coupling", "which linked hits move together"),
-    "ptm_versus_protein": _after("site_contrast", "change beyond the protein's", contrast=True),
-    "trend": _after("trend", "slope of each feature"),
-    "multi_group": _after("groups", "any difference between levels", design=True),
-    "on_off": _after("presence", "who is detected where"),
-    "biomarker_panel": _after("panel", "a panel, judged on unseen samples"),
-    "survival": _survival,
-    "subtype": _after("coexpression", "modules that split the samples"),
-    "module_trait": _after("module_trait", "modules that follow the trait"),
-    "module_outcome": _module_outcome,
-    "batch_audit": _after("crosstab", "counts of both factors"),
-    "cell_state": _cells,
-    "cell_abundance": _cells,
-    "cell_markers": _markers,
-}
+PLANS: dict[str, list[str]] = words("plans")

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,11 @@ def read_journal(path: str | Path) -> list[Event]:
                 continue
         raise ArtifactError(path, f"line {number} was changed, or one before it was taken out: its hash does not fit")
     return events
+
+
+def event_data(events: Sequence[Event], kind: str, *, last: bool = False) -> dict[str, Any]:
+    """What the first event of a kind says, or the last one; nothing where there is none."""
+    return next((one.data for one in (reversed(events) if last else events) if one.kind == kind), {})
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -13,6 +13,8 @@ from ninefold.errors import ArtifactError
 from ninefold.files import write_text
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from proteus.record._documents import read_document
+
 Grade = Literal["A", "B", "C"]
 Status = Literal["ok", "empty", "failed"]
 
@@ -384,16 +386,7 @@ def read_documents(path: Path, kind: str, model: type[Any]) -> list[Any]:
     Raises:
         ArtifactError: missing, damaged, foreign, or of a newer format; names the file.
     """
-    if not path.is_file():
-        raise ArtifactError(path, "is missing")
-    try:
-        document = json.loads(path.read_bytes())
-    except ValueError:
-        raise ArtifactError(path, "is damaged: it is no JSON") from None
-    if not isinstance(document, dict) or document.get("format") != f"proteus.{kind}":
-        raise ArtifactError(path, f"is no proteus.{kind} file")
-    if document.get("format_version") != 1:
-        raise ArtifactError(path, f"has format version {document.get('format_version')}, not 1; update proteus")
+    document = read_document(path, f"proteus.{kind}")
     try:
         return [model.model_validate(one) for one in document["items"]]
     except (KeyError, TypeError, ValidationError) as error:

@@ -2,7 +2,7 @@
 
 config.json environment.json .lock      of the core's run module
 input/table/ input/knowledge.json       as loaded (`ProteomicsData.save`); sets, network, markers, rules
-events.jsonl                            what happened, a hash chain (`_journal`); see EVENTS
+events.jsonl                            what happened, a hash chain (`_journal`); what events hold: `words("events")`
 llm/NNNN.json                           each paid call: question, answer, usage
 artifacts/<objective>.<step>.v<version>.<table>.parquet, and .rows beside it (8 bytes a row)
 plots/*.png  graph.json  hypotheses.json  report.html
@@ -23,27 +23,6 @@ from ninefold.files import atomic_file, digest_file
 
 from proteus.record._objects import Ref
 
-EVENTS = {
-    "run": "config, profile, tool names and versions, digests of the input: the first event",
-    "question": "role, n (its number), digest of the question; before a planner is asked",
-    "answer": "role, n, digest, answer (JSON), planner, spent",
-    "refused": "role, n, reasons: an answer that was not accepted",
-    "fallback": "role, n, reason: the planner could not answer, the expert did",
-    "objective": "objective (JSON), accepted true or false, reason",
-    "workflow": "workflow (JSON), reason",
-    "step": "objective, workflow_version, digest, step (JSON), result (StepResult JSON), files: name to digest",
-    "refinement": "objective, step, action, reason, trigger, params, target",
-    "changed": "objective, step, before, after, gains, losses (counts), gained, lost (50 rows); a step ran again",
-    "summary": "objective, answer, supported",
-    "family": "objective, simes, position, passed, level, size, rejected",
-    "not_asked": "contrasts of the factors asked about that no objective is about",
-    "reply": "objective, question, lines (text, numbers), files: the answer to what the user asked, its counts",
-    "gate": "statement, accepted, reasons, turn",
-    "replication": "objective, step, cohorts, replicated (count), notes, files: the table, one row a feature",
-    "held_out": "samples, tested, held (counts), files: the table `hold_out`, one row a hypothesis",
-    "budget": "reason: what ran out",
-    "finish": "counts, digests of graph.json and hypotheses.json",
-}
 _PATHS = {
     "input": "input", "table": "input/table", "knowledge": "input/knowledge.json", "events": "events.jsonl",
     "llm": "llm", "artifacts": "artifacts", "plots": "plots", "graph": "graph.json",

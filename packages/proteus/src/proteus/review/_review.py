@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ninefold.errors import ArtifactError, InputError
-from ninefold.files import atomic_folder, digest, write_text
+from ninefold.errors import InputError
+from ninefold.files import atomic_folder, write_text
 from ninefold.report import Table
 
 from proteus.record._cited import case, read_evidence
+from proteus.record._documents import judged, own_digest, read_document
 from proteus.record._run_folder import Folder, spreadsheet_text
 from proteus.review._agreement import krippendorff_alpha, weighted_kappa
 from proteus.review._rubric_text import METRICS, rubric_text
@@ -40,12 +41,12 @@ def export_sheet(runs: Sequence[str | Path], out: str | Path, *, seed: int = 0, 
     rows, key = [], {}
     shuffler = random.Random(seed)
     for place, run in enumerate(runs):
-        evidence = read_evidence(Folder(Path(run)))
+        evidence, marks = read_evidence(Folder(Path(run))), judged(Folder(Path(run)).judge)
         for hypothesis in evidence.hypotheses:
             code = f"H{shuffler.randrange(16**6):06x}"
             while code in key:
                 code = f"H{shuffler.randrange(16**6):06x}"
-            rubric, model = hypothesis.scores.model_dump(), _of_model(Path(run)).get(hypothesis.id, {})
+            rubric, model = hypothesis.scores.model_dump(), marks.get(hypothesis.id, {}).get("mean", {})
             key[code] = {"run": place, "hypothesis": hypothesis.id, "rubric": rubric, "model": model}
             shown = case(hypothesis, evidence)
             rows.append([code, *(_cell(shown[name]) for name in _SHOWN), *([""] * (len(METRICS) + 1))])
@@ -61,23 +62,12 @@ def export_sheet(runs: Sequence[str | Path], out: str | Path, *, seed: int = 0, 
         "runs": [Path(run).name for run in runs],
         "key": key,
     }
-    about["digest"] = digest(json.dumps(about, sort_keys=True).encode())
+    about["digest"] = own_digest(about)
     with atomic_folder(out, force=force, ours="proteus.review") as folder:
         sheet.to_csv(folder / "sheet.csv", index=False)
         write_text(folder / "rubric.txt", rubric_text() + "\n")
         write_text(folder / "key.json", json.dumps(about, indent=1) + "\n")
     return len(rows)
-
-
-def _of_model(run: Path) -> dict[str, dict[str, float]]:
-    """Mean scores that a model gave, by hypothesis, where it was asked."""
-    path = Folder(run).judge
-    if not path.is_file():
-        return {}
-    try:
-        return {one["hypothesis"]: one["mean"] for one in json.loads(path.read_bytes())["items"]}
-    except (ValueError, KeyError, TypeError):
-        raise ArtifactError(path, "is damaged") from None
 
 
 def _cell(value: Any) -> str:
@@ -118,7 +108,7 @@ def import_sheets(folder: str | Path, sheets: Sequence[str | Path]) -> Agreement
         InputError: naming sheet, code and metric of an entry that is no whole number from 1 to 5, an unknown code, a
             missing column, or a sheet that is there twice.
     """
-    key = _read_key(Path(folder) / "key.json")
+    key = read_document(Path(folder) / "key.json", "proteus.review", _FORMAT, sealed=True)["key"]
     codes = list(key)
     if not sheets:
         raise InputError("sheets", expected="at least one filled-in sheet")
@@ -165,22 +155,6 @@ def _whole(scores: np.ndarray) -> np.ndarray:
 def _rho(first: np.ndarray, second: np.ndarray) -> float:
     both = ~(np.isnan(first) | np.isnan(second))
     return rank_correlation(first[both], second[both]) if both.sum() >= 3 else float("nan")
-
-
-def _read_key(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ArtifactError(path, "is missing; it was written beside the sheet")
-    try:
-        about = json.loads(path.read_bytes())
-        version, told = about["format_version"], about.pop("digest")
-        if isinstance(version, int) and version > _FORMAT:
-            raise ArtifactError(path, f"has format version {version}, newer than {_FORMAT}; update proteus")
-        whole = about["format"] == "proteus.review" and digest(json.dumps(about, sort_keys=True).encode()) == told
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ArtifactError(path, "is damaged") from None
-    if not whole:
-        raise ArtifactError(path, "was changed: its digest does not fit")
-    return about["key"]
 
 
 def _read_sheet(path: Path, codes: list[str]) -> np.ndarray:

@@ -21,6 +21,12 @@ def missing_falls_with_intensity(values: np.ndarray) -> float:
     return rank_correlation(share[some], mean)
 
 
+def row_mean(values: np.ndarray) -> np.ndarray:
+    """Mean of each row's finite values, 0 where it has none."""
+    seen = ~np.isnan(values)
+    return np.where(seen, values, 0).sum(1) / np.maximum(seen.sum(1), 1)
+
+
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's rho of two (n,) arrays without NaN; NaN if one of them is constant."""
     told = len(x) > 1 and np.ptp(x) > 0 and np.ptp(y) > 0

@@ -6,18 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
 from ninefold.errors import InputError, require, version_of
-from threadpoolctl import threadpool_limits
 
 from proteus.llm._endpoint import DataPolicy
 from proteus.llm._veil import Veil
-from proteus.record._ledger import plain_metrics
-from proteus.record._objects import Step, Workflow
+from proteus.record._objects import Step
 from proteus.record._planner import Digest, digest_tables
 from proteus.study._study import Study
 from proteus.tools._context import Context
-from proteus.tools._registry import Input, Tool, check_workflow, missing_requirements, tools
+from proteus.tools._registry import Input, Tool, missing_requirements, run_alone, tools
 
 _KEPT = 100  # results that later calls may read
 _POLICIES = ("aggregate", "full")
@@ -85,28 +82,13 @@ class Desk:
         if unknown:
             raise InputError("inputs", got=repr(unknown[0]), expected=f"of: {', '.join(self._done) or 'no step yet'}")
         read = [self._done[one] for one in dict.fromkeys(inputs)]
-        step = step.model_copy(update={"inputs": [one.step.id for one in read]})
-        steps = [one.step.model_copy(update={"inputs": []}) for one in read]
-        workflow = Workflow.model_construct(objective="O1", steps=[*steps, step])
-        wrong = [one for one in check_workflow(workflow, self.tools, self.context.profile) if _of(one, step)]
-        if wrong:
-            raise InputError("call", expected=wrong[0].partition(": ")[2])
-        tool = self.tools[step.tool]
-        with threadpool_limits(limits=1, user_api="blas"):
-            output = tool.run(self.context, tool.params.model_validate(step.params), read)
-        metrics = plain_metrics(output.metrics)
-        self._done[step.id] = Input(step, output.tables, metrics)
+        done, output = run_alone(self.context, step, read, self.tools)
+        self._done[step.id] = done
         while len(self._done) > _KEPT:
             self._done.pop(next(iter(self._done)))
         status = "ok" if any(len(one) for one in output.tables.values()) else "empty"
-        tables: Mapping[str, pd.DataFrame] = output.tables
-        return Digest(
-            tool=step.tool, status=status, metrics=metrics, tables=digest_tables(tables), notes=output.notes
-        )  # fmt: skip
-
-
-def _of(message: str, step: Step) -> bool:
-    return message.startswith(f"{step.id}: ")
+        return Digest(tool=step.tool, status=status, metrics=dict(done.metrics), tables=digest_tables(output.tables),
+                      notes=output.notes)  # fmt: skip
 
 
 def server_of(desk: Desk) -> Any:

@@ -4,21 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from proteus.record._objects import Experiment, Finding, Hypothesis
+from proteus.record._words import words
 from proteus.review._rubric import Knowledge, score, total, written
 from proteus.study._grading import grade
 
 JACCARD = 0.5
 _ORDER: dict[str | None, int] = {"A": 0, "B": 1, "C": 2, None: 3}
-_ASSAYS = {
-    "feature": "targeted mass spectrometry or an immunoassay of {entity} in new samples",
-    "set": "a readout of the pathway's activity in new samples",
-    "network": "co-immunoprecipitation, and targeted mass spectrometry of the members",
-    "link": "a perturbation of one partner, and targeted mass spectrometry of the other",
-    "module": "targeted mass spectrometry of the members in new samples",
-    "cluster": "flow cytometry of new donors",
-    "panel": "the panel, locked, on new samples",
-    "sample_group": "the same assay on new samples",
-}
 
 
 def samples_needed(one: Finding, *, power_factor: float = 2.8016) -> int | None:
@@ -52,7 +43,9 @@ def finish(
     asked = [lead.id, *(one.finding for one in hypothesis.joins)]
     known = replicated is not None and any(one in replicated for one in asked)
     again = all(replicated.get(one, False) for one in asked) if known and replicated is not None else None
-    assay = hypothesis.experiment.assay if hypothesis.experiment else _ASSAYS[best.kind].format(entity=best.entity)
+    assay = (
+        hypothesis.experiment.assay if hypothesis.experiment else words("assays")[best.kind].format(entity=best.entity)
+    )
     made = hypothesis.model_copy(
         update={
             "grade": "A" if again and weakest != "C" else "B" if weakest == "A" else weakest,

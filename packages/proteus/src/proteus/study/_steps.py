@@ -4,13 +4,9 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from ninefold.errors import InputError
-from threadpoolctl import threadpool_limits
-
-from proteus.record._ledger import plain_metrics
-from proteus.record._objects import Settings, Step, Workflow
+from proteus.record._objects import Settings, Step
 from proteus.study._study import Study, open_study
-from proteus.tools._registry import Input, check_workflow, tools
+from proteus.tools._registry import Input, run_alone
 
 
 class Steps:
@@ -54,13 +50,4 @@ class Steps:
         Raises:
             InputError: for an unknown tool or parameter, an input that is absent, or a table that does not fit.
         """
-        step = Step(id=f"S{next(self._number)}", tool=tool, params=params, inputs=[one.step.id for one in inputs])
-        before = [one.step.model_copy(update={"inputs": []}) for one in inputs]
-        flow = Workflow.model_construct(objective="O1", steps=[*before, step])
-        wrong = [one for one in check_workflow(flow, profile=self._context.profile) if one.startswith(f"{step.id}: ")]
-        if wrong:
-            raise InputError("step", got=tool, expected=wrong[0].partition(": ")[2])
-        known = tools()[tool]
-        with threadpool_limits(limits=1, user_api="blas"):
-            output = known.run(self._context, known.params.model_validate(params), list(inputs))
-        return Input(step, output.tables, plain_metrics(output.metrics))
+        return run_alone(self._context, Step(id=f"S{next(self._number)}", tool=tool, params=params), inputs)[0]

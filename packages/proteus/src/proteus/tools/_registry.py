@@ -10,14 +10,16 @@ import functools
 import importlib
 import importlib.metadata
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 from ninefold.errors import InputError
 from pydantic import BaseModel, ConfigDict, ValidationError
+from threadpoolctl import threadpool_limits
 
+from proteus.record._ledger import plain_metrics
 from proteus.record._objects import DatasetProfile, Finding, Step, Workflow
 from proteus.record._planner import ToolCard
 
@@ -199,6 +201,27 @@ def check_workflow(
         if lacking:
             wrong.append(f"{step.id}: {step.tool} needs {', '.join(lacking)}")
     return wrong
+
+
+def run_alone(
+    context: Context, step: Step, read: Sequence[Input], known: Mapping[str, Tool] | None = None
+) -> tuple[Input, Output]:
+    """A step outside any workflow: what later steps read of it, and all that the tool gave.
+
+    Raises:
+        InputError: for an unknown tool or parameter, an input that is absent, or a table that does not fit.
+    """
+    known = tools() if known is None else known
+    step = step.model_copy(update={"inputs": [one.step.id for one in read]})
+    before = [one.step.model_copy(update={"inputs": []}) for one in read]
+    flow = Workflow.model_construct(objective="O1", steps=[*before, step])
+    wrong = [one for one in check_workflow(flow, known, context.profile) if one.startswith(f"{step.id}: ")]
+    if wrong:
+        raise InputError("step", got=step.tool, expected=wrong[0].partition(": ")[2])
+    tool = known[step.tool]
+    with threadpool_limits(limits=1, user_api="blas"):
+        output = tool.run(context, tool.params.model_validate(step.params), list(read))
+    return Input(step, output.tables, plain_metrics(output.metrics)), output
 
 
 def _has_factor(profile: DatasetProfile) -> bool:

@@ -6,12 +6,12 @@ from ninefold.errors import InputError
 from pydantic import Field
 from scipy import stats
 
-from proteus.differential._measures import Q, entity_names
+from proteus.differential._measures import entity_names
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, Tested, prepared, tested
 from proteus.tools._registry import Input, Output, Params, register_tool
-from proteus.tools._tools_bulk import findings_of, plain_id
+from proteus.tools._tools_bulk import answer, findings_of, plain_id
 
 
 class Equivalence(Params):
@@ -47,8 +47,7 @@ def equivalence(context: Context, params: Equivalence, inputs: list[Input]) -> O
     found = [
         one.model_copy(update={"sign": 0}) for one in findings_of(made, "features", "unchanged_in", asked.contrast)
     ]
-    metrics = {"tested": int(np.isfinite(p).sum()), "hits": int((made["q"] <= Q).sum()), "margin": params.margin}
-    return Output({"features": made}, metrics, found, ("features", "p"))
+    return answer(made, "unchanged_in", asked.contrast, metrics={"margin": params.margin}, found=found)
 
 
 class Lookup(Prepared):

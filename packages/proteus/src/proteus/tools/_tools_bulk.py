@@ -1,7 +1,8 @@
 """Tools on tables of features by samples: quality, contrasts, trends, patterns, sensitivity, detectable effect."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -12,8 +13,9 @@ from scipy import stats
 from proteus.data._data import ProteomicsData
 from proteus.data._design import crosstab, make_contrast
 from proteus.differential._measures import Q, entity_names, measure_test
-from proteus.differential._moderated_test import blocked_design, contrast_groups, fit_design
+from proteus.differential._moderated_test import TestResult, blocked_design, contrast_groups, fit_design
 from proteus.differential._profile import eta_squared, find_outliers, principal_components
+from proteus.record._cited import COLUMNS
 from proteus.record._objects import Finding
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._moderated_t import fit_prior, moderated_f, moderated_t
@@ -22,6 +24,7 @@ from proteus.tools._prepare import Prepared, Tested, prepared, tested
 from proteus.tools._registry import Input, Output, register_tool
 
 MOST = 200  # findings of one table
+_NOTHING: Mapping[str, Any] = {}
 TEST = (
     "entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "mean", "sigma", "only_in", "exact_p", "modelled",
     "n_peptides",
@@ -53,28 +56,23 @@ def findings_of(
         side = (
             (number(row, "t") or number(row, "only_in") or 0.0) if effect is None else effect or -1.0
         )  # a feature of one group has no effect
-        result.append(
-            Finding(
-                id=f"{name}#{row['id']}",
-                objective="O0",
-                entity=str(row["entity"]),
-                relation=relation,
-                target=target,
-                sign=_sign(side),
-                effect=effect,
-                low=number(row, "ci_low"),
-                high=number(row, "ci_high"),
-                p=number(row, "p"),
-                q=number(row, "q"),
-                n=None if n is None else int(n),
-                artifact=name,
-                row=str(row["id"]),
-                only_in=_sign(number(row, "only_in") or 0.0),
-                modelled=int(number(row, "modelled") or 0),
-                **more,
-            )
-        )
+        numbers = {name: number(row, column) for name, column in COLUMNS.items() if name != "n"}
+        result.append(Finding(
+            id=f"{name}#{row['id']}", objective="O0", entity=str(row["entity"]), relation=relation, target=target,
+            sign=_sign(side), **numbers, n=None if n is None else int(n), artifact=name, row=str(row["id"]),
+            only_in=_sign(number(row, "only_in") or 0.0), modelled=int(number(row, "modelled") or 0), **more,
+        ))  # fmt: skip
     return result
+
+
+def answer(
+    table: pd.DataFrame, relation: str, target: str, *, name: str = "features", metrics: Mapping[str, Any] = _NOTHING,
+    notes: Sequence[str] = (), found: list[Finding] | None = None,
+) -> Output:  # fmt: skip
+    """The output of a test of each row: its table, counts of rows tested and passed, findings, and its family."""
+    counts = {"tested": int(table["p"].notna().sum()), "hits": int((table["q"] <= Q).sum()), **metrics}
+    found = findings_of(table, name, relation, target) if found is None else found
+    return Output({name: table}, counts, found, (name, "p"), list(notes))
 
 
 def _sign(value: float) -> Literal[-1, 0, 1]:
@@ -143,8 +141,7 @@ def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
         metrics["n"] = [int(one.sum()) for one in groups]
     hits = table[table["q"] <= Q]
     metrics["one_peptide"] = int((hits["n_peptides"] == 1).sum())
-    found = findings_of(table, "features", "changed_in", params.contrast)
-    return Output({"features": table}, metrics, found, ("features", "p"), result.notes)
+    return answer(table, "changed_in", params.contrast, metrics=metrics, notes=result.notes)
 
 
 def test_table(frame: pd.DataFrame, data: ProteomicsData) -> pd.DataFrame:
@@ -186,8 +183,7 @@ def trend(context: Context, params: Trend, _inputs: list[Input]) -> Output:
     asked = Tested(design=formula, contrast="proteus_slope", normalise="none", lfc=0.0, block=params.block)
     result = tested(inner, asked)
     table = test_table(result.table, data)
-    found = findings_of(table, "features", "follows", params.over)
-    return Output({"features": table}, measure_test(result, data), found, ("features", "p"), result.notes)
+    return answer(table, "follows", params.over, metrics=measure_test(result, data), notes=result.notes)
 
 
 class Groups(Prepared):
@@ -221,10 +217,7 @@ def groups(context: Context, params: Groups, _inputs: list[Input]) -> Output:
         index=kept.features.index,
     )
     frame["n"] = (~np.isnan(kept.values)).sum(1)
-    table = plain_id(frame)
-    metrics = {"tested": int(np.isfinite(p).sum()), "hits": int((table["q"] <= Q).sum()), "rank": rank}
-    found = findings_of(table, "features", "differs_between", params.factor)
-    return Output({"features": table}, metrics, found, ("features", "p"), made.notes)
+    return answer(plain_id(frame), "differs_between", params.factor, metrics={"rank": rank}, notes=made.notes)
 
 
 FLOORS = (0.005, 0.15)  # quantiles of a run at which features of one group alone are taken to be in the other
@@ -263,35 +256,32 @@ def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> O
     """Refit a contrast in other ways; a hit is stable if it keeps its side and q <= 0.1 in each of them."""
     source = next(one for one in inputs if one.step.tool == "contrast")
     base = Tested.model_validate(source.step.params)
-    first = source.tables["features"].set_index("id")
-    hits = first[first["q"] <= Q]
     variants = _variants(base, context.data.scale, source.metrics, params.drop)
-    agree, worst, lost = np.zeros(len(hits), int), np.zeros(len(hits)), np.full(len(hits), "", object)
-    failed = []
-    for name, variant in variants.items():
+    others = ((name, partial(tested, context, one)) for name, one in variants.items())
+    return refits(source.tables["features"], others, params.q)
+
+
+def refits(features: pd.DataFrame, variants: Iterable[tuple[str, Callable[[], TestResult]]], q: float) -> Output:
+    """Hits of a test under other choices: in how many they keep their side and q, the largest p, where they fail."""
+    first = features.set_index("id")
+    hits = first[first["q"] <= Q]
+    table = hits[["entity"]].assign(agree=0, refits=0, worst_p=0.0, stable=False, failed="")
+    names, failed = [], []
+    for name, variant in variants:  # each is made when its turn comes: of many cells, one at a time is held
+        names.append(name)
         try:
-            other = tested(context, variant).table
+            other = variant().table
         except InputError as error:
             failed.append(f"{name}: {error}")
             continue
         other = other.set_axis(other.index.astype(str)).reindex(hits.index)
-        same = (np.sign(other["t"]) == np.sign(hits["t"])) & (other["q"] <= params.q)
-        agree += same.to_numpy(int)
-        lost[~same.to_numpy()] += f"{name}; "
-        worst = np.maximum(worst, other["p"].fillna(1.0).to_numpy())
-    done = len(variants) - len(failed)
-    table = pd.DataFrame(
-        {
-            "entity": hits["entity"],
-            "agree": agree,
-            "refits": done,
-            "worst_p": worst,
-            "stable": (agree == done) & (done > 0),
-            "failed": [one.removesuffix("; ") for one in lost],
-        },
-        index=hits.index,
-    )
-    metrics = {"refits": list(variants), "stable": int(table["stable"].sum()), "hits": len(hits)}
+        same = (np.sign(other["t"]) == np.sign(hits["t"])) & (other["q"] <= q)
+        table["agree"] += same.astype(int)
+        table["failed"] += np.where(same, "", f"{name}; ")
+        table["worst_p"] = np.maximum(table["worst_p"], other["p"].fillna(1.0))
+    table["refits"] = done = len(names) - len(failed)
+    table["stable"], table["failed"] = (table["agree"] == done) & (done > 0), table["failed"].str.removesuffix("; ")
+    metrics = {"refits": names, "stable": int(table["stable"].sum()), "hits": len(hits)}
     return Output({"refits": plain_id(table)}, metrics, notes=failed)
 
 

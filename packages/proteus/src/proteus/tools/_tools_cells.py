@@ -1,7 +1,6 @@
 """Tools on tables of cells: clusters, their abundance and their state. n is donors' samples, never cells."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -13,19 +12,12 @@ from proteus.differential._moderated_test import TestResult
 from proteus.knowledge._describe import cell_annotation
 from proteus.outcomes._cells import annotate, arcsinh, cluster_cells, diff_abundance, diff_state
 from proteus.outcomes._pseudobulk import diff_expression
+from proteus.record._words import words
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, Output, Params, register_tool
-from proteus.tools._tools_bulk import findings_of, plain_id
+from proteus.tools._tools_bulk import answer, findings_of, plain_id
 
 # Blood, by the markers that panels share; a rule is used if all its markers are in the table.
-BLOOD: Mapping[str, Mapping[str, str]] = {
-    "B cells": {"CD20": "+", "CD3": "-"},
-    "CD4 T cells": {"CD3": "+", "CD4": "+"},
-    "CD8 T cells": {"CD3": "+", "CD4": "-", "CD7": "+"},
-    "NK cells": {"CD3": "-", "CD7": "+", "CD20": "-"},
-    "monocytes": {"CD33": "+", "CD14": "+", "CD3": "-"},
-    "dendritic cells": {"HLA-DR": "+", "CD14": "-", "CD20": "-", "CD3": "-", "CD33": "+"},
-}
 
 
 class Clusters(Params):
@@ -54,7 +46,7 @@ def _group(context: Context, params: Clusters, seed: int) -> tuple[ProteomicsDat
     markers = params.markers or [name for name, kind in context.markers.items() if kind == "type"]
     markers = [name for name in markers if name in data.features.index] or [str(name) for name in data.features.index]
     number = cluster_cells(data, markers, method=params.method, clusters=params.clusters, seed=seed)
-    rules = context.rules or BLOOD
+    rules = context.rules or words("blood")
     rules = {name: rule for name, rule in rules.items() if set(rule) <= set(data.features.index)}
     if not rules:
         return data, np.array([f"cluster {one}" for one in number], object)
@@ -68,7 +60,10 @@ def _group(context: Context, params: Clusters, seed: int) -> tuple[ProteomicsDat
 )
 def cell_types(context: Context, params: Clusters, _inputs: list[Input]) -> Output:
     """The types that the table gives its cells; else cluster cells on type markers, and name clusters by rules."""
-    data, label = grouped(context, params)
+    return context.remember("cell_types", params.model_dump(), lambda: _types(*grouped(context, params)))
+
+
+def _types(data: ProteomicsData, label: np.ndarray) -> Output:
     rows = []
     whole = np.median(data.values, axis=1)
     for name in sorted(set(label)):
@@ -101,11 +96,8 @@ def _out(result: TestResult, entity: list[str], types: list[str], relation: str,
     for one in findings_of(table, "features", relation, contrast, kind=kind):
         where = str(table.set_index("id").loc[one.row, "cell_type"])
         found.append(one.model_copy(update={"target": f"{contrast} in {where}"} if kind == "feature" else {}))
-    metrics = {
-        "tested": int(table["p"].notna().sum()), "hits": int((table["q"] <= 0.05).sum()),
-        "samples": int(result.made.kept.sum()),
-    }  # fmt: skip
-    return Output({"features": table}, metrics, found, ("features", "p"), result.notes)
+    metrics = {"samples": int(result.made.kept.sum())}
+    return answer(table, relation, contrast, metrics=metrics, notes=result.notes, found=found)
 
 
 @register_tool(
@@ -137,11 +129,13 @@ def state_test(
 ) -> TestResult:
     """Medians of state markers; where the table has counts and brings its annotation, and no panel, sums of counts.
 
-    `kept` says which cells of the context's table `data` holds; None: all.
+    `kept` says which cells are tested; None: all.
     """
+    label = label if kept is None else label[kept]
     if context.data.scale == "counts" and not context.markers and cell_annotation(context.data) is not None:
         counts = context.data if kept is None else context.data.take(samples=kept)
         return diff_expression(counts, label, params.design, params.contrast, sample=params.sample)
+    data = data if kept is None else data.take(samples=kept)
     return diff_state(data, label, state_markers(context), params.design, params.contrast, sample=params.sample)
 
 

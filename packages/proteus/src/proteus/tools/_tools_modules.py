@@ -18,7 +18,7 @@ from proteus.statistics._linear_model import fit_linear_model
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, prepared
 from proteus.tools._registry import Input, Output, register_tool
-from proteus.tools._tools_bulk import findings_of
+from proteus.tools._tools_bulk import answer, findings_of
 
 _SHOWN = 30  # members that are named
 
@@ -105,11 +105,8 @@ def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) ->
     made = module_traits(modules, sheet, [params.trait]) if len(table) else empty
     r, n = made["r"].to_numpy(float), made["n"].to_numpy(float)
     reach = stats.norm.ppf(0.975) / np.sqrt(np.maximum(n - 3, 1))  # of Fisher's z
-    table["effect"], table["ci_low"], table["ci_high"] = (
-        r,
-        np.tanh(np.arctanh(r) - reach),
-        np.tanh(np.arctanh(r) + reach),
-    )
+    table["effect"] = r
+    table["ci_low"], table["ci_high"] = np.tanh(np.arctanh(r) - reach), np.tanh(np.arctanh(r) + reach)
     table["p"], table["q"], table["n"] = made["p"].to_numpy(float), made["q"].to_numpy(float), n.astype(int)
     found = _out(table, "moves_with", params.trait)
     found.metrics.update({"subjects": len(sheet)} if params.block is not None else {})
@@ -165,8 +162,7 @@ def _out(table: pd.DataFrame, relation: str, target: str) -> Output:
     found = findings_of(table[["id", *_TRAIT]], "modules", relation, target, kind="module")
     members = table.set_index("id")["members"]
     found = [one.model_copy(update={"members": str(members[one.row]).split(";")}) for one in found]
-    metrics = {"tested": len(table), "hits": int((table["q"] <= Q).sum())}
-    return Output({"modules": table[["id", *_TRAIT]]}, metrics, found, ("modules", "p"))
+    return answer(table[["id", *_TRAIT]], relation, target, name="modules", metrics={"tested": len(table)}, found=found)
 
 
 def _by_subject(modules: Modules, sheet: pd.DataFrame, trait: str, block: str) -> tuple[Modules, pd.DataFrame]:

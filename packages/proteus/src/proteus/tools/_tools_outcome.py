@@ -22,7 +22,7 @@ from proteus.tl._survival_table import survival as survival_table
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, Tested, prepared, tested
 from proteus.tools._registry import Input, Output, Params, register_tool
-from proteus.tools._tools_bulk import TEST, findings_of, plain_id, test_table
+from proteus.tools._tools_bulk import TEST, answer, findings_of, plain_id, test_table
 
 _SETS = ("entity", "size", "effect", "p", "q", "fry_p", "correlation", "representative", "also", "members", "stable")
 
@@ -209,13 +209,9 @@ def survival(context: Context, params: Survival, _inputs: list[Input]) -> Output
     table["ci_low"] = table["effect"] - 1.96 * table["error"]
     table["ci_high"] = table["effect"] + 1.96 * table["error"]
     table = table[["id", *_COX]]
-    hits = table["q"] <= Q
-    metrics = {
-        "tested": int(table["p"].notna().sum()), "hits": int(hits.sum()), "events": int(table["events"].max()),
-        "ph_violated": int((hits & (table["ph_p"] < 0.05)).sum()),
-    }  # fmt: skip
-    found = findings_of(table, "features", "predicts", f"{params.time}/{params.event}")
-    return Output({"features": table}, metrics, found, ("features", "p"))
+    violated = int(((table["q"] <= Q) & (table["ph_p"] < 0.05)).sum())
+    metrics = {"events": int(table["events"].max()), "ph_violated": violated}
+    return answer(table, "predicts", f"{params.time}/{params.event}", metrics=metrics)
 
 
 class SurvivalCheck(Params):
@@ -321,5 +317,4 @@ def site_contrast(context: Context, params: Tested, _inputs: list[Input]) -> Out
     result = tested(inner, asked)
     table = test_table(result.table, part)
     metrics = measure_test(result, part) | {"alone": int(alone.sum())}
-    found = findings_of(table, "features", "changed_beyond_protein_in", params.contrast)
-    return Output({"features": table}, metrics, found, ("features", "p"), result.notes)
+    return answer(table, "changed_beyond_protein_in", params.contrast, metrics=metrics, notes=result.notes)

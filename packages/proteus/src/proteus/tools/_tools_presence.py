@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
-from proteus.differential._measures import Q, entity_names
+from proteus.differential._measures import entity_names
 from proteus.statistics._detection import detection_p
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, prepared
 from proteus.tools._registry import Input, Output, register_tool
-from proteus.tools._tools_bulk import findings_of, plain_id
+from proteus.tools._tools_bulk import answer, plain_id
 
 
 class Presence(Prepared):
@@ -43,6 +43,4 @@ def presence(context: Context, params: Presence, _inputs: list[Input]) -> Output
     frame["p"], frame["q"], frame["n"] = p, benjamini_hochberg(p), int(sizes.sum())
     frame["seen_positive"], frame["seen_negative"] = counts.T
     table = plain_id(frame)[["id", *_SEEN]]
-    found = findings_of(table, "features", "detected_in", f"{params.positive}-{params.negative}")
-    metrics = {"tested": int(np.isfinite(p).sum()), "hits": int((table["q"] <= Q).sum()), "n": sizes.tolist()}
-    return Output({"features": table}, metrics, found, ("features", "p"))
+    return answer(table, "detected_in", f"{params.positive}-{params.negative}", metrics={"n": sizes.tolist()})

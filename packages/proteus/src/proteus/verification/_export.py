@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from ninefold.files import atomic_file, write_text
 
-from proteus.record._journal import Event, read_journal
+from proteus.record._journal import Event, event_data, read_journal
 from proteus.record._objects import Hypothesis, read_documents
 from proteus.record._run_folder import Folder, for_spreadsheets, read_frame, shown
 
@@ -81,7 +81,7 @@ def csv_text(frame: pd.DataFrame) -> str:
 def script(folder: Folder) -> str:
     """The steps of each objective's last workflow, as Python that anybody can run and edit."""
     events = read_journal(folder.events)
-    first = next((one.data for one in events if one.kind == "run"), {})
+    first = event_data(events, "run")
     settings = json.loads((folder.root / "config.json").read_bytes()) if (folder.root / "config.json").is_file() else {}
     share = settings.get("hold_out")
     held = f", settings=proteus.Settings(hold_out={share!r})" if share else ""
@@ -138,7 +138,7 @@ def counts(events: Sequence[Event]) -> list[list[str]]:
 
 def methods(events: Sequence[Event]) -> str:
     """A paragraph to paste: what was done, from the journal alone."""
-    first = next((one.data for one in events if one.kind == "run"), {})
+    first = event_data(events, "run")
     profile = first.get("profile", {})
     made = contrasts_of(events)
     size, version = f"{profile.get('features')} features in {profile.get('samples')} samples", first.get("version")

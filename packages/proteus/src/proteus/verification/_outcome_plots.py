@@ -9,7 +9,7 @@ from ninefold.report import BLUE, GREY, ORANGE, figure
 
 from proteus.data._data import ProteomicsData
 from proteus.outcomes._survival import survival_curve
-from proteus.record._journal import read_journal
+from proteus.record._journal import event_data, read_journal
 from proteus.record._objects import Finding
 from proteus.record._run_folder import Folder
 from proteus.study._study import open_study
@@ -71,7 +71,7 @@ def pictures_of_cells(folder: Folder) -> Iterator[tuple[str, str, Any]]:
     done = next((one for one in steps if one["result"]["status"] == "ok"), None)
     if done is None:
         return
-    seed = next(one.data["seed"] for one in events if one.kind == "run")
+    seed = event_data(events, "run")["seed"]
     context = open_study(folder.root).context(seed)
     params = Clusters.model_validate(done["step"]["params"])
     data, label = grouped(context, params)

@@ -11,7 +11,7 @@ from ninefold.report import BLUE, GREY, ORANGE, figure
 from proteus.data._data import ProteomicsData
 from proteus.planning._headline import unit_of
 from proteus.planning._templates import main_factors
-from proteus.record._journal import read_journal
+from proteus.record._journal import event_data, read_journal
 from proteus.record._objects import DatasetProfile
 from proteus.record._run_folder import Folder, read_frame, row_digests
 from proteus.verification._quality_plots import COLORS
@@ -68,7 +68,7 @@ def _save(folder: Folder, name: str, picture: Any) -> None:
 def _units(folder: Folder) -> dict[str, str]:
     """What effects of each artifact are measured in, and of which contrast, as the journal's steps say."""
     events = read_journal(folder.events)
-    first = next((one.data for one in events if one.kind == "run"), {})
+    first = event_data(events, "run")
     if "profile" not in first:
         return {}
     profile, made = DatasetProfile.model_validate(first["profile"]), {}
@@ -83,7 +83,7 @@ def _units(folder: Folder) -> dict[str, str]:
 
 def _groups(folder: Folder) -> pd.Series | None:
     """The main factor's level of each sample, as the journal's profile has it."""
-    first = next((one.data for one in read_journal(folder.events) if one.kind == "run"), {})
+    first = event_data(read_journal(folder.events), "run")
     profile = DatasetProfile.model_validate(first["profile"]) if "profile" in first else None
     factors = main_factors(profile) if profile is not None and profile.kind != "cell" else []
     if not factors:

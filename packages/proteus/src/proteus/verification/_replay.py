@@ -13,7 +13,8 @@ from ninefold.errors import ArtifactError, version_of
 from pydantic import BaseModel
 
 from proteus.planning._expert import ExpertPlanner
-from proteus.record._journal import Event, read_journal
+from proteus.record._documents import raise_first
+from proteus.record._journal import Event, event_data, read_journal
 from proteus.record._ledger import digest_of
 from proteus.record._objects import Budget, Settings
 from proteus.record._planner import Planner, PlannerError, Question, Spent
@@ -81,9 +82,7 @@ class Replay:
 
     def check(self, path: Path) -> None:
         """Raise ArtifactError with the first difference, if there is one."""
-        if self.differences:
-            more = f" (and {len(self.differences) - 1} more)" if len(self.differences) > 1 else ""
-            raise ArtifactError(path, self.differences[0] + more)
+        raise_first(path, self.differences)
 
 
 def replay(run: str | Path, *, advance: Callable[[str], object] = lambda _: None) -> Replay:
@@ -99,7 +98,7 @@ def replay(run: str | Path, *, advance: Callable[[str], object] = lambda _: None
     events = read_journal(folder.events)
     if not any(event.kind == "finish" for event in events):
         raise ArtifactError(folder.events, "the run did not finish; --resume goes on")
-    made, now = next((one.data.get("version") for one in events if one.kind == "run"), None), version_of("proteus")
+    made, now = event_data(events, "run").get("version"), version_of("proteus")
     if made != now:
         raise ArtifactError(
             folder.events, f"was written by proteus {made}, and {now} computes otherwise: replay it there"
@@ -109,17 +108,16 @@ def replay(run: str | Path, *, advance: Callable[[str], object] = lambda _: None
     study = open_study(folder.root, planner)
     with tempfile.TemporaryDirectory() as place:
         again = Folder(Path(place) / "run")
+        stopped: list[str] = []
         try:
             budget = Budget.model_validate(config["budget"])
             study.run(budget, config["seed"], out=again.root, settings=Settings.of(config), advance=advance)
         except ArtifactError as error:
             if error.path != Path("events.jsonl"):
                 raise
-            found = _compare(folder, again)
-            found.differences = [*record_problems(folder, events), *found.differences, str(error)]
-            return found
+            stopped = [str(error)]
         found = _compare(folder, again)
-        found.differences = [*record_problems(folder, events), *found.differences]
+        found.differences = [*record_problems(folder, events), *found.differences, *stopped]
         return found
 
 

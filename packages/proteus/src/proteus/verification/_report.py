@@ -16,7 +16,8 @@ from ninefold.files import write_text
 
 from proteus.llm._calls import Calls
 from proteus.record._cited import COLUMNS, Evidence, pieces, read_evidence
-from proteus.record._journal import Event, read_journal
+from proteus.record._documents import judged
+from proteus.record._journal import Event, event_data, read_journal
 from proteus.record._objects import Finding, Hypothesis, Ref
 from proteus.record._run_folder import Folder, read_frame, shown
 from proteus.study._hold_out import ARTIFACT
@@ -58,10 +59,10 @@ def render_report(folder: Folder) -> str:
 
     events, evidence = read_journal(folder.events), read_evidence(folder)
     page = _Page(evidence)
-    judged = _judged(folder)
-    hypotheses = [page.hypothesis(one, judged.get(one.id)) for one in evidence.hypotheses]
-    first = next((one.data for one in events if one.kind == "run"), {})
-    last = next((one.data for one in reversed(events) if one.kind == "finish"), {})
+    marks = judged(folder.judge)
+    hypotheses = [page.hypothesis(one, marks.get(one.id)) for one in evidence.hypotheses]
+    first = event_data(events, "run")
+    last = event_data(events, "finish", last=True)
     calls = Calls(folder.llm)
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     template = environment.from_string(
@@ -161,7 +162,7 @@ class _Page:
         ]
         return {"question": data["question"], "lines": lines}
 
-    def hypothesis(self, one: Hypothesis, judged: Mapping[str, Any] | None) -> dict[str, Any]:
+    def hypothesis(self, one: Hypothesis, mark: Mapping[str, Any] | None) -> dict[str, Any]:
         """As the template takes it."""
         findings = self.evidence.findings
         plan = one.experiment
@@ -174,7 +175,7 @@ class _Page:
             "alternatives": [self._parts(text, one.own_numbers) for text in one.alternatives],
             "held": self._held(one), "experiment": plan.assay if plan else "",
             "scores": _scores(one.scores.model_dump()),
-            "judged": judged and {"samples": judged["samples"], "text": _scores(judged["mean"])}, "notes": one.notes,
+            "judged": mark and {"samples": len(mark["reasons"]), "text": _scores(mark["mean"])}, "notes": one.notes,
         }  # fmt: skip
 
     def _held(self, one: Hypothesis) -> list[str | _Cell]:
@@ -214,17 +215,6 @@ class _Page:
 def _scores(scores: Mapping[str, float | None]) -> str:
     known = [f"{name} {'unknown' if value is None else shown(value)}" for name, value in scores.items()]
     return ", ".join(known) if any(value is not None for value in scores.values()) else ""
-
-
-def _judged(folder: Folder) -> dict[str, dict[str, Any]]:
-    path = folder.judge
-    if not path.is_file():
-        return {}
-    try:
-        items = json.loads(path.read_bytes())["items"]
-        return {one["hypothesis"]: {"samples": len(one["reasons"]), "mean": one["mean"]} for one in items}
-    except (ValueError, KeyError, TypeError):
-        raise ArtifactError(path, "is damaged") from None
 
 
 def _place_pictures(folder: Folder, objectives: list[dict[str, Any]]) -> list[tuple[str, str, bool]]:

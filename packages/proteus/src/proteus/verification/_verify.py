@@ -14,7 +14,8 @@ from proteus.data._data import ProteomicsData
 from proteus.llm._calls import Calls
 from proteus.planning._headline import joined, slots_of
 from proteus.record._cited import COLUMNS, Evidence, pieces, read_evidence
-from proteus.record._journal import Event, read_journal
+from proteus.record._documents import changed_file, raise_first
+from proteus.record._journal import Event, event_data, read_journal
 from proteus.record._objects import DatasetProfile, Hypothesis, Ref
 from proteus.record._run_folder import Folder, changed_rows
 from proteus.verification._export import CSV, csv_text, result_table
@@ -45,9 +46,7 @@ class Verification:
 
     def check(self, path: Path) -> None:
         """Raise ArtifactError with the first problem, if there is one."""
-        if self.problems:
-            more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
-            raise ArtifactError(path, self.problems[0] + more)
+        raise_first(path, self.problems)
 
 
 def verify(run: str | Path) -> Verification:
@@ -77,7 +76,7 @@ def verify(run: str | Path) -> Verification:
     if not done.problems:
         evidence = read_evidence(folder)
         _findings(evidence, done)
-        first = next((event.data.get("profile") for event in events if event.kind == "run"), None)
+        first = event_data(events, "run").get("profile")
         _statements(evidence, None if first is None else DatasetProfile.model_validate(first), done)
         _report(evidence, done)
         _table(folder, done)
@@ -92,9 +91,10 @@ def _inside(folder: Folder, error: ArtifactError) -> str:
 
 def _input(folder: Folder, events: list[Event], done: Verification) -> None:
     """The table fits its own digests, and what the run was given is what its first event says."""
-    given = next((event.data.get("input", {}) for event in events if event.kind == "run"), {})
+    given = event_data(events, "run").get("input", {})
     for name, digest in given.items():  # a run of an earlier version does not say
-        _same(folder.input / name, digest, f"input/{name}", done)
+        done.problems += changed_file(folder.input / name, digest, f"input/{name}")
+        done.files += 1
     try:
         ProteomicsData.open(folder.input / "table")
         done.files += 4
@@ -138,12 +138,13 @@ def _what_changed(folder: Folder, name: str, known: dict[str, str]) -> str:
 
 
 def _results(folder: Folder, events: list[Event], done: Verification) -> None:
-    last = next((event for event in reversed(events) if event.kind == "finish"), None)
-    if last is None:
+    last = event_data(events, "finish", last=True)
+    if not last:
         done.problems.append("events.jsonl: the run did not finish; --resume goes on")
         return
     for name in _CHECKED_AT_THE_END:
-        _same(folder.root / name, last.data["digests"].get(name), name, done)
+        done.problems += changed_file(folder.root / name, last["digests"].get(name), name)
+        done.files += 1
 
 
 def record_problems(folder: Folder, events: list[Event]) -> list[str]:
@@ -151,23 +152,8 @@ def record_problems(folder: Folder, events: list[Event]) -> list[str]:
 
     A run that an earlier version made does not say what they were; calls of a judge come after it.
     """
-    last = next((event for event in reversed(events) if event.kind == "finish"), None)
-    problems = []
-    for name, digest in (last.data.get("calls", {}) if last is not None else {}).items():
-        path = folder.llm / name
-        if not path.is_file():
-            problems.append(f"llm/{name}: is missing")
-        elif digest_file(path) != digest:
-            problems.append(f"llm/{name}: was changed: its digest does not fit")
-    return problems
-
-
-def _same(path: Path, digest: str | None, name: str, done: Verification) -> None:
-    done.files += 1
-    if not path.is_file():
-        done.problems.append(f"{name}: is missing")
-    elif digest_file(path) != digest:
-        done.problems.append(f"{name}: was changed: its digest does not fit")
+    calls = event_data(events, "finish", last=True).get("calls", {})
+    return [one for name, digest in calls.items() for one in changed_file(folder.llm / name, digest, f"llm/{name}")]
 
 
 def _findings(evidence: Evidence, done: Verification) -> None:
