@@ -69,7 +69,8 @@ def acting(adapted: Adapted) -> dict[str, float]:
         "edge gate": adapted.model.fitted.power > 0,
         "joint words": reading.words == "joint",
         "walk": reading.walk > 0,
-        "second fit": reading.again,
+        "second fit": reading.again != "",
+        "discriminant": reading.again == "discriminant",
         "own mean": reading.around == "own mean",
         "mixture": reading.around == "mixture",
     }
