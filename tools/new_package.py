@@ -19,7 +19,7 @@ from typing import Any
 
 import tomlkit
 from sample import TEMPLATE, filled_in
-from workspace import ROOT, ToolError, exit_with, find, run
+from workspace import ROOT, ToolError, exit_with, find, packages, run
 
 
 def make(name: str, *, without_torch: bool = False) -> Path:
@@ -100,7 +100,8 @@ def main() -> int:
             folder = make(options.name, without_torch=options.without_torch)
             enter(settings, options.name)
         pyproject.write_text(tomlkit.dumps(settings), encoding="utf-8")
-        run("uv", "run", "--quiet", "python", "tools/scoreboard.py")  # installs it, and adds it to the README's tables
+        named = next(iter(packages())) if options.remove else options.name  # rows of the others stay as they are
+        run("uv", "run", "--quiet", "python", "tools/scoreboard.py", named)  # installs it, and writes its tables
     except ToolError as error:
         return exit_with(error)
     what = "removed" if options.remove else "made"

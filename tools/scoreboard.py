@@ -2,6 +2,7 @@
 
     uv run python tools/scoreboard.py            # rewrites what stands between the markers
     uv run python tools/scoreboard.py --check    # fails if a table is not what the results say
+    uv run python tools/scoreboard.py recsys     # the tables of one package; those of the others stay as they are
 
 Results are made by `ninefold claims NAME --full --out packages/NAME/experiments/results`. Verdicts and intervals are
 computed here, from the scores that an outcome stores and the bars that the claim has today. A claim without an outcome
@@ -38,7 +39,7 @@ from ninefold_lab import (
     overall,
 )
 from ninefold_lab.experiments import claims_of
-from workspace import ROOT, Package, ToolError, exit_with, packages
+from workspace import ROOT, Package, ToolError, exit_with, find, packages
 
 NOT_RUN, TO_JUDGE = "not run", "to be judged again"
 OLDER = "older source"
@@ -179,21 +180,35 @@ def with_block(text: str, name: str, block: str, where: Path) -> str:
     return pattern.sub(lambda found: f"{found[1]}\n{block}\n\n{found[2]}", text)
 
 
-def judged_claims(root: Path = ROOT) -> dict[str, list[Row]]:
-    """By package, its claims beside their outcomes."""
-    members = packages(root)
-    return {name: rows(claims(package), outcomes(package)) for name, package in members.items()}
+def judged_claims(root: Path = ROOT, names: Sequence[str] = ()) -> dict[str, list[Row]]:
+    """By package (all, or those named), its claims beside their outcomes."""
+    chosen = {name: package for name, package in packages(root).items() if not names or name in names}
+    return {name: rows(claims(package), outcomes(package)) for name, package in chosen.items()}
 
 
 def readmes(pairs: Mapping[str, Sequence[Row]], root: Path = ROOT) -> dict[Path, str]:
-    """Every README with tables, as it should read."""
+    """Every README with tables, as it should read; rows of packages that `pairs` leaves out stay as they are."""
     members = packages(root)
     top = root / "README.md"
-    texts = {top: with_block(top.read_text(encoding="utf-8"), "scoreboard", root_table(pairs), top)}
-    for name, package in members.items():
-        path = results_page(package)
+    text = top.read_text(encoding="utf-8")
+    table = root_table(pairs)
+    if pairs.keys() != members.keys():
+        table = _with_rows(text, table, list(members))
+    texts = {top: with_block(text, "scoreboard", table, top)}
+    for name in pairs:
+        path = results_page(members[name])
         texts[path] = with_block(path.read_text(encoding="utf-8"), "scoreboard", package_table(pairs[name]), path)
     return texts
+
+
+def _with_rows(text: str, table: str, names: Sequence[str]) -> str:
+    """The table of `text` with the rows of `table` in place of its own, in the order of `names`; its note stays."""
+    block = re.search(r"<!-- scoreboard:begin[^\n]*-->\n(.*?)<!-- scoreboard:end -->", text, re.DOTALL)
+    old = block[1].strip().splitlines() if block else []
+    found = {row[1]: row[0] for row in re.finditer(r"^\| \[([\w-]+)\]\(.*$", "\n".join([*old, table]), re.MULTILINE)}
+    note = [line for line in old if line and not line.startswith("|")]
+    head = table.splitlines()[:2]
+    return "\n".join([*head, *(found[name] for name in names if name in found), *(["", *note] if note else [])])
 
 
 def results_page(package: Package) -> Path:
@@ -209,10 +224,11 @@ def unmarked(text: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="packages; all if none is named")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a table differs")
     options = parser.parse_args()
     try:
-        pairs = judged_claims()
+        pairs = judged_claims(names=[find(name).name for name in options.names])
         texts = readmes(pairs)
         old = {path: path.read_text(encoding="utf-8") for path in texts}
         stale = [path for path, text in texts.items() if old[path] != text]

@@ -32,4 +32,4 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_post_page(output: str, **_: object) -> str:
     """Name the search for screen readers, and let the keyboard scroll code that is wider than its box."""
     named = output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
-    return re.sub(r"(<pre\b[^>]*>(?:<span></span>)?<code)>", r'\1 tabindex="0">', named)
+    return re.sub(r"<pre\b(?=[^>]*>(?:<span></span>)?<code)", '<pre tabindex="0"', named)

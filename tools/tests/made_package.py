@@ -38,6 +38,7 @@ def made(tmp_path_factory):
         )
 
     subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
+    assert run("python", "-c", "").returncode == 0  # the environment of a checkout, which is there before
     done = run("python", "tools/new_package.py", "bright-idea", "--without-torch")
     assert done.returncode == 0, done.stderr
     yield copy, run
@@ -53,7 +54,7 @@ def made(tmp_path_factory):
         ["python", "tools/contracts.py"],
         ["python", "tools/rooms.py", "bright-idea"],
         ["python", "tools/examples.py", "bright-idea"],
-        ["python", "tools/scoreboard.py", "--check"],
+        ["python", "tools/scoreboard.py", "--check", "bright-idea"],
         ["python", "-m", "pytest", "-q", "packages/bright-idea"],
         ["python", "-m", "pytest", "-q", "tools/tests/test_workspace.py", "-k", "bright-idea and not sample"],
     ],
@@ -88,7 +89,7 @@ def test_bad_name_is_refused(made, name, message):
             ["python", "tools/isolated.py", "bright-idea", "--no-tests"],
         ),
         ("src/bright_idea/_stray.py", '"""Stray."""\n', ["python", "tools/rooms.py", "bright-idea"]),
-        ("README.md", "", ["python", "tools/scoreboard.py", "--check"]),
+        ("README.md", "", ["python", "tools/scoreboard.py", "--check", "bright-idea"]),
         (
             "tests/test_cli.py",
             "def test_that_fails(): assert False\n",

@@ -9,7 +9,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from ninefold_lab import Claim, Comparison, at_least
-from scoreboard import outcomes, package_table, passed_by, root_table, rows, unmarked, with_block, with_spread
+from scoreboard import (
+    _with_rows,
+    outcomes,
+    package_table,
+    passed_by,
+    root_table,
+    rows,
+    unmarked,
+    with_block,
+    with_spread,
+)
 from workspace import Package, ToolError
 
 OUTCOME = {
@@ -169,3 +179,18 @@ def test_block_is_written_between_its_markers_once_and_for_all():
 def test_readme_without_markers_is_refused():
     with pytest.raises(ToolError, match=r"README.md needs one pair of markers <!-- scoreboard:begin"):
         with_block("no markers", "scoreboard", "x", Path("README.md"))
+
+
+def test_rows_of_one_package_are_written_and_those_of_others_stay():
+    table = "| package | a |\n| --- | --- |\n| [new](packages/new#results) | 1 |"
+    begin, end = "<!-- scoreboard:begin (by a tool) -->", "<!-- scoreboard:end -->"
+    old = "| package | a |\n| --- | --- |\n| [gone](x) | 7 |\n| [old](packages/old#results) | 2 |\n\n1 of 2 are older."
+    made = _with_rows(f"{begin}\n\n{old}\n\n{end}\n", table, ["new", "old"])
+    assert made.splitlines() == [
+        *table.splitlines(),
+        "| [old](packages/old#results) | 2 |",
+        "",
+        "1 of 2 are older.",
+    ]
+    again = _with_rows(f"{begin}\n\n{made}\n\n{end}\n", table.replace("| 1 |", "| 3 |"), ["new", "old"])
+    assert again == made.replace("| 1 |", "| 3 |")

@@ -94,8 +94,8 @@ def test_demo_shows_sessions_pictures_and_a_gain(monkeypatch, tmp_path):
     result = demo.demo(0)
     assert "simulated" in result.data
     assert len(result.figures) == 3
-    assert "points of mean accuracy" in result.verdict
+    assert result.arms.text("mecoin+") in result.arms.headline()
     assert {"mecoin+", "SGC-NCM", "SGC-LDA"} <= {row[0].removesuffix(" (collapsed)") for row in result.table.rows}
-    assert result.word in ("ahead", "level", "behind")
-    assert all((result.headline, result.looking_at, result.measured, result.score, result.rival_score))
+    assert result.arms.word in ("ahead", "level", "behind", "not told apart")
+    assert all((result.looking_at, result.arms.measured, result.arms.rival))
     assert "session" in result.glossary

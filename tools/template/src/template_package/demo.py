@@ -14,8 +14,7 @@ from template_package.evaluation import error_histogram, squared_errors
 def demo(seed: int) -> DemoResult:
     """Compare the method with its rivals on simulated data."""
     errors = squared_errors(200, seed)
-    names = {"james-stein": "James-Stein"}
-    scores = {names.get(name, name): values for name, values in errors.items()}
+    scores = {{"james-stein": "James-Stein"}.get(name, name): values for name, values in errors.items()}
     arms = Arms(scores=scores, ours="James-Stein", measured="mean squared error", lower=True)
     figures = []
     if importlib.util.find_spec("matplotlib"):
