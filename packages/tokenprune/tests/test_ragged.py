@@ -112,3 +112,39 @@ def test_flash_attention_is_given_the_rows_one_after_another(model, ids, mask, m
     ours, _ = executor.logits(ids, mask)
     assert given == [3] * 4
     torch.testing.assert_close(ours, padded, rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_forks_of_a_cache_that_has_room_do_not_write_into_each_other(model, ids, mask):
+    """Tokens grow into room beyond those before them; a fork that comes second makes room of its own."""
+    executor, cache = Executor(Layout.of(model), StaticRouter(SCHEDULE)), PrunedCache(4)
+    executor.prefill(executor.start(ids, mask), cache)
+    executor.decode(executor.layout.embed(ids[:, :1]), cache)  # from here on there is room
+    room = cache.held[0].keys.data_ptr()
+    forks = [cache.fork() for _ in range(2)]
+    said = [ids[:, 2:6], ids[:, 9:13]]
+    found: list[list[torch.Tensor]] = [[], []]
+    for step in range(4):
+        for fork, tokens, out in zip(forks, said, found, strict=True):
+            out.append(executor.decode(executor.layout.embed(tokens[:, step : step + 1]), fork))
+    assert forks[0].held[0].keys.data_ptr() == room != forks[1].held[0].keys.data_ptr()
+    for tokens, out in zip(said, found, strict=True):
+        alone = PrunedCache(4)
+        executor.prefill(executor.start(ids, mask), alone)
+        executor.decode(executor.layout.embed(ids[:, :1]), alone)
+        expected = [executor.decode(executor.layout.embed(tokens[:, at : at + 1]), alone) for at in range(4)]
+        assert torch.equal(torch.cat(out, 1), torch.cat(expected, 1))
+
+
+@torch.no_grad()
+def test_a_cache_grows_beyond_its_room(model, ids):
+    executor, cache = Executor(Layout.of(model), StaticRouter(SCHEDULE)), PrunedCache(4)
+    executor.prefill(executor.start(ids), cache)
+    said = torch.randint(1, 256, (3, 150), generator=torch.Generator().manual_seed(4))
+    steps = [executor.decode(executor.layout.embed(said[:, at : at + 1]), cache) for at in range(150)]
+    at_once = PrunedCache(4)
+    executor.prefill(executor.start(ids), at_once)
+    whole = executor.decode(executor.layout.embed(said), at_once)
+    torch.testing.assert_close(torch.cat(steps, 1), whole, rtol=0, atol=2e-5)
+    assert cache.lengths(0) == [174] * 3
+    assert cache.nbytes == at_once.nbytes == 4 * 2 * 2 * 16 * sum(sum(cache.lengths(block)) for block in range(4))

@@ -30,13 +30,9 @@ def inspect(pruner: Pruner) -> list[Any]:
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with those of a part of it under "part setting"."""
-    inner = {
-        f"{name} {key}": one
-        for name, value in settings.items()
-        if isinstance(value, dict)
-        for key, one in value.items()
-    }
-    return {name: value for name, value in settings.items() if not isinstance(value, dict)} | inner
+    parts = {name: value for name, value in settings.items() if isinstance(value, dict)}
+    inner = {f"{name} {key}": one for name, part in parts.items() for key, one in part.items()}
+    return {name: value for name, value in settings.items() if name not in parts} | inner
 
 
 def generate(

@@ -189,6 +189,10 @@ def _causal(query: Tensor, key: Tensor, value: Tensor, form: Form, mask: Tensor 
     grouped = query.shape[1] != key.shape[1]
     if form.plain:
         causal = mask is None and query.shape[2] > 1
+        if grouped and query.shape[2] == 1:  # heads that share keys as queries of one head: keys are read once
+            shared = query.view(*key.shape[:2], -1, query.shape[3])
+            out = F.scaled_dot_product_attention(shared, key, value, attn_mask=mask, scale=form.scaling)
+            return out.reshape(query.shape)
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, is_causal=causal, scale=form.scaling, enable_gqa=grouped
         )

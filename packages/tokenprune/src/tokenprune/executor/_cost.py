@@ -105,13 +105,10 @@ class CostModel:
             return found
 
         return cls(
-            weights=tuple(weights(block) for block in layout.blocks),
-            heads=layout.heads,
-            kv_heads=layout.kv_heads,
-            head_dim=layout.head_dim,
-            head=weights(layout.model.get_output_embeddings()),
+            weights=tuple(weights(block) for block in layout.blocks), heads=layout.heads, kv_heads=layout.kv_heads,
+            head_dim=layout.head_dim, head=weights(layout.model.get_output_embeddings()),
             bytes_each=layout.decoder.embed_tokens.weight.element_size(),
-        )
+        )  # fmt: skip
 
     @property
     def blocks(self) -> int:

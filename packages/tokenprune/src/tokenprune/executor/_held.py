@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tokenprune.executor._ragged import Ragged
+
+_ROOM = 64  # tokens that a grown cache has room for beyond its own
+
+
+class _Room:
+    """Keys and values with room for more tokens, and how many there are of the latest that grew into it."""
+
+    def __init__(self, keys: Tensor, values: Tensor, more: int) -> None:
+        self.both, self.used = [F.pad(one, (0, 0, 0, more)) for one in (keys, values)], keys.shape[2]
 
 
 class Held:
     """Keys and values of one block.
 
     A prompt's rows of different lengths lie one after another, not padded. Once tokens follow, rows lie side by side,
-    padded on the right of what stood there, so that a new token costs no gathering.
+    padded on the right of what stood there, so that a new token costs no gathering, and with room for more, so that it
+    costs no copy of those before it.
 
     Args:
         keys, values: (B, kv_heads, n, head_dim): B rows side by side; or (1, kv_heads, T, head_dim): one after another.
@@ -28,6 +39,7 @@ class Held:
         places: Tensor | None = None,
     ) -> None:  # fmt: skip
         self.keys, self.values, self.ragged, self.there, self.places = keys, values, ragged, there, places
+        self._room: _Room | None = None
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> list[Tensor | None]:
         """Keys, values and places, each changed alike."""
@@ -67,7 +79,17 @@ class Held:
             there = torch.cat([there, there.new_ones(keys.shape[0], keys.shape[2])], 1)
         if own.places is not None and places is not None:
             places = torch.cat([own.places, places], 2)
-        return Held(torch.cat([own.keys, keys], 2), torch.cat([own.values, values], 2), there=there, places=places)
+        if torch.is_grad_enabled():
+            return Held(torch.cat([own.keys, keys], 2), torch.cat([own.values, values], 2), there=there, places=places)
+        first, last, room = own.keys.shape[2], own.keys.shape[2] + keys.shape[2], own._room
+        if room is None or room.used != first or room.both[0].shape[2] < last:  # a fork grew into it, or it is full
+            room = _Room(own.keys, own.values, keys.shape[2] + _ROOM)
+        for whole, new in zip(room.both, (keys, values), strict=True):
+            whole[:, :, first:last] = new
+        room.used = last
+        made = Held(*(whole[:, :, :last] for whole in room.both), there=there, places=places)
+        made._room = room
+        return made
 
     def seen(self, new: int, window: int | None = None) -> Tensor | None:
         """What the last `new` tokens of rows side by side see, (B or 1, 1, new, n); None: all of it.
@@ -76,8 +98,8 @@ class Held:
             new: how many.
             window: they see tokens of their row that are less than so many before their own.
         """
-        if self.there is None and new == 1 and window is None:
-            return None
+        if new == 1 and window is None:
+            return None if self.there is None else self.there[:, None, None]
         total = self.keys.shape[2]
         seen = torch.ones(new, total, dtype=torch.bool, device=self.keys.device).tril(total - new)[None, None]
         seen = seen if self.there is None else seen & self.there[:, None, None]

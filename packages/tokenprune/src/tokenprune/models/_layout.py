@@ -87,16 +87,10 @@ class Layout:
             _check_block(kind, number, block)
         heads = config.num_attention_heads
         return cls(
-            model=model,
-            decoder=decoder,
-            blocks=tuple(blocks),
-            heads=heads,
-            kv_heads=getattr(config, "num_key_value_heads", None) or heads,
-            head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads,
-            window=_window(config),
-            limit=config.max_position_embeddings,
-            turns=_turns(config, decoder),
-        )
+            model=model, decoder=decoder, blocks=tuple(blocks), heads=heads, window=_window(config),
+            kv_heads=getattr(config, "num_key_value_heads", None) or heads, limit=config.max_position_embeddings,
+            head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads, turns=_turns(config, decoder),
+        )  # fmt: skip
 
     @property
     def config(self) -> Any:
