@@ -26,7 +26,7 @@ FEWEST, LARGE = 20, 200_000  # labelled nodes of a base class and nodes of a gra
 HARDER = 1.5  # temperature of answers that are a later class: five labels tell it less well; from tuning streams
 MISSED = 1.0  # logarithm of odds that later classes gain where a base class is the answer; from tuning streams
 FARTHEST, CENTRES = 0.2, 10  # share of a graph's nodes that may be of no known class, groups of them; tuning streams
-MOVES = 6  # of these groups away from known classes; from tuning streams
+MOVES = 10  # of these groups away from known classes; from tuning streams
 TEMPERATURES = np.geomspace(0.5, 200, 60)
 
 
