@@ -91,7 +91,6 @@ def _poses(frames: Any) -> list[np.ndarray]:
 
 
 def mecoin() -> Iterator[Reader]:
-    import scipy.io
     import scipy.sparse as sp
     from mecoin import Mecoin, Split
     from mecoin import datasets as readers
@@ -110,18 +109,6 @@ def mecoin() -> Iterator[Reader]:
         names = [folder / f"{name}.csv" for name in ("edges", "labels", "features")]
         return _of_graph(readers.read_edge_list(*names)[0])
 
-    def clothing(folder: Path) -> Path:
-        for name, first in (("train", 0), ("test", 4)):
-            nodes = np.arange(first, first + 4)
-            mat = {"Index": nodes[None], "Label": nodes[None] % 3, "Attributes": sp.csc_matrix(np.eye(8, 5)[nodes])}
-            scipy.io.savemat(folder / f"{name}.mat", mat)
-        (folder / "network").write_text("0\t1\n1\t2\n2\t5\n")
-        return folder
-
-    def of_clothing(folder: Path) -> Any:
-        return _of_graph(readers.read_mat([folder / "train.mat", folder / "test.mat"], folder / "network"))
-
-    yield Reader("Amazon-Clothing", clothing, of_clothing)
     yield Reader("PyG's npz", arrays("g.npz", **held, labels=np.arange(8) % 3), lambda path: _of_graph(
         readers.read_npz(path)))  # fmt: skip
     yield Reader("own graph", lists, own)

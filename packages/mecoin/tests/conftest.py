@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from mecoin.encoders._both import BothEncoder
 from mecoin.encoders._gcn import GcnEncoder
 from mecoin.encoders._sgc import SgcEncoder
 from mecoin.sessions._stream import SessionStream
@@ -27,5 +26,4 @@ def encoders(stream):
     """One fitted encoder of each kind, small and quick."""
     gcn = GcnEncoder(16)
     gcn.epochs = 60
-    made = {"gcn": fitted(gcn, stream[0]), "sgc": fitted(SgcEncoder(16), stream[0])}
-    return made | {"both": BothEncoder.of(made["sgc"], made["gcn"])}
+    return {"gcn": fitted(gcn, stream[0]), "sgc": fitted(SgcEncoder(16), stream[0])}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from mecoin import Graph, Mecoin, SessionStream, Simulated
-from mecoin.encoders._both import BothEncoder
 from mecoin.encoders._gcn import GcnEncoder
 from mecoin.encoders._sgc import SgcEncoder
 from mecoin.paper import PaperModel
@@ -45,6 +44,5 @@ TEST = NEXT.ids[(NEXT.y >= 0) & ~np.isin(NEXT.ids, np.concatenate(list(SUPPORT.v
 
 def fitted(kind: type[Mecoin] = Mecoin, **options) -> Mecoin:
     """A model that has learnt the classes 0, 1 and 2, with an encoder trained for a moment."""
-    encoder = GcnEncoder if kind is PaperModel else BothEncoder
-    options = {"encoder": encoder(16, epochs=30), **options}
+    options = {"encoder": GcnEncoder(16, epochs=30) if kind is PaperModel else "sgc", **options}
     return kind(hidden=16, **options).fit_base(BASE, *masks(BASE, (0, 1, 2)))

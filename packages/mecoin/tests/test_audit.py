@@ -105,7 +105,7 @@ class BaseOnly(SgcNcm):
     """Never predicts a new class: small drop, no use."""
 
     def predict(self, graph, nodes):
-        return self.classes[self.scores(graph, nodes)[:, :3].argmax(1)]
+        return self.classes[self._scores(graph, graph.positions(nodes))[:, :3].argmax(1)]
 
 
 def test_model_without_new_classes_is_shown_up_by_novel_and_harmonic():

@@ -11,13 +11,14 @@ import scipy.sparse as sp
 from mecoin import Graph, Mecoin, Simulated, Split
 from mecoin.datasets import read_edge_list
 from mecoin.encoders._gcn import GcnEncoder
+from mecoin.memory._mecoin import FORMAT
 from mecoin.paper import PaperModel
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
 from ninefold_graphs import DEMO
 
 from .small import BASE, DATA, FOUR, NEXT, SUPPORT, TEST, fitted, masks, stream
-from .test_samples import SAMPLES, part
+from .test_samples import SAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,6 @@ def test_training_node_without_label_is_named():
         ({"encoder": "mlp"}, "sgc"),
         ({"hidden": 0}, "hidden"),
         ({"mode": "both"}, "inductive"),
-        ({"metric": "manhattan"}, "metric.*whitened or cosine"),
     ],
 )
 def test_bad_settings_are_refused(options, message):
@@ -203,17 +203,6 @@ def test_more_classes_than_the_head_had_leave_its_old_weights():
     )
 
 
-def test_prototype_without_direction_is_named_and_the_model_stays():
-    made = Mecoin(hidden=16, metric="cosine").fit_base(BASE, *masks(BASE, (0, 1, 2)))
-    empty = Graph.of(sp.csr_array(NEXT.x.shape), [], ids=NEXT.ids)
-    with (
-        pytest.warns(UserWarning, match="no neighbours"),
-        pytest.raises(InputError, match=r"prototype of class 3: got length zero.*euclidean"),
-    ):
-        made.add_classes(empty, {"silent": SUPPORT[3]})
-    assert made.labels == (0, 1, 2)
-
-
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_truncated_model_is_refused_with_its_path(plus, tmp_path, share):
     path = tmp_path / "model.safetensors"
@@ -243,10 +232,8 @@ def test_accuracy_of_nodes_without_a_label_is_refused(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"metric": "manhattan"}, r"metric: got 'manhattan', expected whitened or cosine or euclidean"),
         ({"hidden": 16.0}, r"hidden: got 16.0, expected a whole number of at least 1"),
         ({"hidden": True}, "hidden: got True"),
-        ({"proto_per_class": "2"}, r"proto_per_class: got '2', expected a whole number"),
         ({"seed": -1}, r"seed: got -1, expected a whole number of at least 0"),
         ({"seed": 0.5}, "seed: got 0.5"),
         ({"transductive": 1}, "transductive: got 1, expected True or False"),
@@ -260,7 +247,7 @@ def test_settings_of_the_wrong_kind_are_refused(options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"metric": "whitened"}, r"metric: got 'whitened', expected euclidean or cosine"),
+        ({"proto_per_class": "2"}, r"proto_per_class: got '2', expected a whole number"),
         ({"lambdas": (1, 2)}, "three weights"),
         ({"lambdas": (np.nan, 0.5, 0.1)}, "lambdas.*three weights"),
         ({"lambdas": ("a", 0.5, 0.1)}, "lambdas.*three weights"),
@@ -307,25 +294,19 @@ def test_nodes_of_a_forgotten_class_are_free_again(model, tmp_path):
 
 def rewritten(path, folder, **settings):
     """A copy of a model's file with other settings in it."""
-    held = artifacts.Artifact(path, kind="mecoin.model", format_version=1)
+    held = artifacts.Artifact(path, kind="mecoin.model", format_version=FORMAT)
     arrays = {name: held.numpy(name) for name in held.names}
     made = folder / "model.safetensors"
     artifacts.save(
-        made, arrays, kind="mecoin.model", format_version=1, package="mecoin", meta={**held.meta, **settings}
+        made, arrays, kind="mecoin.model", format_version=FORMAT, package="mecoin", meta={**held.meta, **settings}
     )
     return made
 
 
-def test_old_files_whose_settings_had_no_effect_still_load(tmp_path):
-    path = rewritten(SAMPLES / "plus.safetensors", tmp_path, lambdas=[0.5, 0.2, 0.3], graphinfo_dim=7)
-    nodes = part(3)
-    same = Mecoin.load(SAMPLES / "plus.safetensors").predict_proba(nodes)
-    np.testing.assert_array_equal(Mecoin.load(path).predict_proba(nodes), same)
-
-
-def test_old_file_with_keys_that_were_called_euclidean_is_refused_with_the_reason(tmp_path):
-    path = rewritten(SAMPLES / "plus.safetensors", tmp_path, metric="euclidean")
-    with pytest.raises(ArtifactError, match=r"metric 'euclidean', whose keys were whitened.*metric='whitened'"):
+@pytest.mark.parametrize("setting", [{"metric": "euclidean"}, {"proto_per_class": 2}, {"encoder": "both"}])
+def test_file_with_a_setting_that_is_gone_is_refused_with_what_to_do(setting, tmp_path):
+    path = rewritten(SAMPLES / "plus.safetensors", tmp_path, **setting)
+    with pytest.raises(ArtifactError, match="settings that this one has not; fit it anew"):
         Mecoin.load(path)
 
 

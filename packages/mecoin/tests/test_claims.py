@@ -8,7 +8,7 @@ from mecoin import demo
 from mecoin.encoders._gcn import GcnEncoder
 from mecoin.evaluation._compare import LEARNERS
 from mecoin_experiments import claims
-from mecoin_experiments.claims import _arms, _experiments
+from mecoin_experiments.claims import _experiments
 from ninefold_lab import Budget
 
 from . import small
@@ -22,23 +22,21 @@ BY_ID = {claim.id: claim for claim in claims.CLAIMS}
 def tiny(monkeypatch, tmp_path):
     """Experiments on seven classes, with an encoder that is trained for a moment."""
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
-    monkeypatch.setattr(_arms, "_runs", RUNS)
-    for module in (_arms, _experiments):
-        monkeypatch.setattr(module, "stream_of", lambda budget, data, seed, shot=5: small.stream(seed, shot=shot))
-    run_of = _arms.run_of  # the same graph stands in for all data sets, and so the same runs
+    monkeypatch.setattr(_experiments, "_runs", RUNS)
+    monkeypatch.setattr(_experiments, "stream_of", lambda budget, data, seed: small.stream(seed))
+    run_of = _experiments.run_of  # the same graph stands in for all data sets, and so the same runs
     monkeypatch.setattr(_experiments, "run_of", lambda budget, data, *words, **how: run_of(budget, "CS", *words, **how))
     monkeypatch.setattr(GcnEncoder.__init__, "__defaults__", (16, 20, 5e-3, 5e-4))
 
 
 def test_every_rival_that_a_claim_names_is_there():
-    assert {"mecoin+", *_arms.CONTROLS, *_arms.CONTINUAL} <= set(LEARNERS)
+    assert {"mecoin+", *_experiments.CONTROLS, *_experiments.CONTINUAL} <= set(LEARNERS)
 
 
 @pytest.mark.parametrize(
     "name",
     [
         "plus-beats-its-controls",
-        "plus-knows-seventy-classes",
         "paper-needs-its-parts",
         "plus-knows-what-it-does-not-know",
     ],
@@ -52,14 +50,14 @@ def test_experiment_gives_every_arm_that_its_bars_name(tiny, name):
 
 def test_arms_show_base_novel_and_harmonic_accuracy(tiny):
     scores, shown = _experiments.plus(QUICK, 0), ("base", "novel", "harmonic", "drop", "forgetting", "runs collapsed")
-    for name in ("mecoin+", *_arms.CONTROLS):
+    for name in ("mecoin+", *_experiments.CONTROLS):
         assert {f"{name}: {one}" for one in shown} <= set(scores)
 
 
 def test_runs_are_shared_between_claims(tiny, monkeypatch):
-    _experiments.seventy(QUICK, 0)
-    monkeypatch.setattr(_arms, "run_stream", lambda *_: 1 / 0)
-    _experiments.seventy(QUICK, 0)
+    _experiments.plus(QUICK, 0)
+    monkeypatch.setattr(_experiments, "run_stream", lambda *_: 1 / 0)
+    _experiments.plus(QUICK, 0)
 
 
 def test_ablations_change_what_they_name(tiny):
@@ -71,18 +69,18 @@ def test_ablations_change_what_they_name(tiny):
 
 def test_controls_are_tuned_on_the_encoder_that_is_chosen_for_the_method(monkeypatch):
     asked = []
-    monkeypatch.setattr(_arms, "stream_of", lambda *_: small.stream())
+    monkeypatch.setattr(_experiments, "stream_of", lambda *_: small.stream())
 
     def tuned(kind, *_, grid=None, **__):
         asked.append((kind.name, grid))
         return {"encoder": "gcn", "shrinkage": 0.1} if kind.name == "mecoin+" else dict((grid or kind.grid)[0])
 
-    monkeypatch.setattr(_arms, "tuned", tuned)
-    _arms.settings_of.cache_clear()
-    assert _arms.settings_of(QUICK, "CS", "LDA + EM") == {"encoder": "gcn", "shrinkage": 0.01}
+    monkeypatch.setattr(_experiments, "tuned", tuned)
+    _experiments.settings_of.cache_clear()
+    assert _experiments.settings_of(QUICK, "CS", "LDA + EM") == {"encoder": "gcn", "shrinkage": 0.01}
     assert [name for name, _ in asked] == ["mecoin+", "LDA + EM"]
     assert len(asked[1][1]) == len(LEARNERS["mecoin+"].grid)
-    _arms.settings_of.cache_clear()
+    _experiments.settings_of.cache_clear()
 
 
 @pytest.mark.slow

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mecoin import Graph, Mecoin, Simulated
+from mecoin import Graph, Mecoin, Simulated, compare
 from mecoin.cli import main
-from mecoin.cli._app import support_of
 from mecoin.datasets import read_edge_list
 from ninefold.errors import ArtifactError, InputError
+from ninefold_graphs import read_support
 
 from . import small
 
@@ -119,10 +119,9 @@ def test_comparison_leaves_figures_confusion_and_pictures(done, tmp_path):
     assert "one of mecoin+" in done("compare", "demo", "--learners", "magic", status=2)
 
 
-def test_bench_measures_speed_and_says_where_comparing_went(done, monkeypatch):
+def test_bench_measures_speed(done, monkeypatch):
     brief = Simulated(classes=12, topics=3, largest=80, smallest=60, vocabulary=250, sharpness=0.2)
     monkeypatch.setattr("mecoin.evaluation._speed.DEMO", brief)
-    assert "mecoin compare demo --learners" in done("bench", "demo", "--learners", "mecoin+", status=2)
     rows = json.loads(done("bench", "--nodes", "500", "--json"))["rows"]
     assert all(row["seconds"] > 0 for row in rows)
     assert len(rows) == 3
@@ -184,15 +183,13 @@ def test_comparison_goes_on_with_the_same_data_alone(done, bare, tmp_path, monke
 
 
 def test_comparison_does_not_overwrite_another_split(tmp_path):
-    from mecoin.evaluation._compare import run_comparison
-    from ninefold.run import Run
-
-    with Run(tmp_path / "run", {}) as run:
-        small.stream(1).save(run.path / "split.json")
-        before = (run.path / "split.json").read_bytes()
-        with pytest.raises(ArtifactError, match=r"split\.json: has other sessions"):
-            run_comparison(run, small.stream(0), ["SGC-NCM"], 0)
-        assert (run.path / "split.json").read_bytes() == before
+    compare(small.stream(0), ["SGC-NCM"], out=tmp_path / "run")
+    split = tmp_path / "run" / "split.json"
+    small.stream(1).save(split, force=True)
+    before = split.read_bytes()
+    with pytest.raises(ArtifactError, match=r"split\.json: has other sessions"):
+        compare(small.stream(0), ["SGC-NCM"], out=tmp_path / "run")
+    assert split.read_bytes() == before
 
 
 def test_name_of_a_data_set_comes_before_a_folder(done, tmp_path, monkeypatch):
@@ -225,10 +222,10 @@ def test_labels_to_add_are_the_known_ones_where_they_read_like_them(tmp_path):
     path, graph = tmp_path / "new.csv", Graph.of(np.eye(4), [])
     graph = replace(graph, titles={one: f"n{one}" for one in range(4)})
     path.write_text("# five a week\n n1 , 7 \n\nn2,new\nn3,7\n")
-    assert support_of(path, graph, [7, "old"]) == {7: [1, 3], "new": [2]}
+    assert read_support(path, graph, [7, "old"]) == {7: [1, 3], "new": [2]}
     path.write_text("n1,x\nn2,\n")
     with pytest.raises(InputError, match=r"new\.csv, line 2: got no label"):
-        support_of(path, graph, [])
+        read_support(path, graph, [])
 
 
 def test_session_that_the_split_has_not_is_refused(done, bare, tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def test_base_scores_are_those_of_sklearn_without_shrinkage(stream, encoders):
     theirs.coef_ = np.linalg.solve(inside.T @ inside / len(inside), theirs.means_.T).T
     theirs.intercept_ = -0.5 * np.diag(theirs.means_ @ theirs.coef_.T)
     test = session.graph.positions(session.test)
-    ours = lda.scores(session.graph, session.test)
+    ours = lda._scores(session.graph, session.graph.positions(session.test))
     expected = z[test] @ theirs.coef_.T + theirs.intercept_
     np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-2)
     assert np.array_equal(lda.classes, theirs.classes_)

@@ -192,7 +192,7 @@ class Short(torch.nn.Module):
 
 
 def test_attention_encoder_is_saved_and_read(tmp_path):
-    from mecoin.encoders._gat import GatEncoder
+    from mecoin.encoders._gcn import GatEncoder
 
     made = PaperModel(GatEncoder(16, epochs=10), hidden=16).fit_base(BASE, *masks(BASE, (0, 1, 2)))
     made.save(tmp_path / "gat.safetensors")

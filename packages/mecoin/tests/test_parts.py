@@ -7,18 +7,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mecoin.encoders._field import receptive_field
+from mecoin.baselines._gradient import receptive_field
 from mecoin.encoders._gcn import Gcn
 from mecoin.memory._refine import refine
-from mecoin.memory._smu import Smu, class_prototypes
+from mecoin.memory._smu import Smu
 from mecoin.paper._edge_loss import distances, edge_loss
 from mecoin.paper._gkim import Head, memory_loss, update_loss
 from mecoin.paper._graphinfo import graphinfo_projection
 from mecoin.paper._interaction import Interaction
 from mecoin.paper._keys import Constructed, Published
+from mecoin.paper._learner import class_prototypes
 from mecoin.paper._mecs import MeCs
 from mecoin.paper._mram import Mram
-from ninefold.errors import InputError
 from ninefold_graphs import whitening
 from sklearn.cluster import KMeans
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -109,16 +109,6 @@ def test_nearest_is_that_of_all_distances(count, seed):
     every = np.linalg.norm(keys[:, None] - prototypes[None], axis=2)
     np.testing.assert_allclose(far, every.min(axis=1), atol=1e-3)
     np.testing.assert_allclose(every[np.arange(9), place], every.min(axis=1), atol=1e-3)
-
-
-def test_prototype_without_direction_is_named_for_cosine():
-    with pytest.raises(InputError, match=r"prototype of class 4.*length zero"):
-        Smu(np.array([[1, 0], [0, 0]], np.float32), np.array([3, 4]), "cosine")
-
-
-def test_unknown_metric_is_refused():
-    with pytest.raises(InputError, match="metric"):
-        Smu(normal(1, 2), np.zeros(1, int), "manhattan")
 
 
 def test_whitened_nearest_means_are_linear_discriminants():
@@ -230,29 +220,24 @@ def test_refinement_does_not_follow_many_nodes_that_may_be_of_an_old_class():
     np.testing.assert_array_equal(refine(old, Smu(new, np.array([1])), keys, [np.array([0])]).prototypes, new)
 
 
-@pytest.mark.parametrize("metric", ["whitened", "cosine"])
-def test_refinement_is_expectation_maximisation_over_all_nodes(metric):
+def test_refinement_is_expectation_maximisation_over_all_nodes():
     """Written out with every share of every node, though all but those nearest to a new prototype are skipped."""
     draws = np.random.default_rng(3)
     centres = 3 * draws.normal(size=(5, 4))
     keys = (centres[np.arange(300) % 5] + 0.7 * draws.normal(size=(300, 4))).astype(np.float32)
-    old, support = Smu(centres[:3].astype(np.float32), np.arange(3), metric), [np.arange(3, 25, 5), np.arange(4, 25, 5)]
+    old, support = Smu(centres[:3].astype(np.float32), np.arange(3)), [np.arange(3, 25, 5), np.arange(4, 25, 5)]
     start = np.stack([keys[rows].mean(axis=0) for rows in support])
     free = np.delete(np.arange(300), np.concatenate(support))
     want = start.astype(np.float64)
     for _ in range(2):
         every = np.concatenate([old.prototypes, want])
-        if metric == "cosine":
-            directions = every / np.linalg.norm(every, axis=1, keepdims=True)
-            scores = 16 * (keys[free] / np.linalg.norm(keys[free], axis=1, keepdims=True)) @ directions.T
-        else:
-            scores = -0.5 * ((keys[free][:, None] - every[None]) ** 2).sum(axis=2)
+        scores = -0.5 * ((keys[free][:, None] - every[None]) ** 2).sum(axis=2)
         shares = (np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True))[:, 3:]
         shares[shares < 0.9] = 0
         assert (shares > 0).any(axis=0).all()
         sums = np.stack([keys[rows].sum(axis=0) for rows in support]) + shares.T @ keys[free]
         want = sums / (5 + shares.sum(axis=0))[:, None]
-    got = refine(old, Smu(start, np.array([3, 4]), metric), keys, support, rounds=2)
+    got = refine(old, Smu(start, np.array([3, 4])), keys, support, rounds=2)
     np.testing.assert_allclose(got.prototypes, want, rtol=1e-4, atol=1e-4)
 
 

@@ -45,7 +45,7 @@ def test_answers_that_are_later_classes_are_softer_and_those_that_are_base_class
     made = fitted().add_classes(FOUR, {3: SUPPORT[3]})
     learner = made._state.learner
     learner.temperature = 40.0  # some answers are close to another one
-    keys = learner.construction.keys(learner.encoder.embed(FOUR))
+    keys = learner.keys(learner.encoder.embed(FOUR))
     close = learner.content.smu.closeness(keys) / learner.temperature
     later = close.argmax(axis=1) == 3
     assert later.any()

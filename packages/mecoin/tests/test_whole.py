@@ -23,7 +23,7 @@ FORMS = {
 MUST = {  # of those that have no meaning; others are what an older version wrote, or cannot be told
     ("a row short", "memory.smu.prototypes"),
     ("a row short", "memory.construction.transform"),
-    ("a row short", "encoder.sgc.weights"),
+    ("a row short", "encoder.weights"),
     ("a row short", "owners"),
     ("a row short", "memory.mram.rows"),
     ("too large", "owners"),

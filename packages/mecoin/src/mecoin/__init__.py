@@ -36,30 +36,22 @@ if TYPE_CHECKING:
 
     __version__: str
 
+_NAMES = {  # of each module
+    "baselines": "baselines",
+    "datasets": "datasets Graph Simulated from_pyg to_pyg",
+    "encoders._encoder": "Encoder",
+    "encoders._gcn": "GcnEncoder",
+    "encoders._sgc": "SgcEncoder",
+    "encoders._shared": "shared_encoder",
+    "evaluation._audit": "audit_learner audit_split",
+    "evaluation._compare": "compare result_table",
+    "memory._mecoin": "Mecoin",
+    "protocol._learner": "Learner",
+    "protocol._run": "run_stream",
+    "protocol._tune": "tuned tuning_stream",
+    "sessions._split": "Split",
+    "sessions._stream": "Session SessionStream",
+}
 __getattr__, __dir__, __all__ = attach(  # pyright: ignore[reportUnsupportedDunderAll]
-    __name__,
-    {
-        "Encoder": "encoders._encoder",
-        "GcnEncoder": "encoders._gcn",
-        "Graph": "datasets",
-        "Learner": "protocol._learner",
-        "Mecoin": "memory._mecoin",
-        "Session": "sessions._stream",
-        "SessionStream": "sessions._stream",
-        "SgcEncoder": "encoders._sgc",
-        "Simulated": "datasets",
-        "Split": "sessions._split",
-        "audit_learner": "evaluation._audit",
-        "audit_split": "evaluation._audit",
-        "baselines": "baselines",
-        "compare": "evaluation._compare",
-        "datasets": "datasets",
-        "from_pyg": "datasets",
-        "result_table": "evaluation._compare",
-        "run_stream": "protocol._run",
-        "shared_encoder": "encoders._shared",
-        "to_pyg": "datasets",
-        "tuned": "protocol._tune",
-        "tuning_stream": "protocol._tune",
-    },
+    __name__, {name: module for module, names in _NAMES.items() for name in names.split()}
 )

@@ -50,7 +50,7 @@ def read_edge_list(
         (('blue', 'red'), ['ann', 'bob', 'cid'])
     """
     rows = {} if features is None else _rows(features)
-    named = read_pairs(labels)
+    named = _pairs(labels)
     links = _links(edges, labels, named, rows)
     classes = _labels(labels, named)
     nodes = list(dict.fromkeys(chain(classes, rows, *(pair for _, pair in links))))
@@ -88,7 +88,7 @@ def read_folder(folder: PathLike, classes: Sequence[str] | None = None) -> dict[
     if not homes:
         expected = "edges.csv and features.csv, or subfolders"
         raise InputError("folder", got="no edges.csv", expected=expected, where=folder)
-    named = {home: read_pairs(home / "labels.csv") if (home / "labels.csv").is_file() else [] for home in homes}
+    named = {home: _pairs(home / "labels.csv") if (home / "labels.csv").is_file() else [] for home in homes}
     if classes is None:
         found = {label for lines in named.values() for _, (_, label) in lines if label}
         classes = sorted(found, key=lambda one: (not one.isdecimal(), int(one) if one.isdecimal() else 0, one))
@@ -135,7 +135,7 @@ def read_support(
     """
     ids = {graph.title(one): int(one) for one in graph.ids}
     by_text, given = {str(one): one for one in known}, dict[Hashable, list[int]]()
-    for number, (node, label) in read_pairs(path):
+    for number, (node, label) in _pairs(path):
         if node not in ids or not label:
             got, where = f"node {node!r}" if label else "no label", f"{path}, line {number}"
             raise InputError("line", got=got, expected="a node of the graph, and its label", where=where)
@@ -146,16 +146,8 @@ def read_support(
     return given
 
 
-def read_pairs(path: PathLike) -> Lines:
-    """Lines of two fields.
-
-    Examples:
-        >>> from pathlib import Path
-        >>> from ninefold_graphs import read_pairs
-        >>> _ = Path("pairs.csv").write_text("a,b\\n# no pair\\n\\nc,d\\n")
-        >>> read_pairs("pairs.csv")
-        [(1, ['a', 'b']), (4, ['c', 'd'])]
-    """
+def _pairs(path: PathLike) -> Lines:
+    """Lines of two fields."""
     lines = _lines(path)
     for number, fields in lines:
         if len(fields) != 2:
@@ -182,7 +174,7 @@ def _made(
 
 def _links(edges: PathLike, labels: PathLike, named: Lines, rows: dict[str, list[float]]) -> Lines:
     """Line and two nodes of each edge, once no file has a header."""
-    links = read_pairs(edges)
+    links = _pairs(edges)
     _refuse_header(edges, links, "two node names", [*(node for _, (node, _) in named), *rows])
     ends = chain.from_iterable(ends for _, ends in links)
     _refuse_header(labels, [(line, [node]) for line, (node, _) in named], "a node's name and its class", [*ends, *rows])

@@ -16,7 +16,7 @@ from ninefold_graphs._graph import Graph
 def from_pyg(
     data: Any, name: str = "graph", *, classes: Sequence[Hashable] | None = None, directed: str = "keep"
 ) -> Graph:
-    """A `torch_geometric.data.Data`, or anything with x, edge_index and perhaps y, as a Graph.
+    """A `torch_geometric.data.Data`, or anything with x, edge_index and perhaps y, as a Graph; a Graph as it is.
 
     Args:
         data: y has class codes, -1 where unknown; without it no label is known. `data.node_ids`, if set, names the
@@ -36,6 +36,8 @@ def from_pyg(
     """
     if directed not in ("keep", "refuse", "symmetrise"):
         raise InputError("directed", got=repr(directed), expected="keep, refuse or symmetrise")
+    if isinstance(data, Graph):
+        return data
     labels, given = array_of(getattr(data, "y", None)), getattr(data, "class_names", None)
     names = classes if classes is not None else given if given is not None else getattr(data, "classes", None)
     if names is not None and classes is None and labels is not None and np.size(labels):

@@ -133,7 +133,7 @@ def unit_words(x: Any, idf: np.ndarray) -> Any:
     Examples:
         >>> import numpy as np
         >>> import scipy.sparse as sp
-        >>> from ninefold_graphs import unit_words
+        >>> from ninefold_graphs._words import unit_words
         >>> unit_words(sp.csr_array([[3.0, 0.0], [5.0, 5.0]]), np.array([1.0, 1.0], np.float32)).toarray().tolist()
         [[1.0, 0.0], [0.707..., 0.707...]]
     """
@@ -148,7 +148,7 @@ def directions(rows: Any, width: int, seed: int) -> np.ndarray:
 
     Examples:
         >>> import numpy as np
-        >>> from ninefold_graphs import directions
+        >>> from ninefold_graphs._words import directions
         >>> rows = np.diag([9.0, 1.0, 0.1])  # the first column has most of the variance
         >>> np.abs(directions(rows, 1, seed=0)).round(2).ravel().tolist()
         [1.0, 0.0, 0.0]

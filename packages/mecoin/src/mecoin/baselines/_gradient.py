@@ -1,23 +1,22 @@
-"""What trains by gradient: a copy of the encoder and a linear head that grows with the classes."""
+"""What trains by gradient: a copy of the encoder and a linear head that grows; fine-tuning and LwF, the simplest."""
 
 from __future__ import annotations
 
 import copy
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from ninefold.errors import InputError
 from ninefold_graphs import Features, Graph, Sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin.baselines._options import Tunable
-from mecoin.encoders._field import receptive_field
 from mecoin.encoders._gcn import Gcn, GcnEncoder, gathered
+from mecoin.protocol._learner import Learner
 
 RATES = (1e-3, 5e-3)  # of Adam, among which rivals are tuned; a few long steps reach as far as many short ones
 
@@ -41,7 +40,7 @@ class Batch:
         return len(self.target)
 
 
-class GradientLearner(Tunable):
+class GradientLearner(Learner):
     """Fine-tune the encoder's copy and the head on each session's support; a subclass fills in the hooks.
 
     Attributes:
@@ -60,28 +59,25 @@ class GradientLearner(Tunable):
             raise InputError("encoder", got=self.encoder.kind, expected="gcn, which can be trained on")
         self.module = copy.deepcopy(self.encoder.module).requires_grad_(True)
         self.head = copy.deepcopy(self.encoder.classifier).requires_grad_(True)
-        self._logits: weakref.WeakKeyDictionary[Graph, np.ndarray] = weakref.WeakKeyDictionary()
         self.module.eval()
         with self._drawing(0):
             self.finish(graph, support, 0)
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
         known = self.head.out_features
-        target = known + np.repeat(np.arange(len(support)), [len(places) for places in support.values()])
         with self._drawing(known):
             self.begin(graph, support)
             self.head = grown(self.head, len(support))
-            batch = Batch.of(graph, np.concatenate(list(support.values())), target)
-            parameters = self.trained()
+            batch = Batch.of(graph, *by_class(support, known))
+            parameters = [*self.module.parameters(), *self.head.parameters()]
             optimiser = torch.optim.Adam(parameters, lr=self.lr, fused=True)  # one pass over a million weights
             self.module.train()
             for _ in range(int(self.steps)):
                 optimiser.zero_grad()
                 self.loss(batch).backward()
-                self.project(parameters)
+                self.project()
                 optimiser.step()
             self.module.eval()
-            self._logits.clear()
             self.finish(graph, support, known)
 
     @contextmanager
@@ -92,10 +88,6 @@ class GradientLearner(Tunable):
             self.rng = np.random.default_rng([self.seed, session])
             yield
 
-    def trained(self) -> list[nn.Parameter]:
-        """Parameters that a session trains."""
-        return [*self.module.parameters(), *self.head.parameters()]
-
     def begin(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
         """Before a session: keep what the rule needs of the old model."""
 
@@ -103,30 +95,28 @@ class GradientLearner(Tunable):
         """What a step descends: cross entropy over all classes so far."""
         return F.cross_entropy(self.logits(batch), batch.target)
 
-    def project(self, parameters: list[nn.Parameter]) -> None:
+    def project(self) -> None:
         """Change the gradients before a step."""
 
     def finish(self, graph: Graph, support: Mapping[int, np.ndarray], first: int) -> None:
         """After a session, the base one too: measure what the rule needs; `first` is the column of its first class."""
 
-    def encode(self, batch: Batch) -> Tensor:
-        """(m, h)."""
-        return self.module(batch.x, batch.blocks)
-
     def logits(self, batch: Batch) -> Tensor:
         """(m, C)."""
-        return self.head(self.encode(batch))
+        return self.head(self.module(batch.x, batch.blocks))
 
     def embed(self, graph: Graph) -> Tensor:
         """(n, h) of all nodes by the model as it is."""
         with torch.no_grad():
             return self.module(graph.x, [graph.normalized] * 2)
 
+    def columns(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        """All at once: the model encodes the whole graph."""
+        return self._scores(graph, places).argmax(axis=1)
+
     def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        if graph not in self._logits:
-            with torch.no_grad():
-                self._logits[graph] = self.head(self.embed(graph)).numpy()
-        return self._logits[graph][places]
+        with torch.no_grad():
+            return self.head(self.embed(graph)[places]).numpy()
 
     def memory_bytes(self) -> int:
         """The head; the encoder's copy takes the encoder's place."""
@@ -145,3 +135,54 @@ def by_class(support: Mapping[int, np.ndarray], first: int) -> tuple[np.ndarray,
     """(places, columns) of all nodes of a support whose classes have the columns from `first` on."""
     sizes = [len(places) for places in support.values()]
     return np.concatenate(list(support.values())), first + np.repeat(np.arange(len(sizes)), sizes)
+
+
+def receptive_field(graph: Graph, places: np.ndarray, hops: int = 2) -> tuple[np.ndarray, list[Sparse]]:
+    """What the encoding of some nodes depends on, so that a step of training on few nodes stays small.
+
+    Returns:
+        places of the nodes whose features are needed, and one block of the normalised adjacency a hop, innermost first:
+        (rows of the next layer's nodes, columns of this layer's). `Gcn(features[places], blocks)` are exact rows.
+    """
+    blocks: list[Sparse] = []
+    rows = np.asarray(places)
+    for _ in range(hops):
+        block = graph.normalized[rows]
+        rows = np.unique(block.indices)
+        blocks.insert(0, sp.csr_array(block[:, rows]))
+    return rows, blocks
+
+
+class FineTune(GradientLearner):
+    """Cross entropy on each session's support, nothing against forgetting: the lower bound."""
+
+    name = "Fine-tune"
+    source = "lower bound"
+    grid = tuple({"lr": lr} for lr in (1e-3, 2e-3, 5e-3, 1e-2))
+
+
+class Lwf(GradientLearner):
+    """Cross entropy + strength * distillation of the old columns at temperature T, on the session's support."""
+
+    name = "LwF"
+    source = "Li and Hoiem 2016, arXiv 1606.09282"
+    grid = tuple({"lr": lr, "strength": s} for lr in RATES for s in (1.0, 10.0))
+    strength: float = 1.0
+    temperature: float = 2.0
+
+    def begin(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
+        """Note the old model's answers on the support."""
+        with torch.no_grad():
+            self.answers = self.logits(Batch.of(graph, *by_class(support, 0)))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """CE + strength * T^2 KL(old / T || new / T) over the old columns."""
+        logits = self.logits(batch)
+        kept = distillation(self.answers, logits[:, : self.answers.shape[1]], self.temperature)
+        return F.cross_entropy(logits, batch.target) + self.strength * kept
+
+
+def distillation(teacher: Tensor, student: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(softmax(teacher / T) || softmax(student / T)), mean over rows (Hinton et al. 2015)."""
+    target, given = F.log_softmax(teacher / temperature, 1), F.log_softmax(student / temperature, 1)
+    return temperature**2 * F.kl_div(given, target, reduction="batchmean", log_target=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from ninefold_graphs import Graph
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from mecoin.baselines._gradient import RATES, Batch, GradientLearner, by_class
@@ -31,15 +31,24 @@ class ImportanceLearner(GradientLearner):
         super()._fit(graph, support, validation)
 
     @abstractmethod
+    def importance_of(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Importance of each named parameter for one node, of its (1, C) logits and (1,) column."""
+
     def measure(self, graph: Graph, places: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:
-        """Importance of each named parameter, from the session's labelled nodes."""
+        """Importance of each named parameter: the mean over the session's labelled nodes."""
+        total = {name: torch.zeros_like(value) for name, value in self.named().items()}
+        for place, column in zip(places, target, strict=True):
+            batch = Batch.of(graph, np.array([place]), np.array([column]))
+            for name, one in self.importance_of(self.logits(batch), batch.target).items():
+                total[name] += one / len(places)
+        return total
 
     def named(self) -> dict[str, Tensor]:
         """The parameters by name."""
         own: dict[str, Tensor] = {f"gcn.{name}": value for name, value in self.module.named_parameters()}
         return own | {f"head.{name}": value for name, value in self.head.named_parameters()}
 
-    def project(self, parameters: list[nn.Parameter]) -> None:
+    def project(self) -> None:
         """Add the ties' gradient, strength * I (theta - theta*); rows of the head that came later are free."""
         with torch.no_grad():
             for name, value in self.named().items():
@@ -54,24 +63,21 @@ class ImportanceLearner(GradientLearner):
         if len(places) > SAMPLES:
             drawn = np.sort(self.rng.choice(len(places), SAMPLES, replace=False))
             places, target = places[drawn], target[drawn]
-        for name, fresh in self.measure(graph, places, target).items():
+        for name, new in self.measure(graph, places, target).items():
             value = self.named()[name].detach()
             before, anchor = torch.zeros_like(value), value.clone()
             if name in self.importance:
                 before[: len(self.importance[name])] = self.importance[name]
                 anchor[: len(self.anchor[name])] = self.anchor[name]
-            total = before + fresh
-            mean = (before * anchor + fresh * value) / total.clamp_min(torch.finfo(total.dtype).tiny)
+            total = before + new
+            mean = (before * anchor + new * value) / total.clamp_min(torch.finfo(total.dtype).tiny)
             self.importance[name] = total
             self.anchor[name] = torch.where(total > 0, mean, value)
 
     def gradients(self, of: Tensor) -> dict[str, Tensor]:
-        """Gradient of a number by the name of the parameter; zeros where it does not depend on one."""
+        """Gradient of a number by the name of the parameter."""
         named = self.named()
-        found = torch.autograd.grad(of, list(named.values()), allow_unused=True)
-        return {
-            name: torch.zeros_like(named[name]) if one is None else one for name, one in zip(named, found, strict=True)
-        }
+        return dict(zip(named, torch.autograd.grad(of, list(named.values())), strict=True))
 
     def memory_bytes(self) -> int:
         """Head, importances and old parameters."""
@@ -86,14 +92,9 @@ class Ewc(ImportanceLearner):
     source = "Kirkpatrick et al. 2017, arXiv 1612.00796"
     limits = f"the Fisher diagonal is measured on at most {SAMPLES} nodes a session"
 
-    def measure(self, graph: Graph, places: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:
-        """Mean over nodes of (d log p(y|x) / d theta)^2."""
-        total = {name: torch.zeros_like(value) for name, value in self.named().items()}
-        for place, column in zip(places, target, strict=True):
-            batch = Batch.of(graph, np.array([place]), np.array([column]))
-            for name, one in self.gradients(F.cross_entropy(self.logits(batch), batch.target)).items():
-                total[name] += one**2 / len(places)
-        return total
+    def importance_of(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """(d log p(y|x) / d theta)^2."""
+        return {name: one**2 for name, one in self.gradients(F.cross_entropy(logits, target)).items()}
 
 
 class Mas(ImportanceLearner):
@@ -105,11 +106,6 @@ class Mas(ImportanceLearner):
     grid = tuple({"lr": lr, "strength": s} for lr in RATES for s in (1.0, 1e2))
     strength: float = 1.0
 
-    def measure(self, graph: Graph, places: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:
-        """Mean over nodes of |d ||f(x)||^2 / d theta|."""
-        total = {name: torch.zeros_like(value) for name, value in self.named().items()}
-        for place, column in zip(places, target, strict=True):
-            batch = Batch.of(graph, np.array([place]), np.array([column]))
-            for name, one in self.gradients(self.logits(batch).pow(2).sum()).items():
-                total[name] += one.abs() / len(places)
-        return total
+    def importance_of(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """|d ||f(x)||^2 / d theta|."""
+        return {name: one.abs() for name, one in self.gradients(logits.pow(2).sum()).items()}

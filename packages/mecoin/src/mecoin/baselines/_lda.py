@@ -5,17 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from ninefold_graphs import Graph
+from ninefold_graphs import Graph, whitening
 
-from mecoin.baselines._options import Tunable
-from mecoin.memory._construction import Whitened
 from mecoin.memory._refine import refine
-from mecoin.memory._smu import Smu
+from mecoin.memory._smu import Smu, unit
+from mecoin.protocol._learner import Learner
 
 SHRINKAGES = (0.01, 0.03, 0.1, 0.3)
 
 
-class SgcLda(Tunable):
+class SgcNcm(Learner):
+    """Class means, frozen in the session that brought the class; cosine similarity."""
+
+    name = "SGC-NCM"
+    source = "training-free; SGC: Wu et al. 2019, arXiv 1902.07153; nearest class mean: Mensink et al. 2013"
+    encoder_kind = "sgc"
+
+    def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
+        self.means = np.zeros((0, self.encoder.dim), np.float32)
+        self._add(graph, support)
+
+    def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
+        z = unit(self.encoder.embed(graph))
+        self.means = np.concatenate([self.means, *(z[places].mean(0, keepdims=True) for places in support.values())])
+
+    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        return unit(self.encoder.embed(graph)[places]) @ unit(self.means).T
+
+    def memory_bytes(self) -> int:
+        """The means."""
+        return self.means.nbytes
+
+
+class SgcLda(Learner):
     """Class means, frozen in their session; one covariance, of the base classes, shrunk toward its mean variance.
 
     Score z' S^-1 mu - mu' S^-1 mu / 2: classes count alike, however many nodes they have.
@@ -33,27 +55,25 @@ class SgcLda(Tunable):
     rounds: int = 0
 
     def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
-        z = self.encoder.embed(graph)
-        self.space = Whitened(self.shrinkage, self.encoder.parts)
-        self.space.fit(z, support, self.seed)
-        self.smu = Smu(np.zeros((0, z.shape[1]), np.float32), np.zeros(0, np.int64))
-        self.smu = self.smu.extended(self._means(graph, support, 0))
+        self.transform = whitening(unit(self.encoder.embed(graph)), support, self.shrinkage)
+        self.smu = Smu.means(self._keys(graph), support)
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
-        self.smu = self.smu.extended(self._means(graph, support, int(self.rounds)))
+        keys = self._keys(graph)
+        new = Smu.means(keys, support)
+        if self.rounds:
+            new = refine(self.smu, new, keys, list(support.values()), int(self.rounds))
+        self.smu = self.smu.extended(new)
 
-    def _means(self, graph: Graph, support: Mapping[int, np.ndarray], rounds: int) -> Smu:
-        keys = self.space.keys(self.encoder.embed(graph))
-        means = np.stack([keys[places].mean(0) for places in support.values()])
-        new = Smu(means, np.array(list(support), np.int64))
-        return refine(self.smu, new, keys, list(support.values()), rounds) if rounds else new
+    def _keys(self, graph: Graph) -> np.ndarray:
+        return unit(self.encoder.embed(graph)) @ self.transform
 
     def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        return self.smu.closeness(self.space.keys(self.encoder.embed(graph)[places]))
+        return self.smu.closeness(self._keys(graph)[places])
 
     def memory_bytes(self) -> int:
         """Means and whitening matrix."""
-        return self.smu.prototypes.nbytes + sum(array.nbytes for array in self.space.arrays().values())
+        return self.smu.prototypes.nbytes + self.transform.nbytes
 
 
 class SgcLdaEm(SgcLda):
@@ -68,7 +88,7 @@ class Lda(SgcLda):
 
     name = "LDA"
     source = "control: the encoder of mecoin+, and nothing else of it"
-    encoder_kind = "both"
+    encoder_kind = "gcn"
 
 
 class LdaEm(Lda):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,18 +94,3 @@ def stream_of_split(graph: Graph, path: Path) -> SessionStream:
                     got, hint = f"not of class {name!r}", "it was made of other data: cut it anew"
                     raise InputError(f"node {others[0]}", got=got, expected="as the split says", where=path, hint=hint)
     return stream
-
-
-def support_of(path: Path | None, graph: Graph, known: Iterable[Hashable]) -> dict[Hashable, list[int]]:
-    """Node ids by label, from a file."""
-    from ninefold_graphs import read_support
-
-    if path is None or not path.is_file():
-        raise InputError("--support", got=str(path), expected="a CSV file of node,label")
-    return read_support(path, graph, known)
-
-
-def cell(value: Any) -> str:
-    """A value as a cell of a CSV file."""
-    text = f"{value:.4f}" if isinstance(value, float) else str(value)
-    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\n') else text

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import time
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,12 +21,10 @@ from mecoin.cli._app import (
     Number,
     SplitFile,
     app,
-    cell,
     model_of,
     open_data,
     session_at,
     stream_of_split,
-    support_of,
 )
 
 ANSWERS = "node,class,probability,novelty"  # first line of the file that `predict` writes
@@ -35,7 +36,6 @@ def fit(
     *,
     variant: Annotated[str, typer.Option("--variant", help="mecoin+ (ours), or paper.")] = "mecoin+",
     encoder: Annotated[str | None, typer.Option("--encoder", help="sgc, gcn or gat; the variant's own.")] = None,
-    prototypes: Annotated[int, typer.Option("--prototypes", help="Prototypes of each class.")] = 1,
     split: SplitFile = None,
     opts: Shared,
 ) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def fit(
     if variant not in kinds:
         raise InputError("variant", got=repr(variant), expected=f"one of {', '.join(kinds)}")
     graph, _ = open_data(data, opts.seed)
-    model = kinds[variant](encoder, proto_per_class=prototypes, seed=opts.seed)
+    model = kinds[variant](encoder, seed=opts.seed)
     if split is not None:
         session = stream_of_split(graph, split)[0]
         graph, train = session.graph, np.isin(session.graph.ids, session.train)
@@ -82,18 +82,18 @@ def add(
     opts: Shared,
 ) -> dict[str, Any]:
     """Add classes to MODEL from a few labelled nodes of DATA; writes a new model to -o."""
-    import time
+    from ninefold_graphs import read_support
 
     out = opts.need_out()
     learnt = model_of(model)
     graph, _ = open_data(data, learnt.settings["seed"])  # as when it was fitted
-    if (split is None) == (support is None):
-        raise InputError("classes to add", got="neither or both", expected="either --support or --split")
-    if split is not None:
+    if split is not None and support is None:
         now = session_at(stream_of_split(graph, split), session)
         graph, given = now.graph, {graph.classes[code]: nodes for code, nodes in now.support.items()}
+    elif support is None or split is not None:
+        raise InputError("classes to add", got="neither or both", expected="either --support or --split")
     else:
-        given = support_of(support, graph, [*graph.classes, *learnt.labels])
+        given = read_support(support, graph, [*graph.classes, *learnt.labels])
     start = time.perf_counter()
     with warnings.catch_warnings(record=True, action="always") as caught:
         learnt.add_classes(graph, given, update=update)
@@ -146,8 +146,10 @@ def predict(
     table = Table(ANSWERS.split(","), [[a, b, float(c), float(d)] for a, b, c, d in answers])
     table.notes.append("novelty above 1: farther from every known class than 95 % of base validation nodes")
     if opts.out is not None:
-        lines = [",".join(map(str, table.columns)), *(",".join(map(cell, row)) for row in table.rows)]
-        write_text(opts.out, "\n".join(lines) + "\n", force=opts.force, ours=starts_with(ANSWERS))
+        lines = io.StringIO()
+        rounded = ([a, b, f"{c:.4f}", f"{d:.4f}"] for a, b, c, d in table.rows)
+        csv.writer(lines, lineterminator="\n").writerows([table.columns, *rounded])
+        write_text(opts.out, lines.getvalue(), force=opts.force, ours=starts_with(ANSWERS))
         return Table(["nodes", "file"], [[len(names), str(opts.out)]])
     if len(names) > 20 and not opts.json:
         table.notes.append(f"the first 20 of {len(names):,} nodes; all with -o FILE or --json")

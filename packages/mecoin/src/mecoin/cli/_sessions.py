@@ -92,7 +92,7 @@ def compare(
     data: Data = "demo",
     *,
     learners: Annotated[
-        str, typer.Option("--learners", help="Names, divided by commas; module:Class for one of your own.")
+        str, typer.Option("--learners", help="Names, divided by commas.")
     ] = "mecoin+,SGC-LDA + EM,SGC-NCM",
     base: Base = 10,
     way: Way = 2,
@@ -103,40 +103,24 @@ def compare(
     opts: Shared,
 ) -> Table:
     """Take several learners through the same sessions; -o is a run folder, which a killed run goes on in."""
-    import tempfile
-
-    from ninefold.run import Run
-
     from mecoin import SessionStream
-    from mecoin.evaluation._compare import check_learners, result_table, run_comparison, write_reports
+    from mecoin import compare as compared
+    from mecoin.evaluation._compare import check_learners, result_table
 
-    names = [name.strip() for name in learners.split(",") if name.strip()]
-    settings = {"data": data, "learners": names, "base": base, "way": way, "shot": shot, "mode": mode}
-    settings |= {"sessions": sessions, "seed": opts.seed, "tune": tune}
-    entries = {name: entry_of(name) for name in names}
-    check_learners(list(entries.values()))
+    entries = {name: entry_of(name) for name in map(str.strip, learners.split(",")) if name}
+    settings = {"data": data, "base": base, "way": way, "shot": shot, "mode": mode, "sessions": sessions}
+    check_learners([entry for entry in entries.values() if isinstance(entry, str)] if entries else [""])
     stream = SessionStream(open_data(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
-    settings["data digest"] = stream.data.digest[:16]  # the split that the folder keeps tells of the labels
-    with tempfile.TemporaryDirectory() as scratch, Run(opts.out or Path(scratch) / "run", settings) as run:
-        with progress(len(names), "learners") as bar:
-            results = run_comparison(run, stream, entries, opts.seed, bar.advance, tune=tune)
-        if opts.out is not None:
-            write_reports(run, stream, results)
+    with progress(len(entries), "learners") as bar:
+        results = compared(stream, entries, opts.seed, tune=tune, out=opts.out, settings=settings, advance=bar.advance)
     return result_table(results, f"{data}: {base} + {len(stream) - 1} x {way}-way {shot}-shot, {mode}")
 
 
 @verb(app, uses=("seed", "threads"))
 def bench(
-    data: Annotated[str | None, typer.Argument(hidden=True)] = None,
-    *,
-    nodes: Annotated[int, typer.Option("--nodes", min=100, help="Nodes to predict.")] = 100_000,
-    learners: Annotated[str | None, typer.Option("--learners", hidden=True)] = None,
-    opts: Shared,
+    *, nodes: Annotated[int, typer.Option("--nodes", min=100, help="Nodes to predict.")] = 100_000, opts: Shared
 ) -> Table:
     """Measure speed on simulated data: embedding beside PyG's layers, adding a class, predicting."""
-    if data is not None or learners is not None:  # what the verb was until 0.2
-        moved = f"mecoin compare {data or 'demo'}" + (f" --learners {learners!r}" if learners else "")
-        raise InputError("bench", got="data or learners", expected="neither: it measures speed", hint=f"use {moved}")
     from mecoin.evaluation._speed import speed_table
 
     return speed_table(nodes, opts.seed)

@@ -6,9 +6,10 @@ import copy
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from ninefold.errors import InputError
 from ninefold_graphs import Graph
@@ -76,65 +77,90 @@ class Encoder(ABC):
         return self._embeddings[graph]
 
     @property
-    def parts(self) -> tuple[int, ...]:
-        """Numbers of columns that belong together, such as those of two encoders side by side."""
-        return (self.dim,)
-
-    @property
     def nbytes(self) -> int:
         """Bytes of what it learnt."""
         return sum(array.nbytes for array in self.arrays().values())
 
 
-def train_encoder(
-    module: nn.Module,
-    classifier: nn.Module,
-    encode: Callable[[np.ndarray], Tensor],
-    y: np.ndarray,
-    train: np.ndarray,
-    validation: np.ndarray,
-    *,
-    epochs: int,
-    lr: float,
-    weight_decay: float,
-    batch: int | None = None,
-) -> None:
-    """Train encoder and classifier together, keep the weights that were best on validation, freeze both.
+class TrainedEncoder(Encoder):
+    """An encoder with weights: a module and a linear classifier, Adam, early stop on base validation; then frozen.
 
     Args:
-        encode: runs the encoder for some places, (m,) -> (m, h).
-        y: (n,) label codes; train, validation: places.
-        batch: training nodes an epoch, drawn from all; None takes all of them.
-    Checks every 10 epochs and after the last, and stops after 10 checks without a gain (published); all epochs
-    without validation nodes.
+        hidden: dimension of the output.
+        epochs: at most; lr, weight_decay: of Adam.
     """
-    classes, parts = np.unique(y[train]), (module, classifier)
-    weights = [one for part in parts for one in part.parameters()]
-    optimiser = torch.optim.Adam(weights, lr, weight_decay=weight_decay, fused=True)
-    target = torch.from_numpy(np.searchsorted(classes, y[train]))
-    held = torch.from_numpy(np.searchsorted(classes, y[validation]))
-    best, waited, kept = -1.0, 0, [copy.deepcopy(part.state_dict()) for part in parts]
-    for epoch in range(epochs):
-        for part in parts:
-            part.train()
-        optimiser.zero_grad()
-        chosen = torch.randint(len(train), (batch,)) if batch else slice(None)
-        F.cross_entropy(classifier(encode(train[chosen])), target[chosen]).backward()
-        optimiser.step()
-        if (epoch + 1) % 10 and epoch + 1 < epochs:
-            continue
-        for part in parts:
-            part.eval()
-        with torch.no_grad():
-            guess = classifier(encode(validation)).argmax(1)
-        right = float((guess == held).float().mean()) if validation.size else float(epoch)
-        if right > best:
-            best, waited, kept = right, 0, [copy.deepcopy(part.state_dict()) for part in parts]
-        else:
+
+    kernel: ClassVar[Callable[[int, int], nn.Module]]  # makes a module from `width` to `dim` columns
+    width_axis: ClassVar[tuple[str, int]]  # an array of weights, and its axis that is as long as there are features
+    module: Any
+    classifier: nn.Linear
+
+    def __init__(self, hidden: int = 128, epochs: int = 2000, lr: float = 5e-3, weight_decay: float = 5e-4) -> None:
+        super().__init__()
+        self.dim, self.epochs, self.lr, self.weight_decay = hidden, epochs, lr, weight_decay
+        self.classes = np.zeros(0, np.int64)
+
+    @abstractmethod
+    def _encoding(self, graph: Graph) -> Callable[[], Tensor]:
+        """Runs the module on a graph, as often as called: -> (n, dim)."""
+
+    def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> TrainedEncoder:
+        """Cross-entropy on the training nodes, and the weights that were best on validation nodes.
+
+        Checks every 10 epochs and after the last, and stops after 10 checks without a gain (published); all epochs
+        without validation nodes.
+        """
+        torch.manual_seed(seed)
+        self._embeddings.clear()
+        self.width, self.classes = graph.width, np.unique(graph.y[train])
+        self.module, self.classifier = self.kernel(self.width, self.dim), nn.Linear(self.dim, self.classes.size)
+        parts, encode = nn.ModuleList([self.module, self.classifier]), self._encoding(graph)
+        optimiser = torch.optim.Adam(parts.parameters(), self.lr, weight_decay=self.weight_decay, fused=True)
+        target, held = (torch.from_numpy(np.searchsorted(self.classes, graph.y[one])) for one in (train, validation))
+        best, waited, kept = -1.0, 0, copy.deepcopy(parts.state_dict())
+        for epoch in range(self.epochs):
+            parts.train()
+            optimiser.zero_grad()
+            F.cross_entropy(self.classifier(encode()[train]), target).backward()
+            optimiser.step()
+            if (epoch + 1) % 10 and epoch + 1 < self.epochs:
+                continue
+            parts.eval()
+            with torch.no_grad():
+                guess = self.classifier(encode()[validation]).argmax(1)
+            right = float((guess == held).float().mean()) if validation.size else float(epoch)
             waited += 1
+            if right > best:
+                best, waited, kept = right, 0, copy.deepcopy(parts.state_dict())
             if waited == 10:
                 break
-    for part, state in zip(parts, kept, strict=True):
-        part.load_state_dict(state)
-        part.zero_grad()
-        part.eval().requires_grad_(False)
+        parts.load_state_dict(kept)
+        optimiser.zero_grad()
+        parts.eval().requires_grad_(False)
+        return self
+
+    def _embed(self, graph: Graph) -> np.ndarray:
+        with torch.no_grad():
+            return self._encoding(graph)().numpy()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights of the module and of the base classifier, and the classes it knows."""
+        parts = {self.kind: self.module, "classifier": self.classifier}
+        named = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
+        return {key: value.numpy() for key, value in named.items()} | {"classes": self.classes}
+
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `arrays` gave."""
+        weights, axis = self.width_axis
+        self.classes, self.width = arrays["classes"], arrays[weights].shape[axis]
+        self.dim = arrays["classifier.weight"].shape[1]
+        self.module, self.classifier = self.kernel(self.width, self.dim), nn.Linear(self.dim, self.classes.size)
+        for prefix, part in ((f"{self.kind}.", self.module), ("classifier.", self.classifier)):
+            found = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+            part.load_state_dict({key: torch.from_numpy(array) for key, array in found.items()})
+            part.eval().requires_grad_(False)
+
+
+def dense(graph: Graph) -> Tensor:
+    """(n, d) features as a dense tensor."""
+    return torch.from_numpy(graph.x.toarray() if sp.issparse(graph.x) else graph.x)

@@ -1,27 +1,24 @@
-"""The publication's encoder: two graph convolutions, a linear classifier beside them.
+"""The publication's encoders: two graph convolutions, or two layers of attention, a linear classifier beside them.
 
 The convolutions are written on scipy's sparse product, which is four times as fast on a CPU as PyG's layers
-(`experiments/benchmarks/bench_embed.py`), and takes sparse features as they are.
+(`experiments/benchmarks/bench_add.py`), and takes sparse features as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
+from ninefold.errors import require
 from ninefold_graphs import Features, Graph, Sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin.encoders._encoder import Encoder, train_encoder
-from mecoin.encoders._field import sampled_field
-
-WHOLE_GRAPH_NODES = 200_000  # nodes up to which a step of training encodes the whole graph
-BATCH, FANOUT = 1024, 15  # beyond: labelled nodes a step, edges of a node that a step follows
-VALIDATION_NODES = 10_000  # and validation nodes at most
+from mecoin.encoders._encoder import TrainedEncoder, dense
 
 
 class _Gather(torch.autograd.Function):
@@ -61,7 +58,7 @@ class Gcn(nn.Module):
         self.bias2 = nn.Parameter(torch.zeros(hidden))
 
     def forward(self, x: Features, blocks: Sequence[Sparse]) -> Tensor:
-        """x (n, d), blocks: [adjacency] * 2 for the whole graph, or those of `receptive_field` -> (m, h).
+        """x (n, d), blocks: [adjacency] * 2 for the whole graph, or parts of it (n, n') and (m, n) -> (m, h).
 
         The first block is None where x has been gathered over it already (`gathered`).
         """
@@ -79,11 +76,8 @@ def gathered(x: Features, blocks: Sequence[Sparse]) -> tuple[Features, list[Spar
     return np.ascontiguousarray(blocks[0] @ dense, np.float32), [None, *blocks[1:]]
 
 
-class GcnEncoder(Encoder):
-    """The publication's encoder: GCN d -> 2h -> h and a linear classifier, Adam, early stop on base validation.
-
-    A graph of more than `WHOLE_GRAPH_NODES` nodes is trained on by batches of labelled nodes, whose neighbourhoods are
-    drawn for them.
+class GcnEncoder(TrainedEncoder):
+    """The publication's encoder: GCN d -> 2h -> h and a linear classifier.
 
     Examples:
         >>> import numpy as np
@@ -94,61 +88,39 @@ class GcnEncoder(Encoder):
         True
     """
 
-    kind = "gcn"
+    kind, kernel, width_axis = "gcn", Gcn, ("gcn.weight1", 0)
     version = 2
 
-    def __init__(self, hidden: int = 128, epochs: int = 2000, lr: float = 5e-3, weight_decay: float = 5e-4) -> None:
-        super().__init__()
-        self.dim, self.epochs, self.lr, self.weight_decay = hidden, epochs, lr, weight_decay
-        self.classes = np.zeros(0, np.int64)
-
-    def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> GcnEncoder:
-        """Cross-entropy on the training nodes; checks every 10 epochs, stops after 10 checks without a gain."""
-        torch.manual_seed(seed)
-        self._embeddings.clear()
-        self.width, self.classes = graph.width, np.unique(graph.y[train])
-        self.module, self.classifier = Gcn(graph.width, self.dim), nn.Linear(self.dim, self.classes.size)
-        encode, batch = self._whole(graph), None
-        if len(graph) > WHOLE_GRAPH_NODES:
-            draws = np.random.default_rng(seed)
-            encode, batch = self._drawn(graph, draws), BATCH
-            if len(validation) > VALIDATION_NODES:
-                validation = draws.choice(validation, VALIDATION_NODES, replace=False)
-        train_encoder(
-            self.module, self.classifier, encode, graph.y, train, validation,
-            epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay, batch=batch,
-        )  # fmt: skip
-        return self
-
-    def _whole(self, graph: Graph) -> Callable[[np.ndarray], Tensor]:
+    def _encoding(self, graph: Graph) -> Callable[[], Tensor]:
         x, blocks = gathered(graph.x, [graph.normalized] * 2)
-        return lambda places: self.module(x, blocks)[places]
-
-    def _drawn(self, graph: Graph, draws: np.random.Generator) -> Callable[[np.ndarray], Tensor]:
-        def encode(places: np.ndarray) -> Tensor:
-            rows, blocks = sampled_field(graph, places, FANOUT, draws)
-            return self.module(graph.x[rows], blocks)
-
-        return encode
+        return lambda: self.module(x, blocks)
 
     def _embed(self, graph: Graph) -> np.ndarray:
         with torch.no_grad():
             return self.module(graph.x, [graph.normalized] * 2).numpy()
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Weights of the convolutions and of the base classifier, and the classes it knows."""
-        named = {f"gcn.{key}": value.numpy() for key, value in self.module.state_dict().items()}
-        named |= {f"classifier.{key}": value.numpy() for key, value in self.classifier.state_dict().items()}
-        return named | {"classes": self.classes}
 
-    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take what `arrays` gave."""
-        self.classes, weight = arrays["classes"], arrays["gcn.weight1"]
-        self.width, self.dim = weight.shape[0], weight.shape[1] // 2
-        self.module, self.classifier = Gcn(self.width, self.dim), nn.Linear(self.dim, self.classes.size)
-        for prefix, part in (("gcn.", self.module), ("classifier.", self.classifier)):
-            part.load_state_dict(
-                {key.removeprefix(prefix): torch.from_numpy(arrays[key]) for key in arrays if key.startswith(prefix)}
-            )
-        for part in (self.module, self.classifier):
-            part.eval().requires_grad_(False)
+class Gat(nn.Module):
+    """d -> 2h (8 heads) -> h by PyG's GATConv, ELU and dropout between (extra `pyg`)."""
+
+    def __init__(self, width: int, hidden: int, heads: int = 8) -> None:
+        super().__init__()
+        with warnings.catch_warnings(action="ignore"):  # what PyG says at import is not the user's concern
+            convolution = require("torch_geometric.nn", "mecoin", "pyg").GATConv
+        self.first = convolution(width, max(1, 2 * hidden // heads), heads=heads, dropout=0.5)
+        self.second = convolution(max(1, 2 * hidden // heads) * heads, hidden, heads=1, dropout=0.5)
+
+    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+        """x (n, d), edges (2, E) -> (n, h)."""
+        inner = F.dropout(F.elu(self.first(x, edges)), 0.5, self.training)
+        return self.second(inner, edges)
+
+
+class GatEncoder(TrainedEncoder):
+    """As `GcnEncoder`, with attention; features are made dense."""
+
+    kind, kernel, width_axis = "gat", Gat, ("gat.first.lin.weight", 1)
+
+    def _encoding(self, graph: Graph) -> Callable[[], Tensor]:
+        x, edges = dense(graph), torch.from_numpy(graph.edge_index)
+        return lambda: self.module(x, edges)

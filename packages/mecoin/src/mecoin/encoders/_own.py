@@ -10,8 +10,7 @@ from ninefold.errors import ArtifactError, InputError
 from ninefold_graphs import Graph
 from torch import nn
 
-from mecoin.encoders._encoder import Encoder
-from mecoin.encoders._gat import dense
+from mecoin.encoders._encoder import Encoder, dense
 
 
 class ModuleEncoder(Encoder):

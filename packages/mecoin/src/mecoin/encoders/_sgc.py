@@ -81,5 +81,4 @@ class SgcEncoder(Encoder):
         """Take what `arrays` gave."""
         self.weights, self.components, self.hops = arrays["weights"], arrays["components"], int(arrays["hops"][0])
         self.width, self.dim = self.components.shape
-        weighed = (self.weights != 1).any()  # bags of words: all that older files tell
-        self.unit = bool(arrays["unit"][0]) if "unit" in arrays else bool(weighed)
+        self.unit = bool(arrays["unit"][0])

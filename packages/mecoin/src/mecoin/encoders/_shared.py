@@ -10,15 +10,14 @@ from ninefold.datasets import cache_dir
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import digest
 
-from mecoin.encoders._both import BothEncoder
 from mecoin.encoders._encoder import Encoder
-from mecoin.encoders._gcn import GcnEncoder
+from mecoin.encoders._gcn import GatEncoder, GcnEncoder
 from mecoin.encoders._sgc import SgcEncoder
 from mecoin.sessions._stream import Session
 
 _recent: dict[Path, Encoder] = {}  # the last few of `shared_encoder`, with what they embedded
 
-ENCODERS: dict[str, type[Encoder]] = {"both": BothEncoder, "gcn": GcnEncoder, "sgc": SgcEncoder}
+ENCODERS: dict[str, type[Encoder]] = {"gat": GatEncoder, "gcn": GcnEncoder, "sgc": SgcEncoder}
 
 
 def shared_encoder(
@@ -39,10 +38,6 @@ def shared_encoder(
     """
     if session.index != 0:
         raise InputError("session", got=session.index, expected="the base session, 0")
-    if kind == "both":
-        free = shared_encoder(session, "sgc", seed=seed, keep=keep)
-        trained = shared_encoder(session, "gcn", epochs=epochs, seed=seed, keep=keep, **options)
-        return BothEncoder.of(free, trained)  # pyright: ignore[reportArgumentType]
     if epochs is not None and kind == "gcn":  # the other is not trained
         options["epochs"] = epochs
     graph = session.graph

@@ -7,6 +7,7 @@ from ninefold.report import Table
 from ninefold_graphs import Graph
 
 from mecoin.evaluation._compare import Entry, make_learner
+from mecoin.protocol._run import SessionResult, run_stream
 from mecoin.sessions._split import PARTS, Split
 from mecoin.sessions._stream import SessionStream
 
@@ -57,27 +58,27 @@ def audit_learner(entry: Entry, data: Graph, split: Split, seed: int = 0) -> Tab
     """Check a learner by scrambling labels that it must not use.
 
     Args:
-        entry: a learner by name, a class, a `Mecoin`, or a function (graph, base session) -> fresh learner, the same
-            for the same arguments; see `make_learner`.
+        entry: a learner by name, a class, or a function (graph, base session) -> fresh learner, the same for the same
+            arguments; see `make_learner`.
     Returns: two checks. Scrambling every label outside support, base training and base validation changes no
         prediction; accuracy on scrambled test labels is what chance gives (within 5 standard errors).
 
     Examples:
-        >>> from mecoin import Mecoin, SessionStream, Simulated, audit_learner
+        >>> from mecoin import SessionStream, Simulated, audit_learner
         >>> data = Simulated(classes=6, topics=2, largest=40, smallest=30, vocabulary=60, sharpness=0.4).draw(0)
         >>> stream = SessionStream(data, base=4, way=1, shot=3)
-        >>> [passed for _, passed, _ in audit_learner(Mecoin(encoder="sgc"), data, stream.split).rows]
+        >>> [passed for _, passed, _ in audit_learner("SGC-LDA", data, stream.split).rows]
         [True, True]
     """
     hidden = [nodes for one in split.sessions for nodes in one.test.values()]
     hidden += [nodes for one in split.sessions[1:] for nodes in one.validation.values()]
-    honest = _predictions(entry, data, split, seed)
-    changed = _predictions(entry, scrambled(data, np.concatenate(hidden), seed), split, seed)
-    differ = sum(int((one[0] != two[0]).sum()) for one, two in zip(honest, changed, strict=True))
-    count = sum(len(one[0]) for one in honest)
+    honest = _through(entry, data, split, seed)
+    changed = _through(entry, scrambled(data, np.concatenate(hidden), seed), split, seed)
+    differ = sum(int((one.predicted != two.predicted).sum()) for one, two in zip(honest, changed, strict=True))
     table = Table(["check", "passed", "found"], title="Learner")
-    table.rows.append(["hidden labels change no prediction", differ == 0, f"{differ} of {count} changed"])
-    predicted, truth = changed[-1]
+    found = f"{differ} of {sum(one.truth.size for one in honest)} changed"
+    table.rows.append(["hidden labels change no prediction", differ == 0, found])
+    predicted, truth = changed[-1].predicted, changed[-1].truth
     codes = np.arange(len(data.classes))
     shares = [np.bincount(one, minlength=len(codes)) / len(one) for one in (predicted, truth)]
     chance = float(shares[0] @ shares[1])
@@ -88,14 +89,6 @@ def audit_learner(entry: Entry, data: Graph, split: Split, seed: int = 0) -> Tab
     return table
 
 
-def _predictions(entry: Entry, data: Graph, split: Split, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(predicted, truth) of each session."""
+def _through(entry: Entry, data: Graph, split: Split, seed: int) -> list[SessionResult]:
     stream = SessionStream.from_split(data, split)
-    learner, made = make_learner(entry, stream[0], seed, graph=data), []
-    for session in stream:
-        if session.index == 0:
-            learner.fit_base(session.graph, session.support, session.validation)
-        else:
-            learner.add_classes(session.graph, session.support)
-        made.append((learner.predict(session.graph, session.test), session.truth))
-    return made
+    return run_stream(stream, make_learner(entry, stream[0], seed, graph=data)).sessions

@@ -56,21 +56,16 @@ def forgetting(result: StreamResult) -> Figure:
 
 
 def prototypes_of(learner: MemoryLearner, stream: SessionStream, most: int = 1500) -> Figure:
-    """`prototype_map` of a learner that has gone through the stream, with `most` test nodes of the last session."""
-    last = stream[len(stream) - 1]
+    """Prototypes of a learner that has gone through the stream, and test nodes of the last session, `most` of them.
+
+    Coloured by class, on the two principal axes of the prototypes; those of base classes are squares, of novel ones
+    stars.
+    """
+    last, smu = stream[len(stream) - 1], learner.content.smu
     nodes = np.random.default_rng(0).permutation(last.graph.positions(last.test))[:most]
     codes = stream.data.y[stream.data.positions(last.graph.ids[nodes])]
-    keys = learner.construction.keys(learner.encoder.embed(last.graph)[nodes])
-    return prototype_map(keys, codes, learner.content.smu.prototypes, learner.content.smu.owner, stream[0].new)
-
-
-def prototype_map(
-    keys: np.ndarray, codes: np.ndarray, prototypes: np.ndarray, owner: np.ndarray, base: np.ndarray
-) -> Figure:
-    """Keys of nodes (n, k), coloured by class, and prototypes (P, k), on the two principal axes of the prototypes.
-
-    Prototypes of base classes (codes in `base`) are squares, those of novel classes stars.
-    """
+    keys = learner.keys(learner.encoder.embed(last.graph)[nodes])
+    prototypes, owner = smu.prototypes, smu.owner
     centre = prototypes.mean(axis=0)
     axes_of = np.linalg.svd(prototypes - centre, full_matrices=False)[2][:2].T
     made, axis = figure(5.6, 4.6)
@@ -78,7 +73,7 @@ def prototype_map(
     colors = np.array([place[code] for code in codes]) % 20
     axis.scatter(*((keys - centre) @ axes_of).T, c=colors, cmap="tab20", vmin=0, vmax=19, s=4, alpha=0.5, linewidths=0)
     colors = np.array([place[code] for code in owner]) % 20
-    shown, first = (prototypes - centre) @ axes_of, np.isin(owner, base)
+    shown, first = (prototypes - centre) @ axes_of, np.isin(owner, stream[0].new)
     for some, marker, label in ((first, "s", "Base class"), (~first, "*", "Novel class")):
         axis.scatter(
             *shown[some].T, c=colors[some], cmap="tab20", vmin=0, vmax=19, s=90 if marker == "*" else 45,

@@ -13,6 +13,7 @@ from ninefold.measure import compare as timed
 from ninefold.report import Table
 from ninefold_graphs import DEMO, Graph
 
+from mecoin.encoders._encoder import dense
 from mecoin.encoders._gcn import GcnEncoder
 from mecoin.evaluation._compare import make_learner
 from mecoin.memory._smu import Smu
@@ -27,41 +28,37 @@ def speed_table(nodes: int, seed: int = 0) -> Table:
     nodes: number of keys that are compared with 1,000 prototypes.
     """
     stream = SessionStream(DEMO.draw(seed), 10, 2, 5, seed=seed)
-    table = Table(["what", "seconds", "beside", "times as fast"], title="Speed on simulated data")
     base, new = stream[0], stream[1]
     encoder = GcnEncoder(WIDTH, epochs=1)
     encoder.fit(base.graph, base.graph.positions(base.train), base.graph.positions(base.validation), seed)
-    _row(table, f"embed {len(stream.data):,} nodes", lambda: encoder._embed(stream.data), "PyG", _pyg(stream.data))
     learner = make_learner("mecoin+", base, seed)
     learner.fit_base(base.graph, base.support, base.validation)
     learner.encoder.embed(new.graph)
-    _row(table, "add two classes, embedded", lambda: copy.copy(learner).add_classes(new.graph, new.support))
     draws = np.random.default_rng(seed)
     keys, prototypes = (draws.normal(size=(n, WIDTH)).astype(np.float32) for n in (nodes, PROTOTYPES))
     smu = Smu(prototypes, np.arange(PROTOTYPES))
-    what = f"nearest of {PROTOTYPES:,} prototypes for {nodes:,} keys"
-    _row(table, what, lambda: smu.nearest(keys), "matrix product alone", lambda: keys @ prototypes.T)
+    pyg = pyg_layers(stream.data, WIDTH) if importlib.util.find_spec("torch_geometric") else None
+    rows: list[tuple[str, Callable[[], object], str, Callable[[], object] | None]] = [
+        (f"embed {len(stream.data):,} nodes", lambda: encoder._embed(stream.data), "PyG", pyg),
+        ("add two classes, embedded", lambda: copy.copy(learner).add_classes(new.graph, new.support), "", None),
+        (
+            f"nearest of {PROTOTYPES:,} prototypes for {nodes:,} keys",
+            lambda: smu.nearest(keys),
+            "matrix product alone",
+            lambda: keys @ prototypes.T,
+        ),
+    ]
+    table = Table(["what", "seconds", "beside", "times as fast"], title="Speed on simulated data")
+    for what, ours, name, peer in rows:
+        made = timed({"peer": peer, "ours": ours} if peer else {"ours": ours}, repeats=3)["ours"]
+        table.rows.append([what, made.seconds, name if peer else "", made.ratio if peer else None])
     return table
 
 
-def _row(
-    table: Table, what: str, ours: Callable[[], object], name: str = "", peer: Callable[[], object] | None = None
-) -> None:
-    made = timed({"peer": peer, "ours": ours} if peer else {"ours": ours}, repeats=3)["ours"]
-    table.rows.append([what, made.seconds, name if peer else "", made.ratio if peer else None])
-
-
-def _pyg(data: Graph) -> Callable[[], object] | None:
-    """The same two layers of PyG on the same graph; None without PyG."""
-    if importlib.util.find_spec("torch_geometric") is None:
-        return None
+def pyg_layers(data: Graph, hidden: int) -> Callable[[], object]:
+    """The two layers of `GcnEncoder` by PyG on the same graph."""
     with warnings.catch_warnings(action="ignore"):  # what PyG says at import is not the user's concern
         from torch_geometric.nn import GCNConv
-    first, second = GCNConv(data.width, 2 * WIDTH, cached=True), GCNConv(2 * WIDTH, WIDTH, cached=True)
-    x, edges = torch.from_numpy(data.x.toarray()), torch.from_numpy(data.edge_index)
-
-    def run() -> None:
-        with torch.no_grad():
-            second(first(x, edges).relu(), edges)
-
-    return run
+    first, second = GCNConv(data.width, 2 * hidden, cached=True), GCNConv(2 * hidden, hidden, cached=True)
+    x, edges = dense(data), torch.from_numpy(data.edge_index)
+    return torch.no_grad()(lambda: second(first(x, edges).relu(), edges))

@@ -11,17 +11,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
-from ninefold_graphs import UNKNOWN, Graph, array_of
+from ninefold_graphs import UNKNOWN, Graph, array_of, from_pyg, whole_number
 from torch import nn
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._own import ModuleEncoder
 from mecoin.memory._plus import ROUNDS, MecoinPlus
-from mecoin.memory._settings import checked, settings_in_file
-from mecoin.memory._whole import check_finite, check_model
-from mecoin.protocol._doors import below, checked_support, encoder_of, graph_of, mask_of
-from mecoin.protocol._learner import Learner, MemoryLearner
-from mecoin.sessions._stream import Session, refuse_future
+from mecoin.memory._whole import check_finite, check_model, settings_in_file
+from mecoin.protocol._doors import below, checked_support, encoder_of, mask_of
+from mecoin.protocol._learner import MemoryLearner
+from mecoin.sessions._stream import MODES, Session, refuse_future
 
 KIND, FORMAT = "mecoin.model", 2
 FORGOTTEN = -2  # owner of a node whose class was dropped
@@ -34,7 +33,7 @@ class _State:
     learner: MemoryLearner
     labels: tuple[Hashable, ...]  # by class code
     support: np.ndarray  # ids of all nodes whose labels were used
-    owners: np.ndarray  # their classes, as places in `labels`; FORGOTTEN or, of old files, UNKNOWN
+    owners: np.ndarray  # their classes, as places in `labels`, or FORGOTTEN
 
 
 class Mecoin:
@@ -44,13 +43,10 @@ class Mecoin:
     published method with the same interface is `mecoin.paper.PaperModel`.
 
     Args:
-        encoder: "sgc", "gcn", "both" side by side, "gat" (extra `pyg`), or a trained `torch.nn.Module` of your own,
-            called as `module(x, edge_index)`, of which a frozen copy is kept. Left out: that of "sgc", "gcn" and "both"
-            which serves best on the base classes themselves, of which some act as new.
+        encoder: "sgc", "gcn", "gat" (extra `pyg`), or a trained `torch.nn.Module` of your own, called as
+            `module(x, edge_index)`, of which a frozen copy is kept. Left out: that of "sgc" and "gcn" which serves best
+            on the base classes themselves, of which some act as new.
         hidden: dimension of the output of each encoder.
-        proto_per_class: prototypes of each class (k-means).
-        metric: "whitened" (the default), "cosine" of whitened keys, or "euclidean" between the encoder's outputs, for
-            which magnitude counts.
         transductive: refine new prototypes with the unlabelled nodes of the session's graph; False if these must not be
             read.
         mode: "inductive" refuses graphs with labelled nodes of classes that have not come yet; "transductive" does not.
@@ -72,28 +68,30 @@ class Mecoin:
     """
 
     variant: ClassVar[str] = "mecoin+"
-    metrics: ClassVar[tuple[str, ...]] = ("whitened", "cosine", "euclidean")
+    metric: ClassVar[str] = "whitened"  # in files, of which those of version 0.1.0 may have another
     default_encoder: ClassVar[str | None] = None  # None: chosen on the base classes
 
     def __init__(
         self,
         encoder: str | Encoder | nn.Module | None = None,
         hidden: int = 128,
-        proto_per_class: int = 1,
-        metric: str | None = None,
         transductive: bool = True,
         mode: str = "inductive",
         seed: int = 0,
     ) -> None:
-        options = {"proto_per_class": proto_per_class, "metric": metric, "transductive": transductive}
-        self._set_up(encoder, {"hidden": hidden, **options, "mode": mode, "seed": seed})
+        if not isinstance(transductive, bool):
+            raise InputError("transductive", got=repr(transductive), expected="True or False")
+        self._set_up(encoder, hidden, mode, seed, transductive=transductive)
 
-    def _set_up(self, encoder: str | Encoder | nn.Module | None, settings: dict[str, Any]) -> None:
-        self.settings: dict[str, Any] = checked({"variant": self.variant, **settings}, self.metrics)
+    def _set_up(self, encoder: str | Encoder | nn.Module | None, hidden: int, mode: str, seed: int, **own: Any) -> None:
+        if mode not in MODES:
+            raise InputError("mode", got=repr(mode), expected=" or ".join(MODES))
+        self.settings: dict[str, Any] = {"variant": self.variant, **own, "mode": mode}
+        self.settings |= {"hidden": whole_number("hidden", hidden, 1), "seed": whole_number("seed", seed, 0)}
         self._choose = encoder is None and self.default_encoder is None
         self._options: dict[str, Any] = {}  # of the learner, as they were chosen
         given = encoder if encoder is not None else self.default_encoder or MecoinPlus.encoder_kind
-        self._encoder = encoder_of(given, settings["hidden"])
+        self._encoder = encoder_of(given, hidden)
         self._state: _State | None = None
 
     def fit_base(self, data: Any, train_mask: Any, val_mask: Any = None) -> Self:
@@ -105,7 +103,7 @@ class Mecoin:
         A call that fails leaves the model as it was.
         Raises: InputError if masks overlap, have another shape, or a training node has no label.
         """
-        graph = graph_of(data)
+        graph = from_pyg(data)
         train = mask_of("train_mask", train_mask, graph)
         held = mask_of("val_mask", np.zeros(len(graph), bool) if val_mask is None else val_mask, graph)
         if (train & held).any():
@@ -147,7 +145,7 @@ class Mecoin:
         An interrupted call leaves the model as it was.
         Raises: InputError if a label is known, a node is listed twice or under two labels, or is not in the graph.
         """
-        state, graph = self._fitted(), graph_of(data)
+        state, graph = self._fitted(), from_pyg(data)
         given = checked_support(support, graph)
         known = [label for label in given if label in state.labels]
         if known and not update:
@@ -171,7 +169,7 @@ class Mecoin:
 
         unknown: answer None for nodes whose `novelty` is above 1.
         """
-        graph, state = graph_of(data), self._fitted()
+        graph, state = from_pyg(data), self._fitted()
         places = self._places(graph, nodes)
         labels = np.empty(len(state.labels), dtype=object)
         labels[:] = state.labels
@@ -182,17 +180,17 @@ class Mecoin:
 
     def predict_proba(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
         """(m, C) probabilities, columns as in `labels`."""
-        graph = graph_of(data)
+        graph = from_pyg(data)
         return self._fitted().learner.probabilities(self._encoder.embed(graph)[self._places(graph, nodes)])
 
     def novelty(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
         """(m,) how far each node is from all that is known; above 1, farther than 95 % of base validation nodes."""
-        graph = graph_of(data)
+        graph = from_pyg(data)
         return self._fitted().learner.novelty(graph, self._places(graph, nodes))
 
     def evaluate(self, data: Any, nodes: Iterable[int]) -> dict[str, float]:
         """Accuracy in per cent; refuses nodes without a label, and those whose labels the model was given."""
-        graph, wanted = graph_of(data), np.asarray(list(array_of(nodes)))
+        graph, wanted = from_pyg(data), np.asarray(list(array_of(nodes)))
         overlap = np.intersect1d(wanted, self._fitted().support)
         if overlap.size:
             got = f"{overlap.size} support nodes, such as {graph.title(overlap[0])}"
@@ -260,35 +258,22 @@ class Mecoin:
             made = cls(**settings_in_file(cls, meta, held.about["format_version"], Path(path)))
             made._encoder.load(below("encoder.", arrays))
             learner = made._learner(made._encoder, {})
-            learner.restore(below("memory.", arrays))
             learner.classes = arrays["classes"]
-            support = arrays["support"]
-            owners = arrays.get("owners", np.full(len(support), UNKNOWN))
-            check_model(learner, made._encoder, labels, support, owners)
-            made._state = _State(learner, labels, support, owners)
+            learner.restore(below("memory.", arrays))
+            check_model(learner, made._encoder, labels, arrays["support"], arrays["owners"])
+            made._state = _State(learner, labels, arrays["support"], arrays["owners"])
         except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
             raise ArtifactError(path, f"is no whole model: {error}") from None
         return made
 
     def _learner(self, encoder: Encoder, options: Mapping[str, Any]) -> MemoryLearner:
-        settings = self.settings
-        return MecoinPlus(
-            encoder,
-            metric=settings["metric"] or "whitened",
-            per_class=settings["proto_per_class"],
-            rounds=ROUNDS if settings["transductive"] else 0,
-            seed=settings["seed"],
-            **options,
-        )
+        rounds = ROUNDS if self.settings["transductive"] else 0
+        return MecoinPlus(encoder, rounds=rounds, seed=self.settings["seed"], **options)
 
     def _fitted(self) -> _State:
         if self._state is None:
             raise InputError("model", got="one that has learnt nothing", expected="fit_base first")
         return self._state
-
-    def as_learner(self) -> Learner:
-        """A fresh model of the same settings with the interface of a learner, as comparisons and audits take it."""
-        return _AsLearner(copy.deepcopy(self))
 
     def _places(self, graph: Graph, nodes: Iterable[int] | None) -> np.ndarray:
         self._fitted()
@@ -302,8 +287,8 @@ class Mecoin:
         place = {label: at for at, label in enumerate(state.labels)}
         learner.forget(learner.classes[[place[label] for label in labels]])
         kept = [one for one in state.labels if one not in labels]
-        moved = np.array([kept.index(one) if one in kept else FORGOTTEN for one in state.labels])
-        owners = np.where(state.owners >= 0, moved[state.owners], state.owners)
+        moved = np.array([*(kept.index(one) if one in kept else FORGOTTEN for one in state.labels), FORGOTTEN])
+        owners = moved[np.maximum(state.owners, -1)]  # the last entry is that of the forgotten
         return _State(learner, tuple(kept), state.support, owners)
 
     def _check_future(self, graph: Graph, seen: set[Hashable]) -> None:
@@ -323,9 +308,8 @@ class Mecoin:
             used = np.isin(nodes, state.support[state.owners != FORGOTTEN])
             if used.any():
                 node = nodes[used][0]
-                owner = state.owners[state.support == node].max()
-                of = f" under {state.labels[owner]!r}" if owner >= 0 else ""
-                got = f"a node whose label was learnt before{of}"
+                owner = state.labels[state.owners[state.support == node].max()]
+                got = f"a node whose label was learnt before under {owner!r}"
                 raise InputError(f"support node {graph.title(node)} of {label!r}", got=got, expected="other nodes")
 
 
@@ -334,28 +318,3 @@ def _base_session(graph: Graph, support: Mapping[int, np.ndarray], validation: n
     codes, none = np.array(list(support)), np.zeros(0, np.int64)
     truth = graph.y[graph.positions(validation)]
     return Session(0, graph, codes, codes, support, validation, truth, none, none)
-
-
-class _AsLearner(Learner):
-    """A `Mecoin` as a learner: class codes in place of labels."""
-
-    name = "Mecoin"
-    source = "a model of its user's settings"
-
-    def __init__(self, model: Mecoin) -> None:
-        super().__init__(model._encoder, seed=model.settings["seed"])
-        self.model = model
-
-    def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
-        train, held = np.zeros(len(graph), bool), np.zeros(len(graph), bool)
-        train[np.concatenate(list(support.values()))] = held[validation] = True
-        self.model.fit_base(graph, train, held)
-
-    def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
-        self.model.add_classes(graph, {graph.classes[code]: graph.ids[places] for code, places in support.items()})
-
-    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        return self.model.predict_proba(graph, graph.ids[places])
-
-    def memory_bytes(self) -> int:
-        return self.model._fitted().learner.memory_bytes()

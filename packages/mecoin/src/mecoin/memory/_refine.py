@@ -10,6 +10,8 @@ and mostly of old ones would outweigh five that are of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from ninefold_graphs import softmax
 
@@ -18,7 +20,7 @@ from mecoin.memory._smu import Smu
 CERTAIN = 0.9
 
 
-def refine(memory: Smu, new: Smu, keys: np.ndarray, support: list[np.ndarray], rounds: int = 3) -> Smu:
+def refine(memory: Smu, new: Smu, keys: np.ndarray, support: Sequence[np.ndarray], rounds: int = 3) -> Smu:
     """Prototypes of `new` (one for each entry of support) moved towards unlabelled nodes that are closest to them.
 
     Args:
@@ -42,11 +44,9 @@ def refine(memory: Smu, new: Smu, keys: np.ndarray, support: list[np.ndarray], r
         for block in every.blocks(len(keys)):
             closer = moved.closeness(keys[block]).max(axis=1) > best[block]  # the others' share is half at most
             part = keys[block][closer]
-            shares = softmax(every.sharpness * every.closeness(part))[:, old:]
+            shares = softmax(every.closeness(part))[:, old:]
             shares[shares < CERTAIN] = 0
             weighted += shares.T @ part
             weights += shares.sum(axis=0)
-        there = weights[:, None] > 0  # one of several prototypes of a class may be nobody's
-        centres = np.where(there, weighted / np.where(there, weights[:, None], 1), moved.prototypes)
-        moved = Smu(centres.astype(np.float32), new.owner, new.metric)
+        moved = Smu((weighted / weights[:, None]).astype(np.float32), new.owner)
     return moved

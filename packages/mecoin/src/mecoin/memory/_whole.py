@@ -1,15 +1,38 @@
-"""Whether the arrays of a file fit each other: their checksums say that they are those that were written, no more."""
+"""Whether a file fits: its checksums say that its arrays are those that were written, no more."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ninefold.errors import ArtifactError
 from ninefold_graphs import Graph
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.protocol._learner import MemoryLearner
+
+READERS = {"mecoin+": "mecoin.Mecoin.load", "paper": "mecoin.paper.PaperModel.load"}  # by the variant in a file
+
+
+def settings_in_file(kind: Any, meta: Mapping[str, Any], version: int, path: Path) -> dict[str, Any]:
+    """Arguments of a model of this kind, from a file's metadata.
+
+    Raises: ArtifactError for a model of another kind or of version 0.1.0, and for settings that are gone.
+    """
+    variant = meta["variant"]
+    if variant != kind.variant:
+        reader = READERS.get(variant)
+        how = f"read it with {reader}" if reader else "this version has no such variant; version 0.1.0 reads it"
+        raise ArtifactError(path, f"holds a model of variant {variant!r}: {how}")
+    known = inspect.signature(kind).parameters
+    gone = {"metric": (None, kind.metric), "proto_per_class": (1,)}  # settings until 0.2, and what they are now
+    odd = any(name not in known and meta.get(name, now[0]) not in now for name, now in gone.items())
+    if version == 1 or meta["encoder"] == "both" or odd:
+        raise ArtifactError(path, "was made by an older version, with settings that this one has not; fit it anew")
+    return {name: value for name, value in meta.items() if name in known}
 
 
 def check_finite(arrays: Mapping[str, np.ndarray]) -> None:
@@ -30,13 +53,11 @@ def check_model(
     learner: MemoryLearner, encoder: Encoder, labels: tuple[Any, ...], support: np.ndarray, owners: np.ndarray
 ) -> None:
     """ValueError unless labels, prototypes and support belong together, and two made-up nodes get probabilities."""
-    classes, smu = learner.classes, learner.content.smu
-    many = len(labels)
-    check_shapes(
-        {"classes": (classes, (many,)), "owners": (owners, (len(support),)), "support": (support, owners.shape)}
-    )
-    check_shapes({"smu.owner": (smu.owner, (len(smu.prototypes),)), "radius": (learner.content.radius, (1,))})
-    if np.unique(classes).size != many or set(smu.owner.tolist()) != set(classes.tolist()):
+    classes, smu, many = learner.classes, learner.content.smu, len(labels)
+    found = {"classes": (classes, (many,)), "owners": (owners, (len(support),)), "support": (support, owners.shape)}
+    found["smu.owner"] = smu.owner, (len(smu.prototypes),)
+    check_shapes({**found, "radius": (learner.content.radius, (1,))})
+    if np.unique(classes).size != many or not np.array_equal(classes, list(dict.fromkeys(smu.owner.tolist()))):
         raise ValueError("prototypes belong to other classes than the model has")
     if owners.size and not -3 < owners.min() <= owners.max() < many:
         raise ValueError(f"owners are outside of {many} labels")

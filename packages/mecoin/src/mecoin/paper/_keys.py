@@ -14,7 +14,6 @@ import torch
 from ninefold_graphs import whitening
 from torch.nn import functional as F
 
-from mecoin.memory._construction import Construction
 from mecoin.paper._edge_loss import edge_loss
 from mecoin.paper._graphinfo import graphinfo_projection
 from mecoin.paper._mecs import MeCs
@@ -51,7 +50,7 @@ class Published:
     batch: int = 256
 
 
-class Constructed(Construction):
+class Constructed:
     """kappa = [H' ; G]: MeCs' read-out beside GraphInfo (paper), each whitened.
 
     Nearly all variance of the encoder's output lies in as many dimensions as there are base classes: unwhitened, a
@@ -64,7 +63,10 @@ class Constructed(Construction):
         self.settings = settings
 
     def fit(self, z: np.ndarray, support: Mapping[int, np.ndarray], seed: int) -> None:
-        """Train MeCs by soft matching of base nodes to base prototypes, and by the edge loss."""
+        """Train MeCs by soft matching of base nodes to base prototypes, and by the edge loss.
+
+        z: (n, m) encoder output; support: its rows by base class.
+        """
         settings, generator = self.settings, torch.Generator().manual_seed(seed)
         width = z.shape[1]
         self.whiten = whitening(z, support, settings.shrinkage) / np.float32(np.sqrt(width))
@@ -120,11 +122,10 @@ class Constructed(Construction):
         return named | whitened | {"projection": self.projection, "attended": self.attended.numpy()}
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take what `arrays` gave; files of version 0.1.0 have a scale in place of the whitening matrices."""
+        """Take what `arrays` gave."""
         self.projection, self.attended = arrays["projection"], torch.from_numpy(arrays["attended"])
+        self.whiten, self.level = arrays["whiten"], arrays["level"]
         width, readout = arrays["mecs.readout"].shape
-        self.whiten = arrays["whiten"] if "whiten" in arrays else np.eye(width, dtype=np.float32) * arrays["scale"]
-        self.level = arrays.get("level", np.eye(readout, dtype=np.float32))
         self.mecs = MeCs(width, self.attended.shape[1], readout, torch.Generator())
         state = {key.removeprefix("mecs."): torch.from_numpy(arrays[key]) for key in arrays if key.startswith("mecs.")}
         self.mecs.load_state_dict(state)

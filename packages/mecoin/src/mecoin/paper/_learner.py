@@ -11,7 +11,7 @@ from ninefold.errors import InputError
 from ninefold_graphs import Graph
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.memory._smu import Smu, class_prototypes
+from mecoin.memory._smu import Smu
 from mecoin.memory._whole import check_shapes
 from mecoin.paper._gkim import Head
 from mecoin.paper._interaction import Interaction
@@ -82,7 +82,6 @@ class PaperMecoin(MemoryLearner):
     Args:
         encoder: fitted, frozen.
         published: settings of MeCs and GraphInfo; interaction: how rows and head are trained.
-        metric: of matching, "euclidean" or "cosine".
         per_class: prototypes a class.
         replay: labelled nodes kept of each class.
         answer: "memory" (the retrieved row), "head", or the "mean" of both.
@@ -97,7 +96,6 @@ class PaperMecoin(MemoryLearner):
         *,
         published: Published = Published(),
         interaction: Interaction = Interaction(),
-        metric: str = "euclidean",
         per_class: int = 1,
         replay: int = REPLAYED,
         answer: str = "mean",
@@ -106,23 +104,26 @@ class PaperMecoin(MemoryLearner):
         super().__init__(encoder, seed=seed)
         if answer not in ANSWERS:
             raise InputError("answer", got=repr(answer), expected=f"one of {', '.join(ANSWERS)}")
-        self.construction, self.interaction, self.metric = Constructed(published), interaction, metric
+        self.construction, self.interaction = Constructed(published), interaction
         self.per_class, self.replay, self.answer = per_class, replay, answer
-        self.first: Content | None = None  # after the base session; None of models before 0.3
+
+    def keys(self, z: np.ndarray) -> np.ndarray:
+        """(n, m) encoder output -> (n, k): those of MeCs and GraphInfo."""
+        return self.construction.keys(z)
 
     def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
         z = self.encoder.embed(graph)
         self.construction.fit(z, support, self.seed)
-        key = self.construction.keys(z[:1]).shape[1]
+        key = self.keys(z[:1]).shape[1]
         empty = Content(
-            Smu(np.zeros((0, key), np.float32), np.zeros(0, np.int64), self.metric),
+            Smu.empty(key),
             Mram(np.zeros((0, 0), np.float32)),
             None,
             Kept(np.zeros((0, z.shape[1]), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64)),
         )
         learnt = self._learn(z, support, empty)
         held = validation if validation.size else np.concatenate(list(support.values()))
-        far = learnt.smu.nearest(self.construction.keys(z[held]))[1]
+        far = learnt.smu.nearest(self.keys(z[held]))[1]
         radius = np.quantile(far, 0.95, keepdims=True).astype(np.float32)
         self.content = self.first = Content(learnt.smu, learnt.mram, learnt.head, learnt.kept, radius)
 
@@ -131,10 +132,10 @@ class PaperMecoin(MemoryLearner):
 
     def _learn(self, z: np.ndarray, support: Mapping[int, np.ndarray], before: Content) -> Content:
         """What the memory holds after these classes; nothing of it is kept before all is done."""
-        keys = self.construction.keys
+        keys = self.keys
         made = [class_prototypes(keys(z[at]), self.per_class, self.seed) for at in support.values()]
         owner = np.repeat(np.array(list(support), np.int64), [len(one) for one in made])
-        smu = before.smu.extended(Smu(np.concatenate(made).astype(np.float32), owner, self.metric))
+        smu = before.smu.extended(Smu(np.concatenate(made).astype(np.float32), owner))
         first = before.mram.rows.shape[1]
         columns = np.arange(first, first + len(support))
         session = int(before.kept.session.max(initial=-1)) + 1
@@ -160,7 +161,7 @@ class PaperMecoin(MemoryLearner):
         """(n, m) encoder output -> (n, C) probabilities."""
         content, parts = self.content, []
         if self.answer != "head":
-            parts.append(content.mram.probabilities()[content.smu.nearest(self.construction.keys(z))[0]])
+            parts.append(content.mram.probabilities()[content.smu.nearest(self.keys(z))[0]])
         if self.answer != "memory" and content.head is not None:
             with torch.no_grad():
                 parts.append(content.head(torch.from_numpy(self.construction.features(z))).softmax(1).numpy())
@@ -171,21 +172,20 @@ class PaperMecoin(MemoryLearner):
 
         Above 1: farther from all that is known than nearly every base node is.
         """
-        keys = self.construction.keys(self.encoder.embed(graph)[places])
+        keys = self.keys(self.encoder.embed(graph)[places])
         return self.content.smu.nearest(keys)[1] / np.maximum(self.content.radius, 1e-12)
 
     def forget(self, codes: np.ndarray) -> None:
         """Drop classes as if they had never come: later sessions are learnt anew from the kept nodes.
 
         A head that only lost their columns would remember them in its other weights, and a class that is added again
-        would not be what it was. Of base classes, and of models before 0.3, columns, rows and prototypes are dropped.
+        would not be what it was. Of base classes columns, rows and prototypes are dropped.
         """
         stays, classes = ~np.isin(self.classes, codes), self.classes
-        base = 0 if self.first is None else self.first.mram.rows.shape[1]
         self.classes = classes[stays]
-        if self.first is None or not stays[:base].all():
-            self.content = self.content.without(codes, stays)
-            self.first = None if self.first is None else self.first.without(codes, stays[:base])
+        base = self.first.mram.rows.shape[1]
+        if not stays[:base].all():
+            self.content, self.first = self.content.without(codes, stays), self.first.without(codes, stays[:base])
             return
         kept, content = self.content.kept, self.first
         for session in range(1, int(kept.session.max(initial=0)) + 1):
@@ -203,38 +203,26 @@ class PaperMecoin(MemoryLearner):
         arrays |= {"smu.prototypes": content.smu.prototypes, "smu.owner": content.smu.owner}
         arrays |= {"mram.rows": content.mram.rows, "radius": content.radius}
         arrays |= {f"kept.{key}": value for key, value in vars(content.kept).items()}
-        if content.head is not None:
-            arrays |= {f"head.{key}": value.numpy() for key, value in content.head.state_dict().items()}
-        if self.first is not None and self.first.head is not None:  # its prototypes and nodes are the first of all
-            arrays |= {f"first.{key}": value.numpy() for key, value in self.first.head.state_dict().items()}
-            arrays["first.rows"] = self.first.mram.rows
-        return arrays
+        for name, head in (("head", content.head), ("first", self.first.head)):
+            arrays |= {f"{name}.{key}": value.numpy() for key, value in (head.state_dict() if head else {}).items()}
+        return arrays | {"first.rows": self.first.mram.rows}  # its prototypes and nodes are the first of all
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take what `state` gave. Models of version 0.1.0 kept no nodes and answered by memory alone: they still do."""
+        """Take what `state` gave."""
         self.construction.load(below("construction.", arrays))
-        head = _head(below("head.", arrays))
-        smu = Smu(arrays["smu.prototypes"], arrays["smu.owner"], self.metric)
-        if "kept.z" not in arrays:
-            self.answer = "memory"
-        none = np.zeros((0, head.first.in_features), np.float32)
-        target = arrays.get("kept.target", np.zeros(0, np.int64))
-        kept = Kept(arrays.get("kept.z", none), target, arrays.get("kept.session", np.zeros_like(target)))
-        self.content = Content(smu, Mram(arrays["mram.rows"]), head, kept, arrays["radius"])
-        self.first = None
-        if "first.rows" in arrays:
-            parts = below("first.", arrays)
-            rows = Mram(parts.pop("rows"))
-            count = len(rows.rows)
-            base = Smu(smu.prototypes[:count], smu.owner[:count], self.metric)
-            self.first = Content(base, rows, _head(parts), kept.among(kept.session == 0), arrays["radius"])
+        smu, radius = Smu(arrays["smu.prototypes"], arrays["smu.owner"]), arrays["radius"]
+        kept = Kept(**below("kept.", arrays))
+        self.content = Content(smu, Mram(arrays["mram.rows"]), _head(below("head.", arrays)), kept, radius)
+        parts = below("first.", arrays)
+        rows = parts.pop("rows")
+        base = Smu(smu.prototypes[: len(rows)], smu.owner[: len(rows)])
+        self.first = Content(base, Mram(rows), _head(parts), kept.among(kept.session == 0), radius)
         self._check()
 
     def _check(self) -> None:
         """ValueError unless rows, kept nodes and heads belong together."""
         for name, content in (("", self.content), ("first.", self.first)):
-            if content is None or content.head is None:
-                continue
+            assert content.head is not None
             rows, kept, classes = content.mram.rows, content.kept, content.head.last.out_features
             kept_z = kept.z, (len(kept.target), content.head.first.in_features)
             found = {"rows": (rows, (len(content.smu.owner), classes)), "kept.z": kept_z}
@@ -248,15 +236,25 @@ class PaperMecoin(MemoryLearner):
     def memory_report(self) -> dict[str, int]:
         """Bytes by part."""
         content = self.content
-        head = 0 if content.head is None else sum(4 * one.numel() for one in content.head.parameters())
         return {
             "prototypes (grow)": content.smu.prototypes.nbytes,
             "rows (grow)": content.mram.rows.nbytes,
             "kept nodes (grow)": sum(one.nbytes for one in vars(content.kept).values()),
-            "head": head,
-            "base session (constant)": 0 if self.first is None else _bytes(self.first),
+            "head": _bytes(content.head),
+            "base session (constant)": self.first.mram.rows.nbytes + _bytes(self.first.head),
             "construction (constant)": sum(array.nbytes for array in self.construction.arrays().values()),
         }
+
+
+def class_prototypes(keys: np.ndarray, per_class: int = 1, seed: int = 0) -> np.ndarray:
+    """k-means centres of one class's keys (K, k), `per_class` of them or as many as there are distinct keys."""
+    if per_class == 1:
+        return keys.mean(axis=0, keepdims=True)
+    from sklearn.cluster import KMeans
+
+    count = min(per_class, len(np.unique(keys, axis=0)))
+    means = KMeans(count, n_init=4, random_state=seed)  # pyright: ignore[reportArgumentType]
+    return means.fit(keys).cluster_centers_.astype(np.float32)
 
 
 def _head(arrays: Mapping[str, np.ndarray]) -> Head:
@@ -267,7 +265,5 @@ def _head(arrays: Mapping[str, np.ndarray]) -> Head:
     return head.eval().requires_grad_(False)
 
 
-def _bytes(first: Content) -> int:
-    """Of the base session's head and rows, to which a deletion goes back."""
-    head = [] if first.head is None else first.head.parameters()
-    return first.mram.rows.nbytes + sum(4 * one.numel() for one in head)
+def _bytes(head: Head | None) -> int:
+    return sum(4 * one.numel() for one in head.parameters()) if head else 0

@@ -26,9 +26,9 @@ class PaperModel(Mecoin):
     """The published method, made valid, with the interface of `Mecoin`.
 
     Args:
-        encoder, hidden, proto_per_class, mode, seed: as in `Mecoin`; the encoder is a GCN if left out.
+        encoder, hidden, mode, seed: as in `Mecoin`; the encoder is a GCN if left out.
+        proto_per_class: prototypes of each class (k-means).
         graphinfo_dim: dimensions of GraphInfo.
-        metric: of matching, "euclidean" (the default) or "cosine".
         lambdas: weights of memory loss, update loss and edge loss.
     Raises: InputError naming a setting that is wrong.
 
@@ -43,7 +43,7 @@ class PaperModel(Mecoin):
     """
 
     variant: ClassVar[str] = "paper"
-    metrics: ClassVar[tuple[str, ...]] = ("euclidean", "cosine")
+    metric: ClassVar[str] = "euclidean"
     default_encoder: ClassVar[str | None] = PaperMecoin.encoder_kind
 
     def __init__(
@@ -52,14 +52,13 @@ class PaperModel(Mecoin):
         hidden: int = 128,
         proto_per_class: int = 1,
         graphinfo_dim: int = GRAPHINFO,
-        metric: str | None = None,
         lambdas: tuple[float, float, float] = LAMBDAS,
         mode: str = "inductive",
         seed: int = 0,
     ) -> None:
-        own = {"graphinfo_dim": whole_number("graphinfo_dim", graphinfo_dim, 1), "lambdas": _weights(lambdas)}
-        shared = {"hidden": hidden, "proto_per_class": proto_per_class, "metric": metric, "mode": mode, "seed": seed}
-        self._set_up(encoder, {**shared, **own})
+        given = {"proto_per_class": proto_per_class, "graphinfo_dim": graphinfo_dim}
+        own = {name: whole_number(name, value, 1) for name, value in given.items()}
+        self._set_up(encoder, hidden, mode, seed, **own, lambdas=_weights(lambdas))
 
     def _learner(self, encoder: Encoder, options: Mapping[str, Any]) -> MemoryLearner:  # noqa: ARG002
         settings = self.settings
@@ -68,7 +67,6 @@ class PaperModel(Mecoin):
             encoder,
             published=Published(graphinfo=settings["graphinfo_dim"], edge=edge),
             interaction=Interaction(memory=memory, update=update),
-            metric=settings["metric"] or "euclidean",
             per_class=settings["proto_per_class"],
             seed=settings["seed"],
         )

@@ -68,22 +68,9 @@ def encoder_of(kind: str | Encoder | nn.Module, hidden: int) -> Encoder:
         return kind
     if isinstance(kind, nn.Module):
         return ModuleEncoder(kind)
-    if kind == "gat":
-        from mecoin.encoders._gat import GatEncoder
-
-        return GatEncoder(hidden)
     if kind not in ENCODERS:
-        raise InputError("encoder", got=repr(kind), expected=f"one of {', '.join([*ENCODERS, 'gat'])}, or a module")
+        raise InputError("encoder", got=repr(kind), expected=f"one of {', '.join(ENCODERS)}, or a module")
     return ENCODERS[kind](hidden)  # pyright: ignore[reportCallIssue]
-
-
-def graph_of(data: Any) -> Graph:
-    """A graph of ours, made from PyG's `Data` if it is one."""
-    if isinstance(data, Graph):
-        return data
-    from ninefold_graphs import from_pyg
-
-    return from_pyg(data)
 
 
 def mask_of(name: str, mask: Any, graph: Graph) -> np.ndarray:

@@ -25,8 +25,9 @@ class Learner(ABC):
     Attributes:
         name: as it is called in tables.
         source: publication, with its number.
+        limits: where this form departs from the publication; empty if nowhere.
         grid: the settings that tuning tries, as keyword arguments of the class.
-        classes: (C,) codes learnt so far, in the order of the columns of `scores`.
+        classes: (C,) codes learnt so far, in the order of the columns of scores.
 
     Examples:
         >>> import numpy as np
@@ -54,12 +55,18 @@ class Learner(ABC):
 
     name: ClassVar[str]
     source: ClassVar[str]
+    limits: ClassVar[str] = ""
     grid: ClassVar[Sequence[Options]] = ({},)
     encoder_kind: ClassVar[str] = "gcn"  # which shared encoder it wants
 
-    def __init__(self, encoder: Encoder, *, seed: int = 0) -> None:
+    def __init__(self, encoder: Encoder, *, seed: int = 0, **options: float) -> None:
+        """Options are the class attributes that are numbers: `Ewc(encoder, strength=100)`."""
         self.encoder, self.seed = encoder, seed
         self.classes = np.zeros(0, np.int64)
+        for name, value in options.items():
+            if not isinstance(getattr(type(self), name, None), int | float):
+                raise InputError(f"option of {self.name}", got=name, expected="a class attribute that is a number")
+            setattr(self, name, value)
 
     def fit_base(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
         """Learn the base classes.
@@ -94,10 +101,6 @@ class Learner(ABC):
         parts = (self._scores(graph, part).argmax(axis=1) for part in chunks(places))
         return np.concatenate([np.zeros(0, np.int64), *parts])
 
-    def scores(self, graph: Graph, nodes: np.ndarray) -> np.ndarray:
-        """(m, C) scores, larger is likelier, columns as in `classes`."""
-        return self._scores(graph, graph.positions(nodes))
-
     @abstractmethod
     def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
         """Learn the base classes; support and validation as places in the graph."""
@@ -107,7 +110,8 @@ class Learner(ABC):
         """Learn new classes, in the order of `support`, whose columns of scores follow the old ones."""
 
     @abstractmethod
-    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray: ...
+    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        """(m, C) scores of nodes by their places, larger is likelier."""
 
     @abstractmethod
     def memory_bytes(self) -> int:
@@ -118,11 +122,14 @@ class MemoryLearner(Learner):
     """A learner that answers from its encoder's output alone, can drop classes, and comes back from a file.
 
     Attributes:
-        construction: makes keys of the encoder's output; content: all that grows with classes, prototypes in `smu`.
+        content: all that grows with classes, prototypes in `smu`.
     """
 
-    construction: Any
     content: Any
+
+    @abstractmethod
+    def keys(self, z: np.ndarray) -> np.ndarray:
+        """(n, m) encoder output -> (n, k) keys, which prototypes are compared with."""
 
     @abstractmethod
     def probabilities(self, z: np.ndarray) -> np.ndarray:

@@ -38,12 +38,6 @@ class SessionResult:
     truth: np.ndarray
     predicted: np.ndarray
 
-    @property
-    def macro(self) -> float:
-        """Mean over the classes seen of the accuracy on each class's test nodes."""
-        classes = np.unique(self.truth)
-        return 100 * float(np.mean([(self.predicted[self.truth == code] == code).mean() for code in classes]))
-
     def figures(self) -> dict[str, float]:
         """All but predictions and time, for a log that is the same whenever it is made."""
         return {key: value for key, value in vars(self).items() if key not in ("truth", "predicted", "seconds")}
@@ -75,11 +69,6 @@ class StreamResult:
     def harmonic(self) -> float:
         """Mean over the sessions with new classes of the harmonic mean of base and novel accuracy."""
         return float(np.mean([one.harmonic for one in self.sessions[1:]])) if len(self.sessions) > 1 else float("nan")
-
-    @property
-    def macro(self) -> float:
-        """Mean over sessions of the macro accuracy: classes count alike, however many test nodes they have."""
-        return float(np.mean([one.macro for one in self.sessions]))
 
     @property
     def forgetting(self) -> float:

@@ -6,17 +6,14 @@ best is that with the best harmonic mean of base and novel accuracy: a setting t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from ninefold.datasets import cache_dir
-from ninefold.errors import ArtifactError, InputError
-from ninefold.files import digest, write_text
+from ninefold.errors import InputError
 
-from mecoin.encoders._shared import ENCODERS, shared_encoder
+from mecoin.encoders._shared import shared_encoder
 from mecoin.protocol._learner import Learner, Options
 from mecoin.protocol._run import run_stream
 from mecoin.sessions._split import Split
@@ -66,14 +63,13 @@ def tuned(
 ) -> dict[str, Any]:
     """The setting of a learner's grid with the best harmonic mean over the tuning streams; the first of equals.
 
-    The encoder is trained on each tuning stream's own base classes, for `epochs` at most. What is found is kept in the
-    cache by learner, grid, encoder, labelled nodes and seed.
+    The encoder is trained on each tuning stream's own base classes, for `epochs` at most.
 
     Args:
         learner: its `grid` is tried unless another is given; "encoder" in a setting names the shared encoder.
         session, way, shot, seed: of the stream to be tuned for; see `tuning_stream`.
         folds: tuning streams, with different classes that act as new.
-        keep: False leaves nothing in the cache.
+        keep: keep fitted encoders in the cache.
 
     Examples:
         >>> from mecoin import SessionStream, Simulated, tuned
@@ -87,15 +83,6 @@ def tuned(
     if len(settings) == 1:
         return settings[0]
     kinds = [str(setting.get("encoder", learner.encoder_kind)) for setting in settings]
-    fitted = [[kind, ENCODERS[kind].version] for kind in sorted(set(kinds))]
-    identity = [learner.__module__, learner.name, settings, fitted, epochs, way, shot, seed, folds]
-    identity += [session.graph.digest, digest(session.graph.y.tobytes())]
-    path = cache_dir("mecoin") / "tuned" / f"{digest(json.dumps(identity).encode())[7:31]}.json"
-    if keep and path.exists():
-        try:
-            return settings[int(np.argmax(json.loads(path.read_text())["harmonic mean"]))]
-        except (ValueError, KeyError, IndexError) as error:
-            raise ArtifactError(path, f"is damaged ({error!r}); remove it") from None
     scores = np.zeros(len(settings))
     for fold in range(folds):
         stream = tuning_stream(session, way, shot, seed + fold)
@@ -104,7 +91,4 @@ def tuned(
         for place, (kind, setting) in enumerate(zip(kinds, settings, strict=True)):
             options: dict[str, Any] = {key: value for key, value in setting.items() if key != "encoder"}
             scores[place] += np.nan_to_num(run_stream(stream, learner(encoders[kind], seed=seed, **options)).harmonic)
-    if keep:
-        found = {"learner": learner.name, "grid": settings, "harmonic mean": (scores / folds).tolist()}
-        write_text(path, json.dumps(found, indent=1) + "\n")
     return settings[int(np.argmax(scores))]
