@@ -682,6 +682,7 @@ static void pack_planes(const Step *s, uint8_t *arena, const float *x, int64_t b
     int64_t plane = s->h * s->w, each = s->c / s->groups;
     VF seen[4] = {{0}, {0}, {0}, {0}}; /* four, so that none waits for the sum before it */
     for (int64_t at = begin * s->w; at < end * s->w; at += AHEAD) {
+        if (end * s->w - at < AHEAD && (end - begin) * s->w >= AHEAD) at = end * s->w - AHEAD; /* some are made twice */
         int64_t count = end * s->w - at < AHEAD ? end * s->w - at : AHEAD;
         for (int64_t first = 0; first < s->c; first += 32) {
             int64_t many = s->c - first < 32 ? s->c - first : 32, group = first / each;

@@ -111,42 +111,53 @@ static void expand_panel(const Step *s, const Tiles *t, int64_t number, uint8_t 
     _mm512_storeu_si512(ones, all);
 }
 
-/* Sums of `N` tiles of pixels by one panel, 16 numbers of each pixel side by side. */
-AMX INLINE void tile_block(const uint8_t *const *x, int64_t apart, const int64_t *offsets, int64_t count, const uint8_t *weight,
-                           const int32_t *ones, int32_t *sums, int64_t high, const int N) {
-    _tile_loadd(0, ones, 0);
-    if (N > 1) _tile_loadd(1, ones, 0);
-    if (N > 2) _tile_loadd(2, ones, 0);
-    if (N > 3) _tile_loadd(3, ones, 0);
-    for (int64_t i = 0; i < count; i++) {
-        _tile_loadd(6, weight + i * TILE, 64);
-        _tile_loadd(4, x[0] + offsets[i], apart);
+typedef struct {
+    const uint8_t *x[4], *weight;     /* of each tile of pixels; of the panel */
+    const int64_t *offsets;
+    const int32_t *ones;
+    int64_t apart, many;
+} Block;
+
+/* Steps `first` to `last` of the sums of `N` tiles of pixels by a panel; tiles keep them until they are stored. */
+AMX INLINE void tile_steps(const Block *b, int64_t first, int64_t last, const int N) {
+    if (first == 0) {
+        _tile_loadd(0, b->ones, 0);
+        if (N > 1) _tile_loadd(1, b->ones, 0);
+        if (N > 2) _tile_loadd(2, b->ones, 0);
+        if (N > 3) _tile_loadd(3, b->ones, 0);
+    }
+    for (int64_t i = first; i < last; i++) {
+        _tile_loadd(6, b->weight + i * TILE, 64);
+        _tile_loadd(4, b->x[0] + b->offsets[i], b->apart);
         _tile_dpbssd(0, 4, 6);
         if (N > 1) {
-            _tile_loadd(5, x[1] + offsets[i], apart);
+            _tile_loadd(5, b->x[1] + b->offsets[i], b->apart);
             _tile_dpbssd(1, 5, 6);
         }
         if (N > 2) {
-            _tile_loadd(4, x[2] + offsets[i], apart);
+            _tile_loadd(4, b->x[2] + b->offsets[i], b->apart);
             _tile_dpbssd(2, 4, 6);
         }
         if (N > 3) {
-            _tile_loadd(5, x[3] + offsets[i], apart);
+            _tile_loadd(5, b->x[3] + b->offsets[i], b->apart);
             _tile_dpbssd(3, 5, 6);
         }
     }
-    _tile_stored(0, sums, 64);
-    if (N > 1) _tile_stored(1, sums + high * LANES, 64);
-    if (N > 2) _tile_stored(2, sums + 2 * high * LANES, 64);
-    if (N > 3) _tile_stored(3, sums + 3 * high * LANES, 64);
 }
 
-AMX static void tile_sums(const uint8_t *const *x, int64_t apart, const int64_t *offsets, int64_t count, const uint8_t *weight,
-                          const int32_t *ones, int32_t *sums, int64_t high, int64_t many) {
-    if (many == 4) tile_block(x, apart, offsets, count, weight, ones, sums, high, 4);
-    else if (many == 3) tile_block(x, apart, offsets, count, weight, ones, sums, high, 3);
-    else if (many == 2) tile_block(x, apart, offsets, count, weight, ones, sums, high, 2);
-    else tile_block(x, apart, offsets, count, weight, ones, sums, high, 1);
+AMX static void tile_sums(const Block *b, int64_t first, int64_t last) {
+    if (b->many == 4) tile_steps(b, first, last, 4);
+    else if (b->many == 3) tile_steps(b, first, last, 3);
+    else if (b->many == 2) tile_steps(b, first, last, 2);
+    else tile_steps(b, first, last, 1);
+}
+
+/* 16 numbers of each pixel side by side; tiles that are not used say nothing. */
+AMX static void store_tiles(int32_t *sums, int64_t high, int64_t many) {
+    _tile_stored(0, sums, 64);
+    if (many > 1) _tile_stored(1, sums + high * LANES, 64);
+    if (many > 2) _tile_stored(2, sums + 2 * high * LANES, 64);
+    if (many > 3) _tile_stored(3, sums + 3 * high * LANES, 64);
 }
 
 AMX static void begin_tiles(int64_t high) {
@@ -162,10 +173,12 @@ static int64_t conv_tiles(const Step *s, uint8_t *arena, float *planes, uint8_t 
     int64_t wrong = 0, by_panels = s->flags & BY_PANELS, many = (s->ow + 15) / 16, high = (s->ow + many - 1) / many;
     int64_t first = by_panels ? begin : 0, last = by_panels ? end : s->panels, all = s->groups * s->panels;
     int64_t top = by_panels ? 0 : begin, bottom = by_panels ? s->oh : end, keeps = t.kept == all;
-    int32_t *ones = (int32_t *)scratch, sums[4 * 16 * LANES];
+    int32_t *ones = (int32_t *)scratch, both[2][4 * 16 * LANES], *sums = both[0];
     uint8_t *weights = scratch + t.kept * 64, *octets = weights + t.kept * t.count * TILE;
     int64_t *offsets = (int64_t *)(octets + t.high * t.row + 16 * t.apart);
     float *totals = (float *)(offsets + t.count);
+    Panel ready[4]; /* pixels whose sums are there: they are finished while tiles work at the next block */
+    int64_t counts[4], waiting = 0, waiting_number = 0;
     for (int64_t k = 0, i = 0; k < s->kh; k++)
         for (int64_t l = 0; l < (t.straight ? s->kw : 1); l++)
             for (int64_t j = 0; j < t.across; j++) offsets[i++] = k * s->dh * t.row + l * s->dw * s->pixel * 8 + 64 * j;
@@ -181,23 +194,35 @@ static int64_t conv_tiles(const Step *s, uint8_t *arena, float *planes, uint8_t 
                 int64_t number = group * s->panels + index, place = keeps ? number : 0;
                 const uint8_t *weight = weights + place * t.count * TILE;
                 if (!keeps) expand_panel(s, &t, number, weights, ones);
-                for (int64_t tile = 0, few; tile < rows * many; tile += few) {
-                    const uint8_t *x[4];
-                    few = rows * many - tile < 4 ? rows * many - tile : 4;
-                    for (int64_t i = 0; i < few; i++)
-                        x[i] = octets + (tile + i) / many * s->sh * t.row + (tile + i) % many * high * t.apart + group * s->words * 32;
-                    tile_sums(x, t.apart, offsets, t.count, weight, ones + place * LANES, sums, high, few);
-                    for (int64_t i = 0, run; i < few; i += run) { /* tiles of one row, up to SEGMENT pixels */
-                        int64_t y = (tile + i) / many, at = (tile + i) % many, x0 = at * high;
-                        run = SEGMENT / high < few - i ? SEGMENT / high : few - i;
-                        if (run > many - at) run = many - at;
-                        int64_t count = s->ow - x0 < run * high ? s->ow - x0 : run * high;
-                        Panel p = panel_at(s, arena, planes, y0 + y, x0, group, index);
-                        p.totals = totals + y * s->ow + x0, p.source = sums + i * high * LANES;
-                        finish_bits(s, &p, number, count, &wrong);
+                for (int64_t tile = 0; tile < rows * many; ) {
+                    Block b = {{0}, weight, offsets, ones + place * LANES, t.apart, rows * many - tile < 4 ? rows * many - tile : 4};
+                    for (int64_t i = 0; i < b.many; i++)
+                        b.x[i] = octets + (tile + i) / many * s->sh * t.row + (tile + i) % many * high * t.apart + group * s->words * 32;
+                    int64_t done = 0;
+                    for (int64_t i = 0; i < waiting; i++) {
+                        int64_t next = t.count * (i + 1) / (waiting + 1);
+                        tile_sums(&b, done, next);
+                        finish_bits(s, &ready[i], waiting_number, counts[i], &wrong);
+                        done = next;
                     }
+                    tile_sums(&b, done, t.count);
+                    sums = both[sums == both[0]];
+                    store_tiles(sums, high, b.many);
+                    waiting = 0, waiting_number = number;
+                    for (int64_t i = 0, run; i < b.many; i += run) { /* tiles of one row, up to SEGMENT pixels */
+                        int64_t y = (tile + i) / many, at = (tile + i) % many, x0 = at * high;
+                        run = SEGMENT / high < b.many - i ? SEGMENT / high : b.many - i;
+                        if (run > many - at) run = many - at;
+                        counts[waiting] = s->ow - x0 < run * high ? s->ow - x0 : run * high;
+                        ready[waiting] = panel_at(s, arena, planes, y0 + y, x0, group, index);
+                        ready[waiting].totals = totals + y * s->ow + x0, ready[waiting].source = sums + i * high * LANES;
+                        waiting++;
+                    }
+                    tile += b.many;
                 }
             }
+            for (int64_t i = 0; i < waiting; i++) finish_bits(s, &ready[i], waiting_number, counts[i], &wrong);
+            waiting = 0;
         }
     }
     end_tiles();
