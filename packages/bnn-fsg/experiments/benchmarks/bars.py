@@ -52,10 +52,10 @@ def least(
     return found
 
 
-def report(what: str, figure: float, unit: str, bar: float, *, most: bool) -> None:
+def report(what: str, figure: float, unit: str, bar: float, *, most: bool, kernels: str = "") -> None:
     emit(
         bench="bar", what=what, figure=float(f"{figure:.3g}"), unit=unit, bar=("at most " if most else "at least ") + f"{bar:g}",
-        met=bool(figure <= bar if most else figure >= bar), kernels=sets()[0],
+        met=bool(figure <= bar if most else figure >= bar), kernels=kernels or sets()[0],
     )  # fmt: skip
 
 
@@ -79,11 +79,11 @@ def small_network() -> None:
     """AdaBin's ResNet-20 on 32 x 32."""
     data = pack(adabin_resnet20(), torch.zeros(1, 3, 32, 32), mean=MEAN, std=STD).encoded
     picture = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.uint8)
-    models = {name: PackedModel(data, backend=name) for name in sets() if name in ("avx512", "avx2")}
+    models = {name: PackedModel(data, backend=name) for name in sets() if name in ("amx", "avx512", "avx2")}
     times = least({name: lambda one=one: one.on_pictures(picture) for name, one in models.items()}, 60)
-    for name, bar in (("avx512", 110), ("avx2", 220)):
+    for name, bar in (("amx", 110), ("avx512", 110), ("avx2", 220)):
         if name in times:
-            report(f"ResNet-20 W1A1, {name}", 1e6 * times[name], "microseconds", bar, most=True)
+            report(f"ResNet-20 W1A1, {name}", 1e6 * times[name], "microseconds", bar, most=True, kernels=name)
     pixels = np.random.default_rng(1).integers(0, 256, (300, 3, 32, 32)).astype(np.uint8)
     images = Images("noise", pixels, np.zeros(300, np.int64), 10, 255, MEAN, STD)
     with tempfile.TemporaryDirectory() as folder:
@@ -119,16 +119,24 @@ def large_network() -> None:
     report("two threads compared with one, ResNet-18", found["one"] / found["two"], "times as fast", 1.7, most=False)
 
 
+def of_layer(arms: Arms) -> PackedModel:
+    """The packed model that `bench_layers.arms` calls."""
+    cells: Any = arms["packed"].__closure__
+    return next(one.cell_contents for one in cells if isinstance(one.cell_contents, PackedModel))
+
+
 def one_layer() -> None:
     for layers, what in ((1, "alone, channels first in and out"), (4, "four in a row with BatchNorm")):
         times = least(layer_arms("W1A1", layers, 64, 56), 40, 3)
         ratio = times["torch float32"] / times["packed"]
         report(f"64 channels at 56 x 56 compared with float32, {what}", ratio, "times as fast", 12, most=False)
-    made = layer_arms("W1A1", 4, 64, 56)
-    packed: Any = next(
-        one.cell_contents for one in made["packed"].__closure__ if isinstance(one.cell_contents, PackedModel)
-    )
     x = np.random.default_rng(0).standard_normal((1, 64, 56, 56)).astype(np.float32)
+    data = of_layer(layer_arms("W1A1", 1, 64, 56)).encoded
+    models = {name: PackedModel(data, backend=name) for name in sets() if name != "plain"}
+    times = least({name: lambda one=one: one(x) for name, one in models.items()}, 40, 3)
+    for name, seconds in times.items():
+        emit(bench="rate", what="64 channels at 56 x 56, alone", kernels=name, microseconds=round(1e6 * seconds, 1))
+    packed: Any = of_layer(layer_arms("W1A1", 4, 64, 56))
     out = packed(x)
     executor: Any = packed._run
     program, (_, arena), said = executor._program, executor._arena(1), Report()
