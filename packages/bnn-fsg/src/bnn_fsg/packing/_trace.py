@@ -60,7 +60,8 @@ def _read(model: nn.Module, example: Tensor) -> tuple[list[Node], str, tuple[int
     try:
         expected = model(example.clone())
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        got = f"shape {tuple(example.shape)}, at which forward fails: {_first_line(error)}"
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        got = f"shape {tuple(example.shape)}, at which forward fails: {reason}"
         raise InputError("example_input", got=got, expected="one float32 tensor as the model takes it") from None
     other = torch.randn(example.shape, generator=torch.Generator().manual_seed(1)) * example.abs().max()
     before, reader = _Reader(model), _Reader(model, Graph())
@@ -87,10 +88,6 @@ def _read(model: nn.Module, example: Tensor) -> tuple[list[Node], str, tuple[int
         raise InputError("model", got=got, expected="(n, ...) of 2 to 4 dimensions, batch first")
     _check(expected, output)
     return _needed(graph.nodes, value.name), value.name, value.shape
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _check(expected: Any, made: Tensor) -> None:

@@ -168,12 +168,16 @@ class Graph:
 
     def cut(self, x: Value, axis: int, begin: int, end: int, step: int, name: str) -> Value:
         """A slice of one dimension."""
-        length = len(range(begin, end, step))
         x, parts = self.along(x, axis)
-        source = self.sized(x, parts)
-        settings = {"begin": [0, begin, 0], "end": [parts[0], end, parts[2]], "step": [1, step, 1]}
+        fits = (at for at, size in enumerate(x.size) if size == parts[1] and math.prod(x.size[at + 1 :]) == parts[2])
+        place = next(fits, None)
+        source, place = (self.sized(x, parts), 1) if place is None else (x, place)
+        bounds = [(0, size, 1) for size in source.size]
+        bounds[place] = begin, end, step
+        settings = {key: [one[at] for one in bounds] for at, key in enumerate(("begin", "end", "step"))}
         self.add("slice", [source], name, settings)
-        return _resized(x, axis, length, name, (parts[0], length, parts[2]))
+        height, width, channels = (len(range(*one)) for one in bounds)
+        return _resized(x, axis, len(range(begin, end, step)), name, (height, width, channels))
 
     def padded(self, x: Value, axis: int, before: int, after: int, mode: str, value: float, name: str) -> Value:
         """Numbers before and after along one dimension."""
