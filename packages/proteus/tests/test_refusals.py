@@ -114,11 +114,11 @@ def test_a_record_of_a_model_that_is_gone_or_altered_is_found(model_run, harm):
     if harm == "deleted":
         record.unlink()
     else:  # with a digest that fits
-        from proteus.llm._calls import _digest
+        from proteus.record._documents import own_digest
 
         body = json.loads(whole)
         body["answer"] = body["answer"].replace("S1", "S9")
-        record.write_text(json.dumps(body | {"digest": _digest(body)}, indent=1) + "\n")
+        record.write_text(json.dumps(body | {"digest": own_digest(body)}, indent=1) + "\n")
     try:
         words = f"llm/{record.name}: {'is missing' if harm == 'deleted' else 'was changed'}"
         assert any(problem.startswith(words) for problem in verify(model_run).problems)

@@ -28,8 +28,9 @@ def read_document(path: Path, kind: str, newest: int = 1, *, sealed: bool = Fals
     """
     if not path.is_file():
         raise ArtifactError(path, "is missing")
+    data = path.read_bytes()
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(data)
     except ValueError:
         raise ArtifactError(path, "is damaged: it is no JSON") from None
     if not isinstance(document, dict) or document.get("format") != kind:
@@ -39,7 +40,7 @@ def read_document(path: Path, kind: str, newest: int = 1, *, sealed: bool = Fals
         raise ArtifactError(path, f"has format version {version}, newer than {newest}; update proteus")
     if sealed:
         own = own_digest(document)
-        if document.get("digest") not in (own, own.removeprefix("sha256:")):
+        if document.get("digest") not in (own, own.removeprefix("sha256:")) or not data.endswith(b"}\n"):
             raise ArtifactError(path, "was changed: its digest does not fit")
     return document
 
