@@ -28,7 +28,6 @@ from workspace import ROOT
 
 SETS = {f"{one.package} {one.name}": one for one in listed(ROOT / "packages")}
 SIMULATED = {  # claims that read no real data, or none but what is in the wheel
-    "mecoin/plus-knows-seventy-classes",
     "proteus/a-good-model-equals-the-expert",
     "proteus/cells-hundred-thousand-in-a-minute",
     "proteus/cells-state-is-told-from-share",
