@@ -48,11 +48,7 @@ def _card(place: int, one: Shown, command: str) -> str:
     measured, ours, rival, word = map(html.escape, one.cells)
     picture = re.search(r'src="(data:image/[^"]+)"', "".join(one.section))
     figure = f'<img alt="" src="{picture[1]}">' if picture else ""
-    said = (
-        html.escape(one.reason)
-        if one.reason
-        else f"{measured[:1].upper()}{measured[1:]}: <strong>{ours}</strong>; best rival {rival}"
-    )
+    said = html.escape(one.reason) if one.reason else f"{measured}: <strong>{ours}</strong>; best rival {rival}"
     mine = f"<p>On your own data: <code>{html.escape(command)}</code></p>" if command else ""
     return (
         f'<article class="card"><h3><a href="#s{place}">{html.escape(one.name)}</a> <small>{word}</small></h3>'
