@@ -16,7 +16,7 @@ class TestContract(ContractTests):
     package = "tokenprune"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        return ["ftp", *SMALL, "--steps", "1", "--generations", "1", "-o", str(tmp_path / "out")]
+        return ["ftp", *SMALL, "--router", "static", "--generations", "1", "-o", str(tmp_path / "out")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
         pruner = TokenPruner(tiny_model(), FTPConfig(), [0.0, 0.2, 0.4, 0.6])

@@ -99,7 +99,7 @@ def test_kept_sets_are_nested_and_budgets_exact_whatever_the_schedule(schedule, 
     router = ObservationRouter(sorted(schedule), Observation(window=4))
     executor = Executor(Layout.of(model), router)
     stream = executor.prefill(executor.start(ids, record=True))
-    for before, mask, (kept, _), s in zip(
+    for before, mask, kept, s in zip(
         stream.masks, stream.masks[1:], stream.kept[1:], router.schedule[1:], strict=False
     ):
         assert kept == [max(2, length - int(s * length + 1e-9))]
