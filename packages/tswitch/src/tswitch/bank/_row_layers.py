@@ -63,14 +63,17 @@ class _Linear:
         changes = self.changes
         if changes is None:
             return y
+        plan.cost.decoded += self.decoded
+        if changes.add_again(x, y):
+            return y
+        shape = x.shape
         if plan.count > 1:
             rows = plan.by_row(x, self.name)
             if len(x) == 1:  # the same input for all rows
-                x, y = rows.flatten(0, 1), y.expand(plan.count, *y.shape[1:])
+                x, y, shape = rows.flatten(0, 1), y.expand(plan.count, *y.shape[1:]), None
         if not y.is_contiguous():
             y = y.contiguous()
-        changes.add(x, y, plan.tokens(x.numel() // (changes.width * plan.count), x.device))
-        plan.cost.decoded += self.decoded
+        changes.add(x, y, plan.tokens(x.numel() // (changes.width * plan.count), x.device), shape)
         return y
 
     def _heads(self, x: Tensor) -> Tensor:
@@ -102,7 +105,7 @@ class _Embedding:
         out = self.original(ids).contiguous()
         tokens = self.plan.tokens(ids.numel() // count, ids.device)
         if self.added.add(ids, out, tokens):
-            self.plan.cost.decoded += sum(len(tokens.rows[task]) for task, _, _ in self.added.tables) * out.shape[-1]
+            self.plan.cost.decoded += tokens.total * out.shape[-1]
             return out
         rows = ids.unflatten(0, (count, len(ids) // count))
         out = out.unflatten(0, rows.shape[:2])
