@@ -326,55 +326,6 @@ def test_peft_config_gives_an_adapter_of_that_size():
     assert trained == 5 * (70 + 40)
 
 
-def linear_tasks():
-    gen = torch.Generator().manual_seed(0)
-    base = {"w": 0.1 * torch.randn(5, 8, generator=gen), "b": torch.zeros(5)}
-    models = [{name: v + torch.randn(v.shape, generator=gen) for name, v in base.items()} for _ in range(2)]
-    inputs = [torch.randn(64, 8, generator=gen) for _ in range(2)]
-
-    def predict(state, task, x):
-        return x @ state["w"].T + state["b"]
-
-    return base, models, inputs, predict
-
-
-def entropy(state, inputs, predict):
-    shares = [predict(state, i, x).double().softmax(-1) for i, x in enumerate(inputs)]
-    return sum(-(p * p.log()).sum(-1).mean().item() for p in shares)
-
-
-def test_adamerging_first_step_follows_the_gradient_of_the_entropy():
-    base, models, inputs, predict = linear_tasks()
-    batches = [[(i, x) for i, x in enumerate(inputs)]]
-    learned = METHODS["adamerging"]().learn(base, models, batches, predict, rate=1e-3)
-    for row, name in enumerate(("w", "b")):
-        for task in range(2):
-
-            def at(step, name=name, task=task):
-                rows = {n: [0.3, 0.3] for n in ("w", "b")}
-                rows[name][task] += step
-                state = {
-                    n: base[n] + sum(r * (m[n] - base[n]) for r, m in zip(rows[n], models, strict=True)) for n in rows
-                }
-                return entropy(state, inputs, predict)
-
-            slope = (at(1e-2) - at(-1e-2)) / 2e-2
-            moved = learned.coefficients[name][task] - 0.3
-            assert moved == pytest.approx(-1e-3 * np.sign(slope), abs=1e-5), (row, task)
-
-
-def test_adamerging_lowers_the_entropy_within_bounds():
-    base, models, inputs, predict = linear_tasks()
-    batches = [[(i, x) for i, x in enumerate(inputs)]] * 100
-    start = METHODS["adamerging"]()
-    learned = start.learn(base, models, batches, predict, rate=0.05)
-    before, after = (entropy(m.fit(base, models).task_model(0), inputs, predict) for m in (start, learned))
-    assert after < before - 0.05
-    assert all(0 <= value <= 1 for row in learned.coefficients.values() for value in row)
-    with pytest.raises(InputError, match=r"entropy of the predictions in step 0: got nan"):
-        start.learn(base, models, batches, lambda state, task, x: state["w"] * torch.nan)
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_carries_its_card_and_leaves_its_inputs_alone(name):
     method = METHODS[name]()

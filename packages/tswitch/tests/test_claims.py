@@ -4,7 +4,7 @@ import torch
 from ninefold.errors import InputError
 from ninefold_lab import Budget, Claim, overall
 from ninefold_lab.claims import groups_of
-from tswitch.baselines import AdaMerging, BitDelta, Individual, TaskArithmetic, _adamerging
+from tswitch.baselines import BitDelta, Individual, TaskArithmetic
 from tswitch.evaluation import _rivals
 from tswitch.evaluation._evaluate import Bench, macro
 from tswitch.evaluation._suite import bench
@@ -126,58 +126,6 @@ def test_the_knob_of_the_highest_accuracy_is_best_and_of_equals_the_closest():
         return {"task": np.array([value])}
 
     assert _bytes.best({"l2": (row(90.0), 0.1), "full": (row(95.0), 0.2), "mean": (row(95.0), 0.3)}) == "full"
-
-
-def test_adamerging_learns_once_goes_on_after_a_kill_and_says_how_far_it_converged(models, monkeypatch, tmp_path):
-    bench, _ = models
-    monkeypatch.setattr(_adamerging, "_KEEP_EVERY", 5)
-    given = {"rows": 30, "rate": 1e-2, "steps": 12}
-    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "whole"))
-    whole, losses = _rivals.learn_coefficients(bench, 0.3, **given)
-    assert len(losses) == 12
-    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "killed"))
-    calls = []
-
-    def mean_pool(*given, real=_rivals.mean_pool):
-        calls.append(1)
-        if len(calls) > 7:  # in the eighth step
-            raise KeyboardInterrupt
-        return real(*given)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(_rivals, "mean_pool", mean_pool)
-        _rivals.learn_coefficients(bench, 0.3, **given)
-    first = len(calls)
-    with monkeypatch.context() as patch:
-        patch.setattr(_rivals, "mean_pool", lambda *given, real=_rivals.mean_pool: (calls.append(1), real(*given))[1])
-        again, others = _rivals.learn_coefficients(bench, 0.3, **given)
-        assert len(calls) - first == 12 - 5
-        kept = _rivals.learn_coefficients(bench, 0.3, **given)
-        assert len(calls) - first == 12 - 5
-    assert again.coefficients == whole.coefficients
-    assert others == losses == kept[1]
-    assert sorted(path.suffix for path in (tmp_path / "killed/tswitch/tuned").iterdir()) == [".json"]
-    _, _, notes = _rivals.scored(bench, bench, ["AdaMerging"], validation=20, test=30, steps=12)
-    arithmetic = _rivals.tune(bench, "task arithmetic", 20)
-    rate = notes["AdaMerging: rate"]
-    assert rate in _rivals.ADAMERGING_RATES
-    _, losses = _rivals.learn_coefficients(bench, arithmetic.scale, rows=30, rate=rate, steps=12)
-    said = [notes[f"AdaMerging: entropy, {part} tenth of its steps"] for part in ("first", "last but one", "last")]
-    assert said == [losses[0], losses[-2], losses[-1]]
-
-
-def test_adamerging_in_one_pass_over_all_tasks_is_that_of_one_pass_a_task(models, monkeypatch, tmp_path):
-    bench, _ = models
-    found = []
-    learn = AdaMerging.learn
-    for apart in (False, True):
-        monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / str(apart)))
-        if apart:
-            monkeypatch.setattr(AdaMerging, "learn", lambda *given, together, **more: learn(*given, **more))
-        found.append(_rivals.learn_coefficients(bench, 0.3, rows=30, rate=1e-2, steps=4))
-    assert found[0][1] == pytest.approx(found[1][1], rel=0.02)  # bfloat16, where the processor has it
-    for name, row in found[0][0].coefficients.items():
-        assert row == pytest.approx(found[1][0].coefficients[name], abs=5e-3)
 
 
 def test_a_killed_experiment_makes_no_finetuned_model_twice(models, monkeypatch, tmp_path):

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from tswitch import Checkpoint, Recipe, merge, merge_recipe
 from tswitch.baselines import Averaging, Dare, Emr, TaskArithmetic, Ties
 
-from .checkpoints import BASE, MODELS, contents, finetuned
+from .checkpoints import contents, finetuned
 
 RECIPE = """
 merge_method: ties
@@ -246,14 +246,6 @@ def test_recipes_equal_mergekit_on_a_tiny_llama(tmp_path, monkeypatch):
             assert not torch.equal(ours.read(key), base.read(key))
             torch.testing.assert_close(ours.read(key), theirs.read(key), atol=1e-6, rtol=0, msg=f"{name}: {key}")
         assert json.loads(Path(f"ours-{name}/config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
-
-
-def test_adamerging_that_has_not_learned_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"got adamerging without learned coefficients.*learn.*task_arithmetic"):
-        merge(BASE, MODELS, "adamerging", out=tmp_path / "out")
-    with pytest.raises(InputError, match=r"merge recipe in .*merge.yml: got .*without learned coefficients"):
-        read(tmp_path, "merge_method: adamerging\nbase_model: c\nmodels: [{model: a}]\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["merge.yml"]
 
 
 def test_a_setting_that_is_no_number_is_refused(tmp_path):

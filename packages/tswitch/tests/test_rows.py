@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
 from torch import nn
-from tswitch import AutoSwitch, Switch, SwitchBank
+from tswitch import AutoSwitch, Switch, SwitchBank, export
 from tswitch.bank._resident import pack
-from tswitch.bank._sparse import SparseSigns
+from tswitch.bank._sparse import Change, Changes, SparseSigns, Tokens
 from tswitch.switch import _fast
 
 from .small_net import digests, finetuned, make_base
@@ -92,7 +92,7 @@ def deep_bank(width, dtype=torch.float32, tasks=4, alpha=0.9):
     return bank
 
 
-@pytest.mark.parametrize("width", [12, 7])
+@pytest.mark.parametrize("width", [12, 7, 18])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 0.1)])
 def test_linear_layers_of_any_width_and_dtype(width, dtype, tolerance, few):
     bank = deep_bank(width, dtype)
@@ -120,16 +120,36 @@ def test_many_mixtures_decode_each_task_once_a_layer():
 @pytest.mark.parametrize("rows", [1, 31, 32, 70])
 def test_sparse_signs_equal_their_matrix(rows, dtype, transposed, few):
     gen = torch.Generator().manual_seed(rows)
-    signs = torch.randint(-1, 2, (9, 16), generator=gen, dtype=torch.int8) * (torch.rand(9, 16, generator=gen) < 0.4)
+    signs = torch.randint(-1, 2, (19, 37), generator=gen, dtype=torch.int8) * (torch.rand(19, 37, generator=gen) < 0.4)
     signs[3] = 0
     matrix = signs.T if transposed else signs
     x = torch.randn(rows, matrix.shape[1], generator=gen).to(dtype)
-    out, factors = torch.randn(rows, matrix.shape[0], generator=gen).to(dtype), torch.rand(rows, generator=gen)
-    sparse = SparseSigns.of(pack(signs), (9, 16), transposed=transposed)
-    expected = out.double() + factors.double()[:, None] * (x.double() @ matrix.double().T)
-    sparse.add(x, factors, out)
-    alike(out, expected.to(dtype), 1e-5 if dtype.itemsize > 2 else 0.06)
+    out, shift = torch.randn(rows, matrix.shape[0], generator=gen).to(dtype), torch.randn(len(matrix), generator=gen)
+    shares = torch.rand(rows, generator=gen)
+    sparse = SparseSigns.of(pack(signs), (19, 37), transposed=transposed)
+    added = 0.7 * (x.double() @ matrix.double().T) + shift.double()
+    expected = out.double() + shares.double()[:, None] * added
+    members = torch.randperm(rows, generator=gen)  # rows in any order
+    tokens = Tokens([(members, shares[members])], rows, 1, x.device)
+    Changes([Change(0, sparse, 0.7, shift)]).add(x, out, tokens)
+    alike(out, expected.to(dtype), 1e-5 if dtype.itemsize > 2 else 0.07)
     assert sparse.columns.numel() == int(signs.count_nonzero())
+
+
+def test_threads_share_the_rows_of_a_batch(few):
+    torch.manual_seed(0)
+    signs, x, out = torch.randint(-1, 2, (16, 16), dtype=torch.int8), torch.randn(3, 500, 16), torch.zeros(1500, 16)
+    weights = torch.tensor([0.5, 2.0])
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        tokens = Tokens([(torch.tensor([0, 2]), weights), (slice(1, 2), torch.ones(1))], 3, 500, x.device)
+    finally:
+        torch.set_num_threads(before)
+    assert len(tokens.parts) == 3
+    sparse = SparseSigns.of(pack(signs), (16, 16))
+    Changes([Change(task, sparse, 1.0, torch.zeros(16)) for task in (0, 1)]).add(x, out, tokens)
+    alike(out.view(3, 500, 16), torch.tensor([0.5, 1, 2])[:, None, None] * (x @ signs.float().T))
 
 
 def test_a_selected_task_answers_as_its_export_and_the_base_keeps_its_bits():
@@ -153,6 +173,56 @@ def test_a_selected_task_answers_as_its_export_and_the_base_keeps_its_bits():
     bank.select("t0")
     bank.select(None)
     alike(alone(bank, x, {}), bank.model(x))
+
+
+def test_tasks_that_were_used_longest_ago_are_dropped_beyond_the_budget():
+    bank = deep_bank(32, tasks=4)
+    x = torch.randn(2, 3, 32)
+    bank.select("t0")
+    first = bank(x)
+    each = sum(signs.nbytes for signs in bank._tasks["t0"].sparse.values())
+    bank.hot_nbytes = int(2.5 * each)
+    for task in ("t1", "t0", "t2"):
+        bank.select(task)
+    assert bank.hot == ["t0", "t2"]
+    assert not bank._tasks["t1"].sparse
+    bank.select("t1")
+    assert bank.hot == ["t2", "t1"]
+    bank.select("t0")  # made again
+    alike(bank(x), first, 0)
+    bank.hot_nbytes = 0
+    bank.select("t3")  # what is in use stays
+    assert bank.hot == ["t3"]
+    bank.select(None)
+    with pytest.raises(InputError, match="hot_nbytes: got -1"):
+        SwitchBank(bank.model, hot_nbytes=-1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_selected_task_equals_its_exported_model_to_the_rounding_of_the_dtype(dtype, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.BertConfig(vocab_size=90, hidden_size=48, intermediate_size=100, num_hidden_layers=2,
+                                     num_attention_heads=4, max_position_embeddings=40, dtype=dtype)  # fmt: skip
+    base, tuned = (transformers.BertModel(config).to(dtype).eval() for _ in range(2))
+    tuned.load_state_dict({n: (v + 0.05 * torch.randn(v.shape)).to(dtype) for n, v in base.state_dict().items()})
+    base.save_pretrained(tmp_path / "base")
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.9)
+    export(tmp_path / "base", switch, tmp_path / "out")
+    exported = transformers.BertModel.from_pretrained(tmp_path / "out", dtype=dtype).eval()
+    bank, ids, before = SwitchBank(base), torch.randint(0, 90, (3, 32)), digests(base)
+    bank.add("a", switch)
+    with torch.no_grad():
+        plain, want = base(input_ids=ids).last_hidden_state, exported(input_ids=ids).last_hidden_state
+        exact = exported.float()(input_ids=ids).last_hidden_state
+        bank.select("a")
+        got = base(input_ids=ids).last_hidden_state
+    assert digests(base) == before
+    if dtype == torch.float32:
+        alike(got, want, 1e-5)
+    else:  # as far from the exact answer as the exported model itself
+        assert (got.float() - exact).abs().mean() < 1.5 * (want.float() - exact).abs().mean()
+    assert (got - plain).float().abs().mean() > 10 * (got - want).float().abs().mean()
 
 
 def test_an_error_inside_leaves_the_model_as_it_was():

@@ -122,12 +122,9 @@ def table(names: Sequence[str]) -> Experiment:
     def run(budget: Budget, seed: int) -> Scores:
         models, rows = _models(budget, seed, names), _rows(budget, 120)
         tuner = models if seed == 0 else _models(budget, 0, names)
-        full = _is_full(budget)
-        rivals = (*STATIC, *PER_TASK)
-        scores, sizes, notes = scored(
-            models, tuner, rivals, validation=40 if full else 20, test=rows, steps=500 if full else 5, seed=seed
-        )
-        arms: dict[str, dict[str, np.ndarray] | float] = {**scores, **notes}
+        validation = 40 if _is_full(budget) else 20
+        scores, sizes = scored(models, tuner, (*STATIC, *PER_TASK), validation=validation, test=rows, seed=seed)
+        arms: dict[str, dict[str, np.ndarray] | float] = {**scores}
         arms["individual"] = _individual(models, rows)
         arms["base"] = models.score_one(models.base, "test", rows)
         with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from types import MappingProxyType
@@ -24,12 +24,11 @@ from ninefold.errors import InputError
 from torch import nn
 
 from tswitch.bank._interrupt import deferred_interrupt
-from tswitch.bank._resident import Rounding, Term, rounding_of
+from tswitch.bank._resident import Rounding, Term
 from tswitch.bank._row_plan import RowCost, plan_rows
 from tswitch.bank._rows import AddedForward, by_row, split_rows
 from tswitch.bank._slots import Target, find_slots
 from tswitch.bank._task import Head, ResidentTask, check_base, read_head, read_switch, swap_head
-from tswitch.bank._writes import base_targets, warn_of_foreign, write_targets
 from tswitch.switch._switch import Switch
 
 
@@ -39,10 +38,6 @@ class _State:
 
     weights: Mapping[str, float] = field(default_factory=dict)
     head: str | None = None
-
-
-class _BaseChangedError(Exception):
-    """Others changed the base, as was seen when a switch was to be written on it."""
 
 
 _BASE = _State()
@@ -57,14 +52,15 @@ class SwitchBank:
             as the encoder under a classifier: their names are looked up below the one module that holds them all.
         pristine_device: where the pristine copy lies; None is beside each tensor. "cpu" saves accelerator memory and
             makes each switch as slow as the transfer of the model.
+        hot_nbytes: bytes that tasks may take as sparse rows, which `rows` and `select` add. Beyond them those of the
+            task used longest ago are dropped, and made again when it is used; the tasks in use always stay.
     Raises:
         InputError: a quantised or sharded model.
 
     Attributes:
         model: the module.
-        undone: by tensor name what others wrote into switched tensors, through `.data` or otherwise, as it was found
-            when the switch was changed or taken off; there is a warning, and the base is what it was before.
 
+    What others write into a tensor that a task is written into is undone with the switch.
     All methods may be called from any thread: `use` holds a lock for its whole block, and other threads wait for it.
 
     Examples:
@@ -95,8 +91,14 @@ class SwitchBank:
         True
     """
 
-    def __init__(self, model: nn.Module, *, pristine_device: str | torch.device | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, *, pristine_device: str | torch.device | None = None, hot_nbytes: int = 1 << 30
+    ) -> None:
+        if isinstance(hot_nbytes, bool) or not isinstance(hot_nbytes, int) or hot_nbytes < 0:
+            raise InputError("hot_nbytes", got=repr(hot_nbytes), expected="a number of bytes, 0 or more")
         self.model = model
+        self.hot_nbytes = hot_nbytes
+        self._hot: dict[str, None] = {}  # tasks whose signs stand as sparse rows, the one used longest ago first
         self._slots = find_slots(model, torch.device(pristine_device) if pristine_device is not None else None)
         self._tasks: dict[str, ResidentTask] = {}
         self._state = _BASE
@@ -107,8 +109,6 @@ class SwitchBank:
         self._last: list[Target] = []  # what the last activation wrote
         self._by_row = False
         self._added: AddedForward | None = None  # while tasks are selected
-        self._found: dict[str, tuple[str, torch.Tensor]] = {}  # what others wrote over which tasks, until it is told
-        self.undone: dict[str, torch.Tensor] = {}
         self._lock = threading.RLock()
 
     @property
@@ -133,8 +133,8 @@ class SwitchBank:
         """Additions of the last activation to fp16 and bf16 tensors, counted when asked for, and how many were lost."""
         with self._lock:
             if self._rounding is None:
-                jobs = [Target(one.slot, one.live, one.terms).job() for one in self._last if not one.dense]
-                self._rounding = rounding_of(job for job in jobs if job is not None)
+                counts = (one.write(torch.empty_like(one.live), count=True) for one in self._last if not one.dense)
+                self._rounding = sum(counts, Rounding())
             return self._rounding
 
     def nbytes(self, task: str) -> int:
@@ -144,6 +144,11 @@ class SwitchBank:
     def coded(self, task: str) -> int:
         """Parameters that a task's codes stand for: what a switch to it decodes."""
         return sum(self._slots[key].live().numel() for key in self._task(task).terms)
+
+    @property
+    def hot(self) -> list[str]:
+        """Tasks that are ready as sparse rows, the one used longest ago first."""
+        return list(self._hot)
 
     @property
     def pristine_nbytes(self) -> int:
@@ -182,6 +187,7 @@ class SwitchBank:
                     f"task {name!r}", got="a task in use", expected="one that is not", hint="restore first"
                 )
             del self._tasks[name]
+            self._hot.pop(name, None)
 
     @contextlib.contextmanager
     def use(self, weights: str | Mapping[str, float], *, head: str | None = None) -> Iterator[SwitchBank]:
@@ -201,7 +207,6 @@ class SwitchBank:
                     in_order = self._contexts[-1] is token
                     self._contexts.remove(token)
                     self._go_back(before if in_order else _BASE)
-                self._found = warn_of_foreign(self._found, self.undone)
             if not in_order:
                 raise InputError("bank.use", got="blocks left in another order than entered", expected="nested blocks")
 
@@ -229,15 +234,14 @@ class SwitchBank:
                 raise InputError("heads", got=len(given), expected=f"{len(weights)}, one for each row")
             states = [self._checked(one, head) for one, head in zip(weights, given, strict=True)]
             names = dict.fromkeys(name for state in states for name in (*state.weights, *filter(None, [state.head])))
-            self._plan(
-                _State(dict.fromkeys(names, 1.0)), look=True
-            )  # refuses a base that changed, and moves codes to its device
+            self._plan(_State(dict.fromkeys(names, 1.0)))  # refuses a base that changed, and moves codes to its device
             plan = plan_rows(self._tasks, [(state.weights, state.head) for state in states])
             token = object()
             self._contexts.append(token)
             self._by_row = True
             try:
                 with by_row(self.model, self._slots, plan) as cost:
+                    self._keep_hot(plan.shares)
                     yield cost
             finally:
                 self._by_row = False
@@ -270,11 +274,12 @@ class SwitchBank:
             if self._added is None or key not in self._added.ready:
                 states = [self._checked(one, None) for one in each]
                 names = dict.fromkeys(name for state in states for name in state.weights)
-                self._plan(_State(dict.fromkeys(names, 1.0)), look=True)  # refuses a base that changed
+                self._plan(_State(dict.fromkeys(names, 1.0)))  # refuses a base that changed
                 self._added = self._added or AddedForward(self.model, self._slots)
                 plan = plan_rows(self._tasks, [(state.weights, state.head) for state in states])
-                self._added.keep(key, self._added.prepared(plan), states[0].head if len(states) == 1 else None)
-            self._added.select(key)
+                head = states[0].head if len(states) == 1 else None
+                self._added.keep(key, self._added.prepared(plan), head, list(plan.shares))
+            self._keep_hot(self._added.select(key))
             self._by_row = True
 
     def answer(
@@ -340,6 +345,22 @@ class SwitchBank:
             head = max(kept, key=lambda name: kept[name])
         return _State(kept, head)
 
+    def _keep_hot(self, names: Collection[str]) -> None:
+        """Note that tasks are in use as sparse rows, and drop those of others as long as all take too many bytes."""
+        for name in names:
+            self._hot.pop(name, None)
+            self._hot[name] = None
+        total = sum(self._tasks[name].sparse_nbytes for name in self._hot)
+        for name in list(self._hot):
+            if total <= self.hot_nbytes:
+                return
+            if name not in names:
+                total -= self._tasks[name].sparse_nbytes
+                self._tasks[name].sparse.clear()
+                del self._hot[name]
+                if self._added is not None:
+                    self._added.forget(name)
+
     def _set(self, state: _State) -> None:
         """Go from whatever is on to `state`; on any failure go back to what was on, or else to the base."""
         if self._by_row:
@@ -350,15 +371,10 @@ class SwitchBank:
         plan, before = self._plan(state), self._state
         with deferred_interrupt():
             try:
-                try:
-                    self._write(state, plan)
-                except _BaseChangedError:
-                    self._write(_BASE, [])
-                    self._write(state, self._plan(state))  # refuses the base, or takes it as the new one
+                self._write(state, plan)
             except BaseException:
                 self._go_back(before)
                 raise
-        self._found = warn_of_foreign(self._found, self.undone)
 
     def _go_back(self, state: _State) -> None:
         """Return to a state that was on before; if even that fails, the base."""
@@ -370,12 +386,8 @@ class SwitchBank:
             self._write(_BASE, [])
             raise
 
-    def _plan(self, state: _State, *, look: bool = False) -> list[Target]:
-        """What to write where. Checks everything that can be wrong, and takes in a base that changed meanwhile.
-
-        Args:
-            look: read the base for writes that autograd does not count; without it, that is seen when it is written.
-        """
+    def _plan(self, state: _State) -> list[Target]:
+        """What to write where. Checks everything that can be wrong, and takes in a base that changed meanwhile."""
         targets: dict[str, Target] = {}
 
         def target(key: str) -> Target:
@@ -395,8 +407,6 @@ class SwitchBank:
             for key, value in task.dense.items():
                 target(key).dense.append((weight, value))
         if not self._written:  # the base is on: if the caller changed it, it is either refused or the base from now on
-            for goal in targets.values() if look else ():
-                goal.slot.notice_write(goal.live)
             for name in state.weights:
                 check_base(name, self._tasks[name], [(goal.slot, goal.live) for goal in targets.values()])
             for goal in targets.values():
@@ -405,22 +415,22 @@ class SwitchBank:
 
     def _write(self, state: _State, plan: list[Target]) -> None:
         """Write what is planned, and the base to all other tensors that a switch has written."""
-        was = " + ".join(self._state.weights)
         self._state = _State()  # neither the old nor the new one until all is written
-        names = self._written - {target.slot.name for target in plan}
-        leaving, failure = base_targets(self._slots[name] for name in names)
+        leaving: list[Target] = []
+        failure: InputError | None = None
+        for name in self._written - {target.slot.name for target in plan}:
+            try:
+                leaving.append(Target(self._slots[name], self._slots[name].live()))
+            except InputError as error:  # a tensor that is no longer there; the others are written all the same
+                failure = failure or error
         inference = any(target.live.is_inference() for target in (*plan, *leaving))
         with torch.inference_mode() if inference else torch.no_grad():
             head = self._tasks[state.head].head if state.head is not None else None
             swap_head(self.model, self._base_heads, head)
-            targets = [*plan, *leaving]
-            was_on = set(self._written)
-            self._written |= {target.slot.name for target in targets}
-            done = write_targets(targets, was_on)
-            self._found |= {name: (was, value) for name, value in done.found.items()}
-            self._written -= done.changed
-            if done.changed:
-                raise _BaseChangedError
+            for target in (*plan, *leaving):
+                self._written.add(target.slot.name)
+                target.write()
+                target.slot.written(target.live)
             self._written -= {target.slot.name for target in leaving}
         if failure is not None:
             raise failure

@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from tswitch.bank._resident import unpack
 from tswitch.bank._row_plan import Part, RowPlan
+from tswitch.bank._sparse import LookedUp
 
-_LONG = 16  # positions of a row from which it is worth a call of its own
 ROOT = "model"  # what the whole model is called, which has no name among its modules
 Forward = Callable[..., Any]
 
@@ -30,7 +30,7 @@ def forward_of(module: nn.Module, parts: Sequence[Part], plan: RowPlan, name: st
     dense = any(part.slot.name in task.dense for part in parts for task in plan.tasks.values())
     plain = type(module).forward is nn.Linear.forward or type(module).__name__ == "Conv1D"
     if plain and not dense and len(by_leaf) == len(parts):
-        return _Linear(module, by_leaf, plan, name)
+        return _Linear(module, by_leaf, plan, name, original)
     swapped = any(plan.head(part, mixture.head) is not None for part in parts for mixture in plan.mixtures)
     if type(module).forward is nn.Embedding.forward and not dense and not swapped:
         return _Embedding(module, by_leaf["weight"], plan, name, original)
@@ -42,47 +42,39 @@ def forward_of(module: nn.Module, parts: Sequence[Part], plan: RowPlan, name: st
 class _Linear:
     """y = x W^T + b, with W and b of each row's own mixture; transformers' Conv1D holds W^T."""
 
-    def __init__(self, module: nn.Module, parts: Mapping[str, Part], plan: RowPlan, name: str) -> None:
-        self.module, self.parts, self.plan, self.name = module, parts, plan, name
-        self.transposed = type(module).__name__ == "Conv1D"
+    def __init__(
+        self, module: nn.Module, parts: Mapping[str, Part], plan: RowPlan, name: str, original: Forward
+    ) -> None:
+        self.module, self.parts, self.plan, self.name, self.original = module, parts, plan, name, original
         self.swapped = any(plan.head(part, mixture.head) is not None
                            for part in parts.values() for mixture in plan.mixtures)  # fmt: skip
-        self.signs = [] if "weight" not in parts else plan.signs(parts["weight"], transposed=self.transposed)
-        self.bias = None if self.swapped or "bias" not in parts else plan.of_rows(parts["bias"])
-        self._factors: dict[int, list[Tensor]] = {}
+        self.changes = plan.changes(parts, transposed=type(module).__name__ == "Conv1D")
+        self.decoded = 0
+        if self.changes is not None and "weight" in parts:
+            self.decoded = sum(self.changes.height * self.changes.width for one in self.changes.changes if one.scale)
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (R, ..., in) -> (R, ..., out); rows of smaller heads are filled up with -inf."""
-        rows = self.plan.by_row(x, self.name)
+        plan = self.plan
         if self.swapped:
+            rows = plan.by_row(x, self.name)
             return self._heads(rows.flatten(1, -2)).unflatten(1, rows.shape[1:-1]).flatten(0, 1)
-        weight = self.module.weight
-        bias = self.module.bias if self.bias is None else self.bias[0] if len(self.bias) == 1 else None
-        y = functional.linear(x, weight.T if self.transposed else weight, bias)  # pyright: ignore[reportArgumentType, reportCallIssue]
-        if self.signs or bias is not self.module.bias:
-            y = y.expand(rows.shape[0] * rows.shape[1], *y.shape[1:]).contiguous() if len(y) == 1 else y
-            flat, inputs = y.view(rows.shape[0], -1, y.shape[-1]), rows.flatten(1, -2)
-            if self.bias is not None and len(self.bias) > 1:
-                flat.copy_(flat + self.bias[:, None])
-            for (members, _, signs), factors in zip(self.signs, self._scales(inputs.shape[1]), strict=True):
-                self.plan.cost.decoded += weight.numel()  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue]
-                if isinstance(members, slice):
-                    signs.add(inputs[members].flatten(0, 1), factors, flat[members].flatten(0, 1))
-                elif inputs.shape[1] >= _LONG:  # row by row: views, where a gather and a scatter would copy
-                    for row, own in zip(members.tolist(), factors.view(len(members), -1), strict=True):
-                        signs.add(inputs[row], own, flat[row])
-                else:
-                    part = flat[members].flatten(0, 1)
-                    signs.add(inputs[members].flatten(0, 1), factors, part)
-                    flat[members] = part.view(len(members), -1, y.shape[-1])
+        y = self.original(x)
+        changes = self.changes
+        if changes is None:
+            return y
+        plan.cost.decoded += self.decoded
+        if changes.add_again(x, y):
+            return y
+        shape = x.shape
+        if plan.count > 1:
+            rows = plan.by_row(x, self.name)
+            if len(x) == 1:  # the same input for all rows
+                x, y, shape = rows.flatten(0, 1), y.expand(plan.count, *y.shape[1:]), None
+        if not y.is_contiguous():
+            y = y.contiguous()
+        changes.add(x, y, plan.tokens(x.numel() // (changes.width * plan.count), x.device), shape)
         return y
-
-    def _scales(self, positions: int) -> list[Tensor]:
-        """For each task lambda times its rows' weights, (rows * positions,) float32."""
-        if positions not in self._factors:
-            made = [factors.repeat_interleave(positions) for _, factors, _ in self.signs]
-            self._factors = {positions: made}
-        return self._factors[positions]
 
     def _heads(self, x: Tensor) -> Tensor:
         """x (B, positions, in) -> (B, positions, widest head), each row through its own head."""
@@ -102,11 +94,21 @@ class _Embedding:
 
     def __init__(self, module: nn.Module, part: Part, plan: RowPlan, name: str, original: Forward) -> None:
         self.module, self.part, self.plan, self.name, self.original = module, part, plan, name, original
+        terms = [(place, plan.tasks[task].terms.get(part.slot.name)) for place, task in enumerate(plan.shares)]
+        self.added = LookedUp([(place, term.codes, term.scale) for place, term in terms if term is not None])
 
     def __call__(self, ids: Tensor) -> Tensor:
         """ids (R, ...) -> (R, ..., width)."""
-        rows = self.plan.by_row(ids, self.name)
-        out = self.original(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])
+        count = self.plan.count
+        if count > 1:
+            ids = self.plan.by_row(ids, self.name).flatten(0, 1)
+        out = self.original(ids).contiguous()
+        tokens = self.plan.tokens(ids.numel() // count, ids.device)
+        if self.added.add(ids, out, tokens):
+            self.plan.cost.decoded += tokens.total * out.shape[-1]
+            return out
+        rows = ids.unflatten(0, (count, len(ids) // count))
+        out = out.unflatten(0, rows.shape[:2])
         total = out.to(torch.promote_types(out.dtype, torch.float32))
         for task, (members, shares) in self.plan.shares.items():
             term = self.plan.tasks[task].terms.get(self.part.slot.name)
@@ -134,6 +136,9 @@ class _Norm:
     def __init__(self, module: nn.Module, parts: Mapping[str, Part], plan: RowPlan, name: str) -> None:
         self.module, self.parts, self.plan, self.name = module, parts, plan, name
         self.own = {leaf: self._of_rows(leaf) for leaf in ("weight", "bias")}
+        self.alike = all(own is None or len(own) == 1 for own in self.own.values())
+        if self.alike:
+            self.weight, self.bias = (None if own is None else own[0] for own in self.own.values())
 
     def _of_rows(self, leaf: str) -> Tensor | None:
         """(B, *shape) or (1, *shape) values of a tensor."""
@@ -144,17 +149,21 @@ class _Norm:
     def __call__(self, x: Tensor) -> Tensor:
         """x (R, ..., *shape) -> the same shape."""
         shape = self.module.normalized_shape
-        if all(own is None or len(own) == 1 for own in self.own.values()):
-            weight, bias = (None if own is None else own[0] for own in self.own.values())
-            return functional.layer_norm(x, shape, weight, bias, self.module.eps)  # pyright: ignore[reportArgumentType]
+        if self.alike:
+            return functional.layer_norm(x, shape, self.weight, self.bias, self.module.eps)  # pyright: ignore[reportArgumentType]
         rows = self.plan.by_row(x, self.name)
         wide = rows.to(torch.promote_types(x.dtype, torch.float32))
         out = functional.layer_norm(wide, shape, None, None, self.module.eps)  # pyright: ignore[reportArgumentType]
         middle = [1] * (out.dim() - len(shape) - 1)  # pyright: ignore[reportArgumentType]
-        for leaf, own in self.own.items():
-            if own is not None:
-                each = own.view(len(own), *middle, *own.shape[1:])
-                out = out * each if leaf == "weight" else out + each
+        weight, bias = (
+            None if own is None else own.view(len(own), *middle, *own.shape[1:]) for own in self.own.values()
+        )
+        if weight is not None and bias is not None:
+            torch.addcmul(bias, out, weight, out=out)
+        elif weight is not None:
+            out *= weight
+        elif bias is not None:
+            out += bias
         return out.to(x.dtype).flatten(0, 1)
 
 

@@ -10,11 +10,12 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from tswitch.bank._resident import Term, unpack, write_all
+from tswitch.bank._resident import Term, unpack
 from tswitch.bank._slots import Slot, Target
-from tswitch.bank._sparse import SparseSigns
+from tswitch.bank._sparse import Change, Changes, SparseSigns, Tokens
 from tswitch.bank._task import ResidentTask
 
+_LENGTHS = 15  # lengths of inputs whose tables are kept
 _SMALL = 1 << 18  # effective values up to this many entries (biases, norms) are kept for the length of a context
 
 
@@ -78,6 +79,7 @@ class RowPlan:
     shares: Mapping[str, tuple[slice | Tensor, Tensor]]
     cost: RowCost
     _kept: dict[tuple[Any, ...], Tensor] = field(default_factory=dict)
+    _tokens: dict[tuple[Any, ...], Tokens] = field(default_factory=dict)
 
     def terms(self, part: Part, weights: Mapping[str, float]) -> list[Term]:
         """What a mixture adds to a tensor; in the order of the weights, as a switch does."""
@@ -107,28 +109,38 @@ class RowPlan:
         if key in self._kept:
             return self._kept[key]
         target = Target(slot, torch.empty(live.shape, dtype=live.dtype, device=live.device), terms, dense)
-        job = target.job()
-        if job is None:
-            target.write()
-        else:
-            write_all([job])
+        target.write()
         self.cost.decoded += live.numel() * len(terms)
         if live.numel() <= _SMALL:
             self._kept[key] = target.live
         return target.live
 
-    def signs(self, part: Part, *, transposed: bool = False) -> list[tuple[slice | Tensor, Tensor, SparseSigns]]:
-        """For each task that changes a matrix: its rows, their weights times lambda (rows,), and its signs."""
-        found = []
-        for name, (rows, shares) in self.shares.items():
-            task = self.tasks[name]
-            term = task.terms.get(part.slot.name)
-            if term is not None:
-                if part.slot.name not in task.sparse:
-                    live = part.slot.live()
-                    task.sparse[part.slot.name] = SparseSigns.of(term.codes, tuple(live.shape), transposed=transposed)
-                found.append((rows, (shares * term.scale).float(), task.sparse[part.slot.name]))
+    def tokens(self, positions: int, device: torch.device) -> Tokens:
+        """Rows of the flattened batch (B * positions, n) for each task."""
+        key = positions, None if device.type == "cpu" else device
+        found = self._tokens.get(key)
+        if found is None:
+            found = Tokens(list(self.shares.values()), self.count, positions, device)
+            self._tokens = {**dict(list(self._tokens.items())[-_LENGTHS:]), key: found}
         return found
+
+    def changes(self, parts: Mapping[str, Part], *, transposed: bool = False) -> Changes | None:
+        """What the tasks change in a linear layer's weight and bias."""
+        found, live = [], next(iter(parts.values())).owner.weight.detach()  # pyright: ignore[reportCallIssue]
+        shape = (live.shape[1], live.shape[0]) if transposed else tuple(live.shape)
+        for place, name in enumerate(self.shares):
+            task = self.tasks[name]
+            weight, bias = (task.terms.get(parts[leaf].slot.name) if leaf in parts else None
+                            for leaf in ("weight", "bias"))  # fmt: skip
+            shift = torch.zeros(shape[0], device=live.device)
+            if bias is not None:
+                shift = torch.tensor(bias.scale, dtype=torch.float32) * unpack(bias.codes, shape[0]).float()
+            if weight is not None:
+                signs = task.signs(parts["weight"].slot.name, tuple(live.shape), transposed=transposed)
+                found.append(Change(place, signs, weight.scale, shift))
+            elif bias is not None:
+                found.append(Change(place, SparseSigns.none(shape, live.device), 0.0, shift))
+        return Changes(found) if found else None
 
     def of_rows(self, part: Part) -> Tensor:
         """(B, *shape) values of a small ternary tensor, one for each row, float32 or wider; (1, *shape) in the tensor's

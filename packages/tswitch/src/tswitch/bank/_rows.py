@@ -41,7 +41,7 @@ class AddedForward:
     def __init__(self, model: nn.Module, slots: Mapping[str, Slot]) -> None:
         self.model, self.slots = model, slots
         self.ran: set[int] = set()
-        self.ready: dict[Any, tuple[Mapping[int, Any], str | None]] = {}
+        self.ready: dict[Any, tuple[Mapping[int, Any], str | None, list[str]]] = {}
         self.head: str | None = None  # the task whose callable head answers
         self._now: Mapping[int, Any] = {}
         self._own: dict[int, tuple[nn.Module, Any, bool]] = {}
@@ -70,15 +70,20 @@ class AddedForward:
         """From now on compute by this plan."""
         self._now = prepared
 
-    def keep(self, key: Any, prepared: Mapping[int, Any], head: str | None) -> None:
-        """Keep a plan ready under a key; the oldest of many is forgotten."""
-        self.ready[key] = prepared, head
+    def keep(self, key: Any, prepared: Mapping[int, Any], head: str | None, tasks: list[str]) -> None:
+        """Keep a plan of some tasks ready under a key; the oldest of many is forgotten."""
+        self.ready[key] = prepared, head, tasks
         if len(self.ready) > _PLANS:
             del self.ready[next(iter(self.ready))]
 
-    def select(self, key: Any) -> None:
-        """Compute by a plan that is kept ready."""
-        self._now, self.head = self.ready[key]
+    def forget(self, task: str) -> None:
+        """Keep no plan ready that uses a task."""
+        self.ready = {key: kept for key, kept in self.ready.items() if task not in kept[2]}
+
+    def select(self, key: Any) -> list[str]:
+        """Compute by a plan that is kept ready; returns its tasks."""
+        self._now, self.head, tasks = self.ready[key]
+        return tasks
 
     def _replace(self, module: nn.Module) -> None:
         own, key = module.forward, id(module)
@@ -88,6 +93,8 @@ class AddedForward:
             if compute is None:
                 return own(*args, **kwargs)
             self.ran.add(key)
+            if not torch.is_grad_enabled():
+                return compute(*args, **kwargs)
             with torch.no_grad():
                 return compute(*args, **kwargs)
 

@@ -9,20 +9,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
 import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from tswitch.bank._resident import BLOCK, Job, Term, digests, unpack, write_all
+from tswitch.bank._resident import Rounding, Term, unpack, write
 from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.checkpoints._given import fingerprint
 from tswitch.switch._plan import statistics_share
 
-_Content: TypeAlias = tuple[tuple[Term, ...], tuple[tuple[float, Tensor], ...]]  # terms, and what is kept whole
-_BASE: _Content = (), ()
 _QUANTISED_CLASSES = ("Params4bit", "Int8Params", "QTensor", "HQQLinear")
 _QUANTISED_NAMES = ("qweight", "qzeros", "weight_packed", "SCB")
 
@@ -43,8 +40,6 @@ class Slot:
         self._mark: tuple[Any, ...] | None = None
         self._digest: str | None = None  # of `pristine`
         self._hashed: tuple[tuple[Any, ...], str] | None = None  # a state of the live tensor, and its digest
-        self._holds: _Content | None = None  # what the bank knows the live tensor to hold
-        self._sums: np.ndarray | None = None  # of that, block by block, where the compiled kernel wrote or read it
 
     def tie(self, name: str) -> None:
         """Add another name under which the model holds the same tensor."""
@@ -80,7 +75,6 @@ class Slot:
         device = self._pristine_device or live.device
         self.pristine = live.contiguous().reshape(-1).to(device, copy=True)
         self._mark = mark
-        self._holds, self._sums = _BASE, digests(live)
         self._digest = self._hashed[1] if self._hashed is not None and self._hashed[0] == mark else None
 
     def base(self) -> Tensor:
@@ -88,69 +82,9 @@ class Slot:
         assert self.pristine is not None
         return self.pristine
 
-    def written(self, live: Tensor, content: _Content, sums: np.ndarray | None) -> None:
-        """Note that the bank itself has just written the live tensor, and what; `sums` are its digests, if known."""
-        self._mark, self._holds, self._sums = _mark(live), content, sums
-
-    def unknown(self) -> None:
-        """Note that the bank begins to write the live tensor: until it has, nothing is known of its values."""
-        self._holds = self._sums = None
-
-    def sums(self, live: Tensor) -> np.ndarray | None:
-        """Digests that the live tensor must have, to be checked as it is written; None if they are not known."""
-        return self._sums if self._stands(live) else None
-
-    def changed(self, live: Tensor) -> bool:
-        """Whether somebody else wrote the live tensor since `capture` or `written`, in whatever way.
-
-        A tensor that was moved or cast holds the same values in another form: of it nothing can be said.
-        """
-        if not self._stands(live) or self._holds is None:
-            return False
-        sums = digests(live) if self._sums is not None else None
-        if sums is not None and self._sums is not None:
-            return not np.array_equal(sums, self._sums)
-        return not _same_bits(self.expected(live, self._holds), live)
-
-    @property
-    def content(self) -> _Content | None:
-        """What the bank knows the live tensor to hold."""
-        return self._holds
-
-    def rebuilt(self, live: Tensor, content: _Content | None, kept: list[slice]) -> Tensor:
-        """What the live tensor held before it was written up to the parts `kept`: there its own values, else `content`.
-
-        What was overwritten had been found to be `content` by its digests.
-        """
-        assert content is not None
-        made = self.expected(live, content)
-        for part in kept:
-            made.view(-1)[part] = live.view(-1)[part]
-        return made
-
-    def expected(self, live: Tensor, content: _Content) -> Tensor:
-        """What the live tensor holds after `content` was written, made anew, in its shape."""
-        terms, dense = content
-        target = Target(self, torch.empty(live.shape, dtype=live.dtype, device=live.device), list(terms), list(dense))
-        job = target.job()
-        if job is None:
-            target.write()
-        else:
-            write_all([job])
-        return target.live
-
-    def _stands(self, live: Tensor) -> bool:
-        """Whether the live tensor is where and as the bank last saw it, its values aside."""
-        return self._mark is not None and self._mark[:-1] == _mark(live)[:-1]
-
-    def notice_write(self, live: Tensor) -> None:
-        """With the base on: take notice of a write that autograd did not count, as if it had."""
-        if self._mark == _mark(live) and self.changed(live):
-            self.forget()
-
-    def forget(self) -> None:
-        """Forget what the base was: the live tensor holds another one."""
-        self._mark = self._digest = self._hashed = self._holds = self._sums = None
+    def written(self, live: Tensor) -> None:
+        """Note that the bank itself has just written the live tensor."""
+        self._mark = _mark(live)
 
     def digest(self, live: Tensor) -> str:
         """Fingerprint of the live value, which must be the base, as switches record it: of its values as float32.
@@ -182,37 +116,23 @@ class Target:
     terms: list[Term] = field(default_factory=list)
     dense: list[tuple[float, Tensor]] = field(default_factory=list)
 
-    @property
-    def content(self) -> _Content:
-        """What the live tensor will hold."""
-        return tuple(self.terms), tuple(self.dense)
-
-    def job(self, sums: np.ndarray | None = None) -> Job | None:
-        """The write as a job on the live memory itself; None if that is not contiguous or not all is ternary.
-
-        Args:
-            sums: digests that the live tensor must have; None writes it unseen.
-        """
-        if self.dense or not self.live.is_contiguous():
-            return None
-        room = np.empty(-(-self.live.numel() // BLOCK), np.uint64) if sums is None else sums
-        return Job(self.slot.base(), self.terms, self.live.view(-1), room, sums is not None)
-
-    def write(self) -> None:
-        """Write what is no job: by way of a dense tensor."""
-        live, base = self.live, self.slot.base()
-        if not self.dense and not self.terms:
-            live.copy_(base.view(live.shape))
-            return
+    def write(self, out: Tensor | None = None, *, count: bool = False) -> Rounding:
+        """Write the live tensor, or another one of its shape and dtype; returns how additions round, if `count`."""
+        live, base = self.live if out is None else out, self.slot.base()
         if not self.dense:
-            out = torch.empty(live.numel(), dtype=live.dtype, device=live.device)
-            write_all([Job(base, self.terms, out)])
-            live.copy_(out.view(live.shape))
-            return
+            flat = (
+                live.view(-1)
+                if live.is_contiguous()
+                else torch.empty(live.numel(), dtype=live.dtype, device=live.device)
+            )
+            rounding = write(base, self.terms, flat, count=count)
+            if not live.is_contiguous():
+                live.copy_(flat.view(live.shape))
+            return rounding
         weight, value = max(self.dense, key=lambda pair: pair[0])
         if not live.is_floating_point() or (len(self.dense) == 1 and weight == 1 and not self.terms):
             live.copy_(value)  # integers do not mix: the heaviest task's
-            return
+            return Rounding()
         wide = torch.promote_types(live.dtype, torch.float32)
         base = base.to(live.device, wide).view(live.shape)
         total = base.clone()
@@ -222,12 +142,7 @@ class Target:
         for weight, value in self.dense:
             total += weight * less * (value.to(live.device, wide) - base)
         live.copy_(total)
-
-
-def _same_bits(one: Tensor, two: Tensor) -> bool:
-    """Whether two tensors of one shape and dtype are equal to the bit, NaNs included."""
-    flat = [tensor.contiguous().reshape(-1).view(torch.uint8) for tensor in (one, two)]
-    return torch.equal(*flat)
+        return Rounding()
 
 
 def _mark(tensor: Tensor) -> tuple[Any, ...]:

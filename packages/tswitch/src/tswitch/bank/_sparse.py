@@ -1,16 +1,20 @@
 """The kept signs of a matrix as sparse rows: what a linear layer adds beside its untouched weights.
 
-    x (W + lambda S)^T = x W^T + lambda x S^T
+    x (W + lambda S)^T + b + mu s = (x W^T + b) + (lambda x S^T + mu s)
 
-At alpha 0.97 one entry in thirty or fewer is kept, so the second product costs a tenth of the first.
+At alpha 0.97 one entry in thirty or fewer is kept: the second bracket is a twelfth of a forward pass or less.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import ModuleType
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -19,88 +23,244 @@ from torch import Tensor
 from tswitch.bank._resident import unpack
 from tswitch.switch import _fast
 
+TILE = 32  # rows that the compiled loop sums side by side
+_LEAST = 16  # inputs and outputs of the smallest matrix that it takes
+_PART = 256  # rows from which another thread helps
+_Call: TypeAlias = Callable[..., None]
+_KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
+
 
 @dataclass
 class SparseSigns:
-    """Ternary signs (m, n) by rows.
+    """Ternary signs (m, n) by rows, rows with equally many signs one after the other: their loops are as long.
 
     Attributes:
-        starts: (2 m + 1,) int64; row o's plus columns begin at 2 o, its minus columns at 2 o + 1.
+        starts: (2 m + 1,) int32; the plus columns of row order[k] begin at starts[2 k], its minus columns at the next.
         columns: (kept,) int32.
+        order: (m,) int32.
         shape: (m, n).
     """
 
     starts: Tensor
     columns: Tensor
+    order: Tensor
     shape: tuple[int, int]
 
     def __post_init__(self) -> None:
         self._matrix: Tensor | None = None
-        self._arrays: tuple[np.ndarray, np.ndarray] | None = None
 
     @classmethod
     def of(cls, codes: Tensor, shape: tuple[int, int], *, transposed: bool = False) -> SparseSigns:
         """From two-bit codes of a matrix of this shape, or of its transpose."""
         signs = unpack(codes, shape[0] * shape[1]).view(shape)
         signs = signs.T if transposed else signs
-        height = signs.shape[0]
+        height, width = signs.shape
         row, column = signs.nonzero(as_tuple=True)
         half = 2 * row + (signs[row, column] < 0)
-        order = half.argsort(stable=True)
-        starts = torch.zeros(2 * height + 1, dtype=torch.int64, device=codes.device)
-        starts[1:] = torch.bincount(half, minlength=2 * height).cumsum(0)
-        return cls(starts, column[order].to(torch.int32), (height, signs.shape[1]))
+        counts = torch.bincount(half, minlength=2 * height)
+        order = (counts[::2] * (width + 1) + counts[1::2]).argsort(stable=True)
+        place = torch.empty_like(order)
+        place[order] = torch.arange(height, device=codes.device)
+        columns = column[(2 * place[row] + (half & 1)).argsort(stable=True)]
+        starts = torch.zeros(2 * height + 1, dtype=torch.int32, device=codes.device)
+        starts[1:] = counts.view(height, 2)[order].flatten().cumsum(0)
+        return cls(starts, columns.to(torch.int32), order.to(torch.int32), (height, width))
+
+    @classmethod
+    def none(cls, shape: tuple[int, int], device: torch.device) -> SparseSigns:
+        """A matrix of zeros."""
+        return cls.of(torch.zeros(-(-shape[0] * shape[1] // 4), dtype=torch.uint8, device=device), shape)
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return self.starts.nbytes + self.columns.nbytes
+        return self.starts.nbytes + self.columns.nbytes + self.order.nbytes
 
-    def add(self, x: Tensor, factors: Tensor, out: Tensor) -> None:
-        """out[r] += factors[r] * (x[r] S^T), summed in float32 or wider.
-
-        Args:
-            x: (R, n), any floating dtype.
-            factors: (R,) float32.
-            out: (R, m), changed in place; of a narrower dtype it is rounded once.
-        """
-        if not self.columns.numel():
-            return
-        kind = torch.promote_types(x.dtype, torch.float32)
-        kernels = _kernels(self.shape[0] * self.shape[1]) if x.is_cpu and kind == torch.float32 else None
-        if kernels is None:
-            made = torch.sparse.mm(self._torch(kind), x.to(kind).T).T
-            added = torch.addcmul(out.to(kind), made, factors.to(out.device, kind)[:, None])
-            out.copy_(added)
-            return
-        if self._arrays is None:
-            self._arrays = self.starts.numpy(), self.columns.numpy()
-        plain = out.dtype == kind and out.is_contiguous()
-        target = out if plain else out.to(kind).contiguous()
-        scales = factors.numpy()
-        for first in range(0, len(x), kernels.WIDTH):
-            part = slice(first, first + kernels.WIDTH)
-            inputs = x[part].T.contiguous().to(kind).numpy()
-            kernels.add_signs(*self._arrays, inputs, scales[part], target[part].numpy())
-        if not plain:
-            out.copy_(target)
-
-    def _torch(self, kind: torch.dtype) -> Tensor:
+    def matrix(self, dtype: torch.dtype) -> Tensor:
         """The same as torch's sparse matrix."""
-        if self._matrix is None or self._matrix.dtype != kind:
+        if self._matrix is None or self._matrix.dtype != dtype:
             counts = self.starts.diff()
-            rows = torch.arange(self.shape[0], device=counts.device).repeat_interleave(counts.view(-1, 2).sum(1))
-            signs = torch.tensor([1.0, -1.0], dtype=kind, device=counts.device).repeat(self.shape[0])
+            rows = self.order.long().repeat_interleave(counts.view(-1, 2).sum(1))
+            signs = torch.tensor([1.0, -1.0], dtype=dtype, device=counts.device).repeat(self.shape[0])
             places = torch.stack([rows, self.columns.long()])
-            matrix = torch.sparse_coo_tensor(
-                places, signs.repeat_interleave(counts), self.shape, check_invariants=False
-            )
-            self._matrix = matrix.coalesce()
+            made = torch.sparse_coo_tensor(places, signs.repeat_interleave(counts), self.shape, check_invariants=False)
+            self._matrix = made.coalesce()
         return self._matrix
 
 
+class Tokens:
+    """Which rows of a flattened batch (B * positions, n) use each task, and with what weight.
+
+    Attributes:
+        rows: for each task its rows, int32 (r,).
+        shares: for each task their weights, float32 (r + TILE,), zeros last.
+        parts: what each thread takes: addresses of rows and weights and how many there are, (tasks, 3) int64.
+    """
+
+    def __init__(
+        self, tasks: Sequence[tuple[slice | Tensor, Tensor]], count: int, positions: int, device: torch.device
+    ):
+        self.rows: list[Tensor] = []
+        self.shares: list[Tensor] = []
+        for members, weights in tasks:
+            first = torch.arange(count)[members, None] * positions
+            self.rows.append((first + torch.arange(positions)).flatten().to(device, torch.int32))
+            shares = weights.float().repeat_interleave(positions)
+            self.shares.append(torch.cat([shares, torch.zeros(TILE)]).to(device))
+        self.total = sum(len(rows) for rows in self.rows)
+        threads = min(torch.get_num_threads(), self.total // _PART + 1)
+        cuts = [[-(-len(rows) // TILE) * part // threads * TILE for part in range(threads + 1)] for rows in self.rows]
+        self.parts = [
+            np.array([[rows.data_ptr() + 4 * cut[part], shares.data_ptr() + 4 * cut[part],
+                       min(cut[part + 1], len(rows)) - cut[part]]
+                      for rows, shares, cut in zip(self.rows, self.shares, cuts, strict=True)], np.int64)
+            for part in range(threads)
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one task changes in a linear layer: scale * signs in its weight, and `shift` (m,) float32 in its bias.
+
+    Attributes:
+        task: the task's index among those of `Tokens`.
+    """
+
+    task: int
+    signs: SparseSigns
+    scale: float
+    shift: Tensor
+
+
+class Changes:
+    """What all tasks of a batch change in one linear layer; at least one."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self.changes = changes
+        self.height, self.width = changes[0].signs.shape
+        self._scales = np.array([one.scale for one in changes], np.float32)
+        self._bytes = 128 * (self.height + self.width + 16) + 4 * self.height + 1024
+        self._ready: tuple[Tokens | None, torch.dtype | None, _Call | None, list[np.ndarray]] = None, None, None, []
+        self._again: tuple[torch.Size, torch.dtype, int, _Call, np.ndarray, Tokens] | None = None
+
+    def add_again(self, x: Tensor, out: Tensor) -> bool:
+        """What `add` does, for an input of the shape that it had last; False, and nothing done, for any other."""
+        again = self._again  # read once: another thread may change it
+        if again is None:
+            return False
+        shape, dtype, kind, call, program, _ = again
+        if x.shape != shape or x.dtype is not dtype or out.dtype is not dtype or not out.is_cpu:
+            return False
+        if not (x.is_contiguous() and out.is_contiguous()):
+            return False
+        call(kind, x.data_ptr(), self.width, out.data_ptr(), self.height, program, self._scales, _scratch(self._bytes))
+        return True
+
+    def add(self, x: Tensor, out: Tensor, tokens: Tokens, again: torch.Size | None = None) -> None:
+        """out[r] += share[r] * (scale * x[r] S^T + shift), for the rows r of each task, in float32 or wider.
+
+        Args:
+            x: (..., n), any floating dtype, R rows in all.
+            out: (..., m), contiguous, changed in place; of a narrower dtype it is rounded once a task.
+            again: the shape of inputs for which the same is to be done by `add_again`.
+        """
+        known, dtype, call, programs = self._ready
+        if known is not tokens or dtype is not out.dtype:
+            call, programs = self._prepare(out, tokens)
+        if call is None:
+            self._add(x.reshape(-1, self.width), out.view(-1, self.height), tokens)
+            return
+        if x.dtype is not out.dtype or not x.is_contiguous():
+            x = x.to(out.dtype).contiguous()
+        given = _KINDS[out.dtype], x.data_ptr(), self.width, out.data_ptr(), self.height
+        helpers = [_pool(len(programs) - 1).submit(self._run, call, given, program) for program in programs[1:]]
+        self._run(call, given, programs[0])
+        for helper in helpers:
+            helper.result()
+        if again is not None and len(programs) == 1:
+            self._again = again, out.dtype, given[0], call, programs[0], tokens  # which own what addresses point at
+
+    def _prepare(self, out: Tensor, tokens: Tokens) -> tuple[_Call | None, list[np.ndarray]]:
+        """The compiled loop, None where the torch twin is used, and what it takes for these rows."""
+        able = out.dtype in _KINDS and out.is_cpu and min(self.height, self.width) >= _LEAST
+        kernels = _kernels(self.height * self.width) if able else None
+        programs = [] if kernels is None else [self._program(part) for part in tokens.parts]
+        self._ready = tokens, out.dtype, None if kernels is None else kernels.add_signs, programs
+        return self._ready[2:]
+
+    def _run(self, call: _Call, given: tuple[int, ...], program: np.ndarray) -> None:
+        call(*given, program, self._scales, _scratch(self._bytes))
+
+    def _program(self, part: np.ndarray) -> np.ndarray:
+        """Addresses for the compiled loop: (tasks, 7) int64."""
+        fixed = [(one.signs.columns, one.signs.starts, one.signs.order, one.shift) for one in self.changes]
+        return np.array([[*(held.data_ptr() for held in tensors), *part[one.task]]
+                         for one, tensors in zip(self.changes, fixed, strict=True)], np.int64)  # fmt: skip
+
+    def _add(self, x: Tensor, out: Tensor, tokens: Tokens) -> None:
+        """The torch twin: any device, any floating dtype."""
+        wide = torch.promote_types(out.dtype, torch.float32)
+        for one in self.changes:
+            rows = tokens.rows[one.task].long()
+            made = torch.sparse.mm(one.signs.matrix(wide), x[rows].to(wide).T).T * one.scale + one.shift.to(wide)
+            shares = tokens.shares[one.task][: len(rows), None].to(wide)
+            out[rows] = (out[rows].to(wide) + shares * made).to(out.dtype)
+
+
+class LookedUp:
+    """What the tasks of a batch add to rows that are looked up in a table.
+
+    Args:
+        tables: for each task that changes the table its index, its two-bit codes, and lambda.
+    """
+
+    def __init__(self, tables: Sequence[tuple[int, Tensor, float]]) -> None:
+        self.tables = tables
+        self._scales = np.array([scale for _, _, scale in tables], np.float32)
+        self._ready: tuple[Tokens | None, list[np.ndarray]] = None, []
+
+    def add(self, ids: Tensor, out: Tensor, tokens: Tokens) -> bool:
+        """out[r] += share[r] * scale * row ids[r] of the signs, for the rows r of each task, if it is compiled.
+
+        Args:
+            ids: R of them, int64, any shape.
+            out: (..., width), contiguous.
+        """
+        able = out.dtype in _KINDS and out.is_cpu and out.shape[-1] % _LEAST == 0 and ids.dtype == torch.int64
+        kernels = _kernels(out.numel()) if able else None
+        if kernels is None:
+            return False
+        known, programs = self._ready
+        if known is not tokens:
+            programs = [np.array([[codes.data_ptr(), *part[task]] for task, codes, _ in self.tables], np.int64)
+                        for part in tokens.parts]  # fmt: skip
+            self._ready = tokens, programs
+        ids = ids.contiguous()
+        for program in programs:
+            kernels.add_looked_up(
+                _KINDS[out.dtype], ids.data_ptr(), out.data_ptr(), out.shape[-1], program, self._scales
+            )
+        return True
+
+
+_local = threading.local()
+
+
+def _scratch(size: int) -> int:
+    """Address of this thread's scratch memory, of so many bytes and more, at a multiple of 64."""
+    if getattr(_local, "size", 0) < size:
+        _local.room, _local.size = torch.empty(size + 64, dtype=torch.uint8), size
+        _local.address = -(-_local.room.data_ptr() // 64) * 64
+    return _local.address
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
+
+
 def _kernels(size: int) -> ModuleType | None:
-    """The compiled loop, where numba is installed and there is much to do."""
+    """The compiled loops, where numba is installed and there is much to do."""
     return _loaded() if _fast.kernels(size) is not None else None
 
 

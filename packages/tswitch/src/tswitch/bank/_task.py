@@ -44,6 +44,17 @@ class ResidentTask:
     head: Callable[[Any], Any] | dict[str, nn.Parameter] | None = None
     sparse: dict[str, SparseSigns] = field(default_factory=dict)
 
+    def signs(self, key: str, shape: tuple[int, int], *, transposed: bool) -> SparseSigns:
+        """Signs of a matrix of this shape, or of its transpose, by rows."""
+        if key not in self.sparse:
+            self.sparse[key] = SparseSigns.of(self.terms[key].codes, shape, transposed=transposed)
+        return self.sparse[key]
+
+    @property
+    def sparse_nbytes(self) -> int:
+        """Bytes of the signs by rows."""
+        return sum(signs.nbytes for signs in self.sparse.values())
+
     @property
     def nbytes(self) -> int:
         """Bytes in memory: codes, four for each lambda, and what is kept whole, swapped heads included."""
@@ -91,8 +102,6 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     integers = [f"{key} ({lives[key].dtype})" for key in switch.tensors if not lives[key].is_floating_point()]
     _refuse(f"model for task {name!r}", "integer tensors", integers)
 
-    for key, live in lives.items():
-        here[key].notice_write(live)
     task = ResidentTask({}, {}, {})
     if not force:
         for key, digest in switch.base_digests.items():

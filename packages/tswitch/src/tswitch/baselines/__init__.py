@@ -1,6 +1,5 @@
 """The rivals: one short module each, one line each in `METHODS`."""
 
-from tswitch.baselines._adamerging import AdaMerging
 from tswitch.baselines._averaging import Averaging
 from tswitch.baselines._base import Fitted, Merger, Method
 from tswitch.baselines._bitdelta import BitDelta
@@ -35,7 +34,6 @@ METHODS: dict[str, type[Method]] = {
     "tall_masks": TallMasks,
     "consensus_ta": ConsensusTaskArithmetic,
     "pcb": Pcb,
-    "adamerging": AdaMerging,
     "twin_merging": TwinMerging,
     "lora": Lora,
     "slerp": Slerp,
@@ -49,7 +47,6 @@ METHODS: dict[str, type[Method]] = {
 
 __all__ = [
     "METHODS",
-    "AdaMerging",
     "Averaging",
     "BitDelta",
     "Breadcrumbs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -125,15 +125,3 @@ def divergence(reference: Tensor, other: Tensor) -> np.ndarray:
 def macro(scores: Mapping[str, np.ndarray]) -> float:
     """Mean over tasks of the mean over rows."""
     return float(np.mean([rows.mean() for rows in scores.values()]))
-
-
-def entropy_inputs(bench: Bench, rows: int, size: int) -> list[list[tuple[int, Any]]]:
-    """Steps of unlabelled test inputs for AdaMerging: in each, one batch of every task."""
-    steps: list[list[tuple[int, Any]]] = []
-    for index, task in enumerate(bench.names):
-        texts = bench.tasks[task].limited(test=rows).test.texts
-        for step, (_, batch) in enumerate(batches(bench.model, texts, size, bench.lengths[task])):
-            if step == len(steps):
-                steps.append([])
-            steps[step].append((index, batch))
-    return steps

@@ -12,7 +12,7 @@ import torch
 from ninefold.errors import InputError, version_of
 from ninefold.files import refuse_existing
 
-from tswitch.baselines import METHODS, AdaMerging
+from tswitch.baselines import METHODS
 from tswitch.baselines._base import Merger, Method
 from tswitch.checkpoints._checkpoint import TensorInfo
 from tswitch.checkpoints._given import Model, OnMismatch
@@ -90,7 +90,6 @@ def merge(
     rule = method if isinstance(method, Method) else make_method(method, options)
     if isinstance(method, Method) and options:
         raise InputError("options", got=", ".join(options), expected="none beside a method object")
-    refuse_unlearned(rule)
     tasks = TaskVectors(base, models, on_mismatch=on_mismatch, exclude=exclude)
     _check_task(rule, task, len(tasks))
     rule.check(len(tasks))
@@ -146,17 +145,6 @@ def make_method(name: str, options: dict[str, Any]) -> Method:
         if plain and isinstance(value, str | bool | dict | None):
             raise InputError(f"setting {field.name} of {name}", got=repr(value), expected="a number")
     return METHODS[name](**options)
-
-
-def refuse_unlearned(rule: Method) -> None:
-    """Refuse AdaMerging before `learn`: what it would write is Task Arithmetic, under a card that says otherwise."""
-    if isinstance(rule, AdaMerging) and not rule.coefficients:
-        raise InputError(
-            "merge method",
-            got="adamerging without learned coefficients",
-            expected="what AdaMerging().learn(...) returns",
-            hint="task_arithmetic merges with one given coefficient",
-        )
 
 
 def _check_task(rule: Method, task: int | None, count: int) -> None:

@@ -18,7 +18,7 @@ from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.checkpoints._given import OnMismatch
 from tswitch.checkpoints._writer import Written, parse_dtype
 from tswitch.merging._gradient import Schedule, faults, value_at, varies
-from tswitch.merging._merge import Progress, make_method, merge, refuse_unlearned
+from tswitch.merging._merge import Progress, make_method, merge
 from tswitch.merging._vocabulary import union
 from tswitch.switch._build import Spool
 
@@ -151,7 +151,6 @@ class Recipe:
             raise InputError("merge recipe", where=path, got="; ".join(problems))
         try:
             method = make_method(recipe.key, recipe.settings) if recipe.kind is None else recipe.kind(**recipe.settings)
-            refuse_unlearned(method)
         except InputError as error:
             raise InputError("merge recipe", where=path, got=str(error)) from None
         schedule = Schedule(method, recipe.varying, recipe.convert, tuple(recipe.spans)) if recipe.varying else None
