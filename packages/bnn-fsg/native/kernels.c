@@ -349,17 +349,17 @@ static void totals_of(const Step *s, const uint8_t *arena, int64_t y, int64_t x0
     const int32_t *ones = (const int32_t *)(arena + s->counts) + y * s->sh * s->counts_row + x0 * s->sw * s->groups + group;
     int32_t high = down[1] - down[0], channels = (int32_t)(s->c / s->groups);
     int64_t apart = s->sw * s->groups;
-    VI of_column = splat_i(high * channels);
-    for (int64_t x = 0; x < count; x += VL) { /* whole vectors: there is room behind the last */
-        VI sums = (VI){0};
+    VU of_column = splat_u((uint32_t)(high * channels));
+    for (int64_t x = 0; x < count; x += VL) { /* whole vectors: behind the last stand any numbers, which may wrap around */
+        VU sums = (VU){0};
         for (int64_t i = 0; i < s->kh; i++)
             for (int64_t j = 0; j < s->kw; j++) {
                 const int32_t *at = ones + i * s->dh * s->counts_row + j * s->dw * s->groups + x * apart;
-                if (apart == 1) sums += load_i(at);
-                else for (int64_t v = 0; v < VL && x + v < count; v++) sums[v] += at[v * apart];
+                if (apart == 1) sums += (VU)load_i(at);
+                else for (int64_t v = 0; v < VL && x + v < count; v++) sums[v] += (uint32_t)at[v * apart];
             }
-        sums = (sums + sums) - of_column * (load_i(across + s->ow + x) - load_i(across + x));
-        store_f(totals + x, to_float(sums));
+        sums = (sums + sums) - of_column * ((VU)load_i(across + s->ow + x) - (VU)load_i(across + x));
+        store_f(totals + x, to_float((VI)sums));
     }
 }
 
