@@ -28,7 +28,7 @@ from tswitch.bank._resident import Rounding, Term
 from tswitch.bank._row_plan import RowCost, plan_rows
 from tswitch.bank._rows import AddedForward, by_row, split_rows
 from tswitch.bank._slots import Target, find_slots
-from tswitch.bank._task import Head, ResidentTask, check_base, read_head, read_switch, swap_head
+from tswitch.bank._task import Head, ResidentTask, check_base, keep_hot, read_head, read_switch, swap_head
 from tswitch.switch._switch import Switch
 
 
@@ -346,20 +346,9 @@ class SwitchBank:
         return _State(kept, head)
 
     def _keep_hot(self, names: Collection[str]) -> None:
-        """Note that tasks are in use as sparse rows, and drop those of others as long as all take too many bytes."""
-        for name in names:
-            self._hot.pop(name, None)
-            self._hot[name] = None
-        total = sum(self._tasks[name].sparse_nbytes for name in self._hot)
-        for name in list(self._hot):
-            if total <= self.hot_nbytes:
-                return
-            if name not in names:
-                total -= self._tasks[name].sparse_nbytes
-                self._tasks[name].sparse.clear()
-                del self._hot[name]
-                if self._added is not None:
-                    self._added.forget(name)
+        for name in keep_hot(self._tasks, self._hot, names, self.hot_nbytes):
+            if self._added is not None:
+                self._added.forget(name)
 
     def _set(self, state: _State) -> None:
         """Go from whatever is on to `state`; on any failure go back to what was on, or else to the base."""

@@ -144,7 +144,8 @@ class _Norm:
         """(B, *shape) or (1, *shape) values of a tensor."""
         part = self.parts.get(leaf)
         live = getattr(self.module, leaf)
-        return None if live is None else live.detach()[None] if part is None else self.plan.of_rows(part)
+        own = None if live is None else live.detach()[None] if part is None else self.plan.of_rows(part)
+        return None if own is None else own.to(live.dtype)  # rounded, as the tensor of a switched model is
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (R, ..., *shape) -> the same shape."""
@@ -152,19 +153,18 @@ class _Norm:
         if self.alike:
             return functional.layer_norm(x, shape, self.weight, self.bias, self.module.eps)  # pyright: ignore[reportArgumentType]
         rows = self.plan.by_row(x, self.name)
-        wide = rows.to(torch.promote_types(x.dtype, torch.float32))
-        out = functional.layer_norm(wide, shape, None, None, self.module.eps)  # pyright: ignore[reportArgumentType]
+        out = functional.layer_norm(rows, shape, None, None, self.module.eps)  # pyright: ignore[reportArgumentType]
         middle = [1] * (out.dim() - len(shape) - 1)  # pyright: ignore[reportArgumentType]
         weight, bias = (
             None if own is None else own.view(len(own), *middle, *own.shape[1:]) for own in self.own.values()
         )
         if weight is not None and bias is not None:
-            torch.addcmul(bias, out, weight, out=out)
+            torch.addcmul(bias, out, weight, out=out)  # which sums in float32 and rounds once
         elif weight is not None:
             out *= weight
         elif bias is not None:
             out += bias
-        return out.to(x.dtype).flatten(0, 1)
+        return out.flatten(0, 1)
 
 
 class _Each:

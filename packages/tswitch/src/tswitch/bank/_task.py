@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -184,6 +184,24 @@ def _read_adapter(name: str, switch: Switch, slots: Mapping[str, Slot]) -> Resid
     for key in task.dense:
         slots[key].capture(slots[key].live())
     return task
+
+
+def keep_hot(tasks: Mapping[str, ResidentTask], hot: dict[str, None], names: Collection[str], budget: int) -> list[str]:
+    """Note in `hot` that tasks are in use as sparse rows; drop those of others, the one used longest ago first, as long
+    as all take more than `budget` bytes. Returns the names of those dropped.
+    """
+    for name in names:
+        hot.pop(name, None)
+        hot[name] = None
+    total, dropped = sum(tasks[name].sparse_nbytes for name in hot), []
+    for name in [name for name in hot if name not in names]:
+        if total <= budget:
+            break
+        total -= tasks[name].sparse_nbytes
+        tasks[name].sparse.clear()
+        del hot[name]
+        dropped.append(name)
+    return dropped
 
 
 def check_base(name: str, task: ResidentTask, held: Iterable[tuple[Slot, Tensor]], base: str | None = None) -> None:
