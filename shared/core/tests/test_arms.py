@@ -58,3 +58,9 @@ def test_single_numbers_have_no_interval_and_are_not_told_apart():
 def test_figures_have_the_digits_of_their_interval(values, text):
     assert with_interval(*values) == text
     assert with_interval(*values, "dB") == text.replace(" [", " dB [") + (" dB" if "[" not in text else "")
+
+
+def test_shares_end_at_a_hundred_percent():
+    found = Arms(scores={"a": [100.0] * 29 + [0.0], "b": [0.0] * 30}, ours="a", measured="right", unit="%")
+    assert found.text("a").endswith(", 100.0]")
+    assert found.text("b") == "0 %"

@@ -35,7 +35,7 @@ class Arms:
         >>> arms.ranked(), arms.rival
         (['EASE', 'item kNN', 'chance'], 'item kNN')
         >>> arms.word, arms.text("EASE")
-        ('not told apart', '83 % [27, 126]')
+        ('not told apart', '83 % [14, 100]')
     """
 
     scores: Mapping[str, Any]
@@ -71,8 +71,11 @@ class Arms:
         return "level" if -self.margin <= low and high <= self.margin else apart
 
     def text(self, name: str) -> str:
-        """An arm's mean with its unit and 95 % interval."""
-        return with_interval(*_interval(self._scores(name)), self.unit)
+        """An arm's mean with its unit and 95 % interval; that of a share of items ends at 0 and at 100 %."""
+        scores = self._scores(name)
+        mean, low, high = _interval(scores)
+        ends = (max(low, 0.0), min(high, 100.0)) if np.isin(scores, (0.0, 100.0)).all() else (low, high)
+        return with_interval(mean, *ends, self.unit)
 
     def headline(self) -> str:
         """One sentence that says who leads, and by how much."""
