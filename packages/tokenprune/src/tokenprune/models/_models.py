@@ -24,7 +24,8 @@ _BYTES = 512  # largest vocabulary taken for one of bytes: these and some specia
 
 def has_smollm2() -> bool:
     """Whether SmolLM2 is available offline: converted already, or in its package."""
-    return _converted().is_dir() or (_packed() is not None and importlib.util.find_spec("gguf") is not None)
+    unpacks = all(importlib.util.find_spec(one) is not None for one in ("gguf", "accelerate"))
+    return _converted().is_dir() or (_packed() is not None and unpacks)
 
 
 def _packed() -> Path | None:
@@ -96,7 +97,8 @@ def convert_gguf(path: Path, out: Path, *, force: bool = False) -> None:
 
         >>> convert_gguf(Path("SmolLM2-135M-Instruct.Q4_1.gguf"), Path("smollm2"))  # doctest: +SKIP
     """
-    require("gguf", "tokenprune", "gguf")
+    for module in ("gguf", "accelerate"):
+        require(module, "tokenprune", "gguf")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if not path.is_file():
