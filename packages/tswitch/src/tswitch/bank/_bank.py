@@ -279,7 +279,10 @@ class SwitchBank:
                 plan = plan_rows(self._tasks, [(state.weights, state.head) for state in states])
                 head = states[0].head if len(states) == 1 else None
                 self._added.keep(key, self._added.prepared(plan), head, list(plan.shares))
-            self._keep_hot(self._added.select(key))
+                self._keep_hot(list(plan.shares))
+            for name in self._added.select(key):
+                self._hot.pop(name, None)
+                self._hot[name] = None
             self._by_row = True
 
     def answer(
