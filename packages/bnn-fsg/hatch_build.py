@@ -104,7 +104,7 @@ def _system_compiler(root: str) -> list[str] | None:
 
 def _compile(command: list[str], sources: Path, out: Path, x86: bool, *, windows: bool) -> None:
     """Each set of kernels at the same time, then the library."""
-    position = [] if windows else ["-fPIC"]
+    position = [] if windows else ["-fPIC", "-pthread"]
     with tempfile.TemporaryDirectory() as folder:
         made, running = [Path(folder, "program.o")], []
         work = [[*command, "-O3", *_FLAGS, *position, "-c", str(sources / "program.c"), "-o", str(made[0])]]
@@ -124,7 +124,7 @@ def _compile(command: list[str], sources: Path, out: Path, x86: bool, *, windows
                 raise RuntimeError(f"{' '.join(words)}\n{said.decode(errors='replace')}")
         library = Path(folder, out.name)
         strip = [] if sys.platform == "darwin" or out.suffix == ".dylib" else ["-s"]
-        subprocess.run([*command, "-shared", *strip, "-o", str(library), *map(str, made)], check=True)
+        subprocess.run([*command, *position, "-shared", *strip, "-o", str(library), *map(str, made)], check=True)
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = out.with_name(f".{out.name}.new")
         shutil.copyfile(library, temporary)

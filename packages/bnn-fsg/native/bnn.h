@@ -26,8 +26,8 @@ enum {
 
 enum { SUMMED = 1, RESIDUAL = 2, RECTIFIED = 4, BITS_OUT = 8, HALF = 16, CHECKED = 32, BOUND = 64, FLOATS_OUT = 128,
        CLASSED = 256, SIGNS_OUT = 512, SHIFTED = 1024,
-       PLANES_OUT = 2048,
-       TILED = 4096, BY_PANELS = 8192 };        /* set by `bnn_tiles`; BY_PANELS: the units of work are panels, not rows */
+       PLANES_OUT = 2048, TILED = 4096,         /* set by `bnn_tiles` */
+       BY_PANELS = 8192 };                      /* the units of work are panels, not rows */
 
 typedef struct {
     int64_t op, flags, rows;                    /* rows: how many units of work threads may share */

@@ -372,18 +372,26 @@ static void finish_bits(const Step *s, const Panel *p, int64_t number, int64_t c
     else finish(p, count, s, OF_BITS, wrong);
 }
 
+/* The rows and panels that units of work begin to end are. */
+typedef struct { int64_t top, bottom, first, last; } Part;
+static Part part_of(const Step *s, int64_t begin, int64_t end) {
+    if (s->flags & BY_PANELS) return (Part){0, s->oh, begin, end};
+    return (Part){begin, end, 0, s->panels};
+}
+
 static int64_t conv_bits(const Step *s, uint8_t *arena, float *planes, int64_t begin, int64_t end) {
     int64_t wrong = 0;
     int32_t counts[MOST_PANELS * (SEGMENT + 2) * LANES];
     float totals[SEGMENT];
-    for (int64_t y = begin; y < end; y++)
+    Part part = part_of(s, begin, end);
+    for (int64_t y = part.top; y < part.bottom; y++)
         for (int64_t x0 = 0; x0 < s->ow; x0 += SEGMENT) {
             int64_t count = s->ow - x0 < SEGMENT ? s->ow - x0 : SEGMENT;
             for (int64_t group = 0; group < s->groups; group++) {
                 const uint8_t *x = arena + s->in + y * s->sh * s->row + x0 * s->sw * s->pixel + group * s->words * 4;
                 if (s->flags & SUMMED) totals_of(s, arena, y, x0, count, group, totals);
-                for (int64_t index = 0, few; index < s->panels; index += few) {
-                    few = fewer_panels(s->panels - index, WIDE_TILES ? 4 : 1);
+                for (int64_t index = part.first, few; index < part.last; index += few) {
+                    few = fewer_panels(part.last - index, WIDE_TILES ? 4 : 1);
                     const uint32_t *w = (const uint32_t *)s->weight + (group * s->panels + index) * s->steps * LANES;
                     bit_panels(s, x, w, counts, count, few);
                     for (int64_t q = 0; q < few; q++) {
@@ -605,7 +613,8 @@ static int64_t conv_numbers(const Step *s, uint8_t *arena, const void *x, float 
     const uint8_t **rows = (const uint8_t **)scratch;
     Ring ring = {scratch + (s->kh * 8 + 63) / 64 * 64, direct ? s->w * s->c * 4 : RING_OF(of_pixel) * bytes, 0};
     if (!direct) memset(ring.base, 0, (size_t)(ring.size * s->ring + 64));
-    for (int64_t y = begin; y < end; y++) {
+    Part part = part_of(s, begin, end);
+    for (int64_t y = part.top; y < part.bottom; y++) {
         const int32_t *down = (const int32_t *)s->down + 3 * y;
         rows_of(s, &ring, x, y, rows, direct);
         for (int64_t x0 = 0; x0 < s->ow; x0 += SEGMENT) {
@@ -621,8 +630,8 @@ static int64_t conv_numbers(const Step *s, uint8_t *arena, const void *x, float 
                                     total += ((const float *)rows[k])[(at + p * apart + r * run_apart + i) * ENTRIES + ENTRIES - 1];
                         totals[p] = total;
                     }
-                for (int64_t index = 0, few; index < s->panels; index += few) {
-                    few = fewer_panels(s->panels - index, BROAD);
+                for (int64_t index = part.first, few; index < part.last; index += few) {
+                    few = fewer_panels(part.last - index, BROAD);
                     const uint8_t *w = (const uint8_t *)s->weight + (group * s->panels + index) * panel * LANES * 4;
                     if (signs) sign_row(s, rows, at, apart, run_apart, down[0], down[1], w, sums, count, few);
                     else if (s->op == OP_CONV_U8) whole_row(s, rows, at, apart, run_apart, down[0], down[1], w, sums, count, few);

@@ -4,7 +4,10 @@
 #include <unistd.h>
 #endif
 #include "bnn.h"
-#if !defined(_WIN32)
+#if defined(_WIN32)
+#include <windows.h>
+#else
+#include <pthread.h>
 #include <sched.h>
 #endif
 #if defined(__x86_64__) || defined(_M_X64)
@@ -106,27 +109,110 @@ static void pause_or_yield(int64_t waited) {
     (void)waited;
 }
 
-/* The same for one picture by several callers at once: parts of a step are taken in turn, `marks` (two numbers a step,
- * zero at the start) count those taken and done. A caller that comes late finds the steps behind it done. */
-API void bnn_share(int64_t set, const Step *steps, int64_t first, int64_t last, uint8_t *arena, int64_t scratch,
-                   int64_t scratch_bytes, const uint8_t *in, uint8_t *out, Report *report, int64_t *marks, int64_t thread,
-                   int64_t threads) {
-    RunStep run = kernels_of(set);
-    for (int64_t i = first; i < last; i++) {
-        int64_t rows = steps[i].rows, part = rows / (4 * threads);
-        if (part < 1) part = 1;
-        int64_t parts = (rows + part - 1) / part, *taken = marks + 2 * i, *done = taken + 1;
-        for (;;) {
-            int64_t mine = __atomic_fetch_add(taken, 1, __ATOMIC_RELAXED);
-            if (mine >= parts) break;
-            int64_t end = (mine + 1) * part;
-            run(steps + i, arena, in, out, arena + scratch + thread * scratch_bytes, mine * part, end < rows ? end : rows,
-                report, i);
-            __atomic_fetch_add(done, 1, __ATOMIC_RELEASE);
+#define APART 8 /* numbers from mark to mark, a cache line */
+
+/* A picture that threads share: its steps, and `marks`, zero at the start: for each step the parts taken of each
+ * thread's own, and those done. */
+typedef struct {
+    int64_t set;
+    const Step *steps;
+    int64_t first, last;
+    uint8_t *arena;
+    int64_t scratch, scratch_bytes;
+    const uint8_t *in;
+    uint8_t *out;
+    Report *reports;
+    int64_t *marks, threads;
+} Job;
+
+/* One thread's work. Each step's parts have owners, so that most of what a thread reads it has written; who has none left
+ * takes another's, and who comes late finds the steps behind it done. Tiles expand the inputs for each part of panels. */
+static void share(const Job *j, int64_t thread) {
+    RunStep run = kernels_of(j->set);
+    uint8_t *scratch = j->arena + j->scratch + thread * j->scratch_bytes;
+    for (int64_t i = j->first; i < j->last; i++) {
+        int64_t rows = j->steps[i].rows, once = TILED | BY_PANELS;
+        int64_t many = j->threads * ((j->steps[i].flags & once) == once ? 1 : 4);
+        int64_t parts = rows < many ? rows : many, *taken = j->marks + (j->threads + 1) * i * APART;
+        int64_t *done = taken + j->threads * APART, ended = 0;
+        for (int64_t turn = 0; turn < j->threads; turn++) {
+            int64_t owner = (thread + turn) % j->threads, end = parts * (owner + 1) / j->threads;
+            for (;;) {
+                int64_t mine = parts * owner / j->threads + __atomic_fetch_add(taken + owner * APART, 1, __ATOMIC_RELAXED);
+                if (mine >= end) break;
+                run(j->steps + i, j->arena, j->in, j->out, scratch, mine * rows / parts, (mine + 1) * rows / parts,
+                    j->reports + thread, i);
+                ended++;
+            }
         }
-        for (int64_t waited = 0; __atomic_load_n(done, __ATOMIC_ACQUIRE) < parts; waited++)
-            pause_or_yield(waited);
+        __atomic_fetch_add(done, ended, __ATOMIC_RELEASE);
+        for (int64_t waited = 0; __atomic_load_n(done, __ATOMIC_ACQUIRE) < parts; waited++) pause_or_yield(waited);
     }
+}
+
+#if defined(_WIN32)
+#define LOCK() AcquireSRWLockExclusive(&crew.lock)
+#define UNLOCK() ReleaseSRWLockExclusive(&crew.lock)
+#define SLEEP() SleepConditionVariableSRW(&crew.wake, &crew.lock, INFINITE, 0)
+#define WAKE() WakeAllConditionVariable(&crew.wake)
+#define CREW {SRWLOCK_INIT, CONDITION_VARIABLE_INIT, {0}, 0, 0, 0}
+typedef SRWLOCK Lock;
+typedef CONDITION_VARIABLE Condition;
+#else
+#define LOCK() pthread_mutex_lock(&crew.lock)
+#define UNLOCK() pthread_mutex_unlock(&crew.lock)
+#define SLEEP() pthread_cond_wait(&crew.wake, &crew.lock)
+#define WAKE() pthread_cond_broadcast(&crew.wake)
+#define CREW {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0}, 0, 0, 0}
+typedef pthread_mutex_t Lock;
+typedef pthread_cond_t Condition;
+#endif
+
+static struct { Lock lock; Condition wake; Job job; int64_t number, inside, busy; } crew = CREW;
+
+/* A thread of the caller's that never returns: it helps with each picture, looks out for the next one for some 100
+ * microseconds, then sleeps. */
+API void bnn_help(int64_t thread) {
+    for (int64_t seen = 0;;) {
+        for (int64_t i = 0; i < 2000 && __atomic_load_n(&crew.number, __ATOMIC_RELAXED) == seen; i++) pause_or_yield(0);
+        LOCK();
+        while (crew.number == seen) SLEEP();
+        seen = crew.number;
+        Job job = crew.job;
+        __atomic_fetch_add(&crew.inside, 1, __ATOMIC_RELAXED);
+        UNLOCK();
+        if (thread < job.threads) share(&job, thread);
+        __atomic_fetch_sub(&crew.inside, 1, __ATOMIC_RELEASE);
+    }
+}
+
+/* As `bnn_run` for one picture, with those that wait in `bnn_help`; alone while they help another caller. */
+API void bnn_together(int64_t set, const Step *steps, int64_t first, int64_t last, uint8_t *arena, int64_t scratch,
+                      int64_t scratch_bytes, const uint8_t *in, uint8_t *out, Report *reports, int64_t *marks,
+                      int64_t threads) {
+    Job job = {set, steps, first, last, arena, scratch, scratch_bytes, in, out, reports, marks, threads};
+    int64_t alone = __atomic_exchange_n(&crew.busy, 1, __ATOMIC_ACQUIRE);
+    if (!alone) {
+        LOCK();
+        crew.job = job, crew.number++;
+        UNLOCK();
+        WAKE();
+    }
+    share(&job, 0);
+    if (alone) return;
+    LOCK();
+    crew.job.threads = 0; /* who wakes from here on has nothing to do */
+    UNLOCK();
+    for (int64_t waited = 0; __atomic_load_n(&crew.inside, __ATOMIC_ACQUIRE); waited++) pause_or_yield(waited);
+    __atomic_store_n(&crew.busy, 0, __ATOMIC_RELEASE);
+}
+
+/* In a forked process, which has none of the threads. */
+API void bnn_forked(void) {
+    memset(&crew, 0, sizeof crew);
+#if !defined(_WIN32)
+    pthread_mutex_init(&crew.lock, 0), pthread_cond_init(&crew.wake, 0);
+#endif
 }
 
 /* Weights of -1, 0 and 1 by int8, see `ternary.h`: panels begin to end. */

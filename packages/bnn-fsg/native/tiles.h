@@ -37,7 +37,7 @@ static Tiles tiles_of(const Step *s) {
  * without and not `every` one is asked for: a small picture does not pay for expanding weights, a short sum not for tiles. */
 int64_t NAME(bnn_tiles)(Step *s, int64_t every) {
     if (s->ow * s->oh < (every ? 1 : 128) || s->kw > 64 || s->kh > 64 || s->row > 1 << 20) return 0;
-    int64_t flags = TILED | (s->panels >= 8 && s->groups == 1 && s->ones < 0 ? BY_PANELS : 0);
+    int64_t flags = (TILED | (s->panels >= 8 && s->groups == 1 && s->ones < 0 ? BY_PANELS : 0)) & ~s->flags;
     s->flags |= flags;
     Tiles t = tiles_of(s);
     s->flags &= ~flags;
@@ -47,7 +47,7 @@ int64_t NAME(bnn_tiles)(Step *s, int64_t every) {
     int64_t size = t.high * t.row + 16 * t.apart + t.count * (t.kept * TILE + 8) + t.kept * 64 + (t.rows * s->ow + 32) * 4 + 1024;
     if (size > 4 << 20) return 0;
     s->flags |= flags;
-    if (flags & BY_PANELS) s->rows = s->panels;
+    if (s->flags & BY_PANELS) s->rows = s->panels;
     return size;
 }
 
@@ -170,9 +170,10 @@ AMX static void end_tiles(void) { _tile_release(); }
 
 static int64_t conv_tiles(const Step *s, uint8_t *arena, float *planes, uint8_t *scratch, int64_t begin, int64_t end) {
     const Tiles t = tiles_of(s);
-    int64_t wrong = 0, by_panels = s->flags & BY_PANELS, many = (s->ow + 15) / 16, high = (s->ow + many - 1) / many;
-    int64_t first = by_panels ? begin : 0, last = by_panels ? end : s->panels, all = s->groups * s->panels;
-    int64_t top = by_panels ? 0 : begin, bottom = by_panels ? s->oh : end, keeps = t.kept == all;
+    Part part = part_of(s, begin, end);
+    int64_t wrong = 0, many = (s->ow + 15) / 16, high = (s->ow + many - 1) / many;
+    int64_t first = part.first, last = part.last, all = s->groups * s->panels;
+    int64_t top = part.top, bottom = part.bottom, keeps = t.kept == all;
     int32_t *ones = (int32_t *)scratch, both[2][4 * 16 * LANES], *sums = both[0];
     uint8_t *weights = scratch + t.kept * 64, *octets = weights + t.kept * t.count * TILE;
     int64_t *offsets = (int64_t *)(octets + t.high * t.row + 16 * t.apart);

@@ -15,7 +15,7 @@ from bnn_fsg.runtime._layout import empty
 from bnn_fsg.runtime._native import SETS, Report, library
 from bnn_fsg.runtime._program import Program
 from bnn_fsg.runtime._reference import Reference, not_a_sign, quiet
-from bnn_fsg.runtime._threads import in_turn
+from bnn_fsg.runtime._threads import in_turn, start_helpers
 
 _VALUES = 1 << 18  # numbers of the largest value that numpy works on together: 1 MB, which memory is kept for
 _KEPT = 1 << 16, 1 << 24  # bytes of outputs whose memory is looked at again
@@ -53,13 +53,9 @@ class Executor:
     """The library over a batch."""
 
     def __init__(
-        self,
-        nodes: Sequence[Node],
-        output: str,
-        sizes: Mapping[str, Size],
-        kernels: str,
+        self, nodes: Sequence[Node], output: str, sizes: Mapping[str, Size], kernels: str,
         normalisation: Mapping[str, Any] | None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """kernels: the name of a set of kernels that runs here."""
         self._program = Program(nodes, output, sizes, kernels, normalisation)
         self._library: Any = library()
@@ -88,17 +84,13 @@ class Executor:
         if threads > 1 and (count >= 2 * threads or not self._shares):
             part = -(-count // (4 * threads))
 
-            def some(first: int) -> None:
-                report = reports[0]  # any that went wrong will do
-                here = min(part, count - first)
-                self._pictures(source + first * each, target + first * made, here, each, made, report)
+            def some(first: int) -> None:  # any report that went wrong will do
+                at = source + first * each, target + first * made
+                self._pictures(*at, min(part, count - first), each, made, reports[0])
 
             in_turn(some, range(0, count, part), threads)
-        elif threads > 1:
-            for index in range(count):
-                self._shared(source + index * each, target + index * made, reports, threads)
         else:
-            self._pictures(source, target, count, each, made, reports[0])
+            self._pictures(source, target, count, each, made, reports[0], threads)
         for report in reports:
             if report.status:
                 step = program.steps[report.status - 1]
@@ -129,34 +121,22 @@ class Executor:
         return made, made.ctypes.data
 
     @quiet
-    def _pictures(self, source: int, target: int, count: int, each: int, made: int, report: Report) -> None:
-        program, said = self._program, ctypes.addressof(report)
-        (arena, at), whole = self._arena(1), len(program.parts) == 1
+    def _pictures(
+        self, source: int, target: int, count: int, each: int, made: int, report: Report, threads: int = 1
+    ) -> None:
+        """Pictures one after the other; report: of this thread, or the first of those that share each picture."""
+        program, said, library = self._program, ctypes.addressof(report), self._library
+        (arena, at), whole = self._arena(threads), threads == len(program.parts) == 1
+        start_helpers(library, threads - 1)
         for index in range(1 if whole else count):
+            here, there = source + index * each, target + index * made
             for first, last, function in program.parts:
+                steps = (self._set, self._steps, first, last, at, program.scratch_at)
                 if function is not None:
                     function(arena)
-                    continue
-                self._library.bnn_run(
-                    self._set, self._steps, first, last, at, program.scratch_at, source + index * each,
-                    target + index * made, count if whole else 1, each, made, said,
-                )  # fmt: skip
-        self._arenas.append((arena, at))
-
-    @quiet
-    def _shared(self, source: int, target: int, reports: Any, threads: int) -> None:
-        program, (arena, at) = self._program, self._arena(threads)
-        marks = np.zeros((len(program.steps), 2), np.int64)
-        for first, last, function in program.parts:
-            if function is not None:
-                function(arena)
-                continue
-
-            def work(thread: int, first: int = first, last: int = last) -> None:
-                self._library.bnn_share(
-                    self._set, self._steps, first, last, at, program.scratch_at, program.scratch, source, target,
-                    ctypes.addressof(reports[thread]), marks.ctypes.data, thread, threads,
-                )  # fmt: skip
-
-            in_turn(work, range(threads), threads)
+                elif threads > 1:
+                    marks = np.zeros((len(program.steps), threads + 1, 8), np.int64)  # one in each cache line
+                    library.bnn_together(*steps, program.scratch, here, there, said, marks.ctypes.data, threads)
+                else:
+                    library.bnn_run(*steps, here, there, count if whole else 1, each, made, said)
         self._arenas.append((arena, at))

@@ -24,8 +24,8 @@ _OPERATIONS = (
     "average_pool mean flatten pick copy depthwise"
 )
 OPERATIONS: dict[str, int] = {name: place for place, name in enumerate(_OPERATIONS.split())}
-_FLAGS = "summed residual rectified bits_out half checked bound floats_out classed signs_out shifted planes_out"
-FLAGS = {name: 1 << place for place, name in enumerate(_FLAGS.split())}
+_FLAGS = "summed residual rectified bits_out half checked bound floats_out classed signs_out shifted planes_out tiled"
+FLAGS = {name: 1 << place for place, name in enumerate([*_FLAGS.split(), "by_panels"])}
 
 
 class Report(ctypes.Structure):
@@ -46,13 +46,16 @@ def library() -> ctypes.CDLL | None:
         return None
     whole, place = ctypes.c_int64, ctypes.c_void_p
     loaded.bnn_sets.restype = loaded.bnn_step_size.restype = whole
-    if loaded.bnn_step_size() != len(FIELDS) or not hasattr(loaded, "bnn_tiles"):
+    if loaded.bnn_step_size() != len(FIELDS) or not hasattr(loaded, "bnn_together"):
         return None  # of another version: a checkout that was not installed again
     loaded.bnn_run.argtypes = [whole, place, whole, whole, place, whole, place, place, whole, whole, whole, place]
-    loaded.bnn_share.argtypes = [*loaded.bnn_run.argtypes[:6], whole, place, place, place, place, whole, whole]
+    loaded.bnn_together.argtypes = [*loaded.bnn_run.argtypes[:6], whole, place, place, place, place, whole]
     loaded.bnn_ternary_linear.argtypes = [whole, place, place, *[whole] * 5, ctypes.c_float, whole, place, place]
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=loaded.bnn_forked)
+    loaded.bnn_help.argtypes, loaded.bnn_help.restype = [whole], None
     loaded.bnn_tiles.argtypes, loaded.bnn_tiles.restype = [place, whole, whole], whole
-    loaded.bnn_run.restype = loaded.bnn_share.restype = loaded.bnn_ternary_linear.restype = None
+    loaded.bnn_run.restype = loaded.bnn_together.restype = loaded.bnn_ternary_linear.restype = None
     return loaded
 
 

@@ -29,6 +29,7 @@ from bnn_fsg.runtime._layout import (
 )
 from bnn_fsg.runtime._native import FIELDS, FLAGS, OPERATIONS, library
 
+_FEW = 8  # rows that are too few to be shared evenly, panels that are enough
 INPUT, OUTPUT, EVERY_TILE = -1, -2, False  # True: tiles for any layer that can have them, quicker or not
 _POINTS = {
     "affine", "rectify", "clip", "add", "multiply", "max_pool", "average_pool", "mean", "flatten", "pick", "concat",
@@ -221,6 +222,10 @@ class Program:
             values |= fused.target()
             if not layer.keeps:
                 values["threshold"] = self._address(_lanes(fused.threshold, layer.groups))
+        whole = layer.kind == "bits" or (layer.kind == "numbers" and not values["pw"])  # no row is made for each part
+        if whole and out_size.height < _FEW <= values["panels"] and layer.groups == 1 and values["ones"] < 0:
+            flags.append("by_panels")
+            values["rows"] = values["panels"]
         if layer.kind == "bits":
             one = self._bits[source][_key(layer)]
             flags += ["half"] * one.half + ["bound"] * (layer.keeps is not None)

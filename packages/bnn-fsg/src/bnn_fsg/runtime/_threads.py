@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 
 def in_turn(call: Callable[[int], object], numbers: range, threads: int) -> None:
@@ -30,5 +32,19 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads - 1, thread_name_prefix="bnn-fsg")
 
 
+_helpers: list[threading.Thread] = []  # they wait in the library, without Python's lock
+_starting = threading.Lock()
+
+
+def start_helpers(library: Any, count: int) -> None:
+    """At least so many threads that share single pictures."""
+    with _starting:
+        for number in range(len(_helpers) + 1, count + 1):
+            _helpers.append(threading.Thread(target=library.bnn_help, args=(number,), daemon=True))
+            _helpers[-1].start()
+
+
 if hasattr(os, "register_at_fork"):  # a forked process has the pools, but none of their threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    for forget in (_pool.cache_clear, _helpers.clear):
+        os.register_at_fork(after_in_child=forget)
+    os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_starting.release)
