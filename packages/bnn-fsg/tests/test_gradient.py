@@ -296,7 +296,7 @@ def test_autocast_leaves_the_history_in_float32():
 
 def test_misuse_of_the_wrapper_is_named():
     model, fsg = made()
-    with pytest.raises(InputError, match="no forward pass in training mode"):
+    with pytest.raises(InputError, match="no forward pass in training since the last one"):
         fsg.as_optimizer().step()
     with pytest.raises(InputError, match="GradScaler"):
         fsg.as_optimizer().step(grad_scaler=object())

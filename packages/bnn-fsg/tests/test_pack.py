@@ -411,3 +411,8 @@ def test_rounding_and_ties_are_no_difference(seed):
 def test_normalisation_that_cannot_be_is_refused(given, match):
     with pytest.raises(InputError, match=match):
         pack(nn.Conv2d(3, 2, 1), torch.randn(1, 3, 4, 4), **given)
+
+
+def test_packing_leaves_no_hook_behind():
+    pack(binarize(nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 3)), "bwn-f").eval(), torch.randn(1, 8))
+    assert not torch.nn.modules.module._global_forward_hooks_with_kwargs

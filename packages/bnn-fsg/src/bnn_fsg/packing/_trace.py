@@ -160,6 +160,7 @@ class _Reader(TorchFunctionMode):
         finally:
             before.remove()
             after.remove()
+            hooks._global_forward_hooks_with_kwargs.pop(after.id, None)  # left by torch, which then warns at `compile`
 
     def hold(self, tensor: Tensor, what: Any) -> None:
         """Keep what a tensor is."""

@@ -45,6 +45,5 @@ def start_helpers(library: Any, count: int) -> None:
 
 
 if hasattr(os, "register_at_fork"):  # a forked process has the pools, but none of their threads
-    for forget in (_pool.cache_clear, _helpers.clear):
-        os.register_at_fork(after_in_child=forget)
     os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_starting.release)
+    os.register_at_fork(after_in_child=lambda: (_pool.cache_clear(), _helpers.clear()))
