@@ -5,8 +5,7 @@ Activating writes base + sum_i w_i lambda_i S^i into the model's own tensors, al
 and never from their present content, so that any number of activations in any order ends where it began.
 
 Memory: one copy of the tensors that switches touch (for a full fine-tune: the model's own size; on the CPU with
-`pristine_device="cpu"`), once for the bank; and two bits a parameter for each task. Time: one pass over the model,
-whatever the number of tasks in the bank; a mixture of m tasks adds m times.
+`pristine_device="cpu"`), once for the bank; and two bits a parameter for each task. A mixture of m tasks adds m times.
 """
 
 from __future__ import annotations
@@ -394,8 +393,7 @@ class SwitchBank:
                 goal = target(key)
                 if term.codes.device != goal.live.device:
                     task.terms[key] = term = Term(term.codes.to(goal.live.device), term.scale)
-                # The order of additions is that of the weights.
-                goal.terms.append(Term(term.codes, weight * term.scale))
+                goal.terms.append(Term(term.codes, weight * term.scale))  # added in the order of the weights
             for key, value in task.dense.items():
                 target(key).dense.append((weight, value))
         if not self._written:  # the base is on: if the caller changed it, it is either refused or the base from now on
