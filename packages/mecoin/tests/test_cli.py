@@ -257,3 +257,16 @@ def test_words_that_would_be_dropped_are_refused(done, tmp_path):
     assert "--node" in done("predict", "model", "demo", "--split", split, "--node", "1", status=2)
     assert "--learner: got no --data" in done("inspect", split, "--learner", "mecoin+", status=2)
     assert "expected a split.json" in done("inspect", "model", "--data", "demo", status=2)
+
+
+def test_a_folder_without_its_files_says_which_are_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["mecoin", "fit", str(tmp_path), "-o", str(tmp_path / "m")])
+    for file, line in (("edges.csv", "node,node"), ("labels.csv", "node,class")):
+        with pytest.raises(SystemExit, match="2"):
+            main()
+        assert f"{tmp_path}: got no {file}, expected one with lines {line}, no header" in capsys.readouterr().err
+        (tmp_path / file).write_text("a,b\n")
+    monkeypatch.setattr(sys, "argv", ["mecoin", "fit", str(tmp_path / "none"), "-o", str(tmp_path / "m")])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "expected a folder that is there, or one of demo, simulated" in capsys.readouterr().err

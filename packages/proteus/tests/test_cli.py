@@ -59,9 +59,24 @@ def test_profile_and_inspect_say_what_is_there(simulated):
     assert f"a series of 1 tables, expected one, e.g. {simulated}" in str(series.exception)
 
 
+def test_a_table_without_a_sheet_says_how_to_write_one(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("protein,A1,A2,B1,B2\n" + "".join(f"P{at:05},9,9.5,8,8.{at}\n" for at in range(9)))
+    for words in ([], ["--design", "~ group", "--contrast", "A-B"]):
+        told = str(call("test", table, *words).exception)
+        assert "--samples: got no columns of samples, expected -s FILE, a CSV file with one row for each sample" in told
+        assert "(A1, A2, ...) under `sample`, its group under `group`; then --design '~ group' --contrast 'A-B'" in told
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("sample,group\nA1,A\nA2,A\nB1,B\nB2,B\n")  # as the error says
+    assert ask("test", table, "-s", sheet, "--design", "~ group", "--contrast", "A-B")["rows"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--contrast", "a-b"], "--design: expected a formula over the sheet's columns, "),
+        ([], "(for example --design '~ group')"),
+        (["--design", "~ group"], "--contrast: expected two groups of '~ group' with a minus, such as 'case-control'"),
         (["--design", "~ nope", "--contrast", "a-b"], "column 'nope'"),
         (["--design", "~ batch + arm", "--contrast", "right-left"], "aliased"),
         (["--design", "~ group", "--contrast", "case-control", "--lfc", "much"], "--lfc"),

@@ -181,7 +181,7 @@ def test_bad_pictures_are_named_with_the_reason(refused, tmp_path, folder):
     def line(path):
         return refused("carrier", "run", path)
 
-    assert "no file" in line(tmp_path / "none.png")
+    assert "there is no such file, expected a picture file (check the path)" in line(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("no picture")
     assert "text.png: got a file that is no picture" in line(tmp_path / "text.png")
     whole = (folder / "colour.png").read_bytes()

@@ -49,7 +49,9 @@ def test_bad_texts_are_named(tmp_path):
         "empty.parquet": "rows in .*empty.parquet: got .*expected whole parquet",
         "other.jsonl": r"field `text` in .*other.jsonl, row 2",
         "broken.jsonl": r"row in .*broken.jsonl, row 2: got \{\"text\"",
-        "nosuch.txt": "text: got .*nosuch.txt, expected one of embedded, wikitext2_valid",
+        "nosuch.txt": r"text: got .*nosuch.txt: no such file, expected a file that is there \(check the path\)",
+        "nosuch.jsonl": "text: got .*nosuch.jsonl: no such file",
+        "nosuch": "text: got .*nosuch, expected one of embedded, wikitext2_valid",
     }.items():
         with pytest.raises(InputError, match=message):
             datasets.text(tmp_path / name)

@@ -217,7 +217,8 @@ def test_hub_model_that_cannot_be_fetched_says_what_to_put_where(monkeypatch):
         raise LocalEntryNotFoundError("no connection")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
-    with pytest.raises(DownloadError, match=r"owner/name: .*no connection.*model.safetensors into a folder"):
+    message = r"owner/name: there is no folder /.*/owner/name, .*hub \(no connection\); check.*model.safetensors into a"
+    with pytest.raises(DownloadError, match=message):
         Checkpoint.open("owner/name")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -274,6 +275,16 @@ def test_switches_are_found_by_their_hub_ids(world, tswitch, monkeypatch):
     rows = tswitch("predict", world / "base", "owner/things", "owner/places", *words)
     assert {row["task"] for row in rows["rows"]} <= {"things", "places"}
     assert "forward pass for 2 inputs" in rows["notes"][0]
+
+
+def test_a_switch_that_is_nowhere_says_where_it_was_looked_for(refused, monkeypatch):
+    def offline(*_, **__):
+        raise OSError("no route to the hub")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
+    told = refused("inspect", "owner/things")
+    assert f"owner/things: there is no folder {Path('owner/things').resolve()}, and no switch of this name" in told
+    assert "hub (no route to the hub); check the spelling, or give the path of a folder that `tswitch compress`" in told
 
 
 def test_a_merge_leaves_out_what_it_is_told_to(world, tswitch, tmp_path):

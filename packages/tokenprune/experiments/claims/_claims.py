@@ -59,8 +59,8 @@ CLAIMS = [
     ),
     Claim(
         id="tokenprune/keeps-early-facts-without-training",
-        says="at 30 %, as it comes and at operations within .005 of truncation's, a needle and an early name cost at "
-        "most .2 nats a token more than under the dense model and less than under truncation; text and 2-shot "
+        says="at 30 %, with default settings and at operations within .005 of truncation's, a needle and an early name "
+        "cost at most .2 nats a token more than under the dense model and less than under truncation; text and 2-shot "
         "questions are no further from the dense model than under truncation",
         source="ours: the observation-window router (window and smoothing from arXiv 2404.14469)",
         run=_early_facts,
@@ -78,7 +78,7 @@ CLAIMS = [
         says="at 30 %, on mixed sequences of test templates (text, long-context tasks, questions), the published "
         "method is nearer the dense model than truncation, than itself without search, without training, without "
         "refinement, and than the training-free pruner; its searched schedule than each that the search started from",
-        source="arXiv 2412.11494, its three stages; the training-free pruner as it comes is the floor",
+        source="arXiv 2412.11494, its three stages; the training-free pruner with default settings is the floor",
         run=_stages_pay,
         verdict=all_of(
             at_most("searched", "best schedule the search started from", margin=-0.001),

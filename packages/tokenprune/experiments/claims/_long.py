@@ -1,9 +1,9 @@
 """Facts that stand early: needles and names on templates that no choice was made on, beside text and questions.
 
-Arms: the dense model; the training-free pruner as it comes, and without its memory for scores of earlier blocks;
-truncation, the control; FastKV, GemFilter and PyramidInfer, which choose tokens by attention, too; ShortGPT. Rivals
-choose their settings on mixed validation sequences, alike for all seeds; of ours nothing is chosen here. Each seed
-draws its own tasks, windows and questions from the test sets.
+Arms: the dense model; the training-free pruner with its default settings, and without its memory for scores of earlier
+blocks; truncation, the control; FastKV, GemFilter and PyramidInfer, which choose tokens by attention, too; ShortGPT.
+Rivals choose their settings on mixed validation sequences, alike for all seeds; of ours nothing is chosen here. Each
+seed draws its own tasks, windows and questions from the test sets.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class TernaryLinear:
         words: (panels, blocks, 16) uint32, two bits a weight: see `native/ternary.h`.
         outputs, inputs: sizes.
         scale: of W.
-        kernels: "avx512", "avx2", "neon", "plain" or "numpy"; all give the same numbers.
+        kernels: "amx", "avx512", "avx2", "neon", "plain" or "numpy"; all give the same numbers.
 
     Examples:
         >>> import numpy as np

@@ -49,9 +49,12 @@ def open_data(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
     if data not in names and folder.is_dir():  # ./demo is a folder, whatever there is
         features = folder / "features.csv"
         files = folder / "edges.csv", folder / "labels.csv", features if features.exists() else None
+        for file, line in ((files[0], "node,node"), (files[1], "node,class")):
+            if not file.exists():
+                raise InputError(f"folder {data}", got=f"no {file.name}", expected=f"one with lines {line}, no header")
         return datasets.read_edge_list(*files, seed=seed)
     if data not in names:
-        raise InputError("data", got=repr(data), expected=f"a folder, or one of {', '.join(names)}")
+        raise InputError("data", got=repr(data), expected=f"a folder that is there, or one of {', '.join(names)}")
     graph = simulators[data].draw(seed) if data in simulators else datasets.load(data)
     return graph, {str(one): int(one) for one in graph.ids}
 

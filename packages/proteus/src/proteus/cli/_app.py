@@ -28,8 +28,8 @@ def option(name: str, help: str, *more: str, **rules: Any) -> Any:  # noqa: A002
 
 
 Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `simulate` wrote.")]
-Design = Annotated[str, option("--design", "Formula, e.g. '~ site + group'.")]
-Contrast = Annotated[str, option("--contrast", "Contrast, e.g. 'AD-control'.")]
+Design = Annotated[str | None, option("--design", "Formula over the sheet's columns, e.g. '~ site + group'.")]
+Contrast = Annotated[str | None, option("--contrast", "Groups to compare, e.g. 'AD-control'.")]
 Top = Annotated[int, option("--top", "Rows to print.", min=1)]
 
 

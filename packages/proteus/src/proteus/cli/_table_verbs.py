@@ -36,6 +36,27 @@ def _one_of(option: str, value: str, known: Iterable[str]) -> None:
         raise InputError(option, got=repr(value), expected=f"one of: {', '.join(known)}")
 
 
+def _question(data: ProteomicsData, design: str | None, contrast: str | None) -> tuple[str, str]:
+    """The design and the contrast; InputError says how to write what is missing, the sample sheet first."""
+    from ninefold.errors import InputError
+
+    columns = ", ".join(map(str, data.samples.columns))
+    if not columns:
+        names = ", ".join(map(str, data.samples.index[:2]))
+        raise InputError(
+            "--samples", got="no columns of samples", expected="-s FILE, a CSV file with one row for each sample",
+            hint=f"its name as in the table ({names}, ...) under `sample`, its group under `group`; "
+            "then --design '~ group' --contrast 'A-B', A and B being two of the groups",
+        )  # fmt: skip
+    if design is None:
+        raise InputError(
+            "--design", expected=f"a formula over the sheet's columns, {columns}", hint="for example --design '~ group'"
+        )
+    if contrast is None:
+        raise InputError("--contrast", expected=f"two groups of {design!r} with a minus, such as 'case-control'")
+    return design, contrast
+
+
 @dataclass(frozen=True)
 class Preparing:
     """What is done to a table before it is tested."""
@@ -156,8 +177,8 @@ def run_test(
     data: Data,
     *,
     reading: Reading,
-    design: Design,
-    contrast: Contrast,
+    design: Design = None,
+    contrast: Contrast = None,
     lfc: Annotated[str, option("--lfc", "Fold bar on the log2 scale, or `auto`.")] = "auto",
     preparing: Preparing,
     block: Annotated[str | None, option("--block", "Column of samples that share a subject.")] = None,
@@ -170,8 +191,9 @@ def run_test(
     preparing.check()
     _check_out(opts)
     bar = _fold_bar(lfc)
-    table = preparing.apply(reading.read(data))
-    result = moderated_test(table, design, contrast, lfc=bar, block=block)
+    read = reading.read(data)
+    design, contrast = _question(read, design, contrast)
+    result = moderated_test(preparing.apply(read), design, contrast, lfc=bar, block=block)
     frame = result.table.sort_values("p", kind="stable")
     _write(frame, opts, opts.force)
     title = f"{contrast}: {len(result.hits())} of {len(frame)} features at q <= 0.05"
@@ -185,8 +207,8 @@ def enrich(
     *,
     sets: Annotated[Path, option("--sets", "Gene sets (GMT).")],
     reading: Reading,
-    design: Design,
-    contrast: Contrast,
+    design: Design = None,
+    contrast: Contrast = None,
     method: Annotated[str, option("--method", "camera, fry, roast; ora, gsea, camera_preranked (grade C).")] = "camera",
     symbols: Annotated[Path | None, option("--symbols", "Accession-to-symbol table.")] = None,
     preparing: Preparing,
@@ -204,7 +226,9 @@ def enrich(
     known = load_gmt(sets)
     if symbols is not None and not symbols.exists():
         raise ArtifactError(symbols, "is not there")
-    table = preparing.apply(reading.read(data))
+    read = reading.read(data)
+    design, contrast = _question(read, design, contrast)
+    table = preparing.apply(read)
     if symbols is not None:
         table = add_symbols(table, symbols)
     result = moderated_test(table, design, contrast)

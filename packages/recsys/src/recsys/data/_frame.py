@@ -102,7 +102,7 @@ def read_file(
         texts: columns of a text file that stay text as it is written, whatever it looks like.
     """
     if not path.is_file():
-        raise InputError(f"file {path}", got="nothing there", expected="a .csv, .tsv or .parquet file")
+        raise InputError(f"file {path}", got="no such file", expected="a .csv, .tsv or .parquet file")
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     try:
         if suffix == ".parquet":

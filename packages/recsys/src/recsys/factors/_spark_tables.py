@@ -49,7 +49,7 @@ def read_events(session: Any, path: str | Path) -> Any:
     """A Parquet file or folder, or a CSV file with a header, as a Spark frame."""
     path = Path(path)
     if not path.exists():
-        raise InputError(f"file {path}", got="nothing there", expected="a .csv or .parquet file or folder")
+        raise InputError(f"file {path}", got="no such file", expected="a .csv or .parquet file or folder")
     if path.suffix == ".csv":
         return session.read.csv(_uri(path), header=True, inferSchema=True)
     return session.read.parquet(_uri(path))

@@ -18,7 +18,7 @@ from recsys.data._untyped import pc
 
 def open_text(path: Path, encoding: str = "utf-8") -> TextIO:
     if not path.is_file():
-        raise InputError(f"file {path}", got="nothing there", expected="a file")
+        raise InputError(f"file {path}", got="no such file", expected="a file")
     return gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding)
 
 
@@ -48,7 +48,7 @@ def json_lines(path: Path, names: list[str]) -> pa.Table:
 
 def read_json(path: Path) -> pa.Table:
     if not path.is_file():
-        raise InputError(f"file {path}", got="nothing there", expected="a .jsonl file")
+        raise InputError(f"file {path}", got="no such file", expected="a .jsonl file")
     try:
         return pyarrow.json.read_json(path, read_options=pyarrow.json.ReadOptions(block_size=32 << 20))
     except pa.ArrowInvalid as error:

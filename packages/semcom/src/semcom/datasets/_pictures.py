@@ -33,7 +33,8 @@ def read_picture(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError("picture", where=path, got="no file" if not path.exists() else "no regular file")
+        found = "a folder or a device" if path.exists() else "nothing: there is no such file"
+        raise InputError("picture", where=path, got=found, expected="a picture file", hint="check the path")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -75,6 +75,10 @@ def text(name: str | Path) -> str:
         plain = [_rows.read_text(one) for one in sorted(path.rglob("*")) if one.name.endswith((".txt", ".txt.gz"))]
         return "\n".join(plain) if plain else _joined(path)
     if not path.is_file():
+        if path.name.endswith((".txt", ".txt.gz", *_rows.ENDINGS)):
+            raise InputError(
+                "text", got=f"{name}: no such file", expected="a file that is there", hint="check the path"
+            )
         known = ", ".join(["embedded", *TEXTS])
         expected = f"one of {known}, a hub id, or a .txt, .jsonl or .parquet file or a folder of these"
         raise InputError("text", got=str(name), expected=expected)

@@ -56,8 +56,9 @@ def from_hub(name: str) -> Path:
             )
         except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
             raise DownloadError(
-                f"{name}: no such folder here, and the hub did not give it ({first_line(error)}); put config.json and "
-                f"model.safetensors into a folder and give its path, or set HF_HOME to a cache that has the model"
+                f"{name}: there is no folder {Path(name).resolve()}, and no model of this name could be had from the "
+                f"Hugging Face hub ({first_line(error)}); check the spelling, or put config.json and model.safetensors "
+                "into a folder and give its path; without a network, set HF_HOME to a cache that has the model"
             ) from None
         if any(folder.glob(weights)):
             return folder

@@ -108,6 +108,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     Raises:
         ArtifactError: naming the file and the line, if it is damaged or a column or value is missing.
     """
+    if not path.exists():
+        raise ArtifactError(path, "is not there; give the path of a CSV file with the columns split, label and text")
     try:
         data = path.read_bytes()
         zipped = data.startswith(b"\x1f\x8b")
@@ -117,7 +119,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     reader = csv.DictReader(io.StringIO(text, newline=""))
     missing = {"split", "label", "text"} - set(reader.fieldnames or ())
     if missing:
-        raise ArtifactError(path, f"lacks the column(s) {', '.join(sorted(missing))}")
+        lacks = f"lacks the column(s) {', '.join(sorted(missing))}"
+        raise ArtifactError(path, f"{lacks}; a row is split (train, validation or test), label, text")
     rows = []
     for row in _lines(reader, path):
         if None in row or None in row.values():

@@ -115,8 +115,10 @@ def _outline(file: Path) -> dict[str, Any]:
 
 
 def _read_config(file: Path) -> dict[str, Any]:
+    if not file.parent.exists():
+        raise ArtifactError(file.parent, "is not there; give the path of a folder that `tswitch compress` wrote")
     if not file.is_file():
-        raise ArtifactError(file, "is not there, so its folder is no switch")
+        raise ArtifactError(file, "is not there, so its folder is no switch; `tswitch compress` writes one")
     try:
         text = file.read_text(encoding="utf-8")
         config = json.loads(text)
@@ -202,8 +204,9 @@ def download(repository: str) -> Path:
         return Path(snapshot_download(repository))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise DownloadError(
-            f"{repository}: no such folder here, and the hub did not give it ({_first_line(error)}); "
-            "put the switch into a folder and give its path"
+            f"{repository}: there is no folder {Path(repository).resolve()}, and no switch of this name could be had "
+            f"from the Hugging Face hub ({_first_line(error)}); check the spelling, or give the path of a folder that "
+            "`tswitch compress` wrote"
         ) from None
 
 
