@@ -84,9 +84,8 @@ class Executor:
         if threads > 1 and (count >= 2 * threads or not self._shares):
             part = -(-count // (4 * threads))
 
-            def some(first: int) -> None:  # any report that went wrong will do
-                at = source + first * each, target + first * made
-                self._pictures(*at, min(part, count - first), each, made, reports[0])
+            def some(at: int) -> None:  # any report that went wrong will do
+                self._pictures(source + at * each, target + at * made, min(part, count - at), each, made, reports[0])
 
             in_turn(some, range(0, count, part), threads)
         else:
