@@ -22,7 +22,7 @@ SAID = [
         "Results",
         "ReSTE, straight-through and FSG.*73.9, 73.0 and 66.6 %.*FSG.s place is a small constant rate of plain SGD",
     ),
-    ("tswitch", "Results", "switch a live MiniLM among 2 tasks.*one thread: float32, bfloat16, float16"),
+    ("tswitch", "Results", "one thread, MiniLM at alpha 0.97.*in plain forward passes of the same batch"),
     ("recsys", None, "### What weighs.*values weigh by themselves.*take clicks alone.*Times weigh where"),
 ]
 
