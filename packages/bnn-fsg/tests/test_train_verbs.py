@@ -286,3 +286,16 @@ def test_data_that_the_start_was_not_made_for_are_refused(start, cifar, verb):
 def test_bad_words_are_named(start, tmp_path, words, message):
     with pytest.raises(Exception, match=message):
         call("train", str(start), *words, "--epochs", "1", "-o", str(tmp_path / "out"))
+
+
+def test_a_folder_of_pictures_needs_no_net_named(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="needs the extra data")
+    for split, kind, number in ((a, b, c) for a in ("train", "test") for b in ("cat", "dog") for c in range(4)):
+        file = tmp_path / "pictures" / split / kind / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        image.fromarray(np.full((32, 32, 3), 60 * number, np.uint8)).save(file)
+    words = ["--data", str(tmp_path / "pictures"), "--epochs", "1"]
+    found = call("pretrain", *words, "-o", str(tmp_path / "float"))
+    assert (
+        found["parameters"] == call("pretrain", *words, "--net", "resnet8", "-o", str(tmp_path / "same"))["parameters"]
+    )

@@ -52,7 +52,7 @@ Start = Annotated[Path, typer.Argument(help=_START)]
 def pretrain(
     *,
     data: Data = "digits",
-    net: Annotated[str, typer.Option("--net", help="cnn or mlp (8x8), resnet8, resnet20, react-resnet20 ...")] = "cnn",
+    net: Annotated[str, typer.Option("--net", help="cnn (auto at 8x8) or mlp, resnet8 (else), resnet20 ...")] = "auto",
     width: Annotated[int, typer.Option("--width", min=1, help="Channels of the first stage.")] = 16,
     size: Annotated[int | None, typer.Option("--size", min=1, help="Resize pictures of a folder to this.")] = None,
     begin: Annotated[
@@ -90,8 +90,8 @@ def pretrain(
     if size is not None and shape[2:] != (size, size):
         raise InputError("--size", got=size, expected="a folder of pictures as --data: no others are resized")
     recipe = Recipe(
-        net=net, classes=images.classes, channels=shape[1], size=(shape[2], shape[3]), width=width,
-        mean=tuple(images.mean), std=tuple(images.std), white=images.white,
+        net={"auto": "cnn" if shape[2:] == (8, 8) else "resnet8"}.get(net, net), classes=images.classes, width=width,
+        channels=shape[1], size=(shape[2], shape[3]), mean=tuple(images.mean), std=tuple(images.std), white=images.white
     )  # fmt: skip
     torch.manual_seed(opts.seed)
     model = recipe.build()
