@@ -88,7 +88,7 @@ def draw(path: Path) -> None:
             axes[place].errorbar(cost, middle, yerr=reach, marker="o", capsize=3, label=kind)
             for width, x, y in zip(WIDTHS, cost, middle, strict=True):
                 axes[place].annotate(f"{width}", (x, y), textcoords="offset points", xytext=(5, 5), fontsize=8)
-        axes[place].set_xscale("log")
+        axes[place].set_xlim(left=0)
         axes[place].set_xlabel(words)
     axes[0].set_ylabel("test pictures right, %")
     axes[0].legend()
