@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,7 @@ def measure(dtype: str, threads: int) -> None:
         # far beyond bfloat16's rounding, so that the share of kept signs is 1 - alpha in each dtype
         tuned = {name: value + (0.1 * torch.randn(value.shape)).to(value.dtype) for name, value in state.items()}
         bank.add(f"t{task}", Switch.from_checkpoints(state, tuned, alpha=ALPHA))
+    gc.freeze()  # `compare` collects before each pass, which would take longer than the pass
     about = {"bench": "mixed", "dtype": dtype, "threads": threads, "alpha": ALPHA}
     for rows, repeats in BATCHES.items():
         batch = {

@@ -206,6 +206,17 @@ def number(_context: Any, address: Any) -> Any:
 
 
 @intrinsic
+def short(_context: Any, address: Any) -> Any:
+    """The uint16 at an address."""
+    half = ir.IntType(16)
+
+    def code(_c: Any, builder: Any, _s: Any, given: Any) -> Any:
+        return builder.zext(builder.load(builder.inttoptr(given[0], half.as_pointer())), ir.IntType(64))
+
+    return types.int64(address), code
+
+
+@intrinsic
 def pointer(_context: Any, address: Any) -> Any:
     """The int64 at an address."""
     return types.int64(address), lambda _c, b, _s, given: b.load(b.inttoptr(given[0], given[0].type.as_pointer()))

@@ -25,6 +25,8 @@ from tswitch.switch import _fast
 
 TILE = 32  # rows that the compiled loop sums side by side
 _LEAST = 16  # inputs and outputs of the smallest matrix that it takes
+_BLOCK = 384  # rows of signs that are summed before their sums are added
+_WIDEST = (1 << 16) - 1  # inputs of the largest
 _PART = 256  # rows from which another thread helps
 _Call: TypeAlias = Callable[..., None]
 _KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
@@ -32,18 +34,23 @@ _KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 @dataclass
 class SparseSigns:
-    """Ternary signs (m, n) by rows, rows with equally many signs one after the other: their loops are as long.
+    """Ternary signs (m, n) by rows, their plus columns first, then their minus columns.
+
+    Of either sign, rows of a block of 384 lie in pairs, and pairs with equally many columns one after the other: loops
+    that are as long.
 
     Attributes:
-        starts: (2 m + 1,) int32; the plus columns of row order[k] begin at starts[2 k], its minus columns at the next.
-        columns: (kept,) int32.
-        order: (m,) int32.
+        columns: uint16 as int16, int32 from 65,535 columns on; those of a pair's rows in turn, filled up with n.
+        classes: (c, 2) int32; how long the rows of some pairs are, and how many such pairs there are.
+        order: int32; the row in its block of each half of a pair, 384 where there is none.
+        blocks: (blocks, 2) int32; how many classes of a block are of plus and of minus columns.
         shape: (m, n).
     """
 
-    starts: Tensor
     columns: Tensor
+    classes: Tensor
     order: Tensor
+    blocks: Tensor
     shape: tuple[int, int]
 
     def __post_init__(self) -> None:
@@ -55,16 +62,11 @@ class SparseSigns:
         signs = unpack(codes, shape[0] * shape[1]).view(shape)
         signs = signs.T if transposed else signs
         height, width = signs.shape
-        row, column = signs.nonzero(as_tuple=True)
-        half = 2 * row + (signs[row, column] < 0)
-        counts = torch.bincount(half, minlength=2 * height)
-        order = (counts[::2] * (width + 1) + counts[1::2]).argsort(stable=True)
-        place = torch.empty_like(order)
-        place[order] = torch.arange(height, device=codes.device)
-        columns = column[(2 * place[row] + (half & 1)).argsort(stable=True)]
-        starts = torch.zeros(2 * height + 1, dtype=torch.int32, device=codes.device)
-        starts[1:] = counts.view(height, 2)[order].flatten().cumsum(0)
-        return cls(starts, columns.to(torch.int32), order.to(torch.int32), (height, width))
+        parts = [_pairs(block == sign) for block in signs.split(_BLOCK) for sign in (1, -1)]
+        columns, classes, order = (torch.cat(part).to(torch.int32) for part in zip(*parts, strict=True))
+        blocks = torch.tensor([len(part[1]) for part in parts], dtype=torch.int32, device=codes.device).view(-1, 2)
+        columns = columns if width > _WIDEST else columns.to(torch.int16)
+        return cls(columns, classes, order, blocks, (height, width))
 
     @classmethod
     def none(cls, shape: tuple[int, int], device: torch.device) -> SparseSigns:
@@ -74,18 +76,42 @@ class SparseSigns:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return self.starts.nbytes + self.columns.nbytes + self.order.nbytes
+        return self.columns.nbytes + self.classes.nbytes + self.order.nbytes + self.blocks.nbytes
 
     def matrix(self, dtype: torch.dtype) -> Tensor:
         """The same as torch's sparse matrix."""
         if self._matrix is None or self._matrix.dtype != dtype:
-            counts = self.starts.diff()
-            rows = self.order.long().repeat_interleave(counts.view(-1, 2).sum(1))
-            signs = torch.tensor([1.0, -1.0], dtype=dtype, device=counts.device).repeat(self.shape[0])
-            places = torch.stack([rows, self.columns.long()])
-            made = torch.sparse_coo_tensor(places, signs.repeat_interleave(counts), self.shape, check_invariants=False)
+            height, width = self.shape
+            lengths, pairs = self.classes.unbind(1)
+            block = torch.arange(2 * len(self.blocks), device=pairs.device).repeat_interleave(self.blocks.flatten())
+            block = block.repeat_interleave(pairs).repeat_interleave(lengths.repeat_interleave(pairs) * 2)
+            rows = self.order.view(-1, 2).repeat_interleave(lengths.repeat_interleave(pairs), 0).flatten()
+            rows = rows.long() + block // 2 * _BLOCK
+            signs = (1 - block % 2 * 2).to(dtype)
+            columns = self.columns.long() & (0xFFFF if width <= _WIDEST else -1)
+            kept = columns < width
+            places = torch.stack([rows, columns])[:, kept]
+            made = torch.sparse_coo_tensor(places, signs[kept], (height, width), check_invariants=False)
             self._matrix = made.coalesce()
         return self._matrix
+
+
+def _pairs(kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Columns, classes and order of a mask (m, n) of one sign and block: see `SparseSigns`."""
+    height, width = kept.shape
+    counts = kept.sum(1)
+    order = counts.argsort(stable=True)
+    if height % 2:  # an empty row before all others
+        order = torch.cat([order.new_tensor([_BLOCK]), order])
+    lengths = counts[order[1::2]]  # the second of a pair is the longer one
+    starts = 2 * (lengths.cumsum(0) - lengths)
+    place = torch.empty(_BLOCK + 1, dtype=torch.int64, device=kept.device)
+    place[order] = torch.arange(len(order), device=kept.device)
+    row, column = kept.nonzero(as_tuple=True)
+    rank = torch.arange(len(row), device=kept.device) - (counts.cumsum(0) - counts)[row]
+    columns = torch.full((2 * int(lengths.sum()),), width, device=kept.device)
+    columns[starts[place[row] // 2] + 2 * rank + place[row] % 2] = column
+    return columns, torch.stack(lengths.unique_consecutive(return_counts=True), 1), order
 
 
 class Tokens:
@@ -139,7 +165,7 @@ class Changes:
         self.changes = changes
         self.height, self.width = changes[0].signs.shape
         self._scales = np.array([one.scale for one in changes], np.float32)
-        self._bytes = 128 * (self.height + self.width + 16) + 4 * self.height + 1024
+        self._bytes = 128 * (self.width + 512) + 4 * self.height
         self._ready: tuple[Tokens | None, torch.dtype | None, _Call | None, list[np.ndarray]] = None, None, None, []
         self._again: tuple[torch.Size, torch.dtype, int, _Call, np.ndarray, Tokens] | None = None
 
@@ -182,18 +208,22 @@ class Changes:
 
     def _prepare(self, out: Tensor, tokens: Tokens) -> tuple[_Call | None, list[np.ndarray]]:
         """The compiled loop, None where the torch twin is used, and what it takes for these rows."""
-        able = out.dtype in _KINDS and out.is_cpu and min(self.height, self.width) >= _LEAST
+        able = out.dtype in _KINDS and out.is_cpu and self.height >= _LEAST and _LEAST <= self.width <= _WIDEST
         kernels = _kernels(self.height * self.width) if able else None
         programs = [] if kernels is None else [self._program(part) for part in tokens.parts]
-        self._ready = tokens, out.dtype, None if kernels is None else kernels.add_signs, programs
-        return self._ready[2:]
+        call = None if kernels is None else kernels.add_signs
+        if call is not None and out.dtype is torch.bfloat16 and min(self.height, self.width) >= TILE:
+            call = _halves() or call
+        self._ready = tokens, out.dtype, call, programs
+        return call, programs
 
     def _run(self, call: _Call, given: tuple[int, ...], program: np.ndarray) -> None:
         call(*given, program, self._scales, _scratch(self._bytes))
 
     def _program(self, part: np.ndarray) -> np.ndarray:
-        """Addresses for the compiled loop: (tasks, 7) int64."""
-        fixed = [(one.signs.columns, one.signs.starts, one.signs.order, one.shift) for one in self.changes]
+        """Addresses for the compiled loop: (tasks, 8) int64."""
+        fixed = [(one.signs.columns, one.signs.classes, one.signs.order, one.signs.blocks, one.shift)
+                 for one in self.changes]  # fmt: skip
         return np.array([[*(held.data_ptr() for held in tensors), *part[one.task]]
                          for one, tensors in zip(self.changes, fixed, strict=True)], np.int64)  # fmt: skip
 
@@ -267,3 +297,10 @@ def _kernels(size: int) -> ModuleType | None:
 @functools.cache
 def _loaded() -> ModuleType:
     return importlib.import_module("tswitch.bank._row_kernels")
+
+
+@functools.cache
+def _halves() -> _Call | None:
+    """The compiled loop in float16, where the processor adds that."""
+    kernels = importlib.import_module("tswitch.bank._half_kernels")
+    return kernels.add_signs if kernels.NATIVE else None
