@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -64,3 +65,9 @@ def refused(monkeypatch, capsys):
         return errors
 
     return call
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports made out of each later collection of garbage, which would take longer than most tests."""
+    gc.collect()
+    gc.freeze()

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
-from safetensors.torch import save_file
-from tswitch import Checkpoint, Recipe, merge, merge_recipe
+from tswitch import Recipe, merge, merge_recipe
 from tswitch.baselines import Averaging, Dare, Emr, TaskArithmetic, Ties
 
-from .checkpoints import contents, finetuned
+from .checkpoints import contents
 
 RECIPE = """
 merge_method: ties
@@ -117,135 +110,6 @@ def test_file_that_is_no_recipe_is_refused(tmp_path, text, reason):
         read(tmp_path, text)
     with pytest.raises(ArtifactError, match=r"nosuch.yml: cannot be read"):
         Recipe.read(tmp_path / "nosuch.yml")
-
-
-PEER = """
-print("installed", flush=True)
-import sys, yaml
-from mergekit.config import MergeConfiguration
-from mergekit.merge import run_merge
-from mergekit.options import MergeOptions
-for name in sys.argv[1:]:
-    config = MergeConfiguration.model_validate(yaml.safe_load(open(name + ".yml")))
-    run_merge(config, "theirs-" + name, MergeOptions(write_model_card=False, copy_tokenizer=True))
-"""
-PEER_RECIPES = {
-    "arithmetic": """
-merge_method: task_arithmetic
-base_model: base
-models:
-  - {model: m0, parameters: {weight: 0.3}}
-  - {model: m1, parameters: {weight: 0.5}}
-  - {model: m2, parameters: {weight: -0.2}}
-dtype: float32
-""",
-    "normalized": """
-merge_method: task_arithmetic
-base_model: base
-models: [{model: m0}, {model: m1}, {model: m2}]
-parameters: {weight: 2.0, normalize: true, lambda: 0.8}
-dtype: float32
-""",
-    "ties": """
-merge_method: ties
-base_model: base
-models:
-  - {model: m0, parameters: {weight: 1.0, density: 0.2}}
-  - {model: m1, parameters: {weight: 0.5, density: 0.53}}
-  - {model: m2, parameters: {weight: 1.5}}
-parameters: {density: 0.3, lambda: 0.7}
-dtype: float32
-""",
-    "summed": """
-merge_method: ties
-base_model: base
-models: [{model: m0}, {model: m1}, {model: m2}]
-parameters: {weight: 0.4, density: 0.1, normalize: false, int8_mask: true}
-dtype: float32
-""",
-    "slerp": """
-merge_method: slerp
-base_model: base
-slices:
-  - sources: [{model: base, layer_range: [0, 1]}, {model: m0, layer_range: [0, 1]}]
-  - sources: [{model: base, layer_range: [1, 2]}, {model: m0, layer_range: [1, 2]}]
-parameters:
-  t:
-    - {filter: self_attn, value: [0, 0.3, 1]}
-    - {filter: mlp, value: [1, 0.2]}
-    - {value: 0.4}
-dtype: float32
-""",
-    "breadcrumbs": """
-merge_method: breadcrumbs
-base_model: base
-models: [{model: m0, parameters: {weight: [0.2, 0.8]}}, {model: m1}, {model: m2}]
-parameters: {weight: 0.4, density: 0.6, gamma: 0.05, lambda: 0.9}
-dtype: float32
-""",
-    "breadcrumbs_ties": """
-merge_method: breadcrumbs_ties
-base_model: base
-models: [{model: m0}, {model: m1}, {model: m2}]
-parameters: {weight: 0.5, density: [0.9, 0.3], normalize: true}
-dtype: float32
-""",
-    "sce": """
-merge_method: sce
-base_model: base
-models: [{model: m0}, {model: m1}, {model: m2}]
-parameters: {select_topk: 0.4}
-dtype: float32
-""",
-}
-
-
-def tiny_llamas(work: Path) -> None:
-    transformers = pytest.importorskip("transformers")
-    from tokenizers import Tokenizer, models
-
-    config = transformers.LlamaConfig(
-        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, architectures=["LlamaForCausalLM"],
-    )  # fmt: skip
-    words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(64)}))
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words)
-    torch.manual_seed(0)
-    state = {name: v.detach() for name, v in transformers.LlamaForCausalLM(config).state_dict().items()}
-    for index, folder in enumerate(("base", "m0", "m1", "m2")):
-        tokenizer.save_pretrained(work / folder)
-        config.save_pretrained(work / folder)
-        save_file(finetuned(state, index) if index else state, work / folder / "model.safetensors", {"format": "pt"})
-
-
-@pytest.mark.peer
-@pytest.mark.slow
-def test_recipes_equal_mergekit_on_a_tiny_llama(tmp_path, monkeypatch):
-    uv = shutil.which("uv")
-    if uv is None:
-        pytest.skip("mergekit needs an environment of its own, and uv, which makes one, is not installed")
-    peer = [uv, "run", "-q", "--no-project", "--with", "mergekit==0.1.5", "python"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    environment.pop("VIRTUAL_ENV", None)
-    tiny_llamas(tmp_path)
-    for name, recipe in PEER_RECIPES.items():
-        (tmp_path / f"{name}.yml").write_text(recipe)
-    run = subprocess.run(
-        [*peer, "-c", PEER, *PEER_RECIPES], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-    )
-    if "installed" not in run.stdout:
-        pytest.skip(f"mergekit 0.1.5 cannot be installed here: {run.stderr.strip().splitlines()[-1]}")
-    assert run.returncode == 0, run.stderr[-2000:]
-    monkeypatch.chdir(tmp_path)
-    base = Checkpoint.open("base")
-    for name in PEER_RECIPES:
-        merge_recipe(f"{name}.yml", out=f"ours-{name}")
-        ours, theirs = Checkpoint.open(f"ours-{name}"), Checkpoint.open(f"theirs-{name}")
-        assert set(ours.names) == set(theirs.names) == set(base.names)
-        for key in base.names:
-            assert not torch.equal(ours.read(key), base.read(key))
-            torch.testing.assert_close(ours.read(key), theirs.read(key), atol=1e-6, rtol=0, msg=f"{name}: {key}")
-        assert json.loads(Path(f"ours-{name}/config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
 
 
 def test_a_setting_that_is_no_number_is_refused(tmp_path):
