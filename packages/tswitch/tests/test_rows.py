@@ -141,6 +141,18 @@ def test_sparse_signs_equal_their_matrix(shape, rows, dtype, transposed, few):
     assert int(signs.count_nonzero()) <= sparse.columns.numel() <= 1.1 * int(signs.count_nonzero()) + 20
 
 
+@pytest.mark.parametrize("kept", [128, 5000])
+def test_sums_of_many_equal_inputs_do_not_stand_still_in_bfloat16(kept, few):
+    signs, x, out = torch.zeros(40, 5000, dtype=torch.int8), torch.full((3, 5000), 3.0), torch.zeros(3, 40)
+    signs[:20, :kept], signs[20:, -kept:] = 1, -1
+    tokens = Tokens([(slice(0, 3), torch.ones(3))], 3, 1, x.device)
+    out = out.bfloat16()
+    Changes([Change(0, SparseSigns.of(pack(signs), (40, 5000)), 0.5, torch.zeros(40))]).add(x.bfloat16(), out, tokens)
+    np.testing.assert_allclose(out.float().abs(), 1.5 * kept, rtol=2**-8)
+    assert (out[:, :20] > 0).all()
+    assert (out[:, 20:] < 0).all()
+
+
 def test_threads_share_the_rows_of_a_batch(few):
     torch.manual_seed(0)
     signs, x, out = torch.randint(-1, 2, (16, 16), dtype=torch.int8), torch.randn(3, 500, 16), torch.zeros(1500, 16)

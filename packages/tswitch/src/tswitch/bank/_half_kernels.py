@@ -1,7 +1,8 @@
 """Sparse signs times bfloat16 inputs, for processors that add 32 float16 at once: half the work of `_row_kernels`.
 
-A row of inputs times a power of two, by which its largest number is far from float16's largest and all that is not
-2^-14 of it is exact; sums are in float16, which has three more bits than bfloat16, and the outputs are rounded once.
+Each row of inputs is multiplied by a power of two that brings its largest number near, but safely below, what sums of
+the whole row may be; numbers below 2^-14 of the largest lose digits, all others are exact. Sums of up to 128 columns a
+sign are in float16, which has three bits more than bfloat16; the outputs are rounded once.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ TILE = 32  # rows that the compiled loop sums side by side
 _LEAST = 16  # inputs and outputs of the smallest matrix that it takes
 _BLOCK = 384  # rows of signs that are summed before their sums are added
 _WIDEST = (1 << 16) - 1  # inputs of the largest
+_LONGEST = 128  # columns of one sign in a row that are summed in float16, whose eleven bits more would use up
 _PART = 256  # rows from which another thread helps
 _Call: TypeAlias = Callable[..., None]
 _KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
@@ -213,7 +214,8 @@ class Changes:
         programs = [] if kernels is None else [self._program(part) for part in tokens.parts]
         call = None if kernels is None else kernels.add_signs
         if call is not None and out.dtype is torch.bfloat16 and min(self.height, self.width) >= TILE:
-            call = _halves() or call
+            longest = max(int(one.signs.classes[:, 0].max()) for one in self.changes)
+            call = (_halves() if longest <= _LONGEST else None) or call
         self._ready = tokens, out.dtype, call, programs
         return call, programs
 
