@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from proteus import ProteomicsData
 from proteus.llm._planner import LLMPlanner
-from proteus.llm._prompt import payload_of, text_of
 from proteus.llm._veil import Veil
 from proteus.record._objects import DatasetProfile, Factor, Finding, Objective, Step, Workflow
 from proteus.record._planner import (
@@ -17,6 +16,7 @@ from proteus.record._planner import (
     RefineWorkflow,
 )
 from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._requests import payload_of, text_of
 from proteus_experiments.scripted._script import Turn
 
 from .llm_helpers import client_of, script
