@@ -92,12 +92,13 @@ def render_report(folder: Folder) -> str:
 
 
 def _explore(folder: Folder, events: Sequence[Event]) -> dict[str, list[list[Any]]]:
-    """By contrast [name, effect, p, q] of each feature with an effect, rounded, smallest p first."""
+    """By contrast [name, effect, p, q, values modelled] of features with an effect, rounded, smallest p first."""
     made = {}
     for contrast, data in contrasts_of(events).items():
         frame = read_frame(folder.artifact(data["result"]["artifacts"]["features"])).sort_values("p", kind="stable")
         frame = frame[frame["effect"].notna() & frame["p"].notna()].head(_EXPLORED)
         columns = [[float(f"{value:.4g}") for value in frame[name]] for name in ("effect", "p", "q")]
+        columns.append([int(one) for one in frame["modelled"]] if "modelled" in frame else [0] * len(frame))
         made[contrast] = [list(row) for row in zip(frame["entity"].astype(str), *columns, strict=True)]
     return {name: rows for name, rows in made.items() if rows}
 
