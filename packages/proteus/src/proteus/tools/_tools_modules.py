@@ -14,6 +14,7 @@ from proteus.outcomes._coexpression import Modules, find_modules, module_traits
 from proteus.outcomes._cox import cox
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._linear_model import fit_linear_model
+from proteus.tl._survival_table import follow_up
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, prepared
 from proteus.tools._registry import Input, Output, register_tool
@@ -117,7 +118,7 @@ class ModuleOutcome(Coexpression):
 def module_outcome(context: Context, params: ModuleOutcome, _inputs: list[Input]) -> Output:
     """Find modules of co-expressed features and test what their eigengenes say of follow-up (Cox regression)."""
     data = prepared(context, params)
-    time, event = (data.factor(name).to_numpy(float) for name in (params.time, params.event))
+    time, event = (one.to_numpy(float) for one in follow_up(data, params.time, params.event))
     modules, table = _named(data, params)
     known = np.isfinite(time) & np.isfinite(event)
     values = modules.eigengenes.to_numpy().T[:, known]
