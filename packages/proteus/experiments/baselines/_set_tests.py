@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from proteus.data._design import make_contrast
 from proteus.differential._moderated_test import TestResult
 from proteus.knowledge._camera import set_table
 from proteus.knowledge._sets import IndexedSets, index_sets
 from proteus.statistics._linear_model import LinearFit
-from proteus.statistics._moderated_t import ModeratedT, z_of
+from proteus.statistics._moderated_t import ModeratedT, moderated_t, z_of
 
 
 def preranked_gsea(
@@ -153,7 +154,7 @@ def roast(
 
 def rival_sets(result: TestResult, sets: Mapping[str, Sequence[str]], method: str, *, seed: int = 0) -> pd.DataFrame:
     """Sets by `gsea` or `roast`, one row each, as `tl.enrich` has them."""
-    tested = result.tested
+    tested = moderated_t(result.fit, make_contrast(result.made, result.contrast), result.tested.prior)  # of no change
     indexed = index_sets(sets, result.table["gene"], np.isfinite(tested.t))
     if method == "gsea":
         return preranked_gsea(indexed, np.nan_to_num(tested.t, nan=-np.inf), seed=seed)
