@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz_samples import FORMS, GAF, GROUPS, MATRIX, OBO, RIG, Reader, arrays, kept, text, texts
+from fuzz_samples import FORMS, GROUPS, MATRIX, RIG, Reader, arrays, kept, text, texts
 
 
 def ninefold() -> Iterator[Reader]:
@@ -165,8 +165,6 @@ def proteus() -> Iterator[Reader]:
     yield Reader("sample sheet", text("samples.csv", sheet), lambda path: _only(_samples.read_samples(path)))
     yield Reader("gene sets", text("sets.gmt", "A\tx\tG1\tG2\nB\ty\tG2\tG3\n"), lambda path: _only(
         _knowledge.load_gmt(path)))  # fmt: skip
-    yield Reader("ontology", text("go.obo", OBO), lambda path: _only(_knowledge.load_obo(path)))
-    yield Reader("annotations", text("goa.gaf", GAF), lambda path: _only(_knowledge.load_gaf(path)))
     yield Reader("network", text("links.tsv", "G1\tG2\t0.9\nG2\tG3\t0.4\n"), lambda path: _only(
         _knowledge.load_network(path)))  # fmt: skip
     yield Reader("kept table", kept("proteus", "run/input/table"), lambda path: [ProteomicsData.open(path).values],

@@ -85,8 +85,6 @@ GROUPS = (
     for row in range(1, 9)
 )
 MATRIX = "protein,s1,s2,s3\n" + "".join(f"P{row},{20 + row},{21 + row}.25,{22.5 - row / 9:.3f}\n" for row in (1, 2, 3))
-OBO = "format-version: 1.2\n\n[Term]\nid: GO:1\nname: one\n\n[Term]\nid: GO:2\nname: two\nis_a: GO:1 ! one\n"
-GAF = "!gaf-version: 2.2\nUniProtKB\tP1\tG1\tinvolved_in\tGO:1\tPMID:1\tIDA\t\tP\tname\t\tprotein\ttaxon:1\t20\tX\n"
 
 FORMS = {
     "movielens": ("u.data", "1\t10\t4\t881250949\n2\t10\t3\t881250950\n2\t11\t5\t881250951\n"),

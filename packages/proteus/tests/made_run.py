@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from ninefold.files import digest_file
 from proteus import ProteomicsData
+from proteus.record._documents import write_documents
 from proteus.record._journal import Journal
 from proteus.record._objects import (
     DatasetProfile,
@@ -18,7 +19,6 @@ from proteus.record._objects import (
     Step,
     StepResult,
     Workflow,
-    write_documents,
 )
 from proteus.record._run_folder import Folder, write_artifact
 

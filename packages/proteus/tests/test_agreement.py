@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 from ninefold.errors import InputError
-from proteus.review._agreement import krippendorff_alpha, weighted_kappa
+from proteus_experiments.review._agreement import krippendorff_alpha, weighted_kappa
 
 # The example of Krippendorff (2011), "Computing Krippendorff's alpha-reliability": 4 observers, 12 units.
 PUBLISHED = np.array(

@@ -19,12 +19,10 @@ from proteus import (
     ProteomicsData,
     Study,
     datasets,
-    learn,
     load,
     moderated_test,
     normalise,
     profile,
-    simulate,
     tl,
 )
 from proteus.cli import app
@@ -38,6 +36,7 @@ from proteus.verification._report import write_report
 from proteus_experiments import published
 from proteus_experiments.scripted._fake_server import FakeLLM
 from proteus_experiments.scripted._script import load_script
+from proteus_experiments.simulators._tables import learn, simulate
 
 from .helpers import needs_data, noise, table, undrawn  # noqa: F401  (a fixture)
 
@@ -183,8 +182,6 @@ def test_an_option_that_needs_another_says_which(tmp_path):
         ("--planner", "llm"): "--planner llm: expected --base-url and --model: there is no default server",
         ("--model", "x"): "--base-url, --model: got with the expert planner, expected --planner llm",
         ("--planner", "oracle"): "--planner: got 'oracle', expected expert or llm",
-        ("--hold-out", "0.3"): "--hold-out: got 6 samples, expected 60 samples or more",
-        ("--literature", str(tmp_path / "x")): "no folder, expected a folder of abstracts, one .txt file each",
     }
     for words, message in said.items():
         done = CliRunner().invoke(app, ["run", str(tmp_path / "table"), *words])

@@ -28,12 +28,9 @@ def cells(seed=0, donors=4, each=300, shift=1.0, more=0.0):
     return ProteomicsData(np.concatenate(rows).T, features, frame, "cell", "score")
 
 
-@pytest.mark.parametrize("method", ["som", "leiden"])
-def test_clusters_separate_the_types(method):
-    if method == "leiden":
-        pytest.importorskip("leidenalg")
+def test_clusters_separate_the_types():
     data = cells(each=60)
-    label = cluster_cells(data, ["CD3", "CD20"], method=method, clusters=2)
+    label = cluster_cells(data, ["CD3", "CD20"], clusters=2)
     b = data.values[1] > 2
     purity = sum(max((b & (label == one)).sum(), (~b & (label == one)).sum()) for one in np.unique(label)) / len(b)
     assert purity > 0.97

@@ -5,17 +5,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import MissingExtraError, NinefoldError
+from proteus import datasets
 from proteus.cli import app
-from proteus.simulation._simulate_runs import simulate_tables
+from proteus_experiments.simulators._tables import learn, simulate
 from typer.testing import CliRunner
 
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
-    out = tmp_path_factory.mktemp("series") / "run"
-    options = {"template": None, "template_samples": None, "group": None, "sets": None, "network": None}
-    simulate_tables(out, tables=1, features=400, samples=24, effect=1.0, seed=0, **options)
-    return out / "table-000"
+    out = tmp_path_factory.mktemp("series")
+    drawn = simulate(learn(datasets.ups1_peptides(), "group"), samples=24, features=400, effect=1.0, seed=0)
+    drawn.data.save(out / "data")
+    (out / "key.json").write_text(json.dumps(drawn.key))
+    (out / "sets.gmt").write_text("".join("\t".join([name, "x", *genes]) + "\n" for name, genes in drawn.sets.items()))
+    return out
 
 
 def call(*words):
@@ -54,9 +57,6 @@ def test_profile_and_inspect_say_what_is_there(simulated):
     assert facts["factor group"] == "case 12, control 12"
     assert any("batch and arm" in str(value) for value in facts.values())
     assert ask("inspect", simulated / "data")["format"] == "simulated"
-    assert ask("inspect", simulated) == ask("inspect", simulated / "data")
-    series = call("inspect", simulated.parent)
-    assert f"a series of 1 tables, expected one, e.g. {simulated}" in str(series.exception)
 
 
 def test_a_table_without_a_sheet_says_how_to_write_one(tmp_path):
@@ -87,6 +87,14 @@ def test_mistakes_are_named(simulated, words, message):
     done = call("test", simulated / "data", *words)
     assert isinstance(done.exception, NinefoldError)
     assert message in str(done.exception)
+
+
+def test_a_column_of_follow_up_that_is_absent_is_named_by_its_option(simulated, bare):
+    done = call("survival", simulated / "data", "--time", "days")
+    assert "--time: got 'days', expected one of: group, batch" in str(done.exception)
+    done = call("survival", simulated / "data", "--event", "died")
+    assert "--event: got 'died', expected one of: group, batch" in str(done.exception)
+    assert "--time: got 'time', expected one of: none: -s FILE" in str(call("survival", bare).exception)
 
 
 @pytest.fixture
@@ -151,7 +159,7 @@ def test_maxlfq_without_its_extra_is_said_before_the_table_is_read(simulated, mo
 
 @pytest.mark.parametrize("verb", ["profile", "inspect", "tools"])
 def test_out_keeps_what_is_printed(simulated, tmp_path, verb):
-    words = [verb] if verb == "tools" else [verb, simulated]
+    words = [verb] if verb == "tools" else [verb, simulated / "data"]
     found = ask(*words, "-o", tmp_path / "facts.json")
     assert json.loads((tmp_path / "facts.json").read_text()) == found
     shown = call(*words, "-o", tmp_path / "facts.txt")

@@ -1,5 +1,6 @@
 import pytest
-from proteus import ProteomicsData
+from proteus import ProteomicsData, datasets
+from proteus_experiments.simulators._tables import learn, simulate
 
 from .helpers import noise, table
 
@@ -11,7 +12,16 @@ class TestContract(ContractTests):
     package = "proteus"
 
     def seeded_command(self, tmp_path):
-        return ["simulate", "--features", "200", "--n", "12"]
+        words = ["run", str(self._drawn(tmp_path)), "--contrast", "case-control", "--only", "-o", str(tmp_path / "run")]
+        return [*words, "--quiet"]  # the halves that predict what replicates are drawn
+
+    def _drawn(self, tmp_path):
+        drawn = simulate(learn(datasets.ups1_peptides(), "group"), samples=16, features=300, seed=0)
+        tmp_path.mkdir(exist_ok=True)
+        drawn.data.save(tmp_path / "given")
+        lines = ["\t".join([name, "x", *genes]) for name, genes in drawn.sets.items()]
+        (tmp_path / "sets.gmt").write_text("\n".join(lines) + "\n")
+        return tmp_path / "given"
 
     def make_artifact(self, tmp_path):
         path = tmp_path / "table"
@@ -22,14 +32,14 @@ class TestContract(ContractTests):
         return ProteomicsData.open(path)
 
     def long_command(self, tmp_path):
-        return ["simulate", "--features", "200", "--n", "12", "--tables", "8"]
+        return ["run", str(self._drawn(tmp_path)), "--objectives", "3", "--resume"]
 
     def output_commands(self, tmp_path):
         path = self.make_artifact(tmp_path)
         tested = [str(path), "--design", "~ group", "--contrast", "b-a"]
         (tmp_path / "sets.gmt").write_text("s\tx\tf0\tf1\n")
         verbs = {name: [name, str(path)] for name in ("profile", "inspect", "run", "score", "verify", "replay")}
-        verbs |= {name: [name] for name in ("simulate", "bench", "tools")}
+        verbs |= {name: [name] for name in ("bench", "tools")}
         verbs |= {"test": ["test", *tested], "enrich": ["enrich", *tested, "--sets", str(tmp_path / "sets.gmt")]}
-        verbs |= {"survival": ["survival", str(path)], "compare": ["compare", str(path), str(path)]}
-        return verbs | {"merge": ["merge", str(path)], "review": ["review", "export", str(path)]}
+        verbs |= {"survival": ["survival", str(path)]}
+        return verbs

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from proteus.record._objects import Experiment, Finding, Hypothesis, Ref
 from proteus.review._rubric import Knowledge, score, total
-from proteus.study._gate import Evidence, check, derived, render
+from proteus.study._gate import Evidence, check, derived, fill
 from proteus.study._grading import Family, grade, judge
 from proteus.study._ranking import merge
 
@@ -40,9 +40,8 @@ def hypothesis(**changes) -> Hypothesis:
 
 def test_a_hypothesis_made_of_cells_passes_and_is_rendered_from_them():
     assert check(hypothesis(), EVIDENCE) == []
-    assert (
-        render(hypothesis().statement, hypothesis(), frame) == "TFRC is higher in AD than in control by 1.25 (q 0.001)"
-    )
+    made = fill(hypothesis().statement, hypothesis().numbers, frame)
+    assert made == "TFRC is higher in AD than in control by 1.25 (q 0.001)"
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from proteus import Budget, Steps, Study, datasets, learn, simulate
+from proteus import Budget, Steps, Study, datasets
 from proteus.knowledge._coupling import coupling
 from proteus.planning._expert import joins, propose
-from proteus.record._objects import Edge, Finding, Hypothesis, read_documents
+from proteus.record._documents import read_documents
+from proteus.record._objects import Edge, Finding, Hypothesis
 from proteus.record._planner import ProposeHypotheses
 from proteus.record._run_folder import Folder
 from proteus.statistics._linear_model import fit_linear_model
@@ -19,6 +20,7 @@ from proteus.verification._verify import verify
 from proteus_experiments.baselines._systems import study
 from proteus_experiments.claims._study_claims import _LinksAlone
 from proteus_experiments.planted._regulation import plant_mediation, plant_regulators, score_joins
+from proteus_experiments.simulators._tables import learn, simulate
 
 from .helpers import noise, table, write_undrawn
 from .test_gate import EVIDENCE, FINDINGS, NAME, Knowledge, finding, frame

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from ninefold.errors import InputError
 from proteus.llm._judge import judge
-from proteus.llm._prompt import payload_of, text_of
 from proteus.record._cited import case, read_evidence
 from proteus.record._planner import PlannerError
 from proteus.review._rubric_text import METRICS
+from proteus_experiments.scripted._requests import payload_of, text_of
 from proteus_experiments.scripted._script import Turn
 
 from .llm_helpers import serving

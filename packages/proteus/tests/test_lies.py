@@ -182,8 +182,9 @@ def test_no_sentence_of_a_model_is_printed(name, tmp_path):
 
 def test_a_sentence_that_was_exchanged_is_found_by_verify(tmp_path):
     from ninefold.files import digest_file
+    from proteus.record._documents import read_documents, write_documents
     from proteus.record._journal import Journal
-    from proteus.record._objects import Hypothesis, read_documents, write_documents
+    from proteus.record._objects import Hypothesis
 
     Study(groups()).run(Budget(objectives=1), out=tmp_path / "run")
     folder = Folder(tmp_path / "run")

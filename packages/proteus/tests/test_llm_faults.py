@@ -5,19 +5,20 @@ import json
 import re
 
 import pytest
-from proteus import datasets, learn, simulate
+from proteus import datasets
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
 from proteus.llm._planner import LLMPlanner
-from proteus.llm._prompt import text_of
 from proteus.record._objects import Budget
 from proteus.record._run_folder import Folder
 from proteus.study._study import Study
 from proteus.verification._report import render_report
 from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._requests import text_of
 from proteus_experiments.scripted._script import load_script, shipped_scripts
 from proteus_experiments.scripted._spoil import INVENTED_GENE, INVENTED_NUMBER, INVENTED_TOOL
+from proteus_experiments.simulators._tables import learn, simulate
 
 from .helpers import noise
 from .helpers import table as table_of

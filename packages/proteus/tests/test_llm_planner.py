@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from proteus import ProteomicsData
 from proteus.llm._planner import LLMPlanner
-from proteus.llm._prompt import payload_of, text_of
 from proteus.llm._veil import Veil
 from proteus.record._objects import DatasetProfile, Factor, Finding, Objective, Step, Workflow
 from proteus.record._planner import (
@@ -16,7 +15,9 @@ from proteus.record._planner import (
     ProposeObjectives,
     RefineWorkflow,
 )
+from proteus.tools._registry import tools
 from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._requests import payload_of, text_of
 from proteus_experiments.scripted._script import Turn
 
 from .llm_helpers import client_of, script
@@ -115,6 +116,20 @@ def test_warnings_which_quote_the_table_stay_here(tmp_path, data):
     with FakeLLM(script(turns=[Turn(reply={"objectives": [objective]})])) as fake:
         planner(fake, tmp_path, data).ask(ProposeObjectives(profile=PROFILE, tools=[], limit=5))
     assert "warnings" not in payload_of(asked(fake)[0])["profile"]
+
+
+def test_who_chooses_objectives_reads_no_parameters_and_who_plans_does(tmp_path, data):
+    step, cards = {"id": "S1", "tool": "contrast"}, [one.card() for one in tools().values()]
+    turns = [Turn(task="propose_objectives", reply={"objectives": [AIM.model_dump()]}), Turn(reply={"steps": [step]})]
+    with FakeLLM(script(turns=turns)) as fake:
+        model = planner(fake, tmp_path, data)
+        model.ask(ProposeObjectives(profile=PROFILE, tools=cards, limit=5))
+        model.ask(PlanWorkflow(profile=PROFILE, objective=AIM, tools=cards))
+    first, second = (payload_of(body)["tools"] for body in asked(fake))
+    assert [set(one) for one in first] == [{"name", "summary", "requires"}] * len(cards)
+    assert all("params" in one for one in second)
+    assert "title" not in str(second)
+    assert not any("\n" in one["params"]["description"] for one in second)
 
 
 def test_a_name_that_is_also_a_level_or_short_is_not_torn_out_of_words(data):

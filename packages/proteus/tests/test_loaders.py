@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from proteus import add_symbols, load, load_gaf, load_gmt, load_network, load_obo, moderated_test, profile, sniff
+from proteus import add_symbols, load, load_gmt, load_network, moderated_test, profile, sniff
 from proteus.loaders._table import read_table
 
 from .helpers import needs_data, real
@@ -450,23 +450,11 @@ def test_unknown_format_lists_the_known(tmp_path):
         load(groups(tmp_path), format="excel")
 
 
-def test_gmt_obo_gaf_and_networks(tmp_path):
+def test_gmt_and_networks(tmp_path):
     (tmp_path / "s.gmt").write_text("A\tone\tg1\tg2\tg1\nA\ttwo\tg3\nB\tx\n")
     assert load_gmt(tmp_path / "s.gmt") == {"A": ["g1", "g2"], "A (two)": ["g3"]}
-    obo = "format-version: 1.2\n\n[Term]\nid: GO:1\nname: root\n\n[Term]\nid: GO:2\nname: leaf\nis_a: GO:1 ! root\n"
-    obo += "\n[Term]\nid: GO:3\nname: old\nis_obsolete: true\n"
-    (tmp_path / "g.obo").write_text(obo)
-    terms = load_obo(tmp_path / "g.obo")
-    assert set(terms) == {"GO:1", "GO:2"}
-    row = ["UniProtKB", "P1", "TP53", "", "GO:2", *["x"] * 10]
-    no = ["UniProtKB", "P2", "MYC", "NOT", "GO:2", *["x"] * 10]
-    (tmp_path / "a.gaf").write_text("!gaf\n" + "\n".join("\t".join(one) for one in (row, no)) + "\n")
-    assert load_gaf(tmp_path / "a.gaf", terms) == {"leaf (GO:2)": ["TP53"], "root (GO:1)": ["TP53"]}
     (tmp_path / "n.tsv").write_text("a\tb\nx\ty\ny\tx\nx\tx\n")
     assert len(load_network(tmp_path / "n.tsv").edges) == 1
-    (tmp_path / "bad.gaf").write_text("a\tb\n")
-    with pytest.raises(InputError, match=r"GAF in .*line 1: got 2 columns"):
-        load_gaf(tmp_path / "bad.gaf")
 
 
 def test_symbols_follow_the_first_known_accession(tmp_path):

@@ -1,12 +1,11 @@
-"""The verbs that ask a model after a run: `score --judge`, `merge`; and objectives that no planner has a plan for."""
+"""The verbs that ask a model after a run: `score --judge`; and objectives that no planner has a plan for."""
 
 import json
 import shutil
 
 import pytest
-from ninefold.errors import InputError
 from ninefold_testing import digests
-from proteus import Settings, datasets, learn, simulate
+from proteus import datasets
 from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
@@ -14,11 +13,11 @@ from proteus.llm._endpoint import Endpoint
 from proteus.llm._planner import LLMPlanner
 from proteus.record._objects import Budget
 from proteus.record._run_folder import Folder
-from proteus.study._compare import merge
 from proteus.study._study import Study
 from proteus.verification._verify import verify
 from proteus_experiments.scripted._fake_server import FakeLLM
 from proteus_experiments.scripted._script import Fault, Turn, load_script
+from proteus_experiments.simulators._tables import learn, simulate
 from typer.testing import CliRunner
 
 from .helpers import undrawn  # noqa: F401  (a fixture)
@@ -113,28 +112,3 @@ def test_a_resumed_run_meets_its_fallbacks_again_and_repeats_nothing(table, tmp_
         assert len(fake.requests) == asked
     assert again.fallbacks == whole.fallbacks
     assert digests(tmp_path / "run") == before
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("undrawn")
-def test_a_models_runs_of_single_objectives_are_merged_with_its_help(table, tmp_path):
-    with FakeLLM(load_script("good")) as fake:
-        whole = Study(table.data, planned(fake, tmp_path / "all", table.data), sets=table.sets)
-        expected = whole.run(BUDGET, out=tmp_path / "all")
-        parts = []
-        for name in ("O1", "O2"):
-            parts.append(tmp_path / name)
-            study = Study(table.data, planned(fake, parts[-1], table.data), sets=table.sets)
-            study.run(BUDGET, out=parts[-1], settings=Settings(objective=name))
-        asked = len(fake.requests)
-        words = ["merge", *parts, "-o", tmp_path / "run", "--base-url", fake.base_url, "--model", "fake"]
-        done = ask(*words)
-        assert done.exit_code == 0, done.output
-        tasks = [str(one["messages"][0]["content"]).split("\n")[0] for one in fake.requests[asked:]]
-        assert set(tasks) <= {"Task: probe", "Task: propose_hypotheses"}
-    read = [Folder(tmp_path / name).hypotheses.read_bytes() for name in ("all", "run")]
-    assert read[0] == read[1]
-    assert expected.hypotheses
-    with pytest.raises(InputError, match="--base-url and --model too"):
-        merge(parts, tmp_path / "other")
-    assert not (tmp_path / "other").exists()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from ninefold.errors import InputError
 from proteus import Network, tl
-from proteus.knowledge._network import communities, connectivity, random_walk, rewire
+from proteus.knowledge._network import communities, connectivity, rewire
 from proteus.outcomes._coexpression import correlation, find_modules, module_traits, signed_tom
 
 from .helpers import noise, table
@@ -49,17 +49,6 @@ def test_planted_module_is_connected_and_hubs_are_not():
         found.append(connectivity(network, hubs, rewirings=60))
     assert np.mean([one.edges for one in found]) > 8
     assert abs(np.mean([one.z for one in found])) < 0.8  # standard error 0.3 where degrees explain everything
-
-
-def test_random_walk_solves_its_equation():
-    network = random_graph()
-    visits = random_walk(network, ["n1", "n2"], restart=0.3)
-    adjacency = network.adjacency().toarray()
-    step = adjacency / np.maximum(adjacency.sum(0), 1)
-    start = network.positions(["n1", "n2"]) / 2
-    solved = np.linalg.solve(np.eye(len(start)) - 0.7 * step, 0.3 * start)
-    np.testing.assert_allclose(visits[network.nodes], solved, atol=1e-9)
-    assert visits.sum() == pytest.approx(1)
 
 
 def test_louvain_tells_two_cliques_apart():

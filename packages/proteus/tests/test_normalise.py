@@ -41,21 +41,6 @@ def test_stable_set_alone_sets_the_centre():
     np.testing.assert_allclose((found[:200, :3].mean() - found[:200, 3:].mean()), 1, atol=0.02)
 
 
-def test_glog_stabilises_spread_of_weak_features():
-    rng = np.random.default_rng(0)
-    level = np.exp2(rng.uniform(4, 16, (1500, 1)))
-    linear = np.maximum(level * np.exp(0.1 * rng.standard_normal((1500, 8))) + 40 * rng.standard_normal((1500, 8)), 1)
-    plain = np.log2(linear)
-    found = normalise(table(plain), "glog").values
-    weak, strong = level[:, 0] < 100, level[:, 0] > 5000
-
-    def ratio(values):
-        spread = values.std(1)
-        return np.median(spread[weak]) / np.median(spread[strong])
-
-    assert ratio(found) < 0.5 * ratio(plain)
-
-
 def test_unknown_method_and_empty_run_are_named():
     with pytest.raises(InputError, match=r"normalisation.*one of: median"):
         normalise(table(noise(60, 3)), "magic")

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import ArtifactError, InputError
-from proteus.record._objects import Hypothesis, Objective, Ref, Step, Workflow, read_documents, write_documents
+from proteus.record._documents import read_documents, write_documents
+from proteus.record._objects import Hypothesis, Objective, Ref, Step, Workflow
 from proteus.record._planner import QUESTIONS
 from proteus.record._run_folder import Folder, cell, changed_rows, read_frame, shown, write_artifact
+from proteus.record._words import words
 from proteus.tools import _registry
 from proteus.tools._registry import Output, Params, check_workflow, register_tool
 from proteus.tools._registry import Tool as RegisteredTool
@@ -63,7 +65,7 @@ def test_every_question_names_its_answer():
     assert len(QUESTIONS) == 5
     for question in QUESTIONS.values():
         assert json.dumps(question.answer.model_json_schema())
-        assert question.task
+        assert words("prompts")[question.role]
 
 
 class _Nothing(Params):

@@ -12,12 +12,12 @@ from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
 from proteus.llm._planner import LLMPlanner
-from proteus.llm._prompt import text_of
 from proteus.llm._veil import Veil
 from proteus.planning._expert import ExpertPlanner
 from proteus.record._planner import ProposeObjectives, digest_tables
 from proteus.tools._registry import tools
 from proteus_experiments.scripted._fake_server import FakeLLM
+from proteus_experiments.scripted._requests import text_of
 from proteus_experiments.scripted._script import load_script
 
 FIRST = ["Anna", "Bela", "Cleo", "Dora", "Emil", "Fritz", "Gerda", "Hugo", "Ines", "Jonas"]

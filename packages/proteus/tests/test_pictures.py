@@ -73,12 +73,7 @@ def test_cells_are_drawn_by_type_with_the_medians_of_their_markers(cells, tmp_pa
     assert [one.get_text() for one in shades.get_xticklabels()][:2] == ["CD20", "CD3"]
     drawn = shades.images[0].get_array()
     assert drawn[names.index("B cells (640)"), :3].tolist() == [1.0, 0.0, 1.0]
-    assert "1280 cells drawn at random" in made["cells"][0]
-    plane, *_ = made["cells"][1].axes
-    left, right = (one.get_offsets()[:, 0] for one in plane.collections)
-    assert max(left.min(), right.min()) > min(left.max(), right.max())  # the types lie apart
-    assert "% of variance" in plane.get_xlabel()
-    assert {name for name, _ in draw(folder)} >= {"markers.png", "cells.png"}
+    assert {name for name, _ in draw(folder)} >= {"markers.png"}
 
 
 def test_units_of_axes_are_those_of_the_effect():

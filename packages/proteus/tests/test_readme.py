@@ -3,7 +3,6 @@
 import re
 import runpy
 import shlex
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from typer.testing import CliRunner
 from .helpers import unrendered as unrendered
 
 PAGES = [Path(__file__).parents[1] / page for page in ("README.md", "docs/guide.md")]
-NOT_HERE = {"demo", "claims", "bench", "simulate", "survival", "mcp"}  # each has a test of its own
+NOT_HERE = {"demo", "claims", "bench", "survival", "mcp"}  # each has a test of its own
 
 
 def fences(language: str) -> list[str]:
@@ -93,8 +92,6 @@ def test_the_pages_commands_run_as_written(folder, monkeypatch):
     for line in wanted():
         program, *words = shlex.split(line)
         assert program == "proteus"
-        if words[0] == "compare":
-            shutil.copytree("run", "other")
         done = CliRunner().invoke(app, words)
         assert done.exit_code == 0, (line, done.output)
     assert (folder / "run" / "report.html").is_file()

@@ -1,4 +1,4 @@
-"""Runs computed again, put together from single objectives, set side by side, killed and resumed."""
+"""Runs computed again, killed and resumed."""
 
 import json
 import shutil
@@ -7,9 +7,9 @@ import time
 
 import pandas as pd
 import pytest
-from ninefold.errors import ArtifactError, InputError
+from ninefold.errors import ArtifactError
 from ninefold_testing import command, digests
-from proteus import Settings, datasets, learn, simulate
+from proteus import datasets
 from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
@@ -17,13 +17,12 @@ from proteus.llm._endpoint import Endpoint
 from proteus.llm._planner import LLMPlanner
 from proteus.record._objects import Budget
 from proteus.record._run_folder import Folder
-from proteus.study._compare import compare, merge
 from proteus.study._study import Study
 from proteus.verification._replay import ReplayPlanner, replay
-from proteus.verification._report import write_report
 from proteus.verification._verify import verify
 from proteus_experiments.scripted._fake_server import FakeLLM
 from proteus_experiments.scripted._script import Fault, load_script
+from proteus_experiments.simulators._tables import learn, simulate
 from typer.testing import CliRunner
 
 from .helpers import undrawn  # noqa: F401  (a fixture)
@@ -87,39 +86,6 @@ def test_a_replay_that_asks_something_new_says_so(whole):
         ReplayPlanner([]).ask(ProposeObjectives(profile=PROFILE, tools=[], limit=3))
     with pytest.raises(ArtifactError, match=r"events\.jsonl"):
         replay(whole.parent)
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_objectives_run_apart_and_merged_are_the_whole_run(table, whole, tmp_path):
-    parts = []
-    for name in ("O2", "O1", "O3"):
-        parts.append(tmp_path / name)
-        Study(table.data, sets=table.sets).run(BUDGET, out=parts[-1], settings=Settings(objective=name))
-    assert replay(parts[0]).differences == []  # of its one objective
-    report = merge(parts, tmp_path / "all")
-    assert report.recalled > 10
-    assert results(tmp_path / "all") == results(whole)
-    write_report(tmp_path / "all")
-    assert verify(tmp_path / "all").problems == []
-    with pytest.raises(InputError, match="none that did O3"):
-        merge(parts[:2], tmp_path / "some")
-    with pytest.raises(InputError, match="objective O2 twice"):
-        merge([parts[0], parts[0]], tmp_path / "some")
-    with pytest.raises(InputError, match="two or more"):
-        merge(parts[:1], tmp_path / "some")
-    with pytest.raises(InputError, match=r"O9.*one of: O1"):
-        Study(table.data, sets=table.sets).run(BUDGET, settings=Settings(objective="O9"))
-
-
-def test_runs_side_by_side(table, whole, tmp_path):
-    Study(table.data, sets=table.sets).run(BUDGET, seed=1, out=tmp_path / "other", settings=Settings(refine=False))
-    settings, hypotheses, findings = compare(whole, tmp_path / "other")
-    assert [row[0] for row in settings.rows] == ["seed"]
-    assert any(row[2] != "-" and row[3] != "-" for row in hypotheses.rows)
-    assert max(row[5] for row in findings.rows if row[5] is not None) > 0.9
-    same = compare(whole, whole)
-    assert same[0].rows == []
-    assert all(row[2] == row[3] for row in same[1].rows)
 
 
 @pytest.mark.usefixtures("undrawn")

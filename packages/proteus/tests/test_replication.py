@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import InputError
-from proteus import Budget, ProteomicsData, Settings, Study, profile, replicate, stack
+from proteus import Budget, ProteomicsData, Settings, Study, moderated_test, profile, replicate, score, stack
 from proteus.cli import app
 from proteus.differential._replication import predict_replication, random_effects, without
 from proteus.record._journal import read_journal
-from proteus.record._run_folder import Folder, read_frame
+from proteus.record._run_folder import Folder, read_frame, shown
 from proteus.verification._replay import replay
 from proteus.verification._report import write_report
+from proteus.verification._scoring import beside_replication
 from proteus.verification._verify import verify
 from scipy import stats
 from typer.testing import CliRunner
@@ -198,3 +199,38 @@ def test_cohorts_whose_groups_differ_in_missing_values_earn_no_a():
     assert not any("missing values differ" in one for one in profile(data).warnings)
     with pytest.raises(InputError, match="missing values"):
         replicate(sparse, "~ group", "a-b", "site")
+
+
+def test_persons_stay_in_one_half(monkeypatch):
+    data = table(noise(60, 24), group=["a", "b"] * 12, who=[f"d{one // 2}" for one in range(24)])
+    met = []
+
+    def looked_at(part, *rest, **options):
+        met.append(set(part.samples["who"]))
+        return moderated_test(part, *rest, **options)
+
+    monkeypatch.setattr("proteus.differential._replication.moderated_test", looked_at)
+    predict_replication(data, "~ who + group", "a-b", splits=3, subject="who")
+    for first, second in zip(met[1::2], met[2::2], strict=True):
+        assert not first & second
+        assert len(first) == len(second) == 6
+
+
+def test_a_kept_run_of_one_cohort_says_what_its_halves_predict_beside_its_scores(tmp_path):
+    data = cohorts()
+    report = Study(data).run(Budget(objectives=1, hypotheses=40), out=tmp_path / "run")
+    folder = Folder(tmp_path / "run")
+    (event,) = [one.data for one in read_journal(folder.events) if one.kind == "predicted"]
+    assert report.predicted == (event["contrast"], event["rate"])
+    assert 0 < event["rate"] <= 1
+    marks = score(folder.root).set_index("entity")["replicates"]
+    shares = read_frame(folder.artifact("predicted.O1.S2")).set_index("id")["replicates"]
+    assert marks["P3"] == shares["P3"]
+    metric = {name: (n, rho) for judge, name, n, rho in beside_replication(folder) if judge == "rubric"}
+    assert set(metric) >= {"reliability", "coherence", "evaluability"}
+    write_report(folder.root)
+    page = folder.report.read_text()
+    assert f"the other half shows {shown(event['rate'])}" in page
+    assert "Scores beside replication" in page
+    assert verify(folder.root).problems == []
+    assert replay(folder.root).differences == []

@@ -14,8 +14,9 @@ import pytest
 from ninefold.errors import ArtifactError
 from ninefold.files import digest_file
 from proteus import Budget, ProteomicsData, Study
+from proteus.record._documents import read_documents, write_documents
 from proteus.record._journal import Journal, read_journal
-from proteus.record._objects import Hypothesis, read_documents, write_documents
+from proteus.record._objects import Hypothesis
 from proteus.record._run_folder import Folder, write_artifact
 from proteus.verification._report import render_report, write_report
 from proteus.verification._verify import PRINTED, verify

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from proteus.review._review import export_sheet, import_sheets
 from proteus.review._rubric_text import METRICS
+from proteus_experiments.review._sheets import export_sheet, import_sheets
 
 from .made_run import make_run
 

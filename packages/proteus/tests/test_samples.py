@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 from ninefold.errors import ArtifactError
-from proteus import Hypothesis, ProteomicsData, review
+from proteus import Hypothesis, ProteomicsData
 from proteus.llm._calls import Calls
+from proteus.record._documents import read_documents
 from proteus.record._journal import read_journal
-from proteus.record._objects import Finding, read_documents
+from proteus.record._objects import Finding
 from proteus.record._run_folder import Folder, cell, changed_rows, read_frame
 from proteus.review._rubric_text import METRICS
 from proteus.verification._replay import replay
 from proteus.verification._verify import verify
+from proteus_experiments import review
 
 SAMPLES = Path(__file__).parent / "samples"
 RUN = Folder(SAMPLES / "run")

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from proteus import Budget, ProteomicsData, Steps, Study, moderated_test
 from proteus.planning._expert import propose
+from proteus.record._documents import write_documents
 from proteus.record._journal import Journal, read_journal
-from proteus.record._objects import DatasetProfile, Finding, write_documents
+from proteus.record._objects import DatasetProfile, Finding
 from proteus.record._planner import ProposeHypotheses
 from proteus.record._run_folder import Folder, read_frame
 from proteus.verification._report import render_report, write_report
@@ -159,3 +160,15 @@ def test_a_signal_is_told_under_one_set_that_lists_the_others():
         assert not [other for other in report.findings if other.entity in one.also]
     lead = next(one for one in report.hypotheses if one.entities[0] == found[0].entity)
     assert f"sets that say the same: {', '.join(found[0].also)}" in lead.notes
+
+
+def test_a_hit_whose_peptides_fit_another_gene_names_it():
+    values = noise(200, 12, sd=0.2)
+    values[:4, :6] += 2
+    data = table(values, group=["AD"] * 6 + ["control"] * 6)
+    genes = [f"G{one}" for one in range(200)]
+    genes[0], genes[1] = "YWHAB;YWHAZ;YWHAB", "MAPT;MAPT"
+    data = data.with_values(data.values, features=data.features.assign(gene=genes))
+    notes = {one.entities[0]: one.notes for one in Study(data).run(Budget(objectives=1)).hypotheses}
+    assert notes["YWHAB"] == ["its peptides do not tell it from: YWHAZ"]
+    assert notes["MAPT"] == []

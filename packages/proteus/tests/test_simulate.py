@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 from ninefold.errors import InputError
-from proteus import datasets, learn, moderated_test, profile, simulate, tl
+from proteus import datasets, moderated_test, profile, tl
 from proteus.knowledge._network import connectivity
+from proteus_experiments.simulators._tables import learn, simulate
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from proteus import Budget, ProteomicsData, Study, learn, simulate
+from proteus import Budget, ProteomicsData, Study
 from proteus import datasets as data_sets
 from proteus.planning._expert import ExpertPlanner
 from proteus.record._journal import Journal
 from proteus.record._ledger import Ledger
 from proteus.record._run_folder import Folder
 from proteus.study._study import open_study
+from proteus_experiments.simulators._tables import learn, simulate
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from .helpers import noise, table

@@ -1,10 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from ninefold.errors import InputError
 from proteus import Budget, ProteomicsData, Study
 from proteus.data._roles import subject_column
 from proteus.knowledge._describe import describe, order_levels
+from proteus.tools._context import Context
 from proteus.tools._registry import missing_requirements, tools
+
+from .helpers import noise, table
 
 
 def test_every_tool_says_what_it_does_and_takes_no_path_code_or_address():
@@ -111,3 +115,10 @@ def test_survival_and_trend_find_what_was_planted():
     graded = {(one.context, one.entities[0], one.direction): one.firm for one in report.hypotheses}
     assert graded["time/event", "P3", "up"]
     assert ("dose", "P7", "up") in graded
+
+
+def test_modules_against_an_outcome_in_words_are_refused():
+    data = table(noise(60, 14), group=["case", "control"] * 7, days=range(1, 15))
+    asked = tools()["module_outcome"]
+    with pytest.raises(InputError, match="'group', which is text"):
+        asked.run(Context(data, describe(data)), asked.params(time="days", event="group"), [])

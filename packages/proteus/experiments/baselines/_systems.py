@@ -11,8 +11,8 @@ from proteus.planning._expert import ExpertPlanner, drafts
 from proteus.planning._templates import main_factors, plan
 from proteus.record._objects import Budget, Hypothesis, Objective, Settings, Step
 from proteus.record._planner import Objectives, Plan, PlanWorkflow, ProposeObjectives, Question
-from proteus.simulation._simulate import Simulation
 from proteus.study._study import Study
+from proteus_experiments.simulators._tables import Simulation
 
 System = Callable[[Simulation, Budget, int], list[Hypothesis]]
 
@@ -91,7 +91,7 @@ class _Flat(ExpertPlanner):
 
 
 class _Pipeline(ExpertPlanner):
-    """What most cores run: contrast of the first factor, over-representation of its hits, report."""
+    """What most cores run: contrast of the first factor, gene sets (by our test of them), report."""
 
     def ask(self, question: Question):
         """See `Planner.ask`."""
@@ -100,7 +100,7 @@ class _Pipeline(ExpertPlanner):
             chosen = [one for one in _proposed(self, question) if one.contrast and (one.design or "").endswith(first)]
             return Objectives(objectives=chosen[:1])
         if isinstance(question, PlanWorkflow):
-            sets = [Step(id="S2", tool="enrichment", params={"method": "ora"}, inputs=["S1"])]
+            sets = [Step(id="S2", tool="enrichment", inputs=["S1"])]
             return Plan(steps=[_contrast_step(question.objective), *sets * ("sets" in question.profile.knowledge)])
         return super().ask(question)
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import MissingExtraError, require
 from ninefold.report import Table
-from proteus.knowledge._enrichment import preranked_gsea
 from proteus.knowledge._sets import index_sets
 from proteus.outcomes._cox import cox
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.statistics._moderated_t import fit_prior, moderated_t
+from proteus_experiments.baselines._set_tests import preranked_gsea
 from proteus_experiments.benchmarks import _r
 
 

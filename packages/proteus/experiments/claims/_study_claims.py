@@ -18,7 +18,6 @@ from proteus.record._planner import Objectives, ProposeHypotheses, ProposeObject
 from proteus.record._run_folder import Folder, read_frame
 from proteus.review._rubric import Knowledge, total
 from proteus.review._rubric import score as rubric
-from proteus.simulation._simulate import Simulation, Template, learn, simulate
 from proteus.study._ranking import finish
 from proteus.study._study import Report, Study
 from proteus.tools._tools_bulk import findings_of
@@ -26,6 +25,7 @@ from proteus_experiments import published
 from proteus_experiments.baselines._systems import SYSTEMS, study
 from proteus_experiments.planted._regulation import plant_mediation, plant_regulators, score_joins
 from proteus_experiments.planted._truth import score
+from proteus_experiments.simulators._tables import Simulation, Template, learn, simulate
 from pydantic import BaseModel
 
 _BUDGET = Budget(objectives=8, hypotheses=60)

@@ -18,13 +18,13 @@ from proteus.record._journal import read_journal
 from proteus.record._objects import Budget
 from proteus.record._planner import Planner
 from proteus.record._run_folder import Folder
-from proteus.simulation._simulate import Simulation, learn, simulate
 from proteus.study._study import Report, Study
 from proteus.verification._report import render_report
 from proteus_experiments.planted._truth import score
 from proteus_experiments.scripted._fake_server import FakeLLM
 from proteus_experiments.scripted._script import load_script, shipped_scripts
 from proteus_experiments.scripted._spoil import INVENTED_GENE, INVENTED_NUMBER, INVENTED_TOOL
+from proteus_experiments.simulators._tables import Simulation, learn, simulate
 
 _BUDGET = Budget(objectives=3, hypotheses=20)
 _MADE_UP = (INVENTED_GENE, INVENTED_NUMBER, INVENTED_TOOL)

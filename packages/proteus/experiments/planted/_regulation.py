@@ -8,7 +8,7 @@ from ninefold.errors import InputError
 from proteus import normalise
 from proteus.knowledge._network import Network
 from proteus.record._objects import Hypothesis
-from proteus.simulation._simulate import Simulation
+from proteus_experiments.simulators._tables import Simulation
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import write_text
-from proteus.llm._prompt import payload_of, task_of, text_of
+from proteus_experiments.scripted._requests import payload_of, task_of, text_of
 from proteus_experiments.scripted._script import Fault, Script, Turn
 from proteus_experiments.scripted._spoil import spoil
 

@@ -1,1 +1,1 @@
-"""Simulators that claims alone use: peptides (`_peptides`), cells (`_cells`)."""
+"""Simulators that claims and tests alone use: with planted truth (`_tables`), peptides (`_peptides`), cells."""

@@ -20,7 +20,6 @@ from ninefold.lazy import attach
 
 if TYPE_CHECKING:
     from proteus import datasets as datasets
-    from proteus import review as review
     from proteus import tl as tl
     from proteus.data._data import ProteomicsData as ProteomicsData
     from proteus.data._data import from_matrix as from_matrix
@@ -37,19 +36,13 @@ if TYPE_CHECKING:
     from proteus.knowledge._network import Network as Network
     from proteus.loaders import add_symbols as add_symbols
     from proteus.loaders import load as load
-    from proteus.loaders import load_gaf as load_gaf
     from proteus.loaders import load_gmt as load_gmt
-    from proteus.loaders import load_literature as load_literature
     from proteus.loaders import load_network as load_network
-    from proteus.loaders import load_obo as load_obo
     from proteus.loaders import sniff as sniff
     from proteus.record._objects import Asked as Asked
     from proteus.record._objects import Budget as Budget
     from proteus.record._objects import Hypothesis as Hypothesis
     from proteus.record._objects import Settings as Settings
-    from proteus.simulation._simulate import Simulation as Simulation
-    from proteus.simulation._simulate import learn as learn
-    from proteus.simulation._simulate import simulate as simulate
     from proteus.statistics._error_control import benjamini_hochberg as benjamini_hochberg
     from proteus.statistics._error_control import control_families as control_families
     from proteus.study._steps import Steps as Steps
@@ -73,13 +66,9 @@ __getattr__, __dir__, __all__ = attach(
         "datasets": "datasets",
         "from_matrix": "data._data",
         "Hypothesis": "record._objects",
-        "learn": "simulation._simulate",
         "load": "loaders",
-        "load_gaf": "loaders",
         "load_gmt": "loaders",
-        "load_literature": "loaders",
         "load_network": "loaders",
-        "load_obo": "loaders",
         "moderated_test": "differential._moderated_test",
         "Network": "knowledge._network",
         "normalise": "differential._normalise",
@@ -92,13 +81,10 @@ __getattr__, __dir__, __all__ = attach(
         "register_tool": "tools._registry",
         "replicate": "differential._replication",
         "Report": "study._study",
-        "review": "review",
         "roll_up": "data._rollup",
         "scale_to_reference": "differential._normalise",
         "score": "verification._scoring",
         "Settings": "record._objects",
-        "simulate": "simulation._simulate",
-        "Simulation": "simulation._simulate",
         "sniff": "loaders",
         "stack": "differential._replication",
         "Steps": "study._steps",

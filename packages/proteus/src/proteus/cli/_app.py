@@ -27,7 +27,7 @@ def option(name: str, help: str, *more: str, **rules: Any) -> Any:  # noqa: A002
     return typer.Option(name, *more, help=help, **rules)
 
 
-Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `simulate` wrote.")]
+Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `save` wrote.")]
 Design = Annotated[str | None, option("--design", "Formula over the sheet's columns, e.g. '~ site + group'.")]
 Contrast = Annotated[str | None, option("--contrast", "Groups to compare, e.g. 'AD-control'.")]
 Top = Annotated[int, option("--top", "Rows to print.", min=1)]
@@ -73,18 +73,13 @@ class Reading:
 
 
 def read_data(path: Path, samples: Path | None, form: str) -> ProteomicsData:
-    """The table of a file, or of a folder that `simulate` or a run wrote."""
-    from ninefold.errors import InputError
-
+    """The table of a file, or of a folder that `ProteomicsData.save` wrote."""
     from proteus import ProteomicsData, load
     from proteus.loaders._samples import attach, read_samples
 
     if not path.is_dir():
         return load(path, samples, form)
-    series = sorted(one.parent for one in path.glob("*/key.json"))
-    if series:
-        raise InputError(str(path), got=f"a series of {len(series)} tables", expected=f"one, e.g. {series[0]}")
-    data = ProteomicsData.open(path / "data" if (path / "data").is_dir() else path)  # beside its key and sets
+    data = ProteomicsData.open(path)
     return attach(data, read_samples(samples), samples) if samples else data
 
 
@@ -97,16 +92,15 @@ class Known:
     symbols: Annotated[Path | None, option("--symbols", "Accession-to-symbol table.")] = None
     panel: Annotated[Path | None, option("--panel", "Cytometry: markers and their class.")] = None
 
-    def study(self, table: ProteomicsData, literature: Path | None = None) -> Study:
+    def study(self, table: ProteomicsData) -> Study:
         """A study of the table."""
-        from proteus import Study, add_symbols, load_gmt, load_literature, load_network
+        from proteus import Study, add_symbols, load_gmt, load_network
         from proteus.loaders import read_panel
 
         return Study(
             add_symbols(table, self.symbols) if self.symbols else table,
             sets=load_gmt(self.sets) if self.sets else None,
             network=load_network(self.network) if self.network else None,
-            literature=load_literature(literature) if literature else None,
             markers=read_panel(self.panel) if self.panel else None,
         )
 

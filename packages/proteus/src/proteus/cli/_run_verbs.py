@@ -1,22 +1,16 @@
-"""The verbs on finished runs: `verify`, `replay`, `compare`, `merge`, `review`."""
+"""The verbs on finished runs: `verify`, `replay`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from ninefold.cli import Shared, verb
 from ninefold.progress import progress
 
-from proteus.cli._app import Server, app, option
+from proteus.cli._app import app
 from proteus.study._out import keep
-
-if TYPE_CHECKING:
-    from ninefold.report import Table
-
-    from proteus.record._planner import Planner
-    from proteus.study._study import Study
 
 Run = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
 
@@ -44,56 +38,3 @@ def replay(run: Run, *, opts: Shared) -> dict[str, Any]:
         done = again(run, advance=lambda name: bar.advance(1, note=name))
     done.check(run)
     return keep({"files": done.files, "verdict": "every byte is the same"}, opts)
-
-
-@verb(app, uses=("out",), out="file")
-def compare(first: Run, second: Run, *, opts: Shared) -> list[Table]:
-    """Set two runs side by side: settings, hypotheses, findings."""
-    from proteus.study._compare import compare as beside
-
-    return keep(beside(first, second), opts)
-
-
-@verb(app, uses=("out",), out="folder")
-def merge(
-    runs: Annotated[list[Path], typer.Argument(help="Folders that `run --objective` wrote, one for each objective.")],
-    *,
-    server: Server,
-    opts: Shared,
-) -> dict[str, Any]:
-    """Put runs of single objectives together in -o DIR: error control, grades and ranks over all of them."""
-    from proteus.study._compare import merge as together
-    from proteus.verification._report import write_report
-
-    out = opts.need_out()
-
-    def planner(study: Study) -> Planner:
-        from proteus.llm._planner import LLMPlanner
-
-        return LLMPlanner(server.client(out, "merge"), study.data)
-
-    report = together(runs, out, planner if server.base_url or server.model else None)
-    write_report(opts.need_out())
-    grades = {f"grade {one}": len(report.graded(one)) for one in "ABC"}
-    return {"objectives": len(report.answers), "hypotheses": len(report.hypotheses), **grades}
-
-
-@verb(app, uses=("seed", "out"), ours="proteus.review")
-def review(
-    action: Annotated[str, typer.Argument(help="`export` a blinded sheet of RUNS, or `import` filled-in SHEETS.")],
-    paths: Annotated[list[Path], typer.Argument(help="export: folders of runs. import: the export, then the sheets.")],
-    *,
-    force: Annotated[bool, option("--force", "Replace what is at --out.")] = False,
-    opts: Shared,
-) -> Any:
-    """Experts' review: export RUN... -o DIR writes a blinded sheet; import DIR SHEET... says how far raters agree."""
-    from ninefold.errors import InputError
-
-    from proteus.review._review import export_sheet, import_sheets
-
-    if action == "export":
-        count = export_sheet(paths, opts.need_out(), seed=opts.seed, force=force)
-        return {"hypotheses": count, "for experts": "sheet.csv and rubric.txt", "for nobody else": "key.json"}
-    if action == "import":
-        return keep(import_sheets(paths[0], paths[1:]).table, opts)
-    raise InputError("review", got=repr(action), expected="export or import")

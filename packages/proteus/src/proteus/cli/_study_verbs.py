@@ -44,13 +44,10 @@ def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
 
     from proteus.review._rubric import total
 
-    kept_apart = any(one.held is not None for one in report.hypotheses)
-    columns = ["hypothesis", "grade", "firm", "statement", "evidence", "score", *["held out"] * kept_apart]
-    table = Table(columns, title=title)
+    table = Table(["hypothesis", "grade", "firm", "statement", "evidence", "score"], title=title)
     for one, text in list(zip(report.hypotheses, report.statements, strict=True))[:most]:
-        again = {True: "again", False: "not again", None: "not tested"}[one.held]
         cells = [one.id, one.grade, "yes" if one.firm else "no", text, len(one.evidence), round(total(one.scores), 2)]
-        table.rows.append([*cells, *[again] * kept_apart])
+        table.rows.append(cells)
     if len(report.hypotheses) > most:
         table.notes.append(f"{len(report.hypotheses) - most} more in hypotheses.json")
     return table
@@ -112,15 +109,9 @@ class Wanted:
     fold: Annotated[
         float | None, option("--fold", "Fold bar of each contrast, e.g. 1.2; else by a stated rule.", min=1)
     ] = None
-    objective: Annotated[
-        str | None, option("--objective", "Pursue this one alone, e.g. O2; `merge` puts runs together.")
-    ] = None
     cohort: Annotated[str | None, option("--cohort", "Column of cohorts or sites: A is what replicates in each.")] = (
         None
     )
-    hold_out: Annotated[
-        float | None, option("--hold-out", "Share of 60 or more samples to test hypotheses on, once.")
-    ] = None
 
 
 @verb(app, uses=("seed", "quiet", "out"), out="run")
@@ -129,13 +120,11 @@ def run(
     *,
     reading: Reading,
     known: Known,
-    literature: Annotated[Path | None, option("--literature", "Folder of abstracts (.txt).")] = None,
     planner: Annotated[str, option("--planner", "`expert` (offline), or `llm`.")] = "expert",
     server: Server,
     objectives: Annotated[int, option("--objectives", "Objectives at most.", min=1, max=12)] = 8,
     budget_seconds: Annotated[float | None, option("--budget-seconds", "Time for the run.", min=0)] = None,
     wanted: Wanted,
-    workers: Annotated[int, option("--workers", "Processes; the result is the same.", min=1)] = 1,
     resume: Annotated[bool, option("--resume", "Go on with the interrupted run at --out.")] = False,
     opts: Shared,
 ) -> list[Any]:
@@ -148,7 +137,7 @@ def run(
 
     cohort = wanted.cohort or ("cohort" if len(data) > 1 else None)
     table = reading.read_all(data, cohort or "") if len(data) > 1 else reading.read(data[0])
-    study = known.study(table, literature)
+    study = known.study(table)
     if opts.out is None and not opts.quiet:
         typer.echo("nothing of this run is kept: -o DIR keeps it, with its report", err=True)
     if reading.samples is None and not opts.quiet and not len(study.data.samples.columns):
@@ -160,8 +149,7 @@ def run(
     budget = Budget(objectives=objectives, seconds=budget_seconds, tokens=server.budget_tokens, usd=server.budget_usd)
     with progress(objectives, "objectives") as bar:
         report = study.run(
-            budget, opts.seed, out=opts.out, resume=resume, workers=workers,
-            settings=Settings(objective=wanted.objective, cohort=cohort, hold_out=wanted.hold_out, asked=asked),
+            budget, opts.seed, out=opts.out, resume=resume, settings=Settings(cohort=cohort, asked=asked),
             advance=lambda name: bar.advance(1, note=name),
         )  # fmt: skip
     title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")
@@ -169,6 +157,9 @@ def run(
     shown[-1].notes += [f"partial: {report.stopped} used up"] if report.stopped else []
     if cohort is None:
         shown[-1].notes.append("one cohort: nothing was asked again in another, so the highest grade is B")
+        if report.predicted is not None:
+            name, rate = report.predicted
+            shown[-1].notes.append(f"halves of it show {rate:.2f} of what the other half calls in {name}")
     if report.fallbacks:
         shown[-1].notes.append(f"the expert answered for the {report.planner} planner: {', '.join(report.fallbacks)}")
     if report.refused:

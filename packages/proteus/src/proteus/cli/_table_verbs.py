@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from proteus.data._data import ProteomicsData
 
 _ROLL_UPS = ("auto", "peptide_model", "median_polish", "maxlfq", "none")
-_SET_TESTS = ("camera", "fry", "roast", "ora", "gsea", "camera_preranked")
 _WRITTEN = (".csv", ".tsv", ".parquet")
 _RESULTS = (  # columns by which tables of results are recognised
     {"gene", "effect", "ci_low", "ci_high", "only_in"}, {"gene", "effect", "ci_low", "ci_high", "on_off"},
-    {"direction", "representative", "grade"},
-    {"representative", "grade", "q"}, {"gene", "log_hr", "ph_p", "c_index"},
+    {"direction", "representative", "told"}, {"representative", "grade", "q"}, {"gene", "log_hr", "ph_p", "c_index"},
 )  # fmt: skip
 
 
@@ -62,7 +60,7 @@ class Preparing:
     """What is done to a table before it is tested."""
 
     normalise: Annotated[
-        str, option("--normalise", "median, mad, quantile, cyclic_loess, glog, or none.", show_default=True)
+        str, option("--normalise", "median, mad, quantile, cyclic_loess, or none.", show_default=True)
     ] = "median"
     roll_up: Annotated[
         str, option("--roll-up", "auto (precursors by peptide_model), peptide_model, median_polish, maxlfq, none.")
@@ -201,7 +199,7 @@ def run_test(
     return _table(shown, top, title, result.notes)
 
 
-@verb(app, uses=("seed", "threads", "force", "out"), out="file", ours=is_result)
+@verb(app, uses=("threads", "force", "out"), out="file", ours=is_result)
 def enrich(
     data: Data,
     *,
@@ -209,7 +207,7 @@ def enrich(
     reading: Reading,
     design: Design = None,
     contrast: Contrast = None,
-    method: Annotated[str, option("--method", "camera, fry, roast; ora, gsea, camera_preranked (grade C).")] = "camera",
+    method: Annotated[str, option("--method", "camera (competitive), or fry.")] = "camera",
     symbols: Annotated[Path | None, option("--symbols", "Accession-to-symbol table.")] = None,
     preparing: Preparing,
     top: Top = 20,
@@ -219,9 +217,10 @@ def enrich(
     from ninefold.errors import ArtifactError
 
     from proteus import add_symbols, load_gmt, moderated_test, tl
+    from proteus.tl._enrich import METHODS
 
     preparing.check()
-    _one_of("--method", method, _SET_TESTS)
+    _one_of("--method", method, METHODS)
     _check_out(opts)
     known = load_gmt(sets)
     if symbols is not None and not symbols.exists():
@@ -232,7 +231,7 @@ def enrich(
     if symbols is not None:
         table = add_symbols(table, symbols)
     result = moderated_test(table, design, contrast)
-    frame = tl.enrich(result, known, method, seed=opts.seed)
+    frame = tl.enrich(result, known, method)
     _write(frame, opts, opts.force)
     return _table(
         frame, top, f"{contrast}: {method}, {int((frame['q'] <= 0.05).sum())} of {len(frame)} sets at q <= 0.05", []
@@ -254,7 +253,10 @@ def survival(
     from proteus import tl
 
     _check_out(opts)
-    frame = tl.survival(reading.read(data), time, event, adjust or [])
+    read = reading.read(data)
+    for name, column in {"--time": time, "--event": event}.items():
+        _one_of(name, column, list(map(str, read.samples)) or ["none: -s FILE describes the samples"])
+    frame = tl.survival(read, time, event, adjust or [])
     _write(frame, opts, opts.force)
     shown = frame[["gene", "log_hr", "error", "p", "q", "n", "events", "ph_p", "c_index"]]
     return _table(shown, top, f"{int((frame['q'] <= 0.05).sum())} of {len(frame)} features at q <= 0.05", [])

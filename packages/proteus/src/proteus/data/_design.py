@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
+from scipy.stats import contingency
 
 
 @dataclass(frozen=True)
@@ -174,14 +175,8 @@ def aliasing(samples: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """Cramer's V of each pair of factors, (factors, factors): 1 means one cannot be told from the other."""
     result = pd.DataFrame(np.eye(len(factors)), index=list(factors), columns=list(factors))
     for a, b in itertools.combinations(factors, 2):
-        counts = pd.crosstab(samples[a], samples[b]).to_numpy(float)
-        n = counts.sum()
-        small = min(counts.shape) - 1
-        if n == 0 or small == 0:
-            value = np.nan
-        else:
-            expected = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / n
-            value = float(np.sqrt((((counts - expected) ** 2) / expected).sum() / n / small))
+        counts = pd.crosstab(samples[a], samples[b]).to_numpy()
+        value = contingency.association(counts, "cramer") if min(counts.shape, default=0) > 1 else np.nan
         result.loc[a, b] = result.loc[b, a] = value
     return result
 

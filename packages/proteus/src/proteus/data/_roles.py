@@ -11,33 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-BASE = re.compile(
-    r"(?i)^(?:ctrl|control|controls|con|wt|wild[ _-]?type|healthy|normal|untreated|unstim\w*|vehicle|dmso|mock|"
-    r"ref|reference|baseline|placebo|none|no|pre|before|0h?|t0|d0|false|negative|benign)$"
-)
-BATCH = re.compile(
-    r"(?i)^(?:batch|plate|run|set|site|centre|center|lab|tmt_?plex|plex|lane|digest|column|instrument|day|acquisition\w*|cohort|study|"
-    r"lcbatch|chip)(?:[_ .-]?(?:id|no|number|name))?$"
-)
-SUBJECT = re.compile(
-    r"(?i)^(?:subject|donor|patient|individual|person|participant|animal|mouse|pair)"
-    r"(?:[_ .-]?(?:id|no|number|name))?$"
-)
-NO_FACTOR = re.compile(
-    r"(?i)^(?:(?:bio|tech)?[_ .-]?rep(?:licate)?s?(?:[_ .-]?(?:id|no|number))?|label|file\w*|raw\w*|name|sample\w*|"
-    r"channel|tmt\w*channel|inj\w*|fraction\w*|order|index|i)$"
-)
-_TIME = r"time\w*|visit\w*|days?|weeks?|months?|years?|hours?|hrs?|minutes?|cycle|session|passage"
-_CONDITION = re.compile(  # has the structure of persons where replicates are numbered, or treatments nested in classes
-    rf"(?i)^(?:{_TIME}|age|dose\w*|conc\w*|treat\w*|condition\w*|group\w*|arm|class\w*|drug\w*|compound\w*|inhibitor\w*|"
-    r"stimul\w*|cytokine|genotype|strain|line|cell.?(?:line|type)|tissue|organ|region|species|sex|gender|stage|grade|"
-    r"diagnosis|disease|status|response|type|subtype|phenotype|mutation|bait|sirna|shrna|guide|medium|diet|temp\w*|ph|"
-    r"cohort$|study$)(?:[_ .-].*)?$"
-)
-_QUANTITY = re.compile(
-    r"(?i)^(?:[<>]?\d+(?:\.\d+)?\s*(?:s|sec|min|h|hr|hrs|hours?|d|days?|w|wk|weeks?|mo|months?|y|years?|[npuµm]?m|"
-    r"[npuµm]?g(?:/m?l)?|%)|(?:day|week|month|hour|year|t|d|h|w)[ _-]?\d+)$"
-)
+from proteus.record._words import ID, named
+
+BASE = named("base")
+BATCH = named("batch", ID)
+SUBJECT = named("subject", ID)
+NO_FACTOR = named("no_factor")
+_CONDITION = named("condition", r"(?:[_ .-].*)?$")  # has the structure of persons, too
+_QUANTITY = named("quantity")
 _NUMBERED = re.compile(r"^([A-Za-z_ .#-]{0,12})\d+[A-Za-z]?$")
 LEVELS = 20  # of a factor, at most
 _OPEN_LEVELS, _OPEN_SAMPLES = 8, 3

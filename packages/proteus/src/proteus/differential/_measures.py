@@ -14,15 +14,28 @@ Q = 0.05
 _POWER = 0.8
 
 
-def entity_names(data: ProteomicsData) -> pd.Series:
-    """What a feature stands for: the protein's gene (peptides: their protein's), its id where nothing is known."""
+def _group_names(data: ProteomicsData) -> pd.Series:
+    """Genes of a feature's protein group (peptides: of their proteins), else its proteins, `;` between them."""
     genes = data.genes.astype(str)
     if data.level in ("peptide", "precursor", "site") and "protein" in data.features:
         protein = data.features["protein"].astype(str)
         named = genes.where(genes != genes.index.astype(str), "")
         genes = named.where(named != "", protein)
-    first = genes.str.split(";").str[0].str.strip()
+    return genes
+
+
+def entity_names(data: ProteomicsData) -> pd.Series:
+    """What a feature stands for: the protein's gene (peptides: their protein's), its id where nothing is known."""
+    first = _group_names(data).str.split(";").str[0].str.strip()
     return first.where(first != "", data.features.index.to_series().astype(str))
+
+
+def shares_peptides_with(data: ProteomicsData) -> dict[str, list[str]]:
+    """By feature the other genes (proteins) of its group, such as paralogs, that all its peptides fit too."""
+    groups = _group_names(data)
+    several = groups[groups.str.contains(";", regex=False)]
+    parts = {str(row): list(dict.fromkeys(one.strip() for one in text.split(";"))) for row, text in several.items()}
+    return {row: [one for one in names[1:] if one] for row, names in parts.items() if len(names) > 1}
 
 
 def mode_of(z: np.ndarray) -> float:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
-from scipy import optimize, stats
+from scipy import stats
 
 from proteus.data._data import ProteomicsData
-from proteus.statistics._detection import rank_correlation, row_mean
+from proteus.statistics._detection import row_mean
 from proteus.statistics._lowess import lowess
 
 _ENOUGH = 50
@@ -19,7 +19,7 @@ def normalise(data: ProteomicsData, method: str = "median", *, stable: np.ndarra
 
     Args:
         data: on the log2 scale.
-        method: `median`, `mad`, `quantile`, `cyclic_loess` or `glog`.
+        method: `median`, `mad`, `quantile` or `cyclic_loess`.
         stable: (P,) bool, features believed unchanged; `median` and `mad` then look at these alone. Of a table rolled
             up by the peptide model they look at the half that is known best.
     Raises:
@@ -148,29 +148,9 @@ def cyclic_loess(values: np.ndarray, stable: np.ndarray, *, rounds: int = 3, spa
     return result
 
 
-def glog(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
-    """log2((x + sqrt(x^2 + c))/2) after median scaling; c takes the trend of spread over rank out (Durbin 2002)."""
-    linear = np.exp2(median(values, stable))
-    seen = ~np.isnan(linear)
-    level = np.nanmedian(linear)
-
-    def transform(log_c: float) -> np.ndarray:
-        return np.log2((linear + np.sqrt(linear**2 + (level * np.exp(log_c)) ** 2)) / 2)
-
-    rows = seen.sum(1) >= 2
-
-    def trend(log_c: float) -> float:
-        shown = transform(log_c)[rows]
-        return abs(rank_correlation(row_mean(shown), np.nanstd(shown, axis=1, ddof=1)))
-
-    found = optimize.minimize_scalar(trend, bounds=(-12.0, 2.0), method="bounded", options={"xatol": 1e-3})
-    return transform(float(found.x))  # pyright: ignore[reportAttributeAccessIssue]
-
-
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "median": median,
     "mad": mad,
     "quantile": quantile,
     "cyclic_loess": cyclic_loess,
-    "glog": glog,
 }

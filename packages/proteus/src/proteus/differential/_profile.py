@@ -9,13 +9,11 @@ import pandas as pd
 
 from proteus.data._data import ProteomicsData
 from proteus.data._design import aliasing, crosstab
+from proteus.record._words import named
 from proteus.statistics._detection import missing_falls_with_intensity
 
 _UNIPROT = re.compile(r"^(?:[OPQ]\d[A-Z0-9]{3}\d|[A-NR-Z]\d(?:[A-Z][A-Z0-9]{2}\d){1,2})(?:-\d+)?")
-_FOLLOW_UP = re.compile(  # `timepoint` is no follow-up
-    r"(?i)(?:(?:os|pfs|dfs|rfs|efs|survival)[_ .-]?)?time(?:[_ .-](?:to[_ .-]\w+|d|days?|weeks?|months?|y|years?))?$|"
-    r"survival|follow"
-)
+_FOLLOW_UP = named("follow_up", "")  # `timepoint` is no follow-up
 _COMPONENTS = 3
 
 
@@ -152,21 +150,14 @@ def _two_numbers(sheet: pd.DataFrame, outcome: tuple[str, str] | None) -> list[s
 
 
 def _residual_sd(data: ProteomicsData, factors: dict[str, dict[str, int]]) -> float:
-    values = data.values
-    if factors:
-        name = max(factors, key=lambda one: len(factors[one]))
-        codes = pd.factorize(data.samples[name])[0]
-    else:
-        codes = np.zeros(data.shape[1], int)
-    squares, df = np.zeros(len(values)), np.zeros(len(values))
-    for code in np.unique(codes[codes >= 0]):
-        part = values[:, codes == code]
-        n = (~np.isnan(part)).sum(1)
-        several = n >= 2
-        if several.any():
-            squares[several] += np.nanvar(part[several], axis=1) * n[several]
-            df[several] += n[several] - 1
-    return float(np.median(np.sqrt(squares[df > 0] / df[df > 0]))) if (df > 0).any() else float("nan")
+    """Median over features of the pooled sd within levels of the factor that has most."""
+    name = max(factors, key=lambda one: len(factors[one]), default=None)
+    codes = np.zeros(data.shape[1], int) if name is None else pd.factorize(data.samples[name])[0]
+    groups = pd.DataFrame(data.values.T[codes >= 0]).groupby(codes[codes >= 0])
+    df = np.maximum(groups.count().to_numpy() - 1, 0)
+    squares = np.where(df > 0, groups.var().to_numpy() * df, 0.0).sum(0)
+    known = df.sum(0) > 0
+    return float(np.median(np.sqrt(squares[known] / df.sum(0)[known]))) if known.any() else float("nan")
 
 
 def _id_type(data: ProteomicsData) -> str:
@@ -178,13 +169,17 @@ def _id_type(data: ProteomicsData) -> str:
     return "symbol" if ids.str.fullmatch(r"[A-Z][A-Z0-9-]{1,9}").mean() > 0.5 else "other"
 
 
+def _centred(values: np.ndarray) -> np.ndarray:
+    """Features seen in at least 80 % of samples, less their means; gaps are 0."""
+    part = values[(~np.isnan(values)).mean(1) >= 0.8]
+    return np.nan_to_num(part - np.nanmean(part, axis=1, keepdims=True))
+
+
 def principal_components(values: np.ndarray, count: int = _COMPONENTS) -> np.ndarray:
     """(N, count) scores of samples from features seen in at least 80 % of them, gaps at the mean."""
-    used = (~np.isnan(values)).mean(1) >= 0.8
-    if used.sum() < 3:
+    centred = _centred(values)
+    if len(centred) < 3:
         return np.zeros((values.shape[1], 0))
-    part = values[used]
-    centred = np.nan_to_num(part - np.nanmean(part, axis=1, keepdims=True))
     _, singular, right = np.linalg.svd(centred, full_matrices=False)
     return (singular[:, None] * right)[:count].T
 
@@ -212,11 +207,9 @@ def _explained(data: ProteomicsData, factors: dict[str, dict[str, int]]) -> pd.D
 
 def find_outliers(data: ProteomicsData) -> list[str]:
     """Median correlation with the other samples more than 5 robust deviations under the median of all."""
-    used = (~np.isnan(data.values)).mean(1) >= 0.8
-    if used.sum() < 10 or data.shape[1] < 4:
+    centred = _centred(data.values)
+    if len(centred) < 10 or data.shape[1] < 4:
         return []
-    part = data.values[used]
-    centred = np.nan_to_num(part - np.nanmean(part, axis=1, keepdims=True))
     spread = np.median(np.abs(centred), axis=0)
     middle = np.median(spread)
     scale = 1.4826 * np.median(np.abs(spread - middle))

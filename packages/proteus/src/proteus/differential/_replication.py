@@ -107,8 +107,9 @@ class PredictedReplication:
 
 
 def predict_replication(
-    data: ProteomicsData, design: str, contrast: str, *, splits: int = 20, seed: int = 0, **options: Any
-) -> PredictedReplication:
+    data: ProteomicsData, design: str, contrast: str, *, splits: int = 20, seed: int = 0, subject: str | None = None,
+    **options: Any,
+) -> PredictedReplication:  # fmt: skip
     """Split one cohort in halves, over and over, and ask in one half what the other calls.
 
     Each level of the contrast is halved, so that both halves have both. Halves have half the samples: in as many
@@ -120,6 +121,7 @@ def predict_replication(
         design, contrast: as for `moderated_test`; a pair of levels.
         splits: number of random splits.
         seed: of the splits.
+        subject: column of persons with several samples, which stay together.
         options: of `moderated_test`.
     Raises:
         InputError: a contrast that is no pair of levels, or fewer than four samples of one.
@@ -141,12 +143,13 @@ def predict_replication(
         if (column == level).sum() < 2 * _FEWEST:
             raise InputError("contrast", got=f"{(column == level).sum()} samples of {level}", expected="4 or more")
     whole = moderated_test(data, design, contrast, **options).hits()
+    persons = np.arange(len(column)) if subject is None else data.factor(subject).astype(str).to_numpy()
+    where = pd.Series(column).groupby(persons).agg(lambda one: "|".join(sorted(set(one))))  # levels of each person
     rng = np.random.default_rng(seed)
     shown, asked, rates = np.zeros(len(whole)), np.zeros(len(whole)), []
     for _ in range(splits):
-        half = np.zeros(len(column), bool)
-        for level in np.unique(column):
-            half[rng.permutation(np.flatnonzero(column == level))[: (column == level).sum() // 2]] = True
+        chosen = [rng.permutation(part.index.to_numpy())[: len(part) // 2] for _, part in where.groupby(where)]
+        half = np.isin(persons, np.concatenate(chosen))
         tables = []
         for one in (half, ~half):
             part = data.take(samples=one)

@@ -1,7 +1,7 @@
 """Competitive and self-contained set tests that respect the correlation between proteins.
 
 CAMERA (Wu & Smyth 2012): do the set's proteins change more than the others? The inter-protein correlation comes from
-the residuals. FRY (the limit of ROAST with infinitely many rotations) and ROAST (Wu et al. 2010): do they
+the residuals. FRY (the limit of ROAST, Wu et al. 2010, with infinitely many rotations): do they
 change at all?
 """
 
@@ -15,16 +15,13 @@ from proteus.statistics._linear_model import LinearFit
 from proteus.statistics._moderated_t import ModeratedT, z_of
 
 
-def camera(
-    indexed: IndexedSets, tested: ModeratedT, fit: LinearFit | None = None, *, correlation: float | None = None
-) -> pd.DataFrame:
+def camera(indexed: IndexedSets, tested: ModeratedT, fit: LinearFit) -> pd.DataFrame:
     """Competitive test of each set.
 
     Args:
         indexed: S sets over P proteins.
         tested: moderated t with fold bar 0.
-        fit: whose residuals give each set's correlation; needed unless `correlation` is given.
-        correlation: one fixed inter-protein correlation for all sets (cameraPR uses 0.01).
+        fit: whose residuals give each set's correlation.
     Returns:
         One row a set: size, direction, correlation, t, p, q.
     """
@@ -33,13 +30,8 @@ def camera(
     z0 = np.where(universe, z, 0.0)
     member, m = indexed.member, indexed.sizes
     total = int(universe.sum())
-    if correlation is None:
-        assert fit is not None
-        rho = np.maximum(_set_correlation(indexed, fit), 0.0)
-        df = float(min(np.median(fit.df_residual[universe]), total - 2))
-    else:
-        rho = np.full(len(m), correlation)
-        df = float(total - 2)
+    rho = np.maximum(_set_correlation(indexed, fit), 0.0)
+    df = float(min(np.median(fit.df_residual[universe]), total - 2))
     mean_in, mean = member @ z0 / m, z0.sum() / total
     variance = float(((z0 - mean)[universe] ** 2).sum() / (total - 1))
     difference = total / (total - m) * (mean_in - mean)
@@ -47,7 +39,7 @@ def camera(
     inflation = 1 + (m - 1) * rho
     t = difference / np.sqrt(pooled * (inflation / m + 1 / (total - m)))
     p = 2 * stats.t.sf(np.abs(t), df)
-    return _table(indexed, t, p, correlation=rho)
+    return set_table(indexed, t, p, correlation=rho)
 
 
 def _set_correlation(indexed: IndexedSets, fit: LinearFit) -> np.ndarray:
@@ -71,52 +63,11 @@ def fry(indexed: IndexedSets, tested: ModeratedT, fit: LinearFit) -> pd.DataFram
     m = indexed.sizes
     mean = indexed.member @ scaled / m[:, None]
     t = (indexed.member @ t0 / m) / np.sqrt(np.maximum((mean**2).sum(1) / df, 1e-300))
-    return _table(indexed, t, 2 * stats.t.sf(np.abs(t), df))
+    return set_table(indexed, t, 2 * stats.t.sf(np.abs(t), df))
 
 
-def roast(
-    indexed: IndexedSets, tested: ModeratedT, fit: LinearFit, *, rotations: int = 999, seed: int = 0
-) -> pd.DataFrame:
-    """Self-contained test by random rotations of each protein's (effect, residuals); features with all samples only.
-
-    The statistic is the mean over the set of moderated t as normal z; p = (1 + at least as extreme) / (rotations + 1).
-    """
-    generator = np.random.default_rng(seed)
-    full = fit.observed.all(1) & np.isfinite(tested.t) & indexed.universe
-    left, _, _ = np.linalg.svd(fit.design, full_matrices=True)
-    null = left[:, np.linalg.matrix_rank(fit.design) :]
-    d = null.shape[1]
-    prior = tested.prior
-    effect = tested.t * np.sqrt(prior.posterior)  # the contrast's effect as one orthonormal coordinate
-    vectors = np.concatenate([effect[:, None], fit.residuals @ null], axis=1)
-    square = (vectors**2).sum(1)
-    directions = generator.standard_normal((d + 1, rotations))
-    directions /= np.linalg.norm(directions, axis=0)
-    t = np.empty(len(indexed.names))
-    p = np.empty(len(indexed.names))
-    infinite = np.isinf(prior.d0)
-    weight = np.where(infinite, 1.0, prior.d0)
-    for place in range(len(indexed.names)):
-        rows = indexed.member.indices[indexed.member.indptr[place] : indexed.member.indptr[place + 1]]
-        rows = rows[full[rows]]
-        if len(rows) == 0:
-            t[place], p[place] = np.nan, np.nan
-            continue
-        turned = vectors[rows] @ directions
-        own = (square[rows][:, None] - turned**2) / d
-        both = (weight[rows] * prior.s0_squared[rows])[:, None] + d * own
-        variance = np.where(
-            infinite[rows][:, None], prior.s0_squared[rows][:, None], both / (weight[rows] + d)[:, None]
-        )
-        df = tested.df[rows]
-        drawn = z_of(turned / np.sqrt(variance), df[:, None]).mean(0)
-        observed = z_of(tested.t[rows], df).mean()
-        t[place] = observed
-        p[place] = (1 + (np.abs(drawn) >= abs(observed)).sum()) / (rotations + 1)
-    return _table(indexed, t, p)
-
-
-def _table(indexed: IndexedSets, t: np.ndarray, p: np.ndarray, **more: np.ndarray) -> pd.DataFrame:
+def set_table(indexed: IndexedSets, t: np.ndarray, p: np.ndarray, **more: np.ndarray) -> pd.DataFrame:
+    """One row a set: size, direction, what the test adds, t, p, and q over all sets."""
     columns = {"size": indexed.sizes.astype(int), "direction": np.where(t > 0, "up", "down"), **more}
     table = pd.DataFrame({**columns, "t": t, "p": p}, index=pd.Index(indexed.names, name="set"))
     table["q"] = benjamini_hochberg(p)

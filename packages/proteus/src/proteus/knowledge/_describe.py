@@ -10,7 +10,7 @@ import pandas as pd
 
 from proteus.data._data import ProteomicsData
 from proteus.data._roles import BASE, BATCH, NO_FACTOR, SUBJECT, same_partition, subject_column
-from proteus.differential._profile import Profile, profile
+from proteus.differential._profile import profile
 from proteus.record._objects import DatasetProfile, Factor
 
 _TYPE_NAME = re.compile(r"(?i)type|population|cluster|annotation|label|class|lineage|identity")
@@ -88,15 +88,10 @@ def shared_levels(samples: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 
 
 def describe(
-    data: ProteomicsData,
-    *,
-    sets: bool = False,
-    network: bool = False,
-    markers: Mapping[str, str] | None = None,
-    found: Profile | None = None,
+    data: ProteomicsData, *, sets: bool = False, network: bool = False, markers: Mapping[str, str] | None = None
 ) -> DatasetProfile:
     """The profile of a table and of the knowledge beside it; the table's values do not enter but through statistics."""
-    found = profile(data) if found is None else found
+    found = profile(data)
     subjects = subject_column(one_row_each(data))
     warnings = list(found.warnings)
     factors, batch = [], []
@@ -124,13 +119,11 @@ def describe(
         for a in names
         if a in found.aliasing.index
     }
-    by_group = {}
-    if data.level != "cell":
-        for one in factors[:3]:
-            column = data.samples[one.name].astype(str)
-            for level in one.levels:
-                part = data.values[:, (column == level).to_numpy()]
-                by_group[f"{one.name}={level}"] = round(float(np.isnan(part).mean()), 4)
+    gaps = [] if data.level == "cell" else [(one, data.samples[one.name].astype(str)) for one in factors[:3]]
+    by_group = {
+        f"{one.name}={level}": round(float(np.isnan(data.values[:, (column == level).to_numpy()]).mean()), 4)
+        for one, column in gaps for level in one.levels
+    }  # fmt: skip
     knowledge = ["sets"] * sets + ["network"] * network
     if data.level == "site" and "protein" in data.features:
         knowledge.append("sites")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
-from scipy import sparse
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,6 @@ class Network:
         """(nodes,) bool, whether a node is in `genes`."""
         wanted = set(genes)
         return np.array([name in wanted for name in self.nodes], bool)
-
-    def adjacency(self) -> sparse.csr_matrix:
-        """(nodes, nodes) symmetric 0/1."""
-        n = len(self.nodes)
-        a, b = self.edges.T
-        ones = np.ones(2 * len(a))
-        return sparse.csr_matrix((ones, (np.concatenate([a, b]), np.concatenate([b, a]))), shape=(n, n))
 
 
 def rewire(network: Network, generator: np.random.Generator, *, sweeps: int = 10) -> Network:
@@ -120,32 +112,6 @@ def connectivity(network: Network, genes: Collection[str], *, rewirings: int = 2
     spread = float(drawn.std(ddof=1))
     z = (count - float(drawn.mean())) / spread if spread > 0 else 0.0
     return Connectivity(int(inside.sum()), count, float(drawn.mean()), z, float(p))
-
-
-def random_walk(network: Network, seeds: Collection[str], *, restart: float = 0.5) -> pd.Series:
-    """Stationary visits of a walk that returns to the seeds with probability `restart` at each step (Koehler 2008).
-
-    Returns:
-        Probability by node, largest first; sums to 1.
-    """
-    start = network.positions(seeds).astype(float)
-    if start.sum() == 0:
-        raise InputError("seeds", got="none in the network", expected="at least one")
-    if not 0 < restart <= 1:
-        raise InputError("restart", got=restart, expected="a probability in (0, 1]")
-    start /= start.sum()
-    adjacency = network.adjacency()
-    degree = np.asarray(adjacency.sum(0)).ravel()
-    step = adjacency @ sparse.diags(1 / np.maximum(degree, 1))
-    visits = start.copy()
-    for _ in range(1000):
-        following = (1 - restart) * (step @ visits) + restart * start
-        following += (1 - following.sum()) * start  # walkers on isolated nodes return
-        moved = np.abs(following - visits).sum()
-        visits = following
-        if moved < 1e-12:
-            break
-    return pd.Series(visits, index=network.nodes).sort_values(ascending=False, kind="stable")
 
 
 def communities(network: Network, *, resolution: float = 1.0, seed: int = 0) -> pd.Series:

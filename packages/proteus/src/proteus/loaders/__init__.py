@@ -2,15 +2,15 @@
 
 `_load` finds the format; the programs' own columns stand in `layouts.json` and are read by `_layouts`; Olink, SomaScan
 and mzTab in `_panels`, tidy tables in `_tidy`, FCS, h5ad and cells in `_cytometry`, plain tables in `_matrix`; sample
-sheets in `_samples`; gene sets, ontologies, annotations, networks and abstracts in `_knowledge`.
+sheets in `_samples`; gene sets, symbols and networks in `_knowledge`.
 """
 
 from proteus.loaders._cytometry import read_panel
-from proteus.loaders._knowledge import add_symbols, load_gaf, load_gmt, load_literature, load_network, load_obo
+from proteus.loaders._knowledge import add_symbols, load_gmt, load_network
 from proteus.loaders._load import FORMATS, load, sniff
 from proteus.loaders._samples import read_samples
 
 __all__ = [
-    "FORMATS", "add_symbols", "load", "load_gaf", "load_gmt", "load_literature", "load_network", "load_obo",
+    "FORMATS", "add_symbols", "load", "load_gmt", "load_network",
     "read_panel", "read_samples", "sniff",
 ]  # fmt: skip

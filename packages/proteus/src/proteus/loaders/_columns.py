@@ -11,20 +11,11 @@ import pandas as pd
 from ninefold.errors import InputError
 
 from proteus.loaders._table import RUN_ENDING, THOUSANDS, Table, bare, numbers, some
+from proteus.record._words import named
 
-ABOUT = re.compile(  # numbers that describe features in the tables of many programs
-    r"(?i)^(?:#\s*\S.*|n[_. ](?:peptides|seq\w*|proteotypic\.sequences|psms?|unique|obs\w*)|"
-    r"(?:\w+ )?(?:peptides?|psms?|sequences|proteins|counts?)|(?:num|number)[_. ]?(?:of[_. ])?\w*|(?:protein.?)?length|"
-    r"mass|(?:mol\w*[. _]?weight|mw)\b.*|calc\. pi|pi|charges?|m/?z|(?:precursor|peptide)[._ ](?:charge|mz|idx)|"
-    r"(?:sequence )?coverage.*|(?:best |max |protein |peptide |sum )?(?:pep(?: score| prob)?|score|probability)|"
-    r"maxpepprob|numberpsm|referenceintensity|(?:adj\w*|local|exp)?[._ ]?(?:[pq])[._ -]?val\w*.*|qval|fdr|"
-    r"log.?fc|log2.?fold.*|fold.?change|aveexpr|rt|retention.?time|irt|start|end|positions?|site|rank|index|id|.*_hash|"
-    r"spectral_angle|year|chromosome|entrez\w*|entrez.?gene.?id|taxon\w*|missed.?cleavages|localization prob\w*)$"
-)
+ABOUT = named("about")  # numbers that describe features in the tables of many programs
 _STATISTICS = re.compile(r"(?i)^(?:log.?fc|(?:adj\w*[._ ]?)?p[._ -]?val\w*)$")  # beside these, t and b are limma's
-_SUMMARY = re.compile(
-    r"(?i)^(?:sum|total|mean|average|avg|median|sd|stdev|std|cv|max|min|ratio|intensity|abundance)(?:[ _.].*)?$"
-)
+_SUMMARY = named("summary", r"(?:[ _.].*)?$")
 _FAR = 5.0  # in log2, of a column's median from the others'
 _UNLIKE, _ALIKE, _ROWS = 0.2, 0.6, 10
 

@@ -9,12 +9,13 @@ from proteus.loaders._columns import ABOUT, numeric, sample_columns
 from proteus.loaders._raw import Raw
 from proteus.loaders._table import Table, bare, need, numbers
 from proteus.loaders._tidy import refuse_long
+from proteus.record._words import named
 
 _COUNTS = {"n_peptides", "peptides"}
 _GENE = ("gene", "gene_name", "gene_symbol", "symbol", "gene names", "genes", "gene.name", "gene.names")
 _PROTEIN = ("protein", "uniprot", "accession", "protein_id", "protein ids", "majority_protein_ids", "protein.group")
-_ROWS = re.compile(r"(?i)^(?:samples?(?:[_. ]?(?:id|name))?|patients?(?:[_. ]?id)?|subject(?:[_. ]?id)?|run|file)$")
-_COVARIATE = re.compile(r"(?i)^(?:age|bmi|sex|weight|height|time\w*|dose|day|visit|batch|plate|replicate|rep|order)$")
+_ROWS = named("rows")
+_COVARIATE = named("covariate")
 _ACCESSION = re.compile(r"^(?:[OPQ]\d[A-Z0-9]{3}\d|[A-NR-Z]\d(?:[A-Z][A-Z0-9]{2}\d){1,2})(?:[-;].*)?$")
 _PERSEUS = re.compile(r"^#!\{")
 

@@ -8,12 +8,9 @@ from ninefold.errors import InputError
 
 from proteus.data._data import ProteomicsData
 from proteus.loaders._table import bare, read_table, some
+from proteus.record._words import ID, named
 
-_NUMBERED = re.compile(  # columns whose numbers are names: groups, batches, subjects
-    r"(?i)^(?:group|condition|treatment|diagnosis|disease|genotype|arm|class|type|phenotype|batch|plate|run|set|site|"
-    r"centre|center|lab|(?:tmt_?)?plex|lane|digest|instrument|lcbatch|chip|(?P<subject>subject|donor|patient|"
-    r"individual|person|participant|animal|mouse|pair))(?:[_ .-]?(?:id|no|number|name))?$"
-)
+_NUMBERED = named("numbered", ID)  # columns whose numbers are names: groups, batches, subjects
 _MOST_LEVELS = 20
 _MISSING = {"", "na", "nan", "n/a", "#n/a", "null", "not available", "not applicable"}  # "none" may be a treatment
 
@@ -127,7 +124,6 @@ def attach(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path = "the s
             where=where,
             got=f"only in the sheet: {some(only_sheet)}; only in the table: {some(only_table)}",
             expected="the same names on both sides",
-            hint=_turned(data, sheet),
         )
     if len(set(matched)) < len(matched):
         doubled = pd.Series(matched)
@@ -145,13 +141,3 @@ def attach(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path = "the s
         taken.values, taken.features, joined, data.level, data.scale, data.source,
         [*data.notes, *notes],
     )  # fmt: skip
-
-
-def _turned(data: ProteomicsData, sheet: pd.DataFrame) -> str | None:
-    """A hint, if most rows of the table have names that the sheet gives to samples."""
-    own = {bare(name) for name in data.features.index}
-    known = max(
-        sum(bare(entry) in own for entry in (sheet.index if name is None else sheet[name]).astype(str))
-        for name in [*sheet.columns, None]
-    )
-    return "samples stand in the table's rows: transpose it" if known > len(own) / 2 else None

@@ -10,18 +10,11 @@ from proteus.data._data import Level
 from proteus.loaders._layouts import measured
 from proteus.loaders._raw import Raw
 from proteus.loaders._table import Table, bare, need
+from proteus.record._words import named
 
-_SAMPLE = re.compile(
-    r"(?i)^(?:sample(?:[_. ]?(?:id|name))?|run|file(?:[_. ]?name)?|replicate[_. ]name|assay[_. ]name)$"
-)
-_FEATURE = re.compile(
-    r"(?i)^(?:protein(?:s|[_. ]?(?:id|ids|group|groups|accession|name))?|gene(?:s|[_. ]?(?:name|symbol|id))?|"
-    r"uniprot\w*|accession|feature(?:[_. ]?id)?|peptide|analyte|target)$"
-)
-_VALUE = re.compile(
-    r"(?i)^(?:(?:log2?[_. ]?)?(?:intensit(?:y|ies)|abundance|quantity|value|lfq|area|expression|npx|rfu)"
-    r"(?:[_. ]?(?:log2|norm\w*))?)$"
-)
+_SAMPLE = named("sample")
+_FEATURE = named("feature")
+_VALUE = named("value")
 
 
 def tidy_columns(columns: list[str]) -> tuple[str, str, str] | None:

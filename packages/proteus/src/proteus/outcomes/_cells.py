@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from ninefold.errors import InputError, require
+from ninefold.errors import InputError
 from scipy import sparse
 from scipy.cluster import hierarchy
-from scipy.spatial import KDTree
 
 from proteus.data._data import ProteomicsData
 from proteus.differential._moderated_test import TestResult, moderated_test
@@ -34,17 +33,14 @@ def arcsinh(data: ProteomicsData, cofactor: float = 5.0) -> ProteomicsData:
     return data.with_values(np.arcsinh(data.values / cofactor), f"arcsinh(x/{cofactor:g})", scale="score")
 
 
-def cluster_cells(
-    data: ProteomicsData, markers: Sequence[str], *, method: str = "som", clusters: int = 20, seed: int = 0
-) -> np.ndarray:
+def cluster_cells(data: ProteomicsData, markers: Sequence[str], *, clusters: int = 20, seed: int = 0) -> np.ndarray:
     """Cluster cells on type markers.
 
     Args:
         data: transformed cells.
         markers: features to cluster on.
-        method: `som`: a 10 x 10 self-organising map whose nodes are merged by Ward's method (FlowSOM's plan);
-            `leiden`: communities of a nearest-neighbour graph (needs the extra `cells`), `clusters` is then ignored.
-        clusters: merged clusters of the map.
+        clusters: clusters into which the nodes of a 10 x 10 self-organising map are merged, by Ward's method (FlowSOM's
+            plan).
         seed: of the start.
     Returns:
         (cells,) cluster number from 0, largest first.
@@ -66,9 +62,7 @@ def cluster_cells(
     x = np.ascontiguousarray(data.values[data.features.index.get_indexer(pd.Index(list(markers)))].T)
     if np.isnan(x).any():
         raise InputError("cells", got="missing values in a marker", expected="complete rows")
-    if method not in ("som", "leiden"):
-        raise InputError("method", got=repr(method), expected="som or leiden")
-    return _largest_first(_som(x, clusters, seed) if method == "som" else _leiden(x, seed))
+    return _largest_first(_som(x, clusters, seed))
 
 
 def cluster_compositions(shares: np.ndarray, clusters: int, seed: int) -> np.ndarray:
@@ -113,25 +107,6 @@ def _nearest(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
         np.argmin(length - 2 * (x[start : start + _CHUNK] @ codes.T), axis=1) for start in range(0, len(x), _CHUNK)
     ]
     return np.concatenate(parts)
-
-
-def _leiden(x: np.ndarray, seed: int, *, neighbours: int = 20, largest: int = 20_000) -> np.ndarray:
-    """Leiden on the nearest-neighbour graph of up to 20,000 cells; others follow their nearest of these."""
-    igraph = require("igraph", "proteus", "cells")
-    leidenalg = require("leidenalg", "proteus", "cells")
-    generator = np.random.default_rng(seed)
-    rows = np.arange(len(x)) if len(x) <= largest else generator.choice(len(x), largest, replace=False)
-    tree = KDTree(x[rows])
-    near = np.asarray(tree.query(x[rows], min(neighbours + 1, len(rows)))[1])
-    pairs = np.stack([np.repeat(np.arange(len(rows)), near.shape[1] - 1), near[:, 1:].ravel()], 1)
-    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
-    graph = igraph.Graph(n=len(rows), edges=pairs.tolist())
-    found = leidenalg.find_partition(graph, leidenalg.ModularityVertexPartition, seed=seed)
-    label = np.asarray(found.membership)
-    if len(rows) == len(x):
-        return label
-    nearest = tree.query(x)[1]
-    return label[np.asarray(nearest)]
 
 
 def annotate(

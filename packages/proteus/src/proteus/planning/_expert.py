@@ -209,6 +209,5 @@ def said_of(one: Finding) -> tuple[str, list[str]]:
 
 
 def _mechanism(one: Finding) -> str:
-    if one.kind in ("set", "network"):
-        return f"shared regulation of {', '.join(one.members[:5])}" if one.members else ""
-    return ""
+    told = one.kind in ("set", "network") and one.members
+    return f"shared regulation of {', '.join(one.members[:5])}" if told else ""

@@ -11,18 +11,6 @@ from proteus.record._objects import DatasetProfile, Finding, Query, Ref
 from proteus.record._words import words
 
 Line = tuple[str, dict[str, Ref]]
-TOOLS = {
-    "changed": "contrast",
-    "unchanged": "equivalence",
-    "trend": "trend",
-    "outcome": "survival",
-    "groups": "groups",
-    "presence": "presence",
-}  # fmt: skip  (whose table of features answers)
-RELATIONS = {
-    "changed": "changed_in", "unchanged": "unchanged_in", "trend": "follows", "outcome": "predicts",
-    "groups": "differs_between", "presence": "detected_in",
-}  # fmt: skip
 SHOWN = 5  # rows of an answer, if the question does not say how many
 _BAR, _LOOK = 0.05, 3
 

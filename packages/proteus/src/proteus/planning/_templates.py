@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proteus.record._objects import DatasetProfile, Factor, Objective, Step
-from proteus.record._words import words
+from proteus.record._words import named, words
 from proteus.tools._registry import tools
 
-_MAIN = re.compile(r"(?i)^(?:group|condition|treatment|diagnosis|disease|status|genotype|arm|class|type|phenotype)$")
-_LONGITUDINAL = re.compile(r"(?i)^(?:time|timepoint|visit|day|week|dose)$")
+_MAIN = named("main")
+_LONGITUDINAL = named("longitudinal")
 _FACTORS, _CONTRASTS, _REST = 4, 3, 3.5  # of a factor: contrasts asked early; priority of the others
 _VALIDATED = 20  # samples of each level from which a panel is worth a fit
+_WITH_IT = {"pathway_activity": 9.5, "network_neighbourhood": 9, "co_regulation": 2.2, "ptm_versus_protein": 8.8}
 _DETECTABLE = 5  # runs a level from which Fisher's test of detection can pass many tests; below, `contrast` fills gaps
 
 
@@ -28,7 +29,6 @@ class Draft:
     contrast: str | None = None
     rationale: str = ""
     outcome: tuple[str, ...] = ()
-    entities: tuple[str, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -75,31 +75,27 @@ def model_of(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, 
     return "group_contrast", f"~ {factor}", {"block": profile.block}
 
 
-def _beside(one: Factor, level: str, base: str, design: str, name: str, block: dict[str, Any]) -> list[Draft]:
+def _draft(
+    kind: str, priority: float, names: Mapping[str, str], *, design: str | None = None, contrast: str | None = None,
+    outcome: Sequence[str] = (), **more: Any,
+) -> Draft:  # fmt: skip
+    """The draft of a kind in `words.json`, with names of the table in its words."""
+    template, question, needs, why = words("drafts")[kind]
+    return Draft(template, question.format(**names), priority, tuple(needs.split()), design, contrast,
+                 why.format(**names), tuple(outcome), more=more)  # fmt: skip
+
+
+def _beside(one: Factor, names: Mapping[str, str], design: str, contrast: str, block: dict[str, Any]) -> list[Draft]:
     """What is asked beside the features of the first contrast."""
-    pair = {"factor": one.name, "positive": level, "negative": base}
-    fewest = min(one.levels[level], one.levels[base])
+    pair = {"factor": one.name, "positive": names["level"], "negative": names["base"]}
+    fewest = min(one.levels[names["level"]], one.levels[names["base"]])
     drafts = [
-        Draft(template, f"{question} between {level} and {base}?", priority, ("bulk", "groups", need), design, name,
-              why, more=block)
-        for template, question, priority, need, why in (
-            ("pathway_activity", "Which gene sets move", 9.5, "sets", "small changes may be shared by a pathway"),
-            ("network_neighbourhood", "Which parts of the network move", 9, "network", "partners may change together"),
-            ("co_regulation", "Which linked features change together", 2.2, "network", "one may regulate the other"),
-            ("ptm_versus_protein", "Which sites change beyond their protein", 8.8, "sites",
-             "a site's change may be its protein's"),
-        )
-    ]  # fmt: skip
+        _draft(kind, priority, names, design=design, contrast=contrast, **block) for kind, priority in _WITH_IT.items()
+    ]
     if fewest >= _VALIDATED:
-        drafts.append(Draft(
-            "biomarker_panel", f"Which panel tells {level} from {base}?", 2.0, ("bulk", "groups", "many_samples"),
-            design, name, "there are enough samples to validate one", more=pair,
-        ))  # fmt: skip
+        drafts.append(_draft("biomarker_panel", 2.0, names, design=design, contrast=contrast, **pair))
     if fewest >= _DETECTABLE:
-        drafts.append(Draft(
-            "on_off", f"Which features are detected in one of {level} and {base} alone, or far more often?",
-            1.2, ("bulk", "groups", "gaps"), None, name, "absence may be the change", more=pair,
-        ))  # fmt: skip
+        drafts.append(_draft("on_off", 1.2, names, contrast=contrast, **pair))
     return drafts
 
 
@@ -107,66 +103,49 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     """Questions to features by samples."""
     drafts: list[Draft] = []
     subjects = {"block": profile.block} if profile.block else {}  # whose runs count once, whatever is asked
-
-    def add(template: str, question: str, priority: float, needs: str, why: str, *, design: str | None = None,
-            contrast: str | None = None, outcome: Sequence[str] = (), **more: Any) -> None:  # fmt: skip
-        drafts.append(Draft(template, question, priority, tuple(needs.split()), design, contrast, why, tuple(outcome),
-                            more=more))  # fmt: skip
-
     for place, one in enumerate(main_factors(profile)):
         aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
         first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
         template, design, block = model_of(profile, one.name)
+        about, alone = {"name": one.name}, f"~ {one.name}"
         for number, (level, base) in enumerate(contrasts(one)):
-            name = contrast_of(profile, one.name, level, base)
+            contrast, names = contrast_of(profile, one.name, level, base), {**about, "level": level, "base": base}
             priority = first - number if number < _CONTRASTS else min(_REST, first) - 0.01 * number
-            add(template, f"Which features differ between {level} and {base}?", priority, "bulk groups",
-                f"{one.name} is a factor of the design", design=design, contrast=name, **block)  # fmt: skip
+            drafts.append(_draft(template, priority, names, design=design, contrast=contrast, **block))
             if number == 0 and place == 0:
-                drafts += _beside(one, level, base, design, name, block)
+                drafts += _beside(one, names, design, contrast, block)
         order = _ordered(one)
         if order:
-            add("trend", f"Which features follow the order of {one.name}?", 7.5 - 3 * place, "bulk groups",
-                "the levels are ordered", design=f"~ {one.name}", over=one.name, order=order, **subjects)  # fmt: skip
+            over = {"over": one.name, "order": order, **subjects}
+            drafts.append(_draft("trend of levels", 7.5 - 3 * place, about, design=alone, **over))
         if len(one.levels) >= 3:
-            add("multi_group", f"Which features differ between any levels of {one.name}?", 4 - place, "bulk groups",
-                "several levels", design=f"~ {one.name}", factor=one.name, **subjects)  # fmt: skip
+            drafts.append(_draft("multi_group", 4 - place, about, design=alone, factor=one.name, **subjects))
     for name in profile.numbers[:2]:
-        add("trend", f"Which features follow {name}?", 5 if _LONGITUDINAL.match(name) else 1.0, "bulk numbers",
-            f"{name} is a number", over=name, **subjects)  # fmt: skip
-    for name in profile.numbers[:1]:
-        add("module_trait", f"Which modules of co-expressed features follow {name}?", 0.9, "bulk numbers many_samples",
-            f"many small changes may go with {name} together", trait=name, **subjects)  # fmt: skip
+        priority = 5 if _LONGITUDINAL.match(name) else 1.0
+        drafts.append(_draft("trend", priority, {"name": name}, over=name, **subjects))
+    drafts += [_draft("module_trait", 0.9, {"name": name}, trait=name, **subjects) for name in profile.numbers[:1]]
     if profile.outcome:
-        add("survival", "Which features predict the outcome?", 10.5, "bulk outcome", "there is follow-up",
-            outcome=profile.outcome)  # fmt: skip
-        add("module_outcome", "Which modules of co-expressed features predict the outcome?", 0.95,
-            "bulk many_samples outcome", "many small changes may go with the outcome together",
-            outcome=profile.outcome)  # fmt: skip
+        drafts.append(_draft("survival", 10.5, {}, outcome=profile.outcome))
+        drafts.append(_draft("module_outcome", 0.95, {}, outcome=profile.outcome))
     remove = [*(one.name for one in main_factors(profile)[:1]), *profile.batch[:1]]
     aliased = len(remove) == 2 and profile.aliasing.get(remove[0], {}).get(remove[1], 0.0) > 0.999
-    add("subtype", "Are there groups of samples that the design does not name?", 3.0, "bulk many_samples",
-        "co-expressed features may split the samples",
-        remove=f"~ {' + '.join(remove[:1] if aliased else remove)}" if remove else "~ 1")  # fmt: skip
+    formula = f"~ {' + '.join(remove[:1] if aliased else remove)}" if remove else "~ 1"
+    drafts.append(_draft("subtype", 3.0, {}, remove=formula))
     if profile.batch and main_factors(profile):
-        batch, factor = profile.batch[0], main_factors(profile)[0].name
-        add("batch_audit", f"Can {factor} be told from {batch}?", 2.5, "bulk", "a batch may pass for biology",
-            first=batch, second=factor)  # fmt: skip
+        pair = {"first": profile.batch[0], "second": main_factors(profile)[0].name}
+        drafts.append(_draft("batch_audit", 2.5, pair, **pair))
     return drafts
 
 
 def cell_drafts(profile: DatasetProfile) -> list[Draft]:
     """Questions to tables of cells."""
-    drafts = [Draft("cell_markers", "Which cell types are there?", 1.0, ("cells",))]
+    drafts = [_draft("cell_markers", 1.0, {})]
     for place, one in enumerate(main_factors(profile)[:2]):
         level, base = contrasts(one)[0]
-        design, name = model_of(profile, one.name)[1], contrast_of(profile, one.name, level, base)
-        drafts += [
-            Draft("cell_state", f"Which markers change within cell types between {level} and {base}?", 10 - 3 * place,
-                  ("cells", "groups"), design, name, "signalling differs by cell type"),
-            Draft("cell_abundance", f"Which cell types are more or less abundant in {level} than in {base}?",
-                  9 - 3 * place, ("cells", "groups"), design, name, "composition may shift"),
-        ]  # fmt: skip
+        asked = {"design": model_of(profile, one.name)[1], "contrast": contrast_of(profile, one.name, level, base)}
+        names = {"level": level, "base": base}
+        drafts.append(_draft("cell_state", 10 - 3 * place, names, **asked))
+        drafts.append(_draft("cell_abundance", 9 - 3 * place, names, **asked))
     return drafts
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 from ninefold.errors import ArtifactError
 
-from proteus.record._objects import Finding, Hypothesis, Ref, read_documents
+from proteus.record._documents import read_documents
+from proteus.record._objects import Finding, Hypothesis, Ref
 from proteus.record._run_folder import Folder, cell, read_frame, shown
 
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.errors import ArtifactError
-from ninefold.files import digest, digest_file
+from ninefold.files import digest, digest_file, write_text
+from pydantic import ValidationError
 
 
 def own_digest(document: Mapping[str, Any]) -> str:
@@ -67,3 +68,23 @@ def judged(path: Path) -> dict[str, dict[str, Any]]:
         return {one["hypothesis"]: one for one in json.loads(path.read_bytes())["items"]}
     except (ValueError, KeyError, TypeError):
         raise ArtifactError(path, "is damaged") from None
+
+
+def write_documents(path: Path, kind: str, objects: list[Any]) -> None:
+    """Write objects as `{format, format_version, items}` atomically."""
+    items = [one.model_dump(mode="json") for one in objects]
+    document = {"format": f"proteus.{kind}", "format_version": 1, "items": items}
+    write_text(path, json.dumps(document, indent=1) + "\n")
+
+
+def read_documents(path: Path, kind: str, model: type[Any]) -> list[Any]:
+    """Read what `write_documents` wrote.
+
+    Raises:
+        ArtifactError: missing, damaged, foreign, or of a newer format; names the file.
+    """
+    document = read_document(path, f"proteus.{kind}")
+    try:
+        return [model.model_validate(one) for one in document["items"]]
+    except (KeyError, TypeError, ValidationError) as error:
+        raise ArtifactError(path, f"is damaged: {str(error).splitlines()[0]}") from None

@@ -4,24 +4,14 @@ A resumed run goes through the same loop; each question whose answer is in the j
 is taken from there. So no finished step is run again and no paid call is made again, whatever the planner.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from ninefold.files import digest
 from ninefold.report import plain
 
-from proteus.record._journal import Event
+from proteus.record._journal import Event, Journal
 from proteus.record._objects import Record, Step, StepResult
-
-
-class Log(Protocol):
-    """What `Journal` is: events in order, and a way to add one."""
-
-    events: list[Event]
-
-    def append(self, kind: str, **data: Any) -> Event:
-        """Add an event."""
-        ...
 
 
 class MemoryLog:
@@ -40,7 +30,7 @@ class MemoryLog:
 class Ledger:
     """Events written by this run, laid over those of an interrupted one."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Journal | MemoryLog) -> None:
         self.log = log
         self._place = 0  # events before this one were met again by this run
         self._old = len(log.events)

@@ -4,37 +4,53 @@ data -> `DatasetProfile` -> `Objective` -> `Workflow` of `Step` (a DAG) -> `Step
 evidence graph) -> `Hypothesis`. Every number in a hypothesis is a `Ref` to a cell of an artifact.
 """
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, Self
 
-from ninefold.errors import ArtifactError
-from ninefold.files import write_text
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from proteus.record._documents import read_document
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Grade = Literal["A", "B", "C"]
 Status = Literal["ok", "empty", "failed"]
 
 
+def brief(schema: dict[str, Any]) -> None:
+    """Leave the first line of a class's docstring, and no titles, in its JSON schema: models pay for each word."""
+    schema["description"] = str(schema.get("description", "")).split("\n")[0]
+    for one in (schema, *schema.get("properties", {}).values()):
+        one.pop("title", None)
+
+
 class Record(BaseModel):
     """Base of all objects: immutable, unknown fields refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=brief)
 
 
 class Factor(Record):
-    """A column of the sample sheet with few levels."""
+    """A column of the sample sheet with few levels.
+
+    Attributes:
+        levels: samples in each level, levels in the design's order (the first is the base).
+    """
 
     name: str
     levels: dict[str, int]
-    """Samples in each level, levels in the design's order (the first is the base)."""
 
 
 class DatasetProfile(Record):
-    """What a planner may know of a table: counts and statistics, no values."""
+    """What a planner may know of a table: counts and statistics, no values.
+
+    Attributes:
+        outcome: (time, event) columns, if there are such.
+        block: column whose levels are subjects measured more than once.
+        within: factors whose levels can be compared within subjects; of the others a subject has one level.
+        shared_levels: levels that two columns have (a batch A, a group A): a contrast writes them `group[A]`.
+        batch: factors that look technical: by name (batch, plate, site, run ...).
+        aliasing: Cramer's V of pairs of factors; 1 cannot be told apart.
+        variance_explained: eta^2 of each factor on the first principal components.
+        markers: cytometry: `type` and `state` markers.
+        knowledge: what is at hand beside the table: sets, network, sites.
+    """
 
     version: Literal[1] = 1
     kind: str
@@ -44,17 +60,11 @@ class DatasetProfile(Record):
     factors: list[Factor] = []
     numbers: list[str] = []
     outcome: list[str] = []
-    """(time, event) columns, if there are such."""
     block: str | None = None
-    """Column whose levels are subjects measured more than once."""
     within: list[str] = []
-    """Factors whose levels can be compared within subjects; of the others a subject has one level."""
     shared_levels: list[str] = []
-    """Levels that two columns have (a batch A, a group A): a contrast writes them `group[A]`."""
     batch: list[str] = []
-    """Factors that look technical: by name (batch, plate, site, run ...)."""
     aliasing: dict[str, dict[str, float]] = {}
-    """Cramer's V of pairs of factors; 1 cannot be told apart."""
     missing: float = 0.0
     missing_by_intensity: float | None = None
     missing_by_group: dict[str, float] = {}
@@ -62,12 +72,9 @@ class DatasetProfile(Record):
     id_type: str = "other"
     organism: str = "unknown"
     variance_explained: dict[str, list[float]] = {}
-    """eta^2 of each factor on the first principal components."""
     outliers: int = 0
     markers: dict[str, list[str]] = {}
-    """Cytometry: `type` and `state` markers."""
     knowledge: list[str] = []
-    """What is at hand beside the table: sets, network, sites."""
     warnings: list[str] = []
 
     def factor(self, name: str) -> Factor | None:
@@ -76,45 +83,53 @@ class DatasetProfile(Record):
 
 
 class Query(Record):
-    """What a question in words asks, in fields; nothing that is not in them is answered."""
+    """What a question in words asks, in fields; nothing that is not in them is answered.
+
+    Attributes:
+        contrast: `A-B`, two levels of `factor`.
+        other: of `batch` the second factor.
+        over: number or ordered factor of a trend; `outcome` for modules that predict it.
+        unknown: symbols that the question names and the table does not have.
+        family: class of proteins, by their names in the table.
+        level: of `seen`: where.
+        count: how many, not which.
+    """
 
     kind: Literal[
         "changed", "unchanged", "presence", "seen", "value", "sets", "network", "modules", "trend", "outcome", "groups",
         "panel", "subtypes", "batch", "samples",
     ]  # fmt: skip
     contrast: str | None = None
-    """`A-B`, two levels of `factor`."""
     factor: str | None = None
     other: str | None = None
-    """Of `batch` the second factor."""
     over: str | None = None
-    """Number or ordered factor of a trend; `outcome` for modules that predict it."""
     direction: Literal["up", "down"] | None = None
     entities: list[str] = []
     unknown: list[str] = []
-    """Symbols that the question names and the table does not have."""
     gene_set: str | None = None
     family: str | None = None
-    """Class of proteins, by their names in the table."""
     sample: str | None = None
     level: str | None = None
-    """Of `seen`: where."""
     adjust: list[str] = []
     top: int | None = None
     fold: float | None = None
     q: float | None = None
     by_effect: bool = False
     count: bool = False
-    """How many, not which."""
 
 
 class Objective(Record):
-    """One question to the data."""
+    """One question to the data.
+
+    Attributes:
+        template: kind of question; see `_expert.TEMPLATES`. A planner may also make up its own.
+        requires: names of preconditions (see `_registry.REQUIREMENTS`), checked against the profile.
+        query: of a question that the user asked.
+    """
 
     version: Literal[1] = 1
     id: str = Field(pattern=r"^O\d+(\.\d+)*$")
     template: str
-    """Kind of question; see `_expert.TEMPLATES`. A planner may also make up its own."""
     question: str
     rationale: str = ""
     design: str | None = None
@@ -122,24 +137,25 @@ class Objective(Record):
     outcome: list[str] = []
     entities: list[str] = []
     requires: list[str] = []
-    """Names of preconditions (see `_registry.REQUIREMENTS`), checked against the profile."""
     priority: float = 0.0
     parent: str | None = None
     query: Query | None = None
-    """Of a question that the user asked."""
 
 
 class Step(Record):
-    """One call of a registered tool."""
+    """One call of a registered tool.
+
+    Attributes:
+        inputs: ids of earlier steps of the same workflow whose tables this one reads.
+        checks: names of metrics to look at afterwards.
+    """
 
     id: str = Field(pattern=r"^S\d+$")
     tool: str
     params: dict[str, Any] = {}
     inputs: list[str] = []
-    """Ids of earlier steps of the same workflow whose tables this one reads."""
     purpose: str = ""
     checks: list[str] = []
-    """Names of metrics to look at afterwards."""
 
 
 class Workflow(Record):
@@ -175,17 +191,26 @@ class Ref(Record):
 
 
 class Finding(Record):
-    """An edge of the evidence graph: what one row of one artifact says of one entity."""
+    """An edge of the evidence graph: what one row of one artifact says of one entity.
+
+    Attributes:
+        id: `<artifact>#<row>`.
+        relation: changed_in, associated_with, enriched_in, connected_in, predicts, ...
+        target: the contrast, outcome, trait or cell type.
+        members: for sets, modules and the like: genes that carry it.
+        also: of a set others whose signal it names, of a feature genes that its peptides fit too.
+        descriptive: from a method that can carry grade C only.
+        only_in: 1 where the contrast's first group alone has it, -1 the second: there is no change to measure.
+        modelled: missing values that enter the test through the table's curve.
+        stable: whether the sensitivity refits agree; None where there were none.
+    """
 
     id: str
-    """`<artifact>#<row>`."""
     objective: str
     entity: str
     kind: Literal["feature", "set", "network", "link", "cluster", "module", "sample_group", "panel"] = "feature"
     relation: str
-    """changed_in, associated_with, enriched_in, connected_in, predicts, ..."""
     target: str
-    """The contrast, outcome, trait or cell type."""
     sign: Literal[-1, 0, 1]
     effect: float | None = None
     low: float | None = None
@@ -196,42 +221,44 @@ class Finding(Record):
     artifact: str
     row: str
     members: list[str] = []
-    also: list[str] = []  # other sets of its cluster, which it names
-    """For sets, modules and the like: genes that carry it."""
+    also: list[str] = []
     descriptive: bool = False
-    """From a method that can carry grade C only."""
     only_in: Literal[-1, 0, 1] = 0
-    """1 where the contrast's first group alone has it, -1 the second: there is no change to measure."""
     modelled: int = 0
-    """Missing values that enter the test through the table's curve."""
     stable: bool | None = None
-    """Whether the sensitivity refits agree; None where there were none."""
 
 
 class StepResult(Record):
-    """What came out of a step."""
+    """What came out of a step.
+
+    Attributes:
+        artifacts: table name to artifact name.
+        metrics: numbers, words and short lists that refinement rules look at.
+        p_values: `artifact:column` of the p-values that make up the objective's family.
+    """
 
     objective: str
     step: str
     workflow_version: int = 1
     status: Status = "ok"
     artifacts: dict[str, str] = {}
-    """Table name to artifact name."""
     metrics: dict[str, Any] = {}
-    """Numbers, words and short lists that refinement rules look at."""
     findings: list[Finding] = []
     p_values: str | None = None
-    """`artifact:column` of the p-values that make up the objective's family."""
     notes: list[str] = []
     error: str = ""
 
 
 class Experiment(Record):
-    """How to test a hypothesis."""
+    """How to test a hypothesis.
+
+    Attributes:
+        n_per_group: if the effect were as estimated, which hits overstate: a mark of effort for the rubric, printed
+            nowhere.
+    """
 
     assay: str
     n_per_group: int | None = None
-    """If the effect were as estimated, which hits overstate: a mark of effort for the rubric, printed nowhere."""
 
 
 class Scores(Record):
@@ -260,6 +287,18 @@ class Hypothesis(Record):
     we render it. Of version 2 on the statement is made from the slots of the first finding (`_headline`), whoever
     proposed it, and of those of `joins`; of version 1 it is the proposer's.
 
+    Attributes:
+        context: contrast, outcome or cell type.
+        prose: A model's own words, checked against the slots; empty where it adds none.
+        evidence: ids of findings.
+        joins: of a joined hypothesis (a complex, a regulator with its targets) what is said beside the first
+            finding.
+        grade: set by the gate, never by a planner.
+        firm: whether it passes the error control over the whole run and the sensitivity refits, and so does all it
+            joins.
+        replicated: whether it replicates in each cohort; None where it was not asked so.
+        held: of runs of 0.2: whether it came out again on samples that were held out.
+
     Examples:
         >>> from proteus import Hypothesis
         >>> one = Hypothesis(statement="TP53 is higher in KO than in WT", entities=["TP53"], direction="up",
@@ -274,27 +313,19 @@ class Hypothesis(Record):
     entities: list[str] = Field(min_length=1)
     direction: Literal["up", "down", "associated"]
     context: str
-    """Contrast, outcome or cell type."""
     mechanism: str = ""
     numbers: dict[str, Ref] = {}
     prose: str = ""
-    """A model's own words, checked against the slots; empty where it adds none."""
     prose_numbers: dict[str, Ref] = {}
     evidence: list[str] = Field(min_length=1)
-    """Ids of findings."""
     joins: list[Edge] = Field(default=[], max_length=12)
-    """Of a joined hypothesis (a complex, a regulator with its targets) what is said beside the first finding."""
     contrary: list[str] = []
     alternatives: list[str] = []
     experiment: Experiment | None = None
     grade: Grade | None = None
-    """Set by the gate, never by a planner."""
     firm: bool = False
-    """Whether it passes the error control over the whole run and the sensitivity refits, and so does all it joins."""
     replicated: bool | None = None
-    """Whether it replicates in each cohort; None where it was not asked so."""
     held: bool | None = None
-    """Whether it came out again on samples that were held out; None where it was not tested so."""
     scores: Scores = Scores()
     notes: list[str] = []
 
@@ -307,6 +338,12 @@ class Hypothesis(Record):
 class Asked(Record):
     """What the user asks before the data are looked at.
 
+    Attributes:
+        contrast: `A-B`, levels of a factor.
+        design: for the contrast.
+        only: nothing else is asked.
+        fold: bar of each contrast, as a ratio; None: by the rule of `auto_lfc`.
+
     Examples:
         >>> from proteus import Asked
         >>> Asked(question="Which proteins are higher in AD?", only=True).contrast is None
@@ -315,17 +352,17 @@ class Asked(Record):
 
     question: str | None = None
     contrast: str | None = None
-    """`A-B`, levels of a factor."""
     design: str | None = None
-    """For the contrast."""
     only: bool = False
-    """Nothing else is asked."""
     fold: float | None = Field(default=None, ge=1)
-    """Bar of each contrast, as a ratio; None: by the rule of `auto_lfc`."""
 
 
 class Settings(Record):
     """How a study runs, beside its budget and seed; a run keeps them, and a resumed one must have the same.
+
+    Attributes:
+        refine: off for comparison only, as `gate`.
+        cohort: column of the sample sheet whose levels are cohorts: grade A is what replicates in each.
 
     Examples:
         >>> from proteus import Settings
@@ -334,14 +371,8 @@ class Settings(Record):
     """
 
     refine: bool = True
-    """Off for comparison only, as `gate`."""
     gate: bool = True
-    objective: str | None = None
-    """The only one to pursue, for a job scheduler; `merge` puts such runs together."""
     cohort: str | None = None
-    """Column of the sample sheet whose levels are cohorts: grade A is what replicates in each."""
-    hold_out: float | None = None
-    """Share of 60 samples or more kept apart, on which each hypothesis is tested once at the end."""
     asked: Asked = Asked()
 
     def kept(self) -> dict[str, Any]:
@@ -357,6 +388,9 @@ class Settings(Record):
 class Budget(Record):
     """Limits of a run; None is none.
 
+    Attributes:
+        steps: per objective, refinements included.
+
     Examples:
         >>> from proteus import Budget
         >>> Budget(objectives=2).steps
@@ -365,29 +399,8 @@ class Budget(Record):
 
     objectives: int = Field(default=8, ge=1, le=12)
     steps: int = Field(default=20, ge=1)
-    """Per objective, refinements included."""
     refinements: int = Field(default=3, ge=0)
     hypotheses: int = Field(default=40, ge=1)
     seconds: float | None = None
     tokens: int | None = None
     usd: float | None = None
-
-
-def write_documents(path: Path, kind: str, objects: list[Any]) -> None:
-    """Write objects as `{format, format_version, items}` atomically."""
-    items = [one.model_dump(mode="json") for one in objects]
-    document = {"format": f"proteus.{kind}", "format_version": 1, "items": items}
-    write_text(path, json.dumps(document, indent=1) + "\n")
-
-
-def read_documents(path: Path, kind: str, model: type[Any]) -> list[Any]:
-    """Read what `write_documents` wrote.
-
-    Raises:
-        ArtifactError: missing, damaged, foreign, or of a newer format; names the file.
-    """
-    document = read_document(path, f"proteus.{kind}")
-    try:
-        return [model.model_validate(one) for one in document["items"]]
-    except (KeyError, TypeError, ValidationError) as error:
-        raise ArtifactError(path, f"is damaged: {str(error).splitlines()[0]}") from None

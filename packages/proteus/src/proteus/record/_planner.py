@@ -30,28 +30,34 @@ _TOP = 20  # rows of a table that a planner sees
 
 
 class ToolCard(Record):
-    """A tool as planners see it."""
+    """A tool as planners see it.
+
+    Attributes:
+        params: JSON schema of its parameters.
+        reads: tools one of whose steps must be among a step's inputs; empty: needs none.
+        tables: result tables and their columns; the first is `id`.
+    """
 
     name: str
     summary: str
     params: dict[str, Any]
-    """JSON schema of its parameters."""
     reads: list[str] = []
-    """Tools one of whose steps must be among a step's inputs; empty: needs none."""
     tables: dict[str, list[str]] = {}
-    """Result tables and their columns; the first is `id`."""
     requires: list[str] = []
 
 
 class Digest(Record):
-    """A bounded look at a step's result: shapes, first rows, checks."""
+    """A bounded look at a step's result: shapes, first rows, checks.
+
+    Attributes:
+        tables: by table: `rows` (count), `columns`, `top` (at most 20 rows, by p where there is one).
+    """
 
     tool: str
     purpose: str = ""
     status: str
     metrics: dict[str, Any]
     tables: dict[str, dict[str, Any]]
-    """By table: `rows` (count), `columns`, `top` (at most 20 rows, by p where there is one)."""
     notes: list[str] = []
     error: str = ""
 
@@ -67,14 +73,15 @@ def digest_tables(frames: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any
 
 
 class Question(Record):
-    """Base of questions."""
+    """Base of questions; what a model is told to do is in `words.json`, section `prompts`, by role.
+
+    Attributes:
+        refused: why earlier answers to this question were refused.
+    """
 
     role: ClassVar[str]
-    task: ClassVar[str]
-    """What is asked for, in plain words."""
     answer: ClassVar[type[BaseModel]]
     refused: list[str] = []
-    """Why earlier answers to this question were refused."""
 
 
 class Objectives(Record):
@@ -87,7 +94,6 @@ class ProposeObjectives(Question):
     """Which questions are worth asking of this table?"""
 
     role = "propose_objectives"
-    task = "Propose distinct research objectives that this table can answer with the tools given."
     answer = Objectives
     profile: DatasetProfile
     tools: list[ToolCard]
@@ -105,7 +111,6 @@ class PlanWorkflow(Question):
     """Which steps answer the objective?"""
 
     role = "plan_workflow"
-    task = "Plan two to eight steps, each a call of one of the tools, that answer the objective."
     answer = Plan
     profile: DatasetProfile
     objective: Objective
@@ -113,36 +118,41 @@ class PlanWorkflow(Question):
 
 
 class Refinement(Record):
-    """Answer to `RefineWorkflow`."""
+    """Answer to `RefineWorkflow`.
+
+    Attributes:
+        trigger: the metrics that called for it, name to measured value.
+        step: the step that `set_params` and `drop` mean, or after which `insert` puts `steps`.
+        params: for `set_params`: parameters that change; the step and what reads it run again.
+        objective: for `branch`: a sub-objective whose parent is this one.
+    """
 
     action: Literal["continue", "set_params", "insert", "drop", "branch", "refuse", "stop"]
     reason: str = Field(min_length=1)
     trigger: dict[str, Any] = {}
-    """The metrics that called for it, name to measured value."""
     step: str | None = None
-    """The step that `set_params` and `drop` mean, or after which `insert` puts `steps`."""
     params: dict[str, Any] = {}
-    """For `set_params`: parameters that change; the step and what reads it run again."""
     steps: list[Step] = []
     objective: Objective | None = None
-    """For `branch`: a sub-objective whose parent is this one."""
 
 
 class RefineWorkflow(Question):
-    """Does what came out change the workflow?"""
+    """Does what came out change the workflow?
+
+    Attributes:
+        results: of all finished steps, without findings; the last is new.
+        left: refinements that may still be made for this objective.
+    """
 
     role = "refine_workflow"
-    task = "Decide whether the workflow goes on, changes, branches into a sub-objective, or stops; give the reason."
     answer = Refinement
     profile: DatasetProfile
     objective: Objective
     workflow: Workflow
     results: list[StepResult]
-    """Of all finished steps, without findings; the last is new."""
     digest: Digest
     tools: list[ToolCard]
     left: int
-    """Refinements that may still be made for this objective."""
 
 
 class Hypotheses(Record):
@@ -152,20 +162,18 @@ class Hypotheses(Record):
 
 
 class ProposeHypotheses(Question):
-    """Which hypotheses does the evidence graph carry?"""
+    """Which hypotheses does the evidence graph carry?
+
+    Attributes:
+        columns: columns of each artifact that the findings come from.
+    """
 
     role = "propose_hypotheses"
-    task = (
-        "Propose hypotheses from these findings alone. Cite findings by id. Never type a number: write {name} in the "
-        "statement and say in `numbers` which artifact, row and column it is. To join several entities, cite a finding "
-        "of each, and list all but the first of these in `joins`, each with its entity and sign."
-    )
     answer = Hypotheses
     profile: DatasetProfile
     objectives: list[Objective]
     findings: list[Finding]
     columns: dict[str, list[str]] = {}
-    """Columns of each artifact that the findings come from."""
     limit: int
 
 
@@ -173,10 +181,6 @@ class TypeQuestion(Question):
     """What does the user's question ask?"""
 
     role = "type_question"
-    task = (
-        "Turn the user's question into the one query that asks the same, with names as the profile has them. Leave "
-        "every field out that the question does not state. Refuse by an empty contrast where no kind of query fits."
-    )
     answer = Query
     profile: DatasetProfile
     question: str

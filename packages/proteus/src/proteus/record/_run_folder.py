@@ -9,10 +9,12 @@ plots/*.png  graph.json  hypotheses.json  report.html
 judge.json                              what a model said as judge (`score --judge`)
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +25,34 @@ from ninefold.files import atomic_file, digest_file
 
 from proteus.record._objects import Ref
 
-_PATHS = {
-    "input": "input", "table": "input/table", "knowledge": "input/knowledge.json", "events": "events.jsonl",
-    "llm": "llm", "artifacts": "artifacts", "plots": "plots", "graph": "graph.json",
-    "hypotheses": "hypotheses.json", "report": "report.html", "judge": "judge.json",
-}  # fmt: skip
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+
+
+class _At:
+    """A path inside a run's folder."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __get__(self, folder: Folder, _: type | None = None) -> Path:
+        return folder.root / self.path
 
 
 @dataclass(frozen=True)
 class Folder:
-    """Paths of a run. `root` may not exist yet."""
+    """Paths of a run. `root` may not exist yet.
+
+    `input` holds the table and the knowledge as the run was given them, `events` is the journal, `graph` the evidence
+    graph (`proteus.graph`: items are findings).
+    """
 
     root: Path
 
-    def __post_init__(self) -> None:
-        for name, path in _PATHS.items():
-            object.__setattr__(self, name, self.root / path)
-
-    input: Path = field(init=False)
-    """The table and the knowledge, as the run was given them."""
-    table: Path = field(init=False)
-    knowledge: Path = field(init=False)
-    events: Path = field(init=False)
-    """The journal."""
-    llm: Path = field(init=False)
-    artifacts: Path = field(init=False)
-    plots: Path = field(init=False)
-    graph: Path = field(init=False)
-    """`proteus.graph`, the evidence graph: items are findings."""
-    hypotheses: Path = field(init=False)
-    report: Path = field(init=False)
-    judge: Path = field(init=False)
+    input, table, knowledge = _At("input"), _At("input/table"), _At("input/knowledge.json")
+    events, llm, artifacts, plots = _At("events.jsonl"), _At("llm"), _At("artifacts"), _At("plots")
+    graph, hypotheses, report, judge = (
+        _At(name) for name in ("graph.json", "hypotheses.json", "report.html", "judge.json")
+    )
 
     def artifact(self, name: str) -> Path:
         """Path of an artifact; ArtifactError for a name that could leave the folder."""

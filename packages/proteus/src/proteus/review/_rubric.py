@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from proteus.knowledge._literature import Literature, company, marks
 from proteus.knowledge._network import Network
 from proteus.record._objects import Finding, Hypothesis, Scores
 
@@ -20,11 +19,10 @@ _BAR = 0.05
 
 @dataclass
 class Knowledge:
-    """Curated sets, a network and abstracts, for alignment and novelty."""
+    """Curated sets and a network, for alignment."""
 
     sets: Mapping[str, Sequence[str]] | None = None
     network: Network | None = None
-    literature: Literature | None = None
     _of: dict[str, set[str]] = field(default_factory=dict, repr=False)
 
     def sets_of(self, gene: str) -> set[str]:
@@ -119,28 +117,12 @@ def evaluability(hypothesis: Hypothesis) -> float:
     return _clip(5.5 - math.log2(max(plan.n_per_group, 4) / 4) * 0.7)
 
 
-def written(hypothesis: Hypothesis, findings: Mapping[str, Finding], literature: Literature) -> tuple[list[str], bool]:
-    """Abstracts that name the lead entity beside its context or beside what moved with it; whether any names it."""
-    moved = {one.entity for one in findings.values() if one.target == hypothesis.context and one.kind == "feature"}
-    return literature.hits(
-        hypothesis.entities[0], company(hypothesis.context, sorted(moved - {hypothesis.entities[0]}))
-    )
-
-
 def score(hypothesis: Hypothesis, findings: Mapping[str, Finding], knowledge: Knowledge) -> Scores:
-    """All five; novelty from the user's abstracts alone: what no curated set says may be known all the same."""
+    """All five but novelty, which is unknown: what no curated set says may be known all the same."""
     support = supporting(hypothesis, findings)
-    known = alignment(hypothesis, findings, knowledge)
-    aligned, novel = [] if known is None else [known], None
-    kinds = {findings[one].kind for one in hypothesis.evidence if one in findings}
-    if knowledge.literature is not None and "network" not in kinds:  # a neighbourhood's name is ours
-        documents, named = written(hypothesis, findings, knowledge.literature)
-        more, novel = marks(len(documents), named)
-        aligned.append(more)
     return Scores(
         reliability=reliability(hypothesis, support), coherence=coherence(hypothesis, support, findings),
-        alignment=round(float(np.mean(aligned)), 2) if aligned else None,
-        novelty=None if novel is None else round(novel, 2), evaluability=round(evaluability(hypothesis), 2),
+        alignment=alignment(hypothesis, findings, knowledge), evaluability=round(evaluability(hypothesis), 2),
     )  # fmt: skip
 
 

@@ -9,7 +9,12 @@ from proteus.record._planner import Refinement
 
 @dataclass
 class Answer:
-    """An objective after its workflow."""
+    """An objective after its workflow.
+
+    Attributes:
+        reply: of an objective that the user asked: sentences, with the cells of their numbers.
+        means: steps that the first plan has only for others to read: their findings are another objective's.
+    """
 
     objective: Objective
     workflows: list[Workflow]
@@ -19,9 +24,7 @@ class Answer:
     refused: str = ""
     refinements: list[dict[str, Any]] = field(default_factory=list)
     reply: list[tuple[str, dict[str, Ref]]] = field(default_factory=list)
-    """Of an objective that the user asked: sentences, with the cells of their numbers."""
     means: frozenset[str] = frozenset()
-    """Steps that the first plan has only for others to read: their findings are another objective's."""
 
     def findings(self) -> list[Finding]:
         """Of steps that are ends, with what the sensitivity refits say."""
@@ -43,10 +46,7 @@ def apply_refinement(workflow: Workflow, found: Refinement) -> Workflow:
             raise ValueError("insert needs steps")
         steps[place + 1 : place + 1] = found.steps
     elif found.action == "drop":
-        gone = {found.step}
-        for one in steps[place:]:
-            if gone & set(one.inputs):
-                gone.add(one.id)
+        gone = dependents(workflow, found)
         steps = [one for one in steps if one.id not in gone]
     return Workflow(objective=workflow.objective, version=workflow.version + 1, steps=steps)
 

@@ -9,9 +9,7 @@ from proteus.planning._asking import Asking
 from proteus.planning._headline import levels_of, sides_of
 from proteus.planning._question import names_of
 from proteus.planning._reply import (
-    RELATIONS,
     SHOWN,
-    TOOLS,
     Found,
     Line,
     counted,
@@ -24,12 +22,13 @@ from proteus.record._ledger import Ledger
 from proteus.record._objects import Budget, Finding, Hypothesis, Objective, Query
 from proteus.record._planner import Hypotheses, ProposeHypotheses
 from proteus.record._store import Store
+from proteus.record._words import words
 from proteus.review._rubric import Knowledge
 from proteus.study._answer import Answer
-from proteus.study._gate import Evidence, check, derived, fill, render
+from proteus.study._gate import Evidence, check, derived, fill
 from proteus.study._grading import Family, Verdict, judge
-from proteus.study._hold_out import replicated
 from proteus.study._ranking import finish, merge
+from proteus.study._replicated import replicated
 from proteus.tools._context import Context
 from proteus.tools._registry import tools
 from proteus.tools._tools_bulk import findings_of
@@ -86,7 +85,7 @@ class Conclusions:
         if not findings:
             return []
         columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in findings.values()}
-        evidence = Evidence(findings, self._frame, self.context.profile, columns)
+        evidence = Evidence(findings, self.store.load, self.context.profile, columns)
         question = ProposeHypotheses(
             profile=self.context.profile, objectives=[one.objective for one in self.answers if not one.refused],
             findings=list(findings.values()), columns=columns, limit=self.budget.hypotheses,
@@ -116,7 +115,7 @@ class Conclusions:
             said = {key for one in accepted for key in one.evidence}
             rest = [one for one in self.asking.instead(whole, Hypotheses).hypotheses if one.evidence[0] not in said]
             self.refused += len(look(rest, 3))
-        knowledge = Knowledge(self.context.sets, self.context.network, self.context.literature)
+        knowledge = Knowledge(self.context.sets, self.context.network)
         rejected = frozenset(row for one in verdicts for row in one.rejected)
         families = frozenset(one.objective for one in verdicts)
         again = None
@@ -124,16 +123,6 @@ class Conclusions:
             again = replicated(self.answers, self.context, self.cohort, self.store, self.ledger)
         made = [finish(one, findings, rejected, families, knowledge, again) for one in accepted]
         return merge(made, findings)
-
-    def _frame(self, artifact: str) -> pd.DataFrame:
-        try:
-            return self.store.load(artifact)
-        except Exception as error:
-            raise KeyError(f"there is no artifact {artifact!r}") from error
-
-    def render(self, text: str, hypothesis: Hypothesis) -> str:
-        """A hypothesis' text with its numbers in."""
-        return render(text, hypothesis, self._frame)
 
     def reply(self, answer: Answer) -> None:
         """Answer the user's question by its typed query, and by nothing else."""
@@ -147,7 +136,7 @@ class Conclusions:
             for step in (answer.workflows[-1].steps if answer.workflows else [])
             if step.id in answer.results and answer.results[step.id].status != "failed"
         }
-        tool = TOOLS.get(query.kind)
+        tool = words("answers").get(query.kind, [None])[0]
         features = artifacts.get(tool or "", {}).get("features")
         if answer.refused:
             lines.append((f"It cannot be answered: {answer.refused}", {}))
@@ -178,7 +167,7 @@ class Conclusions:
     ) -> list[Finding]:
         """Rows as findings, in the order and number that the query asks for."""
         target = objective.contrast or query.over or query.factor or "/".join(objective.outcome)
-        found = findings_of(frame, artifact, RELATIONS[query.kind], target, chosen=chosen)
+        found = findings_of(frame, artifact, words("answers")[query.kind][1], target, chosen=chosen)
         if query.kind in ("groups", "unchanged"):
             found = [one.model_copy(update={"sign": 0}) for one in found]
         if query.by_effect:
@@ -187,4 +176,4 @@ class Conclusions:
 
     def lines(self, answer: Answer) -> list[str]:
         """The reply to a user's question, with its numbers in."""
-        return [fill(text, numbers, self._frame) for text, numbers in answer.reply]
+        return [fill(text, numbers, self.store.load) for text, numbers in answer.reply]

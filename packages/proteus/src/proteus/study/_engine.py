@@ -59,7 +59,7 @@ class Engine:
         advance: Callable[[str], object] = lambda _: None,
     ) -> None:  # fmt: skip
         self.context, self.asking, self.store, self.ledger, self.budget = context, asking, store, ledger, budget
-        self.refine, self.only, self.asked, self.advance = settings.refine, settings.objective, settings.asked, advance
+        self.refine, self.asked, self.advance = settings.refine, settings.asked, advance
         self.tools = tools()
         self.cards = [one.card() for one in self.tools.values()]
         self.answers: list[Answer] = []
@@ -68,10 +68,7 @@ class Engine:
 
     def run(self) -> None:
         """All objectives, in order of priority; branches after their parents."""
-        known = self.propose()
-        queue = deque(one for one in known if self.only in (None, one.id))
-        if known and not queue:
-            raise InputError("objective", got=self.only, expected=f"one of: {', '.join(one.id for one in known)}")
+        queue = deque(self.propose())
         while queue and self.stopped is None:
             objective = queue.popleft()
             answer = self._pursue(objective, queue)

@@ -87,14 +87,8 @@ def derived(hypothesis: Hypothesis, evidence: Evidence) -> Hypothesis:
     return hypothesis.model_copy(update={
         "version": 2, "id": "", "statement": made, "numbers": numbers, "prose": "", "prose_numbers": {},
         "mechanism": mechanism, "alternatives": alternatives, "experiment": None, "notes": [], "grade": None,
-        "firm": False, "replicated": None,
-        "held": None, "scores": Scores(),
+        "firm": False, "replicated": None, "held": None, "scores": Scores(),
     })  # fmt: skip
-
-
-def render(text: str, hypothesis: Hypothesis, frame: Callable[[str], pd.DataFrame]) -> str:
-    """The text with each `{name}` replaced by its cell, printed the one way (`shown`)."""
-    return fill(text, hypothesis.numbers, frame)
 
 
 def fill(text: str, numbers: Mapping[str, Ref], frame: Callable[[str], pd.DataFrame]) -> str:

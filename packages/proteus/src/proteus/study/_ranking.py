@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from proteus.record._objects import Experiment, Finding, Hypothesis
 from proteus.record._words import words
-from proteus.review._rubric import Knowledge, score, total, written
+from proteus.review._rubric import Knowledge, score
 from proteus.study._grading import grade
 
 JACCARD = 0.5
@@ -43,32 +43,29 @@ def finish(
     asked = [lead.id, *(one.finding for one in hypothesis.joins)]
     known = replicated is not None and any(one in replicated for one in asked)
     again = all(replicated.get(one, False) for one in asked) if known and replicated is not None else None
-    assay = (
-        hypothesis.experiment.assay if hypothesis.experiment else words("assays")[best.kind].format(entity=best.entity)
-    )
+    assay = words("assays")[best.kind].format(entity=best.entity)
     made = hypothesis.model_copy(
         update={
             "grade": "A" if again and weakest != "C" else "B" if weakest == "A" else weakest,
             "firm": weakest == "A",
             "replicated": again,
-            "held": None,
             "notes": [],
             "experiment": Experiment(assay=assay, n_per_group=samples_needed(best) if best.kind == "feature" else None),
         }
     )
-    documents = written(made, findings, knowledge.literature)[0] if knowledge.literature is not None else []
-    notes = [f"abstracts: {', '.join(documents)}"] if documents else []
+    notes = []
     if best.also:
         more = f" and {len(best.also) - 8} more" if len(best.also) > 8 else ""
-        notes.append(f"sets that say the same: {', '.join(best.also[:8])}{more}")
+        said = "sets that say the same" if best.kind == "set" else "its peptides do not tell it from"
+        notes.append(f"{said}: {', '.join(best.also[:8])}{more}")
     return made.model_copy(update={"scores": score(made, findings, knowledge), "notes": notes})
 
 
-def rank_key(one: Hypothesis, findings: Mapping[str, Finding]) -> tuple[int, bool, float, float, str]:
-    """Grade, then whether it is firm, then p, then scores."""
+def rank_key(one: Hypothesis, findings: Mapping[str, Finding]) -> tuple[int, bool, float, str]:
+    """Grade, then whether it is firm, then p; no score, as none is known to tell what replicates."""
     known = [p for key in one.evidence if (p := findings[key].p) is not None]
     p = (max if one.joins else min)(known, default=1.0)  # of a joined one that of its weakest edge
-    return _ORDER[one.grade], not one.firm, float(p), -total(one.scores), one.statement  # pyright: ignore[reportArgumentType]
+    return _ORDER[one.grade], not one.firm, float(p), one.statement  # pyright: ignore[reportArgumentType]
 
 
 def merge(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> list[Hypothesis]:

@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from proteus.record._objects import Settings, Step
+from proteus.record._objects import Step
 from proteus.study._study import Study, open_study
 from proteus.tools._registry import Input, run_alone
 
@@ -20,7 +20,6 @@ class Steps:
     Args:
         run: folder of a run whose input is taken, or a Study.
         seed: of all draws.
-        settings: `hold_out` is the share of samples that the steps do not see.
 
     Examples:
         >>> import numpy as np
@@ -35,9 +34,9 @@ class Steps:
         1
     """
 
-    def __init__(self, run: str | Path | Study, seed: int = 0, settings: Settings | None = None) -> None:
+    def __init__(self, run: str | Path | Study, seed: int = 0) -> None:
         study = run if isinstance(run, Study) else open_study(run)
-        self._context = study.context(seed, (settings or Settings()).hold_out)
+        self._context = study.context(seed)
         self._number = itertools.count(1)
 
     def __call__(self, tool: str, *inputs: Input, **params: Any) -> Input:

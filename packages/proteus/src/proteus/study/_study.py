@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ninefold.errors import ArtifactError, InputError, version_of
 from ninefold.files import digest_file, write_text
 from ninefold.run import Run
@@ -14,22 +13,22 @@ from threadpoolctl import threadpool_limits
 
 from proteus.data._data import ProteomicsData, same_table
 from proteus.knowledge._describe import describe, named_subjects
-from proteus.knowledge._literature import Literature
 from proteus.knowledge._network import Network
 from proteus.planning._asking import Asking
 from proteus.planning._expert import ExpertPlanner
+from proteus.record._documents import write_documents
 from proteus.record._journal import Journal
 from proteus.record._ledger import Ledger, MemoryLog
-from proteus.record._objects import Asked, Budget, DatasetProfile, Finding, Hypothesis, Settings, write_documents
+from proteus.record._objects import Asked, Budget, DatasetProfile, Finding, Hypothesis, Settings
 from proteus.record._planner import Planner
 from proteus.record._run_folder import Folder
 from proteus.record._store import Store
 from proteus.study._answer import Answer
 from proteus.study._conclusions import Conclusions
 from proteus.study._engine import Engine
+from proteus.study._gate import fill
 from proteus.study._grading import Verdict
-from proteus.study._hold_out import ARTIFACT, confirm, split
-from proteus.study._pool import refuse_to_share, run_in_pool
+from proteus.study._replicated import predicted
 from proteus.tools._context import Context
 from proteus.tools._registry import tools
 
@@ -77,6 +76,7 @@ class Report:
     refused: int = 0
     replies: list[tuple[str, list[str]]] = field(default_factory=list)
     not_asked: list[str] = field(default_factory=list)
+    predicted: tuple[str, float] | None = None
 
     @property
     def findings(self) -> list[Finding]:
@@ -104,7 +104,6 @@ class Study:
         data: as `load` returns it; normalisation is the workflows' part.
         planner: `expert`, or a Planner.
         sets, network: for pathway and network objectives.
-        literature: abstracts by name, for alignment and novelty.
         markers: cytometry, marker to `type` or `state`; rules: cell type to its marker rules.
 
     Examples:
@@ -125,7 +124,6 @@ class Study:
         *,
         sets: Mapping[str, Sequence[str]] | None = None,
         network: Network | None = None,
-        literature: Mapping[str, str] | None = None,
         markers: Mapping[str, str] | None = None,
         rules: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
@@ -136,17 +134,11 @@ class Study:
         if data.shape[0] == 0 or data.shape[1] == 0:
             raise InputError("table", got=f"{data.shape[0]} features, {data.shape[1]} samples", expected="some of both")
         self.data, self.planner = named_subjects(data), planner
-        self.literature = dict(literature) if literature else None
         self.sets, self.network, self.markers, self.rules = sets, network, dict(markers or {}), dict(rules or {})
-
-    def resume_gathered(self, config: Mapping[str, Any], out: str | Path) -> Report:
-        """Finish a run that `gather` has put together; `config` is what that returned."""
-        budget = Budget.model_validate(config["budget"])
-        return self.run(budget, config["seed"], out=out, resume=True, settings=Settings.of(config))
 
     def run(
         self, budget: Budget | None = None, seed: int = 0, *, out: str | Path | None = None, resume: bool = False,
-        asked: Asked | None = None, settings: Settings | None = None, workers: int = 1,
+        asked: Asked | None = None, settings: Settings | None = None,
         advance: Callable[[str], object] = lambda _: None,
     ) -> Report:  # fmt: skip
         """Objectives, workflows, steps, refinements, hypotheses.
@@ -157,8 +149,7 @@ class Study:
             out: the run's folder; None keeps nothing.
             resume: go on with an interrupted run in `out`; finished steps and answers are taken from it.
             asked: the user's own question, contrast, design and fold bar; answered first. Those of `settings` else.
-            settings: hold-out, single objectives, switches; None: the defaults of `Settings`.
-            workers: processes; objectives are spread over them, and what comes out is the same.
+            settings: column of cohorts, switches; None: the defaults of `Settings`.
             advance: called with each finished objective's id.
         Raises:
             InputError, ArtifactError: on settings that differ from the interrupted run's, or a folder in the way.
@@ -169,14 +160,6 @@ class Study:
         begun = folder is not None and folder.events.exists()
         if folder is not None and begun and not resume:
             raise ArtifactError(folder.root, "holds a run already; --resume goes on with it, or choose another place")
-        if workers > 1 and settings.objective is None and not begun:
-            refuse_to_share(self.planner, budget)
-            names = self._objectives(budget, seed, settings)
-            if len(names) > 1:
-                root = folder.root if folder is not None else None
-                return run_in_pool(
-                    self, open_study, budget, seed, workers, root, settings, names, resume=resume, advance=advance
-                )  # fmt: skip
         if folder is None:
             return self._run(budget, seed, None, Ledger(MemoryLog()), settings, advance)
         config = {
@@ -199,7 +182,6 @@ class Study:
             "markers": self.markers,
             "rules": {key: dict(value) for key, value in self.rules.items()},
         }
-        knowledge |= {"literature": self.literature} if self.literature else {}
         text = json.dumps(knowledge) + "\n"
         if about.exists():
             kept = ProteomicsData.open(folder.table)
@@ -209,41 +191,24 @@ class Study:
         self.data.save(folder.table, force=True)
         write_text(about, text)
 
-    def context(self, seed: int = 0, hold_out: float | None = None) -> Context:
-        """What tools work on: the table with its profile, without the samples held out, and the knowledge beside it."""
-        return self._seen(hold_out, seed)[0]
-
-    def _seen(self, hold_out: float | None, seed: int) -> tuple[Context, ProteomicsData | None]:
-        """(what the study works on, the samples that are held out)."""
-        more = {"sets": self.sets is not None, "network": self.network is not None, "markers": self.markers}
-        data, profile, rest = self.data, describe(self.data, **more), None
-        if hold_out is not None:
-            held = split(data, profile, hold_out, seed)
-            data, rest = (_seen_features(data.take(samples=part)) for part in (~held, held))
-            profile = describe(data, **more)
-        literature = Literature(self.literature) if self.literature else None
-        return Context(data, profile, self.sets, self.network, self.markers, self.rules, seed, literature), rest
-
-    def _objectives(self, budget: Budget, seed: int, settings: Settings) -> list[str]:
-        with threadpool_limits(limits=1, user_api="blas"):
-            context, _ = self._seen(settings.hold_out, seed)
-        ledger = Ledger(MemoryLog())
-        engine = Engine(context, Asking(self.planner, ledger), Store(None), ledger, budget, settings)
-        return [one.id for one in engine.propose()]
+    def context(self, seed: int = 0) -> Context:
+        """What tools work on: the table with its profile, and the knowledge beside it."""
+        known = {"sets": self.sets is not None, "network": self.network is not None, "markers": self.markers}
+        profile = describe(self.data, **known)
+        return Context(self.data, profile, self.sets, self.network, self.markers, self.rules, seed)
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # sums in one order: the same bytes on any number of cores
     def _run(
         self, budget: Budget, seed: int, folder: Folder | None, ledger: Ledger, settings: Settings,
         advance: Callable[[str], object],
     ) -> Report:  # fmt: skip
-        context, rest = self._seen(settings.hold_out, seed)
+        context = self.context(seed)
         profile = context.profile
         if settings.cohort is not None:
             self.data.factor(settings.cohort)
         ledger.note(
             "run", seed=seed, budget=budget.model_dump(), profile=profile.model_dump(mode="json"),
             planner=self.planner.name, tools=list(tools()), version=version_of("proteus"),
-            **({} if rest is None else {"held_out": rest.shape[1]}),
             **({} if folder is None else {"input": _given(folder)}),
         )  # fmt: skip
         asking, store = Asking(self.planner, ledger), Store(folder)
@@ -256,13 +221,9 @@ class Study:
         for answer in engine.answers:
             conclusions.reply(answer)
         hypotheses = conclusions.hypotheses(verdicts)
-        if rest is not None and hypotheses:
-            hypotheses, table = confirm(engine, hypotheses, rest)
-            files = store.save(ARTIFACT, table)
-            ledger.note(
-                "held_out", samples=rest.shape[1], tested=len(table), held=int(table["held"].sum()), files=files
-            )  # fmt: skip
-        statements = [conclusions.render(one.statement, one) for one in hypotheses]
+        alone = settings.cohort is None and folder is not None  # for the page
+        again = predicted(engine.answers, context, store, ledger) if alone else None
+        statements = [fill(one.statement, one.numbers, store.load) for one in hypotheses]
         digests = {}
         if folder is not None:
             findings = [one for answer in engine.answers for one in answer.findings()]
@@ -278,7 +239,7 @@ class Study:
             profile, hypotheses, statements, engine.answers, verdicts, self.planner.name, asking.fallbacks,
             engine.stopped, ledger.recalled, folder.root if folder else None, conclusions.refused,
             [(one.objective.question, conclusions.lines(one)) for one in engine.answers if one.reply],
-            engine.not_asked([one.objective for one in engine.answers]),
+            engine.not_asked([one.objective for one in engine.answers]), again,
         )  # fmt: skip
 
 
@@ -286,10 +247,6 @@ def _given(folder: Folder) -> dict[str, str]:
     """Digests of the input, for `verify`; the table's own file holds those of its parts."""
     names = ("table/proteus.json", "knowledge.json")
     return {name: digest_file(folder.input / name) for name in names}
-
-
-def _seen_features(data: ProteomicsData) -> ProteomicsData:
-    return data.take(features=~np.isnan(data.values).all(axis=1))
 
 
 def open_study(path: str | Path, planner: Planner | str = "expert") -> Study:
@@ -303,5 +260,5 @@ def open_study(path: str | Path, planner: Planner | str = "expert") -> Study:
     network = Network.from_pairs([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
     return Study(
         ProteomicsData.open(folder.table), planner, sets=knowledge["sets"], network=network,
-        literature=knowledge.get("literature"), markers=knowledge["markers"], rules=knowledge["rules"],
+        markers=knowledge["markers"], rules=knowledge["rules"],
     )  # fmt: skip

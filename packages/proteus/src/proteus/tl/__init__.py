@@ -20,13 +20,13 @@ from proteus.outcomes._neighbourhoods import neighbourhoods
 from proteus.outcomes._panel import biomarker_panel
 from proteus.outcomes._pseudobulk import diff_expression, pseudobulk
 from proteus.tl._enrich import enrich
-from proteus.tl._hits_in_network import NetworkResult, network
+from proteus.tl._hits_in_network import network
 from proteus.tl._survival_table import survival
 
 cluster = cluster_cells
 
 __all__ = [
-    "NetworkResult", "annotate", "arcsinh", "biomarker_panel", "cluster", "communities", "diff_abundance",
+    "annotate", "arcsinh", "biomarker_panel", "cluster", "communities", "diff_abundance",
     "diff_expression", "diff_state", "enrich", "find_modules", "moderated_test", "module_traits", "neighbourhoods",
     "network", "normalise", "predict_replication", "pseudobulk", "replicate", "roll_up", "survival",
 ]  # fmt: skip

@@ -8,14 +8,13 @@ from ninefold.errors import InputError
 
 from proteus.data._design import make_contrast
 from proteus.differential._moderated_test import TestResult
-from proteus.knowledge._camera import camera, fry, roast
-from proteus.knowledge._enrichment import over_representation, preranked_gsea
+from proteus.knowledge._camera import camera, fry
 from proteus.knowledge._sets import index_sets
 from proteus.knowledge._told import tell_once
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._moderated_t import moderated_t
 
-_GRADES = {"camera": "A/B", "fry": "A/B", "roast": "A/B", "camera_preranked": "C", "ora": "C", "gsea": "C"}
+METHODS = {"camera": camera, "fry": fry}
 
 
 def enrich(
@@ -26,7 +25,6 @@ def enrich(
     q: float = 0.05,
     smallest: int = 5,
     largest: int = 500,
-    seed: int = 0,
     tier: Collection[str] = (),
 ) -> pd.DataFrame:
     """Test gene sets against a contrast's result.
@@ -34,14 +32,12 @@ def enrich(
     Args:
         result: of `moderated_test`; sets are tested on the statistic of zero effect, whatever its fold bar.
         sets: name to symbols.
-        method: `camera` (competitive), `fry` or `roast` (self-contained): these may carry a finding; `ora`, `gsea`
-            and `camera_preranked` take proteins for independent and are descriptive (grade C).
-        q: bar of hits for `ora`, and of sets that pass.
+        method: `camera` (competitive) or `fry` (self-contained).
+        q: bar of sets that pass.
         smallest, largest: measured members of a set.
-        seed: of random sets and rotations.
         tier: names of sets whose q is over themselves alone (complexes).
     Returns:
-        One row a set, smallest p first, with `grade` and `representative`: of `camera` the set under whose name it is
+        One row a set, smallest p first, with `representative`: of `camera` the set under whose name it is
         told (each signal once, under the name that fits it best; see `tell_once`), else itself; `told`, the order of
         those that are told.
 
@@ -53,25 +49,13 @@ def enrich(
         >>> result = proteus.moderated_test(data, "~ group", "fmol100-fmol25")
         >>> sets = {f"part {k}": genes.unique()[k::9].tolist() for k in range(9)}
         >>> list(proteus.tl.enrich(result, sets, largest=2000).columns)
-        ['size', 'direction', 'correlation', 't', 'p', 'q', 'representative', 'told', 'grade']
+        ['size', 'direction', 'correlation', 't', 'p', 'q', 'representative', 'told']
     """
-    if method not in _GRADES:
-        raise InputError("method", got=repr(method), expected=f"one of: {', '.join(_GRADES)}")
-    tested = moderated_t(result.fit, _vector(result), result.tested.prior)
+    if method not in METHODS:
+        raise InputError("method", got=repr(method), expected=f"one of: {', '.join(METHODS)}")
+    tested = moderated_t(result.fit, make_contrast(result.made, result.contrast), result.tested.prior)
     indexed = index_sets(sets, result.table["gene"], np.isfinite(tested.t), smallest=smallest, largest=largest)
-    if method == "camera":
-        table = camera(indexed, tested, result.fit)
-    elif method == "camera_preranked":
-        table = camera(indexed, tested, correlation=0.01)
-    elif method == "fry":
-        table = fry(indexed, tested, result.fit)
-    elif method == "roast":
-        table = roast(indexed, tested, result.fit, seed=seed)
-    elif method == "ora":
-        side = np.sign(result.table["t"].fillna(0.0).to_numpy())
-        table = over_representation(indexed, np.where(result.table["q"] <= q, side, 0))
-    else:
-        table = preranked_gsea(indexed, np.nan_to_num(tested.t, nan=-np.inf), seed=seed)
+    table = METHODS[method](indexed, tested, result.fit)
     inside = np.array([name in tier for name in indexed.names], bool)
     for part in (inside, ~inside) if inside.any() else ():
         table.loc[part, "q"] = benjamini_hochberg(table["p"].to_numpy()[part])
@@ -80,9 +64,4 @@ def enrich(
     if method == "camera" and passed.any():
         told, table["told"] = tell_once(indexed, tested, result.fit, table["p"].to_numpy(), passed, inside)
         table["representative"] = names[told]
-    table["grade"] = _GRADES[method]
     return table.sort_values("p", kind="stable")
-
-
-def _vector(result: TestResult) -> np.ndarray:
-    return make_contrast(result.made, result.contrast)

@@ -28,12 +28,7 @@ def survival(
         >>> proteus.tl.survival(proteus.from_matrix(values, ["A", "B", "C"], sheet)).index[0]
         'A'
     """
-    wanted = [data.factor(name) for name in (time, event, *covariates)]
-    for column in wanted[:2]:
-        if not pd.api.types.is_numeric_dtype(column):
-            raise InputError(
-                "survival", got=f"{column.name!r}, which is text", expected="follow-up in numbers, events as 0 or 1"
-            )
+    wanted = [*follow_up(data, time, event), *map(data.factor, covariates)]
     known = pd.concat(wanted, axis=1).notna().all(axis=1).to_numpy()
     part = data.take(samples=known)
     extra = pd.get_dummies(part.samples[list(covariates)], drop_first=True).to_numpy(float) if covariates else None
@@ -43,3 +38,13 @@ def survival(
     table.insert(0, "gene", part.genes)
     table["c_index"] = concordance(part.values, t, e)
     return table.sort_values("p", kind="stable")
+
+
+def follow_up(data: ProteomicsData, *names: str) -> list[pd.Series]:
+    """Columns of follow-up and events; InputError where one is text."""
+    columns = [data.factor(name) for name in names]
+    for column in columns:
+        if not pd.api.types.is_numeric_dtype(column):
+            got = f"{column.name!r}, which is text"
+            raise InputError("survival", got=got, expected="follow-up in numbers, events as 0 or 1")
+    return columns

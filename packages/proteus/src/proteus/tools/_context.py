@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from proteus.data._data import ProteomicsData
-from proteus.knowledge._literature import Literature
 from proteus.knowledge._network import Network
 from proteus.record._objects import DatasetProfile
 
@@ -25,7 +24,6 @@ class Context:
         data: the table as loaded.
         sets: gene sets, or None.
         network: interactions, or None.
-        literature: abstracts, or None.
         markers: cytometry, marker to `type` or `state`.
         rules: cytometry, cell type to its marker rules.
         seed: of all draws.
@@ -38,7 +36,6 @@ class Context:
     markers: Mapping[str, str] = field(default_factory=dict)
     rules: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     seed: int = 0
-    literature: Literature | None = None
     _memory: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def remember(self, name: str, params: Mapping[str, Any], make: Callable[[], T]) -> T:

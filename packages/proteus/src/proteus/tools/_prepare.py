@@ -17,17 +17,24 @@ from proteus.tools._registry import Params
 
 
 class Prepared(Params):
-    """How the table is prepared before a test."""
+    """How the table is prepared before a test.
+
+    Attributes:
+        leave_out: samples left out, by name.
+    """
 
     normalise: Literal["median", "mad", "quantile", "cyclic_loess", "none"] = "median"
     leave_out: list[str] = []  # noqa: RUF012  (pydantic copies defaults)
-    """Samples left out, by name."""
-    subset: dict[str, list[str]] = {}  # noqa: RUF012
-    """Levels kept, by column of the sample sheet."""
 
 
 class Tested(Prepared):
-    """A contrast and how it is tested; see `moderated_test`."""
+    """A contrast and how it is tested; see `moderated_test`.
+
+    Attributes:
+        recentre: normalise again, on the features near the mode of z.
+        missing: what missing values say; see `MissingModel`.
+        slope: share of the curve's slope that is believed.
+    """
 
     design: str
     contrast: str
@@ -36,11 +43,8 @@ class Tested(Prepared):
     robust: bool = True
     block: str | None = None
     recentre: bool = False
-    """Normalise again, on the features near the mode of z."""
     missing: Literal["modelled", "seen", "floor"] = "modelled"
-    """What missing values say; see `MissingModel`."""
     slope: float = Field(default=1.0, ge=0, le=1)
-    """Share of the curve's slope that is believed."""
     curve_of: Literal["all", "first", "second"] = "all"
     floor: float = Field(default=0.01, gt=0, lt=1)
 
@@ -59,8 +63,6 @@ def _prepare(data: ProteomicsData, params: Prepared) -> ProteomicsData:
     if data.level == "precursor" and "protein" in data.features:
         data = roll_up(data)
     keep = ~data.samples.index.isin(params.leave_out)
-    for name, levels in params.subset.items():
-        keep &= data.factor(name).astype(str).isin(levels).to_numpy()
     if not keep.all():
         if not keep.any():
             raise InputError("samples", got="none left", expected="at least some")

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from threadpoolctl import threadpool_limits
 
 from proteus.record._ledger import plain_metrics
-from proteus.record._objects import DatasetProfile, Finding, Step, Workflow
+from proteus.record._objects import DatasetProfile, Finding, Step, Workflow, brief
 from proteus.record._planner import ToolCard
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Params(BaseModel):
         2.0
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=brief)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,11 @@ F = TypeVar("F", bound=ToolFunction)
 
 @dataclass(frozen=True)
 class Tool:
-    """A registered tool."""
+    """A registered tool.
+
+    Attributes:
+        confirms: whether its family may carry grades A and B.
+    """
 
     name: str
     summary: str
@@ -97,7 +101,6 @@ class Tool:
     reads: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     confirms: bool = False
-    """Whether its family may carry grades A and B."""
 
     def card(self) -> ToolCard:
         """As planners see it."""

@@ -15,10 +15,13 @@ from proteus.tools._tools_bulk import answer, findings_of, plain_id
 
 
 class Equivalence(Params):
-    """The margin within which a change is none."""
+    """The margin within which a change is none.
+
+    Attributes:
+        margin: A ratio: 1.5 is 1.5-fold either way.
+    """
 
     margin: float = Field(default=1.5, gt=1)
-    """A ratio: 1.5 is 1.5-fold either way."""
 
 
 _SAME = ("entity", "effect", "ci_low", "ci_high", "margin", "p", "q", "n")

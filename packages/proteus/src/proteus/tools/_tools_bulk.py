@@ -12,7 +12,7 @@ from scipy import stats
 
 from proteus.data._data import ProteomicsData
 from proteus.data._design import crosstab, make_contrast
-from proteus.differential._measures import Q, entity_names, measure_test
+from proteus.differential._measures import Q, entity_names, measure_test, shares_peptides_with
 from proteus.differential._moderated_test import TestResult, blocked_design, contrast_groups, fit_design
 from proteus.differential._profile import eta_squared, find_outliers, principal_components
 from proteus.record._cited import COLUMNS
@@ -94,12 +94,8 @@ def quality(context: Context, params: Prepared, _inputs: list[Input]) -> Output:
     data = prepared(context, params)
     scores = principal_components(data.values, data.shape[1])
     squares = (scores**2).sum(0)
-    share = pd.DataFrame(
-        {
-            "id": [f"PC{place + 1}" for place in range(min(3, len(squares)))],
-            "share": squares[:3] / max(squares.sum(), 1e-300),
-        }
-    )
+    shares = squares[:3] / max(squares.sum(), 1e-300)
+    share = pd.DataFrame({"id": [f"PC{place + 1}" for place in range(len(shares))], "share": shares})
     scores = scores[:, :3]
     outliers = find_outliers(data)
     samples = pd.DataFrame(
@@ -141,7 +137,10 @@ def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
         metrics["n"] = [int(one.sum()) for one in groups]
     hits = table[table["q"] <= Q]
     metrics["one_peptide"] = int((hits["n_peptides"] == 1).sum())
-    return answer(table, "changed_in", params.contrast, metrics=metrics, notes=result.notes)
+    others = shares_peptides_with(data)
+    found = findings_of(table, "features", "changed_in", params.contrast)
+    found = [one.model_copy(update={"also": others.get(one.row, [])}) for one in found]
+    return answer(table, "changed_in", params.contrast, metrics=metrics, notes=result.notes, found=found)
 
 
 def test_table(frame: pd.DataFrame, data: ProteomicsData) -> pd.DataFrame:
@@ -153,14 +152,17 @@ def test_table(frame: pd.DataFrame, data: ProteomicsData) -> pd.DataFrame:
 
 
 class Trend(Prepared):
-    """A slope over a number of the sample sheet, or over the order of a factor's levels."""
+    """A slope over a number of the sample sheet, or over the order of a factor's levels.
+
+    Attributes:
+        order: levels in order, for a factor; their places 0, 1, 2 ... are the numbers.
+        block: column of subjects met more than once, whose runs are no independent observations.
+    """
 
     over: str
     adjust: list[str] = []
     order: list[str] = []
-    """Levels in order, for a factor; their places 0, 1, 2 ... are the numbers."""
     block: str | None = None
-    """Column of subjects met more than once, whose runs are no independent observations."""
 
 
 @register_tool("trend", params=Trend, tables={"features": TEST}, requires=("bulk",), confirms=True)
@@ -187,12 +189,15 @@ def trend(context: Context, params: Trend, _inputs: list[Input]) -> Output:
 
 
 class Groups(Prepared):
-    """All levels of a factor against its first."""
+    """All levels of a factor against its first.
+
+    Attributes:
+        block: column of subjects met more than once.
+    """
 
     design: str
     factor: str
     block: str | None = None
-    """Column of subjects met more than once."""
 
 
 @register_tool(
@@ -225,10 +230,13 @@ FLOORS = (0.005, 0.15)  # quantiles of a run at which features of one group alon
 
 class Sensitivity(Prepared):
     """Refits of the contrast read: other normalisation, plain prior, other curves and floors for what is missing,
-    samples left out one at a time."""
+    samples left out one at a time.
+
+    Attributes:
+        drop: samples whose absence is one refit each.
+    """
 
     drop: list[str] = []
-    """Samples whose absence is one refit each."""
     q: float = 0.10
 
 
@@ -305,7 +313,6 @@ class Crosstab(Prepared):
 
     first: str
     second: str
-    kind: Literal["audit"] = "audit"
 
 
 @register_tool("crosstab", params=Crosstab, tables={"counts": ("first", "second", "n")})

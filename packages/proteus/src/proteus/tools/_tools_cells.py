@@ -1,8 +1,6 @@
 """Tools on tables of cells: clusters, their abundance and their state. n is donors' samples, never cells."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from typing import Literal
-
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
@@ -21,13 +19,16 @@ from proteus.tools._tools_bulk import answer, findings_of, plain_id
 
 
 class Clusters(Params):
-    """How cells are grouped."""
+    """How cells are grouped.
 
-    method: Literal["som", "leiden"] = "som"
+    Attributes:
+        markers: markers to cluster on; none: those of class `type`. By default an annotation that the table brings
+            is used.
+    """
+
     clusters: int = 20
     cofactor: float = 5.0
     markers: list[str] = []
-    """Markers to cluster on; none: those of class `type`. By default an annotation that the table brings is used."""
 
 
 def grouped(context: Context, params: Clusters, *, seed: int | None = None) -> tuple[ProteomicsData, np.ndarray]:
@@ -45,7 +46,7 @@ def _group(context: Context, params: Clusters, seed: int) -> tuple[ProteomicsDat
         return data, data.samples[given].astype(str).to_numpy(object)
     markers = params.markers or [name for name, kind in context.markers.items() if kind == "type"]
     markers = [name for name in markers if name in data.features.index] or [str(name) for name in data.features.index]
-    number = cluster_cells(data, markers, method=params.method, clusters=params.clusters, seed=seed)
+    number = cluster_cells(data, markers, clusters=params.clusters, seed=seed)
     rules = context.rules or words("blood")
     rules = {name: rule for name, rule in rules.items() if set(rule) <= set(data.features.index)}
     if not rules:

@@ -1,5 +1,4 @@
 """Tools on modules of co-expressed features: do they split samples, follow a number, predict the outcome?"""
-# ruff: noqa: RUF012  (pydantic copies defaults)
 
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from proteus.outcomes._coexpression import Modules, find_modules, module_traits
 from proteus.outcomes._cox import cox
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._linear_model import fit_linear_model
+from proteus.tl._survival_table import follow_up
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, prepared
 from proteus.tools._registry import Input, Output, register_tool
@@ -24,25 +24,22 @@ _SHOWN = 30  # members that are named
 
 
 class Coexpression(Prepared):
-    """Modules of features that move together, after known factors are taken out."""
+    """Modules of features that move together, after known factors are taken out.
+
+    Attributes:
+        remove: design whose fit is subtracted first.
+    """
 
     remove: str = "~ 1"
-    """Design whose fit is subtracted first."""
-    traits: list[str] = []
     smallest: int = 15
 
 
 _MODULE = ("entity", "size", "bimodality", "p", "q", "effect", "members", "high_samples")
 
 
-@register_tool(
-    "coexpression",
-    params=Coexpression,
-    tables={"modules": _MODULE, "traits": ("entity", "trait", "effect", "p", "q", "n")},
-    requires=("bulk", "many_samples"),
-)
+@register_tool("coexpression", params=Coexpression, tables={"modules": _MODULE}, requires=("bulk", "many_samples"))
 def coexpression(context: Context, params: Coexpression, _inputs: list[Input]) -> Output:
-    """Find modules of co-expressed features, what traits they follow, and whether they split the samples in two."""
+    """Find modules of co-expressed features, and whether they split the samples in two."""
     data = _residual(prepared(context, params), params.remove)
     modules = find_modules(_widest(data), smallest=params.smallest)
     names = entity_names(data)
@@ -61,25 +58,19 @@ def coexpression(context: Context, params: Coexpression, _inputs: list[Input]) -
     found = findings_of(table, "modules", "splits", "samples", chosen=split, kind="module", descriptive=True)
     members = table.set_index("id")["members"]
     found = [one.model_copy(update={"members": str(members[one.row]).split(";"), "sign": 0}) for one in found]
-    traits = pd.DataFrame(columns=["id", "entity", "trait", "effect", "p", "q", "n"])
-    if params.traits and len(table):
-        made = module_traits(modules, data.samples, params.traits)
-        traits = made.rename(columns={"module": "entity", "r": "effect"})
-        traits.insert(0, "id", traits["entity"] + "|" + traits["trait"])
-        traits = traits[["id", "entity", "trait", "effect", "p", "q", "n"]]
-    return Output({"modules": table, "traits": traits}, {"modules": len(table), "splitting": int(split.sum())}, found)
+    return Output({"modules": table}, {"modules": len(table), "splitting": int(split.sum())}, found)
 
 
-class ModuleTrait(Prepared):
-    """Modules, found without the trait, against it."""
+class ModuleTrait(Coexpression):
+    """Modules, found without the trait, against it.
+
+    Attributes:
+        trait: a number of the sample sheet.
+        block: column of subjects met more than once: a module's mean in each subject is one observation.
+    """
 
     trait: str
-    """A number of the sample sheet."""
     block: str | None = None
-    """Column of subjects met more than once: a module's mean in each subject is one observation."""
-    remove: str = "~ 1"
-    """Design whose fit is subtracted first."""
-    smallest: int = 15
 
 
 _TRAIT = ("entity", "size", "effect", "ci_low", "ci_high", "p", "q", "n", "members")
@@ -113,14 +104,11 @@ def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) ->
     return found
 
 
-class ModuleOutcome(Prepared):
+class ModuleOutcome(Coexpression):
     """Modules, found without the outcome, against follow-up."""
 
     time: str
     event: str
-    remove: str = "~ 1"
-    """Design whose fit is subtracted first."""
-    smallest: int = 15
 
 
 @register_tool(
@@ -130,7 +118,7 @@ class ModuleOutcome(Prepared):
 def module_outcome(context: Context, params: ModuleOutcome, _inputs: list[Input]) -> Output:
     """Find modules of co-expressed features and test what their eigengenes say of follow-up (Cox regression)."""
     data = prepared(context, params)
-    time, event = (data.factor(name).to_numpy(float) for name in (params.time, params.event))
+    time, event = (one.to_numpy(float) for one in follow_up(data, params.time, params.event))
     modules, table = _named(data, params)
     known = np.isfinite(time) & np.isfinite(event)
     values = modules.eigengenes.to_numpy().T[:, known]

@@ -2,7 +2,7 @@
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,13 @@ from scipy import stats
 from proteus.data._data import ProteomicsData
 from proteus.data._rollup import roll_up
 from proteus.differential._measures import Q, entity_names, measure_test
+from proteus.differential._moderated_test import TestResult
 from proteus.knowledge._complexes import complexes
 from proteus.knowledge._network import communities, connectivity
 from proteus.outcomes._cox import cox
 from proteus.outcomes._panel import biomarker_panel
 from proteus.outcomes._survival import restricted_mean_difference
+from proteus.record._objects import Finding
 from proteus.tl._enrich import enrich
 from proteus.tl._survival_table import survival as survival_table
 from proteus.tools._context import Context
@@ -37,15 +39,12 @@ def _source(inputs: list[Input], tool: str) -> Input:
 class Enrichment(Params):
     """Gene sets against the contrast read."""
 
-    method: Literal["camera", "ora", "gsea"] = "camera"
-
 
 @register_tool(
     "enrichment", params=Enrichment, tables={"sets": _SETS}, reads=("contrast",), requires=("sets",), confirms=True
 )
-def enrichment(context: Context, params: Enrichment, inputs: list[Input]) -> Output:
-    """Test complexes and gene sets against a contrast (CAMERA, checked by FRY), each signal told once; ora and gsea
-    are descriptive only."""
+def enrichment(context: Context, _params: Enrichment, inputs: list[Input]) -> Output:
+    """Test complexes and gene sets against a contrast (CAMERA, checked by FRY), each signal told once."""
     if context.sets is None:
         raise InputError("gene sets", got="none", expected="a GMT file")
     source = _source(inputs, "contrast")
@@ -56,32 +55,20 @@ def enrichment(context: Context, params: Enrichment, inputs: list[Input]) -> Out
     result.table["gene"] = entity
     named = data.features.get("description", pd.Series("", data.features.index)).fillna("").astype(str)
     own = complexes(context.sets, dict(zip(entity, named, strict=True)))
-    table, metrics = _set_table(context, result, {**context.sets, **own}, params.method, tier=own)
+    table, metrics = _set_table(result, {**context.sets, **own}, tier=own)
     chosen = (table["q"] <= Q).to_numpy()
     metrics["told_elsewhere"] = int((chosen & (table["representative"] != table["id"])).sum())
     chosen &= (table["representative"] == table["id"]).to_numpy()
-    found = _set_findings(table, "sets", asked.contrast, chosen, "set", descriptive=params.method != "camera")
-    family = ("sets", "p") if params.method == "camera" else None
-    return Output({"sets": table}, metrics, found, family)
+    return Output({"sets": table}, metrics, _set_findings(table, "sets", asked.contrast, chosen, "set"), ("sets", "p"))
 
 
 def _set_table(
-    context: Context,
-    result: Any,
-    sets: Any,
-    method: str,
-    *,
-    smallest: int = 5,
-    largest: int = 500,
-    tier: Collection[str] = (),
+    result: TestResult, sets: Mapping[str, Sequence[str]], *, tier: Collection[str] = (), **sizes: int
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    frame = enrich(result, sets, method, smallest=smallest, largest=largest, seed=context.seed, tier=tier)
-    if method == "camera":
-        fry = enrich(result, sets, "fry", smallest=smallest, largest=largest).reindex(frame.index)
-        frame["fry_p"] = fry["p"]
-        agree = (fry["direction"] == frame["direction"]) & (fry["p"] <= Q)
-    else:
-        frame["fry_p"], agree = np.nan, False
+    frame = enrich(result, sets, tier=tier, **sizes)
+    fry = enrich(result, sets, "fry", **sizes).reindex(frame.index)
+    frame["fry_p"] = fry["p"]
+    agree = (fry["direction"] == frame["direction"]) & (fry["p"] <= Q)
     genes = result.table["gene"].astype(str)
     effects = dict(zip(genes, result.table["effect"], strict=True))
     moved = set(genes[np.abs(result.z) >= _CARRIES])
@@ -95,17 +82,13 @@ def _set_table(
         ordered = [gene for _, gene in sorted(present, key=lambda one: (-one[0] * np.sign(centre), one[1]))]
         carriers = [gene for gene in ordered if gene in moved and effects[gene] * centre > 0]
         members.append(";".join((carriers if len(carriers) >= _FEW else ordered)[:_SHOWN]))
-    up = frame["direction"] == "up" if "direction" in frame else pd.Series(np.array(mean) > 0, frame.index)
-    frame["effect"] = np.abs(mean) * np.where(up, 1, -1)
+    frame["effect"] = np.abs(mean) * np.where(frame["direction"] == "up", 1, -1)
     frame["entity"], frame["members"], frame["stable"] = frame.index.astype(str), members, agree
     clusters = frame.groupby("representative", sort=False).groups
     frame["also"] = [
         ";".join(str(other) for other in clusters[leader] if other != name)
         for name, leader in zip(frame.index, frame["representative"], strict=True)
     ]
-    for column in ("correlation",):
-        if column not in frame:
-            frame[column] = np.nan
     table = plain_id(frame)[["id", *_SETS]]
     return table, {"tested": len(table), "hits": int((table["q"] <= Q).sum())}
 
@@ -120,10 +103,8 @@ def _told_before(frame: pd.DataFrame, sets: Mapping[str, Sequence[str]]) -> dict
     return made
 
 
-def _set_findings(
-    table: pd.DataFrame, name: str, target: str, chosen: np.ndarray, kind: str, *, descriptive: bool
-) -> list[Any]:
-    found = findings_of(table, name, "enriched_in", target, chosen=chosen, kind=kind, descriptive=descriptive)
+def _set_findings(table: pd.DataFrame, name: str, target: str, chosen: np.ndarray, kind: str) -> list[Finding]:
+    found = findings_of(table, name, "enriched_in", target, chosen=chosen, kind=kind)
     rows = table.set_index("id")
     return [
         one.model_copy(
@@ -174,9 +155,9 @@ def network_modules(context: Context, params: Neighbourhoods, inputs: list[Input
             sets[f"neighbourhood of {top} ({number})"] = group.index.tolist()
     # every measured protein of the network counts as mapped, in a module or not
     everything = {**sets, "all": part.nodes}
-    table, metrics = _set_table(context, result, everything, "camera", smallest=params.smallest, largest=params.largest)
+    table, metrics = _set_table(result, everything, smallest=params.smallest, largest=params.largest)
     chosen = (table["q"] <= Q).to_numpy()
-    found = _set_findings(table, "modules", asked.contrast, chosen, "network", descriptive=False)
+    found = _set_findings(table, "modules", asked.contrast, chosen, "network")
     hits = set(result.table.loc[(result.table["q"] <= Q).to_numpy(), "gene"]) & set(part.nodes)
     rows = []
     if len(hits) >= 2:
@@ -215,10 +196,13 @@ def survival(context: Context, params: Survival, _inputs: list[Input]) -> Output
 
 
 class SurvivalCheck(Params):
-    """Refits of the survival hits read."""
+    """Refits of the survival hits read.
+
+    Attributes:
+        rmst: hits whose hazards are not proportional must also differ in restricted mean survival.
+    """
 
     rmst: bool = False
-    """Hits whose hazards are not proportional must also differ in restricted mean survival."""
 
 
 @register_tool(

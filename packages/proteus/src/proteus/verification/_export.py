@@ -1,7 +1,9 @@
 """What a run gives to take away: one result table over all contrasts, its steps as a script, counts, methods."""
 
-import json
+import re
+import zipfile
 from collections.abc import Sequence
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,35 +11,17 @@ from typing import Any
 import pandas as pd
 from ninefold.files import atomic_file, write_text
 
+from proteus.record._documents import read_documents
 from proteus.record._journal import Event, event_data, read_journal
-from proteus.record._objects import Hypothesis, read_documents
+from proteus.record._objects import Hypothesis
 from proteus.record._run_folder import Folder, for_spreadsheets, read_frame, shown
+from proteus.record._words import words
 
 _CONTRASTS = ("group_contrast", "paired_change")
 _COLUMNS = (
     "entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "only_in", "exact_p", "modelled", "n_peptides",
 )  # fmt: skip
-_CONTROL = (
-    "Missing values entered the likelihood by a curve of the probability to be seen at a level, fitted to the table; "
-    "features that one group lacked carry no fold change. False discoveries were controlled by Benjamini-Hochberg "
-    "within objectives and, for firm hits, over them too (Benjamini and Bogomolov 2014); firm hits also passed refits "
-    "with another normalisation, a plain prior, other curves and floors."
-)
 CSV, PARQUET, XLSX, SCRIPT = "results.csv", "results.parquet", "results.xlsx", "steps.py"
-_HEAD = '''"""Steps of a run of proteus {version}, to read, copy, edit and run: python steps.py RUN
-
-Each call is a tool (`proteus tools` lists them with their parameters); `.tables` holds its result tables as pandas has
-them, `.metrics` what was counted. The table and the knowledge are those that the run keeps in `input`.
-"""
-
-import sys
-from pathlib import Path
-
-import proteus
-
-run = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
-steps = proteus.Steps(run, seed={seed}{hold_out})
-'''
 
 
 def contrasts_of(events: Sequence[Event]) -> dict[str, dict[str, Any]]:
@@ -82,10 +66,8 @@ def script(folder: Folder) -> str:
     """The steps of each objective's last workflow, as Python that anybody can run and edit."""
     events = read_journal(folder.events)
     first = event_data(events, "run")
-    settings = json.loads((folder.root / "config.json").read_bytes()) if (folder.root / "config.json").is_file() else {}
-    share = settings.get("hold_out")
-    held = f", settings=proteus.Settings(hold_out={share!r})" if share else ""
-    lines = [_HEAD.format(version=first.get("version"), seed=first.get("seed", 0), hold_out=held)]
+    head = resources.files("proteus.verification").joinpath("steps.txt").read_text("utf-8")
+    lines = [head.format(version=first.get("version"), seed=first.get("seed", 0))]
     questions = {one.data["objective"]["id"]: one.data["objective"]["question"] for one in events
                  if one.kind == "objective" and one.data["accepted"]}  # fmt: skip
     flows = {one.data["workflow"]["objective"]: one.data["workflow"] for one in events if one.kind == "workflow"}
@@ -122,7 +104,18 @@ def write_results(run: str | Path) -> list[Path]:
         made.append(folder.root / XLSX)
         with atomic_file(made[-1]) as temporary, pd.ExcelWriter(temporary, engine="openpyxl") as book:
             for_spreadsheets(frame).to_excel(book, sheet_name="results", index=False)
+        _without_times(made[-1])
     return made
+
+
+def _without_times(path: Path) -> None:
+    """Write a workbook anew without the times at which it was made: equal tables give equal bytes."""
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as book:
+        for name, data in parts.items():
+            bare = re.sub(rb"<dcterms:(created|modified).*?</dcterms:\1>", b"", data)
+            book.writestr(zipfile.ZipInfo(name), bare, zipfile.ZIP_DEFLATED)
 
 
 def counts(events: Sequence[Event]) -> list[list[str]]:
@@ -154,5 +147,5 @@ def methods(events: Sequence[Event]) -> str:
             + f", moderated t-test with a trended and robust variance prior ({notes})."
         )
     if made:
-        said.append(_CONTROL)
+        said.append(words("methods")["control"])
     return " ".join(said)

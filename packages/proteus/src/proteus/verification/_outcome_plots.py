@@ -1,11 +1,11 @@
-"""Pictures of follow-up and of cells: Kaplan-Meier curves; a heat map of markers by cell type; cells in the plane."""
+"""Pictures of follow-up and of cells: Kaplan-Meier curves; a heat map of markers by cell type."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from ninefold.report import BLUE, GREY, ORANGE, figure
+from ninefold.report import BLUE, ORANGE, figure
 
 from proteus.data._data import ProteomicsData
 from proteus.outcomes._survival import survival_curve
@@ -14,10 +14,8 @@ from proteus.record._objects import Finding
 from proteus.record._run_folder import Folder
 from proteus.study._study import open_study
 from proteus.tools._tools_cells import Clusters, grouped
-from proteus.verification._quality_plots import COLORS
 
-_CURVES, _CELLS = 3, 3000
-_TYPES = (*COLORS[:-1], "#8c6d31", "#17a2b8", "#e377c2", "#2f3b52", "#a3b82e", "#7f9ed6", GREY)
+_CURVES = 3
 
 
 def picture_of_survival(data: ProteomicsData, leads: Sequence[Finding]) -> tuple[str, str, Any] | None:
@@ -65,7 +63,7 @@ def _curve(axes: Any, time: np.ndarray, event: np.ndarray, color: str, label: st
 
 
 def pictures_of_cells(folder: Folder) -> Iterator[tuple[str, str, Any]]:
-    """(name, caption, figure) of cell types: medians of markers, and cells in a plane."""
+    """(name, caption, figure) of cell types: medians of markers."""
     events = read_journal(folder.events)
     steps = [one.data for one in events if one.kind == "step" and one.data["step"]["tool"] == "cell_types"]
     done = next((one for one in steps if one["result"]["status"] == "ok"), None)
@@ -84,13 +82,6 @@ def pictures_of_cells(folder: Folder) -> Iterator[tuple[str, str, Any]]:
         f"types first, then of states; {data.shape[1]} cells"
     )
     yield "markers", caption, _marker_map(data.values[rows], markers, label, names)
-    own = params.markers or [one for one in markers if kinds.get(one) == "type"] or markers
-    if len(own) < 2:
-        return
-    drawn = np.sort(np.random.default_rng(seed).permutation(data.shape[1])[:_CELLS])
-    cells = data.values[data.features.index.get_indexer(pd.Index(own))][:, drawn].T
-    caption = f"{len(cells)} cells drawn at random, on the principal components of the {len(own)} markers of types"
-    yield "cells", caption, _plane(cells, label[drawn], names)
 
 
 def _marker_map(values: np.ndarray, markers: list[str], label: np.ndarray, names: list[str]) -> Any:
@@ -109,21 +100,4 @@ def _marker_map(values: np.ndarray, markers: list[str], label: np.ndarray, names
     axes.grid(visible=False)
     bar = made.colorbar(mesh, ax=axes, fraction=0.03, pad=0.02, ticks=[0, 1])
     bar.ax.set_yticklabels(["lowest type", "highest type"], fontsize=6)
-    return made
-
-
-def _plane(cells: np.ndarray, label: np.ndarray, names: list[str]) -> Any:
-    left, size, _ = np.linalg.svd(cells - cells.mean(0), full_matrices=False)
-    share = size**2 / max(float((size**2).sum()), 1e-300)
-    made, axes = figure(5.8, 3.8)
-    for place, name in enumerate(names):
-        inside = label == name
-        color = GREY if name == "unassigned" else _TYPES[place % (len(_TYPES) - 1)]
-        at = left[inside, :2] * size[:2]
-        axes.scatter(at[:, 0], at[:, 1], s=5, color=color, linewidths=0, label=name[:24])
-    axes.legend(frameon=False, fontsize=7, markerscale=2.5, loc="center left", bbox_to_anchor=(1.0, 0.5),
-                ncols=1 + (len(names) > 14))  # fmt: skip
-    axes.set_xlabel(f"first component ({share[0]:.0%} of variance)", fontsize=8)
-    axes.set_ylabel(f"second component ({share[1]:.0%} of variance)", fontsize=8)
-    axes.tick_params(labelsize=7)
     return made

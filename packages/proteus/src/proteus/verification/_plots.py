@@ -1,4 +1,4 @@
-"""Pictures of a run, from its artifacts alone: volcano, p-values, sets, samples."""
+"""Pictures of a run, from its artifacts alone: smallest p, p-values, samples; the page draws volcanoes itself."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ninefold.files import atomic_file
-from ninefold.report import BLUE, GREY, ORANGE, figure
+from ninefold.report import BLUE, ORANGE, figure
 
 from proteus.data._data import ProteomicsData
-from proteus.planning._headline import unit_of
 from proteus.planning._templates import main_factors
 from proteus.record._journal import event_data, read_journal
 from proteus.record._objects import DatasetProfile
@@ -17,19 +16,7 @@ from proteus.record._run_folder import Folder, read_frame, row_digests
 from proteus.verification._quality_plots import COLORS
 from proteus.verification._strips import pictures_of_samples
 
-_MOST, _LABELS, _BARS = 24, 8, 12
-_APART = 0.2, 0.045  # of the picture's width and height, between labels
-_Q = 0.05
-_RELATIONS = {
-    "trend": "follows",
-    "survival": "predicts",
-    "cell_state": "state_changed_in",
-    "cell_abundance": "abundance_changed_in",
-    "presence": "detected_in",
-    "module_trait": "moves_with",
-    "module_outcome": "predicts",
-    "coupling": "coupled_with",
-}  # fmt: skip  (of tools' effects; others are changes)
+_MOST, _BARS = 24, 12
 
 
 def draw(folder: Folder) -> list[tuple[str, str]]:
@@ -38,7 +25,6 @@ def draw(folder: Folder) -> list[tuple[str, str]]:
     Objectives often look at the same runs, or test the same contrast: of equal artifacts only the first is drawn.
     """
     made: list[tuple[str, str]] = []
-    units = _units(folder)
     groups, seen = _groups(folder), set()
     for what, caption, picture in pictures_of_samples(folder, groups):
         _save(folder, f"{what}.png", picture)
@@ -51,7 +37,7 @@ def draw(folder: Folder) -> list[tuple[str, str]]:
         seen.add(values)
         beside = path.with_name(path.name.replace(".samples.", ".components."))
         share = read_frame(beside).set_index("id")["share"] if beside != path and beside.is_file() else None
-        for what, caption, picture in _pictures(path.stem, frame, groups, units.get(path.stem, "effect"), share):
+        for what, caption, picture in _pictures(path.stem, frame, groups, share):
             if len(made) == _MOST:
                 return made
             name = f"{path.stem}.{what}.png"
@@ -65,22 +51,6 @@ def _save(folder: Folder, name: str, picture: Any) -> None:
         picture.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def _units(folder: Folder) -> dict[str, str]:
-    """What effects of each artifact are measured in, and of which contrast, as the journal's steps say."""
-    events = read_journal(folder.events)
-    first = event_data(events, "run")
-    if "profile" not in first:
-        return {}
-    profile, made = DatasetProfile.model_validate(first["profile"]), {}
-    for step in (one.data for one in events if one.kind == "step"):
-        params = step["step"]["params"]
-        about = str(params.get("contrast") or params.get("over") or "")
-        unit = unit_of(_RELATIONS.get(step["step"]["tool"], "changed_in"), about, profile)
-        text = f"{unit}, {about}" if "contrast" in params else unit
-        made |= dict.fromkeys(step["result"]["artifacts"].values(), text)
-    return made
-
-
 def _groups(folder: Folder) -> pd.Series | None:
     """The main factor's level of each sample, as the journal's profile has it."""
     first = event_data(read_journal(folder.events), "run")
@@ -92,65 +62,16 @@ def _groups(folder: Folder) -> pd.Series | None:
 
 
 def _pictures(
-    name: str, frame: pd.DataFrame, groups: pd.Series | None, unit: str, share: pd.Series | None = None
+    name: str, frame: pd.DataFrame, groups: pd.Series | None, share: pd.Series | None = None
 ) -> Iterator[tuple[str, str, Any]]:
     columns = set(frame)
     if frame.empty:  # columns without entries have no type either
         return
     if {"effect", "p", "q"} <= columns and np.isfinite(frame["p"]).sum() >= 5:
-        many = len(frame) > 40 or "ci_low" in columns
-        coloured = "higher orange, lower blue, where q is 0.05 at most"
-        if "modelled" in columns and (frame["modelled"] > 0).any():
-            coloured += (
-                "; ringed where missing values are modelled; triangles at the edge: seen in one group alone, "
-                "with no fold change"
-            )
-        what, picture = ("volcano", _volcano(frame, unit)) if many else ("bars", _bars(frame))
-        yield what, f"{name}: {'effect against p' if many else 'smallest p'}; {coloured}", picture
+        yield "bars", f"{name}: smallest p; higher orange, lower blue", _bars(frame)
         yield "p", f"{name}: p-values; flat but for the left end, if all is well", _histogram(frame)
     if {"PC1", "PC2"} <= columns:
         yield "samples", f"{name}: samples on the first two principal components", _samples(frame, groups, share)
-
-
-def _volcano(frame: pd.DataFrame, unit: str) -> Any:
-    made, axes = figure(5.0, 3.6)
-    effect, strength = frame["effect"].to_numpy(float), -np.log10(np.maximum(frame["p"].to_numpy(float), 1e-300))
-    hit = (frame["q"] <= _Q).to_numpy()
-    none = np.zeros(len(frame))
-    only, modelled = (frame[name].to_numpy(float) if name in frame else none for name in ("only_in", "modelled"))
-    edge = 1.12 * float(np.nanmax(np.abs(effect), initial=1.0))
-    effect = np.where(only != 0, edge * only, effect)
-    for mask, color in ((~hit, GREY), (hit & (effect > 0), ORANGE), (hit & (effect <= 0), BLUE)):
-        for marker, part in (("o", mask & (only == 0)), ("<", mask & (only < 0)), (">", mask & (only > 0))):
-            axes.scatter(
-                effect[part], strength[part], s=8 if marker == "o" else 14, marker=marker, color=color, linewidths=0
-            )
-    ringed = (modelled > 0) & (only == 0)
-    axes.scatter(effect[ringed], strength[ringed], s=22, facecolors="none", edgecolors="#57606a", linewidths=0.5)
-    names = frame["entity" if "entity" in frame else "gene" if "gene" in frame else "id"].astype(str).to_numpy()
-    placed: list[tuple[float, float]] = []
-    width, height = 2.3 * edge, max(float(np.nanmax(strength, initial=1.0)), 1.0)
-
-    def crowd(x: float, y: float, side: int) -> int:
-        """Points where a label on this side would lie."""
-        beside = side * (effect - x)
-        return int(((beside > 0) & (beside < 0.11 * width) & (np.abs(strength - y) < 0.03 * height)).sum())
-
-    for place in np.argsort(-np.nan_to_num(strength), kind="stable"):
-        x, y = float(effect[place]), float(strength[place])
-        if not hit[place] or len(placed) == _LABELS:
-            break
-        if any(abs(x - a) < _APART[0] * width and abs(y - b) < _APART[1] * height for a, b in placed):
-            continue  # it would lie on another
-        left = x > 0.6 * edge or (x > -0.6 * edge and crowd(x, y, -1) < crowd(x, y, 1))
-        if crowd(x, y, -1 if left else 1) > 1:
-            continue
-        axes.annotate(names[place][:16], (x, y), xytext=(-3 if left else 3, 2), textcoords="offset points",
-                      ha="right" if left else "left", fontsize=7, parse_math=False)  # fmt: skip
-        placed.append((x, y))
-    axes.set_xlabel(unit[:64], fontsize=9, parse_math=False)
-    axes.set_ylabel("-log10 p", fontsize=9)
-    return made
 
 
 def _histogram(frame: pd.DataFrame) -> Any:
@@ -166,7 +87,12 @@ def _bars(frame: pd.DataFrame) -> Any:
     made, axes = figure(5.6, 0.4 + 0.26 * len(top))
     color = np.where(top["effect"] > 0, ORANGE, BLUE)
     axes.barh(range(len(top)), -np.log10(np.maximum(top["p"], 1e-300)), color=color)
-    axes.set_yticks(range(len(top)), [str(one)[:48] for one in top["id"]], fontsize=7, parse_math=False)
+    axes.set_yticks(
+        range(len(top)),
+        [str(one)[:48] for one in top["entity" if "entity" in top else "id"]],
+        fontsize=7,
+        parse_math=False,
+    )
     axes.set_xlabel("-log10 p")
     return made
 

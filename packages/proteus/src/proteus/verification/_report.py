@@ -20,9 +20,9 @@ from proteus.record._documents import judged
 from proteus.record._journal import Event, event_data, read_journal
 from proteus.record._objects import Finding, Hypothesis, Ref
 from proteus.record._run_folder import Folder, read_frame, shown
-from proteus.study._hold_out import ARTIFACT
 from proteus.verification._export import contrasts_of, counts, methods
 from proteus.verification._plots import draw
+from proteus.verification._scoring import beside_replication
 
 _TOP = 15
 _EXPLORED = 6000  # rows of a contrast that can be searched
@@ -62,7 +62,6 @@ def render_report(folder: Folder) -> str:
     marks = judged(folder.judge)
     hypotheses = [page.hypothesis(one, marks.get(one.id)) for one in evidence.hypotheses]
     first = event_data(events, "run")
-    last = event_data(events, "finish", last=True)
     calls = Calls(folder.llm)
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     template = environment.from_string(
@@ -70,7 +69,8 @@ def render_report(folder: Folder) -> str:
     )
     return template.render(
         title="Hypotheses and where they come from",
-        facts=_facts(first, last, evidence),
+        facts=_facts(events, evidence),
+        replication=[(*row, shown(rho)) for *row, rho in beside_replication(folder)],
         warnings=[str(one) for one in first.get("profile", {}).get("warnings", [])],
         replies=[page.reply(one.data) for one in events if one.kind == "reply"],
         not_asked=[name for one in events if one.kind == "not_asked" for name in one.data["contrasts"]],
@@ -92,12 +92,13 @@ def render_report(folder: Folder) -> str:
 
 
 def _explore(folder: Folder, events: Sequence[Event]) -> dict[str, list[list[Any]]]:
-    """By contrast [name, effect, p, q] of each feature with an effect, rounded, smallest p first."""
+    """By contrast [name, effect, p, q, values modelled] of features with an effect, rounded, smallest p first."""
     made = {}
     for contrast, data in contrasts_of(events).items():
         frame = read_frame(folder.artifact(data["result"]["artifacts"]["features"])).sort_values("p", kind="stable")
         frame = frame[frame["effect"].notna() & frame["p"].notna()].head(_EXPLORED)
         columns = [[float(f"{value:.4g}") for value in frame[name]] for name in ("effect", "p", "q")]
+        columns.append([int(one) for one in frame["modelled"]] if "modelled" in frame else [0] * len(frame))
         made[contrast] = [list(row) for row in zip(frame["entity"].astype(str), *columns, strict=True)]
     return {name: rows for name, rows in made.items() if rows}
 
@@ -173,20 +174,10 @@ class _Page:
             "evidence": [self._finding(findings[name]) for name in one.evidence],
             "contrary": [self._finding(findings[name]) for name in one.contrary],
             "alternatives": [self._parts(text, one.own_numbers) for text in one.alternatives],
-            "held": self._held(one), "experiment": plan.assay if plan else "",
+            "experiment": plan.assay if plan else "",
             "scores": _scores(one.scores.model_dump()),
             "judged": mark and {"samples": len(mark["reasons"]), "text": _scores(mark["mean"])}, "notes": one.notes,
         }  # fmt: skip
-
-    def _held(self, one: Hypothesis) -> list[str | _Cell]:
-        """What the samples that were held out say, if they were asked."""
-        if one.held is None:
-            return []
-        words: list[str | _Cell] = ["it came out again" if one.held else "it did not come out again"]
-        for name, column in (("effect", "effect"), ("q", "q"), ("n", "n")):
-            ref = Ref(artifact=ARTIFACT, row=one.id, column=column)
-            words += [f", {name} ", self._number(self.evidence.artifacts.text(ref), ref)]
-        return words
 
     def tables(self) -> list[dict[str, Any]]:
         """Of each artifact the cited rows and the first by p."""
@@ -245,7 +236,8 @@ def _place_pictures(folder: Folder, objectives: list[dict[str, Any]]) -> list[tu
     return rest
 
 
-def _facts(first: Mapping[str, Any], last: Mapping[str, Any], evidence: Evidence) -> list[tuple[str, str]]:
+def _facts(events: Sequence[Event], evidence: Evidence) -> list[tuple[str, str]]:
+    first, last = event_data(events, "run"), event_data(events, "finish", last=True)
     profile = first.get("profile", {})
     grades = {grade: sum(one.grade == grade for one in evidence.hypotheses) for grade in "ABC"}
     facts = [
@@ -254,6 +246,11 @@ def _facts(first: Mapping[str, Any], last: Mapping[str, Any], evidence: Evidence
         ("hypotheses", ", ".join(f"{count} of grade {grade}" for grade, count in grades.items() if count) or "none"),
         ("findings", str(len(evidence.findings))),
     ]
+    for line, event in enumerate(events, 1):
+        if event.kind == "predicted" and event.data["rate"] is not None:
+            name, rate, splits = (event.data[key] for key in ("contrast", "rate", "splits"))
+            said = f"of what one half of the cohort calls in {name} the other half shows {shown(rate)}"
+            facts.append(("predicted replication", f"{said} ({splits} splits; events.jsonl, line {line})"))
     if last.get("fallbacks"):
         facts.append(("the expert answered for the planner", ", ".join(last["fallbacks"])))
     if last.get("stopped"):

@@ -1,21 +1,22 @@
-"""Pictures with every sample in them: strips of the foremost features, and a heat map of the strongest."""
+"""Pictures with every sample in them: strips of the foremost features, beside those of the table itself."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from ninefold.report import BLUE, ORANGE, figure
+from ninefold.report import figure
 
 from proteus.data._data import ProteomicsData
 from proteus.data._rollup import roll_up
 from proteus.differential._normalise import normalise
-from proteus.record._objects import Finding, Hypothesis, read_documents
+from proteus.record._documents import read_documents
+from proteus.record._objects import Finding, Hypothesis
 from proteus.record._run_folder import Folder
 from proteus.verification._outcome_plots import picture_of_survival, pictures_of_cells
 from proteus.verification._quality_plots import COLORS, picture_of_correlation, picture_of_quality
 
-_STRIPS, _ROWS, _SAMPLES = 6, 30, 120
+_STRIPS = 6
 _RELATIONS = ("changed_in", "detected_in")
 
 
@@ -51,13 +52,6 @@ def pictures_of_samples(folder: Folder, groups: pd.Series | None) -> Iterator[tu
         "strips", f"every sample of the foremost features ({unit}); open triangles at the foot: not seen",
         _strips(data, names[:_STRIPS], groups, unit),
     )  # fmt: skip
-    if len(names) >= 5 and data.shape[1] <= _SAMPLES:
-        caption = "the foremost features in all samples, each less its mean; orange higher, blue lower, grey not seen"
-        yield "heatmap", caption, _heat_map(data, names[:_ROWS], groups, "log2" if data.scale == "log2" else unit)
-
-
-def _values(data: ProteomicsData, row: str) -> np.ndarray:
-    return data.values[data.features.index.get_loc(row)]
 
 
 def _strips(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Series, unit: str) -> Any:
@@ -68,7 +62,7 @@ def _strips(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Serie
         part.set_axis_off()
     levels = sorted(set(groups))
     for part, (row, entity) in zip(parts, names, strict=False):
-        values = _values(data, row)
+        values = data.values[data.features.index.get_loc(row)]
         foot = float(np.nanmin(values)) - 0.12 * max(float(np.ptp(values[~np.isnan(values)])), 0.5)
         for at, (level, color) in enumerate(zip(levels, COLORS, strict=False)):
             inside = (groups == level).to_numpy()
@@ -84,32 +78,3 @@ def _strips(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Serie
         part.set_title(entity[:24], fontsize=7, parse_math=False)
     made.supylabel(unit, fontsize=8)
     return made
-
-
-def _heat_map(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Series, unit: str) -> Any:
-    order = np.argsort(groups.to_numpy(), kind="stable")
-    values = np.stack([_values(data, row)[order] for row, _ in names])
-    centred = values - np.nanmean(values, axis=1, keepdims=True)
-    reach = float(np.nanquantile(np.abs(centred), 0.98)) or 1.0
-    made, axes = figure(7.2, 1.1 + 0.17 * len(names))
-    mesh = axes.imshow(np.ma.masked_invalid(centred), cmap=_colours(), vmin=-reach, vmax=reach, aspect="auto")
-    axes.set_yticks(range(len(names)), [entity[:20] for _, entity in names], fontsize=6, parse_math=False)
-    ordered = groups.to_numpy()[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    middle = (starts + np.r_[starts[1:], len(ordered)] - 1) / 2
-    axes.set_xticks(middle, [str(ordered[one])[:12] for one in starts], fontsize=7, parse_math=False)
-    for edge in starts[1:]:
-        axes.axvline(edge - 0.5, color="white", linewidth=1.5)
-    axes.tick_params(length=0)
-    axes.grid(visible=False)
-    bar = made.colorbar(mesh, ax=axes, fraction=0.03, pad=0.02)
-    bar.ax.tick_params(labelsize=6)
-    bar.set_label(f"{unit}, less the feature's mean", fontsize=7)
-    return made
-
-
-def _colours() -> Any:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    made = LinearSegmentedColormap.from_list("lower-higher", [BLUE, "#f7f7f7", ORANGE])
-    return made.with_extremes(bad="#c8ccd1")

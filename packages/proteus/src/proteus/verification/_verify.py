@@ -12,12 +12,12 @@ from ninefold.files import digest_file
 
 from proteus.data._data import ProteomicsData
 from proteus.llm._calls import Calls
-from proteus.planning._headline import joined, slots_of
 from proteus.record._cited import COLUMNS, Evidence, pieces, read_evidence
 from proteus.record._documents import changed_file, raise_first
 from proteus.record._journal import Event, event_data, read_journal
 from proteus.record._objects import DatasetProfile, Hypothesis, Ref
 from proteus.record._run_folder import Folder, changed_rows
+from proteus.study._gate import Evidence as Gate
 from proteus.verification._export import CSV, csv_text, result_table
 from proteus.verification._report import render_report
 
@@ -187,12 +187,8 @@ def _statements(evidence: Evidence, profile: DatasetProfile | None, done: Verifi
 
 def _same_sentence(one: Hypothesis, evidence: Evidence, profile: DatasetProfile, done: Verification) -> None:
     """The statement is that of the first finding and what is joined to it, made again from their slots."""
-    parts = []
-    for name in (one.evidence[0], *(edge.finding for edge in one.joins)):
-        found = evidence.findings[name]
-        parts.append(slots_of(found, profile, list(map(str, evidence.artifacts.frame(found.artifact)))))
     done.sentences += 1
-    text, numbers = joined(parts)
+    text, numbers = Gate(evidence.findings, evidence.artifacts.frame, profile).said(one)
     if one.statement != text or one.numbers != numbers:
         done.problems.append(f"hypotheses.json: {one.id} does not say what {one.evidence[0]!r} says: {text!r}")
 

@@ -11,7 +11,7 @@
     return made;
   };
   function draw() {
-    const rows = all[choice.value].map(([entity, effect, p, q]) => ({ entity, effect, p, q }));
+    const rows = all[choice.value].map(([entity, effect, p, q, modelled]) => ({ entity, effect, p, q, modelled }));
     const wanted = search.value.trim().toLowerCase();
     const fits = (one) => wanted !== "" && one.entity.toLowerCase().includes(wanted);
     const far = Math.max(0.1, ...rows.map((one) => Math.abs(one.effect)));
@@ -29,9 +29,10 @@
     for (const one of [...rows].sort((a, b) => fits(a) - fits(b))) {
       const color = one.q > 0.05 ? "#b6bcc4" : one.effect > 0 ? "#d9822b" : "#2f6db5";
       const point = make("circle", { cx: x(one.effect), cy: y(one.p), r: fits(one) ? 6 : 2.5, fill: color,
-        stroke: fits(one) ? "#1c2128" : "none" });
+        stroke: fits(one) || one.modelled ? "#1c2128" : "none" });
       const title = make("title", {});
-      title.textContent = `${one.entity}: effect ${one.effect}, p ${one.p}, q ${one.q}`;
+      title.textContent = `${one.entity}: effect ${one.effect}, p ${one.p}, q ${one.q}` +
+        (one.modelled ? `; missing values modelled: ${one.modelled}` : "");
       point.append(title);
       point.addEventListener("click", () => { search.value = one.entity; draw(); });
       plot.append(point);

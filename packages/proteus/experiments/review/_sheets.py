@@ -14,13 +14,12 @@ import pandas as pd
 from ninefold.errors import InputError
 from ninefold.files import atomic_folder, write_text
 from ninefold.report import Table
-
 from proteus.record._cited import case, read_evidence
 from proteus.record._documents import judged, own_digest, read_document
 from proteus.record._run_folder import Folder, spreadsheet_text
-from proteus.review._agreement import krippendorff_alpha, weighted_kappa
 from proteus.review._rubric_text import METRICS, rubric_text
 from proteus.statistics._detection import rank_correlation
+from proteus_experiments.review._agreement import krippendorff_alpha, weighted_kappa
 
 _FORMAT = 1
 _SHOWN = ("statement", "direction", "context", "mechanism", "evidence", "contrary", "alternatives", "experiment")

@@ -1,41 +1,15 @@
-"""Descriptive enrichment, grade C only: over-representation and preranked GSEA take proteins for independent."""
+"""Rival tests of gene sets: preranked GSEA takes proteins for independent; FRY is the limit of ROAST's rotations."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from ninefold.errors import InputError
-from scipy import stats
-
-from proteus.knowledge._sets import IndexedSets
-from proteus.statistics._error_control import benjamini_hochberg
-
-
-def over_representation(indexed: IndexedSets, side: np.ndarray) -> pd.DataFrame:
-    """Hypergeometric test of each set among what is higher and among what is lower; the background is the tested
-    proteins, never the genome.
-
-    Args:
-        indexed: S sets over P proteins.
-        side: (P,) 1 or -1 for a hit that is higher or lower, 0 for no hit.
-    Returns:
-        One row a set: size, direction (of the smaller p), hits and expected on that side, p (twice the smaller), q.
-    """
-    if not (side[indexed.universe] != 0).any():
-        raise InputError("over-representation", got="no hit", expected="at least one changed protein")
-    total, size = int(indexed.universe.sum()), indexed.sizes.astype(int)
-    found, expected, p = [], [], []
-    for way in (1, -1):
-        chosen = (side == way) & indexed.universe
-        found.append(np.asarray(indexed.member @ chosen.astype(float)).astype(int))
-        expected.append(size * int(chosen.sum()) / total)
-        p.append(stats.hypergeom.sf(found[-1] - 1, total, size, int(chosen.sum())))
-    best, rows = np.argmin(p, axis=0), np.arange(len(size))
-    table = pd.DataFrame(
-        {"size": size, "direction": np.where(best == 0, "up", "down"), "hits": np.array(found)[best, rows],
-         "expected": np.array(expected)[best, rows], "p": np.minimum(2 * np.array(p)[best, rows], 1.0)},
-        index=pd.Index(indexed.names, name="set"),
-    )  # fmt: skip
-    table["q"] = benjamini_hochberg(table["p"].to_numpy())
-    return table
+from proteus.data._design import make_contrast
+from proteus.differential._moderated_test import TestResult
+from proteus.knowledge._camera import set_table
+from proteus.knowledge._sets import IndexedSets, index_sets
+from proteus.statistics._linear_model import LinearFit
+from proteus.statistics._moderated_t import ModeratedT, moderated_t, z_of
 
 
 def preranked_gsea(
@@ -134,3 +108,54 @@ def _enrichment_scores(flat: np.ndarray, size: np.ndarray, force: np.ndarray, to
     before = after - gain / whole
     high, low = np.maximum.reduceat(after, starts), np.minimum.reduceat(before, starts)
     return np.where(high >= -low, high, low)
+
+
+def roast(
+    indexed: IndexedSets, tested: ModeratedT, fit: LinearFit, *, rotations: int = 999, seed: int = 0
+) -> pd.DataFrame:
+    """Self-contained test by random rotations of each protein's (effect, residuals); features with all samples only.
+
+    The statistic is the mean over the set of moderated t as normal z; p = (1 + at least as extreme) / (rotations + 1).
+    """
+    generator = np.random.default_rng(seed)
+    full = fit.observed.all(1) & np.isfinite(tested.t) & indexed.universe
+    left, _, _ = np.linalg.svd(fit.design, full_matrices=True)
+    null = left[:, np.linalg.matrix_rank(fit.design) :]
+    d = null.shape[1]
+    prior = tested.prior
+    effect = tested.t * np.sqrt(prior.posterior)  # the contrast's effect as one orthonormal coordinate
+    vectors = np.concatenate([effect[:, None], fit.residuals @ null], axis=1)
+    square = (vectors**2).sum(1)
+    directions = generator.standard_normal((d + 1, rotations))
+    directions /= np.linalg.norm(directions, axis=0)
+    t = np.empty(len(indexed.names))
+    p = np.empty(len(indexed.names))
+    infinite = np.isinf(prior.d0)
+    weight = np.where(infinite, 1.0, prior.d0)
+    for place in range(len(indexed.names)):
+        rows = indexed.member.indices[indexed.member.indptr[place] : indexed.member.indptr[place + 1]]
+        rows = rows[full[rows]]
+        if len(rows) == 0:
+            t[place], p[place] = np.nan, np.nan
+            continue
+        turned = vectors[rows] @ directions
+        own = (square[rows][:, None] - turned**2) / d
+        both = (weight[rows] * prior.s0_squared[rows])[:, None] + d * own
+        variance = np.where(
+            infinite[rows][:, None], prior.s0_squared[rows][:, None], both / (weight[rows] + d)[:, None]
+        )
+        df = tested.df[rows]
+        drawn = z_of(turned / np.sqrt(variance), df[:, None]).mean(0)
+        observed = z_of(tested.t[rows], df).mean()
+        t[place] = observed
+        p[place] = (1 + (np.abs(drawn) >= abs(observed)).sum()) / (rotations + 1)
+    return set_table(indexed, t, p)
+
+
+def rival_sets(result: TestResult, sets: Mapping[str, Sequence[str]], method: str, *, seed: int = 0) -> pd.DataFrame:
+    """Sets by `gsea` or `roast`, one row each, as `tl.enrich` has them."""
+    tested = moderated_t(result.fit, make_contrast(result.made, result.contrast), result.tested.prior)  # of no change
+    indexed = index_sets(sets, result.table["gene"], np.isfinite(tested.t))
+    if method == "gsea":
+        return preranked_gsea(indexed, np.nan_to_num(tested.t, nan=-np.inf), seed=seed)
+    return roast(indexed, tested, result.fit, seed=seed)

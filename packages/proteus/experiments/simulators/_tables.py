@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
-from scipy import optimize
-
 from proteus.data._data import ProteomicsData
 from proteus.knowledge._network import Network, rewire
 from proteus.statistics._ebayes import squeeze_variances
+from scipy import optimize, sparse
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ class Simulation:
         network: interactions (the planted module among them).
 
     Examples:
-        >>> from proteus import datasets, learn, simulate
+        >>> from proteus import datasets
+        >>> from proteus_experiments.simulators._tables import learn, simulate
         >>> drawn = simulate(learn(datasets.ups1_peptides(), "group"), samples=12, features=200)
         >>> type(drawn).__name__, drawn.data.shape
         ('Simulation', (200, 12))
@@ -72,7 +72,7 @@ def learn(data: ProteomicsData, group: str | None = None, *, factors: int = 5, s
         seed: of the permutation.
 
     Examples:
-        >>> from proteus import learn
+        >>> from proteus_experiments.simulators._tables import learn
         >>> from proteus import datasets
         >>> learn(datasets.ups1_peptides(), "group").dropout[1] > 0
         True
@@ -157,7 +157,7 @@ def simulate(
         (features, samples), `batch` (features), `decoys` (arm, smoker, hubs).
 
     Examples:
-        >>> from proteus import learn, simulate
+        >>> from proteus_experiments.simulators._tables import learn, simulate
         >>> from proteus import datasets
         >>> drawn = simulate(learn(datasets.ups1_peptides(), "group"), samples=12, features=200)
         >>> sorted(drawn.data.samples["group"].unique())
@@ -295,7 +295,7 @@ def _choose(
     apart = [name for name in fitting if not set(present[name]) & set(present[first])]
     second = str(rng.choice(apart)) if apart else str(rng.choice([name for name in fitting if name != first]))
     used = set(present[first]) | set(present[second])
-    adjacency = net.adjacency()
+    adjacency = _adjacency(net)
     degree = np.asarray(adjacency.sum(0)).ravel()
     module = _dense(net, adjacency, degree, used, rng)
     used |= set(module)
@@ -305,6 +305,13 @@ def _choose(
     rest = [gene for gene in place if gene not in used]
     single = rng.choice(rest, min(changed, len(rest)), replace=False).tolist()
     return {"sets": [first, second], "module": module, "hubs": hubs, "single": single}
+
+
+def _adjacency(net: Network) -> sparse.csr_matrix:
+    """(nodes, nodes) symmetric 0/1."""
+    n, (a, b) = len(net.nodes), net.edges.T
+    ones = np.ones(2 * len(a))
+    return sparse.csr_matrix((ones, (np.concatenate([a, b]), np.concatenate([b, a]))), shape=(n, n))
 
 
 def _dense(net: Network, adjacency, degree: np.ndarray, used: set[str], rng: np.random.Generator) -> list[str]:
