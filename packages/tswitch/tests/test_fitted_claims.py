@@ -1,0 +1,218 @@
+"""Experiments with fitted knobs and routers in closed form, on tiny models."""
+
+import numpy as np
+import pytest
+import torch
+from ninefold_lab import Budget
+from tswitch import AutoSwitch, QuerySet, Switch, SwitchBank
+from tswitch.evaluation._evaluate import Bench
+from tswitch.fitting._knobs import FitConfig
+from tswitch.models._finetune import FinetuneConfig, finetune
+from tswitch.models._models import TextClassifier
+from tswitch.routing._query_set import FeatureSettings
+from tswitch_experiments import claims
+from tswitch_experiments.claims import _answers, _calibrated, _closed_form, _fitted, _routes
+from tswitch_experiments.claims._closed_form import ClosedForm, Queries
+
+from . import tiny
+
+QUICK = Budget(1, 1, "quick")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A bench of two tiny tasks, fine-tuned for real, and its base."""
+    folder = tmp_path_factory.mktemp("claims")
+    base = tiny.base(folder / "base")
+    tasks = {"one": tiny.task("one", ("fruit", "tool")), "two": tiny.task("two two", ("tool", "sea"))}
+    config = FinetuneConfig(steps=60, lr=5e-3, head_lr=5e-2, batch=16)
+    folders = {name: finetune(base, task, folder / name, config) for name, task in tasks.items()}
+    return Bench(base, tasks, folders), base
+
+
+@pytest.fixture
+def trial(models, monkeypatch):
+    """The experiments on tiny models instead of MiniLM."""
+    bench, base = models
+    made = _fitted.Trial(bench, 60, 0)
+    monkeypatch.setattr(_fitted.Trial, "of", classmethod(lambda *_: made))
+    for module in (_fitted, _answers):
+        monkeypatch.setattr(module, "BASE", str(base))
+    return made
+
+
+@pytest.mark.parametrize("run", [_fitted.fitted_switches, _calibrated.beside_rivals])
+def test_experiments_with_fitted_knobs_give_every_arm_that_their_bars_name(trial, run):
+    claim = next(one for one in claims.CLAIMS if one.run is run)
+    scores = run(QUICK, 0)
+    assert len(claim.verdict([scores])) >= 5
+    assert scores["fitted 0.97"].keys() == {"one", "two"}
+    if run is _fitted.fitted_switches:
+        assert 0 < scores["fitted 0.99: % of float32"] < scores["fitted 0.97: % of float32"]
+
+
+def test_texts_for_fitting_are_training_texts_drawn_by_the_seed(trial):
+    model = trial.live("one")
+    batches = trial.batches("one", model)
+    own = {tuple(ids) for ids in model.encode(trial.models.tasks["one"].train.texts, 32)}
+    rows = [tuple(ids[mask.bool()].tolist()) for b in batches for ids, mask in zip(*b.values(), strict=True)]
+    assert len(rows) == _fitted.TEXTS
+    assert set(rows) <= own
+    other = _fitted.Trial(trial.models, 60, 1).batches("one", model)
+    assert any(not torch.equal(a["input_ids"], b["input_ids"]) for a, b in zip(batches, other, strict=True))
+
+
+def test_the_head_is_not_among_the_bytes_of_a_switch(trial, tmp_path):
+    _, size = _fitted.by_switch(trial, "one", alpha=0.9, fitted=False)
+    switch = Switch.from_checkpoints(_fitted.BASE, trial.models.folders["one"], 0.9)
+    switch.save_pretrained(tmp_path / "switch")
+    files = {file.name: file.stat().st_size for file in (tmp_path / "switch").iterdir()}
+    assert size == sum(files.values()) - files["head.safetensors"]
+
+
+def test_fitted_factors_bring_outputs_closer(trial):
+    model = trial.live("one")
+    batches = trial.batches("one", model)
+    with torch.no_grad():
+        wanted = [model(**batch).log_softmax(1) for batch in batches]
+    base = trial.models.base
+    signs = {name: 3 * one.abs().mean() * one.sign() for name, one in _calibrated._changes(trial, "one").items()}
+    fitted = _calibrated.fitted_factors(model, base, signs, batches, FitConfig(steps=24))
+
+    def apart(changes):
+        model.encoder.load_state_dict({name: value + changes.get(name, 0) for name, value in base.items()})
+        with torch.no_grad():
+            found = [model(**batch).log_softmax(1) for batch in batches]
+        return sum(float((a.exp() * (a - b)).sum()) for a, b in zip(wanted, found, strict=True))
+
+    assert apart(fitted) < 0.7 * apart(signs)
+    assert all(torch.allclose(one / fitted[name].abs().max(), signs[name].sign()) for name, one in fitted.items())
+
+
+@pytest.mark.parametrize("along", [True, False])
+def test_gptq_leaves_less_error_under_its_moments_than_rounding_to_nearest(along):
+    draw = torch.Generator().manual_seed(0)
+    rows = torch.randn(24, 40, generator=draw)
+    given = torch.randn(500, 40 if along else 24, generator=draw) @ torch.randn(
+        (40, 40) if along else (24, 24), generator=draw
+    )
+    second = given.T @ given
+    bits = [8, *[4] * 11, *[3] * 12]
+
+    def error(made):
+        away = made - rows
+        return float(torch.trace(away @ second @ away.T if along else away.T @ second @ away))
+
+    plain, plain_bytes = _calibrated.gptq(rows, bits, None)
+    made, made_bytes = _calibrated.gptq(rows, bits, second, along=along)
+    assert error(made) < 0.8 * error(plain)
+    assert made_bytes == pytest.approx(plain_bytes, rel=0.15)
+    assert plain_bytes <= 24 * 2 + 40 * (8 + 44 + 36) / 8
+    assert torch.allclose(_calibrated.gptq(rows, [8] * 24, second, along=along)[0], rows, atol=0.15)
+
+
+def test_moments_are_those_of_the_real_tokens(trial):
+    model = trial.live("one")
+    batches = trial.batches("one", model)
+    found = _calibrated.moments(model, batches)
+    name, module = next(
+        (name, module) for name, module in model.encoder.named_modules() if isinstance(module, torch.nn.Linear)
+    )
+    seen = []
+    hook = module.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        for batch in batches:
+            model(**batch)
+    hook.remove()
+    rows = torch.cat([x[b["attention_mask"].bool()] for x, b in zip(seen, batches, strict=True)])
+    assert torch.allclose(found[f"{name}.weight"], rows.T @ rows, rtol=1e-4, atol=1e-4)
+
+
+def some_queries(rng, tasks=3, count=20, spread=1.0):
+    words = [["pay", "card", "bank", "my"], ["fly", "trip", "hotel", "my"], ["cook", "oven", "salt", "my"]]
+    means = rng.normal(size=(tasks, 2, 8))
+    return {
+        f"task {place}": Queries(
+            [" ".join(rng.choice(words[place], 3)) for _ in range(count)],
+            (means[place] + spread * rng.normal(size=(count, 2, 8))).astype(np.float32),
+        )
+        for place in range(tasks)
+    }
+
+
+def test_queries_left_out_are_assigned_as_by_a_fit_without_them(monkeypatch):
+    monkeypatch.setattr(_closed_form, "WORDS", (0.02,))
+    monkeypatch.setattr(_closed_form, "WIDTHS", (1.0,))
+    monkeypatch.setattr(_closed_form, "RIDGES", (0.1,))
+    queries = some_queries(np.random.default_rng(0), spread=4.0)
+    router = ClosedForm(queries)
+    held = list(queries.values())
+    kernel = router._kernel(held, 0.02, 1.0, own=True)
+    targets = router._targets(held)
+    right = 0
+    for row in range(len(kernel)):
+        rest = np.delete(np.arange(len(kernel)), row)
+        weights = np.linalg.solve(kernel[np.ix_(rest, rest)] + 0.1 * np.eye(len(rest)), targets[rest])
+        right += (kernel[row, rest] @ weights).argmax() == targets[row].argmax()
+    assert 50 < router.left_out < 100
+    assert router.left_out == pytest.approx(100 * right / len(kernel))
+
+
+def test_words_decide_where_features_say_nothing():
+    rng = np.random.default_rng(0)
+    queries = some_queries(rng)
+    blind = {task: Queries(held.texts, rng.normal(size=held.features.shape)) for task, held in queries.items()}
+    router = ClosedForm(blind)
+    assert router.words > 0
+    strange = Queries(["pay the bank", "hotel trip", "salt and oven"], rng.normal(size=(3, 2, 8)))
+    assert router.scores(strange).argmax(1).tolist() == [0, 1, 2]
+
+
+def test_votes_are_those_of_the_package():
+    rng = np.random.default_rng(0)
+    queries = some_queries(rng, spread=2.0)
+    inputs = some_queries(rng, spread=2.0)["task 0"]
+    model = torch.nn.Linear(8, 4)
+    base = {name: one.detach().clone() for name, one in model.state_dict().items()}
+    bank = SwitchBank(model)
+    for task in queries:
+        bank.add(task, Switch.from_checkpoints(base, {name: one + 1 for name, one in base.items()}))
+    for layer, centred, metric in ((-2, True, "cosine-centered"), (-1, False, "euclidean")):
+        router = AutoSwitch(bank, metric=metric, feature_layer=layer)
+        sets = {
+            task: QuerySet(torch.tensor(held.features[:, layer]), FeatureSettings(layer))
+            for task, held in queries.items()
+        }
+        router.use_query_sets(sets)
+        weights, heads, reject = router._weights(torch.tensor(inputs.features[:, layer]))
+        shares, near = _routes.votes_of(queries, inputs, layer, centred=centred)
+        np.testing.assert_allclose(shares / 10, weights.numpy(), atol=1e-5)
+        assert shares.argmax(1).tolist() == heads
+        np.testing.assert_allclose(-near, reject.numpy(), atol=1e-5)
+
+
+def test_mixtures_are_tenths_and_the_likeliest_task_comes_first():
+    scores = np.array([[0.9, 0.05, -0.1], [0.5, 0.5, 0.4], [-0.1, -0.2, -0.3], [0.2, 0.6, 0.1]])
+    made = _answers.mixtures(scores, 2.0)
+    np.testing.assert_allclose(made.sum(1), 1)
+    assert made.argmax(1).tolist() == scores.argmax(1).tolist()
+    np.testing.assert_allclose(made[0], [1, 0, 0], atol=1e-5)
+    np.testing.assert_allclose(made[3], [0.1, 0.9, 0], atol=1e-5)
+
+
+def test_single_inputs_under_the_right_switch_are_answered_as_by_the_switch(trial, monkeypatch):
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(_answers, "seen", lambda _, texts: Queries(list(texts), rng.normal(size=(len(texts), 2, 4))))
+    monkeypatch.setattr(TextClassifier, "from_base", classmethod(lambda *_: trial.live("one")))
+    scores = _answers.compared(trial.models, "test", 60, 0, 20)
+    assert len(next(one for one in claims.CLAIMS if one.run is _answers.answers).verdict([scores])) == 3
+    for task in trial.models.names:
+        state, _ = _fitted.by_switch(trial, task, alpha=_answers.ALPHA, fitted=False)
+        trial.models.load(state)
+        rows = trial.models.tasks[task].limited(test=60).test
+        ids = trial.models.model.pad(trial.models.model.encode(rows.texts, 32))
+        with torch.no_grad():
+            own = trial.models.heads[task](trial.models.model.features(**ids)).argmax(1).numpy()
+        assert np.array_equal(scores["T-Switch"][task], 100.0 * (own == rows.labels))
+        wrong = scores["closed form, routed"][task] == 0
+        assert not scores["closed form, head chosen"][task][wrong].any()
