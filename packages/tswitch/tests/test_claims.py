@@ -82,9 +82,8 @@ def test_tuning_uses_validation_rows_only_and_is_kept(models, monkeypatch, tmp_p
     assert not seen
 
 
-@pytest.mark.parametrize("name", ["binary", "scaling"])
-def test_experiment_gives_every_arm_that_its_bars_name(tiny_claims, name):
-    claim = next(one for one in claims.CLAIMS if one.run is getattr(_text, name))
+def test_binary_experiment_gives_every_arm_that_its_bars_name(tiny_claims):
+    claim = next(one for one in claims.CLAIMS if one.run is _text.binary)
     scores = claim.run(QUICK, 0)
     comparisons = claim.verdict([scores])
     assert overall(comparisons) in {"reproduced", "not reproduced", "inconclusive", "held", "missed"}
@@ -183,9 +182,10 @@ def test_coded_bytes_are_the_entropy_of_the_bits(models):
     assert 0.5 * fitted.nbytes < coded <= 1.05 * fitted.nbytes
 
 
-def test_more_tasks_in_the_bank_change_no_answer(tiny_claims):
-    scores = _text.scaling(QUICK, 0)
-    assert all(np.array_equal(scores["T-Switch, K=2"][t], scores["T-Switch, all"][t]) for t in scores["T-Switch, all"])
+def test_more_tasks_in_the_bank_change_no_answer(tiny_claims, tmp_path):
+    switches = _text._switches(tiny_claims, 0.6, tmp_path)
+    alone = _text._switched(tiny_claims, {"one": switches["one"]}, 60)
+    assert np.array_equal(alone["one"], _text._switched(tiny_claims, switches, 60)["one"])
 
 
 def test_claims_have_plain_unique_names_and_at_least_three_seeds():

@@ -1,4 +1,4 @@
-"""Experiments on MiniLM fine-tuned here on real tasks: pulse activation, ternary switches, rivals, number of tasks.
+"""Experiments on MiniLM fine-tuned here on real tasks: pulse activation, ternary switches, rivals.
 
 Scores are per cent right, by task and row. Rivals run in the same experiment on the same models and rows; their
 settings are chosen on validation rows of the first seed. Quick forms use the embedded slices, four tasks, 60 steps.
@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from ninefold_lab import Budget, Scores
 from tswitch.bank._bank import SwitchBank
-from tswitch.baselines import Averaging, TaskArithmetic
 from tswitch.datasets import OPEN12
-from tswitch.evaluation._evaluate import Bench, Split, macro
-from tswitch.evaluation._rivals import PER_TASK, STATIC, fit, scored
+from tswitch.evaluation._evaluate import Bench
+from tswitch.evaluation._rivals import PER_TASK, STATIC, scored
 from tswitch.evaluation._suite import bench
 from tswitch.models._models import base_folder
 from tswitch.switch._compress import compress
@@ -56,9 +55,7 @@ def _switches(models: Bench, alpha: float, folder: Path) -> dict[str, Switch]:
     }
 
 
-def _switched(
-    models: Bench, switches: dict[str, Switch], rows: int, *, shift: int = 0, only: Sequence[str] | None = None
-) -> dict[str, np.ndarray]:
+def _switched(models: Bench, switches: dict[str, Switch], rows: int, *, shift: int = 0) -> dict[str, np.ndarray]:
     """Scores through a live bank; `shift` gives each task the switch of another one, with its own head."""
     models.load(models.base)
     bank = SwitchBank(models.encoder)
@@ -66,9 +63,8 @@ def _switched(
         bank.add(task, switch)
     scores = {}
     for index, task in enumerate(bank.tasks):
-        if only is None or task in only:
-            with bank.use(bank.tasks[(index + shift) % len(bank.tasks)]):
-                scores[task] = models.score(task, "test", rows)
+        with bank.use(bank.tasks[(index + shift) % len(bank.tasks)]):
+            scores[task] = models.score(task, "test", rows)
     return scores
 
 
@@ -149,42 +145,3 @@ def routed(names: Sequence[str]) -> Experiment:
         )
 
     return run
-
-
-def scaling(budget: Budget, seed: int) -> Scores:
-    """The same two tasks while more join: through banks of K switches, and in static merges of K models."""
-    models, rows = _models(budget, seed), _rows(budget)
-    start = 4 * seed % len(models.names)  # other seeds look at other tasks
-    order = models.names[start:] + models.names[:start]
-    watched = order[:2]
-    counts = (2, 4, 8, 12) if _is_full(budget) else (2, 4)
-    arms: dict[str, dict[str, np.ndarray]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        switches = _switches(models, 0.6, Path(folder))
-        for count in counts:
-            chosen = {task: switches[task] for task in order[:count]}
-            arms[f"T-Switch, K={count}"] = _switched(models, chosen, rows, only=watched)
-    for count in counts:
-        part = Bench(BASE, {t: models.tasks[t] for t in order[:count]}, {t: models.folders[t] for t in order[:count]})
-        arms[f"averaging, K={count}"] = _watched(part, Averaging(), "test", rows, watched)
-        scales = [
-            TaskArithmetic(scale=scale)
-            for scale in ((0.05, 0.1, 0.2, 0.3, 0.5, 0.7) if _is_full(budget) else (0.3, 0.5))
-        ]
-        found = [macro(_watched(part, one, "validation", 60, watched)) for one in scales]
-        best = scales[int(np.argmax(found))]
-        arms[f"task arithmetic, K={count}"] = _watched(part, best, "test", rows, watched)
-    last = f"K={counts[-1]}"  # the same names in both forms, for the bars
-    for name in ("T-Switch", "averaging", "task arithmetic"):
-        arms[f"{name}, all"] = arms[f"{name}, {last}"]
-    return {  # by place, because the tasks differ by seed
-        arm: {f"task {place}": scores[task] for place, task in enumerate(watched, start=1)}
-        for arm, scores in arms.items()
-    }
-
-
-def _watched(
-    part: Bench, method: Averaging | TaskArithmetic, split: Split, rows: int, watched: Sequence[str]
-) -> dict[str, np.ndarray]:
-    part.load(fit(part, method).task_model(0))
-    return {task: part.score(task, split, rows) for task in watched}
