@@ -1,43 +1,49 @@
 """Fitted switches beside rivals that are given the same texts: BitDelta distilled, Delta-CoMe calibrated.
 
 BitDelta's scales are distilled by the steps that fit knobs. Delta-CoMe's singular vectors are rounded by GPTQ on the
-inputs that each layer has for these texts, right vectors first, then left ones on what the right ones give; after that
-each tensor has one factor fitted like a knob, so that a rival lacks nothing that a switch was given. Its bytes are
-those of an ideal coder, symbol by symbol, and its vectors count as float16.
+inputs that each layer has for these texts, right vectors first, then left ones on what the right ones give. Its bytes
+are those of an ideal coder, symbol by symbol, without the rows of tokens that no text has, and its biases count as
+float16; which singular values have which bits was chosen on validation rows (ATTEMPTS.md). UltraDelta's rescaled
+pruning takes no texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import torch
+from ninefold.progress import progress
 from ninefold_lab import Budget, Scores
 from torch import Tensor, nn
 from tswitch.baselines import Rescaled
 from tswitch.fitting._knobs import FitConfig
 from tswitch.models._models import TextClassifier
 
-from ._fitted import Made, Trial, made, parts
+from ._fitted import ALPHAS, Made, Trial, made, parts
+from ._kept import kept
 
 Groups = Sequence[tuple[int, int]]  # (singular values, bits), from the largest on
-GROUPS: Mapping[str, Groups] = {"large": ((1, 8), (15, 3), (16, 2)), "small": ((1, 8), (3, 3), (4, 2))}
+GROUPS: Mapping[str, Groups] = {"0.4 %": ((2, 4), (10, 3), (26, 2)), "0.2 %": ((1, 4), (4, 3), (9, 2))}
 _DAMPING = 0.01  # of the mean diagonal, as in GPTQ
 
 
 def beside_rivals(budget: Budget, seed: int) -> Scores:
     """Accuracy by task and row, divergence in nats, and per cent of float32 of fitted switches and of rivals."""
     trial = Trial.of(budget, seed)
-    return made(budget, seed, {
-        "individual": trial.individual,
-        **{way: make for way, make in parts(trial, (0.97,)).items() if way.startswith("fitted")},
-        **{f"Delta-CoMe, {size}": partial(trial.scored, f"Delta-CoMe, {size}", partial(_come, trial, groups))
-           for size, groups in GROUPS.items()},
-        "rescaled pruning": partial(trial.scored, "rescaled pruning", partial(_packed, trial, Rescaled(drop=0.97))),
-        "BitDelta": partial(trial.scored, "BitDelta", partial(_bits, trial)),
-        **{way: make for way, make in parts(trial, (0.9,)).items() if way.startswith("fitted")},
-    })  # fmt: skip
+    ways: dict[str, Callable[[str], Made]] = {
+        **{f"Delta-CoMe, {size}": partial(_come, trial, groups) for size, groups in GROUPS.items()},
+        "BitDelta": partial(_bits, trial),
+        "rescaled pruning": partial(_packed, trial, Rescaled(drop=0.97)),
+    }
+    switches = {way: make for way, make in parts(trial, ALPHAS).items() if way.startswith("fitted")}
+    arms = {**made(budget, seed, {"individual": trial.individual, **switches})}
+    with progress(len(ways), f"rivals, seed {seed}") as bar:
+        for way, make in ways.items():
+            arms |= kept(beside_rivals, budget, seed, way, partial(trial.scored, way, make))
+            bar.advance()
+    return arms
 
 
 def _changes(trial: Trial, task: str) -> dict[str, Tensor]:
@@ -47,26 +53,23 @@ def _changes(trial: Trial, task: str) -> dict[str, Tensor]:
     return {name: change for name, change in found.items() if change.any()}
 
 
-def _with(trial: Trial, task: str, changes: Mapping[str, Tensor], size: float) -> Made:
-    """Base and changes, each with a factor fitted on the texts."""
-    model = trial.live(task)
-    fitted = fitted_factors(model, trial.models.base, changes, trial.batches(task, model), FitConfig(seed=trial.seed))
-    return {name: value + fitted.get(name, 0.0) for name, value in trial.models.base.items()}, size
+def _with(trial: Trial, changes: Mapping[str, Tensor], size: float) -> Made:
+    return {name: value + changes.get(name, 0.0) for name, value in trial.models.base.items()}, size
 
 
 def _bits(trial: Trial, task: str) -> Made:
     """BitDelta of every tensor, its scales distilled: a bit an entry, four bytes a scale."""
     changes = _changes(trial, task)
     signs = {name: torch.where(one >= 0, 1.0, -1.0) * one.abs().mean() for name, one in changes.items()}
-    return _with(trial, task, signs, sum(one.numel() / 8 + 4 for one in changes.values()))
+    model = trial.live(task)
+    fitted = fitted_factors(model, trial.models.base, signs, trial.batches(task, model), FitConfig(seed=trial.seed))
+    return _with(trial, fitted, sum(one.numel() / 8 + 4 for one in changes.values()))
 
 
 def _packed(trial: Trial, method: Rescaled, task: str) -> Made:
-    """A rival of the package as it is; the factor of each tensor fitted."""
+    """A rival of the package as it is."""
     fitted = method.fit(trial.models.base, [trial.models.encoders[task]])
-    state = fitted.task_model(0)
-    changes = {name: state[name] - trial.models.base[name] for name in _changes(trial, task)}
-    return _with(trial, task, changes, fitted.nbytes)
+    return fitted.task_model(0), fitted.nbytes
 
 
 def _come(trial: Trial, groups: Groups, task: str) -> Made:
@@ -83,7 +86,7 @@ def _come(trial: Trial, groups: Groups, task: str) -> Made:
         rows, coded = singular(change[used], groups, second.get(name))
         rounded[name] = torch.zeros_like(change).index_copy_(0, used, rows)
         size += coded + (len(change) / 8 if len(used) < len(change) else 0)
-    return _with(trial, task, rounded, size)
+    return _with(trial, rounded, size)
 
 
 @torch.no_grad()

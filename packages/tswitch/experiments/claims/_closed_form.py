@@ -85,8 +85,12 @@ class ClosedForm:
         self._stored = self._unit(stored)
         found = [_counts(text) for one in held for text in one.texts]
         inside = Counter(word for counts in found for word in counts)
-        self._places = {word: place for place, word in enumerate(sorted(inside))}
-        self._rarity = np.array([np.log((1 + len(found)) / (1 + inside[word])) + 1 for word in self._places])
+        self._rarity = {word: float(np.log((1 + len(found)) / (1 + count)) + 1) for word, count in inside.items()}
+        self._strange = float(np.log(1 + len(found)) + 1)  # rarity of a word that no query has
+        shared = sorted(
+            word for word, count in inside.items() if count > 1
+        )  # others lengthen a text, and match nothing
+        self._places = {word: place for place, word in enumerate(shared)}
         self._stored_words = self._bags(found)
 
     def _unit(self, features: np.ndarray) -> np.ndarray:
@@ -94,12 +98,14 @@ class ClosedForm:
         return away / np.maximum(np.linalg.norm(away, axis=2, keepdims=True), 1e-12)
 
     def _bags(self, found: Sequence[Counter[str]]) -> np.ndarray:
+        """(texts, shared words) float32: weights of the words of a text, whose length over all its words is one."""
         bags = np.zeros((len(found), len(self._places)), np.float32)
         for row, counts in enumerate(found):
-            for word, count in counts.items():
-                if word in self._places:
-                    bags[row, self._places[word]] = np.log1p(count) * self._rarity[self._places[word]]
-        return bags / np.maximum(np.linalg.norm(bags, axis=1, keepdims=True), 1e-12)
+            weights = {word: np.log1p(count) * self._rarity.get(word, self._strange) for word, count in counts.items()}
+            length = max(float(np.sqrt(sum(weight**2 for weight in weights.values()))), 1e-12)
+            for word in weights.keys() & self._places.keys():
+                bags[row, self._places[word]] = weights[word] / length
+        return bags
 
     def _kernel(self, held: Sequence[Queries], words: float, width: float, *, own: bool = False) -> np.ndarray:
         """(inputs, stored) float64; `own`: of the stored queries themselves."""
