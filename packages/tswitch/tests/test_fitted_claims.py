@@ -5,16 +5,19 @@ import pytest
 import torch
 from ninefold_lab import Budget
 from tswitch import AutoSwitch, QuerySet, Switch, SwitchBank
+from tswitch.datasets import Split, TextTask
 from tswitch.evaluation._evaluate import Bench
 from tswitch.fitting._knobs import FitConfig
+from tswitch.models._decoder import DecoderConfig
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.models._models import TextClassifier
 from tswitch.routing._query_set import FeatureSettings
 from tswitch_experiments import claims
-from tswitch_experiments.claims import _answers, _calibrated, _closed_form, _fitted, _routes
+from tswitch_experiments.claims import _answers, _calibrated, _closed_form, _fitted, _fitted_decoder, _routes
 from tswitch_experiments.claims._closed_form import ClosedForm, Queries
 
 from . import tiny
+from .tiny_llamas import llama
 
 QUICK = Budget(1, 1, "quick")
 
@@ -216,3 +219,26 @@ def test_single_inputs_under_the_right_switch_are_answered_as_by_the_switch(tria
         assert np.array_equal(scores["T-Switch"][task], 100.0 * (own == rows.labels))
         wrong = scores["closed form, routed"][task] == 0
         assert not scores["closed form, head chosen"][task][wrong].any()
+
+
+def test_decoder_under_fitted_knobs_gives_every_arm_and_its_bytes(tmp_path, monkeypatch):
+    words = [f"w{i}" for i in range(20)]
+    rng = np.random.default_rng(0)
+
+    def split(count):
+        return Split(tuple(" ".join(rng.choice(words[:6], 9)) for _ in range(count)), np.zeros(count, np.int64))
+
+    task = TextTask("words", ("one",), split(60), split(20), split(20))
+    llama(tmp_path / "base", {word: place for place, word in enumerate(words)}, 0)
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(_fitted_decoder, "smollm2_folder", lambda: tmp_path / "base")
+    monkeypatch.setattr(_fitted_decoder, "text_task", lambda *_, **__: task)
+    monkeypatch.setattr(
+        _fitted_decoder, "DecoderConfig", lambda **_: DecoderConfig(steps=30, lr=5e-3, batch=8, length=12, bf16=False)
+    )
+    scores = _fitted_decoder.fitted_decoder(QUICK, 0)
+    claim = next(one for one in claims.CLAIMS if one.run is _fitted_decoder.fitted_decoder)
+    assert len(claim.verdict([scores])) == 3
+    mean = {arm: float(by["text"].mean()) for arm, by in scores.items() if isinstance(by, dict)}
+    assert mean["individual"] < mean["fitted"] < mean["base"]
+    assert mean["fitted"] < mean["full"]

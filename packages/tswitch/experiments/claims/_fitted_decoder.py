@@ -80,8 +80,8 @@ def fitted_to(
     switch: Switch, base: Path, folder: Path, task: TextTask, config: DecoderConfig, count: int, seed: int
 ) -> tuple[Switch, Any, Any]:
     """The switch with fitted knobs, the live model that is now under it, and its tokenizer."""
-    model, _ = load_decoder(folder)
-    _, tokenizer = load_decoder(base)
+    model, tokenizer = load_decoder(base)  # the fine-tuned folder has no tokenizer of its own
+    model.load_state_dict(read_tensors(folder), strict=False)
     train = windows(tokenizer, task.train.texts, config.length)
     drawn = train[torch.from_numpy(np.random.default_rng([seed, 96]).permutation(len(train))[:count])]
     batches = [{"input_ids": part} for part in drawn.split(2)]
