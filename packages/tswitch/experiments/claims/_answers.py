@@ -27,7 +27,7 @@ from ._kept import kept
 from ._routes import COUNTS, drawn, seen, votes_of
 
 ALPHA = 0.6
-POWER = 2.0  # of a score in the mixture: chosen on validation rows (ATTEMPTS.md)
+POWER = 2.0  # of a score in the mixture: not tuned; validation rows may choose it before the first run
 
 
 def answers(budget: Budget, seed: int) -> Scores:
