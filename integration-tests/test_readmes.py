@@ -129,6 +129,6 @@ def test_marked_commands_run_as_written(name, tmp_path, shims):
         return
     assert tutorials.likeness(text, printed) > 0.9, "its outputs are not of today: tools/tutorials.py writes them"
     for written, _, shown in tutorials.pictures(text):
-        tutorials.small(tmp_path / written, tmp_path / "small.png")
-        pair = ((tmp_path / "small.png").read_bytes(), (tutorials.FOLDER / shown).read_bytes())
+        tutorials.small(tmp_path / written, tmp_path / f"again-{shown}")
+        pair = ((tmp_path / f"again-{shown}").read_bytes(), (tutorials.FOLDER / shown).read_bytes())
         assert looks.unlike(*pair) < 0.05, f"{shown} is not of today: tools/tutorials.py draws it"

@@ -28,7 +28,7 @@ _BLOCK = re.compile(
     r"(?:\n<!-- output -->\n```text\n(?P<output>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
-_PICTURE = re.compile(r"^<!-- picture: (\S+) -->\n!\[([^]]+)\]\(([\w.-]+\.png)\)$", re.MULTILINE)
+_PICTURE = re.compile(r"^<!-- picture: (\S+) -->\n!\[([^]]+)\]\(([\w.-]+\.(?:png|jpg))\)$", re.MULTILINE)
 _DATA = re.compile(r"^\$ ninefold data get ([\w-]+) ([\w-]+) --checkout ninefold -o data$", re.MULTILINE)
 
 
@@ -88,7 +88,7 @@ def with_outputs(text: str, folder: Path) -> str:
 
 
 def small(source: Path, target: Path) -> None:
-    """Write a picture as a PNG of few colours, at most `WIDEST` pixels wide."""
+    """Write a picture at most `WIDEST` pixels wide: a drawing as a PNG of few colours, a photograph as a JPEG."""
     from PIL import Image
 
     with Image.open(source) as opened:
@@ -97,7 +97,10 @@ def small(source: Path, target: Path) -> None:
     picture = flat.convert("RGB")
     if picture.width > WIDEST:
         picture = picture.resize((WIDEST, round(picture.height * WIDEST / picture.width)), Image.Resampling.LANCZOS)
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+    if target.suffix == ".jpg":
+        picture.save(target, quality=90)
+    else:
+        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def main() -> None:
