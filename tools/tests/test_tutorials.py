@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 import tutorials
 from workspace import packages
 
@@ -82,3 +85,25 @@ PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(tutorial
 
 def test_each_package_has_a_tutorial_of_its_own():
     assert list(PAGES) == list(packages())
+
+
+PICTURED = [name for name in PAGES if name not in ("mecoin", "tswitch")]
+
+
+@pytest.mark.parametrize("name", PICTURED)
+def test_each_tutorial_shows_its_outputs_and_pictures(name):
+    page = PAGES[name]
+    assert sum(map(bool, tutorials.outputs(page))) >= 2
+    shown = tutorials.pictures(page)
+    assert 1 <= len(shown) <= 4
+    assert len(shown) == len(re.findall(r"!\[", page)), "a picture that no command wrote"
+    for _, alt, file in shown:
+        assert len(alt) > 30
+        assert (tutorials.FOLDER / file).stat().st_size <= 150_000
+
+
+def test_pictures_of_tutorials_are_few_and_light():
+    named = {file for page in PAGES.values() for *_, file in tutorials.pictures(page)}
+    there = {path.name: path.stat().st_size for path in tutorials.FOLDER.glob("*.*") if path.suffix != ".md"}
+    assert set(there) == named
+    assert sum(there.values()) <= 1_500_000
