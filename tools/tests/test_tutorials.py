@@ -87,7 +87,7 @@ def test_each_package_has_a_tutorial_of_its_own():
     assert list(PAGES) == list(packages())
 
 
-PICTURED = [name for name in PAGES if name not in ("mecoin", "tswitch")]
+PICTURED = [name for name in PAGES if name != "mecoin"]
 
 
 @pytest.mark.parametrize("name", PICTURED)
