@@ -87,10 +87,7 @@ def test_each_package_has_a_tutorial_of_its_own():
     assert list(PAGES) == list(packages())
 
 
-PICTURED = [name for name in PAGES if name != "mecoin"]
-
-
-@pytest.mark.parametrize("name", PICTURED)
+@pytest.mark.parametrize("name", PAGES)
 def test_each_tutorial_shows_its_outputs_and_pictures(name):
     page = PAGES[name]
     assert sum(map(bool, tutorials.outputs(page))) >= 2
