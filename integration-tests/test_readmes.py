@@ -14,6 +14,7 @@ from pathlib import Path
 
 import looks
 import pytest
+import tutorials
 from browser import Browser, executable, picture
 from ninefold_testing import warm
 from workspace import ROOT, members, packages
@@ -25,7 +26,7 @@ READMES = [
     ROOT / "README.md",
     *(package.folder / "README.md" for package in members().values()),
     *sorted((ROOT / "packages").glob("*/docs/guide.md")),
-    *sorted((ROOT / "tools" / "docs" / "tutorials").glob("*.md")),
+    *sorted(tutorials.FOLDER.glob("*.md")),
 ]
 RUNNABLE = {path.relative_to(ROOT).as_posix(): blocks(path) for path in READMES if blocks(path)}
 
@@ -119,4 +120,15 @@ def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in RUNNABLE if name != "README.md"])
 def test_marked_commands_run_as_written(name, tmp_path, shims):
-    run_as_written(name, tmp_path, shims)
+    text = (ROOT / name).read_text(encoding="utf-8")
+    if reason := tutorials.no_data(text):
+        pytest.skip(reason)
+    tutorials.prepare(text, tmp_path)
+    printed = run_as_written(name, tmp_path, shims)
+    if (ROOT / name).parent != tutorials.FOLDER:
+        return
+    assert tutorials.likeness(text, printed) > 0.9, "its outputs are not of today: tools/tutorials.py writes them"
+    for written, _, shown in tutorials.pictures(text):
+        tutorials.small(tmp_path / written, tmp_path / f"again-{shown}")
+        pair = ((tmp_path / f"again-{shown}").read_bytes(), (tutorials.FOLDER / shown).read_bytes())
+        assert looks.unlike(*pair) < 0.05, f"{shown} is not of today: tools/tutorials.py draws it"

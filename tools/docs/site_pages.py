@@ -13,6 +13,7 @@ from typing import Any
 
 import faces
 import intervals
+import tutorials
 from digits import decimals, in_digits
 from ninefold.report import Table, cell_text
 from scoreboard import Row, judged_claims, passed_by, with_spread
@@ -66,8 +67,11 @@ def _tags(path: str) -> list[str]:
 
 
 def pictures() -> dict[str, Path]:
-    """Where the site has a picture -> its file: the start page's, and those of the packages' READMEs."""
+    """Where the site has a picture -> its file: the start page's, and those of READMEs and tutorials."""
     found = {"demo-page.png": ROOT / "tools" / "demo-page.png"}
+    for name, package in packages().items():
+        shown = tutorials.pictures(tutorial(package))
+        found |= {f"{name}/{file}": tutorials.FOLDER / file for *_, file in shown}
     for name, package in members().items():
         for path in re.findall(r"!\[[^]]*\]\(([\w./-]+\.png)\)", readme(package)):
             found[f"{name}/{path}"] = package.folder / path

@@ -174,6 +174,7 @@ def test_version_is_shown_without_a_verb(sample):
         (["--nope"], "error: No such option: --nope (see: sample-nine --help)"),
         (["nope"], "error: No such command 'nope'"),
         (["echo"], "error: Missing argument"),
+        (["echo", "x", "y"], "error: Got unexpected extra argument(s) (y): sample-nine echo takes word, --times (see"),
         (["echo", "x", "--times", "many"], "error: Invalid value for '--times'"),
         (["echo", "x", "--seed", "-1"], "error: Invalid value for '--seed'"),
         (["echo", "x", "--seed", str(2**32)], "error: Invalid value for '--seed'"),

@@ -85,8 +85,7 @@ class Run:
         pairs = {key: (before.get(key), self.config.get(key)) for key in sorted({**before, **self.config})}
         differ = [f"{key} was {was!r}, now {now!r}" for key, (was, now) in pairs.items() if was != now]
         if differ:
-            expected = "the same settings to resume, or another folder"
-            raise InputError(f"run {self.path}", got=", ".join(differ), expected=expected)
+            raise InputError(f"run {self.path}", got=", ".join(differ), expected="the same settings or another folder")
 
     @property
     def checkpoints(self) -> Path:

@@ -110,11 +110,12 @@ def status_of(app: typer.Typer) -> int:
     except NinefoldError as error:
         return _say(f"error: {error}", 2)
     except _ClickError as error:
-        context = getattr(error, "ctx", None)
-        message = error.format_message()  # type: ignore[attr-defined]
-        if not message:  # "no arguments is help" has printed its help already
-            return 2
-        return _say(f"error: {message} (see: {context.command_path if context else name} --help)", 2)
+        message, context = error.format_message(), getattr(error, "ctx", None)  # type: ignore[attr-defined]
+        path = context.command_path if context else name
+        if context and "extra argument" in message:  # perhaps the value of an option whose name was left out
+            takes = [one.opts[0] for one in context.command.params if one.rich_help_panel is None]
+            message += f": {path} takes {', '.join(takes) or 'no argument'}"
+        return _say(f"error: {message} (see: {path} --help)", 2) if message else 2  # help was printed already
     except BrokenPipeError:  # `... | head` closed the pipe: nothing is wrong; keep python's exit from complaining
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
