@@ -50,6 +50,17 @@ typedef struct {
     float value;             /* that number */
 } Report;
 
+/* What a program is run with, for pictures one after the other. */
+typedef struct {
+    int64_t set;
+    const Step *steps;
+    uint8_t *arena;
+    int64_t scratch, scratch_bytes; /* where scratch memory begins; octets of it for each thread */
+    int64_t in_bytes, out_bytes;    /* of a picture */
+    Report *reports;                /* one for each thread */
+    int64_t *marks, threads;        /* marks: 8 (threads + 1) numbers for each step, where threads share pictures */
+} Work;
+
 typedef void (*RunStep)(const Step *step, uint8_t *arena, const void *in, void *out, uint8_t *scratch, int64_t begin,
                         int64_t end, Report *report, int64_t index);
 #endif

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #endif
 #include "bnn.h"
+#include <string.h>
 #if defined(_WIN32)
 #include <windows.h>
 #else
@@ -63,8 +64,8 @@ API int64_t bnn_sets(void) {
     return found;
 }
 
-/* Integers of a step, so that a library of another version is refused. */
-API int64_t bnn_step_size(void) { return sizeof(Step) / 8; }
+/* Integers of a step and of what it is run with, so that a library of another version is refused. */
+API int64_t bnn_step_size(void) { return (sizeof(Step) + sizeof(Work)) / 8; }
 
 /* For the set of tiles: marks the steps that go by them; octets of scratch memory that they need. */
 API int64_t bnn_tiles(Step *steps, int64_t count, int64_t every) {
@@ -88,16 +89,6 @@ static RunStep kernels_of(int64_t set) {
     return bnn_step_plain;
 }
 
-/* Steps first to last for `count` pictures, one after the other. */
-API void bnn_run(int64_t set, const Step *steps, int64_t first, int64_t last, uint8_t *arena, int64_t scratch,
-                 const uint8_t *in, uint8_t *out, int64_t count, int64_t in_bytes, int64_t out_bytes, Report *report) {
-    RunStep run = kernels_of(set);
-    for (int64_t picture = 0; picture < count; picture++)
-        for (int64_t i = first; i < last; i++)
-            run(steps + i, arena, in + picture * in_bytes, out + picture * out_bytes, arena + scratch, 0, steps[i].rows,
-                report, i);
-}
-
 /* A short wait; after some microseconds of them the processor goes to another thread, which may be the one waited for. */
 static void pause_or_yield(int64_t waited) {
 #if !defined(_WIN32)
@@ -111,37 +102,33 @@ static void pause_or_yield(int64_t waited) {
 
 #define APART 8 /* numbers from mark to mark, a cache line */
 
-/* A picture that threads share: its steps, and `marks`, zero at the start: for each step the parts taken of each
- * thread's own, and those done. */
+/* A picture that threads share. Marks say for each step what parts are taken of each thread's own, and how many are done. */
 typedef struct {
-    int64_t set;
-    const Step *steps;
+    const Work *work;
     int64_t first, last;
-    uint8_t *arena;
-    int64_t scratch, scratch_bytes;
     const uint8_t *in;
     uint8_t *out;
-    Report *reports;
-    int64_t *marks, threads;
 } Job;
 
 /* One thread's work. Each step's parts have owners, so that most of what a thread reads it has written; who has none left
  * takes another's, and who comes late finds the steps behind it done. Tiles expand the inputs for each part of panels. */
 static void share(const Job *j, int64_t thread) {
-    RunStep run = kernels_of(j->set);
-    uint8_t *scratch = j->arena + j->scratch + thread * j->scratch_bytes;
+    const Work *w = j->work;
+    RunStep run = kernels_of(w->set);
+    uint8_t *scratch = w->arena + w->scratch + thread * w->scratch_bytes;
     for (int64_t i = j->first; i < j->last; i++) {
-        int64_t rows = j->steps[i].rows, once = TILED | BY_PANELS;
-        int64_t many = j->threads * ((j->steps[i].flags & once) == once ? 1 : 4);
-        int64_t parts = rows < many ? rows : many, *taken = j->marks + (j->threads + 1) * i * APART;
-        int64_t *done = taken + j->threads * APART, ended = 0;
-        for (int64_t turn = 0; turn < j->threads; turn++) {
-            int64_t owner = (thread + turn) % j->threads, end = parts * (owner + 1) / j->threads;
+        const Step *step = w->steps + i;
+        int64_t rows = step->rows, threads = w->threads, once = TILED | BY_PANELS;
+        int64_t many = threads * ((step->flags & once) == once ? 1 : 4);
+        int64_t parts = rows < many ? rows : many, *taken = w->marks + (threads + 1) * i * APART;
+        int64_t *done = taken + threads * APART, ended = 0;
+        for (int64_t turn = 0; turn < threads; turn++) {
+            int64_t owner = (thread + turn) % threads, end = parts * (owner + 1) / threads;
             for (;;) {
-                int64_t mine = parts * owner / j->threads + __atomic_fetch_add(taken + owner * APART, 1, __ATOMIC_RELAXED);
+                int64_t mine = parts * owner / threads + __atomic_fetch_add(taken + owner * APART, 1, __ATOMIC_RELAXED);
                 if (mine >= end) break;
-                run(j->steps + i, j->arena, j->in, j->out, scratch, mine * rows / parts, (mine + 1) * rows / parts,
-                    j->reports + thread, i);
+                run(step, w->arena, j->in, j->out, scratch, mine * rows / parts, (mine + 1) * rows / parts,
+                    w->reports + thread, i);
                 ended++;
             }
         }
@@ -181,17 +168,16 @@ API void bnn_help(int64_t thread) {
         Job job = crew.job;
         __atomic_fetch_add(&crew.inside, 1, __ATOMIC_RELAXED);
         UNLOCK();
-        if (thread < job.threads) share(&job, thread);
+        if (job.work && thread < job.work->threads) share(&job, thread);
         __atomic_fetch_sub(&crew.inside, 1, __ATOMIC_RELEASE);
     }
 }
 
-/* As `bnn_run` for one picture, with those that wait in `bnn_help`; alone while they help another caller. */
-API void bnn_together(int64_t set, const Step *steps, int64_t first, int64_t last, uint8_t *arena, int64_t scratch,
-                      int64_t scratch_bytes, const uint8_t *in, uint8_t *out, Report *reports, int64_t *marks,
-                      int64_t threads) {
-    Job job = {set, steps, first, last, arena, scratch, scratch_bytes, in, out, reports, marks, threads};
-    int64_t alone = __atomic_exchange_n(&crew.busy, 1, __ATOMIC_ACQUIRE);
+/* A picture with those that wait in `bnn_help`; alone while they help another caller. */
+static void together(const Work *w, int64_t first, int64_t last, const uint8_t *in, uint8_t *out) {
+    int64_t apart = (w->threads + 1) * APART, alone = __atomic_exchange_n(&crew.busy, 1, __ATOMIC_ACQUIRE);
+    memset(w->marks + first * apart, 0, (size_t)((last - first) * apart) * 8);
+    Job job = {w, first, last, in, out};
     if (!alone) {
         LOCK();
         crew.job = job, crew.number++;
@@ -201,10 +187,24 @@ API void bnn_together(int64_t set, const Step *steps, int64_t first, int64_t las
     share(&job, 0);
     if (alone) return;
     LOCK();
-    crew.job.threads = 0; /* who wakes from here on has nothing to do */
+    crew.job.work = NULL; /* who wakes from here on has nothing to do */
     UNLOCK();
     for (int64_t waited = 0; __atomic_load_n(&crew.inside, __ATOMIC_ACQUIRE); waited++) pause_or_yield(waited);
     __atomic_store_n(&crew.busy, 0, __ATOMIC_RELEASE);
+}
+
+/* Steps first to last for `count` pictures. 0, or 1 + the thread whose report says what went wrong. */
+API int64_t bnn_run(const Work *w, int64_t first, int64_t last, const uint8_t *in, uint8_t *out, int64_t count) {
+    RunStep run = kernels_of(w->set);
+    for (; count--; in += w->in_bytes, out += w->out_bytes) {
+        if (w->threads > 1) together(w, first, last, in, out);
+        else
+            for (int64_t i = first; i < last; i++)
+                run(w->steps + i, w->arena, in, out, w->arena + w->scratch, 0, w->steps[i].rows, w->reports, i);
+    }
+    for (int64_t thread = 0; thread < w->threads; thread++)
+        if (w->reports[thread].status) return 1 + thread;
+    return 0;
 }
 
 /* In a forked process, which has none of the threads. */

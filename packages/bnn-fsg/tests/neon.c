@@ -6,8 +6,7 @@
 #include "bnn.h"
 
 int64_t bnn_sets(void);
-void bnn_run(int64_t set, const Step *steps, int64_t first, int64_t last, uint8_t *arena, int64_t scratch, const uint8_t *in,
-             uint8_t *out, int64_t count, int64_t in_bytes, int64_t out_bytes, Report *report);
+int64_t bnn_run(const Work *work, int64_t first, int64_t last, const uint8_t *in, uint8_t *out, int64_t count);
 
 static void *take(FILE *from, int64_t octets) { /* begins where a line of the cache does */
     uint8_t *made = aligned_alloc(64, (size_t)(octets + 191) / 64 * 64);
@@ -26,7 +25,8 @@ int main(int count, char **names) {
         for (int64_t k = 0; k < head[4]; k++) arena[k] = 0;
         for (int64_t k = 0; k < head[2]; k++) steps[mend[2 * k]] = (int64_t)(intptr_t)(arrays + mend[2 * k + 1]);
         Report said = {0, 0};
-        bnn_run(2, (Step *)steps, 0, head[0], arena, head[5], in, out, 1, head[6], head[7], &said);
+        Work work = {2, (Step *)steps, arena, head[5], 0, head[6], head[7], &said, NULL, 1};
+        bnn_run(&work, 0, head[0], in, out, 1);
         fclose(file);
         char name[4096];
         snprintf(name, sizeof name, "%s.out", names[i]);

@@ -9,7 +9,6 @@ its speed does not depend on. Needs $NINEFOLD_DATA for AdaBin's network.
 
 from __future__ import annotations
 
-import ctypes
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from bnn_fsg import PackedModel, TernaryLinear, TernaryLM, adabin_resnet20, bina
 from bnn_fsg.datasets import Images
 from bnn_fsg.layers._adabin import MEAN, STD
 from bnn_fsg.layers._nets import build
-from bnn_fsg.runtime._native import Report, library, sets
+from bnn_fsg.runtime._native import library, sets
 from ninefold.measure import emit
 from ninefold_lab.experiments import register
 from transformers import BitNetConfig, BitNetForCausalLM
@@ -63,14 +62,12 @@ def first_layer(model: PackedModel, pictures: np.ndarray) -> Callable[[], None]:
     """The steps of a packed network that `on_pictures` runs up to its first convolution, alone."""
     out: Any = model.on_pictures(pictures)
     executor: Any = model._run_pictures
-    program, (memory, arena), said = executor._program, executor._arena(1), Report()
-    place = (executor._set, executor._steps, 0, 1, arena, program.scratch_at, pictures.ctypes.data)
-    sizes = (out.ctypes.data, 1, pictures.nbytes, out.nbytes, ctypes.addressof(said))
-    held = memory, out, said, pictures
+    room = executor._room(1)
+    held = room, out, pictures
 
     def run() -> None:
         assert held  # what the addresses point to is kept
-        executor._library.bnn_run(*place, *sizes)
+        executor._library.bnn_run(room.place, 0, 1, pictures.ctypes.data, out.ctypes.data, 1)
 
     return run
 
@@ -139,13 +136,10 @@ def one_layer() -> None:
     packed: Any = of_layer(layer_arms("W1A1", 4, 64, 56))
     out = packed(x)
     executor: Any = packed._run
-    program, (_, arena), said = executor._program, executor._arena(1), Report()
+    room = executor._room(1)
 
     def inner() -> None:  # the second of four: bits in, bits out
-        executor._library.bnn_run(
-            executor._set, executor._steps, 2, 3, arena, program.scratch_at, x.ctypes.data,
-            out.ctypes.data, 1, x.nbytes, out.nbytes, ctypes.addressof(said),
-        )  # fmt: skip
+        executor._library.bnn_run(room.place, 2, 3, x.ctypes.data, out.ctypes.data, 1)
 
     times = least({"torch": layer_arms("W1A1", 1, 64, 56)["torch float32"], "ours": inner}, 40, 3)
     ratio = times["torch"] / times["ours"]

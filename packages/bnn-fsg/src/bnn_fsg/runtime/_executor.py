@@ -11,14 +11,14 @@ import numpy as np
 
 from bnn_fsg.graph._checks import Size
 from bnn_fsg.graph._graph import CONVOLUTIONS, Node
-from bnn_fsg.runtime._layout import empty
-from bnn_fsg.runtime._native import SETS, Report, library
+from bnn_fsg.runtime._layout import ROOM, address, empty
+from bnn_fsg.runtime._native import SETS, Report, Work, library
 from bnn_fsg.runtime._program import Program
 from bnn_fsg.runtime._reference import Reference, not_a_sign, quiet
 from bnn_fsg.runtime._threads import in_turn, start_helpers
 
 _VALUES = 1 << 18  # numbers of the largest value that numpy works on together: 1 MB, which memory is kept for
-_KEPT = 1 << 16, 1 << 24  # bytes of outputs whose memory is looked at again
+_KEPT = 1 << 24  # bytes of outputs whose memory is looked at again, at most
 _SHARED = 1 << 19  # what one picture has to cost for threads to share it: about a tenth of a millisecond
 _COST = {"conv_bits": 128, "conv_signs": 32, "conv": 16}  # products that cost as much as a step
 
@@ -34,12 +34,15 @@ class NumpyExecutor:
         self, nodes: Sequence[Node], output: str, sizes: Mapping[str, Size], normalisation: Mapping[str, Any] | None
     ) -> None:
         self._run = Reference(nodes, output, sizes, normalisation)
-        self._octets = normalisation is not None
+        self._octets, size = normalisation is not None, sizes["input"]
+        self._shape = size.shape if self._octets else (size.channels, size.height, size.width)
         self._chunk = max(1, _VALUES // (max(one.nbytes for one in sizes.values()) // 4))
 
     @quiet
     def __call__(self, x: np.ndarray, threads: int) -> np.ndarray:  # noqa: ARG002  (numpy has threads of its own)
-        """x (n, channels, height, width) float32, or (n, height, width, channels) uint8; float32, channels first."""
+        """x (n, channels, height, width) float32, or (n, height, width, channels) uint8, or with its dimensions in one;
+        float32, channels first."""
+        x = x.reshape(len(x), *self._shape)
         if not self._octets and not np.isfinite(x).all():
             raise NotFiniteError
         x = x if self._octets else np.ascontiguousarray(np.moveaxis(x, 1, -1))
@@ -57,18 +60,19 @@ class Executor:
         normalisation: Mapping[str, Any] | None,
     ) -> None:  # fmt: skip
         """kernels: the name of a set of kernels that runs here."""
-        self._program = Program(nodes, output, sizes, kernels, normalisation)
+        self._program, self._set = Program(nodes, output, sizes, kernels, normalisation), SETS[kernels]
         self._library: Any = library()
-        self._set, self._steps = SETS[kernels], self._program.matrix.ctypes.data
-        self._out = sizes[output]
+        size, made = sizes["input"], sizes[output]
+        self._shape = made.channels, made.height, made.width
+        self._each = size.pixels * size.channels * (4 if normalisation is None else 1), 4 * made.pixels * made.channels
         cost = sum(
             node.arrays["weight" if node.op == "conv" else "bits"].size * sizes[node.output].pixels // _COST[node.op]
             for node in nodes
             if node.op in CONVOLUTIONS
         )
         self._shares = cost >= _SHARED
-        self._arenas: list[tuple[np.ndarray, int]] = []  # those that no call uses, and their addresses
-        self._made: list[np.ndarray] = []
+        self._whole = len(self._program.parts) == 1 and self._program.parts[0][2] is None
+        self._rooms: dict[int, list[_Room]] = {}  # those that no call is in, by how many threads work there
 
     @property
     def nbytes(self) -> int:
@@ -77,65 +81,65 @@ class Executor:
 
     def __call__(self, x: np.ndarray, threads: int) -> np.ndarray:
         """As `NumpyExecutor`; x contiguous."""
-        count, program = len(x), self._program
-        out = self._outputs((count, self._out.channels, self._out.height, self._out.width))
-        reports = (Report * threads)()
-        source, target, each, made = x.ctypes.data, out.ctypes.data, x.nbytes // count, out.nbytes // count
-        if threads > 1 and (count >= 2 * threads or not self._shares):
-            part = -(-count // (4 * threads))
+        count, apart = len(x), threads > 1 and (len(x) >= 2 * threads or not self._shares)
+        room = self._room(1 if apart else threads)
+        out = room.out
+        if out is None or len(out) != count or sys.getrefcount(out) > 3:  # 3: the room's, ours, the call's
+            out = np.empty((count, *self._shape), np.float32)
+            room.out, room.target = (out if out.nbytes <= _KEPT else None), out.ctypes.data
+        source, target = address(x), room.target
+        if apart:
+            part, (each, made) = -(-count // (4 * threads)), self._each
 
-            def some(at: int) -> None:  # any report that went wrong will do
-                self._pictures(source + at * each, target + at * made, min(part, count - at), each, made, reports[0])
+            def some(at: int) -> None:
+                mine = self._room(1)
+                self._pictures(mine, source + at * each, target + at * made, min(part, count - at))
+                self._rooms[1].append(mine)
 
             in_turn(some, range(0, count, part), threads)
         else:
-            self._pictures(source, target, count, each, made, reports[0], threads)
-        for report in reports:
-            if report.status:
-                step = program.steps[report.status - 1]
-                raise not_a_sign(step.name, report.value) if step.kind == "sign" else NotFiniteError
-        self._made.append(out)
+            self._pictures(room, source, target, count)
+        self._rooms[room.work.threads].append(room)
         return out
 
-    def _outputs(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Memory for the outputs: that of the last call if nobody has it any more, since fresh pages cost more than a
-        layer. A list's `pop` is whole: two threads never take the same."""
+    def _room(self, threads: int) -> _Room:
+        """One for so many threads; a list's `pop` is whole, so that no two calls have the same."""
+        if threads > 1:
+            start_helpers(self._library, threads - 1)
         try:
-            last = self._made.pop()
-        except IndexError:
-            return np.empty(shape, np.float32)
-        free = last.shape == shape and _KEPT[0] <= last.nbytes <= _KEPT[1] and sys.getrefcount(last) == 2
-        return last if free else np.empty(shape, np.float32)
+            return self._rooms[threads].pop()
+        except LookupError:
+            self._rooms.setdefault(threads, [])
+            return _Room(self._program, self._set, self._each, threads)
 
-    def _arena(self, threads: int) -> tuple[np.ndarray, int]:
-        """Memory for a sample, and its address: asking numpy for it takes microseconds."""
-        needed = self._program.scratch_at + threads * self._program.scratch
-        for index, (arena, _) in enumerate(self._arenas):
-            if len(arena) >= needed:
-                try:
-                    return self._arenas.pop(index)
-                except IndexError:  # another thread was quicker
-                    break
-        made = empty(needed, zeros=True)
-        return made, made.ctypes.data
-
-    @quiet
-    def _pictures(
-        self, source: int, target: int, count: int, each: int, made: int, report: Report, threads: int = 1
-    ) -> None:
-        """Pictures one after the other; report: of this thread, or the first of those that share each picture."""
-        program, said, library = self._program, ctypes.addressof(report), self._library
-        (arena, at), whole = self._arena(threads), threads == len(program.parts) == 1
-        start_helpers(library, threads - 1)
-        for index in range(1 if whole else count):
-            here, there = source + index * each, target + index * made
-            for first, last, function in program.parts:
-                steps = (self._set, self._steps, first, last, at, program.scratch_at)
+    def _pictures(self, room: _Room, source: int, target: int, count: int) -> None:
+        """Pictures one after the other; by one call if numpy has nothing to do between."""
+        together = count if self._whole else 1
+        for index in range(count // together):
+            here, there = source + index * self._each[0], target + index * self._each[1]
+            for first, last, function in self._program.parts:
+                wrong = 0
                 if function is not None:
-                    function(arena)
-                elif threads > 1:
-                    marks = np.zeros((len(program.steps), threads + 1, 8), np.int64)  # one in each cache line
-                    library.bnn_together(*steps, program.scratch, here, there, said, marks.ctypes.data, threads)
+                    function(room.arena)
                 else:
-                    library.bnn_run(*steps, here, there, count if whole else 1, each, made, said)
-        self._arenas.append((arena, at))
+                    wrong = self._library.bnn_run(room.place, first, last, here, there, together)
+                if wrong:
+                    report = room.reports[wrong - 1]
+                    step = self._program.steps[report.status - 1]
+                    raise not_a_sign(step.name, report.value) if step.kind == "sign" else NotFiniteError
+
+
+class _Room:
+    """What a call works in: memory for a sample, what each thread says, and the last outputs, since fresh pages cost
+    more than a layer. With addresses: asking numpy for one takes microseconds."""
+
+    def __init__(self, program: Program, kernels: int, each: tuple[int, int], threads: int) -> None:
+        self.arena = empty(program.scratch_at + threads * program.scratch, zeros=True)
+        self._marks = empty(ROOM * len(program.steps) * (threads + 1))
+        self.reports = (Report * threads)()
+        steps, at, marks = program.matrix.ctypes.data, address(self.arena), address(self._marks)
+        reports = ctypes.addressof(self.reports)
+        self.work = Work(kernels, steps, at, program.scratch_at, program.scratch, *each, reports, marks, threads)
+        self.place = ctypes.addressof(self.work)
+        self.out: np.ndarray | None = None
+        self.target = 0

@@ -16,6 +16,7 @@ from bnn_fsg.runtime._executor import Executor, NotFiniteError, NumpyExecutor
 from bnn_fsg.runtime._layer import pair
 from bnn_fsg.runtime._native import chosen
 
+_FLOAT = np.dtype(np.float32)
 _UNPACKED = 16  # times the file's bytes, for its arrays in memory: a bit takes a byte there
 _UNSTATED = 1 << 30  # bytes that one sample may take for a file that does not state what it needs, as those of 0.1.0
 
@@ -141,15 +142,9 @@ class PackedModel:
         """
         x = self._checked(x)
         try:
-            return self._shaped(self._run(x.reshape(len(x), *self._picture), self.threads))
+            return self._shaped(self._run(x, self.threads))
         except NotFiniteError:
             raise _not_finite(x) from None
-
-    @property
-    def _picture(self) -> tuple[int, int, int]:
-        """(channels, height, width) of a sample."""
-        channels, *size = self.input_shape
-        return channels, math.prod(size[:-1]), (1, *size)[-1]
 
     def _shaped(self, whole: np.ndarray) -> np.ndarray:
         """(n, channels, height, width) as the network's output in torch."""
@@ -181,10 +176,8 @@ class PackedModel:
         self._check_pictures(pictures)
         if self._run_pictures is None:
             self._run_pictures = self._executor(self.normalisation)
-        channels, height, width = self._picture
-        given = np.ascontiguousarray(pictures).reshape(len(pictures), height, width, channels)
         try:
-            return self._shaped(self._run_pictures(given, self.threads))
+            return self._shaped(self._run_pictures(np.ascontiguousarray(pictures), self.threads))
         except NotFiniteError:
             raise _not_finite(np.zeros(1, np.float32)) from None
 
@@ -217,13 +210,13 @@ class PackedModel:
     def _checked(self, x: np.ndarray) -> np.ndarray:
         if not isinstance(x, np.ndarray):
             raise InputError("input", got=type(x).__name__, expected="a numpy array")
-        if x.ndim != len(self.input_shape) + 1 or x.shape[1:] != self.input_shape or len(x) == 0:
+        if x.shape[1:] != self.input_shape or len(x) == 0:
             expected = f"(n, {', '.join(map(str, self.input_shape))})"
             last = (*self.input_shape[1:], self.input_shape[0])
             hint = "channels come first: x.transpose(0, 3, 1, 2)" if x.shape[1:] == last and x.ndim == 4 else None
             hint = "one sample? x[None]" if x.shape == self.input_shape else hint
             raise InputError("input", got=f"shape {x.shape}", expected=expected, hint=hint)
-        if x.dtype != np.float32:
+        if x.dtype != _FLOAT:
             hint = "the model wants the numbers it was trained on, such as normalised pixels; x.astype(np.float32)"
             raise InputError("input", got=f"dtype {x.dtype}", expected="float32", hint=hint)
         laid_out = x.flags.c_contiguous and x.flags.aligned  # whole numbers of four bytes apart, as the kernels reckon

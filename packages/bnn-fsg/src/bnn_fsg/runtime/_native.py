@@ -34,6 +34,13 @@ class Report(ctypes.Structure):
     _fields_ = (("status", ctypes.c_int64), ("value", ctypes.c_float))
 
 
+class Work(ctypes.Structure):
+    """What a program is run with; see `native/bnn.h`."""
+
+    _names = "set steps arena scratch scratch_bytes in_bytes out_bytes reports marks threads"
+    _fields_ = [(name, ctypes.c_int64) for name in _names.split()]
+
+
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """The library beside this file, or None where the package was built without it."""
@@ -46,16 +53,15 @@ def library() -> ctypes.CDLL | None:
         return None
     whole, place = ctypes.c_int64, ctypes.c_void_p
     loaded.bnn_sets.restype = loaded.bnn_step_size.restype = whole
-    if loaded.bnn_step_size() != len(FIELDS) or not hasattr(loaded, "bnn_together"):
+    if loaded.bnn_step_size() != len(FIELDS) + len(Work._fields_):
         return None  # of another version: a checkout that was not installed again
-    loaded.bnn_run.argtypes = [whole, place, whole, whole, place, whole, place, place, whole, whole, whole, place]
-    loaded.bnn_together.argtypes = [*loaded.bnn_run.argtypes[:6], whole, place, place, place, place, whole]
+    loaded.bnn_run.argtypes, loaded.bnn_run.restype = [place, whole, whole, place, place, whole], whole
     loaded.bnn_ternary_linear.argtypes = [whole, place, place, *[whole] * 5, ctypes.c_float, whole, place, place]
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=loaded.bnn_forked)
     loaded.bnn_help.argtypes, loaded.bnn_help.restype = [whole], None
     loaded.bnn_tiles.argtypes, loaded.bnn_tiles.restype = [place, whole, whole], whole
-    loaded.bnn_run.restype = loaded.bnn_together.restype = loaded.bnn_ternary_linear.restype = None
+    loaded.bnn_ternary_linear.restype = None
     return loaded
 
 

@@ -28,6 +28,7 @@ from bnn_fsg.runtime._layout import (
     table,
 )
 from bnn_fsg.runtime._native import FIELDS, FLAGS, OPERATIONS, library
+from bnn_fsg.runtime._reference import quiet
 
 _FEW = 8  # rows that are too few to be shared evenly, panels that are enough
 INPUT, OUTPUT, EVERY_TILE = -1, -2, False  # True: tiles for any layer that can have them, quicker or not
@@ -270,13 +271,8 @@ class Program:
         out = self._value(made)
         shape = {"rows": size["h"], **size, "oh": size["h"], "ow": size["w"], "oc": size["c"]}
         arrays = {"weight": layer.weight[:, :, 0].T, "a": layer.shift[0]}
-        given = {
-            **shape,
-            **self._size(node.inputs[0]),
-            **_geometry(layer),
-            "in": self._value(node.inputs[0]),
-            "out": out,
-        }
+        places = {"in": self._value(node.inputs[0]), "out": out}
+        given = {**shape, **self._size(node.inputs[0]), **_geometry(layer), **places}
         self._add("depthwise", {**given, **{key: self._address(array) for key, array in arrays.items()}})
         shape |= {"in": out, "out": out}
         if node.residual:
@@ -334,6 +330,7 @@ class Program:
         def view(arena: np.ndarray, where: int, shape: tuple[int, ...]) -> np.ndarray:
             return arena[where : where + 4 * int(np.prod(shape))].view(np.float32).reshape(1, *shape)
 
+        @quiet
         def work(arena: np.ndarray) -> None:
             view(arena, target, shape)[...] = point(*(view(arena, where, one) for where, one in sources))
 
