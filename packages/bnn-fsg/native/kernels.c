@@ -11,6 +11,7 @@
 
 #define SEGMENT 32
 #define MOST_PANELS 4
+#define MOST_PIXELS 64 /* that are finished at once */
 enum { OF_BITS, OF_WHOLE, OF_FLOATS };
 
 typedef struct {
@@ -189,7 +190,7 @@ FINISH(OF_WHOLE, WITHOUT)
 /* A panel of fewer than 16 lanes goes by way of a small buffer, and so does one whose channels go to planes of their own. */
 INLINE void finish(const Panel *given, int64_t count, const Step *s, const int kind, int64_t *wrong) {
     Panel p = *given;
-    float residual[SEGMENT * LANES], out[SEGMENT * LANES];
+    float residual[MOST_PIXELS * LANES], out[MOST_PIXELS * LANES];
     const int planes = (s->flags & PLANES_OUT) != 0, apart = p.lanes < LANES || planes;
     if (apart) {
         if (s->flags & RESIDUAL) {
@@ -768,30 +769,37 @@ static void joined(const Step *s, const float *x, const float *other, float *out
         }
 }
 
-/* Sums go down each column of a window first, then across. */
+/* A pixel's window of `n` channels: sums go down each column first, then across. Counts: what a sum is divided by. */
+INLINE void pool_window(const Step *s, const float *x, float *to, int64_t top, int64_t left, const float *count,
+                        const int64_t n, const int most) {
+    float row[64], all[64];
+    for (int64_t j = 0; j < n; j++) all[j] = most ? -__builtin_inff() : 0;
+    for (int64_t b = left < 0 ? 0 : left; b < left + s->kw && b < s->w; b++) {
+        for (int64_t j = 0; j < n; j++) row[j] = most ? -__builtin_inff() : 0;
+        for (int64_t a = top < 0 ? 0 : top; a < top + s->kh && a < s->h; a++) {
+            const float *at = x + (a * s->w + b) * s->c;
+            if (most) for (int64_t j = 0; j < n; j++) row[j] = row[j] > at[j] ? row[j] : at[j];
+            else for (int64_t j = 0; j < n; j++) row[j] += at[j];
+        }
+        if (most) for (int64_t j = 0; j < n; j++) all[j] = all[j] > row[j] ? all[j] : row[j];
+        else for (int64_t j = 0; j < n; j++) all[j] += row[j];
+    }
+    for (int64_t j = 0; j < n; j++) to[j] = most ? all[j] : all[j] / *count;
+}
+
 static void pooled(const Step *s, const float *x, float *out, int64_t begin, int64_t end) {
     const float *counts = (const float *)s->a;
     int64_t c = s->c, most = s->op == OP_MAX_POOL;
     for (int64_t y = begin; y < end; y++)
         for (int64_t i = 0; i < s->ow; i++) {
             float *to = out + (y * s->ow + i) * c;
+            const float *count = most ? NULL : counts + y * s->ow + i;
             int64_t top = y * s->sh - s->ph, left = i * s->sw - s->pw;
             for (int64_t first = 0; first < c; first += 64) {
-                float row[64], all[64];
                 int64_t n = c - first < 64 ? c - first : 64;
-                for (int64_t j = 0; j < n; j++) all[j] = most ? -__builtin_inff() : 0;
-                for (int64_t b = left < 0 ? 0 : left; b < left + s->kw && b < s->w; b++) {
-                    for (int64_t j = 0; j < n; j++) row[j] = most ? -__builtin_inff() : 0;
-                    for (int64_t a = top < 0 ? 0 : top; a < top + s->kh && a < s->h; a++) {
-                        const float *at = x + (a * s->w + b) * c + first;
-                        if (most) for (int64_t j = 0; j < n; j++) row[j] = row[j] > at[j] ? row[j] : at[j];
-                        else for (int64_t j = 0; j < n; j++) row[j] += at[j];
-                    }
-                    if (most) for (int64_t j = 0; j < n; j++) all[j] = all[j] > row[j] ? all[j] : row[j];
-                    else for (int64_t j = 0; j < n; j++) all[j] += row[j];
-                }
-                if (most) memcpy(to + first, all, (size_t)n * 4);
-                else for (int64_t j = 0; j < n; j++) to[first + j] = all[j] / counts[y * s->ow + i];
+                if (most && n == 64) pool_window(s, x + first, to + first, top, left, count, 64, 1);
+                else if (most) pool_window(s, x + first, to + first, top, left, count, n, 1);
+                else pool_window(s, x + first, to + first, top, left, count, n, 0);
             }
         }
 }

@@ -111,15 +111,16 @@ typedef struct {
 } Job;
 
 /* One thread's work. Each step's parts have owners, so that most of what a thread reads it has written; who has none left
- * takes another's, and who comes late finds the steps behind it done. Tiles expand the inputs for each part of panels. */
+ * takes another's, and who comes late finds the steps behind it done. Tiles expand weights or
+ * inputs for each part: fewer of them. */
 static void share(const Job *j, int64_t thread) {
     const Work *w = j->work;
     RunStep run = kernels_of(w->set);
     uint8_t *scratch = w->arena + w->scratch + thread * w->scratch_bytes;
     for (int64_t i = j->first; i < j->last; i++) {
         const Step *step = w->steps + i;
-        int64_t rows = step->rows, threads = w->threads, once = TILED | BY_PANELS;
-        int64_t many = threads * ((step->flags & once) == once ? 1 : 4);
+        int64_t rows = step->rows, threads = w->threads, tiled = step->flags & TILED;
+        int64_t many = threads * (!tiled ? 4 : step->flags & BY_PANELS ? 1 : 2);
         int64_t parts = rows < many ? rows : many, *taken = w->marks + (threads + 1) * i * APART;
         int64_t *done = taken + threads * APART, ended = 0;
         for (int64_t turn = 0; turn < threads; turn++) {

@@ -210,9 +210,9 @@ static int64_t conv_tiles(const Step *s, uint8_t *arena, float *planes, uint8_t 
                     sums = both[sums == both[0]];
                     store_tiles(sums, high, b.many);
                     waiting = 0, waiting_number = number;
-                    for (int64_t i = 0, run; i < b.many; i += run) { /* tiles of one row, up to SEGMENT pixels */
+                    for (int64_t i = 0, run; i < b.many; i += run) { /* tiles of one row */
                         int64_t y = (tile + i) / many, at = (tile + i) % many, x0 = at * high;
-                        run = SEGMENT / high < b.many - i ? SEGMENT / high : b.many - i;
+                        run = b.many - i;
                         if (run > many - at) run = many - at;
                         counts[waiting] = s->ow - x0 < run * high ? s->ow - x0 : run * high;
                         ready[waiting] = panel_at(s, arena, planes, y0 + y, x0, group, index);

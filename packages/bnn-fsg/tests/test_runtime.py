@@ -104,6 +104,27 @@ def test_wrong_input_is_named(x, match):
         tiny()(x)
 
 
+@pytest.mark.parametrize("backend", ["auto", "numpy"])
+def test_one_call_after_another_gives_what_a_fresh_model_gives(backend):
+    """Memory is kept from call to call: what a caller still has stays as it is, and a refused call leaves no trace."""
+    data = tiny().encoded
+    model, generator = PackedModel(data, backend=backend), np.random.default_rng(5)
+    given = [generator.normal(size=(1, 3, 8, 6)).astype(np.float32) for _ in range(8)]
+    given[2] = np.full_like(given[2], np.nan)
+    given[4] = np.asfortranarray(given[4])
+    given[5].flags.writeable = False
+    kept = []
+    for x in given:
+        if np.isnan(x).any():
+            with pytest.raises(InputError, match="NaN"):
+                model(x)
+            continue
+        kept.append((x, model(x)))
+        model(-x)  # into memory that nobody has any more
+    for x, found in kept:
+        np.testing.assert_array_equal(found, PackedModel(data, backend=backend)(x))
+
+
 def test_every_damaged_byte_is_found(tmp_path):
     path = tmp_path / "m.bnn"
     tiny().save(path)

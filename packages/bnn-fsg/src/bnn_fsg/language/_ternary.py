@@ -43,13 +43,11 @@ class TernaryLinear:
         """Use `of_ternary` or `of_floats`."""
         expected = (-(-outputs // LANES), -(-inputs // _BLOCK), LANES)
         if words.shape != expected or words.dtype != np.uint32:
-            raise InputError(
-                "words", got=f"{words.dtype} of shape {words.shape}", expected=f"uint32 of shape {expected}"
-            )
+            got = f"{words.dtype} of shape {words.shape}"
+            raise InputError("words", got=got, expected=f"uint32 of shape {expected}")
         if not 1 <= inputs <= _LONGEST or outputs < 1 or not np.isfinite(scale):
-            raise InputError(
-                "layer", got=f"{outputs} x {inputs}, scale {scale}", expected="sizes from 1, a finite scale"
-            )
+            got = f"{outputs} x {inputs}, scale {scale}"
+            raise InputError("layer", got=got, expected="sizes from 1, a finite scale")
         self.kernels = chosen(backend)
         self.outputs, self.inputs, self.scale, self.threads = outputs, inputs, float(scale), threads
         self.words = words if self.kernels == "numpy" else aligned(words)
@@ -83,9 +81,8 @@ class TernaryLinear:
     def ternary(self) -> np.ndarray:
         """(outputs, inputs) int8: the weights as they were."""
         words = np.moveaxis(self.words, -1, 1).reshape(-1, self.words.shape[1])
-        codes = np.stack(
-            [words >> np.uint32(8 * b + 2 * j) & np.uint32(3) for j in range(4) for b in range(4)], axis=-1
-        )
+        shifts = [np.uint32(8 * b + 2 * j) for j in range(4) for b in range(4)]
+        codes = np.stack([words >> shift & np.uint32(3) for shift in shifts], axis=-1)
         return codes.reshape(len(words), -1)[: self.outputs, : self.inputs].astype(np.int8) - np.int8(1)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ float32 in numpy. Keys and values of the tokens so far are kept, so that each fu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,9 @@ class Shape:
             value = getattr(self, one.name)
             if not 0 < value < 2**31 or (one.type == "int" and type(value) is not int):
                 raise InputError(one.name, got=value, expected="a number above 0")
-        if self.hidden_size % (2 * self.num_attention_heads) or self.num_attention_heads % self.num_key_value_heads:
-            got = (
-                f"{self.num_attention_heads} heads, {self.num_key_value_heads} of keys, hidden size {self.hidden_size}"
-            )
+        heads, keys, hidden = self.num_attention_heads, self.num_key_value_heads, self.hidden_size
+        if hidden % (2 * heads) or heads % keys:
+            got = f"{heads} heads, {keys} of keys, hidden size {hidden}"
             raise InputError("shape", got=got, expected="heads of an even size, in groups of one size")
 
     @classmethod
@@ -302,18 +301,14 @@ def _linear_sizes(shape: Shape) -> dict[str, tuple[int, int]]:
     hidden, wide, keys = shape.hidden_size, shape.intermediate_size, shape.num_key_value_heads * shape.head
     attention = [(hidden, hidden), (keys, hidden), (keys, hidden), (hidden, hidden)]
     sizes = [*attention, (wide, hidden), (wide, hidden), (hidden, wide)]
-    return {
-        f"model.layers.{index}.{name}": size
-        for index in range(shape.num_hidden_layers)
-        for name, size in zip(_LINEARS, sizes, strict=True)
-    }
+    return _of_each_layer(shape, zip(_LINEARS, sizes, strict=True))
 
 
 def _norm_sizes(shape: Shape) -> dict[str, int]:
     sizes = (shape.hidden_size, shape.hidden_size, shape.hidden_size, shape.intermediate_size)
-    by_layer = {
-        f"model.layers.{index}.{name}": size
-        for index in range(shape.num_hidden_layers)
-        for name, size in zip(_NORMS, sizes, strict=True)
-    }
-    return {**by_layer, "model.norm": shape.hidden_size}
+    return {**_of_each_layer(shape, zip(_NORMS, sizes, strict=True)), "model.norm": shape.hidden_size}
+
+
+def _of_each_layer(shape: Shape, sizes: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(sizes)
+    return {f"model.layers.{i}.{name}": named[name] for i in range(shape.num_hidden_layers) for name in named}

@@ -66,12 +66,7 @@ MOVES: dict[str, Callable[[Tensor, Settings], Tensor]] = {
     "spread": _spread,
 }
 CURVES: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
+    **{name: getattr(F, name) for name in ("gelu", "hardsigmoid", "hardswish", "silu")},
+    **{name: getattr(torch, name) for name in ("rsqrt", "sigmoid", "tanh")},
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "hardsigmoid": F.hardsigmoid,
-    "hardswish": F.hardswish,
-    "rsqrt": torch.rsqrt,
-    "sigmoid": torch.sigmoid,
-    "silu": F.silu,
-    "tanh": torch.tanh,
 }

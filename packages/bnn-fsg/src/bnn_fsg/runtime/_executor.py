@@ -71,8 +71,8 @@ class Executor:
             if node.op in CONVOLUTIONS
         )
         self._shares = cost >= _SHARED
-        self._whole = len(self._program.parts) == 1 and self._program.parts[0][2] is None
-        self._rooms: dict[int, list[_Room]] = {}  # those that no call is in, by how many threads work there
+        self._whole, self._all = [part[2] for part in self._program.parts] == [None], (0, len(self._program.steps))
+        self._rooms: dict[int, list[_Room]] = {1: []}  # those that no call is in, by how many threads work there
 
     @property
     def nbytes(self) -> int:
@@ -100,6 +100,19 @@ class Executor:
         else:
             self._pictures(room, source, target, count)
         self._rooms[room.work.threads].append(room)
+        return out
+
+    def again(self, x: np.ndarray) -> np.ndarray | None:
+        """One sample by one thread, as it should be and writeable; None if the call before left no memory for it.
+        Short, because a layer that fills the cache leaves Python cold: each line costs a microsecond."""
+        room = self._room(1)
+        out, wrong = room.out, 1
+        if out is not None and len(out) == 1 and sys.getrefcount(out) == 3 and self._whole:
+            source = ctypes.addressof(ctypes.c_char.from_buffer(x))
+            wrong = self._library.bnn_run(room.place, *self._all, source, room.target, 1)
+        if wrong:
+            room.reports[0].status, out = 0, None
+        self._rooms[1].append(room)
         return out
 
     def _room(self, threads: int) -> _Room:
