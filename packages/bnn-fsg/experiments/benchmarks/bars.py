@@ -77,7 +77,7 @@ def small_network() -> None:
     data = pack(adabin_resnet20(), torch.zeros(1, 3, 32, 32), mean=MEAN, std=STD).encoded
     picture = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.uint8)
     models = {name: PackedModel(data, backend=name) for name in sets() if name in ("amx", "avx512", "avx2")}
-    times = least({name: lambda one=one: one.on_pictures(picture) for name, one in models.items()}, 60)
+    times = least({name: lambda one=one: one.on_pictures(picture) for name, one in models.items()}, 600)
     for name, bar in (("amx", 110), ("avx512", 110), ("avx2", 220)):
         if name in times:
             report(f"ResNet-20 W1A1, {name}", 1e6 * times[name], "microseconds", bar, most=True, kernels=name)
@@ -116,7 +116,7 @@ def large_network() -> None:
             "one": lambda one=one: one.on_pictures(pictures),
             "two": lambda two=two: two.on_pictures(pictures),
         }
-        found = least(both, 300, 3, time.perf_counter)  # many: both processors free at once is rare
+        found = least(both, 300, 3, time.perf_counter)  # often: both processors are seldom free at once
         ratio = found["one"] / found["two"]
         report(
             f"two threads compared with one, ResNet-18, {name}", ratio, "times as fast", 1.7, most=False, kernels=name
@@ -131,7 +131,7 @@ def of_layer(arms: Arms) -> PackedModel:
 
 def one_layer() -> None:
     for layers, what in ((1, "alone, channels first in and out"), (4, "four in a row with BatchNorm")):
-        times = least(layer_arms("W1A1", layers, 64, 56), 40, 3)
+        times = least(layer_arms("W1A1", layers, 64, 56), 300, 3)
         ratio = times["torch float32"] / times["packed"]
         report(f"64 channels at 56 x 56 compared with float32, {what}", ratio, "times as fast", 12, most=False)
     x = np.random.default_rng(0).standard_normal((1, 64, 56, 56)).astype(np.float32)
