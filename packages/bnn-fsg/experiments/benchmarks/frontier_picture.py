@@ -5,7 +5,7 @@
     uv run python packages/bnn-fsg/experiments/benchmarks/frontier_picture.py
     uv run python tools/scoreboard.py
 
-The first trains twenty-four networks, about half an hour of one core, and keeps each in the cache, by a key of the code
+The first trains twenty-four networks, about twenty minutes of one core with AMX, and keeps each in the cache, by a key of the code
 that trains: a changed runtime or packing trains nothing again, and measures times, bytes and accuracies anew. A test
 holds the sentences against the outcome.
 """

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ class Int8:
     """The process of an int8 runtime with one network."""
 
     def __init__(self, model: nn.Module, images: Images, test: Images, folder: Path, runtime: str = "XNNPACK") -> None:
-        path = folder / f"{id(model)}.npz"
+        path = folder / f"{runtime}-{id(model)}.npz"
         np.savez(path, **described(model, images, test))  # type: ignore[arg-type]
         self._command = [*_COMMANDS[runtime], str(path)]
         self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -118,6 +119,13 @@ class Int8:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
+
+
+def _rivals(model: nn.Module, images: Images, test: Images, folder: Path) -> dict[str, Int8]:
+    """The int8 network in each runtime, quantised and asked for its classes side by side."""
+    with ThreadPoolExecutor(len(RUNTIMES)) as pool:
+        made = pool.map(lambda name: Int8(model, images, test, folder, name), RUNTIMES)
+        return dict(zip(RUNTIMES, made, strict=True))
 
 
 def _packed_seconds(model: PackedModel, picture: np.ndarray) -> float:
@@ -147,7 +155,7 @@ def _measured(form: str, seed: int) -> Scores:
                 model, torch.from_numpy(test.inputs(slice(0, 1))), mean=images.mean, std=images.std, white=images.white
             )
             full = trained("int8", width, seed, form)
-            rivals = {name: Int8(full, images, test, Path(folder), name) for name in RUNTIMES}
+            rivals = _rivals(full, images, test, Path(folder))
             seconds: dict[str, Callable[[], float]] = {name: one.seconds for name, one in rivals.items()}
             seconds["1 bit"] = functools.partial(_packed_seconds, packed, pixels[:1])
             least = dict.fromkeys(seconds, float("inf"))
