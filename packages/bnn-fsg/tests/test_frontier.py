@@ -1,8 +1,9 @@
-"""The README's sentence on 1 bit and int8 is what the stored outcome says."""
+"""The README's sentences on 1 bit and int8 are what the stored outcome says."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from bnn_fsg_experiments.benchmarks import frontier_picture as picture
 
 
@@ -11,15 +12,44 @@ def test_readme_follows_the_outcome():
     assert picture.written(text, picture.outcome()) == text, "run experiments/benchmarks/frontier_picture.py"
 
 
-def test_sentence_names_who_leads_in_what(monkeypatch, tmp_path):
-    kinds = {
-        "1 bit, width 16: right": 57.2, "1 bit, width 16: KB": 41.0, "1 bit, width 16: microseconds": 31.0,
-        "int8, width 8: right": 61.9, "int8, width 8: KB": 30.0, "int8, width 8: microseconds": 60.0,
-    }  # fmt: skip
+@pytest.fixture
+def scores(monkeypatch):
+    """An outcome in which 1 bit costs a quarter and is 5 points behind at each width."""
+    found = {}
+    for kind in picture.KINDS:
+        for number, width in enumerate(picture.WIDTHS):
+            behind, share = (5.0, 0.25) if kind == "1 bit" else (0.0, 1.0)
+            for key, value in (
+                ("right", 50.0 + 4 * number - behind),
+                ("KB", 40.0 * width),
+                ("microseconds", 10.0 * width),
+            ):
+                found[f"{kind}, width {width}: {key}"] = value * (share if key != "right" else 1)
     monkeypatch.setattr(
-        picture, "load_scores", lambda _: [{arm: {"all": np.array([value])} for arm, value in kinds.items()}]
+        picture, "load_scores", lambda _: [{arm: {"all": np.array([value])} for arm, value in found.items()}]
     )
-    said = picture.block(tmp_path)
-    assert "leads int8 in XNNPACK at\nwidth 8" in said
-    assert "in time; int8 leads in accuracy and bytes" in said
-    assert "57.2 % right, 41 KB, 31 microseconds" in said
+    return found
+
+
+def said(tmp_path) -> str:
+    return " ".join(picture.block(tmp_path).split())
+
+
+def test_sentence_names_the_most_accurate_1_bit_network_below_every_int8_one(scores, tmp_path):
+    text = said(tmp_path)
+    assert "less than 320 KB (width 16: 160, 49.0 % right)" in text
+    assert "less than 80 microseconds (width 16: 40, 49.0 % right)" in text
+
+
+def test_sentence_says_by_how_much_int8_leads_and_from_where_it_matches(scores, tmp_path):
+    text = said(tmp_path)
+    assert "at equal width 5.0 to 5.0 points more" in text
+    assert "width 64: 57.0 % right, 640 KB, 160 microseconds" in text
+    assert "is matched by the int8 one of width 32: 58.0 % right, 1280 KB" in text
+
+
+def test_sentence_names_no_int8_network_that_is_less_accurate(scores, tmp_path):
+    for arm in scores:
+        if arm.startswith("int8") and arm.endswith("right"):
+            scores[arm] = 10.0
+    assert "is matched by" not in said(tmp_path)
