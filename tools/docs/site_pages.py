@@ -29,11 +29,8 @@ SIZES = "what-an-installation-downloads"  # a heading of the repository's README
 def made() -> dict[str, str]:
     """Every made page: path in the site -> Markdown."""
     pages = {"index.md": start_page(), "glossary.md": glossary(), "benchmarks.md": benchmarks()}
-    pages |= {
-        "security.md": own("SECURITY.md"),
-        "contributing.md": own("CONTRIBUTING.md"),
-        "claims.md": claims_overview(),
-    }
+    pages |= {"claims.md": claims_overview()}
+    pages |= {f"{name}.md": own(f"{name.upper()}.md") for name in ("security", "contributing")}
     for name, package in members().items():
         pages[f"{name}/index.md"] = readme(package)
         pages[f"{name}/changelog.md"] = (package.folder / "CHANGELOG.md").read_text(encoding="utf-8")
