@@ -37,13 +37,20 @@ def said(tmp_path) -> str:
 
 def test_sentence_names_the_most_accurate_1_bit_network_below_every_int8_one(scores, tmp_path):
     text = said(tmp_path)
-    assert "less than 320 KB (width 16: 160, 49.0 % right)" in text
-    assert "less than 80 microseconds (width 16: 40, 49.0 % right)" in text
+    assert "below 320 KB (width 16: 160 KB, 49.0 % right)" in text
+    assert "and below 80 microseconds (width 16: 40 microseconds, 49.0 % right)" in text
+
+
+def test_sentence_names_no_time_where_an_int8_network_is_quickest(scores, tmp_path):
+    scores["int8 in XNNPACK, width 8: microseconds"] = 1.0
+    text = said(tmp_path)
+    assert "below 1 microseconds" not in text
+    assert "4.0 to 4.0 times fewer bytes, and less time at widths 16, 32, 64." in text
 
 
 def test_sentence_says_by_how_much_int8_leads_and_from_where_it_matches(scores, tmp_path):
     text = said(tmp_path)
-    assert "at equal width 5.0 to 5.0 points more" in text
+    assert "5.0 to 5.0 points more at equal width" in text
     assert "width 64: 57.0 % right, 640 KB, 160 microseconds" in text
     assert "is matched by the int8 one of width 32: 58.0 % right, 1280 KB" in text
 

@@ -5,9 +5,9 @@
     uv run python packages/bnn-fsg/experiments/benchmarks/frontier_picture.py
     uv run python tools/scoreboard.py
 
-The first trains twenty-four networks, about twenty minutes of one core with AMX, and keeps each in the cache, by a key of the code
-that trains: a changed runtime or packing trains nothing again, and measures times, bytes and accuracies anew. A test
-holds the sentences against the outcome.
+The first trains twenty-four networks, about twenty minutes of one core with AMX, and keeps each in the cache, by a key
+of the code that trains: a changed runtime or packing trains nothing again, and measures times, bytes and accuracies
+anew. A test holds the sentences against the outcome.
 """
 
 from __future__ import annotations
@@ -73,19 +73,20 @@ def block(path: Path | None) -> str:
         return _NOT_RUN
     ours = [one for one in networks(path) if one.kind == KINDS[0]]
     theirs = [one for one in networks(path) if one.kind != KINDS[0]]
-    smallest, quickest = min(one.size for one in theirs), min(one.time for one in theirs)
-    gaps = [
-        max(one.right for one in theirs if one.width == width) - next(one.right for one in ours if one.width == width)
-        for width in WIDTHS
+    pairs = [(one, [other for other in theirs if other.width == one.width]) for one in ours]
+    gaps = [max(other.right for other in rivals) - one.right for one, rivals in pairs]
+    shares = [min(other.size for other in rivals) / one.size for one, rivals in pairs]
+    quicker = [f"{one.width}" for one, rivals in pairs if one.time < min(other.time for other in rivals)]
+    alone = [_below(ours, theirs, "size", "KB"), _below(ours, theirs, "time", "microseconds")]
+    times = f"widths {', '.join(quicker)}" if quicker else "no width"
+    lines = [
+        f"ResNet-8 for CIFAR-10 at widths {WIDTHS[0]} to {WIDTHS[-1]}, trained alike on few pictures.",
+        f"Take **1 bit** {' and '.join(one for one in alone if one) or 'for nothing here'}.",
+        f"At equal width it takes {min(shares):.1f} to {max(shares):.1f} times fewer bytes, and less time at {times}.",
+        f"Take **int8** for accuracy: {min(gaps):.1f} to {max(gaps):.1f} points more at equal width.",
     ]
     best = max(ours, key=lambda one: one.right)
     level = [one for one in theirs if one.right >= best.right]
-    small, quick = _under(ours, "size", smallest, "KB"), _under(ours, "time", quickest, "microseconds")
-    lines = [
-        f"ResNet-8 for CIFAR-10 at widths {WIDTHS[0]} to {WIDTHS[-1]}, trained alike on few pictures.",
-        f"Take **1 bit** for {small}, and for {quick}: no int8 network is as small or as quick.",
-        f"Take **int8** for accuracy: at equal width {min(gaps):.1f} to {max(gaps):.1f} points more.",
-    ]
     if level:
         first = min(level, key=lambda one: (one.size, one.time))
         lines.append(
@@ -97,13 +98,14 @@ def block(path: Path | None) -> str:
     return f"{_wrapped(' '.join(lines))}\n\n{picture}"
 
 
-def _under(ours: list[Network], key: str, limit: float, unit: str) -> str:
-    """The most accurate 1-bit network that costs less than every int8 one."""
+def _below(ours: list[Network], theirs: list[Network], key: str, unit: str) -> str:
+    """The most accurate 1-bit network that costs less than every int8 one; empty if none does."""
+    limit = min(getattr(one, key) for one in theirs)
     cheaper = [one for one in ours if getattr(one, key) < limit]
     if not cheaper:
-        return f"nothing in {unit}"
+        return ""
     best = max(cheaper, key=lambda one: one.right)
-    return f"less than {limit:.0f} {unit} (width {best.width}: {getattr(best, key):.0f}, {best.right:.1f} % right)"
+    return f"below {limit:.0f} {unit} (width {best.width}: {getattr(best, key):.0f} {unit}, {best.right:.1f} % right)"
 
 
 def _wrapped(text: str) -> str:
