@@ -11,10 +11,11 @@ from tswitch.fitting._knobs import FitConfig
 from tswitch.models._decoder import DecoderConfig
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.models._models import TextClassifier
+from tswitch.routing import _closed_form
+from tswitch.routing._closed_form import ClosedForm, Queries
 from tswitch.routing._query_set import FeatureSettings
 from tswitch_experiments import claims
-from tswitch_experiments.claims import _answers, _calibrated, _closed_form, _fitted, _fitted_decoder, _routes
-from tswitch_experiments.claims._closed_form import ClosedForm, Queries
+from tswitch_experiments.claims import _answers, _calibrated, _fitted, _fitted_decoder, _routes
 
 from . import tiny
 from .tiny_llamas import llama

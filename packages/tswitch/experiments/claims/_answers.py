@@ -19,9 +19,9 @@ from ninefold_lab import Budget, Scores
 from torch import Tensor
 from tswitch.evaluation._evaluate import Bench
 from tswitch.models._models import TextClassifier, base_folder
+from tswitch.routing._closed_form import ClosedForm
 from tswitch.switch._switch import Switch
 
-from ._closed_form import ClosedForm
 from ._fitted import BASE, Trial
 from ._kept import kept
 from ._routes import COUNTS, drawn, seen, votes_of

@@ -14,8 +14,7 @@ from ninefold.progress import progress
 from ninefold_lab import Budget, Scores
 from tswitch.datasets import OPEN12, TextTask, out_of_scope, text_tasks
 from tswitch.models._models import TextClassifier, mean_pool
-
-from ._closed_form import ClosedForm, Queries
+from tswitch.routing._closed_form import ClosedForm, Queries
 
 BASE = "minilm"
 QUICK = ("banking77", "snips", "clinc150/banking", "clinc150/travel")
