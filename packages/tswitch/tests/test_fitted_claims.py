@@ -151,7 +151,7 @@ def test_votes_are_those_of_the_package():
     for task in queries:
         bank.add(task, Switch.from_checkpoints(base, {name: one + 1 for name, one in base.items()}))
     for layer, centred, metric in ((-2, True, "cosine-centered"), (-1, False, "euclidean")):
-        router = AutoSwitch(bank, metric=metric, feature_layer=layer)
+        router = AutoSwitch(bank, metric=metric, feature_layer=layer, method="votes")
         sets = {
             task: QuerySet(torch.tensor(held.features[:, layer]), FeatureSettings(layer))
             for task, held in queries.items()
