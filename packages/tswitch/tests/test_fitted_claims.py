@@ -11,7 +11,8 @@ from tswitch.fitting._knobs import FitConfig
 from tswitch.models._decoder import DecoderConfig
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.models._models import TextClassifier
-from tswitch.routing._closed_form import Queries
+from tswitch.routing._closed_form import ClosedForm, Queries
+from tswitch.routing._live import TextBank
 from tswitch.routing._mixtures import mixtures
 from tswitch.routing._query_set import FeatureSettings
 from tswitch.routing._words import Words
@@ -162,6 +163,19 @@ def test_votes_are_those_of_the_package():
         np.testing.assert_allclose(shares / 10, weights.numpy(), atol=1e-5)
         assert shares.argmax(1).tolist() == heads
         np.testing.assert_allclose(-near, reject.numpy(), atol=1e-5)
+
+
+def test_the_closed_form_of_the_package_is_the_one_that_is_measured(models):
+    bench, base = models
+    live = TextBank(base, {task: Switch.from_checkpoints(base, folder) for task, folder in bench.folders.items()})
+    texts = {task: list(held.train.texts[:30]) for task, held in bench.tasks.items()}
+    router = live.router(method="closed form").fit(texts)
+    measured = ClosedForm({task: _routes.stored(_routes.seen(live.model, held)) for task, held in texts.items()})
+    assert router.left_out["closed form"] == pytest.approx(measured.left_out)
+    asked = [text for held in bench.tasks.values() for text in held.test.texts[:9]]
+    scores = measured.scores(_routes.seen(live.model, asked))
+    np.testing.assert_allclose(router.predict_weights(asked).numpy(), mixtures(scores), atol=1e-4)
+    np.testing.assert_allclose(router.reject_scores(asked).numpy(), np.maximum(1 - scores.max(1), 0), atol=1e-3)
 
 
 def test_mixtures_are_tenths_and_the_likeliest_task_comes_first():
