@@ -115,7 +115,11 @@ def test_merge_follows_its_recipe(world, tswitch, tmp_path):
 def test_query_set_prints_what_it_stored(world, tswitch, tmp_path):
     switch = shutil.copytree(world / "switches" / "things", tmp_path / "things")
     words = ["query-set", world / "base", switch, "--csv", world / "things.csv", "--samples", "7", "--force"]
-    assert tswitch(*words) == {"file": str(switch / FILE), "texts": 7, "features": 16, "bytes": 7 * 16 * 4}
+    told = tswitch(*words)
+    held = QuerySet.load(switch)
+    assert told == {"file": str(switch / FILE), "texts": 7, "features": 16, "bytes": held.nbytes}
+    assert held.words is not None
+    assert held.nbytes == 7 * 16 * 2 * (1 + len(held.layers)) + held.words.nbytes
     first, again, other = (tswitch(*words, "--seed", seed) and QuerySet.load(switch).features for seed in (0, 0, 1))
     assert first.shape == (7, 16)
     assert torch.equal(first, again)
@@ -130,6 +134,8 @@ def test_predict_answers_by_router_or_by_the_task_asked_for(world, tswitch):
     assert [row["text"] for row in rows] == texts
     assert {row["task"] for row in rows} <= {"things", "places"}
     assert all(0.5 <= row["probability"] <= 1 and row["distance"] >= 0 for row in rows)
+    told = tswitch("predict", world / "base", *switches, *words, "--method", "closed form")
+    assert [row["task"] for row in told["rows"]] == ["things", "places"]
     rows = tswitch("predict", world / "base", *switches, *words, "--task", "things")["rows"]
     assert [row["task"] for row in rows] == ["things", "things"]
     assert rows[0]["label"] == "tool"

@@ -11,10 +11,13 @@ from tswitch.fitting._knobs import FitConfig
 from tswitch.models._decoder import DecoderConfig
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.models._models import TextClassifier
+from tswitch.routing._closed_form import ClosedForm, Queries
+from tswitch.routing._live import TextBank
+from tswitch.routing._mixtures import mixtures
 from tswitch.routing._query_set import FeatureSettings
+from tswitch.routing._words import Words
 from tswitch_experiments import claims
-from tswitch_experiments.claims import _answers, _calibrated, _closed_form, _fitted, _fitted_decoder, _routes
-from tswitch_experiments.claims._closed_form import ClosedForm, Queries
+from tswitch_experiments.claims import _answers, _calibrated, _fitted, _fitted_decoder, _routes
 
 from . import tiny
 from .tiny_llamas import llama
@@ -132,43 +135,11 @@ def test_moments_are_those_of_the_real_tokens(trial):
 
 
 def some_queries(rng, tasks=3, count=20, spread=1.0):
-    words = [["pay", "card", "bank", "my"], ["fly", "trip", "hotel", "my"], ["cook", "oven", "salt", "my"]]
     means = rng.normal(size=(tasks, 2, 8))
     return {
-        f"task {place}": Queries(
-            [" ".join(rng.choice(words[place], 3)) for _ in range(count)],
-            (means[place] + spread * rng.normal(size=(count, 2, 8))).astype(np.float32),
-        )
+        f"task {place}": Queries((means[place] + spread * rng.normal(size=(count, 2, 8))).astype(np.float32))
         for place in range(tasks)
     }
-
-
-def test_queries_left_out_are_assigned_as_by_a_fit_without_them(monkeypatch):
-    monkeypatch.setattr(_closed_form, "WORDS", (0.02,))
-    monkeypatch.setattr(_closed_form, "WIDTHS", (1.0,))
-    monkeypatch.setattr(_closed_form, "RIDGES", (0.1,))
-    queries = some_queries(np.random.default_rng(0), spread=4.0)
-    router = ClosedForm(queries)
-    held = list(queries.values())
-    kernel = router._kernel(held, 0.02, 1.0, own=True)
-    targets = router._targets(held)
-    right = 0
-    for row in range(len(kernel)):
-        rest = np.delete(np.arange(len(kernel)), row)
-        weights = np.linalg.solve(kernel[np.ix_(rest, rest)] + 0.1 * np.eye(len(rest)), targets[rest])
-        right += (kernel[row, rest] @ weights).argmax() == targets[row].argmax()
-    assert 50 < router.left_out < 100
-    assert router.left_out == pytest.approx(100 * right / len(kernel))
-
-
-def test_words_decide_where_features_say_nothing():
-    rng = np.random.default_rng(0)
-    queries = some_queries(rng)
-    blind = {task: Queries(held.texts, rng.normal(size=held.features.shape)) for task, held in queries.items()}
-    router = ClosedForm(blind)
-    assert router.words > 0
-    strange = Queries(["pay the bank", "hotel trip", "salt and oven"], rng.normal(size=(3, 2, 8)))
-    assert router.scores(strange).argmax(1).tolist() == [0, 1, 2]
 
 
 def test_votes_are_those_of_the_package():
@@ -181,7 +152,7 @@ def test_votes_are_those_of_the_package():
     for task in queries:
         bank.add(task, Switch.from_checkpoints(base, {name: one + 1 for name, one in base.items()}))
     for layer, centred, metric in ((-2, True, "cosine-centered"), (-1, False, "euclidean")):
-        router = AutoSwitch(bank, metric=metric, feature_layer=layer)
+        router = AutoSwitch(bank, metric=metric, feature_layer=layer, method="votes")
         sets = {
             task: QuerySet(torch.tensor(held.features[:, layer]), FeatureSettings(layer))
             for task, held in queries.items()
@@ -194,9 +165,22 @@ def test_votes_are_those_of_the_package():
         np.testing.assert_allclose(-near, reject.numpy(), atol=1e-5)
 
 
+def test_the_closed_form_of_the_package_is_the_one_that_is_measured(models):
+    bench, base = models
+    live = TextBank(base, {task: Switch.from_checkpoints(base, folder) for task, folder in bench.folders.items()})
+    texts = {task: list(held.train.texts[:30]) for task, held in bench.tasks.items()}
+    router = live.router(method="closed form").fit(texts)
+    measured = ClosedForm({task: _routes.stored(_routes.seen(live.model, held)) for task, held in texts.items()})
+    assert router.left_out["closed form"] == pytest.approx(measured.left_out)
+    asked = [text for held in bench.tasks.values() for text in held.test.texts[:9]]
+    scores = measured.scores(_routes.seen(live.model, asked))
+    np.testing.assert_allclose(router.predict_weights(asked).numpy(), mixtures(scores), atol=1e-4)
+    np.testing.assert_allclose(router.reject_scores(asked).numpy(), np.maximum(1 - scores.max(1), 0), atol=1e-3)
+
+
 def test_mixtures_are_tenths_and_the_likeliest_task_comes_first():
     scores = np.array([[0.9, 0.05, -0.1], [0.5, 0.5, 0.4], [-0.1, -0.2, -0.3], [0.2, 0.6, 0.1]])
-    made = _answers.mixtures(scores, 2.0)
+    made = mixtures(scores, 2.0)
     np.testing.assert_allclose(made.sum(1), 1)
     assert made.argmax(1).tolist() == scores.argmax(1).tolist()
     np.testing.assert_allclose(made[0], [1, 0, 0], atol=1e-5)
@@ -205,7 +189,9 @@ def test_mixtures_are_tenths_and_the_likeliest_task_comes_first():
 
 def test_single_inputs_under_the_right_switch_are_answered_as_by_the_switch(trial, monkeypatch):
     rng = np.random.default_rng(0)
-    monkeypatch.setattr(_answers, "seen", lambda _, texts: Queries(list(texts), rng.normal(size=(len(texts), 2, 4))))
+    monkeypatch.setattr(
+        _answers, "seen", lambda _, texts: Queries(rng.normal(size=(len(texts), 2, 4)), Words.of(texts))
+    )
     monkeypatch.setattr(TextClassifier, "from_base", classmethod(lambda *_: trial.live("one")))
     scores = _answers.compared(trial.models, "test", 60, 0, 20)
     assert len(next(one for one in claims.CLAIMS if one.run is _answers.answers).verdict([scores])) == 3

@@ -282,7 +282,7 @@ def test_query_sets_are_drawn_without_repetition_and_by_seed():
     assert len(stored[0].unique(dim=0)) == 50
     assert torch.equal(stored[0], stored[1])
     assert not torch.equal(stored[0], stored[2])
-    assert one.nbytes == 50 * F * 4
+    assert one.nbytes == 50 * F * 2
 
 
 def test_query_set_bytes_are_the_published_ones():

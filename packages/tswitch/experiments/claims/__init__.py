@@ -3,7 +3,7 @@
 Pulse activation, binarisation and the comparison with merging are in `_text`, Auto-Switch in `_routing`, convolutional
 nets and LoRA adapters in `_other_weights`, all ways to store a model by bytes in `_bytes`, a decoder in `_decoder`. Of
 our own: fitted knobs in `_fitted` and `_fitted_decoder`, their rivals in `_calibrated`, a router in closed form in
-`_closed_form`, `_routes` and `_answers`.
+`_routes` and `_answers`.
 """
 
 from __future__ import annotations

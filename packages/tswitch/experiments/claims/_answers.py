@@ -19,15 +19,15 @@ from ninefold_lab import Budget, Scores
 from torch import Tensor
 from tswitch.evaluation._evaluate import Bench
 from tswitch.models._models import TextClassifier, base_folder
+from tswitch.routing._closed_form import ClosedForm
+from tswitch.routing._mixtures import mixtures
 from tswitch.switch._switch import Switch
 
-from ._closed_form import ClosedForm
 from ._fitted import BASE, Trial
 from ._kept import kept
-from ._routes import COUNTS, drawn, seen, votes_of
+from ._routes import COUNTS, drawn, seen, stored, votes_of
 
 ALPHA = 0.6
-POWER = 2.0  # of a score in the mixture: not tuned; validation rows may choose it before the first run
 
 
 def answers(budget: Budget, seed: int) -> Scores:
@@ -41,10 +41,10 @@ def answers(budget: Budget, seed: int) -> Scores:
     return found
 
 
-def compared(models: Bench, split: str, rows: int, seed: int, count: int, power: float = POWER) -> Scores:
+def compared(models: Bench, split: str, rows: int, seed: int, count: int) -> Scores:
     """All arms on one split."""
     base = TextClassifier.from_base(BASE, 1).eval()
-    queries = {task: seen(base, drawn(held, count, seed)) for task, held in models.tasks.items()}
+    queries = {task: stored(seen(base, drawn(held, count, seed))) for task, held in models.tasks.items()}
     exact = ClosedForm(queries)
     changes = {task: _change(models, task) for task in models.names}
     arms: dict[str, dict[str, np.ndarray]] = {}
@@ -53,7 +53,7 @@ def compared(models: Bench, split: str, rows: int, seed: int, count: int, power:
         inputs = seen(base, held.texts)
         ways: dict[str, np.ndarray] = {
             "T-Switch": np.eye(len(changes))[[place] * len(held)],
-            "closed form": mixtures(exact.scores(inputs), power),
+            "closed form": mixtures(exact.scores(inputs)),
             "votes": votes_of(queries, inputs, -2, centred=True)[0] / 10,
         }
         for way, weights in ways.items():
@@ -64,15 +64,6 @@ def compared(models: Bench, split: str, rows: int, seed: int, count: int, power:
                 arms.setdefault(f"{way}, routed", {})[task] = 100.0 * routed
                 arms.setdefault(f"{way}, head chosen", {})[task] = right * routed
     return arms
-
-
-def mixtures(scores: np.ndarray, power: float) -> np.ndarray:
-    """(inputs, tasks) weights in tenths: powers of the scores' positive part, so that most inputs have one switch."""
-    raised = np.maximum(scores, 0) ** power
-    raised[np.arange(len(raised)), scores.argmax(1)] += 1e-12
-    tenths = np.round(10 * raised / raised.sum(1, keepdims=True))
-    tenths[np.arange(len(tenths)), scores.argmax(1)] += 1e-6  # the first of equals is the likeliest
-    return tenths / tenths.sum(1, keepdims=True)
 
 
 def _change(models: Bench, task: str) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ inputs; features are those of the base model. Nothing here needs a fine-tuned mo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,8 +15,8 @@ from ninefold.progress import progress
 from ninefold_lab import Budget, Scores
 from tswitch.datasets import OPEN12, TextTask, out_of_scope, text_tasks
 from tswitch.models._models import TextClassifier, mean_pool
-
-from ._closed_form import ClosedForm, Queries
+from tswitch.routing._closed_form import ClosedForm, Queries
+from tswitch.routing._words import Words
 
 BASE = "minilm"
 QUICK = ("banking77", "snips", "clinc150/banking", "clinc150/travel")
@@ -37,7 +38,7 @@ def routes(budget: Budget, seed: int) -> Scores:
         model = TextClassifier.from_base(BASE, 1).eval()
         queries = {}
         for task, held in tasks.items():
-            queries[task] = seen(model, drawn(held, counts[-1], seed))
+            queries[task] = stored(seen(model, drawn(held, counts[-1], seed)))
             bar.advance()
         tests = {task: seen(model, split.texts) for task, split in inputs.items()}
         bar.advance()
@@ -102,7 +103,7 @@ def votes_of(
         squares = (asked**2).sum(1)[:, None] - 2 * asked @ stored.T + (stored**2).sum(1)
         distances = np.sqrt(np.maximum(squares, 0))
     nearest = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBOURS]
-    owners = np.repeat(np.arange(len(queries)), [len(held.texts) for held in queries.values()])[nearest]
+    owners = np.repeat(np.arange(len(queries)), [len(held.features) for held in queries.values()])[nearest]
     shares = np.stack([(owners == task).sum(1) for task in range(len(queries))], 1).astype(float)
     for place in range(NEIGHBOURS):  # of equals the task of the nearest neighbour comes first
         bonus = 1e-6 * (shares[np.arange(len(owners)), owners[:, place]] % 1 == 0) * (NEIGHBOURS - place)
@@ -127,7 +128,12 @@ def seen(model: TextClassifier, texts: Sequence[str]) -> Queries:
         hidden = model.encoder(**batch, output_hidden_states=True).hidden_states[-LAYERS:]
         parts.append(torch.stack([mean_pool(each, batch["attention_mask"]) for each in hidden], 1))
     features = torch.cat(parts).numpy()[np.argsort(order, kind="stable")]
-    return Queries(list(texts), features)
+    return Queries(features, Words.of(texts))
+
+
+def stored(queries: Queries) -> Queries:
+    """As a query set keeps them: features in float16."""
+    return replace(queries, features=queries.features.astype(np.float16).astype(np.float32))
 
 
 def auroc(positive: np.ndarray, negative: np.ndarray) -> float:

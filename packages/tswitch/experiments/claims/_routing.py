@@ -50,7 +50,7 @@ def routing(
         outside = list(out_of_scope("test", source="data" if full else "embedded"))[: 400 if full else 60]
 
         def router(**options: Any) -> AutoSwitch:
-            return AutoSwitch(bank, preprocess=ready, seed=seed, **options)
+            return AutoSwitch(bank, method="votes", n_queries=100, preprocess=ready, seed=seed, **options)
 
         fitted = {name: router(**options).fit(queries) for name, options in _VARIANTS.items()}
         for name, one in fitted.items():

@@ -142,7 +142,9 @@ def _switched(models: Bench, bank: SwitchBank, shift: int = 0) -> dict[str, np.n
 
 def _routed(models: Bench, bank: SwitchBank, seed: int) -> tuple[float, np.ndarray, float, str]:
     """(per cent right as routed, confusion (true, chosen), MB of the query sets, what a batch cost)."""
-    router = AutoSwitch(bank, preprocess=lambda texts: models.model.pad(models.model.encode(texts)), seed=seed)
+    router = AutoSwitch(
+        bank, preprocess=lambda texts: models.model.pad(models.model.encode(texts)), n_queries=100, seed=seed
+    )
     router.fit({name: list(models.tasks[name].train.texts) for name in bank.tasks})
     inputs: Mapping[str, Any] = {name: models.tasks[name].limited(test=_ROWS).test for name in bank.tasks}
     traffic = [(index, row) for index, name in enumerate(bank.tasks) for row in range(len(inputs[name]))]

@@ -21,10 +21,10 @@ def query_set(
     *,
     task: Task = None,
     csv: Csv = None,
-    samples: Annotated[int, typer.Option("--samples", help="Training texts to keep features of.")] = 100,
+    samples: Annotated[int, typer.Option("--samples", help="Most training texts to keep features of.")] = 400,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Store features of some training texts beside a switch, so that inputs can be routed to it; no labels are used."""
+    """Store features and hashed words of training texts beside a switch, to route inputs to it; no labels are used."""
     from tswitch.routing._live import TextBank
     from tswitch.routing._query_set import FILE
     from tswitch.switch._switch import Switch
@@ -51,6 +51,9 @@ def predict(
     *,
     text: Annotated[list[str], typer.Option("--text", "-t", help="A text; may be given several times.")],
     task: Annotated[str | None, typer.Option("--task", help="Answer for this switch (its folder's name).")] = None,
+    method: Annotated[
+        str, typer.Option("--method", help="votes, closed form, or auto: the better one on query texts left out.")
+    ] = "auto",
     neighbors: Annotated[int, typer.Option("--neighbors", help="Nearest query texts that vote.")] = 10,
     mode: Annotated[
         str, typer.Option("--mode", help="sample (a mixture for each text), or sample-argmax (its likeliest task).")
@@ -76,13 +79,16 @@ def predict(
         return Table(
             ["text", "task", "label"], [[t, task, live.labels[task][k]] for t, k in zip(text, found, strict=True)]
         )
-    router = live.router(n_neighbors=neighbors, mode=mode)
+    router = live.router(n_neighbors=neighbors, mode=mode, method=method)
     router.use_query_sets({name: local_folder(switch) for name, switch in opened.items()})
     table = Table(["text", "task", "label", "probability", "weights", "distance"])
     for row in live.answer(router, text):
         shares = ", ".join(f"{name} {share:g}" for name, share in row["weights"].items())
         table.rows.append([row["text"], row["task"], row["label"], row["probability"], shares, row["distance"]])
     table.notes.append(live.cost)
+    if router.method == "auto" and len(router.tasks) > 1:
+        right = ", ".join(f"{name} {share:.1f} %" for name, share in router.left_out.items())
+        table.notes.append(f"routed by {router.chosen}; of query texts left out are routed right: {right}")
     return table
 
 

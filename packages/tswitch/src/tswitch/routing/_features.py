@@ -1,13 +1,13 @@
 """One feature vector for each input, from inside a model, at the cost of the layers up to there.
 
-The forward pass is left by an exception as soon as the wanted layer has spoken: routing on an early layer costs a
+The forward pass is left by an exception as soon as the wanted layers have spoken: routing on an early layer costs a
 fraction of a forward.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -18,10 +18,7 @@ Pooling = Literal["mean", "first"]
 
 
 class _EarlyExit(BaseException):
-    """Carries the wanted activation out of a forward pass; no error, so nothing on its way should catch it."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
+    """Leaves a forward pass once all is seen that was wanted; no error, so nothing on its way should catch it."""
 
 
 def extract(
@@ -40,14 +37,32 @@ def extract(
     Raises:
         InputError: no such layer or module, or one that this input does not reach.
     """
-    module, before = _module(model, layer)
-    with torch.no_grad(), _evaluating(model), _leaving_at(module, before=before):
-        try:
+    return extract_layers(model, inputs, (layer,), pooling)[0]
+
+
+def extract_layers(
+    model: nn.Module, inputs: Tensor | Mapping[str, Any], layers: Sequence[int | str], pooling: Pooling = "mean"
+) -> list[Tensor]:
+    """Features after each of several layers, as `extract` makes them, in one forward pass."""
+    mask = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
+    found: dict[int, Any] = {}
+    with torch.no_grad(), _evaluating(model), contextlib.ExitStack() as hooks:
+        for place, layer in enumerate(layers):
+            module, before = _module(model, layer)
+            hooks.enter_context(_watching(module, found, place, len(layers), before=before))
+        with contextlib.suppress(_EarlyExit):
             _ = model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
-        except _EarlyExit as found:
-            mask = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
-            return _pooled(_tensor(found.value, layer), mask, pooling, layer)
-    raise InputError("feature_layer", got=repr(layer), expected="a layer that the forward pass reaches")
+    for place, layer in enumerate(layers):
+        if place not in found:
+            raise InputError("feature_layer", got=repr(layer), expected="a layer that the forward pass reaches")
+    return [_pooled(_tensor(found[place], layer), mask, pooling, layer) for place, layer in enumerate(layers)]
+
+
+def beside(model: nn.Module, layer: int | str, most: int = 4) -> tuple[int | str, ...]:
+    """The layers to look at together with one of the last two: the last hidden states; with others, nothing more."""
+    if layer not in (-1, -2):
+        return (layer,)
+    return tuple(range(-min(most, len(_encoder(model)[1]) + 1), 0))
 
 
 def _module(model: nn.Module, layer: int | str) -> tuple[nn.Module, bool]:
@@ -86,17 +101,24 @@ def _encoder(model: nn.Module) -> tuple[nn.Module, nn.ModuleList]:
 
 
 @contextlib.contextmanager
-def _leaving_at(module: nn.Module, *, before: bool) -> Iterator[None]:
-    def leave_before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        raise _EarlyExit(args[0] if args else kwargs.get("hidden_states"))
+def _watching(module: nn.Module, found: dict[int, Any], place: int, count: int, *, before: bool) -> Iterator[None]:
+    """Keep what a module is given or gives; once `count` places are filled, leave the forward pass."""
 
-    def leave_after(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:  # noqa: ARG001
-        raise _EarlyExit(output)
+    def keep(value: Any) -> None:
+        found[place] = value
+        if len(found) == count:
+            raise _EarlyExit
+
+    def keep_before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        keep(args[0] if args else kwargs.get("hidden_states"))
+
+    def keep_after(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:  # noqa: ARG001
+        keep(output)
 
     if before:
-        hook = module.register_forward_pre_hook(leave_before, with_kwargs=True)
+        hook = module.register_forward_pre_hook(keep_before, with_kwargs=True)
     else:
-        hook = module.register_forward_hook(leave_after)
+        hook = module.register_forward_hook(keep_after)
     try:
         yield
     finally:

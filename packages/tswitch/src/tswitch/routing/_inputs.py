@@ -35,6 +35,15 @@ def ready(model: nn.Module, inputs: Any, preprocess: Preprocess | None) -> Tenso
     return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in inputs.items()}
 
 
+def texts_of(inputs: Any) -> list[str] | None:
+    """The texts of raw inputs; None if they are others, or a tensor or a mapping."""
+    if isinstance(inputs, str):
+        return [inputs]
+    if isinstance(inputs, list | tuple) and inputs and all(isinstance(each, str) for each in inputs):
+        return list(inputs)
+    return None
+
+
 def length(inputs: Any) -> int:
     """Number of inputs in a batch; of a mapping, rows of its first tensor."""
     if isinstance(inputs, Mapping):

@@ -1,9 +1,13 @@
-"""Query set Q_i of a task: features of some of its training inputs, without labels (paper, Auto-Switch)."""
+"""Query set Q_i of a task: features of some of its training inputs, without labels (paper, Auto-Switch).
+
+On disk: "features" (N, F), float16 where they fit; from format version 2 "layers/<index>" (N, F'), features after other
+layers, and of texts "words/ids", "words/counts" and "words/ends", see `Words`; the texts themselves are not stored.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +17,14 @@ from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
-from tswitch.routing._features import Pooling, extract
-from tswitch.routing._inputs import Preprocess, length, ready, take
+from tswitch.routing._features import Pooling, beside, extract_layers
+from tswitch.routing._inputs import Preprocess, length, ready, take, texts_of
+from tswitch.routing._words import Words
 from tswitch.switch._format import QUERIES
 
 FILE = QUERIES
-_KIND, _VERSION = "tswitch.query_set", 1
+_KIND, _VERSION = "tswitch.query_set", 2  # written as version 1 where 0.1.0 can read it
+_LAYERS, _WORDS = "layers/", "words/"
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,11 @@ class QuerySet:
     """Features of one task's sample of training inputs.
 
     Attributes:
-        features: (N, F) float32, on the CPU.
+        features: (N, F) float16, or float32 where they do not fit into it, on the CPU.
         settings: how they were made.
         merged: the tasks whose average model made them, sorted; empty for the base model.
+        layers: features (N, F') after other layers by index, for the router in closed form.
+        words: of the inputs where these were texts, as hashed counts; for the router in closed form.
 
     Examples:
         >>> import torch
@@ -67,7 +75,7 @@ class QuerySet:
         >>> router = AutoSwitch(bank, n_neighbors=5, feature_layer="1", n_queries=10).fit(inputs)
         >>> queries = router.query_sets["banking"]
         >>> queries.features.shape, queries.nbytes
-        (torch.Size([10, 32]), 1280)
+        (torch.Size([10, 32]), 640)
         >>> queries.save("banking.safetensors")
         >>> torch.equal(QuerySet.load("banking.safetensors").features, queries.features)
         True
@@ -76,13 +84,25 @@ class QuerySet:
     features: Tensor
     settings: FeatureSettings
     merged: tuple[str, ...] = ()
+    layers: Mapping[int, Tensor] = field(default_factory=dict)
+    words: Words | None = None
 
     def __post_init__(self) -> None:
         if self.features.dim() != 2 or not len(self.features):
             raise InputError("query set", got=f"features of shape {tuple(self.features.shape)}", expected="(N > 0, F)")
-        bad = int((~torch.isfinite(self.features)).sum())
-        if bad:
-            raise InputError("query set", got=f"{bad} NaN or infinite features", expected="finite values")
+        count = len(self.features)
+        for name, held in {"features": self.features, **{f"{_LAYERS}{i}": x for i, x in self.layers.items()}}.items():
+            if held.dim() != 2 or len(held) != count or not held.shape[1]:
+                got = f"{name} of shape {tuple(held.shape)}"
+                raise InputError("query set", got=got, expected=f"({count}, F > 0)")
+            if not held.is_floating_point():
+                raise InputError("query set", got=f"{name} of {held.dtype}", expected="floating-point numbers")
+            bad = int((~torch.isfinite(held)).sum())
+            if bad:
+                raise InputError("query set", got=f"{bad} NaN or infinite {name}", expected="finite values")
+        if self.words is not None and len(self.words) != count:
+            got = f"{_WORDS}ends of {len(self.words)} texts"
+            raise InputError("query set", got=got, expected=f"{count}, one for each row of features")
 
     @classmethod
     def of(
@@ -91,30 +111,48 @@ class QuerySet:
         inputs: Any,
         settings: FeatureSettings,
         *,
-        n_queries: int = 100,
+        n_queries: int | None = None,
         preprocess: Preprocess | None = None,
         batch_size: int = 32,
         seed: int = 0,
         merged: tuple[str, ...] = (),
+        wide: bool = True,
+        words: bool = True,
     ) -> QuerySet:
-        """Features of at most `n_queries` of the inputs, drawn without repetition, by the model as it is.
+        """Features of the inputs by the model as it is, or of `n_queries` of them, drawn without repetition.
 
+        Args:
+            model, inputs, settings, preprocess, batch_size, seed, merged: as for `AutoSwitch`.
+            n_queries: most inputs that are used; None for all.
+            wide: also after the layers beside the one of `settings`, where it is one of the last two hidden states.
+            words: also the inputs' words, where these are texts.
         Raises:
             InputError: no inputs, or raw inputs without `preprocess`.
         """
         if not length(inputs):
             raise InputError("inputs of a query set", got="none", expected="at least one")
         rows = np.sort(np.random.default_rng(seed).permutation(length(inputs))[:n_queries]).tolist()
-        parts = []
+        layers = beside(model, settings.layer) if wide else (settings.layer,)
+        parts: dict[int | str, list[Tensor]] = {layer: [] for layer in layers}
         for start in range(0, len(rows), batch_size):
             batch = ready(model, take(inputs, rows[start : start + batch_size]), preprocess)
-            parts.append(extract(model, batch, settings.layer, settings.pooling).cpu())
-        return cls(torch.cat(parts), settings, merged)
+            for layer, part in zip(layers, extract_layers(model, batch, layers, settings.pooling), strict=True):
+                parts[layer].append(part.cpu())
+        held = {layer: _halved(torch.cat(part)) for layer, part in parts.items()}
+        texts = texts_of(inputs) if words else None
+        return cls(
+            held.pop(settings.layer),
+            settings,
+            merged,
+            {layer: value for layer, value in held.items() if isinstance(layer, int)},
+            None if texts is None else Words.of([texts[row] for row in rows]),
+        )
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the features; a file adds a header of less than 1 KB."""
-        return self.features.nbytes
+        """Bytes of all arrays; a file adds a header of less than 2 KB."""
+        words = 0 if self.words is None else self.words.nbytes
+        return self.features.nbytes + sum(held.nbytes for held in self.layers.values()) + words
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write a safetensors file, such as `query_set.safetensors` in the task's switch folder.
@@ -123,11 +161,16 @@ class QuerySet:
             ArtifactError: if it exists and `force` is off.
         """
         settings = {"layer": self.settings.layer, "pooling": self.settings.pooling, "model": self.settings.model}
+        arrays: dict[str, Any] = {"features": self.features}
+        arrays |= {f"{_LAYERS}{layer}": self.layers[layer] for layer in sorted(self.layers)}
+        if self.words is not None:
+            arrays |= {_WORDS + name: getattr(self.words, name) for name in ("ids", "counts", "ends")}
+        old = len(arrays) == 1 and self.features.dtype == torch.float32
         artifacts.save(
             path,
-            {"features": self.features},
+            arrays,
             kind=_KIND,
-            format_version=_VERSION,
+            format_version=1 if old else _VERSION,
             package="tswitch",
             meta={**settings, "merged": list(self.merged)},
             force=force,
@@ -146,6 +189,20 @@ class QuerySet:
         meta: Mapping[str, Any] = artifact.meta
         try:
             settings = FeatureSettings(meta["layer"], meta["pooling"], meta["model"])
-            return cls(artifact.torch("features"), settings, tuple(meta["merged"]))
-        except (KeyError, TypeError, InputError) as error:
+            layers = {
+                int(name.removeprefix(_LAYERS)): artifact.torch(name)
+                for name in artifact.names
+                if name.startswith(_LAYERS)
+            }
+            words = None
+            if any(name.startswith(_WORDS) for name in artifact.names):
+                words = Words(*(artifact.numpy(_WORDS + name) for name in ("ids", "counts", "ends")))
+            return cls(artifact.torch("features"), settings, tuple(meta["merged"]), layers, words)
+        except (KeyError, TypeError, ValueError, InputError) as error:
             raise ArtifactError(path, f"is damaged: {error}") from None
+
+
+def _halved(features: Tensor) -> Tensor:
+    """In float16, unless that has no room for the largest."""
+    half = features.to(torch.float16)
+    return half if bool(torch.isfinite(half).all()) else features
