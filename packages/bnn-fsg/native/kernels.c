@@ -21,7 +21,7 @@ typedef struct {
     int64_t start_step;
     const int32_t *classes;  /* of each pixel, less `row_class` */
     int64_t row_class;
-    const void *source;      /* 16 sums of each pixel: counts of differing bits, int32 or float32 */
+    const void *source;      /* 16 sums of each pixel: counts of differing bits (of tiles), int32 or float32 */
     const float *totals;     /* sum of the inputs of each pixel */
     const float *residual;   /* or NULL */
     float *out;              /* or NULL */
@@ -34,11 +34,25 @@ typedef struct {
     int first;               /* whether this panel's ones are the pixel's first */
 } Panel;
 
-INLINE void put_bits(const Panel *p, int64_t x, uint32_t bits) {
-    bits &= (1u << p->lanes) - 1;
-    uint16_t half = (uint16_t)bits;
-    memcpy(p->bits + x * p->bits_pixel, &half, 2);
-    if (p->ones) p->ones[x] = (p->first ? 0 : p->ones[x]) + __builtin_popcount(bits);
+/* Bits of `count` pixels go to the next layer's picture, and how many are set. */
+INLINE void put_bits(const Panel *p, const uint16_t *bits, int64_t count) {
+    const uint32_t inside = (1u << p->lanes) - 1;
+    for (int64_t x = 0; x < count; x++) {
+        uint16_t half = (uint16_t)(bits[x] & inside);
+        memcpy(p->bits + x * p->bits_pixel, &half, 2);
+    }
+    if (!p->ones) return;
+#if defined(__AVX512F__)
+    for (int64_t x = 0; x < count; x += LANES) {
+        __mmask16 here = count - x < LANES ? (__mmask16)((1u << (count - x)) - 1) : (__mmask16)-1;
+        __m512i all = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(here, bits + x));
+        all = _mm512_popcnt_epi32(_mm512_and_si512(all, _mm512_set1_epi32((int32_t)inside)));
+        if (!p->first) all = _mm512_add_epi32(all, _mm512_maskz_loadu_epi32(here, p->ones + x));
+        _mm512_mask_storeu_epi32(p->ones + x, here, all);
+    }
+#else
+    for (int64_t x = 0; x < count; x++) p->ones[x] = (p->first ? 0 : p->ones[x]) + __builtin_popcount(bits[x] & inside);
+#endif
 }
 
 /* 1 where NaN or infinity is among n numbers. */
@@ -109,23 +123,10 @@ static void turn(const float *x, float *to, int64_t rows, int64_t columns, int64
     }
 }
 
-/* The first of `count` pixels after x whose class is another; up to a vector behind them is read. */
-INLINE int64_t same_class(const int32_t *classes, int64_t x, int64_t count) {
-    VI class = splat_i(classes[x]);
-    for (; x < count; x += VL) {
-        uint32_t other = bits_of_mask((VI)(load_i(classes + x) != class));
-        if (other) {
-            x += __builtin_ctz(other);
-            break;
-        }
-    }
-    return x < count ? x : count;
-}
-
 /* The last steps of `count` pixels of 16 lanes; what `flags` say is known when this is compiled. */
 INLINE void finish_as(const Panel *given, int64_t count, const int kind, const int flags) {
     const Panel p = *given; /* what is stored cannot change it */
-    VF scale[NV], by_sum[NV], shift[NV], before[NV], positive[NV], negative[NV], after[NV], threshold[NV];
+    VF scale[NV], by_sum[NV], before[NV], positive[NV], negative[NV], after[NV], threshold[NV];
     UNROLL for (int v = 0; v < NV; v++) {
         scale[v] = load_f(p.table + v * VL);
         by_sum[v] = load_f(p.table + LANES + v * VL);
@@ -136,39 +137,34 @@ INLINE void finish_as(const Panel *given, int64_t count, const int kind, const i
         if (flags & BITS_OUT) threshold[v] = load_f(p.threshold + v * VL);
     }
     const int32_t *restrict source = (const int32_t *)p.source;
-    for (int64_t x = 0, end; x < count; x = end) { /* pixels of one class */
+    uint16_t marks[MOST_PIXELS];
+    for (int64_t x = 0; x < count; x++) {
         int64_t class = p.row_class + p.classes[x];
-        VI start[NV];
-        end = same_class(p.classes, x, count);
+        const float *shift = p.table + 2 * LANES + class * p.class_step;
+        uint32_t bits = 0;
+        VF y[NV];
         UNROLL for (int v = 0; v < NV; v++) {
-            shift[v] = load_f(p.table + 2 * LANES + class * p.class_step + v * VL);
-            if (kind == OF_BITS) start[v] = load_i(p.start + class * p.start_step + v * VL);
-        }
-        for (; x < end; x++) {
-            uint32_t bits = 0;
-            VF y[NV];
-            UNROLL for (int v = 0; v < NV; v++) {
-                VF s = shift[v], sum;
-                if (flags & SUMMED) s = splat_f(p.totals[x]) * by_sum[v] + s;
-                if (kind == OF_FLOATS) {
-                    sum = load_f((const float *)p.source + x * LANES + v * VL);
-                } else {
-                    VI whole = load_i(source + x * LANES + v * VL);
-                    if (kind == OF_BITS) whole = start[v] - (whole + whole);
-                    sum = to_float(whole);
-                }
-                y[v] = sum * scale[v] + s;
-                if (flags & RESIDUAL) y[v] = y[v] + load_f(p.residual + x * p.width + v * VL);
-                if (flags & RECTIFIED) {
-                    if (flags & SHIFTED) y[v] = leaky(y[v] + before[v], positive[v], negative[v]) + after[v];
-                    else y[v] = leaky(y[v], positive[v], negative[v]);
-                }
-                if (flags & BITS_OUT) bits |= at_least(y[v], threshold[v]) << (v * VL);
+            VF s = load_f(shift + v * VL), sum;
+            if (flags & SUMMED) s = splat_f(p.totals[x]) * by_sum[v] + s;
+            if (kind == OF_FLOATS) {
+                sum = load_f((const float *)p.source + x * LANES + v * VL);
+            } else {
+                VI whole = load_i(source + x * LANES + v * VL);
+                if (kind == OF_BITS) whole = load_i(p.start + class * p.start_step + v * VL) - (whole + whole);
+                sum = to_float(whole);
             }
-            if (p.out) UNROLL for (int v = 0; v < NV; v++) store_f(p.out + x * p.width + v * VL, y[v]);
-            if (flags & BITS_OUT) put_bits(&p, x, bits);
+            y[v] = sum * scale[v] + s;
+            if (flags & RESIDUAL) y[v] = y[v] + load_f(p.residual + x * p.width + v * VL);
+            if (flags & RECTIFIED) {
+                if (flags & SHIFTED) y[v] = leaky(y[v] + before[v], positive[v], negative[v]) + after[v];
+                else y[v] = leaky(y[v], positive[v], negative[v]);
+            }
+            if (flags & BITS_OUT) bits |= at_least(y[v], threshold[v]) << (v * VL);
         }
+        if (p.out) UNROLL for (int v = 0; v < NV; v++) store_f(p.out + x * p.width + v * VL, y[v]);
+        if (flags & BITS_OUT) marks[x] = (uint16_t)bits;
     }
+    if (flags & BITS_OUT) put_bits(&p, marks, count);
 }
 
 #define CASE(kind, flags) case flags: finish_as(p, count, kind, flags); break;
@@ -182,10 +178,13 @@ INLINE void finish_as(const Panel *given, int64_t count, const int kind, const i
         }                                                                                                              \
     }
 #define WITH(x) x
-#define WITHOUT(x)
-FINISH(OF_BITS, WITH)
+FINISH(OF_WHOLE, WITH)
 FINISH(OF_FLOATS, WITH)
-FINISH(OF_WHOLE, WITHOUT)
+#if defined(TILES)
+FINISH(OF_BITS, WITH)
+#else
+#define finish_OF_BITS finish_OF_WHOLE /* never asked for */
+#endif
 
 /* A panel of fewer than 16 lanes goes by way of a small buffer, and so does one whose channels go to planes of their own. */
 INLINE void finish(const Panel *given, int64_t count, const Step *s, const int kind, int64_t *wrong) {
@@ -215,21 +214,24 @@ INLINE void finish(const Panel *given, int64_t count, const Step *s, const int k
 }
 
 /* Bits of sum >= bound, turned where flip is -1; as bits, or as +1 and -1. */
-static void finish_bound(const Panel *p, const int32_t *bound, int64_t count) {
+INLINE void finish_bound(const Panel *p, const int32_t *bound, int64_t count, const int kind) {
     uint32_t flip = 0;
     UNROLL for (int v = 0; v < NV; v++) flip |= bits_of_mask(load_i(bound + LANES + v * VL)) << (v * VL);
+    uint16_t marks[MOST_PIXELS];
     for (int64_t x = 0; x < count; x++) {
         uint32_t bits = 0;
         UNROLL for (int v = 0; v < NV; v++) {
-            VI counts = load_i((const int32_t *)p->source + x * LANES + v * VL);
-            VI sums = load_i(p->start + (p->row_class + p->classes[x]) * p->start_step + v * VL) - (counts + counts);
+            VI sums = load_i((const int32_t *)p->source + x * LANES + v * VL);
+            if (kind == OF_BITS)
+                sums = load_i(p->start + (p->row_class + p->classes[x]) * p->start_step + v * VL) - (sums + sums);
             bits |= at_least_i(sums, load_i(bound + v * VL)) << (v * VL);
         }
         bits ^= flip;
-        if (p->bits) put_bits(p, x, bits);
+        marks[x] = (uint16_t)bits;
         if (p->out)
             for (int i = 0; i < p->lanes; i++) p->out[x * p->width + i] = (bits >> i & 1) ? 1.0f : -1.0f;
     }
+    if (p->bits) put_bits(p, marks, count);
 }
 
 /* Where the panel `index` of a group stands for pixels from (y, x0) on. */
@@ -261,9 +263,14 @@ INLINE Panel panel_at(const Step *s, uint8_t *arena, float *planes, int64_t y, i
 
 /* ---- bits by bits ---- */
 
-/* Differing bits of `P` pixels by `Q` panels. With `half` a word is two pixels of 16 inputs, counted apart. */
+/* Where the sums of pixels begin that all agree: of a panel, from a class to the next, the pixels' classes. */
+typedef struct { const int32_t *all; int64_t step; const int32_t *classes; } Start;
+
+/* Sums of `P` pixels by `Q` panels: start - 2 differing bits. With `half` a word is two pixels of 16 inputs, counted apart;
+ * `few` of the pixels are there. */
 INLINE void bit_tile(const uint8_t *x, int64_t apart, const int32_t *offsets, int64_t steps, const uint32_t *weight,
-                     int32_t *counts, const int half, const int both, const int P, const int Q) {
+                     const Start *start, int64_t at, int64_t few, int32_t *counts, const int half, const int both,
+                     const int P, const int Q) {
 #if defined(__AVX512F__)
     __m512i sums[8][4];
     UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) sums[p][q] = _mm512_setzero_si512();
@@ -279,10 +286,15 @@ INLINE void bit_tile(const uint8_t *x, int64_t apart, const int32_t *offsets, in
             }
         }
     }
-    UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) {
-        int32_t *to = counts + (q * (SEGMENT + 2) + (both ? 2 * p : p)) * LANES;
-        _mm512_storeu_si512(to, half ? _mm512_and_si512(sums[p][q], _mm512_set1_epi32(0xffff)) : sums[p][q]);
-        if (both) _mm512_storeu_si512(to + LANES, _mm512_srli_epi32(sums[p][q], 16));
+    UNROLL for (int p = 0; p < P; p++) UNROLL for (int each = 0; each < 1 + both; each++) {
+        int64_t pixel = (1 + both) * p + each;
+        const int32_t *from = start->all + start->classes[at + (pixel < few ? pixel : 0)] * start->step;
+        UNROLL for (int q = 0; q < Q; q++) {
+            __m512i all = _mm512_loadu_si512(from + q * LANES);
+            if (half) all = _mm512_dpwssd_epi32(all, sums[p][q], _mm512_set1_epi32(each ? -0x20000 : 0xfffe));
+            else all = _mm512_sub_epi32(all, _mm512_add_epi32(sums[p][q], sums[p][q]));
+            _mm512_storeu_si512(counts + (q * (SEGMENT + 2) + at + pixel) * LANES, all);
+        }
     }
 #else
     VU sums[8][NV];
@@ -302,22 +314,27 @@ INLINE void bit_tile(const uint8_t *x, int64_t apart, const int32_t *offsets, in
         }
     }
     UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < NV; v++) {
-        int32_t *to = counts + (both ? 2 * p : p) * LANES + v * VL;
-        store_i(to, (VI)(half ? sums[p][v] & 0xffffu : sums[p][v]));
-        if (both) store_i(to + LANES, (VI)(sums[p][v] >> 16));
+        UNROLL for (int each = 0; each < 1 + both; each++) {
+            int64_t pixel = (1 + both) * p + each;
+            const int32_t *from = start->all + start->classes[at + (pixel < few ? pixel : 0)] * start->step;
+            VI differ = (VI)(each ? sums[p][v] >> 16 : half ? sums[p][v] & 0xffffu : sums[p][v]);
+            store_i(counts + (at + pixel) * LANES + v * VL, load_i(from + v * VL) - (differ + differ));
+        }
     }
     (void)Q;
 #endif
 }
 
-/* Counts of a segment's pixels by `Q` panels, into counts[panel][pixel][16]. */
+/* Sums of a segment's pixels by `Q` panels, into counts[panel][pixel][16]. */
 INLINE void bit_row(const uint8_t *x, int64_t apart, const int32_t *offsets, int64_t steps, const uint32_t *weight,
-                    int32_t *counts, int64_t count, const int half, const int both, const int P, const int Q) {
+                    const Start *start, int32_t *counts, int64_t count, const int half, const int both, const int P,
+                    const int Q) {
     int64_t each = both ? 2 : 1, at = 0, tile = P * each;
     if (both) apart *= 2;
     for (; at + tile <= count; at += tile, x += P * apart)
-        bit_tile(x, apart, offsets, steps, weight, counts + at * LANES, half, both, P, Q);
-    for (; at < count; at += each, x += apart) bit_tile(x, apart, offsets, steps, weight, counts + at * LANES, half, both, 1, Q);
+        bit_tile(x, apart, offsets, steps, weight, start, at, tile, counts, half, both, P, Q);
+    for (; at < count; at += each, x += apart)
+        bit_tile(x, apart, offsets, steps, weight, start, at, count - at, counts, half, both, 1, Q);
 }
 
 #if defined(__AVX512F__)
@@ -326,12 +343,12 @@ INLINE void bit_row(const uint8_t *x, int64_t apart, const int32_t *offsets, int
 #define WIDE_TILES 0
 #endif
 #define BIT_ROW(half, both)                                                                                            \
-    if (panels == 4 && WIDE_TILES) bit_row(x, apart, offsets, s->steps, w, counts, count, half, both, 4, 4);          \
-    else if (panels == 2 && WIDE_TILES) bit_row(x, apart, offsets, s->steps, w, counts, count, half, both, 4, 2);     \
-    else bit_row(x, apart, offsets, s->steps, w, counts, count, half, both, WIDE_TILES ? 8 : 2, 1);
+    if (panels == 4 && WIDE_TILES) bit_row(x, apart, offsets, s->steps, w, start, counts, count, half, both, 4, 4);    \
+    else if (panels == 2 && WIDE_TILES) bit_row(x, apart, offsets, s->steps, w, start, counts, count, half, both, 4, 2); \
+    else bit_row(x, apart, offsets, s->steps, w, start, counts, count, half, both, WIDE_TILES ? 8 : 2, 1);
 
-static void bit_panels(const Step *s, const uint8_t *x, const uint32_t *w, int32_t *counts, int64_t count,
-                       int64_t panels) {
+static void bit_panels(const Step *s, const uint8_t *x, const uint32_t *w, const Start *start, int32_t *counts,
+                       int64_t count, int64_t panels) {
     const int32_t *offsets = (const int32_t *)s->offsets;
     int64_t apart = s->sw * s->pixel;
     if (!(s->flags & HALF)) {
@@ -353,10 +370,22 @@ static void totals_of(const Step *s, const uint8_t *arena, int64_t y, int64_t x0
     VU of_column = splat_u((uint32_t)(high * channels));
     for (int64_t x = 0; x < count; x += VL) { /* whole vectors: behind the last stand any numbers, which may wrap around */
         VU sums = (VU){0};
-        for (int64_t i = 0; i < s->kh; i++)
+        const int32_t *from = ones + x * apart;
+        if (apart == 1 && s->kh == 3 && s->kw == 3)
+            UNROLL for (int i = 0; i < 9; i++)
+                sums += (VU)load_i(from + i / 3 * s->dh * s->counts_row + i % 3 * s->dw * s->groups);
+        else for (int64_t i = 0; i < s->kh; i++)
             for (int64_t j = 0; j < s->kw; j++) {
-                const int32_t *at = ones + i * s->dh * s->counts_row + j * s->dw * s->groups + x * apart;
+                const int32_t *at = from + i * s->dh * s->counts_row + j * s->dw * s->groups;
                 if (apart == 1) sums += (VU)load_i(at);
+#if defined(__AVX512F__)
+                else if (apart == 2 && (count - x >= VL || count - x == VL / 2)) { /* low halves of eight numbers each */
+                    __m512i all = _mm512_zextsi256_si512(_mm512_cvtepi64_epi32(_mm512_loadu_si512(at)));
+                    if (count - x >= VL)
+                        all = _mm512_inserti64x4(all, _mm512_cvtepi64_epi32(_mm512_loadu_si512(at + VL)), 1);
+                    sums += (VU)all;
+                }
+#endif
                 else for (int64_t v = 0; v < VL && x + v < count; v++) sums[v] += (uint32_t)at[v * apart];
             }
         sums = (sums + sums) - of_column * ((VU)load_i(across + s->ow + x) - (VU)load_i(across + x));
@@ -368,9 +397,9 @@ static int64_t fewer_panels(int64_t left, int most) {
     return left >= 4 && most >= 4 ? 4 : left >= 2 && most >= 2 ? 2 : 1;
 }
 
-static void finish_bits(const Step *s, const Panel *p, int64_t number, int64_t count, int64_t *wrong) {
-    if (s->flags & BOUND) finish_bound(p, (const int32_t *)s->bound + number * 2 * LANES, count);
-    else finish(p, count, s, OF_BITS, wrong);
+INLINE void finish_bits(const Step *s, const Panel *p, int64_t number, int64_t count, int64_t *wrong, const int kind) {
+    if (s->flags & BOUND) finish_bound(p, (const int32_t *)s->bound + number * 2 * LANES, count, kind);
+    else finish(p, count, s, kind, wrong);
 }
 
 /* The rows and panels that units of work begin to end are. */
@@ -394,11 +423,13 @@ static int64_t conv_bits(const Step *s, uint8_t *arena, float *planes, int64_t b
                 for (int64_t index = part.first, few; index < part.last; index += few) {
                     few = fewer_panels(part.last - index, WIDE_TILES ? 4 : 1);
                     const uint32_t *w = (const uint32_t *)s->weight + (group * s->panels + index) * s->steps * LANES;
-                    bit_panels(s, x, w, counts, count, few);
+                    Panel here = panel_at(s, arena, planes, y, x0, group, index);
+                    Start start = {here.start + here.row_class * here.start_step, here.start_step, here.classes};
+                    bit_panels(s, x, w, &start, counts, count, few);
                     for (int64_t q = 0; q < few; q++) {
-                        Panel p = panel_at(s, arena, planes, y, x0, group, index + q);
+                        Panel p = q ? panel_at(s, arena, planes, y, x0, group, index + q) : here;
                         p.totals = totals, p.source = counts + q * (SEGMENT + 2) * LANES;
-                        finish_bits(s, &p, group * s->panels + index + q, count, &wrong);
+                        finish_bits(s, &p, group * s->panels + index + q, count, &wrong, OF_WHOLE);
                     }
                 }
             }
@@ -456,7 +487,7 @@ INLINE void rows_of(const Step *s, Ring *ring, const void *x, int64_t y, const u
     for (int64_t k = first; k < last; k++)                                                                             \
         for (int64_t r = 0; r < s->runs; r++)
 #define FILL(type, value)                                                                                              \
-    type sum[8][4][NV];                                                                                                \
+    type sum[16][4][NV];                                                                                               \
     UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) UNROLL for (int v = 0; v < NV; v++)          \
         sum[p][q][v] = (type){0};
 #define KEEP                                                                                                           \
@@ -572,17 +603,20 @@ INLINE void fill_signs(const Step *s, const float *x, float *to) {
 #define TALL 4
 #define BROAD 4
 #define SINGLE 8
+#define MANY 16 /* of whole numbers */
 #elif VB == 32
 #define TALL 2
 #define BROAD 2
 #define SINGLE 4
+#define MANY SINGLE
 #else
 #define TALL 2
 #define BROAD 1
 #define SINGLE 2
+#define MANY SINGLE
 #endif
 
-#define ROW(name, tile)                                                                                                \
+#define ROW(name, tile, single)                                                                                        \
     INLINE void name##_by(TILE_ARGUMENTS, int64_t count, const int P, const int Q) {                                   \
         int64_t x = 0;                                                                                                 \
         for (; x + P <= count; x += P, at += P * apart)                                                                \
@@ -596,11 +630,11 @@ INLINE void fill_signs(const Step *s, const float *x, float *to) {
         else if (panels == 2 && BROAD >= 2)                                                                            \
             name##_by(s, rows, at, apart, run_apart, first, last, weight, sums, count, TALL, BROAD >= 2 ? 2 : 1);      \
         else                                                                                                           \
-            name##_by(s, rows, at, apart, run_apart, first, last, weight, sums, count, SINGLE, 1);                     \
+            name##_by(s, rows, at, apart, run_apart, first, last, weight, sums, count, single, 1);                     \
     }
-ROW(float_row, float_tile)
-ROW(whole_row, whole_tile)
-ROW(sign_row, sign_tile)
+ROW(float_row, float_tile, SINGLE)
+ROW(whole_row, whole_tile, MANY)
+ROW(sign_row, sign_tile, SINGLE)
 
 static int64_t conv_numbers(const Step *s, uint8_t *arena, const void *x, float *planes, uint8_t *scratch, int64_t begin,
                             int64_t end) {
@@ -887,10 +921,14 @@ void NAME(bnn_step)(const Step *s, uint8_t *arena, const void *in, void *out, ui
         case OP_AVERAGE_POOL: pooled(s, x, to, begin, end); break;
         case OP_MEAN: mean(s, x, to); break;
         case OP_PICK: /* zero channels around: front stands in a */
-            memset(to + begin * size, 0, (size_t)((end - begin) * size) * 4);
+            if (s->oc > s->c) memset(to + begin * size, 0, (size_t)((end - begin) * size) * 4);
             for (int64_t y = begin; y < end; y++)
-                for (int64_t i = 0; i < s->ow; i++)
-                    memcpy(to + (y * s->ow + i) * s->oc + s->a, x + (y * s->sh * s->w + i * s->sw) * s->c, (size_t)s->c * 4);
+                for (int64_t i = 0; i < s->ow; i++) {
+                    float *at = to + (y * s->ow + i) * s->oc + s->a;
+                    const float *from = x + (y * s->sh * s->w + i * s->sw) * s->c;
+                    if (s->c % LANES) memcpy(at, from, (size_t)s->c * 4);
+                    else for (int64_t j = 0; j < s->c; j += LANES) memcpy(at + j, from + j, LANES * 4);
+                }
             break;
         case OP_COPY: /* channels of one part of a concatenation, to channel a */
             for (int64_t i = begin * s->ow; i < end * s->ow; i++) memcpy(to + i * s->oc + s->a, x + i * s->c, (size_t)s->c * 4);

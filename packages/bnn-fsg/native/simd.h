@@ -40,7 +40,13 @@ INLINE VI load_i(const int32_t *at) { VI v; memcpy(&v, at, VB); return v; }
 INLINE VU load_u(const uint32_t *at) { VU v; memcpy(&v, at, VB); return v; }
 INLINE void store_f(float *at, VF v) { memcpy(at, &v, VB); }
 INLINE void store_i(int32_t *at, VI v) { memcpy(at, &v, VB); }
-INLINE VF splat_f(float x) { return (VF){0} + x; }
+#if defined(__AVX512F__) /* 0 + x would be an addition */
+INLINE VF splat_f(float x) { return (VF)_mm512_set1_ps(x); }
+#elif defined(__AVX2__)
+INLINE VF splat_f(float x) { return (VF)_mm256_set1_ps(x); }
+#else
+INLINE VF splat_f(float x) { return (VF){x, x, x, x}; }
+#endif
 INLINE VI splat_i(int32_t x) { return (VI){0} + x; }
 INLINE VU splat_u(uint32_t x) { return (VU){0} + x; }
 INLINE uint32_t load_32(const uint8_t *at) { uint32_t v; memcpy(&v, at, 4); return v; }

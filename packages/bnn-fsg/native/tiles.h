@@ -203,7 +203,7 @@ static int64_t conv_tiles(const Step *s, uint8_t *arena, float *planes, uint8_t 
                     for (int64_t i = 0; i < waiting; i++) {
                         int64_t next = t.count * (i + 1) / (waiting + 1);
                         tile_sums(&b, done, next);
-                        finish_bits(s, &ready[i], waiting_number, counts[i], &wrong);
+                        finish_bits(s, &ready[i], waiting_number, counts[i], &wrong, OF_BITS);
                         done = next;
                     }
                     tile_sums(&b, done, t.count);
@@ -222,7 +222,7 @@ static int64_t conv_tiles(const Step *s, uint8_t *arena, float *planes, uint8_t 
                     tile += b.many;
                 }
             }
-            for (int64_t i = 0; i < waiting; i++) finish_bits(s, &ready[i], waiting_number, counts[i], &wrong);
+            for (int64_t i = 0; i < waiting; i++) finish_bits(s, &ready[i], waiting_number, counts[i], &wrong, OF_BITS);
             waiting = 0;
         }
     }
