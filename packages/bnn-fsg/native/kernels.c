@@ -126,7 +126,8 @@ static void turn(const float *x, float *to, int64_t rows, int64_t columns, int64
 /* The last steps of `count` pixels of 16 lanes; what `flags` say is known when this is compiled. */
 INLINE void finish_as(const Panel *given, int64_t count, const int kind, const int flags) {
     const Panel p = *given; /* what is stored cannot change it */
-    VF scale[NV], by_sum[NV], before[NV], positive[NV], negative[NV], after[NV], threshold[NV];
+    VF scale[NV], by_sum[NV], before[NV], positive[NV], negative[NV], after[NV], threshold[NV], shift[NV];
+    VI start[NV];
     UNROLL for (int v = 0; v < NV; v++) {
         scale[v] = load_f(p.table + v * VL);
         by_sum[v] = load_f(p.table + LANES + v * VL);
@@ -139,18 +140,23 @@ INLINE void finish_as(const Panel *given, int64_t count, const int kind, const i
     const int32_t *restrict source = (const int32_t *)p.source;
     uint16_t marks[MOST_PIXELS];
     for (int64_t x = 0; x < count; x++) {
-        int64_t class = p.row_class + p.classes[x];
-        const float *shift = p.table + 2 * LANES + class * p.class_step;
+        if (kind != OF_BITS || x == 0 || p.classes[x] != p.classes[x - 1]) { /* rows of tiles are long: a branch is less */
+            int64_t class = p.row_class + p.classes[x];
+            UNROLL for (int v = 0; v < NV; v++) {
+                shift[v] = load_f(p.table + 2 * LANES + class * p.class_step + v * VL);
+                if (kind == OF_BITS) start[v] = load_i(p.start + class * p.start_step + v * VL);
+            }
+        }
         uint32_t bits = 0;
         VF y[NV];
         UNROLL for (int v = 0; v < NV; v++) {
-            VF s = load_f(shift + v * VL), sum;
+            VF s = shift[v], sum;
             if (flags & SUMMED) s = splat_f(p.totals[x]) * by_sum[v] + s;
             if (kind == OF_FLOATS) {
                 sum = load_f((const float *)p.source + x * LANES + v * VL);
             } else {
                 VI whole = load_i(source + x * LANES + v * VL);
-                if (kind == OF_BITS) whole = load_i(p.start + class * p.start_step + v * VL) - (whole + whole);
+                if (kind == OF_BITS) whole = start[v] - (whole + whole);
                 sum = to_float(whole);
             }
             y[v] = sum * scale[v] + s;
