@@ -17,6 +17,8 @@ from tswitch.datasets import out_of_scope
 from tswitch.evaluation._evaluate import Bench
 from tswitch.routing._router import AutoSwitch, Mode
 
+from ._routes import auroc
+
 _BATCH = 64
 _MODES: tuple[Mode, ...] = ("sample", "sample-argmax", "batch-mean", "batch-argmax")
 _VARIANTS: dict[str, dict[str, Any]] = {
@@ -123,12 +125,3 @@ def _shuffled(router: AutoSwitch, inputs: Mapping[str, Any], seed: int) -> dict[
         for (task, row), output, head in zip(batch, routed.outputs, routed.heads, strict=True):
             right[task][row] = 100.0 * (head == task and int(output.argmax()) == inputs[task].labels[row])
     return right
-
-
-def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Probability that a positive scores above a negative, ties counting half (Mann-Whitney)."""
-    both = np.concatenate([positive, negative])
-    _, place, counts = np.unique(both, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    n = len(positive)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * len(negative)))
