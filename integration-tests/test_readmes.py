@@ -50,6 +50,7 @@ def run_as_written(name: str, folder: Path, shims: Path) -> str:
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "UV_PROJECT": str(ROOT)}
     env["UV_NO_SYNC"] = "1"  # the environment is the one under test
     env.pop("NINEFOLD_DATA", None)
+    env.pop("COLUMNS", None)  # tables are as wide as where nothing says how wide
     env.pop(
         "PYTHONDONTWRITEBYTECODE", None
     )  # nor has a newcomer's shell this: torch is compiled once, not by each command

@@ -79,7 +79,8 @@ def with_outputs(text: str, folder: Path) -> str:
             script = "\n".join(line[2:] for line in script.splitlines() if line.startswith(("$ ", "> ")))
         words = ["python", "-c"] if found["language"] == "python" else ["bash", "-euo", "pipefail", "-c"]
         env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        env.pop("NINEFOLD_DATA", None)
+        for name in ("NINEFOLD_DATA", "COLUMNS"):  # where data are is said in the page, and how wide a table is nowhere
+            env.pop(name, None)
         done = subprocess.run([*words, script], cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=True)
         said = "\n".join(line.rstrip() for line in done.stdout.replace(f"{folder}/", "").strip("\n").splitlines())
         return found["run"] + (f"\n<!-- output -->\n```text\n{said}\n```\n" if said else "")
