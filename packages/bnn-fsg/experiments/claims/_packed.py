@@ -34,7 +34,7 @@ def adabin_answers(order: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]
         packed = PackedModel.load(path)
         size = path.stat().st_size
     x = packed.prepare(pictures)
-    answers = {"packed": packed.predict(x)}
+    answers = {"packed": packed.predict(x), "packed, stem in whole numbers": packed.predict(pictures)}
     with torch.no_grad():
         for name, kind in (("float path in float32", torch.float32), ("float path", torch.float64)):
             model.to(kind)
@@ -54,8 +54,10 @@ def _adabin(budget: Budget, seed: int) -> Scores:
     def share(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         return np.array([100 * np.mean(one == other)])
 
+    scores = {name: share(answer, labels) for name, answer in answers.items()}
     return {
-        **{name: share(answer, labels) for name, answer in answers.items()},
+        **scores,
+        "whole numbers in the stem less floats": scores["packed, stem in whole numbers"] - scores["packed"],
         "same class": share(answers["packed"], answers["float path"]),
         "same class as in float32": share(answers["packed"], answers["float path in float32"]),
         "float32 as float64": share(answers["float path in float32"], answers["float path"]),
@@ -75,6 +77,7 @@ PACKED_CLAIMS = [
             at_least("packed", 87.4),
             at_most("packed", 87.6),
             at_least("same class", 99.9),
+            at_least("whole numbers in the stem less floats", -1.0),
             at_most("KB on disk", 64.0),
         ),
         quick=Budget(seeds=1, minutes=1),
