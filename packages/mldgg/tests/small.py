@@ -9,7 +9,7 @@ import numpy as np
 from mldgg import Graph, GraphDomains, Simulated
 
 TINY = Simulated(graphs=3, nodes=150, classes=3, words=120, signal=0.35)
-QUICK = {"warm_epochs": 4, "epochs": 2, "num_pivots": 20, "hidden_channels": 16}
+QUICK = {"epochs": 2, "num_pivots": 20, "hidden_channels": 16}
 
 
 @cache

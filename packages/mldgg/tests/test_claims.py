@@ -23,7 +23,7 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setattr(_citation, "SMALL", TINY)
     monkeypatch.setattr(Erm, "steps", 5)
     monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
-    quick = lambda *words, **options: Published(*words, **{**options, **QUICK, "warm_epochs": 2})  # noqa: E731
+    quick = lambda **options: Published(**{**options, **QUICK})  # noqa: E731
     monkeypatch.setattr(_network, "Published", quick)
     monkeypatch.setattr(_twitch, "languages", lambda form: Simulated(graphs=2, nodes=120, classes=2, words=80).draw(0))
 

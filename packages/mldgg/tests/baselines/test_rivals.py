@@ -49,7 +49,7 @@ def test_same_seed_gives_the_same_bits_and_leaves_the_global_generator(name):
 
 
 def test_unknown_option_and_unequal_sources_are_refused():
-    with pytest.raises(InputError, match=r"option 'colour'.*hops"):
+    with pytest.raises(InputError, match=r"option 'colour'.*layers"):
         BASELINES["erm"](colour=1)
     graph = domains()["east"]
     other = graph.with_labels(graph.y)

@@ -9,10 +9,10 @@ from ninefold.errors import InputError
 from torch import Tensor
 from torch.func import functional_call
 
-from mldgg.encoders import GraphTensors
 from mldgg.paper._loop import ExplodedError, Params, loss_of, trajectory
 from mldgg.paper._network import Network, Output, is_own
 from mldgg.paper._settings import Settings
+from mldgg.paper._tensors import GraphTensors
 from mldgg.paper._train import new_network
 
 _FRESH_STEPS, _FRESH_RATE = 100, 0.01  # of a new theta_g and head, by Adam

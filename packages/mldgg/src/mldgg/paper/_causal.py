@@ -30,10 +30,9 @@ class CausalLearner(nn.Module):
     Args:
         channels: width of r.
         independent: use the bound `MLDGG-ind`, with the prior p(s)p(v), instead of `MLDGG`.
-        sigmoid: sigmoid units as published; else ReLU, with a linear read-out of s and v.
     """
 
-    def __init__(self, channels: int, *, independent: bool = True, sigmoid: bool = True) -> None:
+    def __init__(self, channels: int, *, independent: bool = True) -> None:
         super().__init__()
         self.hidden = nn.Linear(channels, HIDDEN)
         self.to_v, self.to_u = nn.Linear(HIDDEN, V), nn.Linear(HIDDEN, V)
@@ -41,20 +40,20 @@ class CausalLearner(nn.Module):
         self.from_s, self.out = nn.Linear(S, V), nn.Linear(2 * V, channels)
         self.raw_std_v = nn.Parameter(torch.tensor(0.5413))  # softplus gives 1
         self.prior = CausalPrior(S, V)
-        self.independent, self.unit = independent, torch.sigmoid if sigmoid else torch.relu
+        self.independent = independent
 
     def encode(self, r: Tensor) -> Latent:
         """(N, d) representations -> posterior means."""
-        h = self.unit(self.hidden(r))
-        v, u = self.unit(self.to_v(h)), self.unit(self.to_u(h))
+        h = torch.sigmoid(self.hidden(r))
+        v, u = torch.sigmoid(self.to_v(h)), torch.sigmoid(self.to_u(h))
         return Latent(self._s(v, u), v, u)
 
     def _s(self, v: Tensor, u: Tensor) -> Tensor:
-        return self.unit(self.to_s(torch.cat([v, u], dim=-1)))
+        return torch.sigmoid(self.to_s(torch.cat([v, u], dim=-1)))
 
     def decode(self, s: Tensor, v: Tensor) -> Tensor:
         """(..., S), (..., V) -> (..., d), the mean of p(r|s, v)."""
-        return self.out(torch.cat([v, self.unit(self.from_s(s))], dim=-1))
+        return self.out(torch.cat([v, torch.sigmoid(self.from_s(s))], dim=-1))
 
     def bound(
         self, r: Tensor, latent: Latent, log_label: Callable[[Tensor], Tensor], *, samples: int = 0, seed: int = 0

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid, mse_loss
 
-from mldgg.encoders import GraphTensors, Masks
-from mldgg.paper._backbones import GnnOptions, PivotGNN, Rounds
 from mldgg.paper._causal import CausalLearner, Latent
-from mldgg.paper._pivots import PivotGraph, PivotLearner, choose_pivots
+from mldgg.paper._gnn import PivotGNN
+from mldgg.paper._pivots import PivotLearner, choose_pivots
 from mldgg.paper._policy import structure_loss
 from mldgg.paper._refine import refine
 from mldgg.paper._settings import Settings
+from mldgg.paper._tensors import GraphTensors, Masks
 
 OWN = ("gnn.", "head.")  # belong to one graph unless they are shared; the others are theta_t and theta_r
 HEAD = 100
@@ -45,22 +45,13 @@ class Network(nn.Module):
     def __init__(self, width: int, classes: int, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
-        options = GnnOptions(
-            settings.hidden_channels, settings.skip, settings.refine_share, settings.hops,
-            settings.restart, settings.norm, settings.dropout,
-        )  # fmt: skip
-        self.gnn = PivotGNN(width, options)
-        self.structure = (
-            PivotLearner(settings.hidden_channels, settings.num_heads, settings.epsilon) if settings.structure else None
-        )
-        self.represent = (
-            CausalLearner(settings.hidden_channels, independent=settings.elbo == "ind", sigmoid=settings.sigmoid)
-            if settings.semantics
-            else None
-        )
-        inner = self.represent.to_s.out_features if self.represent is not None else settings.hidden_channels
-        out = 1 if classes == 2 else classes
-        self.head = nn.Sequential(nn.Linear(inner, HEAD), nn.Linear(HEAD, out))
+        hidden = settings.hidden_channels
+        self.gnn = PivotGNN(width, hidden, settings.skip, settings.refine_share)
+        heads, epsilon, independent = settings.num_heads, settings.epsilon, settings.elbo == "ind"
+        self.structure = PivotLearner(hidden, heads, epsilon) if settings.structure else None
+        self.represent = CausalLearner(hidden, independent=independent) if settings.semantics else None
+        inner = self.represent.to_s.out_features if self.represent is not None else hidden
+        self.head = nn.Sequential(nn.Linear(inner, HEAD), nn.Linear(HEAD, 1 if classes == 2 else classes))
 
     def forward(self, graph: GraphTensors, nodes: Tensor | None = None, seed: int = 0, train: bool = False) -> object:
         """The loss over `nodes` (a scalar), or without them the `Output` for the whole graph.
@@ -84,36 +75,26 @@ class Network(nn.Module):
         if self.represent is not None and latents[-1] is not None:
             loss = loss + self._semantic_loss(self.represent, embeddings[-1], latents[-1], nodes, y, seed)
         if structures and (self.settings.smooth or self.settings.sparse):
-            s = self.settings
-            parts = [
-                structure_loss(
-                    b, r[pivots], smooth=s.smooth, sparse=s.sparse, draws=s.draws, seed=seed, balanced=s.balanced
-                )
-                for b, r in zip(structures, embeddings, strict=True)
-            ]
+            weights = {name: getattr(self.settings, name) for name in ("smooth", "sparse", "draws")}
+            pairs = zip(structures, embeddings, strict=True)
+            parts = [structure_loss(b, r[pivots], **weights, seed=seed) for b, r in pairs]
             loss = loss + torch.stack(parts).mean()
         return loss
 
     def _embed(self, graph: GraphTensors, masks: Masks, pivots: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        begun = self.gnn.begin(graph, masks)
         if self.structure is None:
-            return [], [self.gnn(graph, masks, None, None)]
-        structure, rounds = self.structure, Rounds(self.gnn, graph, masks)
-        summed: dict[int, PivotGraph] = {}  # by identity: B_0 takes part in every round
-
-        def encode(b: Tensor, start: Tensor) -> Tensor:
-            for one in (b, start):
-                if id(one) not in summed:
-                    summed[id(one)] = PivotGraph.of(one)
-            return rounds(summed[id(b)], summed[id(start)])
-
-        refined = refine(rounds.start, lambda z: structure(z, pivots), encode, self.settings.rounds)
-        return refined.structures, refined.embeddings
+            return [], [self.gnn(graph, masks, begun, None, None)]
+        structure = self.structure
+        return refine(
+            torch.relu(begun[1]), lambda z: structure(z, pivots),
+            lambda b, start: self.gnn(graph, masks, begun, b, start), self.settings.rounds,
+        )  # fmt: skip
 
     def _semantic_loss(
         self, represent: CausalLearner, r: Tensor, latent: Latent, nodes: Tensor, y: Tensor, seed: int
     ) -> Tensor:
-        target = r.detach() if self.settings.detached else r
-        loss = self.settings.reconstruction * mse_loss(represent.decode(latent.s, latent.v), target)
+        loss = self.settings.reconstruction * mse_loss(represent.decode(latent.s, latent.v), r)
         if not self.settings.elbo_weight:
             return loss
         some = Latent(latent.s[nodes], latent.v[nodes], latent.u[nodes])
@@ -122,7 +103,7 @@ class Network(nn.Module):
             chances = log_chances(self.head(s))
             return chances.gather(-1, y.expand(s.shape[0], -1)[..., None])[..., 0]
 
-        bound = represent.bound(target[nodes], some, log_label, samples=self.settings.samples, seed=seed)
+        bound = represent.bound(r[nodes], some, log_label, samples=self.settings.samples, seed=seed)
         return loss - self.settings.elbo_weight * bound.mean()
 
 

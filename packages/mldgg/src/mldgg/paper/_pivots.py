@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -50,34 +49,15 @@ class PivotLearner(nn.Module):
         return torch.nn.functional.normalize(weighted, dim=-1, eps=1e-8).flatten(1)
 
 
-@dataclass(frozen=True)
-class PivotGraph:
-    """Similarities with their sums, which every pass over them needs.
-
-    Attributes:
-        b: (N, P) similarities >= 0.
-        rows: (N, 1) sums over pivots; columns: (P, 1) sums over nodes.
-    """
-
-    b: Tensor
-    rows: Tensor
-    columns: Tensor
-
-    @classmethod
-    def of(cls, b: Tensor) -> PivotGraph:
-        """Sum `b` once."""
-        return cls(b, b.sum(dim=1, keepdim=True), b.sum(dim=0)[:, None])
-
-
-def pivot_pass(graph: PivotGraph, message: Tensor, fallback: Tensor) -> Tensor:
+def pivot_pass(b: Tensor, message: Tensor, fallback: Tensor) -> Tensor:
     """RowNorm(B) (ColNorm(B)^T M): messages go from nodes to pivots and back, in O(NP).
 
     Args:
-        graph: similarities of nodes and pivots.
+        b: (N, P) similarities >= 0.
         message: (N, d), Z W.
         fallback: (N, d) message over the graph's own edges, for nodes that resemble no pivot (zero rows of B).
     Returns: (N, d).
     """
-    gathered = (message.T @ graph.b).T / graph.columns.clamp(min=1e-12)  # twice as fast as B.T @ M
-    passed = (graph.b @ gathered) / graph.rows.clamp(min=1e-12)
-    return torch.where(graph.rows > 0, passed, fallback)
+    rows, columns = b.sum(dim=1, keepdim=True), b.sum(dim=0)[:, None]
+    gathered = (message.T @ b).T / columns.clamp(min=1e-12)  # twice as fast as B.T @ M
+    return torch.where(rows > 0, (b @ gathered) / rows.clamp(min=1e-12), fallback)

@@ -12,9 +12,7 @@ def pivot_graph(b: Tensor) -> Tensor:
     return b.T @ (b / rows.clamp(min=1e-12))
 
 
-def structure_loss(
-    b: Tensor, r: Tensor, *, smooth: float, sparse: float, draws: int, seed: int, balanced: bool = False
-) -> Tensor:
+def structure_loss(b: Tensor, r: Tensor, *, smooth: float, sparse: float, draws: int, seed: int) -> Tensor:
     """Minus the reward of the pivot graph, divided by P squared.
 
     R(E) = -smooth * sum E_ij |r_i - r_j|^2 - sparse * sum E_ij^2. It counts at E itself, by its gradient, and at
@@ -26,13 +24,9 @@ def structure_loss(
         smooth, sparse: the weights a and b of the reward.
         draws: S, graphs drawn; 0 leaves the second part out.
         seed: of the draws.
-        balanced: E times P / N. As published its entries grow with N / P, and the regulariser with the square of that:
-            with 9,000 nodes and 50 pivots it is a thousand times the task's loss, and B goes to zero.
     Returns: a scalar.
     """
     edges = pivot_graph(b)
-    if balanced:
-        edges = edges * (b.shape[1] / b.shape[0])
     size = edges.shape[0] ** 2
     distance = torch.cdist(r, r).square() if smooth else None
     loss = -_reward(edges, distance, smooth, sparse)

@@ -8,13 +8,13 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 from ninefold.errors import InputError
-from ninefold_graphs import Graph, InputEncoder
+from ninefold_graphs import Graph
 
 from mldgg.domains import Method
-from mldgg.encoders import GraphTensors
 from mldgg.paper._adapt import adapt_network, forward
 from mldgg.paper._network import Output
 from mldgg.paper._settings import settings_of
+from mldgg.paper._tensors import GraphTensors
 from mldgg.paper._train import Trainer, new_network
 
 
@@ -27,10 +27,9 @@ class Embedding(NamedTuple):
 
 
 class Published(Method):
-    """MLDGG as published (KDD 2025, arXiv 2411.12913), or with settings under which its parts train.
+    """MLDGG as published (KDD 2025, arXiv 2411.12913).
 
     Args:
-        variant: `paper`: as described. `repaired`: the same parts, made to train.
         seed: random seed.
         options: see `mldgg.paper.Settings`.
     """
@@ -39,8 +38,8 @@ class Published(Method):
     source = "KDD 2025, arXiv 2411.12913"
     space: ClassVar[dict[str, tuple[Any, ...]]] = {"inner_lr": (0.01, 0.1, 0.5)}
 
-    def __init__(self, variant: str = "paper", *, seed: int = 0, **options: Any) -> None:
-        self.settings, self.seed, self.options = settings_of(variant, **options), seed, options
+    def __init__(self, *, seed: int = 0, **options: Any) -> None:
+        self.settings, self.seed, self.options = settings_of(**options), seed, options
 
     def fit(self, sources: Sequence[Graph]) -> Self:
         """Train on labelled graphs; theta_g and head are shared if features and classes are, or as `share_gnn` says.
@@ -52,20 +51,11 @@ class Published(Method):
         if self.settings.share_gnn is True and not alike:
             widths = ", ".join(f"{one.name}: {one.width} features, {len(one.classes)} classes" for one in sources)
             raise InputError("share_gnn", got=f"True with {widths}", expected="equal features and classes")
-        self.shared = alike and self.settings.share_gnn is not False
-        self.encoder = InputEncoder.fit(sources) if self.shared and self.settings.words else None
-        graphs = [self._tensors(graph) for graph in sources]
-        trainer = Trainer(graphs, self.settings, shared=self.shared, seed=self.seed)
+        shared = alike and self.settings.share_gnn is not False
+        trainer = Trainer([GraphTensors.of(graph) for graph in sources], self.settings, shared=shared, seed=self.seed)
         trainer.run()
         self.params = trainer.shared
         return self
-
-    def _tensors(self, graph: Graph) -> GraphTensors:
-        if not self.settings.words:
-            x: Any = np.asarray(graph.x) if isinstance(graph.x, np.ndarray) else graph.x
-        else:
-            x = (self.encoder or InputEncoder.fit([graph]))(graph)
-        return GraphTensors.of(graph, x)
 
     def predict_proba(self, target: Graph) -> np.ndarray:
         """(N, C) class probabilities after gradient steps on the labels that the target shows."""
@@ -92,7 +82,7 @@ class Published(Method):
         return (torch.cat([torch.zeros(0), *found]) * (1 / rows[i] + 1 / rows[j]) / 2).numpy()
 
     def _output(self, target: Graph) -> Output:
-        graph = self._tensors(target)
+        graph = GraphTensors.of(target)
         network = new_network(graph.width, graph.classes, self.settings, self.seed)
         steps = self.settings.adapt_steps
         params = adapt_network(network, self.params, graph, self.settings, steps=steps, seed=self.seed)

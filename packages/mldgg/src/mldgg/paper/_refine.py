@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -11,34 +10,17 @@ TOLERANCE = 8.5e-5  # of the squared relative change of B
 _BLOCK = 8192  # rows
 
 
-@dataclass(frozen=True)
-class Refined:
-    """What the rounds gave.
-
-    Attributes:
-        structures: B_0, B_1, ... (N, P).
-        embeddings: r_0, r_1, ... (N, d), the last being the result.
-    """
-
-    structures: list[Tensor]
-    embeddings: list[Tensor]
-
-
 def refine(
-    first: Tensor,
-    learn: Callable[[Tensor], Tensor],
-    encode: Callable[[Tensor, Tensor], Tensor],
-    rounds: int,
-    tolerance: float = TOLERANCE,
-) -> Refined:
-    """Run the loop.
+    first: Tensor, learn: Callable[[Tensor], Tensor], encode: Callable[[Tensor, Tensor], Tensor], rounds: int
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Run the loop until |B_t - B_(t-1)|^2 / |B_t|^2 is at most 8.5e-5.
 
     Args:
         first: (N, d) embedding that the first structure is taken from.
         learn: embedding -> B.
         encode: (B_t, B_0) -> r_t.
         rounds: T, refinements after the first structure.
-        tolerance: stop when |B_t - B_(t-1)|^2 / |B_t|^2 is at most this.
+    Returns: structures B_0, B_1, ... (N, P), and embeddings r_0, r_1, ... (N, d), the last being the result.
     """
     start = learn(first)
     structures, embeddings = [start], [encode(start, start)]
@@ -46,9 +28,9 @@ def refine(
         now, before = learn(embeddings[-1]), structures[-1]
         structures.append(now)
         embeddings.append(encode(now, start))
-        if number + 1 < rounds and _change(now.detach(), before.detach()) <= tolerance:
+        if number + 1 < rounds and _change(now.detach(), before.detach()) <= TOLERANCE:
             break
-    return Refined(structures, embeddings)
+    return structures, embeddings
 
 
 def _change(now: Tensor, before: Tensor) -> float:

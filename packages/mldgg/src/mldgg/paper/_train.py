@@ -1,4 +1,4 @@
-"""Training over epochs: warm start, then episodes of all sources."""
+"""Meta-training over epochs of episodes of all sources."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from mldgg.domains import split_support
-from mldgg.encoders import GraphTensors
 from mldgg.paper._loop import ExplodedError, Params, episode_gradient
 from mldgg.paper._network import Network, is_own
 from mldgg.paper._settings import Settings
+from mldgg.paper._tensors import GraphTensors
 
 
 class Trainer:
@@ -43,18 +43,13 @@ class Trainer:
         rate, decay = self.settings.outer_lr, self.settings.weight_decay
         return torch.optim.Adam(list(params.values()), lr=rate, weight_decay=decay) if params else None
 
-    @property
-    def total(self) -> int:
-        """Epochs in all."""
-        return self.settings.warm_epochs + self.settings.epochs
-
     def run(self, each: Callable[[int, float], None] = lambda *_: None) -> None:
         """Train from the present epoch to the end; `each` is called after every epoch.
 
         If an inner loss explodes, training stops with a warning that names graph and step, and the parameters are those
         of the last good epoch.
         """
-        while self.epoch < self.total and self.exploded is None:
+        while self.epoch < self.settings.epochs and self.exploded is None:
             try:
                 loss = self._one_epoch()
             except ExplodedError as error:
@@ -70,35 +65,29 @@ class Trainer:
 
     def _one_epoch(self) -> float:
         """Take a step on all graphs' mean loss; nothing has moved yet if one of them explodes."""
-        warm, total = self.epoch < self.settings.warm_epochs, torch.zeros(())
-        episodes = 1 if warm else self.settings.episodes
-        every = [self.shared, *self.own]
+        total, episodes, every = torch.zeros(()), self.settings.episodes, [self.shared, *self.own]
         gradients = [{name: torch.zeros_like(one) for name, one in params.items()} for params in every]
         for number, own in enumerate(self.own):
             for episode in range(episodes):
-                loss, found = self._episode(number, episode, {**self.shared, **own}, warm)
+                loss, found = self._episode(number, episode, {**self.shared, **own})
                 total += loss / episodes / len(self.graphs)
                 for name, gradient in found.items():
                     gradients[0 if name in self.shared else 1 + number][name] += gradient / episodes
         for optimizer, params, moved in zip(self.optimizers, every, gradients, strict=True):
-            _step(optimizer, params, moved, self._rate(warm))
+            if optimizer is not None:
+                for name, one in params.items():
+                    one.grad = moved[name]
+                optimizer.step()
+                optimizer.zero_grad()
         return float(total)
 
-    def _rate(self, warm: bool) -> float:
-        return self.settings.outer_lr * (10 if warm else 1)
-
-    def _episode(self, number: int, episode: int, params: Params, warm: bool) -> tuple[Tensor, Params]:
+    def _episode(self, number: int, episode: int, params: Params) -> tuple[Tensor, Params]:
         graph, settings = self.graphs[number], self.settings
         seed = int(np.random.SeedSequence((self.seed, self.epoch, number, episode)).generate_state(1)[0])
-        if warm:
-            nodes = (graph.y >= 0).nonzero()[:, 0]
-            return episode_gradient(self.network, params, graph, nodes, nodes, steps=0, rate=0, order=1, seed=seed)
         split = split_support(graph.y.numpy(), ratio=settings.support_ratio, seed=seed)
         support, query = (torch.from_numpy(np.flatnonzero(mask)) for mask in (split.support, split.query))
-        return episode_gradient(
-            self.network, params, graph, support, query,
-            steps=settings.inner_steps, rate=settings.inner_lr, order=settings.order, seed=seed,
-        )  # fmt: skip
+        how = {"steps": settings.inner_steps, "rate": settings.inner_lr, "order": settings.order, "seed": seed}
+        return episode_gradient(self.network, params, graph, support, query, **how)
 
 
 def new_network(width: int, classes: int, settings: Settings, seed: int) -> Network:
@@ -106,14 +95,3 @@ def new_network(width: int, classes: int, settings: Settings, seed: int) -> Netw
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(width, classes, settings)
-
-
-def _step(optimizer: torch.optim.Optimizer | None, params: Params, gradients: Params, rate: float) -> None:
-    if optimizer is None:
-        return
-    for name, one in params.items():
-        one.grad = gradients[name]
-    optimizer.param_groups[0]["lr"] = rate
-    optimizer.step()
-    for one in params.values():
-        one.grad = None

@@ -7,16 +7,16 @@ import pytest
 import scipy.sparse as sp
 import torch
 from mldgg import open_graph
-from mldgg.encoders import Masks, Sparse
+from mldgg.paper._tensors import Masks, csr_of
 from ninefold.errors import InputError
 from ninefold_graphs import InputEncoder, Ridge, centred_update, hop_features, one_hot, ridge_weights
 
-from ..small import domains, ring
+from .small import domains, ring
 
 
 def test_sparse_product_and_both_derivatives_equal_the_dense_ones():
     matrix = sp.random(6, 4, 0.5, random_state=0, dtype=np.float64).astype(np.float32)
-    sparse, dense = Sparse(matrix), torch.tensor(matrix.toarray())
+    sparse, dense = csr_of(sp.csr_matrix(matrix)), torch.tensor(matrix.toarray())
     z = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
     results = []
     for one in (sparse, dense):
