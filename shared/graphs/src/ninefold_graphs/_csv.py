@@ -7,7 +7,7 @@ import gzip
 import hashlib
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,10 @@ def read_edge_list(
     if features is None:
         x = np.array([_signature(node, signature, seed) for node in nodes], np.float32).reshape(-1, signature)
     else:
-        x = _features(nodes, rows, features)
+        for node in nodes:
+            if node not in rows:
+                raise InputError(f"node {node}", got="no features", expected="a line for each node", where=features)
+        x = np.array([rows[node] for node in nodes], np.float32)
     graph = _made(edges, nodes, x, links, [classes.get(node) for node in nodes])
     return graph, {node: int(one) for node, one in zip(nodes, graph.ids, strict=True)}
 
@@ -164,12 +167,8 @@ def _made(
     numbers = [int(node) for node in nodes if node.isdecimal()]
     ids = np.array(numbers, np.int64) if len(set(numbers)) == len(nodes) else np.arange(len(nodes))
     pairs = np.array([(place[a], place[b]) for _, (a, b) in links], np.int64).reshape(-1, 2).T
-    try:
-        graph = Graph.of(x, pairs, labels, ids=ids, classes=classes)
-    except InputError as error:
-        error.add_note(f"while reading {path}")
-        raise
-    return replace(graph, titles={int(one): node for node, one in zip(nodes, ids, strict=True)})
+    graph = Graph.of(x, pairs, labels, ids=ids, classes=classes, name=str(path))
+    return replace(graph, name="graph", titles={int(one): node for node, one in zip(nodes, ids, strict=True)})
 
 
 def _links(edges: PathLike, labels: PathLike, named: Lines, rows: dict[str, list[float]]) -> Lines:
@@ -198,13 +197,6 @@ def _labels(path: PathLike, named: Lines, known: Sequence[str] | None = None) ->
     return classes
 
 
-def _features(nodes: Iterable[str], rows: dict[str, list[float]], path: PathLike) -> np.ndarray:
-    for node in nodes:
-        if node not in rows:
-            raise InputError(f"node {node}", got="no features", expected="a line for each node", where=path)
-    return np.array([rows[node] for node in nodes], np.float32)
-
-
 def _signature(node: str, size: int, seed: int) -> np.ndarray:
     """(size,) random numbers of a node's name alone: a model meets the same ones in files that have grown since."""
     name = int.from_bytes(hashlib.sha256(node.encode()).digest())
@@ -221,18 +213,16 @@ def _lines(path: PathLike) -> Lines:
         raise InputError("file", got="none", expected="a text file", where=path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError("file", got=str(error), expected="UTF-8 text", where=path) from None
-    numbers = [number for number, line in enumerate(every, 1) if line.strip() and not line.startswith("#")]
-    kept = [every[number - 1] for number in numbers]
-    sample = "\n".join(islice(kept, 20))
+    kept = [(number, line) for number, line in enumerate(every, 1) if line.strip() and not line.startswith("#")]
+    sample = "\n".join(line for _, line in kept[:20])
     mark = "," if "," in sample else "\t" if "\t" in sample else None
-    if mark is None:
-        return [(number, line.split()) for number, line in zip(numbers, kept, strict=True)]
     made: Lines = []
-    for number, line in zip(numbers, kept, strict=True):
+    for number, line in kept:
         try:
-            made.append((number, [one.strip() for one in next(csv.reader([line], delimiter=mark))]))
+            fields = line.split() if mark is None else next(csv.reader([line], delimiter=mark))
         except csv.Error as error:
             raise InputError("line", got=str(error), expected="fields", where=f"{path}, line {number}") from None
+        made.append((number, [one.strip() for one in fields]))
     return made
 
 
@@ -254,10 +244,8 @@ def _refuse_header(path: PathLike, lines: Lines, expected: str, elsewhere: Itera
     usual = all(one in COLUMNS or one.removesuffix("id") in COLUMNS for one in plain)
     numbers = bool(others) and all(one.isdecimal() for one in others) and not any(one.isdecimal() for one in first)
     if others.isdisjoint(first) and (usual or numbers):
-        raise InputError(
-            "line", got=f"column names ({', '.join(first)})", expected=f"{expected}; no header",
-            where=f"{path}, line {line}", hint="remove that line",
-        )  # fmt: skip
+        got, where = f"column names ({', '.join(first)})", f"{path}, line {line}"
+        raise InputError("line", got=got, expected=f"{expected}; no header", where=where, hint="remove that line")
 
 
 def _rows(path: PathLike) -> dict[str, list[float]]:

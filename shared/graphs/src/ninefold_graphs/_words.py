@@ -71,33 +71,18 @@ class InputEncoder:
     def __call__(self, graph: Graph) -> np.ndarray:
         """(N, k) float32: the words' directions, then the other columns."""
         if graph.width != self.words.size:
-            raise InputError(
-                "x", got=f"{graph.width} columns", expected=f"{self.words.size}, as in the sources",
-                where=f"graph {graph.name!r}",
-            )  # fmt: skip
-        return _ENCODED((self, graph.x), "directions", lambda: self._encode(sp.csr_matrix(graph.x)))
+            got, expected = f"{graph.width} columns", f"{self.words.size}, as in the sources"
+            raise InputError("x", got=got, expected=expected, where=f"graph {graph.name!r}")
+        return _ENCODED((self, graph.x), None, lambda: self._encode(sp.csr_matrix(graph.x)))
 
     def by_columns(self, graph: Graph) -> Any:
         """What calling gives, for a large graph as columns that are made when they are read: `z[:, a:b]`."""
         return _Columns(self, sp.csr_matrix(graph.x)) if len(graph) > LARGE and self.words.all() else self(graph)
 
-    def wide(self, graph: Graph) -> Any:
-        """(N, D) all words as IDF-weighted unit rows, then the other columns: scipy CSR, or an array without words."""
-        if not self.words.any():
-            return self(graph)
-        x = sp.csr_matrix(graph.x)
-        return _ENCODED((self, graph.x), "words", lambda: self._widen(x))
-
     def _encode(self, x: Any) -> np.ndarray:
         parts = [np.asarray(unit_words(x, self.idf) @ self.basis, np.float32)] if self.basis.shape[1] else []
         parts += [self._measured(x)] if not self.words.all() else []
         return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
-
-    def _widen(self, x: Any) -> Any:
-        rows = unit_words(x, self.idf)[:, np.flatnonzero(self.words)]
-        if self.words.all():
-            return rows
-        return sp.hstack([rows, sp.csr_matrix(self._measured(x))], "csr")
 
     def _measured(self, x: Any) -> np.ndarray:
         """(N, D - words) standardised columns that are no words."""
