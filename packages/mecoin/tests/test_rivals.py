@@ -7,7 +7,7 @@ import pytest
 import torch
 from mecoin import Graph
 from mecoin.baselines import BASELINES, ErGnn, Ewc, FineTune, Lwf, Mas
-from mecoin.baselines._er_gnn import SHOT, covering, nearest_to_mean
+from mecoin.baselines._er_gnn import SHOT, nearest_to_mean
 from mecoin.baselines._gradient import Batch, distillation, grown
 from ninefold.errors import InputError
 
@@ -219,12 +219,9 @@ def test_er_gnn_weighs_by_the_number_of_stored_nodes(stream, encoders):
         assert float(learner.loss(batch)) == pytest.approx(float(20 / 30 * fresh + 10 / 30 * stored), rel=1e-5)
 
 
-def test_er_gnn_stores_central_or_covering_nodes():
+def test_er_gnn_stores_central_nodes():
     z = np.array([[0.0, 0], [10, 0], [1, 0], [-1, 0]], np.float32)
     assert nearest_to_mean(z, 2).tolist() == [2, 0]  # the mean is 2.5
-    others = np.array([[0.0, 1], [1, 1], [-1, 1], [0, 2]], np.float32)
-    assert covering(z, others, 1).tolist() == [1]
-    assert covering(z, others[:0], 3).tolist() == [0, 1, 2]
 
 
 def test_stored_nodes_are_five_a_class_and_their_bytes_count(stream, encoders):

@@ -52,7 +52,10 @@ if __name__ == "__main__":
     graph = random_graph(SIZES[0])
     tensors, edges, layer = GraphTensors.of(graph), torch.from_numpy(graph.edge_index), GCNConv(64, 64, cached=True)
     x, weight = tensors.x.requires_grad_(), layer.lin.weight.detach().T.clone().requires_grad_()
-    gcn = {"PyG": lambda: layer(x, edges).sum().backward(), "ours": lambda: (tensors.hop @ (x @ weight)).sum().backward()}
+    gcn = {
+        "PyG": lambda: layer(x, edges).sum().backward(),
+        "ours": lambda: (tensors.hop @ (x @ weight)).sum().backward(),
+    }
     one = compare(gcn, repeats=9)["ours"]
     emit(benchmark="PyG GCNConv / sparse step, N = 10,000, E = 50,000", ratio=one.ratio, low=one.low, high=one.high)
     steps = {"dense cosine": step(graph, len(graph)), "pivots": step(graph, 1000)}
@@ -61,4 +64,8 @@ if __name__ == "__main__":
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         costs = np.array(list(pool.map(cost, SIZES)))
     for nodes, (seconds, memory) in zip(SIZES[1:], costs[1:] / costs[:-1], strict=True):
-        emit(benchmark=f"doubling N and E at 1,000 pivots, to {nodes:,} nodes", times_seconds=seconds, times_memory=memory)
+        emit(
+            benchmark=f"doubling N and E at 1,000 pivots, to {nodes:,} nodes",
+            times_seconds=seconds,
+            times_memory=memory,
+        )

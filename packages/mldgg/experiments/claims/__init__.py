@@ -1,7 +1,7 @@
 """What the publication and we say, as experiments over seeds.
 
-The claims and their bars -> `_claims`; citation graphs and rivals on them -> `_citation`, `_rivals`; with another class
-mix -> `_thinned`; families of real graphs -> `_families`; runs over all of them -> `_judged`; injected edges ->
+The claims and their bars -> `_claims`; citation graphs -> `_citation`; with another class mix -> `_thinned`;
+families of real graphs -> `_families`; runs over all of them, with rivals -> `_judged`; injected edges ->
 `_noise`; Twitch -> `_twitch`; the published network -> `_network`.
 """
 

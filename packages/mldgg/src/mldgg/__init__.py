@@ -34,22 +34,13 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "MLDGG": "meta",
-        "Adapted": "meta",
-        "Graph": "datasets",
-        "GraphDomains": "domains",
-        "LeakWarning": "domains",
-        "Settings": "meta",
-        "Simulated": "datasets",
-        "baselines": "baselines",
-        "datasets": "datasets",
-        "evaluate": "evaluation",
-        "leave_one_graph_out": "domains",
-        "open_graph": "datasets",
-        "split_support": "domains",
-        "to_pyg": "datasets",
-    },
+_NAMES = {  # of each module
+    "baselines": "baselines",
+    "datasets": "datasets Graph Simulated open_graph to_pyg",
+    "domains": "GraphDomains LeakWarning leave_one_graph_out split_support",
+    "evaluation": "evaluate",
+    "meta": "MLDGG Adapted Settings",
+}
+__getattr__, __dir__, __all__ = attach(  # pyright: ignore[reportUnsupportedDunderAll]
+    __name__, {name: module for module, names in _NAMES.items() for name in names.split()}
 )

@@ -32,7 +32,9 @@ def test_gcn_without_pivots_is_pygs():
         layers[0].lin.weight.copy_(gnn.first.T)
         layers[1].lin.weight.copy_(gnn.second.T)
         expected = torch.relu(layers[1](torch.relu(layers[0](graph.x, edges)), edges))
-        torch.testing.assert_close(gnn(graph, Masks(), gnn.begin(graph, Masks()), None, None), expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            gnn(graph, Masks(), gnn.begin(graph, Masks()), None, None), expected, atol=1e-5, rtol=1e-4
+        )
 
 
 def test_network_mixes_edges_and_pivots():

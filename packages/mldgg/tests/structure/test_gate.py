@@ -9,8 +9,6 @@ import pytest
 from mldgg.datasets import inject_edges
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.structure import (
-    NAMES,
-    REFINED,
     EdgeGate,
     Guess,
     features_only,
@@ -58,7 +56,7 @@ def test_features_of_a_pair_are_those_of_the_graph_without_it():
             np.log1p(min(degree[i], degree[j])),
             np.log1p(max(degree[i], degree[j])),
         ]
-        np.testing.assert_allclose(rows[k, :9], expected, atol=2e-5, err_msg=str(NAMES))
+        np.testing.assert_allclose(rows[k, :9], expected, atol=2e-5)
 
 
 def test_refined_features_are_those_of_the_gated_graph_without_the_pair():
@@ -87,7 +85,7 @@ def test_refined_features_are_those_of_the_gated_graph_without_the_pair():
             *degrees,
             np.log(chances[k] / (1 - chances[k])),
         ]
-        np.testing.assert_allclose(rows[k, :7], expected, atol=1e-4, err_msg=str(REFINED))
+        np.testing.assert_allclose(rows[k, :7], expected, atol=1e-4)
 
 
 def test_rounds_judge_each_source_by_the_others_and_come_back_from_a_file():

@@ -19,6 +19,7 @@ from ninefold.errors import version_of
 
 from ninefold_graphs._csv import read_edge_list, read_folder, read_support
 from ninefold_graphs._doors import UNKNOWN, Features, array_of, sorted_edges, whole_number
+from ninefold_graphs._files import check_finite, check_shapes, under
 from ninefold_graphs._graph import Graph
 from ninefold_graphs._heads import (
     Ridge,
@@ -50,8 +51,8 @@ from ninefold_graphs._words import InputEncoder
 __version__ = version_of(__name__)
 __all__ = [
     "DEMO", "UNKNOWN", "Features", "Graph", "HopRows", "InputEncoder", "Kept", "Ridge", "Simulated", "Sparse",
-    "__version__", "array_of", "centred_update", "estimated_mix", "from_pyg", "hop_features", "left_out", "load_mat",
-    "normalised", "one_hot", "read_edge_list", "read_folder", "read_npz", "read_support", "reweighted",
-    "ridge_weights", "shared_columns", "softmax", "sorted_edges", "to_pyg", "walked", "whitening", "whole_number",
-    "with_constant",
+    "__version__", "array_of", "centred_update", "check_finite", "check_shapes", "estimated_mix", "from_pyg",
+    "hop_features", "left_out", "load_mat", "normalised", "one_hot", "read_edge_list", "read_folder", "read_npz",
+    "read_support", "reweighted", "ridge_weights", "shared_columns", "softmax", "sorted_edges", "to_pyg", "under",
+    "walked", "whitening", "whole_number", "with_constant",
 ]  # fmt: skip

@@ -51,16 +51,9 @@ class Graph:
 
     @classmethod
     def of(
-        cls,
-        x: object,
-        edges: object,
-        labels: Sequence[Hashable] | np.ndarray | None = None,
-        *,
-        ids: object = None,
-        classes: Sequence[Hashable] | None = None,
-        undirected: bool = True,
-        name: str = "graph",
-    ) -> Graph:
+        cls, x: object, edges: object, labels: Sequence[Hashable] | np.ndarray | None = None, *, ids: object = None,
+        classes: Sequence[Hashable] | None = None, undirected: bool = True, name: str = "graph",
+    ) -> Graph:  # fmt: skip
         """Make a graph of your own data.
 
         Args:
@@ -89,9 +82,8 @@ class Graph:
         if self.ids is None:
             object.__setattr__(self, "ids", np.arange(n))
         if self.y.shape != (n,) or self.ids.shape != (n,):
-            raise InputError(
-                "graph", got=f"{self.y.size} labels and {self.ids.size} ids", expected=f"{n} of each, as x has rows"
-            )
+            got = f"{self.y.size} labels and {self.ids.size} ids"
+            raise InputError("graph", got=got, expected=f"{n} of each, as x has rows")
         if self.y.size and (self.y.min() < UNKNOWN or self.y.max() >= len(self.classes)):
             raise InputError("y", got=int(self.y.max()), expected=f"codes from -1 to {len(self.classes) - 1}")
         order = self.ids[self._order]
@@ -125,12 +117,9 @@ class Graph:
         found = self._order[place]
         absent = wanted[self.ids[found] != wanted]
         if absent.size:
-            raise InputError(
-                what,
-                got=f"node {self.title(absent[0])}" + (f" and {absent.size - 1} more" if absent.size > 1 else ""),
-                expected="ids of nodes in this graph",
-                hint="ids name nodes across graphs; give `ids=` when you cut or renumber one",
-            )
+            got = f"node {self.title(absent[0])}" + (f" and {absent.size - 1} more" if absent.size > 1 else "")
+            hint = "ids name nodes across graphs; give `ids=` when you cut or renumber one"
+            raise InputError(what, got=got, expected="ids of nodes in this graph", hint=hint)
         return found
 
     def title(self, node: int) -> str:

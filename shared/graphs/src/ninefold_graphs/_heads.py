@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-
-from ninefold_graphs._rows import HopRows
 
 KNOTS = (1.0, 5.0, 20.0)  # labels a class
 
@@ -161,8 +158,6 @@ class Ridge:
         >>> import numpy as np
         >>> from ninefold_graphs import Ridge
         >>> ridge = Ridge(np.eye(2, dtype=np.float32))
-        >>> ridge.probabilities(np.array([[1.0, 0.0]]), ridge.weights).round(2).tolist()
-        [[0.99, 0.01]]
         >>> round(ridge.strength_at(5))
         10
     """
@@ -183,17 +178,3 @@ class Ridge:
         classes = self.weights.shape[1]
         residual = one_hot(y, classes) - z @ self.weights
         return self.weights + centred_update(z, residual, self.strength_at(len(y) / classes))
-
-    def probabilities(self, z: np.ndarray | HopRows, weights: np.ndarray) -> np.ndarray:
-        """(N, C) from (N, d) features and (d, C) weights."""
-        return softmax(self.sharpness * (z @ weights))
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """What `load` needs."""
-        return {"weights": self.weights, "strength": np.array([*self.strengths, self.sharpness])}
-
-    @classmethod
-    def load(cls, arrays: dict[str, Any]) -> Ridge:
-        """The solver that gave `arrays`."""
-        *strengths, sharpness = map(float, arrays["strength"])
-        return cls(arrays["weights"], tuple(strengths), sharpness)

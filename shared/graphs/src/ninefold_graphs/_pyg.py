@@ -45,19 +45,16 @@ def from_pyg(
         if most >= len(names):
             raise InputError("data.class_names", got=f"{len(names)} names", expected=f"{most + 1}, as y has codes")
     ids = getattr(data, "node_ids", None)
-    made = Graph.of(
-        getattr(data, "x", None), getattr(data, "edge_index", None), labels, ids=ids, classes=names,
-        undirected=False, name=name,
-    )  # fmt: skip
+    x, edges = getattr(data, "x", None), getattr(data, "edge_index", None)
+    made = Graph.of(x, edges, labels, ids=ids, classes=names, undirected=False, name=name)
     if directed == "keep":
         return made
     both = sorted_edges(made.edge_index, len(made), both=True)
     missing = both.shape[1] - made.edge_index.shape[1]
     if missing and directed == "refuse":
-        raise InputError(
-            "edge_index", got=f"a directed graph: {missing} edges have no reverse", expected="both directions",
-            where=f"graph {name!r}", hint="symmetrise=True adds them",
-        )  # fmt: skip
+        got, where = f"a directed graph: {missing} edges have no reverse", f"graph {name!r}"
+        hint = "symmetrise=True adds them"
+        raise InputError("edge_index", got=got, expected="both directions", where=where, hint=hint)
     return replace(made, edge_index=both)
 
 

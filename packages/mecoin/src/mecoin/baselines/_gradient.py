@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from mecoin.encoders._gcn import Gcn, GcnEncoder, gathered
 from mecoin.protocol._learner import Learner
 
+RATES_ALONE = (1e-3, 2e-3, 5e-3, 1e-2)  # of Adam, where nothing else is tuned
 RATES = (1e-3, 5e-3)  # of Adam, among which rivals are tuned; a few long steps reach as far as many short ones
 
 
@@ -158,7 +159,7 @@ class FineTune(GradientLearner):
 
     name = "Fine-tune"
     source = "lower bound"
-    grid = tuple({"lr": lr} for lr in (1e-3, 2e-3, 5e-3, 1e-2))
+    grid = tuple({"lr": lr} for lr in RATES_ALONE)
 
 
 class Lwf(GradientLearner):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from ninefold.cli import house_app
@@ -28,13 +29,23 @@ Data = Annotated[
     ),
 ]
 Model = Annotated[Path, typer.Argument(help="File of a model.")]
-Mode = Annotated[str, typer.Option("--mode", help="inductive, or transductive: all nodes visible from the start.")]
 SplitFile = Annotated[Path | None, typer.Option("--split", help="A split.json: take the nodes of a session from it.")]
 Number = Annotated[int, typer.Option("--session", help="Session of the split.", min=0)]
-Base = Annotated[int, typer.Option("--base", help="Base classes: the largest.")]
-Way = Annotated[int, typer.Option("--way", help="New classes a session.")]
-Shot = Annotated[int, typer.Option("--shot", help="Labelled nodes of each new class.")]
-Sessions = Annotated[int | None, typer.Option("--sessions", help="Sessions after the base one; all, if left out.")]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Options of the verbs that cut data into sessions."""
+
+    base: Annotated[int, typer.Option("--base", help="Base classes: the largest.")] = 10
+    way: Annotated[int, typer.Option("--way", help="New classes a session.")] = 2
+    shot: Annotated[int, typer.Option("--shot", help="Labelled nodes of each new class.")] = 5
+    mode: Annotated[
+        str, typer.Option("--mode", help="inductive, or transductive: all nodes visible from the start.")
+    ] = "inductive"
+    sessions: Annotated[
+        int | None, typer.Option("--sessions", help="Sessions after the base one; all, if left out.")
+    ] = None
 
 
 def open_data(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
@@ -43,16 +54,14 @@ def open_data(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
 
     from mecoin import datasets
 
-    folder = Path(data)
-    simulators = {"demo": DEMO, "simulated": Simulated()}
+    folder, simulators = Path(data), {"demo": DEMO, "simulated": Simulated()}
     names = [*simulators, *datasets.DATASETS]
     if data not in names and folder.is_dir():  # ./demo is a folder, whatever there is
-        features = folder / "features.csv"
-        files = folder / "edges.csv", folder / "labels.csv", features if features.exists() else None
-        for file, line in ((files[0], "node,node"), (files[1], "node,class")):
+        edges, labels, features = (folder / f"{part}.csv" for part in ("edges", "labels", "features"))
+        for file, line in ((edges, "node,node"), (labels, "node,class")):
             if not file.exists():
                 raise InputError(f"folder {data}", got=f"no {file.name}", expected=f"one with lines {line}, no header")
-        return datasets.read_edge_list(*files, seed=seed)
+        return datasets.read_edge_list(edges, labels, features if features.exists() else None, seed=seed)
     if data not in names:
         raise InputError("data", got=repr(data), expected=f"a folder that is there, or one of {', '.join(names)}")
     graph = simulators[data].draw(seed) if data in simulators else datasets.load(data)
@@ -70,22 +79,9 @@ def model_of(path: Path) -> Mecoin:
     return (PaperModel if paper else Mecoin).load(path)
 
 
-def entry_of(name: str) -> Any:
-    """What `compare` takes for the name of a learner: the published method's class, else the name."""
-    from mecoin.paper import PaperMecoin
-
-    return PaperMecoin if name == PaperMecoin.name else name
-
-
-def session_at(stream: SessionStream, number: int) -> Session:
-    """A session by number; InputError if there is none."""
-    if number >= len(stream):
-        raise InputError("--session", got=number, expected=f"0 to {len(stream) - 1}, as the split has")
-    return stream[number]
-
-
-def stream_of_split(graph: Graph, path: Path) -> SessionStream:
-    """Sessions of a split; InputError if a node is of another class than when it was cut, as after lines were added."""
+def stream_of_split(graph: Graph, path: Path, number: int = 0) -> tuple[SessionStream, Session]:
+    """Sessions of a split, and that of a number; InputError if there is none, or if a node is of another class than
+    when the split was cut, as after lines were added."""
     from mecoin import SessionStream
 
     stream = SessionStream.from_split(graph, path)
@@ -96,4 +92,6 @@ def stream_of_split(graph: Graph, path: Path) -> SessionStream:
                 if others.size:
                     got, hint = f"not of class {name!r}", "it was made of other data: cut it anew"
                     raise InputError(f"node {others[0]}", got=got, expected="as the split says", where=path, hint=hint)
-    return stream
+    if number >= len(stream):
+        raise InputError("--session", got=number, expected=f"0 to {len(stream) - 1}, as the split has")
+    return stream, stream[number]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,17 +14,7 @@ from ninefold.errors import InputError
 from ninefold.files import starts_with, write_text
 from ninefold.report import Table
 
-from mecoin.cli._app import (
-    Data,
-    Model,
-    Number,
-    SplitFile,
-    app,
-    model_of,
-    open_data,
-    session_at,
-    stream_of_split,
-)
+from mecoin.cli._app import Data, Model, Number, SplitFile, app, model_of, open_data, stream_of_split
 
 ANSWERS = "node,class,probability,novelty"  # first line of the file that `predict` writes
 
@@ -52,9 +41,9 @@ def fit(
     graph, _ = open_data(data, opts.seed)
     model = kinds[variant](encoder, seed=opts.seed)
     if split is not None:
-        session = stream_of_split(graph, split)[0]
-        graph, train = session.graph, np.isin(session.graph.ids, session.train)
-        held = np.isin(graph.ids, session.validation)
+        _, session = stream_of_split(graph, split)
+        graph = session.graph
+        train, held = (np.isin(graph.ids, part) for part in (session.train, session.validation))
     else:
         draws, held = np.random.default_rng(opts.seed), np.zeros(len(graph), bool)
         if (graph.y < 0).all():
@@ -88,20 +77,18 @@ def add(
     learnt = model_of(model)
     graph, _ = open_data(data, learnt.settings["seed"])  # as when it was fitted
     if split is not None and support is None:
-        now = session_at(stream_of_split(graph, split), session)
+        _, now = stream_of_split(graph, split, session)
         graph, given = now.graph, {graph.classes[code]: nodes for code, nodes in now.support.items()}
     elif support is None or split is not None:
         raise InputError("classes to add", got="neither or both", expected="either --support or --split")
     else:
         given = read_support(support, graph, [*graph.classes, *learnt.labels])
-    start = time.perf_counter()
     with warnings.catch_warnings(record=True, action="always") as caught:
         learnt.add_classes(graph, given, update=update)
     for warning in caught:
         typer.echo(f"warning: {warning.message}", err=True)
-    taken = time.perf_counter() - start
     learnt.save(out, force=opts.force)
-    return {"added": ", ".join(map(str, given)), "classes": len(learnt.labels), "seconds": taken, "model": out}
+    return {"added": ", ".join(map(str, given)), "classes": len(learnt.labels), "model": out}
 
 
 @verb(app, uses=("threads", "force", "out"), out="file", ours=starts_with(ANSWERS))
@@ -122,8 +109,7 @@ def predict(
     learnt = model_of(model)
     graph, places = open_data(data, learnt.settings["seed"])  # as when it was fitted
     if split is not None:
-        sessions = stream_of_split(graph, split)
-        now = session_at(sessions, session)
+        sessions, now = stream_of_split(graph, split, session)
         right = learnt.predict(now.graph, now.test) == np.array(graph.classes, object)[now.truth]
         base = np.isin(now.truth, sessions[0].new)
         table = Table(["test nodes of", "nodes", "accuracy %"])
@@ -136,14 +122,9 @@ def predict(
     if unknown:
         raise InputError("--node", got=repr(unknown[0]), expected=f"a node of {data}")
     nodes = np.array([places[one] for one in names])
-    answers = zip(
-        names,
-        learnt.predict(graph, nodes),
-        learnt.predict_proba(graph, nodes).max(axis=1),
-        learnt.novelty(graph, nodes),
-        strict=True,
-    )
-    table = Table(ANSWERS.split(","), [[a, b, float(c), float(d)] for a, b, c, d in answers])
+    chances, novelty = learnt.predict_proba(graph, nodes).max(axis=1), learnt.novelty(graph, nodes)
+    answers = zip(names, learnt.predict(graph, nodes), chances.tolist(), novelty.tolist(), strict=True)
+    table = Table(ANSWERS.split(","), [list(one) for one in answers])
     table.notes.append("novelty above 1: farther from every known class than 95 % of base validation nodes")
     if opts.out is not None:
         lines = io.StringIO()

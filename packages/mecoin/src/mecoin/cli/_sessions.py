@@ -10,7 +10,7 @@ from ninefold.cli import Shared, progress, verb
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from mecoin.cli._app import Base, Data, Mode, Sessions, Shot, Way, app, entry_of, model_of, open_data
+from mecoin.cli._app import Cut, Data, app, model_of, open_data
 
 
 def _is_split(path: Path) -> bool:
@@ -21,20 +21,11 @@ def _is_split(path: Path) -> bool:
 
 
 @verb(app, uses=("seed", "threads", "force", "out"), out="file", ours=_is_split)
-def split(
-    data: Data,
-    *,
-    base: Base = 10,
-    way: Way = 2,
-    shot: Shot = 5,
-    mode: Mode = "inductive",
-    sessions: Sessions = None,
-    opts: Shared,
-) -> Table:
+def split(data: Data, *, cut: Cut, opts: Shared) -> Table:
     """Cut DATA into sessions and write split.json: which node is for training, validation or test, and when."""
     from mecoin import SessionStream
 
-    stream = SessionStream(open_data(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
+    stream = SessionStream(open_data(data, opts.seed)[0], seed=opts.seed, **vars(cut))
     if opts.out is not None:
         stream.save(opts.out, force=opts.force)
     table = Table(["session", "new classes", "labelled", "validation", "test", "visible nodes"])
@@ -60,12 +51,8 @@ def inspect(
         if data is not None or learner is not None:
             raise InputError("--data or --learner", got="a model", expected="a split.json to audit")
         model = model_of(path)
-        return {
-            **model.settings,
-            "classes": len(model.labels),
-            "labels": ", ".join(map(str, model.labels)),
-            **model.memory_report(),
-        }
+        labels = {"classes": len(model.labels), "labels": ", ".join(map(str, model.labels))}
+        return {**model.settings, **labels, **model.memory_report()}
     known = Split.load(path)
     if data is None:
         if learner is not None:
@@ -76,15 +63,19 @@ def inspect(
             table.rows.append([place, len(one.classes), sum(map(len, one.support.values())), one.nodes.size])
         return table
     from mecoin.evaluation._audit import audit_learner, audit_split
-    from mecoin.evaluation._compare import make_learner
 
     graph = open_data(data, opts.seed)[0]
     tables = [audit_split(known, graph)]
     if learner is not None:
-        entry = entry_of(learner)
-        fresh = lambda _, session: make_learner(entry, session, opts.seed)  # noqa: E731
-        tables.append(audit_learner(fresh, graph, known, opts.seed))
+        tables.append(audit_learner(_entry_of(learner), graph, known, opts.seed))
     return tables
+
+
+def _entry_of(name: str) -> Any:
+    """What `compare` takes for the name of a learner: the published method's class, else the name."""
+    from mecoin.paper import PaperMecoin
+
+    return PaperMecoin if name == PaperMecoin.name else name
 
 
 @verb(app, uses=("seed", "threads", "quiet", "out"), out="run")
@@ -94,11 +85,7 @@ def compare(
     learners: Annotated[
         str, typer.Option("--learners", help="Names, divided by commas.")
     ] = "mecoin+,SGC-LDA + EM,SGC-NCM",
-    base: Base = 10,
-    way: Way = 2,
-    shot: Shot = 5,
-    mode: Mode = "inductive",
-    sessions: Sessions = None,
+    cut: Cut,
     tune: Annotated[bool, typer.Option("--tune", help="Choose rivals' settings, on base classes alone.")] = False,
     opts: Shared,
 ) -> Table:
@@ -107,13 +94,13 @@ def compare(
     from mecoin import compare as compared
     from mecoin.evaluation._compare import check_learners, result_table
 
-    entries = {name: entry_of(name) for name in map(str.strip, learners.split(",")) if name}
-    settings = {"data": data, "base": base, "way": way, "shot": shot, "mode": mode, "sessions": sessions}
+    entries = {name: _entry_of(name) for name in map(str.strip, learners.split(",")) if name}
     check_learners([entry for entry in entries.values() if isinstance(entry, str)] if entries else [""])
-    stream = SessionStream(open_data(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
+    stream = SessionStream(open_data(data, opts.seed)[0], seed=opts.seed, **vars(cut))
+    settings = {"data": data, **vars(cut)}
     with progress(len(entries), "learners") as bar:
         results = compared(stream, entries, opts.seed, tune=tune, out=opts.out, settings=settings, advance=bar.advance)
-    return result_table(results, f"{data}: {base} + {len(stream) - 1} x {way}-way {shot}-shot, {mode}")
+    return result_table(results, f"{data}: {cut.base} + {len(stream) - 1} x {cut.way}-way {cut.shot}-shot, {cut.mode}")
 
 
 @verb(app, uses=("seed", "threads"))

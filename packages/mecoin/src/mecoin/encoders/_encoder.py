@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from ninefold.errors import InputError
-from ninefold_graphs import Graph
+from ninefold_graphs import Graph, under
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -156,8 +156,7 @@ class TrainedEncoder(Encoder):
         self.dim = arrays["classifier.weight"].shape[1]
         self.module, self.classifier = self.kernel(self.width, self.dim), nn.Linear(self.dim, self.classes.size)
         for prefix, part in ((f"{self.kind}.", self.module), ("classifier.", self.classifier)):
-            found = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
-            part.load_state_dict({key: torch.from_numpy(array) for key, array in found.items()})
+            part.load_state_dict({key: torch.from_numpy(array) for key, array in under(arrays, prefix).items()})
             part.eval().requires_grad_(False)
 
 

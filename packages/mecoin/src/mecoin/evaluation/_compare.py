@@ -21,7 +21,7 @@ from mecoin.baselines import BASELINES
 from mecoin.encoders._shared import shared_encoder
 from mecoin.memory._plus import MecoinPlus
 from mecoin.protocol._learner import Learner, MemoryLearner
-from mecoin.protocol._run import SessionResult, StreamResult, confusion, run_stream
+from mecoin.protocol._run import StreamResult, confusion, run_stream, score_session
 from mecoin.protocol._tune import tuned
 from mecoin.sessions._stream import Session, SessionStream, Split
 
@@ -31,14 +31,9 @@ Entry = str | type[Learner] | Callable[[Graph, Session], Learner]  # what can be
 
 
 def make_learner(
-    entry: Entry,
-    session: Session,
-    seed: int = 0,
-    *,
-    graph: Graph | None = None,
-    epochs: int | None = None,
+    entry: Entry, session: Session, seed: int = 0, *, graph: Graph | None = None, epochs: int | None = None,
     **options: Any,
-) -> Learner:
+) -> Learner:  # fmt: skip
     """A fresh learner for a base session.
 
     Args:
@@ -63,21 +58,15 @@ def check_learners(names: Iterable[str]) -> None:
     """InputError for a name that `make_learner` does not know."""
     for name in names:
         if name not in LEARNERS:
-            raise InputError(
-                "learner", got=repr(name), expected=f"one of {', '.join(LEARNERS)}, or a class of your own"
-            )
+            expected = f"one of {', '.join(LEARNERS)}, or a class of your own"
+            raise InputError("learner", got=repr(name), expected=expected)
 
 
 def compare(
-    stream: SessionStream,
-    learners: Sequence[str] | Mapping[str, Entry],
-    seed: int = 0,
-    *,
-    tune: bool = False,
-    out: str | Path | None = None,
-    settings: Mapping[str, Any] = MappingProxyType({}),
+    stream: SessionStream, learners: Sequence[str] | Mapping[str, Entry], seed: int = 0, *, tune: bool = False,
+    out: str | Path | None = None, settings: Mapping[str, Any] = MappingProxyType({}),
     advance: Callable[[], object] = lambda: None,
-) -> dict[str, StreamResult]:
+) -> dict[str, StreamResult]:  # fmt: skip
     """Take several learners through the same sessions: figures by name. See `make_learner` for what a learner may be.
 
     Args:
@@ -145,13 +134,11 @@ def _resumed(name: str, lines: list[dict[str, Any]], path: Path, stream: Session
             predicted = [held[str(session.index)] for session in stream]
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ArtifactError(path, f"is damaged: {error}; remove the run, and begin anew") from None
-    sessions = []
-    for session, line, codes in zip(stream, lines, predicted, strict=True):
-        names = SessionResult.__dataclass_fields__
-        figures: dict[str, Any] = {key: line[key] for key in names if key in line}
-        figures |= {key: float("nan") for key, value in figures.items() if value is None}
-        sessions.append(SessionResult(**figures, seconds=float("nan"), truth=session.truth, predicted=codes))
-    return StreamResult(name, sessions)
+    scored = [
+        score_session(session, stream[0].new, codes, memory=line["memory"], seconds=float("nan"))
+        for session, line, codes in zip(stream, lines, predicted, strict=True)
+    ]
+    return StreamResult(name, scored)
 
 
 def write_reports(run: Run, stream: SessionStream, results: Mapping[str, StreamResult]) -> None:
@@ -159,18 +146,13 @@ def write_reports(run: Run, stream: SessionStream, results: Mapping[str, StreamR
     import pyarrow as pa
     from pyarrow import parquet
 
-    names = stream.data.classes
-    columns: dict[str, list[Any]] = {key: [] for key in ("learner", "session", "truth", "predicted", "count")}
-    for name, result in results.items():
-        for one in result.sessions:
-            truth, predicted, count = confusion(one)
-            columns["learner"] += [name] * len(count)
-            columns["session"] += [one.session] * len(count)
-            columns["truth"] += [str(names[code]) for code in truth]
-            columns["predicted"] += [str(names[code]) for code in predicted]
-            columns["count"] += count.tolist()
+    names, rows = stream.data.classes, []
+    for name, one in ((name, one) for name, result in results.items() for one in result.sessions):
+        for truth, predicted, count in zip(*confusion(one), strict=True):
+            counted = {"truth": str(names[truth]), "predicted": str(names[predicted]), "count": int(count)}
+            rows.append({"learner": name, "session": one.session, **counted})
     with atomic_file(run.path / "confusion.parquet") as temporary:
-        parquet.write_table(pa.table(columns), temporary)
+        parquet.write_table(pa.Table.from_pylist(rows), temporary)
     if PLOTS:
         from mecoin.evaluation._figures import accuracy_by_session, forgetting
 

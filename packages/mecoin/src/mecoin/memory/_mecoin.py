@@ -11,14 +11,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
-from ninefold_graphs import UNKNOWN, Graph, array_of, from_pyg, whole_number
+from ninefold_graphs import UNKNOWN, Graph, array_of, check_finite, from_pyg, under, whole_number
 from torch import nn
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._own import ModuleEncoder
 from mecoin.memory._plus import ROUNDS, MecoinPlus
-from mecoin.memory._whole import check_finite, check_model, settings_in_file
-from mecoin.protocol._doors import below, checked_support, encoder_of, mask_of
+from mecoin.memory._whole import check_model, settings_in_file
+from mecoin.protocol._doors import checked_support, encoder_of, mask_of
 from mecoin.protocol._learner import MemoryLearner
 from mecoin.sessions._stream import MODES, Session, refuse_future
 
@@ -72,13 +72,9 @@ class Mecoin:
     default_encoder: ClassVar[str | None] = None  # None: chosen on the base classes
 
     def __init__(
-        self,
-        encoder: str | Encoder | nn.Module | None = None,
-        hidden: int = 128,
-        transductive: bool = True,
-        mode: str = "inductive",
-        seed: int = 0,
-    ) -> None:
+        self, encoder: str | Encoder | nn.Module | None = None, hidden: int = 128, transductive: bool = True,
+        mode: str = "inductive", seed: int = 0,
+    ) -> None:  # fmt: skip
         if not isinstance(transductive, bool):
             raise InputError("transductive", got=repr(transductive), expected="True or False")
         self._set_up(encoder, hidden, mode, seed, transductive=transductive)
@@ -149,9 +145,8 @@ class Mecoin:
         given = checked_support(support, graph)
         known = [label for label in given if label in state.labels]
         if known and not update:
-            raise InputError(
-                f"label {known[0]!r}", got="a known class", expected="a new one", hint="update=True learns it anew"
-            )
+            hint = "update=True learns it anew"
+            raise InputError(f"label {known[0]!r}", got="a known class", expected="a new one", hint=hint)
         self._check_future(graph, {*state.labels, *given})
         state = self._without(known) if known else state
         self._check_new(graph, state, given)
@@ -197,9 +192,8 @@ class Mecoin:
             raise InputError("test nodes", got=got, expected="others")
         codes = graph.y[graph.positions(wanted, "test nodes")]
         if (codes == UNKNOWN).any():
-            raise InputError(
-                f"test node {graph.title(wanted[codes == UNKNOWN][0])}", got="no label", expected="labelled nodes"
-            )
+            node = graph.title(wanted[codes == UNKNOWN][0])
+            raise InputError(f"test node {node}", got="no label", expected="labelled nodes")
         truth = [graph.classes[code] for code in codes]
         right = [one == two for one, two in zip(self.predict(graph, wanted), truth, strict=True)]
         return {"nodes": len(right), "accuracy": 100 * float(np.mean(right)) if right else float("nan")}
@@ -256,10 +250,10 @@ class Mecoin:
                     raise InputError("encoder", got="none", expected="the module that the model was made with")
                 meta["encoder"] = encoder
             made = cls(**settings_in_file(cls, meta, held.about["format_version"], Path(path)))
-            made._encoder.load(below("encoder.", arrays))
+            made._encoder.load(under(arrays, "encoder."))
             learner = made._learner(made._encoder, {})
             learner.classes = arrays["classes"]
-            learner.restore(below("memory.", arrays))
+            learner.restore(under(arrays, "memory."))
             check_model(learner, made._encoder, labels, arrays["support"], arrays["owners"])
             made._state = _State(learner, labels, arrays["support"], arrays["owners"])
         except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
@@ -302,9 +296,8 @@ class Mecoin:
         for label, nodes in given.items():
             same = by_text.setdefault(str(label), label)
             if same is not label and (same != label or type(same) is not type(label)):
-                raise InputError(
-                    f"label {label!r}", got=f"a {type(label).__name__}", expected=f"another name than {same!r} has"
-                )
+                got = f"a {type(label).__name__}"
+                raise InputError(f"label {label!r}", got=got, expected=f"another name than {same!r} has")
             used = np.isin(nodes, state.support[state.owners != FORGOTTEN])
             if used.any():
                 node = nodes[used][0]

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from ninefold_graphs import Graph, softmax, whitening
+from ninefold_graphs import Graph, check_shapes, softmax, whitening
 
 from mecoin.memory._refine import refine
 from mecoin.memory._smu import Smu, unit
-from mecoin.memory._whole import check_shapes
 from mecoin.protocol._learner import MemoryLearner, chunks
 from mecoin.protocol._tune import tuned
 from mecoin.sessions._stream import Session

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import ArtifactError
-from ninefold_graphs import Graph
+from ninefold_graphs import Graph, check_shapes
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.protocol._learner import MemoryLearner
@@ -33,20 +33,6 @@ def settings_in_file(kind: Any, meta: Mapping[str, Any], version: int, path: Pat
     if version == 1 or meta["encoder"] == "both" or odd:
         raise ArtifactError(path, "was made by an older version, with settings that this one has not; fit it anew")
     return {name: value for name, value in meta.items() if name in known}
-
-
-def check_finite(arrays: Mapping[str, np.ndarray]) -> None:
-    """ValueError that names an array with NaN or infinity."""
-    for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"{name} has a value that is not finite")
-
-
-def check_shapes(found: Mapping[str, tuple[np.ndarray, tuple[int, ...]]]) -> None:
-    """ValueError that names an array of another shape than it needs."""
-    for name, (array, shape) in found.items():
-        if array.shape != shape:
-            raise ValueError(f"{name} has shape {array.shape}, where {shape} is needed")
 
 
 def check_model(

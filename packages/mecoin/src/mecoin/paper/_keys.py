@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from ninefold_graphs import whitening
+from ninefold_graphs import under, whitening
 from torch.nn import functional as F
 
 from mecoin.paper._edge_loss import edge_loss
@@ -127,8 +127,7 @@ class Constructed:
         self.whiten, self.level = arrays["whiten"], arrays["level"]
         width, readout = arrays["mecs.readout"].shape
         self.mecs = MeCs(width, self.attended.shape[1], readout, torch.Generator())
-        state = {key.removeprefix("mecs."): torch.from_numpy(arrays[key]) for key in arrays if key.startswith("mecs.")}
-        self.mecs.load_state_dict(state)
+        self.mecs.load_state_dict({key: torch.from_numpy(one) for key, one in under(arrays, "mecs.").items()})
         self.mecs.requires_grad_(False)
 
 

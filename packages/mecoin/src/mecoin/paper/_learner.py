@@ -8,16 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 from ninefold.errors import InputError
-from ninefold_graphs import Graph
+from ninefold_graphs import Graph, check_shapes, under
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.memory._smu import Smu
-from mecoin.memory._whole import check_shapes
 from mecoin.paper._gkim import Head
 from mecoin.paper._interaction import Interaction
 from mecoin.paper._keys import Constructed, Published
 from mecoin.paper._mram import Mram
-from mecoin.protocol._doors import below
 from mecoin.protocol._learner import MemoryLearner
 
 ANSWERS = ("memory", "head", "mean")
@@ -91,16 +89,9 @@ class PaperMecoin(MemoryLearner):
     source = "NeurIPS 2024, arXiv 2411.06659"
 
     def __init__(
-        self,
-        encoder: Encoder,
-        *,
-        published: Published = Published(),
-        interaction: Interaction = Interaction(),
-        per_class: int = 1,
-        replay: int = REPLAYED,
-        answer: str = "mean",
-        seed: int = 0,
-    ) -> None:
+        self, encoder: Encoder, *, published: Published = Published(), interaction: Interaction = Interaction(),
+        per_class: int = 1, replay: int = REPLAYED, answer: str = "mean", seed: int = 0,
+    ) -> None:  # fmt: skip
         super().__init__(encoder, seed=seed)
         if answer not in ANSWERS:
             raise InputError("answer", got=repr(answer), expected=f"one of {', '.join(ANSWERS)}")
@@ -114,18 +105,14 @@ class PaperMecoin(MemoryLearner):
     def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
         z = self.encoder.embed(graph)
         self.construction.fit(z, support, self.seed)
-        key = self.keys(z[:1]).shape[1]
-        empty = Content(
-            Smu.empty(key),
-            Mram(np.zeros((0, 0), np.float32)),
-            None,
-            Kept(np.zeros((0, z.shape[1]), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64)),
-        )
+        none = np.zeros(0, np.int64)
+        kept = Kept(np.zeros((0, z.shape[1]), np.float32), none, none)
+        empty = Content(Smu.empty(self.keys(z[:1]).shape[1]), Mram(np.zeros((0, 0), np.float32)), None, kept)
         learnt = self._learn(z, support, empty)
         held = validation if validation.size else np.concatenate(list(support.values()))
         far = learnt.smu.nearest(self.keys(z[held]))[1]
         radius = np.quantile(far, 0.95, keepdims=True).astype(np.float32)
-        self.content = self.first = Content(learnt.smu, learnt.mram, learnt.head, learnt.kept, radius)
+        self.content = self.first = replace(learnt, radius=radius)
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
         self.content = self._learn(self.encoder.embed(graph), support, self.content)
@@ -209,11 +196,11 @@ class PaperMecoin(MemoryLearner):
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take what `state` gave."""
-        self.construction.load(below("construction.", arrays))
+        self.construction.load(under(arrays, "construction."))
         smu, radius = Smu(arrays["smu.prototypes"], arrays["smu.owner"]), arrays["radius"]
-        kept = Kept(**below("kept.", arrays))
-        self.content = Content(smu, Mram(arrays["mram.rows"]), _head(below("head.", arrays)), kept, radius)
-        parts = below("first.", arrays)
+        kept = Kept(**under(arrays, "kept."))
+        self.content = Content(smu, Mram(arrays["mram.rows"]), _head(under(arrays, "head.")), kept, radius)
+        parts = under(arrays, "first.")
         rows = parts.pop("rows")
         base = Smu(smu.prototypes[: len(rows)], smu.owner[: len(rows)])
         self.first = Content(base, Mram(rows), _head(parts), kept.among(kept.session == 0), radius)

@@ -47,15 +47,10 @@ class PaperModel(Mecoin):
     default_encoder: ClassVar[str | None] = PaperMecoin.encoder_kind
 
     def __init__(
-        self,
-        encoder: str | Encoder | nn.Module | None = None,
-        hidden: int = 128,
-        proto_per_class: int = 1,
-        graphinfo_dim: int = GRAPHINFO,
-        lambdas: tuple[float, float, float] = LAMBDAS,
-        mode: str = "inductive",
+        self, encoder: str | Encoder | nn.Module | None = None, hidden: int = 128, proto_per_class: int = 1,
+        graphinfo_dim: int = GRAPHINFO, lambdas: tuple[float, float, float] = LAMBDAS, mode: str = "inductive",
         seed: int = 0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         given = {"proto_per_class": proto_per_class, "graphinfo_dim": graphinfo_dim}
         own = {name: whole_number(name, value, 1) for name, value in given.items()}
         self._set_up(encoder, hidden, mode, seed, **own, lambdas=_weights(lambdas))
@@ -63,13 +58,9 @@ class PaperModel(Mecoin):
     def _learner(self, encoder: Encoder, options: Mapping[str, Any]) -> MemoryLearner:  # noqa: ARG002
         settings = self.settings
         memory, update, edge = settings["lambdas"]
-        return PaperMecoin(
-            encoder,
-            published=Published(graphinfo=settings["graphinfo_dim"], edge=edge),
-            interaction=Interaction(memory=memory, update=update),
-            per_class=settings["proto_per_class"],
-            seed=settings["seed"],
-        )
+        published = Published(graphinfo=settings["graphinfo_dim"], edge=edge)
+        how = {"per_class": settings["proto_per_class"], "seed": settings["seed"]}
+        return PaperMecoin(encoder, published=published, interaction=Interaction(memory=memory, update=update), **how)
 
 
 def _weights(lambdas: Any) -> list[float]:

@@ -79,8 +79,3 @@ def mask_of(name: str, mask: Any, graph: Graph) -> np.ndarray:
     if made.dtype != bool or made.shape != (len(graph),):
         raise InputError(name, got=f"{made.dtype} of shape {made.shape}", expected=f"bool of shape ({len(graph)},)")
     return made
-
-
-def below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Arrays whose names begin with `prefix`, without it."""
-    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}

@@ -77,11 +77,8 @@ class Learner(ABC):
             validation: ids of labelled nodes held out for early stopping.
         """
         self.classes = np.array(sorted(support))
-        self._fit(
-            graph,
-            {code: graph.positions(support[code], "support") for code in sorted(support)},
-            graph.positions(validation),
-        )
+        places = {code: graph.positions(support[code], "support") for code in sorted(support)}
+        self._fit(graph, places, graph.positions(validation))
 
     def add_classes(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
         """Learn new classes from the ids of their labelled nodes in a later session's graph."""

@@ -93,18 +93,9 @@ def score_session(
     old = np.isin(session.truth, base)
     of_base, of_novel = (100 * float(right[some].mean()) if some.any() else float("nan") for some in (old, ~old))
     both = of_base + of_novel
-    return SessionResult(
-        session=session.index,
-        classes=len(session.seen),
-        accuracy=100 * float(right.mean()),
-        base=of_base,
-        novel=of_novel,
-        harmonic=0.0 if both == 0 else 2 * of_base * of_novel / both,
-        memory=memory,
-        seconds=seconds,
-        truth=session.truth,
-        predicted=predicted,
-    )
+    harmonic = 0.0 if both == 0 else 2 * of_base * of_novel / both
+    figures = (session.index, len(session.seen), 100 * float(right.mean()), of_base, of_novel, harmonic)
+    return SessionResult(*figures, memory, seconds, session.truth, predicted)
 
 
 def run_stream(
@@ -132,9 +123,8 @@ def run_stream(
             learner.add_classes(session.graph, session.support)
         seconds = time.perf_counter() - start
         predicted = learner.predict(session.graph, session.test)
-        results.append(
-            score_session(session, base, predicted, memory=learner.memory_bytes(), seconds=round(seconds, 4))
-        )
+        used = {"memory": learner.memory_bytes(), "seconds": round(seconds, 4)}
+        results.append(score_session(session, base, predicted, **used))
         on_session(results[-1])
     return StreamResult(learner.name, results)
 

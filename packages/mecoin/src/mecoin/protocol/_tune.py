@@ -43,24 +43,15 @@ def tuning_stream(session: Session, way: int, shot: int, seed: int = 0) -> Sessi
     if count - novel < 2:
         raise InputError("base classes", got=count, expected=f"at least {way + 2}, so that {way} can act as new")
     last = np.random.default_rng([seed, count]).permutation(session.new)[:novel]
-    split = Split.draw(
-        session.graph, base=count - novel, way=way, shot=shot, mode="inductive", seed=seed, last=last.tolist()
-    )
+    how = {"way": way, "shot": shot, "mode": "inductive", "seed": seed, "last": last.tolist()}
+    split = Split.draw(session.graph, base=count - novel, **how)
     return SessionStream.from_split(session.graph, split)
 
 
 def tuned(
-    learner: type[Learner],
-    session: Session,
-    way: int,
-    shot: int,
-    seed: int = 0,
-    *,
-    epochs: int | None = None,
-    grid: Sequence[Options] | None = None,
-    folds: int = 1,
-    keep: bool = True,
-) -> dict[str, Any]:
+    learner: type[Learner], session: Session, way: int, shot: int, seed: int = 0, *, epochs: int | None = None,
+    grid: Sequence[Options] | None = None, folds: int = 1, keep: bool = True,
+) -> dict[str, Any]:  # fmt: skip
     """The setting of a learner's grid with the best harmonic mean over the tuning streams; the first of equals.
 
     The encoder is trained on each tuning stream's own base classes, for `epochs` at most.

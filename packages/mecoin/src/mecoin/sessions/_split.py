@@ -64,32 +64,23 @@ class Split:
         if self.mode not in MODES:
             raise InputError("mode", got=repr(self.mode), expected=" or ".join(MODES))
         seen: dict[int, str] = {}
-        for index, session in enumerate(self.sessions):
-            for part in PARTS:
-                for name, nodes in getattr(session, part).items():
-                    place = f"{part} of class {name!r} in session {index}"
-                    for node in nodes.tolist():
-                        if node in seen:
-                            raise InputError(
-                                f"node {node}",
-                                got=f"in {seen[node]} and in {place}",
-                                expected="one place for each node",
-                            )
-                        seen[node] = place
+        listed = [
+            (node, f"{part} of class {name!r} in session {index}")
+            for index, session in enumerate(self.sessions)
+            for part in PARTS
+            for name, nodes in getattr(session, part).items()
+            for node in nodes.tolist()
+        ]
+        for node, place in listed:
+            first = seen.setdefault(node, place)
+            if first is not place:
+                raise InputError(f"node {node}", got=f"in {first} and in {place}", expected="one place for each node")
 
     @classmethod
     def draw(
-        cls,
-        data: Graph,
-        *,
-        base: int,
-        way: int,
-        shot: int,
-        mode: str,
-        seed: int,
-        sessions: int | None = None,
+        cls, data: Graph, *, base: int, way: int, shot: int, mode: str, seed: int, sessions: int | None = None,
         last: Collection[int] = (),
-    ) -> Split:
+    ) -> Split:  # fmt: skip
         """Draw a split: the largest classes are the base, 60/20/20 for support, validation and test; of a new class
         80 % are for the test, and its support is drawn from the rest (or from all, if the rest is too small).
 
@@ -132,19 +123,13 @@ class Split:
         return _digest(self._body())
 
     def _body(self) -> dict[str, Any]:
-        return {
-            "mode": self.mode,
-            "way": self.way,
-            "shot": self.shot,
-            "seed": self.seed,
-            "sessions": [
-                {
-                    "classes": [_plain(name) for name in one.classes],
-                    **{part: [getattr(one, part)[name].tolist() for name in one.classes] for part in PARTS},
-                }
-                for one in self.sessions
-            ],
-        }
+        named = {name: getattr(self, name) for name in ("mode", "way", "shot", "seed")}
+        sessions = [
+            {"classes": list(map(_plain, one.classes))}
+            | {part: [getattr(one, part)[name].tolist() for name in one.classes] for part in PARTS}
+            for one in self.sessions
+        ]
+        return {**named, "sessions": sessions}
 
     @classmethod
     def load(cls, path: str | Path) -> Split:
@@ -158,8 +143,8 @@ class Split:
             raise ArtifactError(path, "is damaged, or no split: it is no JSON") from None
         if not isinstance(document, dict) or document.get("kind") != KIND:
             raise ArtifactError(path, f"is no {KIND}")
-        if type(document.get("format_version")) is not int or document["format_version"] > FORMAT:
-            version = document.get("format_version")
+        version = document.get("format_version")
+        if type(version) is not int or version > FORMAT:
             raise ArtifactError(path, f"has format version {version!r}, newer than {FORMAT}; update mecoin")
         body = {key: value for key, value in document.items() if key not in ("kind", "format_version", "digest")}
         if document.get("digest") != _digest(body):
@@ -179,10 +164,8 @@ def _novel_cuts(n: int, shot: int) -> list[int]:
 
 def _session(one: Mapping[str, Any]) -> SessionSplit:
     names = tuple(one["classes"])
-    parts = {
-        part: {name: np.array(nodes, np.int64) for name, nodes in zip(names, one[part], strict=True)} for part in PARTS
-    }
-    return SessionSplit(names, **parts)
+    lists = ({name: np.array(nodes, np.int64) for name, nodes in zip(names, one[part], strict=True)} for part in PARTS)
+    return SessionSplit(names, *lists)
 
 
 def _plain(name: Hashable) -> Any:

@@ -83,15 +83,9 @@ class SessionStream:
     """
 
     def __init__(
-        self,
-        data: Graph,
-        base: int,
-        way: int = 1,
-        shot: int = 5,
-        mode: str = "inductive",
-        seed: int = 0,
+        self, data: Graph, base: int, way: int = 1, shot: int = 5, mode: str = "inductive", seed: int = 0,
         sessions: int | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.data = data
         self.split = Split.draw(data, base=base, way=way, shot=shot, mode=mode, seed=seed, sessions=sessions)
 
@@ -140,17 +134,12 @@ class SessionStream:
             known = known.induced(data.positions(np.concatenate([part.nodes for part in so_far])))
         test = np.concatenate([nodes for part in so_far for nodes in part.test.values()])
         validation = np.concatenate(list(now.validation.values()))
-        return Session(
-            index=index,
-            graph=known,
-            new=np.array([data.code(name) for name in now.classes]),
-            seen=np.array([data.code(name) for part in so_far for name in part.classes]),
-            support={data.code(name): nodes for name, nodes in now.support.items()},
-            validation=validation,
-            validation_truth=data.y[data.positions(validation)],
-            test=test,
-            truth=data.y[data.positions(test)],
+        new, seen = (
+            np.array([data.code(name) for part in parts for name in part.classes]) for parts in ([now], so_far)
         )
+        support = {data.code(name): nodes for name, nodes in now.support.items()}
+        truths = (data.y[data.positions(nodes)] for nodes in (validation, test))
+        return Session(index, known, new, seen, support, validation, next(truths), test, next(truths))
 
 
 def refuse_future(graph: Graph, seen: set[Any]) -> None:
@@ -158,13 +147,9 @@ def refuse_future(graph: Graph, seen: set[Any]) -> None:
     known = graph.y[graph.y != UNKNOWN]
     future = [code for code in np.unique(known) if graph.classes[code] not in seen]
     if future:
-        count = int(np.isin(known, future).sum())
-        raise InputError(
-            "graph",
-            got=f"{count} nodes of {len(future)} classes that have not come yet",
-            expected="an inductive graph without them",
-            hint="cut it with SessionStream, or say mode='transductive'",
-        )
+        got = f"{int(np.isin(known, future).sum())} nodes of {len(future)} classes that have not come yet"
+        hint = "cut it with SessionStream, or say mode='transductive'"
+        raise InputError("graph", got=got, expected="an inductive graph without them", hint=hint)
 
 
 __all__ = ["MODES", "Session", "SessionSplit", "SessionStream", "Split", "refuse_future"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from ninefold_graphs import Graph, one_hot
+from ninefold_graphs import Graph, one_hot, walked
 
 from mldgg.domains import Method
 
@@ -29,8 +29,5 @@ class LabelPropagation(Method):
         known, step = target.y >= 0, target.normalized
         start = np.zeros((len(target), self.shares.size), np.float32)
         start[known] = one_hot(target.y[known], self.shares.size)
-        spread = start
-        for _ in range(50):
-            spread = self.options["damp"] * (step @ spread) + (1 - self.options["damp"]) * start
-        spread = spread + 1e-9 * self.shares
+        spread = walked(start, step, 1 - self.options["damp"], 50) + 1e-9 * self.shares
         return spread / spread.sum(axis=1, keepdims=True)

@@ -96,13 +96,6 @@ class WalkedRidge(CentredRidge):
         return moved / moved.sum(axis=1, keepdims=True)
 
 
-class TwoHopRidge(CentredRidge):
-    """The same on the second hop alone."""
-
-    name = "two-hop-ridge"
-    space: ClassVar[dict[str, tuple[Any, ...]]] = {**CentredRidge.space, "hops": ((2,),)}
-
-
 class TargetRidge(Method):
     """Ridge on the target's labels alone; the class shares of the sources where there are none."""
 

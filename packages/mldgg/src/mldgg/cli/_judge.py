@@ -27,7 +27,7 @@ def compare(
     opts: Shared,
 ) -> Table:
     """Compare methods with each graph of DATA as target in turn; into the run folder -o if given."""
-    from tempfile import TemporaryDirectory
+    from contextlib import nullcontext
 
     from ninefold.run import Run
 
@@ -45,12 +45,10 @@ def compare(
         "data": data, "methods": _words(methods), "shots": numbers, "seeds": seeds, "trials": trials,
         "selection": selection, "nodes": {task.name: len(task.target) for task in tasks},
     }  # fmt: skip
-    with TemporaryDirectory() as empty:
-        place = opts.out if opts.out is not None else f"{empty}/run"
-        units = len(tasks) * len(chosen) * seeds
-        with Run(place, config) as run, progress(units, "fits") as bar:
-            options = {"shots": numbers, "seeds": seeds, "trials": trials, "selection": selection}
-            return evaluation.evaluate(chosen, tasks, **options, run=run, advance=bar.advance).table()
+    place = nullcontext() if opts.out is None else Run(opts.out, config)
+    with place as run, progress(len(tasks) * len(chosen) * seeds, "fits") as bar:
+        options = {"shots": numbers, "seeds": seeds, "trials": trials, "selection": selection}
+        return evaluation.evaluate(chosen, tasks, **options, run=run, advance=bar.advance).table()
 
 
 def _words(text: str) -> list[str]:

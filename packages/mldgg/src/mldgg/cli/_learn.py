@@ -63,18 +63,10 @@ def fit(
     for graph in sources:
         table.rows.append([graph.name, len(graph), graph.edge_index.shape[1] // 2, int((graph.y >= 0).sum())])
     solver = model.fitted
-    best = max(one[-1] for one in solver.trials)
-    table.notes.append(
-        f"chosen on sources: hops {solver.hops}, gate power {solver.power:g}, features "
-        f"{'centred' if solver.centred else 'as they are'}, strength {solver.strength:g} ({best:.2f} % with each "
-        f"source as target); strength of a change {solver.ridge.strength_at(1):.4g} at one label a class, "
-        f"{solver.ridge.strength_at(20):.4g} at twenty"
-    )
-    if solver.head is not None:
-        chosen = solver.choice
-        walk = f"a walk with restart {chosen.walk:g}" if chosen.walk else "no walk"
-        again = f"fitted again to answers of a {chosen.again}" if chosen.again else "fitted to the sources alone"
-        table.notes.append(f"of a target without labels: {chosen.words} words, {walk}, {again}")
+    table.notes.append(f"{max(one[-1] for one in solver.trials):.2f} % with each source as target; chosen on sources:")
+    table.notes += [f"{name}: {one}" for name, one in _chosen(model.about()["solver"]).items()]
+    strengths = (f"{solver.ridge.strength_at(shots):.4g} at {shots}" for shots in (1, 20))
+    table.notes.append(f"strength of a change by labels a class: {', '.join(strengths)}")
     table.notes.append(f"model: {out / 'model.safetensors'}")
     return table
 
@@ -148,11 +140,9 @@ def _write_predictions(path: Path, names: list[Any], best: Any, chances: Any, cl
 
     columns: dict[str, Any] = {"node": names, "class": [classes[one] for one in best]}
     columns |= {f"probability of {name}": chances[:, place] for place, name in enumerate(classes)}
+    write = pyarrow.csv.write_csv if path.suffix == ".csv" else pyarrow.parquet.write_table
     with atomic_file(path) as temporary:
-        if path.suffix == ".csv":
-            pyarrow.csv.write_csv(pa.table(columns), temporary)
-        else:
-            pyarrow.parquet.write_table(pa.table(columns), temporary)
+        write(pa.table(columns), temporary)
 
 
 def _opened(path: Path, data: str, graph: str | None) -> tuple[Adapted, Graph]:
@@ -193,12 +183,14 @@ def inspect(
 
 
 def _shown(about: dict[str, Any]) -> dict[str, Any]:
-    solver, names = about["solver"], ("hops", "power", "centred", "strength")
-    chosen = {name: str(solver[name]) for name in names} | {
-        name: str(solver["choice"][name]) for name in ("words", "walk", "again")
-    }
     found = {"sources": ", ".join(about["names"]), "shared features and classes": about["shared"]}
-    return found | {"seed": about["seed"]} | chosen
+    return found | {"seed": about["seed"]} | _chosen(about["solver"])
+
+
+def _chosen(solver: dict[str, Any]) -> dict[str, str]:
+    """What rehearsals on the sources have chosen."""
+    places = ((solver, ("hops", "power", "centred", "strength")), (solver["choice"], ("words", "walk", "again")))
+    return {name: str(one[name]) for one, names in places for name in names}
 
 
 def _edge_report(adapted: Adapted, target: Graph, out: Path | None) -> dict[str, Any]:
@@ -209,9 +201,9 @@ def _edge_report(adapted: Adapted, target: Graph, out: Path | None) -> dict[str,
     if not adapted.model.fitted.power:
         return {"graph": target.name, "edges": target.edge_index.shape[1] // 2, "edge gate": "off: power 0 was chosen"}
     weights = adapted.edge_weight()
-    low, middle, high = (float(one) for one in np.quantile(weights, [0.1, 0.5, 0.9]))
-    report: dict[str, Any] = {"graph": target.name, "edges": weights.size // 2, "weight, lowest tenth": low}
-    report |= {"weight, median": middle, "weight, highest tenth": high}
+    report: dict[str, Any] = {"graph": target.name, "edges": weights.size // 2}
+    for name, share in (("lowest tenth", 0.1), ("median", 0.5), ("highest tenth", 0.9)):
+        report[f"weight, {name}"] = float(np.quantile(weights, share))
     if out is None:
         return report
     out.mkdir(parents=True, exist_ok=True)

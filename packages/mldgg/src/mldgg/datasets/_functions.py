@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 from ninefold.errors import InputError
 from ninefold_graphs import Graph
+from sklearn.feature_extraction.text import CountVectorizer
 
 from mldgg.datasets._doors import graph_of
 
@@ -78,25 +78,14 @@ def load_functions(packages: Sequence[str] = PACKAGES, *, most: int = 1000, word
 
 
 def _graph(name: str, functions: Sequence[_Function], place: dict[str, int]) -> Graph:
-    entries = [
-        (row, place[word], count)
-        for row, one in enumerate(functions)
-        for word, count in one.words.items()
-        if word in place
-    ]
-    rows, columns, counts = np.array(entries, np.int64).reshape(-1, 3).T
-    x = sp.csr_matrix((counts.astype(np.float32), (rows, columns)), shape=(len(functions), len(place)))
+    counter = CountVectorizer(analyzer=lambda one: one.words.elements(), vocabulary=place)
+    x = counter.transform(functions).astype(np.float32)
     named: dict[str, list[int]] = {}
     for row, one in enumerate(functions):
         named.setdefault(one.name, []).append(row)
-    pairs = [
-        (row, other)
-        for row, one in enumerate(functions)
-        for call in one.calls
-        if len(others := named.get(call, ())) <= _AMBIGUOUS
-        for other in others
-        if other != row
-    ]
+    meant = {name: rows for name, rows in named.items() if len(rows) <= _AMBIGUOUS}
+    calls = ((row, call) for row, one in enumerate(functions) for call in one.calls)
+    pairs = [(row, other) for row, call in calls for other in meant.get(call, ()) if other != row]
     edges = np.array(pairs, np.int64).reshape(-1, 2).T
     return graph_of(name, x, edges, np.array([one.role for one in functions]), tuple(_ROLE_WORDS))
 

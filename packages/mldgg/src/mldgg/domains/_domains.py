@@ -31,13 +31,9 @@ class GraphDomains(Mapping[str, Graph]):
     """
 
     def __init__(
-        self,
-        graphs: Mapping[str, Any],
-        *,
-        symmetrise: bool = False,
-        allow_duplicates: bool = False,
+        self, graphs: Mapping[str, Any], *, symmetrise: bool = False, allow_duplicates: bool = False,
         align_labels: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Check and keep graphs.
 
         Args:
@@ -94,10 +90,9 @@ class GraphDomains(Mapping[str, Graph]):
             if same_nodes(one, other):
                 self.findings.append(("duplicate", one.name, other.name, "identical features and labels"))
                 if not allow_duplicates:
-                    raise InputError(
-                        "graphs", got=f"{one.name} and {other.name} are the same nodes (identical features and labels)",
-                        expected="different graphs", hint="allow_duplicates=True goes on, and measures a leak",
-                    )  # fmt: skip
+                    got = f"{one.name} and {other.name} are the same nodes (identical features and labels)"
+                    hint = "allow_duplicates=True goes on, and measures a leak"
+                    raise InputError("graphs", got=got, expected="different graphs", hint=hint)
                 continue
             shared, share = row_overlap(one, other)
             if share > OVERLAP:
@@ -105,9 +100,8 @@ class GraphDomains(Mapping[str, Graph]):
                 self._warn("overlap", one, other, found)
             assigned = looks_permuted(one, other)
             if assigned is not None:
-                self._warn(
-                    "permuted", one, other, f"class ids look permuted: {other.name} {_arrows(assigned)} {one.name}"
-                )
+                found = f"class ids look permuted: {other.name} {_arrows(assigned)} {one.name}"
+                self._warn("permuted", one, other, found)
 
     def _warn(self, kind: str, one: Graph, other: Graph, found: str) -> None:
         self.findings.append((kind, one.name, other.name, found))

@@ -80,17 +80,10 @@ class Evaluation:
 
 
 def evaluate(
-    methods: Sequence[str] | Sequence[Entry],
-    domains: GraphDomains | Sequence[Task],
-    *,
-    shots: Sequence[int] = (0, 1, 5, 20),
-    seeds: int = 3,
-    trials: int = 1,
-    selection: str = "leave-one-domain-out",
-    metric: str | None = None,
-    run: Run | None = None,
-    advance: Callable[[], object] = lambda: None,
-) -> Evaluation:
+    methods: Sequence[str] | Sequence[Entry], domains: GraphDomains | Sequence[Task], *,
+    shots: Sequence[int] = (0, 1, 5, 20), seeds: int = 3, trials: int = 1, selection: str = "leave-one-domain-out",
+    metric: str | None = None, run: Run | None = None, advance: Callable[[], object] = lambda: None,
+) -> Evaluation:  # fmt: skip
     """Fit each method on each task's sources and score it on the target's query nodes.
 
     Support nodes are drawn once per task, shots and seed: all methods see the same ones. No method is given a query
@@ -158,10 +151,6 @@ def _choose(entry: Entry, task: Task, trials: int, selection: str, metric: str, 
 def _scores(entry: Entry, task: Task, choice: Choice, shots: Sequence[int], seed: int, metric: str) -> list[Score]:
     """Scores of one fit at all shots."""
     method, options = entry.make(seed=seed, **choice.options).fit(task.sources), choice.printed()
-    return [
-        Score(
-            entry.name, task.name, task.setting, one, seed, score(method, task.target, one, seed, metric), metric,
-            choice.rule, options,
-        )
-        for one in shots
-    ]  # fmt: skip
+    values = {one: score(method, task.target, one, seed, metric) for one in shots}
+    said = (metric, choice.rule, options)
+    return [Score(entry.name, task.name, task.setting, one, seed, value, *said) for one, value in values.items()]

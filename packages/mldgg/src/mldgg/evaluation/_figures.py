@@ -30,8 +30,7 @@ def accuracy_bars(result: Evaluation, shots: int) -> Any:
         axes.bar(at, means, width, yerr=spread, label=method, error_kw={"lw": 0.8}, **style)
     axes.set_xticks(range(len(tasks)), tasks)
     axes.set_ylabel(f"{some[0].metric}, %")
-    low = min(one.value for one in some)
-    axes.set_ylim(max(0.0, low - 10), 100)
+    axes.set_ylim(0, 100)
     axes.legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     return made
 

@@ -51,16 +51,9 @@ def candidates(entry: Entry, trials: int, seed: int) -> list[dict[str, Any]]:
 
 
 def tune(
-    entry: Entry,
-    sources: Sequence[Graph],
-    *,
-    shots: Sequence[int] = (0, 5),
-    trials: int = 4,
-    seed: int = 0,
-    rule: str = "leave-one-domain-out",
-    metric: str = "accuracy",
-    target: Graph | None = None,
-) -> Choice:
+    entry: Entry, sources: Sequence[Graph], *, shots: Sequence[int] = (0, 5), trials: int = 4, seed: int = 0,
+    rule: str = "leave-one-domain-out", metric: str = "accuracy", target: Graph | None = None,
+) -> Choice:  # fmt: skip
     """Choose options.
 
     Args:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
-from ninefold_graphs import Graph, InputEncoder
+from ninefold_graphs import Graph, InputEncoder, check_shapes, under
 
 from mldgg.datasets import open_graph
 from mldgg.meta._model import Model
 from mldgg.meta._solver import Seen
 from mldgg.meta._trust import Trust
 from mldgg.meta._unlabelled import WordHead, spread_over
-from mldgg.meta._whole import check_arrays, check_shapes, under, whole
+from mldgg.meta._whole import check_arrays, whole
 
 KIND, FORMAT = "mldgg.adapted", 3
 
@@ -160,14 +160,14 @@ class Adapted:
             check_arrays(
                 arrays, held.meta, {"model": dict, "graph": str, "classes": list, "trust": dict, "transductive": bool}
             )
-            model, joint = Model.restored(arrays, held.meta["model"]), under(arrays, "joint")
+            model, joint = Model.restored(arrays, held.meta["model"]), under(arrays, "joint/")
             solver, trust = model.fitted, Trust(arrays["weights"], **held.meta["trust"])
             head = solver.head
             if joint:
-                made = InputEncoder.load(under(joint, "encoder"))
+                made = InputEncoder.load(under(joint, "encoder/"))
                 head = WordHead.load(made, joint, solver.hops, solver.ridge.sharpness)
             rows = len(trust.weights) if head is None else len(head.plain)
-            check_shapes({"weights": (trust.weights.shape, (rows, len(held.meta["classes"])))})
+            check_shapes({"weights": (trust.weights, (rows, len(held.meta["classes"])))})
         graph = open_graph(data, held.meta["graph"], classes=held.meta["classes"])
         seen = solver.see(graph, transductive=held.meta["transductive"], head=head if joint else None)
         return cls(model, graph, seen, trust)

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ninefold_graphs import Graph, one_hot, ridge_weights, with_constant
+from ninefold_graphs import Graph, one_hot, ridge_weights, under, with_constant
 
-from mldgg.meta._whole import under
 from mldgg.structure import EdgeGate, Guess, features_only, pair_features, refined_features, undirected_pairs
 
 ROUNDS = 3
@@ -50,7 +49,7 @@ class GateRounds:
         """The rounds that gave `arrays`."""
         gates, guesses = [], []
         for k in range(len({name.split("/")[0] for name in arrays})):
-            part = under(arrays, str(k))
+            part = under(arrays, f"{k}/")
             gates.append(EdgeGate.load(part))
             kept = [part.get(f"guess-{name}") for name in ("own", "around", "bias")]
             guesses.append(Guess(*kept) if kept[0] is not None else None)  # pyright: ignore[reportArgumentType]

@@ -9,10 +9,11 @@ from typing import Any, Self
 
 import numpy as np
 from ninefold import artifacts
+from ninefold_graphs import under
 
 from mldgg.meta._settings import settings_of
 from mldgg.meta._solver import GatedSolver
-from mldgg.meta._whole import check_arrays, under, whole
+from mldgg.meta._whole import check_arrays, whole
 
 KIND, FORMAT = "mldgg.model", 3
 _KEPT = {"settings": dict, "seed": int, "names": list, "classes": list, "shared": bool, "solver": dict}  # by type
@@ -76,5 +77,5 @@ class Model:
         Model.__init__(model, about["seed"], about["settings"])
         model.names, model.classes, model.shared = tuple(about["names"]), tuple(about["classes"]), about["shared"]
         model.rows = [arrays[f"rows/{number}"] for number in range(len(model.names))]
-        model.solver = GatedSolver.load(under(arrays, "solver"), about["solver"], len(model.classes))
+        model.solver = GatedSolver.load(under(arrays, "solver/"), about["solver"], len(model.classes))
         return model

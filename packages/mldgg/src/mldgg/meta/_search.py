@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import scipy.linalg
@@ -34,15 +35,9 @@ class Search:
     """
 
     def __init__(
-        self,
-        sources: Sequence[Graph],
-        inputs: Sequence[np.ndarray],
-        chances: Sequence[np.ndarray] | None,
-        *,
-        shared: bool,
-        seed: int,
-        centre: bool = True,
-    ) -> None:
+        self, sources: Sequence[Graph], inputs: Sequence[np.ndarray], chances: Sequence[np.ndarray] | None, *,
+        shared: bool, seed: int, centre: bool = True,
+    ) -> None:  # fmt: skip
         self._forms = (False, True) if centre else (False,)
         self._sources, self._inputs, self._chances, self._shared, self._seed = sources, inputs, chances, shared, seed
         self._rehearsals = rehearsals(sources, most=JUDGED, seed=seed)
@@ -59,39 +54,25 @@ class Search:
             return
         some = [None] * len(self._sources) if self._chances is None else self._chances
         weights = [None if one is None else powered(one, power) for one in some]
-        blocks = [
-            hop_features(z, graph.step(weight), hops)
-            for z, graph, weight in zip(self._inputs, self._sources, weights, strict=True)
-        ]
-        plain = [with_constant(one) for one in blocks]
-        grams = self._grams(plain)
+        pairs = zip(self._inputs, self._sources, weights, strict=True)
+        blocks = [hop_features(z, graph.step(weight), hops) for z, graph, weight in pairs]
+        rows, shifts = [with_constant(one) for one in blocks], [one.mean(axis=0) for one in blocks]
+        grams, shots = self._grams(rows), (0, 5) if self._shared else (5,)
         for centred in self._forms:
-            rows, shifts = plain, [one.mean(axis=0) for one in blocks]
             if centred:
-                rows = [around(one, shift) for one, shift in zip(plain, shifts, strict=True)]
+                rows = [around(one, shift) for one, shift in zip(rows, shifts, strict=True)]
                 grams = {place: moved(one, shifts[place]) for place, one in grams.items()}
-            self._trial(hops, power, centred, rows, weights, grams)
-
-    def _trial(
-        self,
-        hops: tuple[int, ...],
-        power: float,
-        centred: bool,
-        rows: list[np.ndarray],
-        weights: list[np.ndarray | None],
-        grams: dict[int, Gram],
-    ) -> None:
-        for strength in STRENGTHS if self._shared else (1.0,):
-            found = []
-            for rehearsal, ridge in self._ridges(rows, strength, grams):
-                z = rows[rehearsal.place]
-                for shots in (0, 5) if self._shared else (5,):
-                    found += self._scores(rehearsal, z, ridge, shots, self._seed, (ridge.strengths[1],))
-            score = float(np.mean(found)) if found else 0.0
-            self.trials.append((hops, power, centred, strength, score))
-            if score > self.score + 1e-9:
-                self.score, self.hops, self.power, self.centred, self.strength = score, hops, power, centred, strength
-                self.rows, self.weights, self._kept = rows, weights, grams
+            for strength in STRENGTHS if self._shared else (1.0,):
+                found: list[float] = []
+                for (rehearsal, ridge), some in product(self._ridges(rows, strength, grams), shots):
+                    z, change = rows[rehearsal.place], ridge.strengths[1]
+                    found += self._scores(rehearsal, z, ridge, some, self._seed, (change,))
+                score = float(np.mean(found)) if found else 0.0
+                self.trials.append((hops, power, centred, strength, score))
+                if score > self.score + 1e-9:
+                    self.score, self.hops, self.power = score, hops, power
+                    self.centred, self.strength = centred, strength
+                    self.rows, self.weights, self._kept = rows, weights, grams
 
     def _grams(self, rows: Sequence[np.ndarray]) -> dict[int, Gram]:
         """Grams of the sources, of the labels that rehearsals may learn from."""
@@ -104,12 +85,10 @@ class Search:
         """Each rehearsal with the ridge of those that may be learnt from."""
         made = []
         for rehearsal in self._rehearsals:
-            width, classes = rows[rehearsal.place].shape[1], len(rehearsal.target.classes)
-            weights = (
-                solve([grams[place] for place, _ in rehearsal.learners], strength)
-                if self._shared
-                else np.zeros((width, classes), np.float32)
-            )
+            if self._shared:
+                weights = solve([grams[place] for place, _ in rehearsal.learners], strength)
+            else:
+                weights = np.zeros((rows[rehearsal.place].shape[1], len(rehearsal.target.classes)), np.float32)
             made.append((rehearsal, Ridge(weights)))
         return made
 
@@ -132,16 +111,16 @@ class Search:
         made, none = self._ridges(self.rows, self.strength, self._kept), np.zeros((0, 0), np.float32)
         if not made:
             return Ridge(none)
-        table = np.array([
-            [
-                np.mean([
-                    self._scores(rehearsal, self.rows[rehearsal.place], ridge, shots, self._seed + repeat, CHANGES)
-                    for rehearsal, ridge in made
-                    for repeat in range(REPEATS)
-                ], axis=0)
+
+        def scores(shots: int) -> np.ndarray:
+            found = [
+                self._scores(rehearsal, self.rows[rehearsal.place], ridge, shots, self._seed + repeat, CHANGES)
+                for rehearsal, ridge in made
+                for repeat in range(REPEATS)
             ]
-            for shots in SHOTS
-        ])[:, 0]  # fmt: skip
+            return np.mean(found, axis=0)
+
+        table = np.array([scores(shots) for shots in SHOTS])
         # neighbours on the grid steady the choice; of equals the stronger one, which stays nearer to the sources
         padded = np.pad(table, ((0, 0), (1, 1)), mode="edge")
         smooth = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4

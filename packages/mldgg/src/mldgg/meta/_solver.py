@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold_graphs import Graph, HopRows, InputEncoder, Kept, Ridge, hop_features, softmax
+from ninefold_graphs import Graph, HopRows, InputEncoder, Kept, Ridge, hop_features, softmax, under
 
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, Trial, around, powered
 from mldgg.meta._unlabelled import AGAIN, WALKS, Choice, Reading, Setting, WordHead, chosen
-from mldgg.meta._whole import check_encoder, under
+from mldgg.meta._whole import check_encoder
 
 _CHANCES, _READ = Kept(8), Kept(1)
 _NONE = np.zeros((0, 0), np.float32)
@@ -123,15 +123,11 @@ class GatedSolver:
     def printed_space() -> str:
         """What `fit` chooses from, on one line."""
         hops = ", ".join(map(str, HOPS))
-        values = {
-            "centred": (False, True),
-            "gate power": POWERS,
-            "strength": STRENGTHS,
-            "change at 1, 5 and 20 labels": CHANGES,
-            "words": ("sources", "joint"),
-            "restart of the walk": WALKS,
+        values: dict[str, tuple[object, ...]] = {
+            "centred": (False, True), "gate power": POWERS, "strength": STRENGTHS,
+            "change at 1, 5 and 20 labels": CHANGES, "words": ("sources", "joint"), "restart of the walk": WALKS,
             "fitted again to answers of": ("none", *AGAIN),
-        }
+        }  # fmt: skip
         return "; ".join([f"hops: {hops}", *(f"{name}: {', '.join(map(str, one))}" for name, one in values.items())])
 
     def probabilities(self, rows: np.ndarray | HopRows, weights: np.ndarray) -> np.ndarray:
@@ -156,12 +152,8 @@ class GatedSolver:
     def arrays(self) -> dict[str, np.ndarray]:
         """What `load` needs, by path."""
         parts = {"encoder": self.encoder, "gate": self.gate, "head": self.head}
-        held = {
-            f"{name}/{key}": one
-            for name, part in parts.items()
-            if part is not None
-            for key, one in part.arrays().items()
-        }
+        there = {name: part.arrays() for name, part in parts.items() if part is not None}
+        held = {f"{name}/{key}": one for name, arrays in there.items() for key, one in arrays.items()}
         for number, (graph, weight) in enumerate(self.kept):
             x = sp.csr_array(graph.x)
             kept = {"data": x.data, "indices": x.indices, "indptr": x.indptr, "edges": graph.edge_index, "y": graph.y}
@@ -178,7 +170,7 @@ class GatedSolver:
     @classmethod
     def load(cls, arrays: dict[str, np.ndarray], about: dict[str, Any], classes: int) -> GatedSolver:
         """The solver that gave both; ValueError if parts do not fit each other or the number of classes."""
-        encoder, gate, head = (under(arrays, name) for name in ("encoder", "gate", "head"))
+        encoder, gate, head = (under(arrays, f"{name}/") for name in ("encoder", "gate", "head"))
         hops, ridge = tuple(about["hops"]), Ridge(_NONE, tuple(about["strengths"]), about["sharpness"])
         choice = Choice(**{**about["choice"], "gaps": tuple(about["choice"]["gaps"])})
         if not hops or any(not isinstance(one, int) or one < 0 for one in hops):
@@ -190,7 +182,7 @@ class GatedSolver:
         if made is not None and made.prior.size != classes:
             raise ValueError(f"solver/head is of {made.prior.size} classes, where {classes} are needed")
         kept = []
-        while made is not None and (one := under(arrays, f"source/{len(kept)}")):
+        while made is not None and (one := under(arrays, f"source/{len(kept)}/")):
             shape = (one["indptr"].size - 1, made.encoder.words.size)
             x = sp.csr_array((one["data"], one["indices"], one["indptr"]), shape=shape)
             x.check_format(full_check=True)

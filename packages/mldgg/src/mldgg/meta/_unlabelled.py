@@ -13,11 +13,10 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from ninefold_graphs import Graph, HopRows, InputEncoder, estimated_mix, hop_features, softmax, walked
+from ninefold_graphs import Graph, HopRows, InputEncoder, check_shapes, estimated_mix, hop_features, softmax, walked
 
 from mldgg.domains import Rehearsal, measure, rehearsals, thinned
 from mldgg.meta._search import Gram, discriminant, gram, moved, solve
-from mldgg.meta._whole import check_shapes
 
 NEAR = 0.25  # total variation between class mixes up to which a graph's own mean is its shift
 WALKS = (0.0, 0.5, 0.1)  # restart of the walk over class probabilities; 0 for none
@@ -104,10 +103,10 @@ class WordHead:
         columns = (encoder.basis.shape[1] + int((~encoder.words).sum())) * len(hops)
         classes = head.prior.size
         shapes = {"plain": (columns + 1, classes), "around": (columns + 1, classes), "means": (classes, columns)}
-        check_shapes({f"head/{name}": (getattr(head, name).shape, one) for name, one in shapes.items()})
+        check_shapes({f"head/{name}": (getattr(head, name), one) for name, one in shapes.items()})
         if grams is not None:
             needed = {"square": (columns + 1, columns + 1), "targets": (columns + 1, classes)}
-            check_shapes({f"head/{name}": (arrays[name].shape, one) for name, one in needed.items()})
+            check_shapes({f"head/{name}": (arrays[name], one) for name, one in needed.items()})
         return head
 
     def blocks(self, graph: Graph, weight: np.ndarray | None) -> HopRows:

@@ -9,12 +9,7 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
-from ninefold_graphs import InputEncoder
-
-
-def under(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    """The arrays whose path begins with `name`, by the rest of it."""
-    return {key.removeprefix(f"{name}/"): one for key, one in arrays.items() if key.startswith(f"{name}/")}
+from ninefold_graphs import InputEncoder, check_finite, check_shapes
 
 
 @contextmanager
@@ -35,16 +30,7 @@ def check_arrays(arrays: Mapping[str, np.ndarray], about: Any, wanted: Mapping[s
         value = about[name]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ValueError(f"{name} is {type(value).__name__}")
-    for name, one in arrays.items():
-        if one.dtype.kind == "f" and not np.isfinite(one).all():
-            raise ValueError(f"{name} has NaN or infinity")
-
-
-def check_shapes(shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]) -> None:
-    """Refuse an array whose shape (first) is not the one (second) that the other parts need (ValueError)."""
-    for name, (found, needed) in shapes.items():
-        if found != needed:
-            raise ValueError(f"{name} has shape {found}, where {needed} is needed")
+    check_finite(arrays)
 
 
 def check_encoder(encoder: InputEncoder, prefix: str) -> int:
@@ -52,6 +38,6 @@ def check_encoder(encoder: InputEncoder, prefix: str) -> int:
     columns = encoder.words.size
     if encoder.words.dtype != bool or encoder.basis.ndim != 2:
         raise ValueError(f"{prefix}words or {prefix}basis has another form")
-    check_shapes({f"{prefix}{name}": (getattr(encoder, name).shape, (columns,)) for name in ("idf", "mean", "scale")})
-    check_shapes({f"{prefix}basis": (encoder.basis.shape, (columns, encoder.basis.shape[1]))})
+    check_shapes({f"{prefix}{name}": (getattr(encoder, name), (columns,)) for name in ("idf", "mean", "scale")})
+    check_shapes({f"{prefix}basis": (encoder.basis, (columns, encoder.basis.shape[1]))})
     return encoder.basis.shape[1] + int((~encoder.words).sum())

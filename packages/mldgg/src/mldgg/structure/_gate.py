@@ -40,13 +40,9 @@ class EdgeGate:
 
     @classmethod
     def fit(
-        cls,
-        features: Sequence[np.ndarray],
-        agrees: Sequence[np.ndarray],
-        *,
-        seed: int = 0,
+        cls, features: Sequence[np.ndarray], agrees: Sequence[np.ndarray], *, seed: int = 0,
         columns: Sequence[int] | None = None,
-    ) -> EdgeGate:
+    ) -> EdgeGate:  # fmt: skip
         """Learn from pairs whose labels are known at both ends.
 
         Args:
@@ -86,8 +82,7 @@ class EdgeGate:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What `load` needs, as arrays."""
-        held = {"mean": self.mean, "scale": self.scale, "hidden": self.hidden, "bias": self.bias, "out": self.out}
-        return {"columns": np.array(self.columns, np.int64), **held}
+        return {**vars(self), "columns": np.array(self.columns, np.int64)}
 
     @classmethod
     def load(cls, arrays: dict[str, Any]) -> EdgeGate:

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ninefold_graphs import softmax
 
-NAMES = (
-    "cosine of features",
-    "cosine of neighbour means",
-    "cosine of a node with the other's neighbours",
-    "the lower of the two",
-    "Adamic-Adar",
-    "common neighbours",
-    "Jaccard",
-    "lower degree",
-    "higher degree",
-    "agreement of class guesses",
-)
-REFINED = (
-    "cosine of gated neighbour means",
-    "cosine of a node with the other's gated neighbours",
-    "the lower of the two",
-    "cosine of mixtures of node and gated neighbours",
-    "lower gated degree",
-    "higher gated degree",
-    "log odds of the round before",
-    "agreement of class guesses from gated neighbours",
-)
+FEATURES, REFINED = 10, 8  # columns of `pair_features` and of `refined_features`
 FEATURES_ONLY = (0,)  # the gate that knows no neighbourhood
 _CHUNK = 50_000
 
@@ -66,49 +47,31 @@ def pair_features(adjacency: Any, z: np.ndarray, pairs: np.ndarray, guess: Guess
         z: (N, d) node features of any length.
         pairs: (2, E) linked nodes.
         guess: for the last column, which is 0 without it.
-    Returns: (E, 10) float32, columns as in NAMES; both orders of a pair give the same row.
+    Returns: (E, 10) float32, both orders of a pair give the same row: cosines of features, of neighbour means, of a
+        node with the other's neighbours (mean and lower); Adamic-Adar, common neighbours, Jaccard; lower and higher
+        degree; agreement of class guesses.
     """
     unit = _units(np.asarray(z, np.float32))
     degree = np.asarray(adjacency.sum(axis=1)).ravel().astype(np.float32)
     total = np.asarray(adjacency @ unit, np.float32)
     weight = (1 / np.log(np.maximum(degree, 2.0))).astype(np.float32)
-    parts = [
-        _block(adjacency, unit, total, degree, weight, pairs[:, at : at + _CHUNK], guess)
-        for at in range(0, pairs.shape[1], _CHUNK)
-    ]
-    return np.concatenate(parts) if parts else np.zeros((0, len(NAMES)), np.float32)
 
+    def columns(at: slice) -> list[np.ndarray]:
+        i, j = pairs[:, at]
+        zi, zj = unit[i], unit[j]
+        around = [_left_out(total[a], unit[b], degree[a]) for a, b in ((i, j), (j, i))]
+        ui, uj = map(_units, around)
+        across = [(zi * uj).sum(axis=1), (zj * ui).sum(axis=1)]
+        common = adjacency[i].multiply(adjacency[j]).tocsr()
+        shared = np.asarray(common.sum(axis=1)).ravel()
+        either = np.maximum(degree[i] + degree[j] - shared - 2, 1)
+        cosines = [(zi * zj).sum(axis=1), (ui * uj).sum(axis=1), (across[0] + across[1]) / 2, np.minimum(*across)]
+        counts = [np.log1p(common @ weight), np.log1p(shared), shared / either]
+        degrees = [np.log1p(np.minimum(degree[i], degree[j])), np.log1p(np.maximum(degree[i], degree[j]))]
+        agree = np.zeros(i.size) if guess is None else _agreement(guess, (zi, zj), around)
+        return [*cosines, *counts, *degrees, agree]
 
-def _block(
-    adjacency: Any,
-    unit: np.ndarray,
-    total: np.ndarray,
-    degree: np.ndarray,
-    weight: np.ndarray,
-    pairs: np.ndarray,
-    guess: Guess | None,
-) -> np.ndarray:
-    i, j = pairs
-    zi, zj = unit[i], unit[j]
-    around = [_left_out(total[a], unit[b], degree[a]) for a, b in ((i, j), (j, i))]
-    ui, uj = map(_units, around)
-    across = [(zi * uj).sum(axis=1), (zj * ui).sum(axis=1)]
-    common = adjacency[i].multiply(adjacency[j]).tocsr()
-    shared = np.asarray(common.sum(axis=1)).ravel()
-    either = np.maximum(degree[i] + degree[j] - shared - 2, 1)
-    columns = [
-        (zi * zj).sum(axis=1),
-        (ui * uj).sum(axis=1),
-        (across[0] + across[1]) / 2,
-        np.minimum(*across),
-        np.log1p(common @ weight),
-        np.log1p(shared),
-        shared / either,
-        np.log1p(np.minimum(degree[i], degree[j])),
-        np.log1p(np.maximum(degree[i], degree[j])),
-        np.zeros(i.size) if guess is None else _agreement(guess, (zi, zj), around),
-    ]
-    return np.stack(columns, axis=1).astype(np.float32)
+    return _in_chunks(pairs.shape[1], FEATURES, columns)
 
 
 def refined_features(
@@ -121,31 +84,34 @@ def refined_features(
         z: (N, d) node features of any length.
         pairs: (2, E) linked nodes. chances: (E,) the gate's probabilities of these pairs.
         guess: for the last column, from unit features and unit gated means; 0 without it.
-    Returns: (E, 8) float32, columns as in REFINED; both orders of a pair give the same row.
+    Returns: (E, 8) float32, both orders of a pair give the same row: cosines of gated neighbour means, of a node with
+        the other's (mean and lower), of mixtures of node and gated neighbours; lower and higher gated degree; log odds
+        of the round before; agreement of class guesses from gated neighbours.
     """
     unit = _units(np.asarray(z, np.float32))
     degree = np.asarray(gated.sum(axis=1)).ravel().astype(np.float32)
     total = np.asarray(gated @ unit, np.float32)
-    parts = []
-    for at in range(0, pairs.shape[1], _CHUNK):
-        (i, j), chance = pairs[:, at : at + _CHUNK], chances[at : at + _CHUNK]
+
+    def columns(at: slice) -> list[np.ndarray]:
+        (i, j), chance = pairs[:, at], chances[at]
         zi, zj = unit[i], unit[j]
         ui, uj = (_units(total[a] - chance[:, None] * unit[b]) for a, b in ((i, j), (j, i)))
         across = [(zi * uj).sum(axis=1), (zj * ui).sum(axis=1)]
         degrees = [np.log1p(np.maximum(degree[one] - chance, 0)) for one in (i, j)]
         sure = np.clip(chance, 1e-6, 1 - 1e-6)
-        columns = [
-            (ui * uj).sum(axis=1),
-            (across[0] + across[1]) / 2,
-            np.minimum(*across),
-            (_units(zi + 2 * ui) * _units(zj + 2 * uj)).sum(axis=1),
-            np.minimum(*degrees),
-            np.maximum(*degrees),
-            np.log(sure / (1 - sure)),
-            np.zeros(i.size) if guess is None else _agreement(guess, (zi, zj), [ui, uj]),
-        ]
-        parts.append(np.stack(columns, axis=1).astype(np.float32))
-    return np.concatenate(parts) if parts else np.zeros((0, len(REFINED)), np.float32)
+        cosines = [(ui * uj).sum(axis=1), (across[0] + across[1]) / 2, np.minimum(*across)]
+        mixed = (_units(zi + 2 * ui) * _units(zj + 2 * uj)).sum(axis=1)
+        agree = np.zeros(i.size) if guess is None else _agreement(guess, (zi, zj), [ui, uj])
+        return [*cosines, mixed, np.minimum(*degrees), np.maximum(*degrees), np.log(sure / (1 - sure)), agree]
+
+    return _in_chunks(pairs.shape[1], REFINED, columns)
+
+
+def _in_chunks(count: int, width: int, columns: Callable[[slice], list[np.ndarray]]) -> np.ndarray:
+    """(count, width) float32 of columns that are made for 50,000 rows at a time."""
+    slices = (slice(at, at + _CHUNK) for at in range(0, count, _CHUNK))
+    parts = [np.stack(columns(at), axis=1).astype(np.float32) for at in slices]
+    return np.concatenate([np.zeros((0, width), np.float32), *parts])
 
 
 def _units(rows: np.ndarray) -> np.ndarray:
@@ -161,6 +127,5 @@ def _agreement(guess: Guess, ends: tuple[np.ndarray, np.ndarray], around: list[n
     chances = []
     for own, near in zip(ends, around, strict=True):
         scores = guess.sharpness * (own @ guess.own + near @ guess.around + guess.bias)
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        chances.append(scores / scores.sum(axis=1, keepdims=True))
+        chances.append(softmax(scores))
     return (chances[0] * chances[1]).sum(axis=1)
