@@ -23,10 +23,8 @@ def measure(benchmark: str, learners: dict[str, Learner], **how: int) -> None:
     for learner in learners.values():
         learner.encoder.embed(new.graph)
     calls = {name: lambda one=one: copy.copy(one).add_classes(new.graph, new.support) for name, one in learners.items()}
-    for name, timing in compare(calls, **how).items():
-        emit(
-            benchmark=benchmark, arm=name, seconds=timing.seconds, ratio=timing.ratio, low=timing.low, high=timing.high
-        )
+    for name, one in compare(calls, **how).items():
+        emit(benchmark=benchmark, arm=name, seconds=one.seconds, ratio=one.ratio, low=one.low, high=one.high)
 
 
 learners: dict[str, Learner] = {}
@@ -40,13 +38,10 @@ assert isinstance(memory, MecoinPlus)
 for session in list(stream)[1:]:
     memory.add_classes(session.graph, session.support)
 grown = memory.memory_report()["prototypes (grow)"]
-stored, words = 5 * len(stream.data.classes), stream.data.x.nnz / len(stream.data)
-emit(
-    benchmark="growing memory on CS against a replay buffer of five nodes a class",
-    bytes=grown,
-    percent_of_dense=100 * grown / (stored * stream.data.width * 4),
-    percent_of_sparse=100 * grown / (stored * words * 8),
-)
+nodes, words = 5 * len(stream.data.classes), stream.data.x.nnz / len(stream.data)
+dense, sparse = (100 * grown / (nodes * size) for size in (stream.data.width * 4, words * 8))
+benchmark = "growing memory on CS against a replay buffer of five nodes a class"
+emit(benchmark=benchmark, bytes=grown, percent_of_dense=dense, percent_of_sparse=sparse)
 
 part, sizes = np.random.default_rng(0).permutation(len(base.graph)), {}
 for share in (0.25, 1.0):

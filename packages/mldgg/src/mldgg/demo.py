@@ -18,6 +18,12 @@ from mldgg.meta import MLDGG
 SHOTS = (0, 1, 5, 20)
 ARMS = ("mldgg", "centred-ridge", "walked-ridge", "target-only")
 NOISE = 0.6  # injected edges per edge
+GLOSSARY = {
+    "gate": "a small network that says how likely both ends of an edge have one class; edges count accordingly",
+    "centred-ridge": "linear weights of the known graphs, changed as little as the new labels ask for",
+    "walked-ridge": "the same around each graph's mean, its answers spread over the new graph's edges",
+    "target-only": "linear weights from the new graph's labels alone",
+}
 SIMULATED = Simulated(graphs=3, nodes=240, words=300, signal=0.16, homophily=0.75)
 
 
@@ -47,19 +53,9 @@ def demo(seed: int) -> DemoResult:
             ("Accuracy on each unseen graph, 5 labels a class", accuracy_bars(result, 5)),
             (f"Gate on the unseen {task.name} graph: real and injected edges", edge_histogram(weights, injected)),
         ]
+    data = f"simulated: {len(domains)} graphs of {SIMULATED.nodes} nodes, {100 * NOISE:.0f} % injected edges"
+    note = "Each graph is the unseen one in turn; one seed. Options are defaults or chosen on the sources inside fit."
     return DemoResult(
-        data=f"simulated: {len(domains)} graphs of {SIMULATED.nodes} nodes, {100 * NOISE:.0f} % injected edges",
-        arms=arms,
-        table=table,
-        figures=figures,
-        notes=[
-            "Each graph is the unseen one in turn; one seed. Options are defaults or chosen on the sources inside fit."
-        ],
+        data=data, arms=arms, table=table, figures=figures, notes=[note], glossary=GLOSSARY,
         looking_at="Node classes on a graph that was not there in training, whose edges are partly wrong",
-        glossary={
-            "gate": "a small network that says how likely both ends of an edge have one class; edges count accordingly",
-            "centred-ridge": "linear weights of the known graphs, changed as little as the new labels ask for",
-            "walked-ridge": "the same around each graph's mean, its answers spread over the new graph's edges",
-            "target-only": "linear weights from the new graph's labels alone",
-        },
-    )
+    )  # fmt: skip

@@ -117,8 +117,9 @@ def _through(
         options = tuned(BASELINES[name], stream[0], stream.split.way, stream.split.shot, seed)
     learner = make_learner(entry, stream[0], seed, **options)
     result = run_stream(stream, learner)
+    answers: dict[str, Any] = {str(one.session): one.predicted for one in result.sessions}
     with atomic_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **{str(one.session): one.predicted for one in result.sessions})  # pyright: ignore[reportArgumentType]
+        np.savez(file, **answers)
     if isinstance(learner, MemoryLearner) and PLOTS:
         from mecoin.evaluation._figures import prototypes_of
 
@@ -131,12 +132,12 @@ def _through(
 def _resumed(name: str, lines: list[dict[str, Any]], path: Path, stream: SessionStream) -> StreamResult:
     try:
         with np.load(path, allow_pickle=False) as held:
-            predicted = [held[str(session.index)] for session in stream]
+            answers = [held[str(session.index)] for session in stream]
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ArtifactError(path, f"is damaged: {error}; remove the run, and begin anew") from None
     scored = [
-        score_session(session, stream[0].new, codes, memory=line["memory"], seconds=float("nan"))
-        for session, line, codes in zip(stream, lines, predicted, strict=True)
+        score_session(session, stream[0].new, predicted, memory=line["memory"], seconds=float("nan"))
+        for session, line, predicted in zip(stream, lines, answers, strict=True)
     ]
     return StreamResult(name, scored)
 
@@ -171,14 +172,10 @@ def result_table(results: Mapping[str, StreamResult], title: str = "") -> Table:
         >>> result_table(compare(stream, ["SGC-LDA"])).columns[:4]
         ['learner', 'mean', 'base', 'novel']
     """
-    table = Table(
-        ["learner", "mean", "base", "novel", "harmonic", "drop", "forgetting"],
-        title=title,
-        notes=[
-            "accuracy, %: mean over sessions; of base and of novel classes after the last; harmonic: mean of these two",
-            "drop (PD): first session minus last; forgetting (CGLB): change on classes since they were learnt",
-        ],
-    )
+    columns = ["learner", "mean", "base", "novel", "harmonic", "drop", "forgetting"]
+    means = "mean over sessions; of base and of novel classes after the last; harmonic: mean of these two"
+    losses = "drop (PD): first session minus last; forgetting (CGLB): change on classes since they were learnt"
+    table = Table(columns, title=title, notes=[f"accuracy, %: {means}", losses])
     for name, result in sorted(results.items(), key=lambda pair: -pair[1].mean):
         last = result.sessions[-1]
         cells = [result.mean, last.base, last.novel, result.harmonic, result.drop, result.forgetting]
