@@ -124,7 +124,7 @@ def _of_graph(graph: Any) -> list[np.ndarray]:
 def mldgg() -> Iterator[Reader]:
     import scipy.io
     import scipy.sparse as sp
-    from mldgg.datasets import _airports, _citation, _facebook, read_folder
+    from mldgg.datasets import _raw, load_facebook, read_folder
 
     def schools(folder: Path) -> Path:
         network = sp.csc_matrix(np.roll(np.eye(6), 1, 1) + np.roll(np.eye(6), -1, 1))
@@ -140,9 +140,9 @@ def mldgg() -> Iterator[Reader]:
     own = texts(edges__csv="a,b\nb,c\nc,a\n", features__csv="a,1,2\nb,3,4\nc,5,6\n", labels__csv="a,x\nb,y\n")
     airports = {"usa-airports__edgelist": "1 2\n2 3\n3 1\n", "labels-usa-airports__txt": "node label\n1 0\n2 1\n3 3\n"}
     yield Reader("own graph", own, lambda folder: _graphs(read_folder(folder)))
-    yield Reader("Facebook", schools, lambda folder: _graphs(_facebook.load_facebook(folder)))
-    yield Reader("citation", citation, lambda path: _of_graph(_citation._read(path, "acm")))
-    yield Reader("airports", texts(**airports), lambda folder: _of_graph(_airports._airports(folder, "usa")))
+    yield Reader("Facebook", schools, lambda folder: _graphs(load_facebook(folder)))
+    yield Reader("citation", citation, lambda path: _of_graph(_raw._read_citation(path, "acm")))
+    yield Reader("airports", texts(**airports), lambda folder: _of_graph(_raw._airports(folder, "usa")))
 
 
 def _graphs(found: dict[str, Any]) -> list[np.ndarray]:
