@@ -9,16 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mecoin.baselines._gradient import receptive_field
 from mecoin.encoders._gcn import Gcn
-from mecoin.memory._refine import refine
-from mecoin.memory._smu import Smu
-from mecoin.paper._edge_loss import distances, edge_loss
-from mecoin.paper._gkim import Head, memory_loss, update_loss
-from mecoin.paper._graphinfo import graphinfo_projection
-from mecoin.paper._interaction import Interaction
-from mecoin.paper._keys import Constructed, Published
+from mecoin.memory._smu import Smu, refine
+from mecoin.paper._interaction import Head, Interaction, Mram, memory_loss, update_loss
+from mecoin.paper._keys import Constructed, MeCs, Published, distances, edge_loss, graphinfo_projection
 from mecoin.paper._learner import class_prototypes
-from mecoin.paper._mecs import MeCs
-from mecoin.paper._mram import Mram
 from ninefold_graphs import whitening
 from sklearn.cluster import KMeans
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis

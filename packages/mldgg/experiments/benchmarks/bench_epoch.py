@@ -11,9 +11,9 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 from mldgg.paper import Settings
-from mldgg.paper._loop import episode_gradient
 from mldgg.paper._network import Network
 from mldgg.paper._tensors import GraphTensors
+from mldgg.paper._train import episode_gradient
 from ninefold.measure import compare, emit, peak_rss_anon
 from ninefold_graphs import Graph
 from torch_geometric.nn import GCNConv

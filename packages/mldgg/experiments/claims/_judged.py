@@ -76,8 +76,8 @@ def fitted(form: str, family: str, place: int, name: str, trials: int, shots: tu
     space = {key: values for key, values in entry.space.items() if key != "change" or shots != (0,)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LeakWarning)
-        chosen = tune(replace(entry, space=space), task.sources, shots=shots, trials=trials if form == "full" else 2)
-    return entry.make(**chosen.options).fit(task.sources)
+        chosen = tune(entry, task.sources, space=space, shots=shots, trials=trials if form == "full" else 2)
+    return entry(**chosen.options).fit(task.sources)
 
 
 def citation(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothing is drawn)

@@ -33,7 +33,7 @@ def to_the_rest(budget: Budget, seed: int) -> Scores:
         warnings.simplefilter("ignore", LeakWarning)
         models: dict[str, Method] = {"mldgg": MLDGG(seed=seed).fit([source])}
         for name in TRIALS:
-            models[name] = METHODS[name].make(seed=seed, **_chosen(budget.form, name)).fit([source])
+            models[name] = METHODS[name](seed=seed, **_chosen(budget.form, name)).fit([source])
         for graph in targets:
             hidden, known = graph.hidden(np.zeros(len(graph), bool)), graph.y >= 0
             for arm, model in models.items():

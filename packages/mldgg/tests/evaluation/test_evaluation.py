@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mldgg import GraphDomains, evaluate, leave_one_graph_out, split_support
 from mldgg.domains import Method
-from mldgg.evaluation import METHODS, Entry, accuracy_bars, edge_histogram, entries, tune
+from mldgg.evaluation import METHODS, accuracy_bars, edge_histogram, entries, tune
 from ninefold.errors import InputError
 from ninefold.run import Run
 
@@ -30,13 +30,10 @@ class Spy(Method):
         return np.full((len(target), len(target.classes)), 1 / len(target.classes))
 
 
-SPY = Entry("spy", lambda seed=0: Spy(seed=seed))
-
-
 def test_method_sees_support_labels_alone_and_no_target_among_sources():
     Spy.targets = []
     task = leave_one_graph_out(domains())[2]
-    evaluate([SPY], [task], shots=(0, 5), seeds=2)
+    evaluate([Spy], [task], shots=(0, 5), seeds=2)
     assert [graph.name for graph in Spy.sources] == ["north", "east"]
     for target, (shots, seed) in zip(Spy.targets, [(0, 0), (5, 0), (0, 1), (5, 1)], strict=True):
         support = split_support(task.target.y, shots=shots, seed=seed).support
@@ -49,7 +46,7 @@ def test_scrambled_query_labels_change_no_prediction(name, monkeypatch):
     target = domains()["south"]
     support = split_support(target.y, shots=2, seed=0).support
     scrambled = target.with_labels(np.where(support, target.y, (target.y + 1) % 3))
-    method = METHODS[name].make(seed=0).fit(domains().without("south"))
+    method = METHODS[name](seed=0).fit(domains().without("south"))
     one, other = (method.predict_proba(graph.hidden(support)) for graph in (target, scrambled))
     np.testing.assert_array_equal(one, other)
 
@@ -85,16 +82,15 @@ def test_tuning_uses_sources_and_takes_the_best_trial():
             truth = domains()[target.name].y
             return np.eye(3)[np.where(right, truth, (truth + 1) % 3)]
 
-    entry = Entry("fake", Fake, Fake.space)
-    choice = tune(entry, domains().without("south"), trials=3)
+    choice = tune(Fake, domains().without("south"), trials=3)
     assert choice.options == {"a": 2}
     assert len(choice.trials) == 3
     assert set(seen) == {"north", "east"}
-    assert tune(entry, [domains()["north"]], trials=3).rule == "source-val"
+    assert tune(Fake, [domains()["north"]], trials=3).rule == "source-val"
     with pytest.raises(InputError, match="rule oracle"):
-        tune(entry, domains().without("south"), rule="oracle")
+        tune(Fake, domains().without("south"), rule="oracle")
     with pytest.raises(InputError, match="one of leave-one-domain-out"):
-        tune(entry, domains().without("south"), rule="best")
+        tune(Fake, domains().without("south"), rule="best")
 
 
 def test_binary_tasks_are_scored_by_auc():

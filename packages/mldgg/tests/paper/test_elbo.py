@@ -7,9 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from mldgg.paper._causal import CausalLearner
-from mldgg.paper._elbo import elbo, elbo_independent, gaussian_log_density
-from mldgg.paper._prior import CausalPrior
+from mldgg.paper._causal import CausalLearner, CausalPrior, elbo, elbo_independent, gaussian_log_density
 from scipy.stats import multivariate_normal, norm
 
 # s ~ N(.2, .7^2), v|s ~ N(.1 + .6 (s - .2), .5^2); q = N(s; .4, .6^2) N(v; -.1, .8^2); p(y=1|s) = sigmoid(2 s)

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from mldgg.paper._loop import ExplodedError, episode_gradient, loss_of, trajectory
 from mldgg.paper._network import Network
 from mldgg.paper._settings import settings_of
 from mldgg.paper._tensors import GraphTensors
-from mldgg.paper._train import Trainer
+from mldgg.paper._train import ExplodedError, Trainer, episode_gradient, loss_of, trajectory
 from ninefold_graphs import Graph, InputEncoder
 
 from ..small import QUICK, domains

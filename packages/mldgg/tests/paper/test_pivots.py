@@ -6,9 +6,7 @@ import logging
 
 import pytest
 import torch
-from mldgg.paper._pivots import PivotLearner, choose_pivots, pivot_pass
-from mldgg.paper._policy import pivot_graph, structure_loss
-from mldgg.paper._refine import refine
+from mldgg.paper._pivots import PivotLearner, choose_pivots, pivot_graph, pivot_pass, refine, structure_loss
 
 
 def some(n=12, p=5, d=4, seed=0):

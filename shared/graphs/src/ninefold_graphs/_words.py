@@ -11,8 +11,7 @@ import scipy.sparse as sp
 from ninefold.errors import InputError
 
 from ninefold_graphs._graph import Graph
-from ninefold_graphs._kept import Kept
-from ninefold_graphs._rows import LARGE
+from ninefold_graphs._rows import LARGE, Kept
 
 _FITTED, _ENCODED = Kept(8), Kept(24)
 _DENSE = 0.5  # a column with more non-zero entries than this, or with a negative one, is a measurement and not a word

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from ninefold_graphs import Graph, whitening
 
-from mecoin.memory._refine import refine
-from mecoin.memory._smu import Smu, unit
+from mecoin.memory._smu import Smu, refine, unit
 from mecoin.protocol._learner import Learner
 
 SHRINKAGES = (0.01, 0.03, 0.1, 0.3)

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from ninefold_graphs import Graph, check_shapes, softmax, whitening
 
-from mecoin.memory._refine import refine
-from mecoin.memory._smu import Smu, unit
+from mecoin.memory._smu import Smu, refine, unit
 from mecoin.protocol._learner import MemoryLearner, chunks
 from mecoin.protocol._tune import tuned
 from mecoin.sessions._stream import Session

@@ -1,4 +1,4 @@
-"""Training of the memory's rows and the head, in the base session and when classes come; GKIM's losses: `_gkim`."""
+"""MRaM's rows and the head, and GKIM: how they are trained in the base session and when classes come."""
 
 from __future__ import annotations
 
@@ -6,11 +6,71 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from ninefold_graphs import softmax
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin.paper._gkim import Head, memory_loss, update_loss
-from mecoin.paper._mram import ABSENT, Mram
+
+class Head(nn.Module):
+    """Class head g on (detached) node features: dropout .5, m -> 64 -> C."""
+
+    def __init__(self, width: int, classes: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(width, hidden), nn.Linear(hidden, classes)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z (n, m) -> logits (n, C)."""
+        return self.last(F.relu(self.first(F.dropout(z, 0.5, self.training))))
+
+    def grown(self, extra: int) -> Head:
+        """A head with `extra` more classes behind; the old weights keep every bit."""
+        grown = Head(self.first.in_features, self.last.out_features + extra, self.first.out_features)
+        with torch.no_grad():
+            grown.first.load_state_dict(self.first.state_dict())
+            grown.last.weight[: self.last.out_features] = self.last.weight
+            grown.last.bias[: self.last.out_features] = self.last.bias
+        return grown
+
+
+def memory_loss(old: Tensor, logits: Tensor) -> Tensor:
+    """KL(P_old || g), mean over samples matched to old prototypes: the frozen rows teach the head.
+
+    old: (n, C) probabilities of the matched rows; logits: (n, C) of the head. 0 without samples.
+    """
+    return F.kl_div(logits.log_softmax(1), old.detach(), reduction="sum") / max(len(old), 1)
+
+
+def update_loss(logits: Tensor, rows: Tensor) -> Tensor:
+    """KL(g || P_new), mean over samples matched to new prototypes: the head, detached, teaches the new rows.
+
+    logits: (n, C) of the head; rows: (n, C) logits of the matched new rows. 0 without samples.
+    """
+    return F.kl_div(rows.log_softmax(1), logits.detach().softmax(1), reduction="sum") / max(len(rows), 1)
+
+
+ABSENT = np.float32(-30.0)  # logit of a class that came after the row: probability 1e-13
+
+
+@dataclass(frozen=True)
+class Mram:
+    """Rows of logits. Old rows are frozen: a session makes new rows, and columns in which old rows are `ABSENT`.
+
+    Attributes:
+        rows: (P, C) float32; row j is what retrieving prototype j predicts.
+    """
+
+    rows: np.ndarray
+
+    def extended(self, rows: np.ndarray) -> Mram:
+        """With new rows (P', C') below, C' >= C; the old rows keep every bit and are absent in the new columns."""
+        grown = np.full((len(self.rows), rows.shape[1]), ABSENT, np.float32)
+        grown[:, : self.rows.shape[1]] = self.rows
+        return Mram(np.concatenate([grown, rows.astype(np.float32)]))
+
+    def probabilities(self) -> np.ndarray:
+        """(P, C), each row sums to 1."""
+        return softmax(self.rows)
+
 
 BATCH = 512
 

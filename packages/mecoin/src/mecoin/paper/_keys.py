@@ -1,4 +1,4 @@
-"""Keys of nodes by MeCs and GraphInfo, learnt in the base session, then fixed.
+"""Keys of nodes by MeCs and GraphInfo, learnt in the base session with the edge loss, then fixed.
 
 Keys query the *base* prototypes in every session: would they query prototypes that come later, then the keys of old
 classes' nodes would move away from the prototypes that were made of them.
@@ -6,17 +6,68 @@ classes' nodes would move away from the prototypes that were made of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from ninefold_graphs import under, whitening
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin.paper._edge_loss import edge_loss
-from mecoin.paper._graphinfo import graphinfo_projection
-from mecoin.paper._mecs import MeCs
+
+def graphinfo_projection(width: int, dim: int = 13, seed: int = 0) -> np.ndarray:
+    """R of G = Z R: (width, dim) float32, Gaussian, columns of unit length; never trained (paper; 13 in its code)."""
+    projection = np.random.default_rng(seed).normal(size=(width, dim))
+    return (projection / np.linalg.norm(projection, axis=0)).astype(np.float32)
+
+
+def distances(x: Tensor) -> Tensor:
+    """(n, d) -> (n, n) Euclidean distances, scaled so that their mean is 1; differentiable, also on the diagonal."""
+    lengths = x.square().sum(1)
+    squares = lengths[:, None] + lengths[None] - 2 * (x @ x.T)
+    apart = squares > 1e-6 * lengths.max()  # nearer is rounding, whose root has no gradient worth having
+    made = squares.where(apart, squares.new_ones(())).sqrt() * apart
+    return made / made.mean().clamp(min=1e-12)
+
+
+def edge_loss(keys: Tensor, z: Tensor) -> Tensor:
+    """||D(keys) - D(z)||_F / n over n nodes; keys (n, k), z (n, m)."""
+    return (distances(keys) - distances(z)).norm() / len(z)
+
+
+class MeCs(nn.Module):
+    """H = softmax((Z W_Q)(M W_K)^T / sqrt(m)) M W_V, and H', a small learned read-out of H.
+
+    In the published code a hard choice of keys keeps gradients from these projections; here they get them through
+    `soft` matching and the edge loss.
+
+    Args:
+        width: m, the encoder's dimension.
+        key: dimension of a prototype.
+        readout: dimension of H'.
+    """
+
+    def __init__(self, width: int, key: int, readout: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.query = _matrix(width, width, generator)
+        self.key = _matrix(key, width, generator)
+        self.value = _matrix(key, width, generator)
+        self.readout = _matrix(width, readout, generator)
+
+    def attend(self, z: Tensor, prototypes: Tensor) -> Tensor:
+        """z (n, m), prototypes (P, key) -> H (n, m)."""
+        scores = (z @ self.query) @ (prototypes @ self.key).T / math.sqrt(z.shape[1])
+        return scores.softmax(dim=1) @ (prototypes @ self.value)
+
+    def forward(self, z: Tensor, prototypes: Tensor) -> Tensor:
+        """z (n, m), prototypes (P, key) -> H' (n, readout)."""
+        return self.attend(z, prototypes) @ self.readout
+
+
+def _matrix(rows: int, columns: int, generator: torch.Generator) -> nn.Parameter:
+    return nn.Parameter(torch.randn(rows, columns, generator=generator) / math.sqrt(rows))
 
 
 @dataclass(frozen=True)

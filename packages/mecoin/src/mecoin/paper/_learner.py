@@ -12,10 +12,8 @@ from ninefold_graphs import Graph, check_shapes, under
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.memory._smu import Smu
-from mecoin.paper._gkim import Head
-from mecoin.paper._interaction import Interaction
+from mecoin.paper._interaction import Head, Interaction, Mram
 from mecoin.paper._keys import Constructed, Published
-from mecoin.paper._mram import Mram
 from mecoin.protocol._learner import MemoryLearner
 
 ANSWERS = ("memory", "head", "mean")

@@ -1,6 +1,6 @@
 """Rivals: same interface, input, support labels, seeds and number of trials as the method; one line each in the table.
 
-Training-free -> `_ridges`, `_propagation`; those that use the target's unlabelled nodes -> `_unlabelled`; pooled
+Training-free -> `_ridges`, `_unlabelled`; those that use the target's unlabelled nodes -> `_unlabelled`; pooled
 training -> `_trained`; the table -> `_table`.
 
 Examples:

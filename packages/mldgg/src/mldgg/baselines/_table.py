@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from mldgg.baselines._propagation import LabelPropagation
 from mldgg.baselines._ridges import CentredRidge, TargetRidge, WalkedRidge
 from mldgg.baselines._trained import Erm
-from mldgg.baselines._unlabelled import CorrectAndSmooth, DiscriminantEm, GraphAny, SelfTrainedRidge
+from mldgg.baselines._unlabelled import CorrectAndSmooth, DiscriminantEm, GraphAny, LabelPropagation, SelfTrainedRidge
 from mldgg.domains import Method
 
 _FREE = (

@@ -1,4 +1,4 @@
-"""Rivals that use the target's unlabelled nodes: smoothing, self-training, discriminant analysis, GraphAny."""
+"""Rivals that use the target's unlabelled nodes: propagation, smoothing, self-training, LDA with EM, GraphAny."""
 
 from __future__ import annotations
 
@@ -126,3 +126,25 @@ class GraphAny(Method):
         x, step = self.encoder(graph), graph.normalized
         low, high = step @ x, x - step @ x
         return [with_constant(one) for one in (x, low, step @ low, high, high - step @ high)]
+
+
+class LabelPropagation(Method):
+    """F <- damp S F + (1 - damp) Y for 50 steps; the sources' class shares where no label arrives."""
+
+    name = "label-propagation"
+    source = "Zhou et al., NeurIPS 2003"
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {"damp": (0.9, 0.99, 0.5)}
+
+    def fit(self, sources: Sequence[Graph]) -> Self:
+        """Keep the sources' class shares."""
+        y = np.concatenate([graph.y[graph.y >= 0] for graph in sources])
+        self.shares = (np.bincount(y, minlength=len(sources[0].classes)) / y.size).astype(np.float32)
+        return self
+
+    def predict_proba(self, target: Graph) -> np.ndarray:
+        """(N, C) shares of the labels that arrive."""
+        known, step = target.y >= 0, target.normalized
+        start = np.zeros((len(target), self.shares.size), np.float32)
+        start[known] = one_hot(target.y[known], self.shares.size)
+        spread = walked(start, step, 1 - self.options["damp"], 50) + 1e-9 * self.shares
+        return spread / spread.sum(axis=1, keepdims=True)

@@ -35,7 +35,7 @@ def compare(
     from mldgg.domains import GraphDomains, leave_one_graph_out
     from mldgg.paper import Published
 
-    paper = {Published.name: evaluation.Entry(Published.name, Published, Published.space)}
+    paper = {Published.name: Published}
     chosen, numbers = evaluation.entries(_words(methods), paper), _numbers(shots)
     if selection not in evaluation.RULES:
         raise InputError("--selection", got=repr(selection), expected=f"one of {', '.join(evaluation.RULES)}")

@@ -9,12 +9,9 @@ from ninefold.datasets import cache_path, data_dir
 from ninefold.errors import DownloadError, InputError
 from ninefold_graphs import Graph, read_folder
 
-from mldgg.datasets._airports import load_airports
-from mldgg.datasets._citation import load_citation
-from mldgg.datasets._facebook import load_facebook
 from mldgg.datasets._functions import load_functions
+from mldgg.datasets._raw import load_airports, load_citation, load_facebook, load_twitch
 from mldgg.datasets._simulator import Simulated
-from mldgg.datasets._twitch import load_twitch
 
 COLLECTIONS: dict[str, Callable[[Path], dict[str, Graph]]] = {
     "citation": load_citation,

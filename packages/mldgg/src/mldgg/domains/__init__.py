@@ -1,16 +1,23 @@
 """Several graphs with one task, and a protocol that cannot peek.
 
-Collections and their checks -> `_domains`, `_leaks`; support and query nodes -> `_support`; leave-one-graph-out ->
-`_protocol`; sources that play the target -> `_rehearsal`; the interface of methods
-and rivals -> `_method`.
+Collections and their checks -> `_domains`, `_leaks`; support and query nodes, and sources that play the target ->
+`_support`; leave-one-graph-out, and the interface of methods and rivals -> `_protocol`.
 """
 
 from mldgg.domains._domains import GraphDomains
 from mldgg.domains._leaks import OVERLAP, LeakWarning, label_assignment, row_keys, row_overlap, same_nodes
-from mldgg.domains._method import Method
-from mldgg.domains._protocol import Task, leave_one_graph_out
-from mldgg.domains._rehearsal import Rehearsal, measure, metric_of, metric_of_choice, rehearsals, thinned
-from mldgg.domains._support import Split, check_support, split_support
+from mldgg.domains._protocol import Method, Task, leave_one_graph_out
+from mldgg.domains._support import (
+    Rehearsal,
+    Split,
+    check_support,
+    measure,
+    metric_of,
+    metric_of_choice,
+    rehearsals,
+    split_support,
+    thinned,
+)
 
 __all__ = [
     "OVERLAP", "GraphDomains", "LeakWarning", "Method", "Rehearsal", "Split", "Task", "check_support",

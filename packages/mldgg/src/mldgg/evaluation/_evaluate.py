@@ -17,10 +17,9 @@ from ninefold.files import atomic_file
 from ninefold.report import Table, save_figure
 from ninefold.run import Run
 
-from mldgg.domains import GraphDomains, LeakWarning, Task, leave_one_graph_out, metric_of
+from mldgg.domains import GraphDomains, LeakWarning, Method, Task, leave_one_graph_out, metric_of
 from mldgg.evaluation._figures import accuracy_bars
-from mldgg.evaluation._methods import Entry, entries
-from mldgg.evaluation._tune import Choice, score, tune
+from mldgg.evaluation._tune import Choice, entries, score, tune
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Evaluation:
 
 
 def evaluate(
-    methods: Sequence[str] | Sequence[Entry], domains: GraphDomains | Sequence[Task], *,
+    methods: Sequence[str] | Sequence[type[Method]], domains: GraphDomains | Sequence[Task], *,
     shots: Sequence[int] = (0, 1, 5, 20), seeds: int = 3, trials: int = 1, selection: str = "leave-one-domain-out",
     metric: str | None = None, run: Run | None = None, advance: Callable[[], object] = lambda: None,
 ) -> Evaluation:  # fmt: skip
@@ -90,7 +89,7 @@ def evaluate(
     label: the target it gets has -1 there.
 
     Args:
-        methods: names (see `METHODS`) or entries.
+        methods: names (see `METHODS`) or classes of methods.
         domains: a collection, for leave-one-graph-out, or tasks.
         shots: labels a class; 0 is zero-shot.
         seeds: how many, from 0.
@@ -107,7 +106,7 @@ def evaluate(
         >>> result.mean("centred-ridge", 5) > result.mean("target-only", 5)
         True
     """
-    chosen = [one if isinstance(one, Entry) else entries([one])[0] for one in methods]
+    chosen = [entries([one])[0] if isinstance(one, str) else one for one in methods]
     tasks = leave_one_graph_out(domains) if isinstance(domains, GraphDomains) else list(domains)
     if seeds < 1 or not chosen or not tasks:
         raise InputError("methods, tasks and seeds", got="none", expected="at least one of each")
@@ -139,7 +138,7 @@ def _whole_fits(run: Run, size: int) -> dict[tuple[str, str, int], list[Score]]:
     return {key: list(some) for key, some in groupby(found, lambda one: (one.task, one.method, one.seed))}
 
 
-def _choose(entry: Entry, task: Task, trials: int, selection: str, metric: str, shots: Sequence[int]) -> Choice:
+def _choose(entry: type[Method], task: Task, trials: int, selection: str, metric: str, shots: Sequence[int]) -> Choice:
     target = task.target if selection == "oracle" else None
     some = [one for one in shots if one in (0, 5)] or list(shots[:1])
     with warnings.catch_warnings():
@@ -148,9 +147,11 @@ def _choose(entry: Entry, task: Task, trials: int, selection: str, metric: str, 
         return tune(entry, task.sources, shots=some, **options)
 
 
-def _scores(entry: Entry, task: Task, choice: Choice, shots: Sequence[int], seed: int, metric: str) -> list[Score]:
+def _scores(
+    entry: type[Method], task: Task, choice: Choice, shots: Sequence[int], seed: int, metric: str
+) -> list[Score]:
     """Scores of one fit at all shots."""
-    method, options = entry.make(seed=seed, **choice.options).fit(task.sources), choice.printed()
+    method, options = entry(seed=seed, **choice.options).fit(task.sources), choice.printed()
     values = {one: score(method, task.target, one, seed, metric) for one in shots}
     said = (metric, choice.rule, options)
     return [Score(entry.name, task.name, task.setting, one, seed, value, *said) for one, value in values.items()]

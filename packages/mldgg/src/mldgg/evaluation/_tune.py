@@ -1,8 +1,8 @@
-"""Choice of options on sources alone: the target is never looked at, unless the rule is named `oracle`."""
+"""Methods by name, and the choice of their options on sources alone, unless the rule is named `oracle`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -11,8 +11,22 @@ import numpy as np
 from ninefold.errors import InputError
 from ninefold_graphs import Graph
 
+from mldgg.baselines import BASELINES
 from mldgg.domains import Method, measure, split_support
-from mldgg.evaluation._methods import Entry
+from mldgg.meta import MLDGG
+
+METHODS: dict[str, type[Method]] = {MLDGG.name: MLDGG, **BASELINES}
+
+
+def entries(names: Iterable[str], others: Mapping[str, type[Method]] = METHODS) -> list[type[Method]]:
+    """Methods by name, also from `others`; InputError that lists all names if one is unknown."""
+    known, chosen = {**METHODS, **others}, []
+    for name in names:
+        if name not in known:
+            raise InputError("method", got=repr(name), expected=f"one of {', '.join(known)}")
+        chosen.append(known[name])
+    return chosen
+
 
 RULES = ("leave-one-domain-out", "source-val", "oracle")
 
@@ -43,21 +57,22 @@ def score(method: Method, graph: Graph, shots: int, seed: int, metric: str) -> f
     return measure(chances[split.query], graph.y[split.query], metric)
 
 
-def candidates(entry: Entry, trials: int, seed: int) -> list[dict[str, Any]]:
+def candidates(space: Mapping[str, tuple[Any, ...]], trials: int, seed: int) -> list[dict[str, Any]]:
     """At most `trials` combinations of the space: the default first, then others in an order drawn from the seed."""
-    every = [dict(zip(entry.space, values, strict=True)) for values in product(*entry.space.values())]
+    every = [dict(zip(space, values, strict=True)) for values in product(*space.values())]
     order = np.random.default_rng(seed).permutation(len(every) - 1) + 1
     return [every[0], *(every[place] for place in order)][: max(trials, 1)]
 
 
 def tune(
-    entry: Entry, sources: Sequence[Graph], *, shots: Sequence[int] = (0, 5), trials: int = 4, seed: int = 0,
-    rule: str = "leave-one-domain-out", metric: str = "accuracy", target: Graph | None = None,
+    entry: type[Method], sources: Sequence[Graph], *, space: Mapping[str, tuple[Any, ...]] | None = None,
+    shots: Sequence[int] = (0, 5), trials: int = 4, seed: int = 0, rule: str = "leave-one-domain-out",
+    metric: str = "accuracy", target: Graph | None = None,
 ) -> Choice:  # fmt: skip
     """Choose options.
 
     Args:
-        entry: method.
+        entry: method. space: of its options; its own by default.
         sources: labelled graphs.
         shots: labels a class at which a trial is scored; the mean counts.
         trials: combinations to try, the same number for every method.
@@ -73,13 +88,13 @@ def tune(
         raise InputError("target", got=f"rule {rule}", expected="a target for the rule oracle, and for no other")
     if rule == "leave-one-domain-out" and len(sources) < 2:
         rule = "source-val"
-    options = candidates(entry, trials, seed)
+    options = candidates(entry.space if space is None else space, trials, seed)
     if len(options) == 1:
         return Choice(options[0], rule, ((options[0], float("nan")),))
 
     def trial(values: dict[str, Any]) -> float:
         def fitted(graphs: Sequence[Graph]) -> Method:
-            return entry.make(seed=seed, **values).fit(graphs)
+            return entry(seed=seed, **values).fit(graphs)
 
         if target is not None:
             method = fitted(sources)

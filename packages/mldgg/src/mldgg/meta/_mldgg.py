@@ -51,6 +51,11 @@ class MLDGG(Model, Method):
     def __init__(self, *, seed: int = 0, **options: Any) -> None:
         Model.__init__(self, seed, options)
 
+    @classmethod
+    def printed_space(cls) -> str:
+        """What `fit` chooses from, on one line."""
+        return GatedSolver.printed_space()
+
     def fit(self, sources: Sequence[Any] | Mapping[str, Any]) -> Self:
         """Learn from labelled graphs.
 

@@ -1,15 +1,99 @@
-"""Causal representation learner: r is encoded into v and s, the label is read off s alone, r is decoded from both."""
+"""Causal representation learner: r is encoded into v and s, the label is read off s alone, r is decoded from both.
+
+Its prior over s and v, and both variants of the evidence lower bound, from log densities at samples of q(s, v | r).
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from mldgg.paper._elbo import elbo, elbo_independent, gaussian_log_density
-from mldgg.paper._prior import CausalPrior
+
+def elbo(label: Tensor, prior: Tensor, decoder: Tensor, posterior: Tensor) -> Tensor:
+    """`MLDGG` (CSG): log q(y|r) + (1 / q(y|r)) E_q[p(y|s) log(p(s,v) p(r|s,v) / q(s,v|r))], q(y|r) = E_q[p(y|s)].
+
+    Args:
+        label: (K, N) log p(y|s) at K samples of q.
+        prior: (K, N) log p(s, v).
+        decoder: (K, N) log p(r|s, v).
+        posterior: (K, N) log q(s, v|r).
+    Returns: (N,) bounds; with K = 1 at the posterior means this is the default without sampling.
+    """
+    return _bound(label, prior + decoder - posterior)
+
+
+def elbo_independent(label: Tensor, ratio: Tensor, prior: Tensor, decoder: Tensor, posterior: Tensor) -> Tensor:
+    """`MLDGG-ind`: pi = E_q[(p(v|s)/p(v)) p(y|s)]; log pi + (1/pi) E_q[(p(v|s)/p(v)) p(y|s) log(p(s)p(v)p(r|s,v)/q)].
+
+    Args:
+        label: (K, N) log p(y|s) at K samples of q.
+        ratio: (K, N) log p(v|s) - log p(v).
+        prior: (K, N) log p(s) + log p(v).
+        decoder: (K, N) log p(r|s, v).
+        posterior: (K, N) log q(s, v|r).
+    Returns: (N,) bounds.
+    """
+    return _bound(label + ratio, prior + decoder - posterior)
+
+
+def _bound(weight: Tensor, gain: Tensor) -> Tensor:
+    """Log E_q[w] + E_q[w gain] / E_q[w], from log w, in the log domain."""
+    evidence = torch.logsumexp(weight, dim=0) - math.log(weight.shape[0])
+    return evidence + (torch.softmax(weight, dim=0) * gain).sum(dim=0)
+
+
+def gaussian_log_density(value: Tensor, mean: Tensor, std: Tensor | float) -> Tensor:
+    """(..., d) values, means and deviations (or one) -> (...) log density with independent columns."""
+    std = torch.as_tensor(std, dtype=value.dtype)
+    terms = -((value - mean) / std).square() / 2 - std.log() - math.log(2 * math.pi) / 2
+    return terms.sum(dim=-1)
+
+
+class CausalPrior(nn.Module):
+    """p(s) = N(mu_s, L_s L_s^T) and p(v|s) = N(mu_v + M L_s^-1 (s - mu_s), L_v L_v^T)."""
+
+    def __init__(self, s: int, v: int, *, mean: float = 0.5, std: float = 0.5, correlation: float = 0.9) -> None:
+        super().__init__()
+        self.mean_s, self.mean_v = nn.Parameter(torch.full((s,), mean)), nn.Parameter(torch.full((v,), mean))
+        self.log_diagonal_s = nn.Parameter(torch.full((s,), math.log(std)))
+        self.log_diagonal_v = nn.Parameter(torch.full((v,), math.log(std)))
+        self.below_s, self.below_v = nn.Parameter(torch.zeros(s, s)), nn.Parameter(torch.zeros(v, v))
+        self.mix = nn.Parameter(torch.eye(v, s) * math.sqrt(correlation * std * std))
+
+    def log_s(self, s: Tensor) -> Tensor:
+        """(..., S) -> (...) log p(s)."""
+        return _log_normal(s - self.mean_s, _factor(self.log_diagonal_s, self.below_s))
+
+    def log_v_given_s(self, v: Tensor, s: Tensor) -> Tensor:
+        """(..., V), (..., S) -> (...) log p(v|s)."""
+        white = _solve(_factor(self.log_diagonal_s, self.below_s), s - self.mean_s)
+        return _log_normal(v - self.mean_v - white @ self.mix.T, _factor(self.log_diagonal_v, self.below_v))
+
+    def log_v(self, v: Tensor) -> Tensor:
+        """(..., V) -> (...) log p(v), the marginal N(mu_v, L_v L_v^T + M M^T)."""
+        factor = _factor(self.log_diagonal_v, self.below_v)
+        covariance = factor @ factor.T + self.mix @ self.mix.T
+        return _log_normal(v - self.mean_v, torch.linalg.cholesky(covariance))
+
+
+def _factor(log_diagonal: Tensor, below: Tensor) -> Tensor:
+    return torch.tril(below, -1) + torch.diag(log_diagonal.exp())
+
+
+def _solve(factor: Tensor, rows: Tensor) -> Tensor:
+    flat = rows.reshape(-1, rows.shape[-1])
+    return torch.linalg.solve_triangular(factor, flat.T, upper=False).T.reshape(rows.shape)
+
+
+def _log_normal(rows: Tensor, factor: Tensor) -> Tensor:
+    white = _solve(factor, rows)
+    constant = rows.shape[-1] * math.log(2 * math.pi) / 2 + factor.diagonal().log().sum()
+    return -white.square().sum(dim=-1) / 2 - constant
+
 
 S, V, HIDDEN = 256, 128, 256
 DECODER_STD = 0.03

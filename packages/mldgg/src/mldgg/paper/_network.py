@@ -10,9 +10,7 @@ from torch.nn.functional import cross_entropy, logsigmoid, mse_loss
 
 from mldgg.paper._causal import CausalLearner, Latent
 from mldgg.paper._gnn import PivotGNN
-from mldgg.paper._pivots import PivotLearner, choose_pivots
-from mldgg.paper._policy import structure_loss
-from mldgg.paper._refine import refine
+from mldgg.paper._pivots import PivotLearner, choose_pivots, refine, structure_loss
 from mldgg.paper._settings import Settings
 from mldgg.paper._tensors import GraphTensors, Masks
 

@@ -1,8 +1,12 @@
-"""Pivot structure learner: weighted multi-head cosine of nodes to a few pivots, never N x N (GraphGLOW, section 3)."""
+"""Pivot structure learner: weighted multi-head cosine of nodes to a few pivots, never N x N (GraphGLOW, section 3).
+
+Its regulariser (eq. 4), and refinement: structure from embeddings, embeddings from structure, until it stands still.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -61,3 +65,81 @@ def pivot_pass(b: Tensor, message: Tensor, fallback: Tensor) -> Tensor:
     rows, columns = b.sum(dim=1, keepdim=True), b.sum(dim=0)[:, None]
     gathered = (message.T @ b).T / columns.clamp(min=1e-12)  # twice as fast as B.T @ M
     return torch.where(rows > 0, (b @ gathered) / rows.clamp(min=1e-12), fallback)
+
+
+def pivot_graph(b: Tensor) -> Tensor:
+    """E = B^T diag(1 / rowsum B) B, (P, P), from (N, P) similarities; rows of zeros count for nothing."""
+    rows = b.sum(dim=1, keepdim=True)
+    return b.T @ (b / rows.clamp(min=1e-12))
+
+
+def structure_loss(b: Tensor, r: Tensor, *, smooth: float, sparse: float, draws: int, seed: int) -> Tensor:
+    """Minus the reward of the pivot graph, divided by P squared.
+
+    R(E) = -smooth * sum E_ij |r_i - r_j|^2 - sparse * sum E_ij^2. It counts at E itself, by its gradient, and at
+    `draws` graphs E_s ~ Bernoulli(E / rowmax), by REINFORCE with their mean reward as baseline.
+
+    Args:
+        b: (N, P) similarities.
+        r: (P, d) embeddings of the pivots.
+        smooth, sparse: the weights a and b of the reward.
+        draws: S, graphs drawn; 0 leaves the second part out.
+        seed: of the draws.
+    Returns: a scalar.
+    """
+    edges = pivot_graph(b)
+    size = edges.shape[0] ** 2
+    distance = torch.cdist(r, r).square() if smooth else None
+    loss = -_reward(edges, distance, smooth, sparse)
+    if draws:
+        chances = (edges / edges.amax(dim=1, keepdim=True).clamp(min=1e-12)).clamp(1e-6, 1 - 1e-6)
+        generator = torch.Generator().manual_seed(seed)
+        drawn = [torch.bernoulli(chances.detach(), generator=generator) for _ in range(draws)]
+        fixed = distance.detach() if distance is not None else None
+        rewards = torch.stack([_reward(one, fixed, smooth, sparse) for one in drawn])
+        gains = rewards - rewards.mean()
+        for one, gain in zip(drawn, gains, strict=True):
+            log_chance = (one * chances.log() + (1 - one) * (1 - chances).log()).sum()
+            loss = loss - gain * log_chance / draws
+    return loss / size
+
+
+def _reward(edges: Tensor, distance: Tensor | None, smooth: float, sparse: float) -> Tensor:
+    reward = -sparse * edges.square().sum()
+    return reward if distance is None else reward - smooth * (edges * distance).sum()
+
+
+TOLERANCE = 8.5e-5  # of the squared relative change of B
+_BLOCK = 8192  # rows
+
+
+def refine(
+    first: Tensor, learn: Callable[[Tensor], Tensor], encode: Callable[[Tensor, Tensor], Tensor], rounds: int
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Run the loop until |B_t - B_(t-1)|^2 / |B_t|^2 is at most 8.5e-5.
+
+    Args:
+        first: (N, d) embedding that the first structure is taken from.
+        learn: embedding -> B.
+        encode: (B_t, B_0) -> r_t.
+        rounds: T, refinements after the first structure.
+    Returns: structures B_0, B_1, ... (N, P), and embeddings r_0, r_1, ... (N, d), the last being the result.
+    """
+    start = learn(first)
+    structures, embeddings = [start], [encode(start, start)]
+    for number in range(rounds):
+        now, before = learn(embeddings[-1]), structures[-1]
+        structures.append(now)
+        embeddings.append(encode(now, start))
+        if number + 1 < rounds and _change(now.detach(), before.detach()) <= TOLERANCE:
+            break
+    return structures, embeddings
+
+
+def _change(now: Tensor, before: Tensor) -> float:
+    """|now - before|^2 / |now|^2, row by row in blocks: no third matrix of that size."""
+    moved, size = 0.0, 1e-12
+    for one, other in zip(now.split(_BLOCK), before.split(_BLOCK), strict=True):
+        moved += float((one - other).square().sum())
+        size += float(one.square().sum())
+    return moved / size
