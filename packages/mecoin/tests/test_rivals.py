@@ -7,8 +7,7 @@ import pytest
 import torch
 from mecoin import Graph
 from mecoin.baselines import BASELINES, ErGnn, Ewc, FineTune, Lwf, Mas
-from mecoin.baselines._er_gnn import SHOT, nearest_to_mean
-from mecoin.baselines._gradient import Batch, distillation, grown
+from mecoin.baselines._gradient import SHOT, Batch, distillation, grown, nearest_to_mean
 from ninefold.errors import InputError
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from mecoin.baselines import BASELINES, SgcNcm
 from mecoin.evaluation import _compare
-from mecoin.protocol import _tune
-from mecoin.protocol._tune import tuned, tuning_stream
+from mecoin.protocol import _run
+from mecoin.protocol._run import tuned, tuning_stream
 from ninefold.errors import InputError
 
 from .small import stream
@@ -53,7 +53,7 @@ def test_the_best_setting_of_the_grid_is_taken(monkeypatch):
         seen.append(learner.shrinkage)
         return Result({0.01: 1.0, 0.03: 3.0, 0.1: 3.0, 0.3: 2.0}[learner.shrinkage])
 
-    monkeypatch.setattr(_tune, "run_stream", run)
+    monkeypatch.setattr(_run, "run_stream", run)
     first = stream()[0]
     assert tuned(BASELINES["SGC-LDA"], first, 1, 5) == {"shrinkage": 0.03}
     assert seen == [0.01, 0.03, 0.1, 0.3]
@@ -71,9 +71,7 @@ def test_a_learner_of_ones_own_is_tuned_over_several_streams(monkeypatch):
         name = "mine"
 
     seen = []
-    monkeypatch.setattr(
-        _tune, "run_stream", lambda one, _: seen.append(one.split.digest) or SimpleNamespace(harmonic=1)
-    )
+    monkeypatch.setattr(_run, "run_stream", lambda one, _: seen.append(one.split.digest) or SimpleNamespace(harmonic=1))
     monkeypatch.setattr(Mine, "__init__", lambda self, encoder, **_: SgcNcm.__init__(self, encoder))
     assert tuned(Mine, stream()[0], 1, 5, folds=3, grid=({"a": 1}, {"a": 2})) == {"a": 1}
     assert len(seen) == 6

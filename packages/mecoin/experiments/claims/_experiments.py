@@ -15,8 +15,7 @@ from mecoin.evaluation._compare import LEARNERS, make_learner
 from mecoin.evaluation._novelty import known_and_unknown
 from mecoin.paper import Interaction, PaperMecoin, Published
 from mecoin.protocol._learner import Learner, MemoryLearner
-from mecoin.protocol._run import StreamResult, run_stream
-from mecoin.protocol._tune import tuned
+from mecoin.protocol._run import StreamResult, run_stream, tuned
 from mecoin.sessions._stream import SessionStream
 from ninefold_graphs import DEMO, Simulated
 from ninefold_lab import Budget, Scores
@@ -135,9 +134,5 @@ def novelty(budget: Budget, seed: int) -> Scores:
         learner = _made(budget, data, seed, "mecoin+")
         assert isinstance(learner, MemoryLearner)
         found = known_and_unknown(stream_of(budget, data, seed), learner)
-        later = found[1:]  # nothing is unknown in session 0
-        scores[f"area on {data}"] = np.array([one.area for one in later])
-        scores[f"calibration error on {data}"] = np.array([one.calibration_error for one in found])
-        scores[f"known nodes called unknown on {data}, %"] = np.array([one.refused_known for one in later])
-        scores[f"unknown nodes called unknown on {data}, %"] = np.array([one.refused_unknown for one in later])
+        scores |= {f"{what} on {data}": values for what, values in found.items()}
     return scores

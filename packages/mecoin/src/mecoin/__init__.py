@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mecoin.memory._mecoin import Mecoin as Mecoin
     from mecoin.protocol._learner import Learner as Learner
     from mecoin.protocol._run import run_stream as run_stream
-    from mecoin.protocol._tune import tuned as tuned
-    from mecoin.protocol._tune import tuning_stream as tuning_stream
+    from mecoin.protocol._run import tuned as tuned
+    from mecoin.protocol._run import tuning_stream as tuning_stream
     from mecoin.sessions._split import Split as Split
     from mecoin.sessions._stream import Session as Session
     from mecoin.sessions._stream import SessionStream as SessionStream
@@ -47,8 +47,7 @@ _NAMES = {  # of each module
     "evaluation._compare": "compare result_table",
     "memory._mecoin": "Mecoin",
     "protocol._learner": "Learner",
-    "protocol._run": "run_stream",
-    "protocol._tune": "tuned tuning_stream",
+    "protocol._run": "run_stream tuned tuning_stream",
     "sessions._split": "Split",
     "sessions._stream": "Session SessionStream",
 }

@@ -6,9 +6,7 @@ Examples:
     'Kirkpatrick et al. 2017, arXiv 1612.00796'
 """
 
-from mecoin.baselines._er_gnn import ErGnn
-from mecoin.baselines._gradient import FineTune, Lwf
-from mecoin.baselines._importance import Ewc, Mas
+from mecoin.baselines._gradient import ErGnn, Ewc, FineTune, Lwf, Mas
 from mecoin.baselines._lda import Lda, LdaEm, SgcLda, SgcLdaEm, SgcNcm
 from mecoin.protocol._learner import Learner
 

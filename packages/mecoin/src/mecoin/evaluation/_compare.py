@@ -21,8 +21,7 @@ from mecoin.baselines import BASELINES
 from mecoin.encoders._shared import shared_encoder
 from mecoin.memory._plus import MecoinPlus
 from mecoin.protocol._learner import Learner, MemoryLearner
-from mecoin.protocol._run import StreamResult, confusion, run_stream, score_session
-from mecoin.protocol._tune import tuned
+from mecoin.protocol._run import StreamResult, confusion, run_stream, score_session, tuned
 from mecoin.sessions._stream import Session, SessionStream, Split
 
 LEARNERS: dict[str, type[Learner]] = {MecoinPlus.name: MecoinPlus} | BASELINES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from ninefold_graphs import UNKNOWN, Graph
@@ -12,31 +11,19 @@ from mecoin.protocol._learner import MemoryLearner
 from mecoin.sessions._stream import Session
 
 
-@dataclass(frozen=True)
-class NoveltyResult:
-    """One session of a memory; in session 0 nothing is unknown, and the first three are NaN.
+def known_and_unknown(stream: Iterable[Session], learner: MemoryLearner) -> dict[str, np.ndarray]:
+    """Take a fresh learner through the sessions, and measure novelty before, and calibration after each.
 
-    Attributes:
-        area: under the ROC curve of `novelty`, before the session's classes are learnt: their test nodes against those
-            of the classes known by then.
-        refused_known, refused_unknown: per cent of either whose novelty is above 1.
-        calibration_error: of the probabilities after they are learnt, on test nodes of all classes seen.
+    Returns: for each later session, before its classes are learnt, "area" under the ROC curve of `novelty`, their test
+        nodes against those of the classes known by then, and per cent of "known nodes called unknown" and of "unknown
+        nodes called unknown", whose novelty is above 1; for each session, once its classes are learnt, "calibration
+        error" of the probabilities on test nodes of all classes seen.
     """
-
-    session: int
-    area: float
-    refused_known: float
-    refused_unknown: float
-    calibration_error: float
-
-
-def known_and_unknown(stream: Iterable[Session], learner: MemoryLearner) -> list[NoveltyResult]:
-    """Take a fresh learner through the sessions, and measure novelty before, and calibration after each."""
     from sklearn.metrics import roc_auc_score
 
-    made: list[NoveltyResult] = []
+    told: list[tuple[float, float, float]] = []
+    errors: list[float] = []
     for session in stream:
-        area = known = unknown = float("nan")
         if session.index == 0:
             learner.fit_base(session.graph, session.support, session.validation)
         else:
@@ -44,14 +31,14 @@ def known_and_unknown(stream: Iterable[Session], learner: MemoryLearner) -> list
             far = learner.novelty(blind, blind.positions(session.test))
             new = np.isin(session.truth, session.new)
             known, unknown = (100 * float((far[some] > 1).mean()) for some in (~new, new))
-            area = float(roc_auc_score(new, far))
+            told.append((float(roc_auc_score(new, far)), known, unknown))
             learner.add_classes(session.graph, session.support)
         places = session.graph.positions(session.test)
         shares_of = learner.probabilities(learner.encoder.embed(session.graph)[places])
         right = learner.classes[shares_of.argmax(axis=1)] == session.truth
-        error = calibration_error(shares_of.max(axis=1), right)
-        made.append(NoveltyResult(session.index, area, known, unknown, error))
-    return made
+        errors.append(calibration_error(shares_of.max(axis=1), right))
+    names = ("area", "known nodes called unknown", "unknown nodes called unknown")
+    return {**dict(zip(names, np.array(told).T, strict=True)), "calibration error": np.array(errors)}
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:

@@ -15,7 +15,7 @@ from ninefold_graphs import Graph, check_shapes, softmax, whitening
 
 from mecoin.memory._smu import Smu, refine, unit
 from mecoin.protocol._learner import MemoryLearner, chunks
-from mecoin.protocol._tune import tuned
+from mecoin.protocol._run import tuned
 from mecoin.sessions._stream import Session
 
 ROUNDS = 3  # of refinement

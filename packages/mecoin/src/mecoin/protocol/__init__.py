@@ -1,2 +1,2 @@
-"""What a learner is (`_learner`), how it is taken through sessions and what is measured then (`_run`), and how its
-settings are chosen on base classes alone (`_tune`). What users hand in, checked: `_doors`."""
+"""What a learner is (`_learner`), how it is taken through sessions, what is measured then, and how its settings are
+chosen on base classes alone (`_run`). What users hand in, checked: `_doors`."""

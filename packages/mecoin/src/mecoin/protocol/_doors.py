@@ -12,8 +12,7 @@ from ninefold.errors import InputError
 from ninefold_graphs import UNKNOWN, Graph, array_of
 from torch import nn
 
-from mecoin.encoders._encoder import Encoder
-from mecoin.encoders._own import ModuleEncoder
+from mecoin.encoders._encoder import Encoder, ModuleEncoder
 from mecoin.encoders._shared import ENCODERS
 
 SHOT = 5  # labelled nodes of a class, fewer than which are logged
