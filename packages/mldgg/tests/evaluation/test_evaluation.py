@@ -42,7 +42,7 @@ def test_method_sees_support_labels_alone_and_no_target_among_sources():
 
 @pytest.mark.parametrize("name", ["mldgg", "centred-ridge", "erm"])
 def test_scrambled_query_labels_change_no_prediction(name, monkeypatch):
-    monkeypatch.setattr("mldgg.baselines._trained.Erm.steps", 5)
+    monkeypatch.setattr("mldgg.baselines._table.Erm.steps", 5)
     target = domains()["south"]
     support = split_support(target.y, shots=2, seed=0).support
     scrambled = target.with_labels(np.where(support, target.y, (target.y + 1) % 3))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mldgg.paper import Published
-from mldgg.paper._gnn import PivotGNN
+from mldgg.paper._network import PivotGNN
 from mldgg.paper._tensors import GraphTensors, Masks
 from ninefold.errors import InputError
 from ninefold_graphs import Graph

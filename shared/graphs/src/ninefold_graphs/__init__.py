@@ -32,7 +32,6 @@ from ninefold_graphs._heads import (
     whitening,
     with_constant,
 )  # fmt: skip
-from ninefold_graphs._mat import load_mat
 from ninefold_graphs._propagation import (
     Sparse,
     hop_features,
@@ -42,7 +41,7 @@ from ninefold_graphs._propagation import (
     walked,
 )  # fmt: skip
 from ninefold_graphs._pyg import from_pyg, to_pyg
-from ninefold_graphs._readers import read_npz
+from ninefold_graphs._readers import load_mat, read_npz
 from ninefold_graphs._rows import HopRows, Kept
 from ninefold_graphs._simulator import DEMO, Simulated
 from ninefold_graphs._words import InputEncoder

@@ -1,7 +1,7 @@
 """Rivals: same interface, input, support labels, seeds and number of trials as the method; one line each in the table.
 
-Training-free -> `_ridges`, `_unlabelled`; those that use the target's unlabelled nodes -> `_unlabelled`; pooled
-training -> `_trained`; the table -> `_table`.
+Training-free -> `_ridges`; those that use the target's unlabelled nodes -> `_unlabelled`; pooled training, and the
+table -> `_table`.
 
 Examples:
     >>> from mldgg import baselines
@@ -10,7 +10,6 @@ Examples:
     (True, True)
 """
 
-from mldgg.baselines._table import BASELINES, TRAINING_FREE
-from mldgg.baselines._trained import Erm
+from mldgg.baselines._table import BASELINES, TRAINING_FREE, Erm
 
 __all__ = ["BASELINES", "TRAINING_FREE", "Erm"]

@@ -1,11 +1,18 @@
 """Several graphs with one task, and a protocol that cannot peek.
 
-Collections and their checks -> `_domains`, `_leaks`; support and query nodes, and sources that play the target ->
-`_support`; leave-one-graph-out, and the interface of methods and rivals -> `_protocol`.
+Collections and their checks -> `_domains`; support and query nodes, and sources that play the target -> `_support`;
+leave-one-graph-out, and the interface of methods and rivals -> `_protocol`.
 """
 
-from mldgg.domains._domains import GraphDomains
-from mldgg.domains._leaks import OVERLAP, LeakWarning, label_assignment, row_keys, row_overlap, same_nodes
+from mldgg.domains._domains import (
+    OVERLAP,
+    GraphDomains,
+    LeakWarning,
+    label_assignment,
+    row_keys,
+    row_overlap,
+    same_nodes,
+)
 from mldgg.domains._protocol import Method, Task, leave_one_graph_out
 from mldgg.domains._support import (
     Rehearsal,
