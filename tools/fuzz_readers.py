@@ -124,7 +124,7 @@ def _of_graph(graph: Any) -> list[np.ndarray]:
 def mldgg() -> Iterator[Reader]:
     import scipy.io
     import scipy.sparse as sp
-    from mldgg.datasets import _raw, load_facebook, read_folder
+    from mldgg.datasets import _collections, load_facebook, read_folder
 
     def schools(folder: Path) -> Path:
         network = sp.csc_matrix(np.roll(np.eye(6), 1, 1) + np.roll(np.eye(6), -1, 1))
@@ -141,8 +141,8 @@ def mldgg() -> Iterator[Reader]:
     airports = {"usa-airports__edgelist": "1 2\n2 3\n3 1\n", "labels-usa-airports__txt": "node label\n1 0\n2 1\n3 3\n"}
     yield Reader("own graph", own, lambda folder: _graphs(read_folder(folder)))
     yield Reader("Facebook", schools, lambda folder: _graphs(load_facebook(folder)))
-    yield Reader("citation", citation, lambda path: _of_graph(_raw._read_citation(path, "acm")))
-    yield Reader("airports", texts(**airports), lambda folder: _of_graph(_raw._airports(folder, "usa")))
+    yield Reader("citation", citation, lambda path: _of_graph(_collections._read_citation(path, "acm")))
+    yield Reader("airports", texts(**airports), lambda folder: _of_graph(_collections._airports(folder, "usa")))
 
 
 def _graphs(found: dict[str, Any]) -> list[np.ndarray]:
