@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mecoin import Learner, Mecoin, audit_learner, compare, result_table, shared_encoder
-from mecoin.evaluation._novelty import calibration_error, known_and_unknown
+from mecoin.evaluation._audit import calibration_error, known_and_unknown
 from mecoin.memory._plus import MecoinPlus
 from mecoin.protocol._run import SessionResult, StreamResult
 from ninefold.errors import InputError

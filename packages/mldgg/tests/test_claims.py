@@ -7,7 +7,7 @@ import pytest
 from mldgg.baselines import Erm
 from mldgg.datasets import Simulated
 from mldgg.paper import Published
-from mldgg_experiments.claims import CLAIMS, _citation, _network, _twitch
+from mldgg_experiments.claims import CLAIMS, _families, _network, _twitch
 from ninefold_lab import Budget
 
 from .small import QUICK, TINY
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::mldgg.meta.ReadingWarning")
 def tiny(monkeypatch, tmp_path):
     """Graphs of a moment, networks of a few steps."""
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
-    monkeypatch.setattr(_citation, "SMALL", TINY)
+    monkeypatch.setattr(_families, "SMALL", TINY)
     monkeypatch.setattr(Erm, "steps", 5)
     monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
     quick = lambda **options: Published(**{**options, **QUICK})  # noqa: E731

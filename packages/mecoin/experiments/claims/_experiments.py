@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from mecoin import datasets
+from mecoin.evaluation._audit import known_and_unknown
 from mecoin.evaluation._compare import LEARNERS, make_learner
-from mecoin.evaluation._novelty import known_and_unknown
 from mecoin.paper import Interaction, PaperMecoin, Published
 from mecoin.protocol._learner import Learner, MemoryLearner
 from mecoin.protocol._run import StreamResult, run_stream, tuned

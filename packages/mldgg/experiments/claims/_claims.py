@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ninefold_lab import Budget, Claim, Scores, Verdict, all_of, at_least, at_most
 
+from ._changed import SHARES, injected_edges, other_mixes
 from ._families import FAMILIES
 from ._judged import RIVALS, citation, expectations, few_labels, flips, labels, regions_and_code
 from ._network import PARTS, parts
-from ._noise import injected_edges
-from ._thinned import SHARES, other_mixes
 from ._twitch import to_the_rest
 
 PAPER = "KDD 2025, arXiv 2411.12913"

@@ -16,8 +16,7 @@ from mldgg.evaluation import METHODS, tune
 from mldgg.meta import MLDGG, Adapted, Seen, Trust, judged
 from ninefold_lab import Budget, Scores
 
-from ._citation import Arms, accuracy, acting
-from ._families import FAMILIES, leave_outs
+from ._families import FAMILIES, Arms, accuracy, acting, leave_outs
 
 SHOTS = (5, 20)
 FLIPS = (-0.8, -0.3, 0.0)

@@ -10,8 +10,7 @@ from mldgg.domains import split_support
 from mldgg.paper import Published
 from ninefold_lab import Budget, Scores
 
-from ._citation import Arms, accuracy, tasks_of
-from ._families import regions
+from ._families import Arms, accuracy, regions, tasks_of
 
 CUT = 8  # regions of a graph; one of each is used: whole graphs and the published sizes take three hours a fit
 _TIME = {"num_pivots": 50, "rounds": 1, "epochs": 20, "episodes": 1}

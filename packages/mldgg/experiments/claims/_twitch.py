@@ -12,7 +12,7 @@ from mldgg.evaluation import METHODS, tune
 from mldgg.meta import MLDGG
 from ninefold_lab import Budget, Scores
 
-from ._citation import Arms
+from ._families import Arms
 
 TRIALS = {"erm": 2, "centred-ridge": 9}  # `centred-ridge` without labels has nine combinations, ERM the default's two
 

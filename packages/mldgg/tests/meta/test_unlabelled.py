@@ -10,9 +10,9 @@ import scipy.sparse as sp
 from mldgg import MLDGG, Graph, open_graph
 from mldgg.domains import rehearsals, thinned
 from mldgg.meta import Adapted, ReadingWarning, _unlabelled
+from mldgg.meta._adapted import judged
 from mldgg.meta._search import discriminant
 from mldgg.meta._solver import GatedSolver
-from mldgg.meta._trust import judged
 from mldgg.meta._unlabelled import Setting, WordHead
 from ninefold.errors import InputError
 from ninefold_graphs import InputEncoder, Ridge, ridge_weights, softmax

@@ -18,8 +18,16 @@ Examples:
 from ninefold.errors import version_of
 
 from ninefold_graphs._csv import read_edge_list, read_folder, read_support
-from ninefold_graphs._doors import UNKNOWN, Features, array_of, sorted_edges, whole_number
-from ninefold_graphs._files import check_finite, check_shapes, under
+from ninefold_graphs._doors import (
+    UNKNOWN,
+    Features,
+    array_of,
+    check_finite,
+    check_shapes,
+    sorted_edges,
+    under,
+    whole_number,
+)
 from ninefold_graphs._graph import Graph
 from ninefold_graphs._heads import (
     Ridge,
@@ -32,7 +40,11 @@ from ninefold_graphs._heads import (
     whitening,
     with_constant,
 )  # fmt: skip
-from ninefold_graphs._propagation import (
+from ninefold_graphs._pyg import from_pyg, to_pyg
+from ninefold_graphs._readers import load_mat, read_npz
+from ninefold_graphs._rows import (
+    HopRows,
+    Kept,
     Sparse,
     hop_features,
     normalised,
@@ -40,9 +52,6 @@ from ninefold_graphs._propagation import (
     shared_columns,
     walked,
 )  # fmt: skip
-from ninefold_graphs._pyg import from_pyg, to_pyg
-from ninefold_graphs._readers import load_mat, read_npz
-from ninefold_graphs._rows import HopRows, Kept
 from ninefold_graphs._simulator import DEMO, Simulated
 from ninefold_graphs._words import InputEncoder
 

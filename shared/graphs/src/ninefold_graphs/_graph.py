@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from ninefold.errors import InputError
 
 from ninefold_graphs._doors import UNKNOWN, Features, codes_of, edges_of, features_of, in_range, sorted_edges, whole
-from ninefold_graphs._propagation import Sparse, normalised, reweighted
+from ninefold_graphs._rows import Sparse, normalised, reweighted
 
 _SHARED = ("adjacency", "degree", "normalized")  # what graphs with the same edges have in common
 

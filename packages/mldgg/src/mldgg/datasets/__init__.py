@@ -1,8 +1,8 @@
 """Graphs that can be loaded by name, own graphs from CSV files or PyG `Data`, and the simulator that ships.
 
-Graphs of users -> `_doors` (a graph, and folders of CSV files: `ninefold_graphs`); citation, Twitch, airports and
-Facebook-100 in their raw layouts -> `_raw`; others by PyG's own loaders; functions of installed packages ->
-`_functions`; simulated collections and injected edges -> `_simulator`.
+Graphs of users -> `_doors` (a graph, and folders of CSV files: `ninefold_graphs`); collections by name, citation,
+Twitch, airports and Facebook-100 in their raw layouts -> `_collections`; others by PyG's own loaders; functions of
+installed packages -> `_functions`; simulated collections and injected edges -> `_simulator`.
 
 Examples:
     >>> from mldgg import datasets
@@ -14,10 +14,9 @@ Examples:
 
 from ninefold_graphs import Graph, read_folder, read_support, to_pyg
 
-from mldgg.datasets._collections import COLLECTIONS, load
+from mldgg.datasets._collections import COLLECTIONS, load, load_facebook
 from mldgg.datasets._doors import open_graph
 from mldgg.datasets._functions import load_functions
-from mldgg.datasets._raw import load_facebook
 from mldgg.datasets._simulator import Simulated, inject_edges
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ def looks_permuted(one: Graph, other: Graph) -> np.ndarray | None:
     return assigned if as_they_are < 0.5 and best > as_they_are + GAIN else None
 
 
-class GraphDomains(Mapping[str, Graph]):
+class GraphDomains(dict[str, Graph]):
     """Named graphs: `domains["acm"]`, `len(domains)`, iteration over names.
 
     Attributes:
@@ -142,47 +142,38 @@ class GraphDomains(Mapping[str, Graph]):
         """
         if not graphs:
             raise InputError("graphs", got="none", expected="at least one PyG Data by name")
-        self._graphs = {name: open_graph(data, name, symmetrise=symmetrise) for name, data in graphs.items()}
+        super().__init__({name: open_graph(data, name, symmetrise=symmetrise) for name, data in graphs.items()})
         self.findings: list[tuple[str, str, str, str]] = []
         if align_labels:
             self._align()
         self._check(allow_duplicates)
-        every = list(self._graphs.values())
-        self.shared = all(graph.width == every[0].width and graph.classes == every[0].classes for graph in every)
+        self.shared = len({(graph.width, graph.classes) for graph in self.values()}) == 1
 
     @classmethod
     def named(cls, name: str, *, root: str | Path | None = None, seed: int = 0, **options: Any) -> GraphDomains:
         """The graphs of a collection (`citation`, `twitch`, ... `simulated`, or a folder); options as in the class."""
         return cls(load(name, root=root, seed=seed), **options)
 
-    def __getitem__(self, name: str) -> Graph:
-        if name not in self._graphs:
-            raise InputError("graph", got=repr(name), expected=f"one of {', '.join(self._graphs)}")
-        return self._graphs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._graphs)
-
-    def __len__(self) -> int:
-        return len(self._graphs)
+    def __missing__(self, name: str) -> Graph:
+        raise InputError("graph", got=repr(name), expected=f"one of {', '.join(self)}")
 
     def without(self, *names: str) -> list[Graph]:
         """All graphs but those named, in order: the sources when those are targets."""
         for name in names:
             self[name]  # an unknown name is an error
-        return [graph for name, graph in self._graphs.items() if name not in names]
+        return [graph for name, graph in self.items() if name not in names]
 
     def _align(self) -> None:
-        first, *others = self._graphs.values()
+        first, *others = self.values()
         for graph in others:
             assigned = looks_permuted(first, graph)
             if assigned is not None:
                 y = np.where(graph.y >= 0, assigned[graph.y], -1)
-                self._graphs[graph.name] = graph.with_labels(y)
+                self[graph.name] = graph.with_labels(y)
                 self.findings.append(("aligned", first.name, graph.name, _arrows(assigned)))
 
     def _check(self, allow_duplicates: bool) -> None:
-        for one, other in combinations(self._graphs.values(), 2):
+        for one, other in combinations(self.values(), 2):
             if same_nodes(one, other):
                 self.findings.append(("duplicate", one.name, other.name, "identical features and labels"))
                 if not allow_duplicates:

@@ -12,10 +12,9 @@ from ninefold_graphs import Graph
 
 from mldgg.datasets import open_graph
 from mldgg.domains import OVERLAP, GraphDomains, LeakWarning, Method, check_support, row_keys
-from mldgg.meta._adapted import Adapted
+from mldgg.meta._adapted import Adapted, Trust, judged
 from mldgg.meta._model import Model
 from mldgg.meta._solver import GatedSolver, Seen
-from mldgg.meta._trust import Trust, judged
 
 FAR = 0.25  # total variation between class mixes above which a target is warned of
 
