@@ -73,7 +73,10 @@ def test_a_set_equals_what_pyg_reads(name):
     pyg = pytest.importorskip("torch_geometric.io")
     from ninefold.datasets import find
 
-    theirs, graph = pyg.read_npz(str(find("mecoin", datasets.DATASETS[name][0]))), datasets.load(name)
+    theirs, graph = (
+        pyg.read_npz(str(find("mecoin", f"{name}/raw/{datasets.DATASETS[name][0]}.npz"))),
+        datasets.load(name),
+    )
     assert np.array_equal(graph.edge_index, theirs.edge_index.numpy())
     assert np.array_equal(graph.y, theirs.y.numpy())
     assert np.array_equal(graph.x.sum(axis=0), theirs.x.sum(dim=0).numpy())

@@ -105,13 +105,10 @@ def continual(budget: Budget, seed: int) -> Scores:
 
 
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
-    "full": {},
-    "no MeCs": {"published": Published(mecs=False)},
-    "no GraphInfo": {"published": Published(info=False)},
+    "full": {}, "no MeCs": {"published": Published(mecs=False)}, "no GraphInfo": {"published": Published(info=False)},
     "no GKIM": {"interaction": Interaction(distil=False), "answer": "memory"},
-    "no edge loss": {"published": Published(edge=0.0)},
-    "no replay": {"replay": 0},
-}
+    "no edge loss": {"published": Published(edge=0.0)}, "no replay": {"replay": 0},
+}  # fmt: skip
 
 
 def paper(budget: Budget, seed: int) -> Scores:

@@ -37,20 +37,12 @@ if TYPE_CHECKING:
     __version__: str
 
 _NAMES = {  # of each module
-    "baselines": "baselines",
-    "datasets": "datasets Graph Simulated from_pyg to_pyg",
-    "encoders._encoder": "Encoder",
-    "encoders._gcn": "GcnEncoder",
-    "encoders._sgc": "SgcEncoder",
-    "encoders._shared": "shared_encoder",
-    "evaluation._audit": "audit_learner audit_split",
-    "evaluation._compare": "compare result_table",
-    "memory._mecoin": "Mecoin",
-    "protocol._learner": "Learner",
-    "protocol._run": "run_stream tuned tuning_stream",
-    "sessions._split": "Split",
-    "sessions._stream": "Session SessionStream",
-}
+    "baselines": "baselines", "datasets": "datasets Graph Simulated from_pyg to_pyg", "encoders._encoder": "Encoder",
+    "encoders._gcn": "GcnEncoder", "encoders._sgc": "SgcEncoder", "encoders._shared": "shared_encoder",
+    "evaluation._audit": "audit_learner audit_split", "evaluation._compare": "compare result_table",
+    "memory._mecoin": "Mecoin", "protocol._learner": "Learner", "protocol._run": "run_stream tuned tuning_stream",
+    "sessions._split": "Split", "sessions._stream": "Session SessionStream",
+}  # fmt: skip
 __getattr__, __dir__, __all__ = attach(  # pyright: ignore[reportUnsupportedDunderAll]
     __name__, {name: module for module, names in _NAMES.items() for name in names.split()}
 )

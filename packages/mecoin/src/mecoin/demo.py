@@ -44,16 +44,14 @@ def demo(seed: int) -> DemoResult:
         scores=scores, ours="mecoin+", measured=f"accuracy on all classes after {len(stream)} sessions", unit="%",
         margin=0.5, shown=[PaperMecoin.name],
     )  # fmt: skip
+    classes = f"{len(data.classes)} classes ({BASE} + {len(stream) - 1} x 2-way 5-shot)"
+    pictures = _figures(stream, results, learners["mecoin+"]) if importlib.util.find_spec("matplotlib") else []
     return DemoResult(
-        data=f"simulated: {len(data):,} nodes, {len(data.classes)} classes ({BASE} + {len(stream) - 1} x 2-way 5-shot)",
-        arms=arms,
-        table=result_table(results),
-        figures=_figures(stream, results, learners["mecoin+"]) if importlib.util.find_spec("matplotlib") else [],
-        notes=["The graph is simulated; figures on real graphs are in the README."],
+        data=f"simulated: {len(data):,} nodes, {classes}", arms=arms, table=result_table(results), figures=pictures,
+        notes=["The graph is simulated; figures on real graphs are in the README."], glossary=GLOSSARY,
         looking_at="A graph whose classes come two at a time, with five labelled nodes each, and how well each learner "
         "then knows all classes so far, the first ones and the new ones.",
-        glossary=GLOSSARY,
-    )
+    )  # fmt: skip
 
 
 def _figures(stream: SessionStream, results: dict[str, StreamResult], learner: Any) -> list[tuple[str, Any]]:

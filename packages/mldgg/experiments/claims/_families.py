@@ -56,21 +56,14 @@ def acting(adapted: Adapted) -> dict[str, float]:
     reading = adapted.reading
     assert reading is not None
     parts = {
-        "edge gate": adapted.model.fitted.power > 0,
-        "joint words": reading.words == "joint",
-        "walk": reading.walk > 0,
-        "second fit": reading.again != "",
-        "discriminant": reading.again == "discriminant",
-        "own mean": reading.around == "own mean",
-        "mixture": reading.around == "mixture",
-    }
+        "edge gate": adapted.model.fitted.power > 0, "joint words": reading.words == "joint",
+        "walk": reading.walk > 0, "second fit": reading.again != "", "discriminant": reading.again == "discriminant",
+        "own mean": reading.around == "own mean", "mixture": reading.around == "mixture",
+    }  # fmt: skip
     return {name: 100.0 * acts for name, acts in parts.items()}
 
 
-NETWORKS = {
-    "CS": "CS/raw/ms_academic_cs.npz",
-    "Photo": "Photo/raw/amazon_electronics_photo.npz",
-}
+NETWORKS = {"CS": "CS/raw/ms_academic_cs.npz", "Photo": "Photo/raw/amazon_electronics_photo.npz"}
 REGIONS = 4
 UNSEEN = {"CS": 2}  # of whose regions so many are unseen in turn: the others cost minutes
 PACKAGES = (

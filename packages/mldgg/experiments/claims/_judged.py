@@ -21,12 +21,7 @@ from ._families import FAMILIES, Arms, accuracy, acting, leave_outs
 SHOTS = (5, 20)
 FLIPS = (-0.8, -0.3, 0.0)
 RISK = 0.1
-SAME_NODES = (
-    "walked-ridge",
-    "correct-and-smooth",
-    "self-trained-ridge",
-    "lda-em",
-)  # read the target's, and have a walk
+SAME_NODES = ("walked-ridge", "correct-and-smooth", "self-trained-ridge", "lda-em")  # and walk over the same edges
 RIVALS = (*SAME_NODES, "graphany", "centred-ridge")
 
 
@@ -145,14 +140,12 @@ def expectations(budget: Budget, seed: int) -> Scores:  # noqa: ARG001
             right = (adapted.predict() == task.target.y)[known]
             sure = adapted.sure(RISK)[known]
             report = adapted.report()
+            expected, largest = report["expected accuracy"][0], report["mean largest probability"]
             found = {
-                "error of expected accuracy": abs(report["expected accuracy"][0] - right.mean()),
-                "error of the mean largest probability": abs(report["mean largest probability"] - right.mean()),
-                "wrong among the sure": 1 - right[sure].mean() if sure.any() else 0.0,
-                "nodes marked sure": sure.mean(),
-                "true accuracy": right.mean(),
-                "expected accuracy": report["expected accuracy"][0],
-            }
+                "error of expected accuracy": abs(expected - right.mean()), "expected accuracy": expected,
+                "error of the mean largest probability": abs(largest - right.mean()), "true accuracy": right.mean(),
+                "wrong among the sure": 1 - right[sure].mean() if sure.any() else 0.0, "nodes marked sure": sure.mean(),
+            }  # fmt: skip
             for arm, value in found.items():
                 arms.add(arm, 100 * float(value))
     return arms.scores()

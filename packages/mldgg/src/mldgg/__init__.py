@@ -35,12 +35,9 @@ if TYPE_CHECKING:
     __version__: str
 
 _NAMES = {  # of each module
-    "baselines": "baselines",
-    "datasets": "datasets Graph Simulated open_graph to_pyg",
-    "domains": "GraphDomains LeakWarning leave_one_graph_out split_support",
-    "evaluation": "evaluate",
-    "meta": "MLDGG Adapted Settings",
-}
+    "baselines": "baselines", "datasets": "datasets Graph Simulated open_graph to_pyg", "evaluation": "evaluate",
+    "domains": "GraphDomains LeakWarning leave_one_graph_out split_support", "meta": "MLDGG Adapted Settings",
+}  # fmt: skip
 __getattr__, __dir__, __all__ = attach(  # pyright: ignore[reportUnsupportedDunderAll]
     __name__, {name: module for module, names in _NAMES.items() for name in names.split()}
 )

@@ -27,7 +27,7 @@ from ninefold_graphs._doors import (
     sorted_edges,
     under,
     whole_number,
-)
+)  # fmt: skip
 from ninefold_graphs._graph import Graph
 from ninefold_graphs._heads import (
     Ridge,

@@ -221,14 +221,13 @@ class PaperMecoin(MemoryLearner):
     def memory_report(self) -> dict[str, int]:
         """Bytes by part."""
         content = self.content
+        made = sum(array.nbytes for array in self.construction.arrays().values())
         return {
-            "prototypes (grow)": content.smu.prototypes.nbytes,
-            "rows (grow)": content.mram.rows.nbytes,
-            "kept nodes (grow)": sum(one.nbytes for one in vars(content.kept).values()),
-            "head": _bytes(content.head),
+            "prototypes (grow)": content.smu.prototypes.nbytes, "rows (grow)": content.mram.rows.nbytes,
+            "kept nodes (grow)": sum(one.nbytes for one in vars(content.kept).values()), "head": _bytes(content.head),
             "base session (constant)": self.first.mram.rows.nbytes + _bytes(self.first.head),
-            "construction (constant)": sum(array.nbytes for array in self.construction.arrays().values()),
-        }
+            "construction (constant)": made,
+        }  # fmt: skip
 
 
 def class_prototypes(keys: np.ndarray, per_class: int = 1, seed: int = 0) -> np.ndarray:

@@ -64,17 +64,15 @@ class Split:
         if self.mode not in MODES:
             raise InputError("mode", got=repr(self.mode), expected=" or ".join(MODES))
         seen: dict[int, str] = {}
-        listed = [
-            (node, f"{part} of class {name!r} in session {index}")
-            for index, session in enumerate(self.sessions)
-            for part in PARTS
-            for name, nodes in getattr(session, part).items()
-            for node in nodes.tolist()
-        ]
-        for node, place in listed:
-            first = seen.setdefault(node, place)
-            if first is not place:
-                raise InputError(f"node {node}", got=f"in {first} and in {place}", expected="one place for each node")
+        named = ((index, part) for index in range(len(self.sessions)) for part in PARTS)
+        for index, part in named:
+            for name, nodes in getattr(self.sessions[index], part).items():
+                place = f"{part} of class {name!r} in session {index}"
+                for node in nodes.tolist():
+                    if node in seen:
+                        got = f"in {seen[node]} and in {place}"
+                        raise InputError(f"node {node}", got=got, expected="one place for each node")
+                    seen[node] = place
 
     @classmethod
     def draw(

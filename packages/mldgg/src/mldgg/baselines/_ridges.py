@@ -17,7 +17,7 @@ from ninefold_graphs import (
     softmax,
     walked,
     with_constant,
-)
+)  # fmt: skip
 
 from mldgg.domains import Method
 from mldgg.meta._search import gram, solve

@@ -22,7 +22,7 @@ from mldgg.cli._opening import (
     open_target,
     spoken_warnings,
     with_support,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from ninefold_graphs import Graph

@@ -114,13 +114,10 @@ def load_facebook(folder: str | Path, schools: Sequence[str] | None = None) -> d
     values = [np.unique(np.concatenate([info[:, column] for _, info in held.values()])) for column in others]
     graphs = {}
     for name, (network, info) in held.items():
-        blocks = [
-            sp.csr_matrix(
-                (np.ones(len(info), np.float32), (np.arange(len(info)), np.searchsorted(known, info[:, column]))),
-                shape=(len(info), known.size),
-            )
-            for column, known in zip(others, values, strict=True)
-        ]
+        ones, rows, blocks = np.ones(len(info), np.float32), np.arange(len(info)), []
+        for column, known in zip(others, values, strict=True):
+            places = np.searchsorted(known, info[:, column])
+            blocks.append(sp.csr_matrix((ones, (rows, places)), shape=(len(info), known.size)))
         pairs = np.stack([network.row, network.col])
         graphs[name] = graph_of(name, sp.hstack(blocks, "csr"), pairs, info[:, 1] - 1, ("1", "2"))
     return graphs
@@ -140,11 +137,8 @@ def _read_facebook(path: Path) -> tuple[sp.coo_matrix, np.ndarray]:
 
 
 COLLECTIONS: dict[str, Callable[[Path], dict[str, Graph]]] = {
-    "citation": load_citation,
-    "twitch": load_twitch,
-    "airports": load_airports,
-    "facebook": load_facebook,
-}
+    "citation": load_citation, "twitch": load_twitch, "airports": load_airports, "facebook": load_facebook,
+}  # fmt: skip
 
 
 def load(name: str, *, root: str | Path | None = None, seed: int = 0) -> dict[str, Graph]:

@@ -12,7 +12,7 @@ from mldgg.domains._domains import (
     row_keys,
     row_overlap,
     same_nodes,
-)
+)  # fmt: skip
 from mldgg.domains._protocol import Method, Task, leave_one_graph_out
 from mldgg.domains._support import (
     Rehearsal,
@@ -24,7 +24,7 @@ from mldgg.domains._support import (
     rehearsals,
     split_support,
     thinned,
-)
+)  # fmt: skip
 
 __all__ = [
     "OVERLAP", "GraphDomains", "LeakWarning", "Method", "Rehearsal", "Split", "Task", "check_support",

@@ -74,16 +74,16 @@ def check_support(graph: Graph, support: Any, *, every_class: bool) -> np.ndarra
         raise InputError(f"support node {unknown[0]}", got="no label", expected="a class id in y", where=where)
     shown = np.flatnonzero(~support & (graph.y >= 0))
     if shown.size:
-        raise InputError(
-            "y", got=f"labels of {shown.size} query nodes (the first is node {shown[0]})",
-            expected="-1 outside the support", where=where, hint="graph.hidden(support) hides them",
-        )  # fmt: skip
+        got, hint = (
+            f"labels of {shown.size} query nodes (the first is node {shown[0]})",
+            "graph.hidden(support) hides them",
+        )
+        raise InputError("y", got=got, expected="-1 outside the support", where=where, hint=hint)
     if every_class:
         for label, name in enumerate(graph.classes):
             if not (graph.y == label).any():
-                raise InputError(
-                    "support", got=f"no node of class {name!r}", expected="at least one of each class", where=where
-                )
+                got = f"no node of class {name!r}"
+                raise InputError("support", got=got, expected="at least one of each class", where=where)
     return support
 
 

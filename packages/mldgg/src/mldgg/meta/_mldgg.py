@@ -64,10 +64,8 @@ class MLDGG(Model, Method):
         """
         graphs, settings = _graphs(sources), self.settings
         self._check_sources(graphs)
-        self.solver = GatedSolver.fit(
-            graphs, shared=self.shared, seed=self.seed,
-            gate=settings.gate, centre=settings.centre, joint=settings.joint,
-        )  # fmt: skip
+        parts = {name: getattr(settings, name) for name in ("gate", "centre", "joint")}
+        self.solver = GatedSolver.fit(graphs, shared=self.shared, seed=self.seed, **parts)
         return self
 
     def _check_sources(self, graphs: list[Graph]) -> None:
@@ -102,9 +100,8 @@ class MLDGG(Model, Method):
         classes = self.classes if self.shared else None
         graph = data if isinstance(data, Graph) else open_graph(data, name or "target", classes=classes)
         if self.shared and graph.classes != self.classes:
-            raise InputError(
-                "classes", got=", ".join(graph.classes), expected=f"those of the sources: {', '.join(self.classes)}"
-            )
+            expected = f"those of the sources: {', '.join(self.classes)}"
+            raise InputError("classes", got=", ".join(graph.classes), expected=expected)
         support = check_support(graph, support_mask, every_class=not self.shared)
         if self.shared and support.any():
             absent = [one for label, one in enumerate(graph.classes) if not (graph.y == label).any()]

@@ -43,10 +43,8 @@ def adapt_network(
     params = {name: one.detach().clone() for name, one in shared.items()}
     if not any(is_own(name) for name in shared):
         if not support.numel():
-            raise InputError(
-                "support", got="no label", expected="one of each class: features or classes are not the sources'",
-                where=f"graph {graph.name!r}",
-            )  # fmt: skip
+            expected = "one of each class: features or classes are not the sources'"
+            raise InputError("support", got="no label", expected=expected, where=f"graph {graph.name!r}")
         made = new_network(graph.width, graph.classes, settings, seed)
         own = {name: one.detach().clone() for name, one in made.named_parameters() if is_own(name)}
         params |= own
@@ -54,10 +52,8 @@ def adapt_network(
     if not support.numel():
         return params
     try:
-        moved = trajectory(
-            params, lambda now: loss_of(network, now, graph, support, seed),
-            steps=steps, rate=settings.adapt_lr, graph=graph.name,
-        )  # fmt: skip
+        how = {"steps": steps, "rate": settings.adapt_lr, "graph": graph.name}
+        moved = trajectory(params, lambda now: loss_of(network, now, graph, support, seed), **how)
     except ExplodedError as error:
         warnings.warn(f"{error} of the adaptation: the meta-parameters are kept", stacklevel=2)
         return params

@@ -132,11 +132,8 @@ class Trainer:
                 loss = self._one_epoch()
             except ExplodedError as error:
                 self.exploded = error
-                warnings.warn(
-                    f"{error}, epoch {self.epoch}: training stopped, parameters of epoch {self.epoch} are kept "
-                    "(a lower inner_lr may help)",
-                    stacklevel=2,
-                )
+                hint = f"training stopped, parameters of epoch {self.epoch} are kept (a lower inner_lr may help)"
+                warnings.warn(f"{error}, epoch {self.epoch}: {hint}", stacklevel=2)
                 return
             self.epoch += 1
             each(self.epoch, loss)
