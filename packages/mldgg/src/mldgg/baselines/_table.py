@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -29,19 +30,18 @@ class Erm(Method):
 
     def fit(self, sources: Sequence[Graph]) -> Self:
         """Train for `steps`; dropout and the start follow from the seed."""
-        from torch_geometric.nn import GCN
-
+        with warnings.catch_warnings(action="ignore"):  # what PyG says at import is not the user's concern
+            from torch_geometric.nn import GCN
         same_task(self.name, sources)
         self.encoder = InputEncoder.fit(sources)
-        inputs = [self._input(graph) for graph in sources]
-        width, classes = inputs[0][0].shape[1], len(sources[0].classes)
+        data = [(*self._input(graph), torch.from_numpy(graph.y)) for graph in sources]
+        width, classes = data[0][0].shape[1], len(sources[0].classes)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.model = GCN(width, 64, self.options["layers"], classes, dropout=0.5, norm="layer")
             optimizer = torch.optim.Adam(self.model.parameters(), lr=self.options["rate"], weight_decay=5e-4)
             for _ in range(self.steps):
-                pairs = zip(inputs, sources, strict=True)
-                risks = [cross_entropy(self.model(*one), torch.from_numpy(g.y), ignore_index=-1) for one, g in pairs]
+                risks = [cross_entropy(self.model(x, edges), y, ignore_index=-1) for x, edges, y in data]
                 optimizer.zero_grad()
                 torch.stack(risks).mean().backward()
                 optimizer.step()
