@@ -5,9 +5,9 @@ from ninefold.errors import InputError
 from ninefold_lab import Budget, Claim, overall
 from ninefold_lab.claims import groups_of
 from tswitch.baselines import BitDelta, Individual, TaskArithmetic
-from tswitch.evaluation import _rivals
+from tswitch_experiments.models import _rivals
 from tswitch.evaluation._evaluate import Bench, macro
-from tswitch.evaluation._suite import bench
+from tswitch_experiments.models._suite import bench
 from tswitch.models import _finetune
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.switch._pulse import discard

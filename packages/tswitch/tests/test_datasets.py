@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import ArtifactError, InputError
 from tswitch import datasets
-from tswitch.datasets._image_data import image_task, mnist_like, read_idx
+from tswitch_experiments.models._pictures import image_task, mnist_like, read_idx
 from tswitch.datasets._text_data import build_task, read_rows, text_hash, write_rows
 
 needs_data = pytest.mark.skipif(not os.environ.get("NINEFOLD_DATA"), reason="NINEFOLD_DATA is not set")

@@ -5,8 +5,8 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from ninefold_lab import Budget
-from tswitch.models import _decoder as models
-from tswitch.models._decoder import DecoderConfig, finetuned_decoder, load_decoder, losses, train, windows
+from tswitch_experiments.models import _decoder as models
+from tswitch_experiments.models._decoder import DecoderConfig, finetuned_decoder, load_decoder, losses, train, windows
 from tswitch_experiments import claims
 from tswitch_experiments.claims import _decoder
 

@@ -8,7 +8,7 @@ from tswitch import AutoSwitch, QuerySet, Switch, SwitchBank
 from tswitch.datasets import Split, TextTask
 from tswitch.evaluation._evaluate import Bench
 from tswitch.fitting._knobs import FitConfig
-from tswitch.models._decoder import DecoderConfig
+from tswitch_experiments.models._decoder import DecoderConfig
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.models._models import TextClassifier
 from tswitch.routing._closed_form import ClosedForm, Queries

@@ -9,7 +9,7 @@ from ninefold.errors import ArtifactError, InputError
 from safetensors.torch import load_file, save_file
 from tswitch import Checkpoint, Switch
 from tswitch.models._finetune import FinetuneConfig, finetune
-from tswitch.models._image_model import ImageClassifier, efficientnet_folder
+from tswitch_experiments.models._image_model import ImageClassifier, efficientnet_folder
 from tswitch.models._models import TextClassifier, base_folder, load_encoder, mean_pool, minilm_folder, predict
 from tswitch.models._tiny_text import HashTokenizer, pretrain
 

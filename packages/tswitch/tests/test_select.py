@@ -5,19 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from ninefold.errors import InputError
 from tswitch import kth_largest
-from tswitch.switch import _fast
 from tswitch.switch._select import UNTHRESHOLDED, RadixSelect
 
 from .oracle import random_tau
-
-
-@pytest.fixture(params=["numba", "numpy"])
-def path(request, monkeypatch):
-    if request.param == "numba":
-        pytest.importorskip("numba")
-        monkeypatch.setattr(_fast, "kernels", lambda size: _fast._load())
-    else:
-        monkeypatch.setattr(_fast, "kernels", lambda size: None)
 
 
 def select(chunks, positive, negative):
@@ -30,7 +20,6 @@ def select(chunks, positive, negative):
     return radix.thresholds()
 
 
-@pytest.mark.usefixtures("path")
 def test_thresholds_equal_a_full_sort_when_the_stream_is_cut_anywhere():
     generator = np.random.default_rng(0)
     for _ in range(150):
@@ -46,7 +35,6 @@ def test_thresholds_equal_a_full_sort_when_the_stream_is_cut_anywhere():
         assert [np.float32(value) for value in got] == want
 
 
-@pytest.mark.usefixtures("path")
 @settings(max_examples=60)
 @given(
     values=hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(0, width=32, allow_infinity=False)),
@@ -57,7 +45,6 @@ def test_kth_largest_equals_sorting(values, data):
     assert kth_largest(values, rank) == np.sort(values)[::-1][rank - 1]
 
 
-@pytest.mark.usefixtures("path")
 def test_counts_tell_signs_zeros_and_what_is_not_finite():
     radix = RadixSelect()
     radix.count(np.array([1, -1, -2, 0.0, -0.0, 1e-45, np.inf, -np.inf, np.nan, -np.nan], np.float32))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ninefold_lab import Budget, Claim, Verdict, all_of, at_least, at_most
 from tswitch.datasets import OPEN12, T8
-from tswitch.evaluation._rivals import STATIC
+from tswitch_experiments.models._rivals import STATIC
 
 from ._answers import answers
 from ._bytes import one_axis

@@ -20,7 +20,7 @@ from torch import Tensor
 from tswitch.bank._bank import SwitchBank
 from tswitch.baselines import BitDelta
 from tswitch.datasets import text_tasks
-from tswitch.models._decoder import (
+from tswitch_experiments.models._decoder import (
     DecoderConfig,
     continuations,
     finetuned_decoder,

@@ -18,7 +18,7 @@ from ninefold.progress import progress
 from ninefold_lab import Budget, Scores
 from tswitch.datasets import TextTask, text_task
 from tswitch.fitting._knobs import FitConfig, fit_knobs
-from tswitch.models._decoder import (
+from tswitch_experiments.models._decoder import (
     DecoderConfig,
     finetuned_decoder,
     load_decoder,

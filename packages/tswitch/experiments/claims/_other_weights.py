@@ -10,15 +10,20 @@ from ninefold.datasets import cache_dir
 from ninefold_lab import Budget, Scores
 from tswitch.bank._bank import SwitchBank
 from tswitch.bank._batch_norm import recalibrate
-from tswitch.datasets import image_task, text_task
-from tswitch.models._adapter import finetune_adapter, load_adapter
-from tswitch.models._finetune import FinetuneConfig, cached_finetune, fast_bfloat16, run_key
-from tswitch.models._image_model import ImageClassifier, efficientnet_folder, predict_pictures
+from tswitch.datasets import text_task
+from tswitch_experiments.models._adapter import finetune_adapter, load_adapter
+from tswitch.models._finetune import FinetuneConfig, fast_bfloat16, run_key
+from tswitch_experiments.models._image_model import (
+    ImageClassifier,
+    efficientnet_folder,
+    finetuned_pictures,
+    predict_pictures,
+)
+from tswitch_experiments.models._pictures import image_task
 from tswitch.models._models import predict
 from tswitch.switch._compress import compress
 from tswitch.switch._switch import Switch
 
-_NET = "efficientnet-lite0"
 _VISION = FinetuneConfig(steps=100, lr=1e-3, head_lr=5e-3)
 _LORA = FinetuneConfig(steps=120, lr=2e-3, head_lr=2e-3, bf16=fast_bfloat16())
 _LORA_TASKS = ("snips", "clinc150/banking", "clinc150/travel")
@@ -42,11 +47,11 @@ def vision(budget: Budget, seed: int) -> Scores:
         for name in ("digits", "mnist", "cifar10") if full else ("digits", "mnist"):
             task = image_task(name)
             config = _VISION if full else FinetuneConfig(steps=30, lr=_VISION.lr, head_lr=_VISION.head_lr)
-            tuned = cached_finetune(_NET, task, config, seed)
+            tuned = finetuned_pictures(task, config, seed)
             switches[name] = compress(efficientnet_folder(), tuned, Path(folder) / name, 0.6)
-            models[name] = ImageClassifier.from_pretrained(tuned)
+            models[name] = ImageClassifier.of(tuned, len(task.classes))
             train = task.train[0][np.random.default_rng(seed).permutation(len(task.train[0]))[:1024]]
-            model = ImageClassifier.from_base(_NET, 1)
+            model = ImageClassifier.of(efficientnet_folder(), 1)
             batches = [model.pad(list(train[at : at + 64]))["pictures"] for at in range(0, len(train), 64)]
             anew[name] = recalibrate(switches[name], model, batches)
             tests[name] = task.limited(test=1000 if full else 100).test
@@ -55,7 +60,7 @@ def vision(budget: Budget, seed: int) -> Scores:
             pictures, labels = tests[name]
             model = models[name]
             arms["individual"][name] = 100.0 * (predict_pictures(model, pictures) == labels)
-            base = ImageClassifier.from_base(_NET, 1)
+            base = ImageClassifier.of(efficientnet_folder(), 1)
             bank = SwitchBank(base.encoder)
             for other, switch in switches.items():
                 bank.add(other, switch)

@@ -16,8 +16,8 @@ from ninefold_lab import Budget, Scores
 from tswitch.bank._bank import SwitchBank
 from tswitch.datasets import OPEN12
 from tswitch.evaluation._evaluate import Bench
-from tswitch.evaluation._rivals import PER_TASK, STATIC, scored
-from tswitch.evaluation._suite import bench
+from tswitch_experiments.models._rivals import PER_TASK, STATIC, scored
+from tswitch_experiments.models._suite import bench
 from tswitch.models._models import base_folder
 from tswitch.switch._compress import compress
 from tswitch.switch._pulse import Discard, discard

@@ -18,7 +18,6 @@ from ninefold.systems import DemoResult
 from tswitch.bank._bank import SwitchBank
 from tswitch.baselines import Averaging, Emr, Method, TaskArithmetic, Ties
 from tswitch.datasets import text_task, text_tasks
-from tswitch.evaluation import _rivals
 from tswitch.evaluation._evaluate import Bench, macro
 from tswitch.models._finetune import FinetuneConfig, cached_finetune
 from tswitch.models._models import base_folder, minilm_folder
@@ -30,7 +29,7 @@ TASKS = ("snips", "clinc150/banking", "clinc150/travel", "clinc150/work")
 # Heads as slow as the encoder: what a task is must be learnt by the encoder, or the wrong switch would answer as well.
 _SHORT = FinetuneConfig(steps=30, lr=5e-4, head_lr=1e-3, batch=16, max_length=24)
 _ROWS = 50  # test rows a task
-_RIVALS: Mapping[str, Method] = {  # scales are the best of the grids in _rivals on validation rows, seed 0
+_RIVALS: Mapping[str, Method] = {  # scales are the best of a grid on validation rows, seed 0
     "averaging": Averaging(),
     "task arithmetic": TaskArithmetic(scale=0.3),
     "TIES": Ties(scale=0.6),
@@ -57,7 +56,7 @@ def demo(seed: int = 0) -> DemoResult:
     table.rows.append(["fine-tuned models (upper bound)", macro(individual), whole * len(tasks), len(tasks)])
     table.rows.append(["base with their heads", macro(models.score_one(models.base, "test", _ROWS)), 0.0, 1])
     for name, rival in _RIVALS.items():
-        scores, size = _rivals.score(models, rival, "test", _ROWS)
+        scores, size = models.score_rival(rival, "test", _ROWS)
         table.rows.append([name, macro(scores), size / 1e6, 1])
         right[name] = _items(scores)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Sparse signs times dense inputs, compiled by numba (extra `fast`); `_sparse` holds the torch twin.
+"""Sparse signs times dense inputs, compiled by numba; `_sparse` holds the torch twin.
 
 Thirty-two inputs at a time are transposed, so that a kept sign is an addition of two vectors; the sums of a layer are
 transposed back while they are added to its outputs.

@@ -21,13 +21,14 @@ import torch
 from torch import Tensor
 
 from tswitch.bank._resident import unpack
-from tswitch.switch import _fast
 
 TILE = 32  # rows that the compiled loop sums side by side
 _LEAST = 16  # inputs and outputs of the smallest matrix that it takes
 _BLOCK = 384  # rows of signs that are summed before their sums are added
 _WIDEST = (1 << 16) - 1  # inputs of the largest
 _LONGEST = 128  # columns of one sign in a row that are summed in float16, whose eleven bits more would use up
+_WORTH_LOADING = 1 << 18  # entries of the smallest matrix for which the compiled loops are loaded
+_WORTH_CALLING = 1 << 12  # and for which they are called once they are there
 _PART = 256  # rows from which another thread helps
 _Call: TypeAlias = Callable[..., None]
 _KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
@@ -292,8 +293,8 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def _kernels(size: int) -> ModuleType | None:
-    """The compiled loops, where numba is installed and there is much to do."""
-    return _loaded() if _fast.kernels(size) is not None else None
+    """The compiled loops, for matrices of this size and more."""
+    return _loaded() if size >= (_WORTH_CALLING if _loaded.cache_info().currsize else _WORTH_LOADING) else None
 
 
 @functools.cache

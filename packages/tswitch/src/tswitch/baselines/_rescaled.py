@@ -13,7 +13,6 @@ from torch import Tensor
 
 from tswitch.baselines._base import Method, Packed, share
 from tswitch.baselines._dare import uniform
-from tswitch.baselines._mixed_bits import dequantise, quantise
 from tswitch.baselines._select import pack_bits, unpack_bits
 from tswitch.switch._tasks import Piece
 
@@ -86,3 +85,16 @@ def _size(delta: Tensor, shape: tuple[int, ...]) -> float:
     matrix = delta.reshape(shape[0], -1)
     small = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     return math.fsum(torch.linalg.eigvalsh(small.double()).clamp(min=0).sqrt().tolist())
+
+
+def quantise(vectors: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """(r, n) -> codes (r, n) int32 in [0, 2^bits), and the scale (r,) of each row: steps on either side of zero."""
+    steps = 2 ** (bits - 1) - 1
+    scales = vectors.abs().amax(1) / steps
+    codes = (vectors / scales.clamp(min=1e-30)[:, None]).round().clamp(-steps, steps)
+    return codes.to(torch.int32) + steps, scales
+
+
+def dequantise(codes: Tensor, scales: Tensor, bits: int) -> Tensor:
+    """Inverse of `quantise`, but for the rounding."""
+    return (codes - (2 ** (bits - 1) - 1)) * scales[:, None]

@@ -150,11 +150,6 @@ class Checkpoint:
         tensors, tied = _share({name: (value.detach(), None) for name, value in state.items()})
         return cls(tensors, tied, source=source, config=as_dict)
 
-    def with_tensors(self, values: Mapping[str, Tensor]) -> Checkpoint:
-        """The same checkpoint with other values for some tensors, whatever their shape."""
-        tensors = self._tensors | {name: (value, self._tensors[name][1]) for name, value in values.items()}
-        return Checkpoint(tensors, self.tied, source=self.source, folder=self.folder, config=self.config)
-
     def renamed(self, names: Mapping[str, str]) -> Checkpoint:
         """The same tensors under other names: own name -> new name, for every stored and every tied name."""
         tensors = {

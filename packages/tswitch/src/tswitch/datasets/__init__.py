@@ -1,11 +1,9 @@
-"""Real tasks for switches: nine text sets, three image sets, GLUE files, and small open slices that ship in the wheel.
+"""Real tasks for switches: nine text sets, and small open slices that ship in the wheel.
 
 Files come from `$NINEFOLD_DATA/tswitch` (see `ninefold.datasets`); the embedded slices of banking77, clinc150 and snips
-need nothing: choose with `source`. Sets by name are in `_named`, rows and splits of texts in `_text_data`, pictures in
-`_image_data`.
+need nothing: choose with `source`. Sets by name are in `_named`, rows and splits of texts in `_text_data`.
 """
 
-from tswitch.datasets._image_data import ImageTask, digits, image_task, mnist_like
 from tswitch.datasets._named import (
     CLINC_DOMAINS,
     EMBEDDED_SETS,
@@ -13,7 +11,6 @@ from tswitch.datasets._named import (
     T8,
     TEXT_SETS,
     Source,
-    glue,
     out_of_scope,
     text_task,
     text_tasks,
@@ -26,14 +23,9 @@ __all__ = [
     "OPEN12",
     "T8",
     "TEXT_SETS",
-    "ImageTask",
     "Source",
     "Split",
     "TextTask",
-    "digits",
-    "glue",
-    "image_task",
-    "mnist_like",
     "out_of_scope",
     "text_task",
     "text_tasks",

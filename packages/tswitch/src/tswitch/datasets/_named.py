@@ -1,4 +1,4 @@
-"""Text tasks by name, GLUE files, and what is out of scope; from `$NINEFOLD_DATA/tswitch`, or slices in the wheel."""
+"""Text tasks by name, and what is out of scope; from `$NINEFOLD_DATA/tswitch`, or slices in the wheel."""
 
 from __future__ import annotations
 
@@ -85,36 +85,3 @@ def _rows(name: str, source: Source) -> list[dict[str, str]]:
             raise DownloadError(f"{error} (a smaller slice ships with the package: source='embedded')") from None
         raise
     return read_rows(path)
-
-
-def glue(folder: str | Path, name: str) -> TextTask:
-    """A GLUE-like task from parquet files `train-*.parquet`, `validation-*.parquet` (and `test-*`, if labelled).
-
-    As GLUE keeps its test labels back (-1), its validation rows become the test rows and validation rows are
-    held back from train. Sentence pairs are joined with " [SEP] ".
-
-    Args:
-        folder: the folder of the parquet files, as the hub lays out `nyu-mll/glue/<name>`.
-        name: the task's name.
-    Raises:
-        MissingExtraError: without pyarrow. InputError: if files or columns are missing.
-    """
-    from ninefold.errors import require
-
-    parquet = require("pyarrow.parquet", "tswitch", "glue")
-    rows: list[dict[str, str]] = []
-    for split in ("train", "validation", "test"):
-        for path in sorted(Path(folder).glob(f"{split}*.parquet")):
-            table = parquet.read_table(path)
-            texts = [column for column in table.column_names if column not in {"label", "idx"}]
-            if "label" not in table.column_names or not texts:
-                raise InputError("columns", where=path, got=table.column_names, expected="label and the sentence(s)")
-            columns = [table.column(column).to_pylist() for column in texts]
-            for label, *sentences in zip(table.column("label").to_pylist(), *columns, strict=True):
-                rows.append({"split": split, "label": str(label), "text": " [SEP] ".join(sentences)})
-    rows = [row for row in rows if row["label"] != "-1"]
-    if not any(row["split"] == "test" for row in rows):
-        rows = [{**row, "split": "test"} if row["split"] == "validation" else row for row in rows]
-    if not rows:
-        raise InputError("folder", got=str(folder), expected="train-*.parquet and validation-*.parquet")
-    return build_task(name, rows)

@@ -11,6 +11,7 @@ import torch
 from ninefold.errors import ArtifactError
 from torch import Tensor, nn
 
+from tswitch.baselines import Merger, Method
 from tswitch.datasets._text_data import TextTask
 from tswitch.models._models import HEAD_PREFIX, MAX_LENGTH, TextClassifier, max_length_of, read_tensors
 
@@ -106,6 +107,14 @@ class Bench:
         scores = {task: self.score(task, split, count) for task in self.names}
         self.load(self.base)
         return scores
+
+    def score_rival(self, method: Method, split: Split, count: int) -> tuple[dict[str, np.ndarray], int]:
+        """(scores by task, bytes stored beyond one model) of a rival over all tasks."""
+        fitted = method.fit(self.base, list(self.encoders.values()))
+        if isinstance(method, Merger):
+            return self.score_one(fitted.task_model(0), split, count), fitted.nbytes
+        places = {task: place for place, task in enumerate(self.names)}
+        return self.score_each(lambda task: fitted.task_model(places[task]), split, count), fitted.nbytes
 
 
 def batches(model: TextClassifier, texts: Sequence[str], size: int = 64, max_length: int = MAX_LENGTH) -> Batches:

@@ -14,11 +14,10 @@ from ninefold.files import refuse_existing
 
 from tswitch.baselines import METHODS
 from tswitch.baselines._base import Merger, Method
+from tswitch.checkpoints._card import model_card
 from tswitch.checkpoints._checkpoint import TensorInfo
 from tswitch.checkpoints._given import Model, OnMismatch
 from tswitch.checkpoints._writer import KIND, CheckpointWriter, Written, parse_dtype, parse_size
-from tswitch.merging._gradient import Schedule, positions
-from tswitch.merging._vocabulary import Vocabulary
 from tswitch.switch._tasks import TaskVectors
 
 Progress = Callable[[int], object]
@@ -37,8 +36,6 @@ def merge(
     exclude: Sequence[str] = (),
     force: bool = False,
     progress: Progress | None = None,
-    schedule: Schedule | None = None,
-    vocabulary: Vocabulary | None = None,
     **options: Any,
 ) -> Written:
     """Merge models that were fine-tuned from one base into a checkpoint folder, tensor by tensor.
@@ -57,9 +54,6 @@ def merge(
         on_mismatch, exclude: see `TaskVectors`.
         force: replace `out` if it exists, once the new folder is complete.
         progress: called with the number of parameters just done.
-        schedule: where settings of the method differ from tensor to tensor; a recipe makes it.
-        vocabulary: a union of tokenizers, for which the embeddings of `base` and `models` are laid out; a recipe makes
-            it.
     Returns: what was written, and how many additions rounded to no change.
     Raises:
         InputError: unknown method or setting, models that do not match, NaN or infinity in a task vector.
@@ -96,33 +90,26 @@ def merge(
     job = {
         "merge": rule.name,
         "settings": {field.name: repr(getattr(rule, field.name)) for field in fields(rule)},
-        "schedule": repr((dict(schedule.varying), schedule.spans)) if schedule else None,
         "task": task,
         "on_mismatch": on_mismatch,
         "exclude": list(exclude),
-        **({"vocabulary": vocabulary.size} if vocabulary else {}),
         "inputs": [model.stamp() or str(uuid.uuid4()) for model in (tasks.base, *tasks.models)],  # memory: no resuming
     }
     layout = _layout(tasks, chosen)
     with CheckpointWriter(out, layout, max_shard_size=max_shard_size, job=job, force=force) as writer:
         prepared = rule.prepare(tasks)
         merged = set(tasks.names)
-        places = positions(tasks.base.names, schedule.spans if schedule is not None else ())
         for name in writer.pending():
             if name in merged:
-                here = rule if schedule is None else schedule.at(name, places[name])
-                for piece, delta in here.stream(tasks, name, prepared, task or 0):
+                for piece, delta in rule.stream(tasks, name, prepared, task or 0):
                     writer.add(piece.base, delta)
             else:
                 for _, chunk in tasks.dense.get(name, tasks.base).chunks(name):
                     writer.feed(chunk)
             if progress is not None:
                 progress(layout[name].numel)
-        changes = {"vocab_size": vocabulary.size} if vocabulary is not None else None
-        writer.copy_files(tasks.base.folder, dtype=chosen, changes=changes)
-        if vocabulary is not None:
-            vocabulary.save(writer.folder)
-        writer.write_text("README.md", _card(rule, tasks, task, chosen, schedule))
+        writer.copy_files(tasks.base.folder, dtype=chosen)
+        writer.write_text("README.md", _card(rule, tasks, task, chosen))
         return writer.written
 
 
@@ -164,34 +151,15 @@ def _layout(tasks: TaskVectors, dtype: torch.dtype | None) -> dict[str, TensorIn
     return layout
 
 
-def _card(
-    rule: Method, tasks: TaskVectors, task: int | None, dtype: torch.dtype | None, schedule: Schedule | None
-) -> str:
-    """README of the output folder: front matter that the hub reads, what was merged and how."""
+def _card(rule: Method, tasks: TaskVectors, task: int | None, dtype: torch.dtype | None) -> str:
+    """README of the output folder: what was merged and how."""
     hub_ids = [model.source for model in (tasks.base, *tasks.models) if model.is_from_hub]
     settings = {field.name: getattr(rule, field.name) for field in fields(rule)}
-    settings |= schedule.varying if schedule is not None else {}
-    if task is not None:
-        settings["task"] = task
-    return "\n".join(
-        [
-            "---",
-            "tags:",
-            "- merge",
-            "- tswitch",
-            *(["base_model:", *(f"- {name}" for name in dict.fromkeys(hub_ids))] if hub_ids else []),
-            "---",
-            "",
-            "# Merged model",
-            "",
-            f"Made by tswitch {version_of('tswitch')} with the method `{rule.name}` ({rule.source}).",
-            "",
-            f"- base: `{tasks.base.label}`",
-            *(f"- model {index}: `{model.label}`" for index, model in enumerate(tasks.models)),
-            f"- dtype: {str(dtype).removeprefix('torch.') if dtype else 'as in the base'}",
-            *(f"- {name}: {value}" for name, value in settings.items()),
-            *([f"- tensors that differ in shape or name: {len(tasks.absent)}"] if tasks.absent else []),
-            *(["", f"Limits: {rule.limits}."] if rule.limits else []),
-            "",
-        ]
-    )
+    facts = {"base": f"`{tasks.base.label}`"}
+    facts |= {f"model {index}": f"`{model.label}`" for index, model in enumerate(tasks.models)}
+    facts |= {"dtype": str(dtype).removeprefix("torch.") if dtype else "as in the base", **settings}
+    facts |= {"task": task} if task is not None else {}
+    facts |= {"tensors that differ in shape or name": len(tasks.absent)} if tasks.absent else {}
+    made = f"Made by tswitch {version_of('tswitch')} with the method `{rule.name}` ({rule.source})."
+    end = f"Limits: {rule.limits}." if rule.limits else ""
+    return model_card("Merged model", made, facts, bases=hub_ids, tags=("merge",), end=end)

@@ -25,9 +25,7 @@ from ninefold.files import digest_file, refuse_existing
 from safetensors import SafetensorError
 from torch.nn import functional
 
-from tswitch.datasets._image_data import ImageTask
 from tswitch.datasets._text_data import TextTask
-from tswitch.models._image_model import ImageClassifier
 from tswitch.models._models import TextClassifier, base_folder
 
 RECIPE = 1  # raise whenever the same settings would give other weights: it is part of every cache key
@@ -83,7 +81,7 @@ class FinetuneConfig:
 
 def finetune(
     base: str | Path,
-    task: TextTask | ImageTask,
+    task: TextTask,
     out: str | Path,
     config: FinetuneConfig | None = None,
     *,
@@ -97,7 +95,7 @@ def finetune(
     A run that was killed leaves `<out>.training/` behind; the same call goes on from there to the same weights.
 
     Args:
-        base: "minilm", "efficientnet-lite0" (for an image task), or a local folder of an encoder.
+        base: "minilm", or a local folder of an encoder.
         task: its training rows are used, nothing else of it.
         out: folder to write: encoder and head (`classifier.*`) in model.safetensors, config.json, tokenizer.
         config: settings.
@@ -129,21 +127,10 @@ def finetune(
     if checkpoint_every < 1:
         raise InputError("checkpoint_every", got=checkpoint_every, expected="at least 1")
     refuse_existing(out, force, "tswitch.checkpoint")
-    model = (ImageClassifier if isinstance(task, ImageTask) else TextClassifier).from_base(
-        base, len(task.classes), seed=seed
-    )
-    inputs, labels = (
-        (list(task.train[0]), task.train[1])
-        if isinstance(task, ImageTask)
-        else (
-            task.train.texts,
-            task.train.labels,
-        )
-    )
-    if isinstance(model, TextClassifier):
-        model.check_length(config.max_length)
-        model.max_length = config.max_length
-    trainer = Trainer(model, inputs, labels, config, seed)
+    model = TextClassifier.from_base(base, len(task.classes), seed=seed)
+    model.check_length(config.max_length)
+    model.max_length = config.max_length
+    trainer = Trainer(model, task.train.texts, task.train.labels, config, seed)
     state = out.with_name(out.name + ".training") / "state.safetensors"
     key = run_key(base, task, config, seed)
     done = trainer.load(state, key) if state.exists() else 0
@@ -163,7 +150,7 @@ def finetune(
     return out
 
 
-def run_key(base: str | Path, task: TextTask | ImageTask, config: FinetuneConfig, seed: int) -> str:
+def run_key(base: str | Path, task: TextTask, config: FinetuneConfig, seed: int) -> str:
     """16 hex digits that name one result: base weights, data, settings, seed and recipe."""
     weights = digest_file(base_folder(base) / "model.safetensors")
     parts = [RECIPE, weights, task.name, task.digest, asdict(config), seed]
@@ -172,7 +159,7 @@ def run_key(base: str | Path, task: TextTask | ImageTask, config: FinetuneConfig
 
 def cached_finetune(
     base: str | Path,
-    task: TextTask | ImageTask,
+    task: TextTask,
     config: FinetuneConfig,
     seed: int,
     on_step: Callable[[int], object] | None = None,
@@ -205,14 +192,15 @@ class Trainer:
     """Model, optimiser and the rows of one run; the batch of a step depends on seed and step alone.
 
     Args:
-        model: trained in place; parameters that require no gradient stay.
+        model: a `TextClassifier`, or a module with such an encoder, classifier, `encode` and `pad`; trained in place;
+            parameters that require no gradient stay.
         inputs, labels: the training rows, as the model's `encode` takes them, and their classes.
         config, seed: as for `finetune`.
     """
 
     def __init__(
         self,
-        model: TextClassifier | ImageClassifier,
+        model: Any,
         inputs: Sequence[Any],
         labels: np.ndarray,
         config: FinetuneConfig,
@@ -221,7 +209,6 @@ class Trainer:
         self.model, self.config, self.seed = model, config, seed
         self.rows: Sequence[Any] = model.encode(inputs, config.max_length)
         self.labels = torch.from_numpy(labels)
-        self.named = dict(model.named_parameters())
         groups = [
             {"params": [p for p in model.encoder.parameters() if p.requires_grad], "lr": config.lr},
             {"params": list(model.classifier.parameters()), "lr": config.head_lr},
@@ -265,33 +252,14 @@ class Trainer:
 
     def save(self, path: Path, done: int, key: str) -> None:
         """Write weights and optimiser moments after `done` steps."""
-        arrays: dict[str, Any] = {}
-        for name, parameter in self.named.items():
-            arrays[f"weight/{name}"] = parameter
-            for part, value in self.optimizer.state.get(parameter, {}).items():
-                arrays[f"{part}/{name}"] = value
-        arrays |= {f"buffer/{name}": buffer for name, buffer in self.model.named_buffers()}
-        artifacts.save(
-            path,
-            arrays,
-            kind=STATE_KIND,
-            format_version=1,
-            package="tswitch",
-            meta={"done": done, "key": key},
-            force=True,
-        )
+        state = {"done": done, "key": key, "model": self.model.state_dict(), "moments": self.optimizer.state_dict()}
+        artifacts.save_state(path, state, kind=STATE_KIND, format_version=2, package="tswitch")
 
     def load(self, path: Path, key: str) -> int:
         """Read what `save` wrote, for the same `key`; returns the steps done."""
-        state = artifacts.Artifact(path, kind=STATE_KIND, format_version=1)
-        if state.meta["key"] != key:
+        state = artifacts.load_state(path, kind=STATE_KIND, format_version=2)
+        if state["key"] != key:
             raise ArtifactError(path.parent, "belongs to another run (other data, settings or seed); remove it first")
-        held: dict[str, torch.Tensor] = self.named | dict(self.model.named_buffers())
-        with torch.no_grad():
-            for name in state.names:
-                part, _, tensor_name = name.partition("/")
-                if part in ("weight", "buffer"):
-                    held[tensor_name].copy_(state.torch(name))
-                else:
-                    self.optimizer.state[self.named[tensor_name]][part] = state.torch(name)
-        return int(state.meta["done"])
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["moments"])
+        return int(state["done"])

@@ -21,7 +21,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tswitch.models._image_model import efficientnet_folder
 from tswitch.models._tiny_text import MODEL_TYPE as TINY
 from tswitch.models._tiny_text import HashTokenizer, TinyTextNet
 
@@ -53,11 +52,9 @@ def minilm_folder() -> Path:
 
 
 def base_folder(name: str | Path) -> Path:
-    """The folder of a base encoder: "minilm", "efficientnet-lite0", or any local Hugging Face or TinyTextNet folder."""
+    """The folder of a base encoder: "minilm", or any local Hugging Face or TinyTextNet folder."""
     if str(name) == "minilm":
         return minilm_folder()
-    if str(name) == "efficientnet-lite0":
-        return efficientnet_folder()
     folder = Path(name)
     if not (folder / "config.json").is_file():
         raise InputError("base", got=str(name), expected='"minilm" or a folder with config.json and model.safetensors')

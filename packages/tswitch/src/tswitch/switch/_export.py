@@ -14,6 +14,7 @@ from ninefold.errors import InputError, version_of
 from ninefold.files import digest_file, refuse_existing
 from torch import Tensor
 
+from tswitch.checkpoints._card import model_card
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
 from tswitch.checkpoints._given import Model, opened
 from tswitch.checkpoints._writer import KIND, CheckpointWriter, Written, parse_dtype, parse_size
@@ -254,30 +255,12 @@ def _vocabulary(base: Checkpoint, rows: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _card(base: Checkpoint, parts: Sequence[_WeightedSwitch]) -> str:
-    return "\n".join(
-        [
-            "---",
-            "tags:",
-            "- tswitch",
-            *(["base_model:", f"- {base.source}"] if base.is_from_hub else []),
-            "---",
-            "",
-            "# Model with a task switch applied",
-            "",
-            f"Made by tswitch {version_of('tswitch')}: the base plus ternary differences (T-Switch, arXiv 2412.00054).",
-            "",
-            f"- base: `{base.label}`",
-            *(
-                f"- switch {index}: `{part.switch.path.resolve().name if part.switch.path else 'memory'}`, "
-                f"alpha {part.switch.config['alpha']:g}, density {part.switch.density:.4f}, weight {part.weight:g}"
-                for index, part in enumerate(parts)
-            ),
-            *(["- the heads of the switches are left out: they cannot be mixed"] if _leaves_heads(parts) else []),
-            "",
-        ]
-    )
-
-
-def _leaves_heads(parts: Sequence[_WeightedSwitch]) -> bool:
-    """Whether heads stay behind: only one switch of weight 1 brings its own."""
-    return (len(parts) > 1 or parts[0].weight != 1) and any(part.switch.head for part in parts)
+    facts = {"base": f"`{base.label}`"}
+    for index, part in enumerate(parts):
+        name = part.switch.path.resolve().name if part.switch.path else "memory"
+        about = f"alpha {part.switch.config['alpha']:g}, density {part.switch.density:.4f}, weight {part.weight:g}"
+        facts[f"switch {index}"] = f"`{name}`, {about}"
+    if (len(parts) > 1 or parts[0].weight != 1) and any(part.switch.head for part in parts):
+        facts["heads of the switches"] = "left out, since they cannot be mixed"
+    made = f"Made by tswitch {version_of('tswitch')}: the base plus ternary differences (T-Switch, arXiv 2412.00054)."
+    return model_card("Model with a task switch applied", made, facts, bases=[base.source] if base.is_from_hub else [])

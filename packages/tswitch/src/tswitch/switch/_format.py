@@ -25,12 +25,24 @@ from ninefold import artifacts, files
 from ninefold.errors import ArtifactError, DownloadError
 from torch import Tensor
 
+from tswitch.checkpoints._card import model_card
+
 VERSION = 3  # newest; each switch is written as the oldest version that can hold it, so that 0.1.0 reads most
 _CLASS_FIELDS = ("prefixes", "left_out", "cut")  # version 3: the fine-tuned model is of another class than its base
 CONFIG, SWITCH, HEAD, CARD = "switch_config.json", "switch.safetensors", "head.safetensors", "README.md"
 QUERIES = "query_set.safetensors"  # beside the switch where it can be routed to; see `_query_set`
 _LONGEST_HEADER = 100_000_000  # of safetensors: a damaged length must not fill the memory
 CODES, DENSE, ROWS, SCALES = "codes/", "dense/", "rows/", "scales"
+
+
+_USE = """```python
+from tswitch import Switch, SwitchBank
+
+bank = SwitchBank(base_model)
+bank.add("task", Switch.from_pretrained("this folder"))
+with bank.use("task"):
+    ...
+```"""
 
 
 class StoredTensors(Mapping[str, Tensor]):
@@ -156,39 +168,16 @@ def folder_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
-def model_card(config: Mapping[str, Any], facts: Mapping[str, str]) -> str:
-    """README of a switch folder: front matter that the hub reads, what it is, how to use it."""
+def card_of(config: Mapping[str, Any], facts: Mapping[str, str]) -> str:
+    """README of a switch folder: what it is, how to use it."""
     base = config["base"]
-    front = ["---", "library_name: tswitch", "tags: [tswitch, model-compression]"]
-    if base.count("/") == 1 and not base.startswith((".", "/", "~")):
-        front.append(f"base_model: {base}")
-    rows = [f"| {name} | {value} |" for name, value in facts.items()]
-    text = "\n".join(
-        [
-            *front,
-            "---",
-            "",
-            "# Task switch",
-            "",
-            f"A fine-tuned model as a ternary difference from `{base}`: which weights change, in which direction,",
-            "and one number a tensor (T-Switch, CVPR 2025, arXiv 2412.00054).",
-            "",
-            "| | |",
-            "|---|---|",
-            *rows,
-            "",
-            "```python",
-            "from tswitch import Switch, SwitchBank",
-            "",
-            "bank = SwitchBank(base_model)",
-            'bank.add("task", Switch.from_pretrained("this folder"))',
-            'with bank.use("task"):',
-            "    ...",
-            "```",
-            "",
-        ]
+    about = (
+        f"A fine-tuned model as a ternary difference from `{base}`: which weights change, in which direction,\n"
+        "and one number a tensor (T-Switch, CVPR 2025, arXiv 2412.00054)."
     )
-    return files.signed(text, "tswitch")
+    hub_id = base.count("/") == 1 and not base.startswith((".", "/", "~"))
+    card = model_card("Task switch", about, facts, bases=[base] if hub_id else [], tags=("model-compression",), end=_USE)
+    return files.signed(card, "tswitch")
 
 
 def download(repository: str) -> Path:

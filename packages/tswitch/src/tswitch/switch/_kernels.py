@@ -1,9 +1,4 @@
-"""The inner loops of selection, coding and decoding, compiled by numba (extra `fast`).
-
-Each has a numpy twin, in `_select` or `_codec`, that gives the same numbers and the same bytes; tests hold the two
-together. All release the interpreter lock. Bytes that are no code make `decode` return -1, whatever is wrong with them:
-the numpy form then says what.
-"""
+"""The inner loops of selection, coding and decoding, compiled by numba. All release the interpreter lock."""
 
 from __future__ import annotations
 
@@ -13,6 +8,25 @@ import numpy as np
 from numba import njit
 
 _compiled: Any = njit(nogil=True, cache=True)
+_LOW_BITS = 12  # most low bits of a Rice code: enough for two active entries in a block
+_UNARY = 15  # longest quotient in unary
+FAULTS = (
+    "",
+    "ends before its last block",
+    "ends inside a block",
+    "uses a code that is unknown here",
+    "has an empty block that is not empty",
+    "has a block with more active entries than it can hold",
+    "has a block whose contents and length disagree",
+    "has a block with bits set beyond its end",
+    "has a block with another number of active entries than it claims",
+    "has an empty group that is marked as active",
+    "has a block with too few gaps",
+    "has a block with a short gap coded as a long one",
+    "has a block with an active entry beyond its end",
+)
+"""What is wrong with a code, by the number whose negative `decode` returns."""
+_ENDS, _INSIDE, _UNKNOWN, _EMPTY, _MANY, _LENGTH, _BITS, _COUNT, _GROUP, _FEW, _SHORT, _BEYOND = range(1, len(FAULTS))
 
 
 @_compiled
@@ -71,7 +85,7 @@ def active_entries(delta, positive, negative, squared, positions, minus, lanes):
 
 
 @_compiled
-def code_sizes(positions, count, size, most_low_bits, longest_unary, gaps, sizes):
+def code_sizes(positions, count, size, gaps, sizes):
     """Bytes, without signs, of each way to code the mask: sizes = [bitmap, grouped, Rice with 0, 1, ... low bits]."""
     groups = 0
     last = np.int32(-1)
@@ -85,13 +99,13 @@ def code_sizes(positions, count, size, most_low_bits, longest_unary, gaps, sizes
         last = group
     sizes[0] = (size + 7) // 8
     sizes[1] = ((size + 3) // 4 + 7) // 8 + (groups + 1) // 2
-    for low in range(most_low_bits + 1):
+    for low in range(_LOW_BITS + 1):
         unary = 0
         escapes = 0
         for i in range(count):
             quotient = gaps[i] >> low
-            unary += min(quotient, longest_unary)
-            escapes += quotient >= longest_unary
+            unary += min(quotient, _UNARY)
+            escapes += quotient >= _UNARY
         sizes[2 + low] = (unary + count + 7) // 8 + (count * low + 7) // 8 + 2 * escapes
 
 
@@ -132,7 +146,7 @@ def write_grouped(positions, count, marks, out):
 
 
 @_compiled
-def write_rice(gaps, count, low, longest_unary, out):
+def write_rice(gaps, count, low, out):
     """Write low bits, then unary quotients, then the quotients that escaped, into the zeroed `out`."""
     start = (count * low + 7) // 8
     if low:
@@ -152,12 +166,12 @@ def write_rice(gaps, count, low, longest_unary, out):
             out[at] = np.uint8(bits & np.uint64(255))
     bit = -1
     for i in range(count):
-        bit += min(gaps[i] >> low, longest_unary) + 1
+        bit += min(gaps[i] >> low, _UNARY) + 1
         out[start + (bit >> 3)] |= np.uint8(1 << (bit & 7))
     at = start + (bit >> 3) + 1
     for i in range(count):
         quotient = gaps[i] >> low
-        if quotient >= longest_unary:
+        if quotient >= _UNARY:
             out[at] = np.uint8(quotient & 255)
             out[at + 1] = np.uint8(quotient >> 8)
             at += 2
@@ -165,7 +179,7 @@ def write_rice(gaps, count, low, longest_unary, out):
 
 
 @_compiled
-def encode(delta, block, positive, negative, squared, most_low_bits, longest_unary, out, lanes):
+def encode(delta, block, positive, negative, squared, out, lanes):
     """Code a run of whole blocks of `delta` (n, float32) into the zeroed `out`; lanes is (blocks, 64) float64, zeroed.
 
     Returns (bytes written, active entries). Layout: see `_codec`.
@@ -173,7 +187,7 @@ def encode(delta, block, positive, negative, squared, most_low_bits, longest_una
     positions = np.empty(block + 1, np.int32)
     gaps = np.empty(block + 1, np.int32)
     minus = np.empty(block + 1, np.uint8)
-    sizes = np.empty(most_low_bits + 3, np.int64)
+    sizes = np.empty(_LOW_BITS + 3, np.int64)
     at = 0
     total = 0
     for index in range((delta.size + block - 1) // block):
@@ -183,7 +197,7 @@ def encode(delta, block, positive, negative, squared, most_low_bits, longest_una
         if count == 0:
             at += 5
             continue
-        code_sizes(positions, count, part.size, most_low_bits, longest_unary, gaps, sizes)
+        code_sizes(positions, count, part.size, gaps, sizes)
         choice = np.argmin(sizes)
         body = at + 5 + write_signs(minus, count, out[at + 5 :])
         if choice == 0:
@@ -191,7 +205,7 @@ def encode(delta, block, positive, negative, squared, most_low_bits, longest_una
         elif choice == 1:
             write_grouped(positions, count, ((part.size + 3) // 4 + 7) // 8, out[body:])
         else:
-            write_rice(gaps, count, choice - 2, longest_unary, out[body:])
+            write_rice(gaps, count, choice - 2, out[body:])
         length = body - at - 5 + sizes[choice]
         out[at] = np.uint8(1 + choice)
         out[at + 1] = np.uint8((count - 1) & 255)
@@ -224,43 +238,45 @@ LOWEST = np.array([8] + [(byte & -byte).bit_length() - 1 for byte in range(1, 25
 
 
 @_compiled
-def decode(code, size, block, most_low_bits, longest_unary, out):
+def decode(code, size, block, out):
     """Decode all blocks of a tensor of `size` entries into the zeroed `out` (ceil(size / 4),) uint8.
 
-    Returns the bytes read, or -1 where they are no code. Layout: see `_codec`.
+    Returns the bytes read, or minus the number of the fault in `FAULTS`. Layout: see `_codec`.
     """
     quotients = np.empty(block, np.int32)
     at = 0
     for index in range((size + block - 1) // block):
         n = min(block, size - index * block)
         if code.size - at < _HEADER:
-            return -1
+            return -_ENDS
         way = int(code[at])
         count = int(code[at + 1]) + 256 * int(code[at + 2]) + 1
         length = int(code[at + 3]) + 256 * int(code[at + 4])
         body = at + _HEADER
         at = body + length
-        if at > code.size or way > 3 + most_low_bits:
-            return -1
+        if at > code.size:
+            return -_INSIDE
+        if way > 3 + _LOW_BITS:
+            return -_UNKNOWN
         if way == 0:
             if count != 1 or length:
-                return -1
+                return -_EMPTY
             continue
         signs = (count + 7) // 8
         if count > n or length <= signs:
-            return -1
+            return -_MANY
         minus, mask = code[body : body + signs], code[body + signs : at]
         if count % 8 and minus[signs - 1] >> (count % 8):
-            return -1
+            return -_BITS
         target = out[index * (block // 4) : index * (block // 4) + (n + 3) // 4]
         if way == 1:
-            good = read_bitmap(mask, minus, count, n, target)
+            fault = read_bitmap(mask, minus, count, n, target)
         elif way == 2:
-            good = read_grouped(mask, minus, count, n, target)
+            fault = read_grouped(mask, minus, count, n, target)
         else:
-            good = read_rice(mask, minus, count, way - 3, n, longest_unary, quotients, target)
-        if not good:
-            return -1
+            fault = read_rice(mask, minus, count, way - 3, n, quotients, target)
+        if fault:
+            return -fault
     return at
 
 
@@ -277,8 +293,10 @@ def refilled(minus, at, bits, held):
 @_compiled
 def read_bitmap(mask, minus, count, n, target):
     """One bit for each entry."""
-    if mask.size != (n + 7) // 8 or (n % 8 and mask[mask.size - 1] >> (n % 8)):
-        return False
+    if mask.size != (n + 7) // 8:
+        return _LENGTH
+    if n % 8 and mask[mask.size - 1] >> (n % 8):
+        return _BITS
     bits, held, at = np.uint64(0), 0, 0
     low, four = np.uint64(15), np.uint64(4)
     found = 0
@@ -301,15 +319,17 @@ def read_bitmap(mask, minus, count, n, target):
         nibble = np.uint64(mask[mask.size - 1]) & low
         target[target.size - 1] = EXPANDED[(nibble << four) | (bits & low)]
         found += np.int64(COUNTS[nibble])
-    return found == count
+    return 0 if found == count else _COUNT
 
 
 @_compiled
 def read_grouped(mask, minus, count, n, target):
     """One bit for each group of four, then four bits for each group that is marked."""
     marks = (target.size + 7) // 8
-    if mask.size < marks or (target.size % 8 and mask[marks - 1] >> (target.size % 8)):
-        return False
+    if mask.size < marks:
+        return _LENGTH
+    if target.size % 8 and mask[marks - 1] >> (target.size % 8):
+        return _BITS
     bits, held, at = np.uint64(0), 0, 0
     low, four = np.uint64(15), np.uint64(4)
     found = 0
@@ -321,11 +341,11 @@ def read_grouped(mask, minus, count, n, target):
             marked &= marked - np.uint64(1)
             where = marks + (place >> 1)
             if where >= mask.size:
-                return False
+                return _LENGTH
             nibble = (np.uint64(mask[where]) >> np.uint64(4 * (place & 1))) & low
             active = np.uint64(COUNTS[nibble])
             if active == 0:
-                return False
+                return _GROUP
             if held < 4:
                 at, bits, held = refilled(minus, at, bits, max(held, 0))
             target[group] = EXPANDED[(nibble << four) | (bits & low)]
@@ -333,26 +353,28 @@ def read_grouped(mask, minus, count, n, target):
             held -= np.int64(active)
             found += np.int64(active)
             place += 1
-    if mask.size != marks + (place + 1) // 2 or (place % 2 and mask[mask.size - 1] >> 4):
-        return False
-    if n % 4 and target[target.size - 1] >> (2 * (n % 4)):
-        return False
-    return found == count
+    if mask.size != marks + (place + 1) // 2:
+        return _LENGTH
+    if (place % 2 and mask[mask.size - 1] >> 4) or (n % 4 and target[target.size - 1] >> (2 * (n % 4))):
+        return _BITS
+    return 0 if found == count else _COUNT
 
 
 @_compiled
-def read_rice(mask, minus, count, low, n, longest_unary, quotients, target):
+def read_rice(mask, minus, count, low, n, quotients, target):
     """Gaps between active entries: low bits, quotients in unary, then the quotients that are too long for that."""
     lows = (count * low + 7) // 8
-    if mask.size <= lows or (count * low % 8 and mask[lows - 1] >> (count * low % 8)):
-        return False
+    if mask.size <= lows:
+        return _FEW
+    if count * low % 8 and mask[lows - 1] >> (count * low % 8):
+        return _BITS
     bit = 8 * lows
     escaped = 0
     for i in range(count):
         quotient = 0
         while True:
             if bit >> 3 >= mask.size:
-                return False
+                return _FEW
             zeros = int(LOWEST[mask[bit >> 3] >> (bit & 7)])
             if zeros < 8:
                 quotient += zeros
@@ -360,22 +382,24 @@ def read_rice(mask, minus, count, low, n, longest_unary, quotients, target):
                 break
             quotient += 8 - (bit & 7)
             bit += 8 - (bit & 7)
-        if quotient > longest_unary:
-            return False
+        if quotient > _UNARY:
+            return _LENGTH
         quotients[i] = quotient
-        escaped += quotient == longest_unary
+        escaped += quotient == _UNARY
     long = (bit + 7) >> 3
-    if mask.size != long + 2 * escaped or (bit & 7 and mask[bit >> 3] >> (bit & 7)):
-        return False
+    if mask.size != long + 2 * escaped:
+        return _LENGTH
+    if bit & 7 and mask[bit >> 3] >> (bit & 7):
+        return _BITS
     position = -1
     wanted = (1 << low) - 1
     for i in range(count):
         quotient = int(quotients[i])
-        if quotient == longest_unary:
+        if quotient == _UNARY:
             quotient = int(mask[long]) + 256 * int(mask[long + 1])
             long += 2
-            if quotient < longest_unary:
-                return False
+            if quotient < _UNARY:
+                return _SHORT
         byte = (i * low) >> 3
         bits = int(mask[byte])
         if byte + 1 < mask.size:
@@ -384,7 +408,7 @@ def read_rice(mask, minus, count, low, n, longest_unary, quotients, target):
             bits |= int(mask[byte + 2]) << 16
         position += (quotient << low) + ((bits >> ((i * low) & 7)) & wanted) + 1
         if position >= n:
-            return False
+            return _BEYOND
         sign = (minus[i >> 3] >> (i & 7)) & 1
         target[position >> 2] |= np.uint8((1 + sign) << (2 * (position & 3)))
-    return True
+    return 0

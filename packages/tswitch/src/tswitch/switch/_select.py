@@ -10,12 +10,10 @@ from __future__ import annotations
 import numpy as np
 from ninefold.errors import InputError
 
-from tswitch.switch import _fast
 
 _BINS = 1 << 16
 _SIGN = 1 << 15
 _INFINITY = 0x7F80  # upper bits of infinity and, above it, NaN
-_SLICE = 1 << 20  # numpy twin: bincount widens to 8 bytes, so it is fed in slices
 UNTHRESHOLDED = float(np.float32(1e-45))
 """The smallest positive float32: as a threshold it keeps every non-zero entry."""
 
@@ -38,17 +36,11 @@ class RadixSelect:
 
     def count(self, chunk: np.ndarray) -> None:
         """First pass over one chunk (float32, any shape)."""
+        from tswitch.switch import _kernels  # numba, loaded when it is first needed
+
         bits = _bits(chunk)
         self.size += bits.size
-        fast = _fast.kernels(bits.size)
-        if fast is not None:
-            fast.count_high(bits, self._high)
-            return
-        for start in range(0, bits.size, _SLICE):
-            part = bits[start : start + _SLICE]
-            self._high += np.bincount(part >> np.uint32(16), minlength=_BINS)
-            self._high[0] -= np.count_nonzero(part == 0)
-            self._high[_SIGN] -= np.count_nonzero(part == np.uint32(1 << 31))
+        _kernels.count_high(bits, self._high)
 
     @property
     def not_finite(self) -> int:
@@ -87,17 +79,9 @@ class RadixSelect:
 
     def refine(self, chunk: np.ndarray) -> None:
         """Second pass over one chunk (float32, any shape)."""
-        bits = _bits(chunk)
-        fast = _fast.kernels(bits.size)
-        if fast is not None:
-            fast.count_low(bits, self._bins, self._low)
-            return
-        for start in range(0, bits.size, _SLICE):
-            part = bits[start : start + _SLICE]
-            upper = part >> np.uint32(16)
-            for sign, wanted in enumerate(self._bins):
-                lower = part[upper == wanted] & np.uint32(0xFFFF)
-                self._low[sign] += np.bincount(lower, minlength=_BINS)
+        from tswitch.switch import _kernels
+
+        _kernels.count_low(_bits(chunk), self._bins, self._low)
 
     def thresholds(self) -> tuple[float, float]:
         """(positive, negative) thresholds as magnitudes, exact float32 values; `UNTHRESHOLDED` where the rank was 0."""

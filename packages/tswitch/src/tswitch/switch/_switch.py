@@ -234,7 +234,7 @@ class Switch:
             dense=self.dense,
             head=self.head,
             rows=self.rows,
-            card=_format.model_card(self.config, self._facts()),
+            card=_format.card_of(self.config, self._facts()),
             force=force,
         )
 

