@@ -5,7 +5,6 @@ import torch
 from ninefold.errors import InputError
 from torch import nn
 from tswitch import Switch, SwitchBank
-from tswitch.bank._resident import Rounding
 
 from .small_net import Net, dense, digests, finetuned, make_bank, make_base
 
@@ -13,24 +12,6 @@ from .small_net import Net, dense, digests, finetuned, make_bank, make_base
 @pytest.fixture
 def base():
     return make_base()
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_counts_additions_that_round_away(dtype):
-    base = make_base().to(dtype)
-    switch = Switch.from_checkpoints(base, finetuned(make_base().to(dtype).float(), 1).to(dtype))
-    before = digests(base)
-    bank = SwitchBank(base)
-    bank.add("a", switch)
-    bank.activate("a")
-    assert bank.rounding.lost == 0
-    assert bank.rounding.additions == switch.active
-    bank.activate({"a": 1e-6})
-    assert bank.rounding.additions == switch.active
-    assert bank.rounding.lost > 0.9 * switch.active
-    bank.restore()
-    assert bank.rounding == Rounding()
-    assert digests(base) == before
 
 
 def test_tensors_that_are_not_contiguous_are_switched_in_place(base):

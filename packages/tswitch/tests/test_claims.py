@@ -4,17 +4,18 @@ import torch
 from ninefold.errors import InputError
 from ninefold_lab import Budget, Claim, overall
 from ninefold_lab.claims import groups_of
-from tswitch.baselines import BitDelta, Individual, TaskArithmetic
-from tswitch_experiments.models import _rivals
+from tswitch.baselines import TaskArithmetic
 from tswitch.evaluation._evaluate import Bench, macro
-from tswitch_experiments.models._suite import bench
 from tswitch.models import _finetune
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.switch._pulse import discard
 from tswitch.switch._ternary import activation_switch
 from tswitch_experiments import claims
-from tswitch_experiments.claims import _bytes, _kept, _text
-from tswitch_experiments.claims._routing import auroc
+from tswitch_experiments.baselines import Individual
+from tswitch_experiments.baselines import _tuned as _rivals
+from tswitch_experiments.claims import _kept, _text
+from tswitch_experiments.claims._routes import auroc
+from tswitch_experiments.models._suite import bench
 
 from . import tiny
 
@@ -43,8 +44,6 @@ def tiny_claims(models, monkeypatch, tmp_path):
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
     monkeypatch.setattr(_text, "_models", lambda *_, **__: bench)
     monkeypatch.setattr(_text, "BASE", str(base))
-    monkeypatch.setattr(_bytes, "_models", lambda *_: bench)
-    monkeypatch.setattr(_bytes, "BASE", str(base))
     return bench
 
 
@@ -59,7 +58,7 @@ def test_scores_are_those_of_the_individual_models(models):
 def test_individual_baseline_scores_like_the_models_themselves(models):
     bench, _ = models
     ours = bench.score_each(bench.encoders.__getitem__, "test", 60)
-    theirs, _ = _rivals.score(bench, Individual(), "test", 60)
+    theirs, _ = bench.score_rival(Individual(), "test", 60)
     assert all(np.array_equal(ours[task], theirs[task]) for task in ours)
 
 
@@ -89,42 +88,11 @@ def test_binary_experiment_gives_every_arm_that_its_bars_name(tiny_claims):
     assert overall(comparisons) in {"reproduced", "not reproduced", "inconclusive", "held", "missed"}
 
 
-def test_pulse_table_and_routing_experiments_give_every_arm_that_their_bars_name(tiny_claims):
+def test_pulse_and_table_experiments_give_every_arm_that_their_bars_name(tiny_claims):
     for claim in claims.CLAIMS:
         if claim.id.endswith(("twelve-tasks", "carry-the-task")):
             scores = claim.run(QUICK, 0)
             assert len(claim.verdict([scores])) >= 3
-
-
-def test_one_axis_of_bytes_gives_every_arm_that_its_bars_name(tiny_claims):
-    claim = next(one for one in claims.CLAIMS if one.run is _bytes.one_axis)
-    scores = claim.run(QUICK, 0)
-    assert len(claim.verdict([scores])) == 6
-    for name in ("T-Switch full 0.9", "T-Switch l2 0.97", "T-Switch mean 0.9", "BitDelta", "BitDelta, every tensor"):
-        assert {name, f"{name}: KL", f"{name}: % of float32"} <= set(scores)
-    assert all((values >= 0).all() for values in scores["BitDelta: KL"].values())
-    assert scores["T-Switch l2 0.9: % of float32, not coded"] == pytest.approx(6.25, rel=0.05)
-    assert scores["BitDelta, every tensor: % of float32"] == pytest.approx(3.125, rel=0.1)
-
-
-def test_a_knob_is_chosen_on_validation_rows(tiny_claims, monkeypatch):
-    seen = set()
-    rows = Bench.rows
-    monkeypatch.setattr(
-        Bench, "rows", lambda self, task, split, count: (seen.add(split), rows(self, task, split, count))[1]
-    )
-    found = _bytes.choose(tiny_claims, 20, (0.6, 0.97), _bytes.GRANULARITIES)
-    assert seen == {"validation"}
-    assert list(found) == [f"{scale}{more}" for scale in ("l2", "full", "mean") for more in ("", " of the model")]
-    assert found["full"][1] != found["mean"][1]
-    assert all(len(right) == len(tiny_claims.rows(task, "validation", 20)[1]) for task, right in found["l2"][0].items())
-
-
-def test_the_knob_of_the_highest_accuracy_is_best_and_of_equals_the_closest():
-    def row(value):
-        return {"task": np.array([value])}
-
-    assert _bytes.best({"l2": (row(90.0), 0.1), "full": (row(95.0), 0.2), "mean": (row(95.0), 0.3)}) == "full"
 
 
 def test_a_killed_experiment_makes_no_finetuned_model_twice(models, monkeypatch, tmp_path):
@@ -161,7 +129,7 @@ def test_parts_of_a_full_experiment_are_made_once_and_their_seconds_count(monkey
         return {"arm": {"task": np.array([100.0, 0.0])}, "size": 3.5}
 
     for budget, times in ((Budget(3, 1, "full"), 1), (Budget(3, 1, "quick"), 3)):
-        first, again = (_kept.kept(_bytes.one_axis, budget, 0, "part", make) for _ in range(2))
+        first, again = (_kept.kept(_text.binary, budget, 0, "part", make) for _ in range(2))
         assert len(made) == times
         assert {arm: groups_of(first, arm) for arm in first}.keys() == {"arm", "size"}
         assert all(
@@ -170,16 +138,9 @@ def test_parts_of_a_full_experiment_are_made_once_and_their_seconds_count(monkey
             for group, items in groups_of(first, arm).items()
         )
     assert len(counted) == 1
-    _kept.kept(_bytes.one_axis, Budget(3, 1, "full"), 1, "part", make)
+    _kept.kept(_text.binary, Budget(3, 1, "full"), 1, "part", make)
     _kept.kept(_text.pulse, Budget(3, 1, "full"), 0, "part", make)
     assert len(made) == 5
-
-
-def test_coded_bytes_are_the_entropy_of_the_bits(models):
-    bench, _ = models
-    fitted = _rivals.fit(bench, BitDelta(every=True))
-    coded = _bytes.coded_bytes(fitted)
-    assert 0.5 * fitted.nbytes < coded <= 1.05 * fitted.nbytes
 
 
 def test_more_tasks_in_the_bank_change_no_answer(tiny_claims, tmp_path):

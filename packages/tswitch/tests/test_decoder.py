@@ -1,14 +1,11 @@
-"""Decoders: windows, fine-tuning, and the claim about them on a tiny Llama."""
+"""Decoders: windows and fine-tuning of a tiny Llama."""
 
 import numpy as np
 import pytest
 import torch
 from ninefold.errors import InputError
-from ninefold_lab import Budget
 from tswitch_experiments.models import _decoder as models
 from tswitch_experiments.models._decoder import DecoderConfig, finetuned_decoder, load_decoder, losses, train, windows
-from tswitch_experiments import claims
-from tswitch_experiments.claims import _decoder
 
 transformers = pytest.importorskip("transformers")
 WORDS = {"market": ["apple", "pear", "plum", "fig", "sold"], "harbour": ["wave", "gull", "boat", "net", "salt"]}
@@ -77,31 +74,3 @@ def test_a_fine_tuned_decoder_is_made_once(base, monkeypatch):
     monkeypatch.setattr(models, "train", lambda *_: pytest.fail("trained again"))
     assert finetuned_decoder(base, "market", texts("market", 60, 0), CONFIG, 0) == folder
     monkeypatch.undo()
-
-
-def test_decoder_claim_on_a_tiny_llama_gives_every_arm_and_the_wrong_switch_fails(base):
-    given = {domain: (texts(domain, 80, 0), texts(domain, 40, 1)) for domain in WORDS}
-    size = _decoder.Size(windows=8, prompts=3, given=4, follow=5)
-    scores = _decoder.measured(base, given, CONFIG, size, seed=0)
-    claim = next(one for one in claims.CLAIMS if one.run is _decoder.decoder)
-    assert len(claim.verdict([scores])) == 6
-    mean = {arm: np.mean([rows.mean() for rows in by.values()]) for arm, by in scores.items() if isinstance(by, dict)}
-    assert mean["individual"] < mean["base"] - 0.3
-    assert mean["T-Switch l2 0.6"] < (mean["individual"] + mean["base"]) / 2
-    assert mean["wrong switch"] > mean["T-Switch l2 0.6"] + 0.1
-    one, mixed = (scores[f"{_decoder.AGREE}: {arm}"] for arm in ("one task", "one batch of all"))
-    assert all(np.array_equal(one[domain], mixed[domain]) for domain in WORDS)
-    assert scores["individual: perplexity"] == pytest.approx(np.exp(mean["individual"]))
-    assert scores["BitDelta, every tensor: % of float32"] == pytest.approx(3.125, rel=0.3)
-
-
-def test_quick_form_takes_the_texts_of_the_wheel(base, monkeypatch):
-    seen = {}
-    monkeypatch.setattr(_decoder, "smollm2_folder", lambda: base)
-    monkeypatch.setattr(_decoder, "measured", lambda *given: seen.update(given=given))
-    _decoder.decoder(Budget(1, 1, "quick"), 4)
-    folder, given, config, size, seed = seen["given"]
-    assert (folder, seed, list(given)) == (base, 4, ["banking77", "snips"])
-    assert config.steps < 10
-    assert size.windows < 10
-    assert all(not set(train) & set(test) for train, test in given.values())

@@ -22,6 +22,6 @@ def test_the_wrong_switch_fails_by_twenty_points_and_is_in_the_picture(monkeypat
     print(scores, result.notes)
     assert scores["T-Switch, alpha 0.6"] >= scores["a wrong switch (control)"] + 20
     (tradeoff,) = (figure for title, figure in result.figures if title.startswith("Accuracy"))
-    written = " ".join(text.get_text() for text in tradeoff.axes[0].texts)
+    written = " ".join(text.get_text() for text in tradeoff.axes[0].get_yticklabels())
     assert "a wrong switch" in written
     assert any("forward pass" in note for note in result.notes)

@@ -8,7 +8,6 @@ from tswitch import AutoSwitch, QuerySet, Switch, SwitchBank
 from tswitch.datasets import Split, TextTask
 from tswitch.evaluation._evaluate import Bench
 from tswitch.fitting._knobs import FitConfig
-from tswitch_experiments.models._decoder import DecoderConfig
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.models._models import TextClassifier
 from tswitch.routing._closed_form import ClosedForm, Queries
@@ -18,6 +17,7 @@ from tswitch.routing._query_set import FeatureSettings
 from tswitch.routing._words import Words
 from tswitch_experiments import claims
 from tswitch_experiments.claims import _answers, _calibrated, _fitted, _fitted_decoder, _routes
+from tswitch_experiments.models._decoder import DecoderConfig
 
 from . import tiny
 from .tiny_llamas import llama

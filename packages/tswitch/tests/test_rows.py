@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ninefold.errors import InputError
 from torch import nn
 from tswitch import AutoSwitch, Switch, SwitchBank, export
+from tswitch.bank import _sparse
 from tswitch.bank._resident import pack
 from tswitch.bank._sparse import Change, Changes, SparseSigns, Tokens
-from tswitch.switch import _fast
 
 from .small_net import digests, finetuned, make_base
 
@@ -31,7 +31,7 @@ def alone(bank, inputs, weights, head=None):
 
 @pytest.fixture(params=["compiled", "torch"])
 def few(request, monkeypatch):
-    monkeypatch.setattr(_fast, "kernels", lambda _: _fast._load() if request.param == "compiled" else None)
+    monkeypatch.setattr(_sparse, "_kernels", lambda _: _sparse._loaded() if request.param == "compiled" else None)
 
 
 def bank_without(*skip):

@@ -1,26 +1,23 @@
-"""What the publication claims of T-Switch and Auto-Switch, each with its bar.
+"""What the publication claims of T-Switch and Auto-Switch, each with its bar, and what is ours.
 
-Pulse activation, binarisation and the comparison with merging are in `_text`, Auto-Switch in `_routing`, convolutional
-nets and LoRA adapters in `_other_weights`, all ways to store a model by bytes in `_bytes`, a decoder in `_decoder`. Of
-our own: fitted knobs in `_fitted` and `_fitted_decoder`, their rivals in `_calibrated`, a router in closed form in
-`_routes` and `_answers`.
+Pulse activation, binarisation and the comparison with merging are in `_text`, convolutional nets and LoRA adapters in
+`_other_weights`. Of our own: fitted knobs in `_fitted` and `_fitted_decoder`, their rivals in `_calibrated`, a router
+in closed form in `_routes` and `_answers`.
 """
 
 from __future__ import annotations
 
 from ninefold_lab import Budget, Claim, Verdict, all_of, at_least, at_most
 from tswitch.datasets import OPEN12, T8
-from tswitch_experiments.models._rivals import STATIC
+from tswitch_experiments.baselines._tuned import STATIC
 
 from ._answers import answers
-from ._bytes import one_axis
 from ._calibrated import beside_rivals
-from ._decoder import AGREE, RIVAL, decoder
 from ._fitted import fitted_switches
 from ._fitted_decoder import fitted_decoder
 from ._other_weights import adapters, vision
 from ._routes import routes
-from ._text import binary, pulse, routed, table
+from ._text import binary, pulse, table
 
 __all__ = ["CLAIMS"]
 
@@ -32,14 +29,6 @@ TABLE_BARS: Verdict = all_of(
     at_least("T-Switch 0.9", "BitDelta", -0.5),
     at_most("T-Switch 0.9: MB", "BitDelta: MB"),
     at_least("T-Switch 0.6", "wrong switch", 5.0),
-)
-
-
-ROUTING_BARS: Verdict = all_of(
-    at_least("single-task batches: sample", "T-Switch", -1.5),
-    at_least("shuffled traffic: sample", "shuffled traffic: batch-mean", 15.0),
-    at_least("shuffled traffic: sample-argmax", "shuffled traffic: sample", -1.0),
-    at_least("routing: default", "routing: last layer, Euclidean", 15.0),
 )
 
 
@@ -69,22 +58,6 @@ CLAIMS = [
             at_least("T-Switch 0.6", "wrong switch", 5.0),
         ),
         full=Budget(3, 5, "full"),
-    ),
-    Claim(
-        id="tswitch/full-length-switches-stay-true-at-half-a-per-cent",
-        says="12 open tasks, switches as long as the whole change: at alpha 0.9 BitDelta's accuracy less 0.5, at 0.97 "
-        "the model's own less 3 in at most 0.5 % of float32",
-        source="ours; the publication's knob (l2) and least squares (mean) stand beside it",
-        run=one_axis,
-        verdict=all_of(
-            at_least("T-Switch full 0.9", "BitDelta", -0.5),
-            at_least("T-Switch full 0.97", "individual", -3.0),
-            at_most("T-Switch full 0.97: % of float32", 0.5),
-            at_least("T-Switch full 0.97", "T-Switch l2 0.97"),
-            at_most("T-Switch full 0.9: KL", "T-Switch l2 0.9: KL"),
-            at_least("validation, full", "validation, l2"),
-        ),
-        full=Budget(5, 11, "full"),
     ),
     Claim(
         id="tswitch/fitted-knobs-stay-true-below-half-a-per-cent",
@@ -173,23 +146,6 @@ CLAIMS = [
         full=Budget(3, 3, "full"),
     ),
     Claim(
-        id="tswitch/routes-single-inputs-of-twelve-tasks",
-        says="Auto-Switch costs at most 1.5 points, head given; routing each input gains 15 points on mixed traffic, "
-        "by its likeliest task alone at most 1 fewer",
-        source=f"{SOURCE}, Auto-Switch (section 3.4, table 1); feature layer and metric: ours",
-        run=routed(OPEN12),
-        verdict=ROUTING_BARS,
-        full=Budget(3, 8, "full"),
-    ),
-    Claim(
-        id="tswitch/routes-single-inputs-of-eight-tasks",
-        says="the same on 8 tasks of several kinds",
-        source=f"{SOURCE}, Auto-Switch (section 3.4, table 1); feature layer and metric: ours",
-        run=routed(T8),
-        verdict=ROUTING_BARS,
-        full=Budget(3, 8, "full"),
-    ),
-    Claim(
         id="tswitch/batch-norm-needs-its-buffers",
         says="a convolutional net loses at most 1.5 points with BatchNorm buffers measured anew, far more without any",
         source="ours; the authors' code leaves buffers out",
@@ -200,22 +156,6 @@ CLAIMS = [
             at_most("wrong switch", "buffers anew", -5.0),
         ),
         full=Budget(3, 5, "full"),
-    ),
-    Claim(
-        id="tswitch/decoders-keep-their-domain",
-        says="SmolLM2-135M on three kinds of text: alpha 0.6 keeps three quarters of the fall in loss, 0.8 has "
-        "BitDelta's loss (+ 0.02) in its bytes; a batch of all kinds generates as one of each",
-        source="ours: the publication has no decoder",
-        run=decoder,
-        verdict=all_of(
-            at_most("T-Switch l2 0.6", "individual and a quarter of its gain"),
-            at_least("wrong switch", "T-Switch l2 0.6", 0.1),
-            at_most("T-Switch full 0.8", RIVAL, 0.02),
-            at_most("T-Switch full 0.8: % of float32", f"{RIVAL}: % of float32"),
-            at_least(f"{AGREE}: one batch of all", f"{AGREE}: one task", -5.0),
-            at_least(f"{AGREE}: one task", f"{AGREE}: base", 10.0),
-        ),
-        full=Budget(3, 12, "full"),
     ),
     Claim(
         id="tswitch/lora-factors-can-be-ternary",

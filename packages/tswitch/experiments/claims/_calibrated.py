@@ -4,7 +4,7 @@ BitDelta's scales are distilled by the steps that fit knobs. Delta-CoMe's singul
 inputs that each layer has for these texts, right vectors first, then left ones on what the right ones give. Its bytes
 are those of an ideal coder, symbol by symbol, without the rows of tokens that no text has, and its biases count as
 float16; which singular values have which bits was chosen on validation rows (ATTEMPTS.md). UltraDelta's rescaled
-pruning takes no texts.
+pruning and LoRA by singular values take no texts.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import torch
 from ninefold.progress import progress
 from ninefold_lab import Budget, Scores
 from torch import Tensor, nn
-from tswitch.baselines import Rescaled
+from tswitch.baselines import Method
 from tswitch.fitting._knobs import FitConfig
 from tswitch.models._models import TextClassifier
+from tswitch_experiments.baselines import Lora, Rescaled
 
 from ._fitted import ALPHAS, Made, Trial, made, parts
 from ._kept import kept
@@ -36,6 +37,7 @@ def beside_rivals(budget: Budget, seed: int) -> Scores:
         **{f"Delta-CoMe, {size}": partial(_come, trial, groups) for size, groups in GROUPS.items()},
         "BitDelta": partial(_bits, trial),
         "rescaled pruning": partial(_packed, trial, Rescaled(drop=0.97)),
+        "LoRA by SVD, rank 2": partial(_packed, trial, Lora(rank=2)),
     }
     switches = {way: make for way, make in parts(trial, ALPHAS).items() if way.startswith("fitted")}
     arms = {**made(budget, seed, {"individual": trial.individual, **switches})}
@@ -66,7 +68,7 @@ def _bits(trial: Trial, task: str) -> Made:
     return _with(trial, fitted, sum(one.numel() / 8 + 4 for one in changes.values()))
 
 
-def _packed(trial: Trial, method: Rescaled, task: str) -> Made:
+def _packed(trial: Trial, method: Method, task: str) -> Made:
     """A rival of the package as it is."""
     fitted = method.fit(trial.models.base, [trial.models.encoders[task]])
     return fitted.task_model(0), fitted.nbytes

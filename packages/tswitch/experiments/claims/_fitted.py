@@ -21,11 +21,11 @@ from ninefold_lab import Budget, Scores
 from torch import Tensor
 from tswitch.datasets import OPEN12
 from tswitch.evaluation._evaluate import Bench, divergence
-from tswitch_experiments.models._suite import bench
 from tswitch.fitting._knobs import FitConfig, fit_knobs
 from tswitch.models._models import TextClassifier, base_folder
 from tswitch.switch._format import HEAD
 from tswitch.switch._switch import Switch
+from tswitch_experiments.models._suite import bench
 
 from ._kept import kept
 

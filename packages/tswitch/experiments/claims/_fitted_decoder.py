@@ -18,6 +18,9 @@ from ninefold.progress import progress
 from ninefold_lab import Budget, Scores
 from tswitch.datasets import TextTask, text_task
 from tswitch.fitting._knobs import FitConfig, fit_knobs
+from tswitch.models._models import read_tensors
+from tswitch.switch._switch import Switch
+from tswitch_experiments.baselines import BitDelta
 from tswitch_experiments.models._decoder import (
     DecoderConfig,
     finetuned_decoder,
@@ -26,8 +29,6 @@ from tswitch_experiments.models._decoder import (
     smollm2_folder,
     windows,
 )
-from tswitch.models._models import read_tensors
-from tswitch.switch._switch import Switch
 
 from ._kept import kept
 
@@ -37,7 +38,7 @@ WINDOWS = 24  # of the training texts, on which knobs are fitted, and of the tes
 
 
 def fitted_decoder(budget: Budget, seed: int) -> Scores:
-    """Loss of the base, the fine-tuned model, and both switches, and per cent of float32."""
+    """Loss of the base, the fine-tuned model, BitDelta and both switches, and per cent of float32."""
     full = budget.form == "full"
     domain = (DOMAINS if full else DOMAINS[:2])[seed % (len(DOMAINS) if full else 2)]
     task = text_task(domain, source="data" if full else "embedded")
@@ -58,7 +59,11 @@ def _plain(task: TextTask, config: DecoderConfig, count: int, seed: int) -> Scor
     rows = windows(tokenizer, task.test.texts, config.length)[:count]
     before = losses(model, rows)
     model.load_state_dict(read_tensors(folder), strict=False)
-    return {"base": {"text": before}, "individual": {"text": losses(model, rows)}}
+    arms = {"base": {"text": before}, "individual": {"text": losses(model, rows)}}
+    bits = BitDelta(every=True).fit(base, [folder])
+    model.load_state_dict(bits.task_model(0), strict=False)
+    size = 100 * bits.nbytes / sum(value.nbytes for value in read_tensors(base).values())
+    return {**arms, "BitDelta": {"text": losses(model, rows)}, "BitDelta: % of float32": size}
 
 
 def _switched(task: TextTask, config: DecoderConfig, count: int, seed: int) -> Scores:

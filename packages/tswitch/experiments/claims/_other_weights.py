@@ -11,8 +11,11 @@ from ninefold_lab import Budget, Scores
 from tswitch.bank._bank import SwitchBank
 from tswitch.bank._batch_norm import recalibrate
 from tswitch.datasets import text_task
-from tswitch_experiments.models._adapter import finetune_adapter, load_adapter
 from tswitch.models._finetune import FinetuneConfig, fast_bfloat16, run_key
+from tswitch.models._models import predict
+from tswitch.switch._compress import compress
+from tswitch.switch._switch import Switch
+from tswitch_experiments.models._adapter import finetune_adapter, load_adapter
 from tswitch_experiments.models._image_model import (
     ImageClassifier,
     efficientnet_folder,
@@ -20,9 +23,6 @@ from tswitch_experiments.models._image_model import (
     predict_pictures,
 )
 from tswitch_experiments.models._pictures import image_task
-from tswitch.models._models import predict
-from tswitch.switch._compress import compress
-from tswitch.switch._switch import Switch
 
 _VISION = FinetuneConfig(steps=100, lr=1e-3, head_lr=5e-3)
 _LORA = FinetuneConfig(steps=120, lr=2e-3, head_lr=2e-3, bf16=fast_bfloat16())

@@ -16,14 +16,12 @@ from ninefold_lab import Budget, Scores
 from tswitch.bank._bank import SwitchBank
 from tswitch.datasets import OPEN12
 from tswitch.evaluation._evaluate import Bench
-from tswitch_experiments.models._rivals import PER_TASK, STATIC, scored
-from tswitch_experiments.models._suite import bench
 from tswitch.models._models import base_folder
 from tswitch.switch._compress import compress
 from tswitch.switch._pulse import Discard, discard
 from tswitch.switch._switch import Switch
-
-from ._routing import routing
+from tswitch_experiments.baselines._tuned import PER_TASK, STATIC, scored
+from tswitch_experiments.models._suite import bench
 
 Experiment = Callable[[Budget, int], Scores]
 BASE = "minilm"
@@ -133,15 +131,5 @@ def table(names: Sequence[str]) -> Experiment:
         arms |= {f"{name}: MB": sizes[name] / 1e6 for name in PER_TASK}
         arms["EMR: half the MB"] = sizes["EMR"] / 2e6
         return arms
-
-    return run
-
-
-def routed(names: Sequence[str]) -> Experiment:
-    def run(budget: Budget, seed: int) -> Scores:
-        models = _models(budget, seed, names)
-        return routing(
-            models, lambda folder: _switches(models, 0.6, folder), budget, seed, 150 if _is_full(budget) else 40
-        )
 
     return run

@@ -9,7 +9,6 @@ import torch
 from ninefold.artifacts import write_folder
 from ninefold.errors import require
 from safetensors.torch import load_file, save_file
-
 from tswitch.datasets._text_data import TextTask
 from tswitch.models._finetune import FinetuneConfig, Trainer
 from tswitch.models._models import TextClassifier

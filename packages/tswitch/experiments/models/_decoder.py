@@ -1,4 +1,4 @@
-"""Decoders: SmolLM2-135M out of its PyPI package, fine-tuning on text of a domain, loss and continuations.
+"""Decoders: SmolLM2-135M out of its PyPI package, fine-tuning on text of a domain, and loss.
 
 Texts are tokenised, put one after the other with a newline between them, and cut into windows of one length: no token
 is padding, and each step takes whole windows. All parameters are trained, without weight decay.
@@ -24,7 +24,6 @@ from ninefold.files import digest_file
 from ninefold.progress import progress
 from torch import Tensor
 from torch.nn import functional
-
 from tswitch.models._finetune import fast_bfloat16
 
 RECIPE = 1  # raise whenever the same settings would give other weights
@@ -170,11 +169,3 @@ def losses(model: Any, rows: Tensor, batch: int = 8) -> np.ndarray:
         each = functional.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten(), reduction="none")
         found.append(each.view(len(part), -1).mean(1))
     return torch.cat(found).double().numpy()
-
-
-@torch.inference_mode()
-def continuations(model: Any, prompts: Tensor, count: int) -> Tensor:
-    """(n, count) token ids that follow each of the prompts (n, length), chosen greedily."""
-    settings = {"do_sample": False, "max_new_tokens": count, "min_new_tokens": count, "pad_token_id": 0}
-    made = model.generate(prompts, attention_mask=torch.ones_like(prompts), **settings)
-    return made[:, prompts.shape[1] :]

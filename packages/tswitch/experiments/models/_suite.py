@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from ninefold.progress import progress
-
 from tswitch.datasets import Source, text_tasks
 from tswitch.datasets._text_data import TextTask
 from tswitch.evaluation._evaluate import Bench

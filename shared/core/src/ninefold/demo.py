@@ -133,7 +133,8 @@ def demo_of(row: Installed, opts: Shared) -> Table:
     sections = [(shown.name, shown.section), *([("Words", [glossary(shown.words)])] if shown.words else [])]
     write_text(path, html_page(f"{row.name}: demo", sections, intro), force=opts.force, ours="ninefold")
     table = overview([shown])
-    table.notes.append(f"Pictures and all arms: {path}")
+    pictures = any("<figure" in part for part in shown.section)
+    table.notes.append(f"{'Pictures and all arms' if pictures else 'All arms, without matplotlib no pictures'}: {path}")
     return table
 
 

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -23,11 +24,13 @@ from ninefold.errors import InputError
 from torch import nn
 
 from tswitch.bank._interrupt import deferred_interrupt
-from tswitch.bank._resident import Rounding, Term
+from tswitch.bank._resident import Term
 from tswitch.bank._row_plan import RowCost, plan_rows
 from tswitch.bank._rows import AddedForward, by_row, split_rows
 from tswitch.bank._slots import Target, find_slots
+from tswitch.bank._stored import open_tasks, save_tasks
 from tswitch.bank._task import Head, ResidentTask, check_base, keep_hot, read_head, read_switch, swap_head
+from tswitch.checkpoints._writer import Written
 from tswitch.switch._switch import Switch
 
 
@@ -104,8 +107,6 @@ class SwitchBank:
         self._contexts: list[object] = []
         self._written: set[str] = set()  # slots that may differ from their pristine value
         self._base_heads: list[tuple[nn.Module, str, nn.Parameter]] = []
-        self._rounding: Rounding | None = Rounding()
-        self._last: list[Target] = []  # what the last activation wrote
         self._by_row = False
         self._added: AddedForward | None = None  # while tasks are selected
         self._lock = threading.RLock()
@@ -126,15 +127,6 @@ class SwitchBank:
         chosen = self._added.head if self._added is not None else self._state.head
         head = self._tasks[chosen].head if chosen is not None else None
         return head if callable(head) else None
-
-    @property
-    def rounding(self) -> Rounding:
-        """Additions of the last activation to fp16 and bf16 tensors, counted when asked for, and how many were lost."""
-        with self._lock:
-            if self._rounding is None:
-                counts = (one.write(torch.empty_like(one.live), count=True) for one in self._last if not one.dense)
-                self._rounding = sum(counts, Rounding())
-            return self._rounding
 
     def nbytes(self, task: str) -> int:
         """Resident bytes of one task: codes (two bits a parameter), a scale for each tensor, and what is kept whole."""
@@ -176,6 +168,35 @@ class SwitchBank:
                 chosen = switch.head if head is None else head
                 task.head = read_head(name, self.model, task, chosen, own=head is None)
                 self._tasks[name] = task
+
+    @classmethod
+    def open(cls, folder: str | Path, model: nn.Module, **options: Any) -> SwitchBank:
+        """A bank that `save` wrote, around a model: tasks stay mapped from their files, and are read when first used.
+
+        Args:
+            folder: of one safetensors file, or of shards and their index.
+            model: with the base on that the tasks were made against; checked when a task is first used.
+            options: of `SwitchBank`.
+        Raises:
+            ArtifactError: a file that is missing or damaged; of a task's own bytes, when it is first used.
+            InputError: a model without the tensors of a task.
+        """
+        bank = cls(model, **options)
+        bank._tasks = open_tasks(folder, model, bank._slots)
+        return bank
+
+    def save(self, folder: str | Path, *, max_shard_size: int | str = "5GB", force: bool = False) -> Written:
+        """Write all tasks in their resident form, two bits a parameter, for `open`; resumes after a kill.
+
+        Args:
+            folder: to write; it appears whole or not at all.
+            max_shard_size: most bytes of a file, like "2GB".
+            force: replace `folder` if it is a bank.
+        Raises:
+            InputError: a task whose head is a callable. ArtifactError: `folder` exists.
+        """
+        with self._lock:
+            return save_tasks(self._tasks, folder, max_shard_size, force=force)
 
     def remove(self, name: str) -> None:
         """Forget a task. Raises InputError while it is switched on or a task is selected."""
@@ -389,6 +410,9 @@ class SwitchBank:
 
         for name, weight in state.weights.items():
             task = self._tasks[name]
+            if task.check is not None:
+                task.check()
+                task.check = None
             for key, term in task.terms.items():
                 goal = target(key)
                 if term.codes.device != goal.live.device:
@@ -424,4 +448,4 @@ class SwitchBank:
             self._written -= {target.slot.name for target in leaving}
         if failure is not None:
             raise failure
-        self._state, self._rounding, self._last = state, None, plan
+        self._state = state

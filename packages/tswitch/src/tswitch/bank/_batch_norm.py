@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tswitch.bank._bank import SwitchBank
+from tswitch.bank._slots import find_slots
+from tswitch.bank._task import match
 from tswitch.switch._switch import Switch
 
 _STATISTICS = ("running_mean", "running_var")
@@ -93,12 +95,9 @@ def recalibrate(
 
 def _prefix(switch: Switch, model: nn.Module) -> str:
     """What the model's names have before the switch's, where it was made from a part of it: "encoder.", or nothing."""
-    names = set(model.state_dict())
-    first = next(iter([*switch.names, *switch.dense]), None)
-    if first is None:
+    names = [*switch.names, *switch.dense]
+    if not names:
         raise InputError("switch", got="an empty one", expected="one that changes its base")
-    found = [name.removesuffix(first) for name in names if name == first or name.endswith(f".{first}")]
-    fitting = [one for one in found if all(one + name in names for name in switch.names)]
-    if not fitting:
-        raise InputError("model", got=f"no tensor {first!r} beside the others", expected="the tensors of the switch")
-    return min(fitting, key=len)
+    slot = match(names, model, find_slots(model))(names[0])
+    assert slot is not None  # the bank has taken the switch
+    return slot.name.removesuffix(names[0])

@@ -32,20 +32,6 @@ class Term:
     scale: float
 
 
-@dataclass(frozen=True)
-class Rounding:
-    """How many `additions` of a non-zero were made, and how many of them were `lost`: rounded back to the old value.
-
-    Counted for tensors narrower than float32 only; others count as 0 of 0.
-    """
-
-    additions: int = 0
-    lost: int = 0
-
-    def __add__(self, other: Rounding) -> Rounding:
-        return Rounding(self.additions + other.additions, self.lost + other.lost)
-
-
 def pack(signs: Tensor) -> Tensor:
     """Ternary signs (any shape, values -1, 0, 1) to codes (ceil(n / 4),) uint8; the last byte is filled with zeros."""
     flat = signs.reshape(-1)
@@ -64,37 +50,25 @@ def invalid_codes(codes: Tensor) -> int:
     return int(((codes & (codes >> 1) & 0x55) != 0).sum())
 
 
-def write(base: Tensor, terms: Sequence[Term], out: Tensor, *, count: bool = False) -> Rounding:
-    """out = base + sum of terms, flat (n,) and contiguous, on any device; returns how additions round, if `count`.
+def write(base: Tensor, terms: Sequence[Term], out: Tensor) -> None:
+    """out = base + sum of terms, flat (n,) and contiguous, on any device.
 
-    Tensors are worked through in cache-sized chunks; the scratch memory depends neither on their size nor on the number
-    of terms. The base may lie on another device than `out`.
+    Args:
+        base: (n,), on any device.
+        terms: added in this order.
+        out: (n,), its content does not matter.
     """
-    if not terms:
-        out.copy_(base)
-        return Rounding()
     wide = torch.promote_types(out.dtype, torch.float32)
     tables = [(term.codes, table(term.scale, wide, out.device)) for term in terms]
     chunk = _CPU_CHUNK * torch.get_num_threads() if out.device.type == "cpu" else _DEVICE_CHUNK
-    rounding = Rounding()
-    for start in range(0, out.numel(), chunk):
+    for start in range(0, out.numel() if terms else 0, chunk):
         target = out[start : start + chunk]
-        own = base[start : start + chunk].to(out.device)
-        total = own.to(wide)
-        touched = None
+        total = base[start : start + chunk].to(out.device, wide)
         for codes, rows in tables:
-            added = _select(rows, codes[start // 4 : (start + chunk) // 4])[: target.numel()]
-            if len(tables) == 1 and target.dtype == wide:
-                torch.add(total, added, out=target)
-            else:
-                total = total + added
-            if count and out.dtype != wide:
-                touched = (added != 0) if touched is None else touched | (added != 0)
-        if len(tables) != 1 or target.dtype != wide:
-            target.copy_(total)
-        if touched is not None:
-            rounding += Rounding(int(touched.sum()), int((touched & (target == own)).sum()))
-    return rounding
+            total = total + _select(rows, codes[start // 4 : (start + chunk) // 4])[: target.numel()]
+        target.copy_(total)
+    if not terms:
+        out.copy_(base)
 
 
 def table(scale: float, dtype: torch.dtype, device: torch.device) -> Tensor:

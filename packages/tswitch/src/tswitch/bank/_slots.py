@@ -15,7 +15,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from tswitch.bank._resident import Rounding, Term, unpack, write
+from tswitch.bank._resident import Term, write
 from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.checkpoints._given import fingerprint
 from tswitch.switch._plan import statistics_share
@@ -116,33 +116,23 @@ class Target:
     terms: list[Term] = field(default_factory=list)
     dense: list[tuple[float, Tensor]] = field(default_factory=list)
 
-    def write(self, out: Tensor | None = None, *, count: bool = False) -> Rounding:
-        """Write the live tensor, or another one of its shape and dtype; returns how additions round, if `count`."""
+    def write(self, out: Tensor | None = None) -> None:
+        """Write the live tensor, or another one of its shape and dtype."""
         live, base = self.live if out is None else out, self.slot.base()
-        if not self.dense:
-            flat = (
-                live.view(-1)
-                if live.is_contiguous()
-                else torch.empty(live.numel(), dtype=live.dtype, device=live.device)
-            )
-            rounding = write(base, self.terms, flat, count=count)
-            if not live.is_contiguous():
-                live.copy_(flat.view(live.shape))
-            return rounding
-        weight, value = max(self.dense, key=lambda pair: pair[0])
-        if not live.is_floating_point() or (len(self.dense) == 1 and weight == 1 and not self.terms):
-            live.copy_(value)  # integers do not mix: the heaviest task's
-            return Rounding()
-        wide = torch.promote_types(live.dtype, torch.float32)
-        base = base.to(live.device, wide).view(live.shape)
-        total = base.clone()
-        for term in self.terms:
-            total += unpack(term.codes, live.numel()).view(live.shape) * torch.tensor(term.scale, dtype=torch.float32)
+        weight, heaviest = max(self.dense, key=lambda pair: pair[0], default=(0.0, live))
+        alone = len(self.dense) == 1 and weight == 1 and not self.terms
+        if self.dense and (alone or not live.is_floating_point()):  # integers do not mix: the heaviest task's
+            live.copy_(heaviest)
+            return
+        wide = torch.promote_types(live.dtype, torch.float32) if self.dense else live.dtype
+        direct = live.is_contiguous() and not self.dense
+        flat = live.view(-1) if direct else torch.empty(live.numel(), dtype=wide, device=live.device)
+        write(base, self.terms, flat)
         less = statistics_share(self.slot.name, [weight for weight, _ in self.dense])
         for weight, value in self.dense:
-            total += weight * less * (value.to(live.device, wide) - base)
-        live.copy_(total)
-        return Rounding()
+            flat += weight * less * (value.to(live.device, wide).reshape(-1) - base.to(live.device, wide))
+        if not direct:
+            live.copy_(flat.view(live.shape))
 
 
 def _mark(tensor: Tensor) -> tuple[Any, ...]:

@@ -47,6 +47,8 @@ class SparseSigns:
         order: int32; the row in its block of each half of a pair, 384 where there is none.
         blocks: (blocks, 2) int32; how many classes of a block are of plus and of minus columns.
         shape: (m, n).
+        codes: what it was made of: two bits an entry, of the matrix or of its transpose.
+        transposed: whether of its transpose.
     """
 
     columns: Tensor
@@ -54,9 +56,8 @@ class SparseSigns:
     order: Tensor
     blocks: Tensor
     shape: tuple[int, int]
-
-    def __post_init__(self) -> None:
-        self._matrix: Tensor | None = None
+    codes: Tensor
+    transposed: bool
 
     @classmethod
     def of(cls, codes: Tensor, shape: tuple[int, int], *, transposed: bool = False) -> SparseSigns:
@@ -68,7 +69,7 @@ class SparseSigns:
         columns, classes, order = (torch.cat(part).to(torch.int32) for part in zip(*parts, strict=True))
         blocks = torch.tensor([len(part[1]) for part in parts], dtype=torch.int32, device=codes.device).view(-1, 2)
         columns = columns if width > _WIDEST else columns.to(torch.int16)
-        return cls(columns, classes, order, blocks, (height, width))
+        return cls(columns, classes, order, blocks, (height, width), codes, transposed)
 
     @classmethod
     def none(cls, shape: tuple[int, int], device: torch.device) -> SparseSigns:
@@ -81,21 +82,10 @@ class SparseSigns:
         return self.columns.nbytes + self.classes.nbytes + self.order.nbytes + self.blocks.nbytes
 
     def matrix(self, dtype: torch.dtype) -> Tensor:
-        """The same as torch's sparse matrix."""
-        if self._matrix is None or self._matrix.dtype != dtype:
-            height, width = self.shape
-            lengths, pairs = self.classes.unbind(1)
-            block = torch.arange(2 * len(self.blocks), device=pairs.device).repeat_interleave(self.blocks.flatten())
-            block = block.repeat_interleave(pairs).repeat_interleave(lengths.repeat_interleave(pairs) * 2)
-            rows = self.order.view(-1, 2).repeat_interleave(lengths.repeat_interleave(pairs), 0).flatten()
-            rows = rows.long() + block // 2 * _BLOCK
-            signs = (1 - block % 2 * 2).to(dtype)
-            columns = self.columns.long() & (0xFFFF if width <= _WIDEST else -1)
-            kept = columns < width
-            places = torch.stack([rows, columns])[:, kept]
-            made = torch.sparse_coo_tensor(places, signs[kept], (height, width), check_invariants=False)
-            self._matrix = made.coalesce()
-        return self._matrix
+        """The same as a dense matrix (m, n)."""
+        height, width = self.shape
+        signs = unpack(self.codes, height * width).to(dtype)
+        return signs.view(width, height).T if self.transposed else signs.view(height, width)
 
 
 def _pairs(kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -235,7 +225,7 @@ class Changes:
         wide = torch.promote_types(out.dtype, torch.float32)
         for one in self.changes:
             rows = tokens.rows[one.task].long()
-            made = torch.sparse.mm(one.signs.matrix(wide), x[rows].to(wide).T).T * one.scale + one.shift.to(wide)
+            made = x[rows].to(wide) @ one.signs.matrix(wide).T * one.scale + one.shift.to(wide)
             shares = tokens.shares[one.task][: len(rows), None].to(wide)
             out[rows] = (out[rows].to(wide) + shares * made).to(out.dtype)
 

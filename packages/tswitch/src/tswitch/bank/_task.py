@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +17,6 @@ from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.checkpoints._given import fingerprint
 from tswitch.switch._switch import Switch
 
-# What peft puts into the names of a live model's factors, and leaves out in an adapter's file: the adapter's own name.
-_LIVE_ADAPTER = re.compile(
-    r"(?<=lora_A|lora_B)\.[^.]+(?=\.weight$)|(?<=lora_embedding_[AB])\.[^.]+$|\.modules_to_save\.[^.]+"
-)
 Head = Mapping[str, Tensor] | Callable[[Any], Any]
 """A task's head: tensors that take the place of the model's parameters of those names, or a callable on its output."""
 
@@ -36,6 +31,7 @@ class ResidentTask:
         digests: fingerprints that the base must have; empty if the check was forced off.
         head: parameters to swap in by name, a callable, or None.
         sparse: signs of matrices by rows, for forward passes by row; made when first used.
+        check: compares tensors that are mapped from a file with their digests; called when the task is first used.
     """
 
     terms: dict[str, Term]
@@ -43,6 +39,7 @@ class ResidentTask:
     digests: dict[str, str]
     head: Callable[[Any], Any] | dict[str, nn.Parameter] | None = None
     sparse: dict[str, SparseSigns] = field(default_factory=dict)
+    check: Callable[[], object] | None = None
 
     def signs(self, key: str, shape: tuple[int, int], *, transposed: bool) -> SparseSigns:
         """Signs of a matrix of this shape, or of its transpose, by rows."""
@@ -74,14 +71,15 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
         ArtifactError: a damaged switch.
     """
     if "adapter" in switch.config:
-        return _read_adapter(name, switch, slots)
+        raise InputError(f"switch of task {name!r}", got="a LoRA adapter's", expected="a full model's",
+                         hint="write it by save_adapter, and let peft switch adapters")  # fmt: skip
     shapes = {key: about.shape for key, about in switch.tensors.items()}
     shapes |= {key: tuple(value.shape) for key, value in switch.dense.items()}
-    find = _match(shapes, model, slots)
+    find = match(shapes, model, slots)
     found = {key: find(key) for key in shapes}
     if not all(found.values()) and not switch.pairing.is_plain:  # a live model of the fine-tuned one's class
         pairing = switch.pairing
-        other = _match({pairing.to_finetuned(key): shape for key, shape in shapes.items()}, model, slots)
+        other = match({pairing.to_finetuned(key): shape for key, shape in shapes.items()}, model, slots)
         found, first = {key: other(pairing.to_finetuned(key)) for key in shapes}, found
         found, find = (found, lambda key: other(pairing.to_finetuned(key))) if all(found.values()) else (first, find)
     _refuse(f"model for task {name!r}", "no tensors", [key for key, slot in found.items() if slot is None])
@@ -151,41 +149,6 @@ def _check_rows(name: str, key: str, live: Tensor, switch: Switch) -> None:
                          "was made from, with rows added", hint="force=True applies it all the same")  # fmt: skip
 
 
-def _read_adapter(name: str, switch: Switch, slots: Mapping[str, Slot]) -> ResidentTask:
-    """A LoRA adapter's switch for a model that peft has given factors of the same shapes.
-
-    The factors are coded against zero, so they take the place of the model's own, whole: 32 bits each, but few. What
-    base the adapter was trained on is known by name only, and not checked.
-    """
-    places: dict[str, list[Slot]] = {}
-    for key, slot in slots.items():
-        places.setdefault(_LIVE_ADAPTER.sub("", key), []).append(slot)
-    values: dict[str, Tensor] = {key: switch.dequantise(key, about.dtype) for key, about in switch.tensors.items()}
-    values |= {key: torch.zeros(about["shape"]) for key, about in switch.config.get("zero", {}).items()}
-    values |= dict(switch.dense.items())
-    task = ResidentTask({}, {}, {})
-    missing, wrong = [], []
-    for key, value in values.items():
-        found = [slot for place, held in places.items() if place == key or place.endswith(f".{key}") for slot in held]
-        if len(found) != 1:
-            missing.append(f"{key} ({len(found)} found)")
-            continue
-        live = found[0].live()
-        if live.shape != value.shape:
-            wrong.append(f"{key} {tuple(live.shape)} for {tuple(value.shape)}")
-            continue
-        task.dense[found[0].name] = value.to(live.device, live.dtype)
-    what = f"model for the adapter of task {name!r}"
-    hint = "give the base one adapter of this shape by peft: PeftModel.from_pretrained, or get_peft_model"
-    if missing:
-        raise InputError(what, got=f"no factors {_listed(missing)}", expected="one for each of the switch", hint=hint)
-    if wrong:
-        raise InputError(what, got=f"other shapes: {_listed(wrong)}", expected="those of the switch", hint=hint)
-    for key in task.dense:
-        slots[key].capture(slots[key].live())
-    return task
-
-
 def keep_hot(tasks: Mapping[str, ResidentTask], hot: dict[str, None], names: Collection[str], budget: int) -> list[str]:
     """Note in `hot` that tasks are in use as sparse rows; drop those of others, the one used longest ago first, as long
     as all take more than `budget` bytes. Returns the names of those dropped.
@@ -216,7 +179,7 @@ def check_base(name: str, task: ResidentTask, held: Iterable[tuple[Slot, Tensor]
         )
 
 
-def read_head(name: str, model: nn.Module, task: ResidentTask, head: Head, *, own: bool) -> Any:
+def read_head(name: str, model: nn.Module, task: ResidentTask, head: Head, *, own: bool, copy: bool = True) -> Any:
     """A task's head, checked: parameters by name, or the callable. `own`: it is the switch's, not given by the caller.
 
     Raises:
@@ -246,7 +209,7 @@ def read_head(name: str, model: nn.Module, task: ResidentTask, head: Head, *, ow
                 got=f"shape {tuple(value.shape)}",
                 expected=f"{('any', *mine.shape[1:])}, as in the model",
             )
-        held[key] = nn.Parameter(value.detach().to(mine.device, mine.dtype, copy=True), requires_grad=False)
+        held[key] = nn.Parameter(value.detach().to(mine.device, mine.dtype, copy=copy), requires_grad=False)
     return held
 
 
@@ -259,7 +222,7 @@ def owner(model: nn.Module, name: str) -> tuple[nn.Module, str, nn.Parameter]:
     return module, leaf, parameter
 
 
-def _match(names: Iterable[str], model: nn.Module, slots: Mapping[str, Slot]) -> Callable[[str], Slot | None]:
+def match(names: Iterable[str], model: nn.Module, slots: Mapping[str, Slot]) -> Callable[[str], Slot | None]:
     """How a switch's names are found in the model: as they are, or below the one module that holds them all, or without
     the prefix that transformers gives to an encoder under a head."""
     names = list(names)

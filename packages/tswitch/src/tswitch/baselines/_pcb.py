@@ -50,7 +50,7 @@ class Pcb(Merger):
         """Quantiles over the whole model."""
         size = tasks.parameters
         ranks = [size - part(size, _CLAMPED), size - max(part(size, 1 - _CLAMPED) - 1, 0)]
-        bounds = [kth_largest(magnitudes(tasks, i, tasks.names), ranks, size) for i in range(len(tasks))]
+        bounds = [kth_largest(magnitudes(tasks, i, tasks.names), ranks) for i in range(len(tasks))]
         low, high = torch.tensor(bounds).T[:, :, None]
         least, most = [], []
         for i in range(len(tasks)):
@@ -60,7 +60,7 @@ class Pcb(Merger):
                     for piece in tasks.chunks(name):
                         yield _scores(piece.deltas, low, high, task)
 
-            bottom, top = kth_largest(scores, [size - part(size, 1 - self.keep), 1], size)
+            bottom, top = kth_largest(scores, [size - part(size, 1 - self.keep), 1])
             least.append(bottom)
             most.append(top)
         return _Range(low, high, torch.tensor(least)[:, None], torch.tensor(most)[:, None])

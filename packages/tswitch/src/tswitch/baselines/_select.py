@@ -12,29 +12,19 @@ from torch import Tensor
 from tswitch.switch._select import RadixSelect
 from tswitch.switch._tasks import TaskVectors
 
-_SMALL = 1 << 16  # below this a partition costs less than clearing the tables of a radix selection
-
 
 def part(size: int, ratio: float) -> int:
     """floor(size * ratio), safe from ratios such as 1 - 0.9 that fall just short."""
     return math.floor(size * ratio + 1e-9)
 
 
-def kth_largest(chunks: Callable[[], Iterable[Tensor]], ranks: Sequence[int], size: int) -> list[float]:
+def kth_largest(chunks: Callable[[], Iterable[Tensor]], ranks: Sequence[int]) -> list[float]:
     """Values at some ranks of a stream of signed float32 values, exactly, in a few passes and bounded memory.
 
     Args:
         chunks: gives the stream anew at every call.
-        ranks: 1 = largest, `size` = smallest.
-        size: number of values in the stream.
+        ranks: 1 = largest.
     """
-    if size <= _SMALL:
-        values, at = np.empty(size, np.float32), 0
-        for chunk in chunks():
-            values[at : at + chunk.numel()] = chunk.numpy()
-            at += chunk.numel()
-        places = [size - rank for rank in ranks]
-        return [float(value) for value in np.partition(values, places)[places]]
     select = RadixSelect()
     for chunk in chunks():
         select.count(chunk.numpy())

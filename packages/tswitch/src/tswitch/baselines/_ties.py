@@ -54,7 +54,7 @@ class Ties(Merger):
         for index, keep in enumerate(per_task(self.keep, len(tasks), "keep")):
             rank = max(part(size, keep), 1)
             whole = size == 0 or keep == 1
-            found.append(0.0 if whole else kth_largest(magnitudes(tasks, index, names), [rank], size)[0])
+            found.append(0.0 if whole else kth_largest(magnitudes(tasks, index, names), [rank])[0])
         return found
 
     def merge_tensor(self, piece: Piece, measured: list[float]) -> Tensor:

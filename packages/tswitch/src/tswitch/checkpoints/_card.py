@@ -7,7 +7,13 @@ from typing import Any
 
 
 def model_card(
-    title: str, about: str, facts: Mapping[str, Any], *, bases: Sequence[str] = (), tags: Sequence[str] = (), end: str = ""
+    title: str,
+    about: str,
+    facts: Mapping[str, Any],
+    *,
+    bases: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    end: str = "",
 ) -> str:
     """The text of the card.
 

@@ -223,7 +223,6 @@ class CheckpointWriter:
         folder: Path | None,
         *,
         dtype: torch.dtype | None = None,
-        changes: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         """Copy what a checkpoint's folder holds beside weights and model card: config, tokenizer and the like.
@@ -231,7 +230,6 @@ class CheckpointWriter:
         Args:
             folder: the checkpoint's folder; None (a model in memory) copies nothing.
             dtype: what to write as the model's dtype into config.json; None leaves it.
-            changes: further values for config.json.
             config: what config.json is to hold in place of the folder's own.
         """
         for path in sorted(folder.rglob("*")) if folder is not None else ():
@@ -242,9 +240,8 @@ class CheckpointWriter:
             (self.folder / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, self.folder / relative)
         file = self.folder / "config.json"
-        if config is not None or ((dtype is not None or changes) and file.is_file()):
+        if config is not None or (dtype is not None and file.is_file()):
             held = dict(config) if config is not None else json.loads(file.read_text(encoding="utf-8"))
-            held |= changes or {}
             if dtype is not None:
                 held["dtype" if "dtype" in held else "torch_dtype"] = str(dtype).removeprefix("torch.")
             write_text(file, json.dumps(held, indent=2) + "\n")

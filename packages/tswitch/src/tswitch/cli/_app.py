@@ -94,34 +94,19 @@ def check_classes(head: str, classes: list[str], rows: Any) -> None:
 
 def facts(switch: Any) -> dict[str, Any]:
     """What `compress` and `inspect` print of a switch."""
-    config = switch.config
-    fitted = config.get("fitted")
-    about = {"knobs fitted on": f"{fitted['inputs']} inputs, divergence {fitted['divergence'][0]:.4g} to "
-             f"{fitted['divergence'][1]:.4g}"} if fitted else {}  # fmt: skip
-    return {
-        "switch": switch.path,
-        "base": config["base"],
-        "alpha": config["alpha"],
-        "granularity": config["granularity"],
-        "scale": config["scale"],
-        "parameters": switch.parameters,
-        "density": switch.density,
-        "bytes on disk": switch.nbytes,
-        "bits a parameter": switch.bits_per_param,
-        "share of float32": switch.bits_per_param / 32,
-        "ternary, dense, head tensors": f"{len(switch.tensors)}, {len(switch.dense)}, {len(switch.head)}",
-        **about,
-    }
+    config, fitted = switch.config, switch.config.get("fitted")
+    about = {"switch": switch.path, **{key: config[key] for key in ("base", "alpha", "granularity", "scale")}}
+    about |= {"parameters": switch.parameters, "density": switch.density, "bytes on disk": switch.nbytes}
+    about |= {"bits a parameter": switch.bits_per_param, "share of float32": switch.bits_per_param / 32}
+    about["ternary, dense, head tensors"] = f"{len(switch.tensors)}, {len(switch.dense)}, {len(switch.head)}"
+    if fitted:
+        before, after = fitted["divergence"]
+        about["knobs fitted on"] = f"{fitted['inputs']} inputs, divergence {before:.4g} to {after:.4g}"
+    return about
 
 
 def written_facts(written: Any, out: Path) -> dict[str, Any]:
     """What `export` and `merge` print of a folder."""
-    return {
-        "folder": out,
-        "tensors": written.tensors,
-        "parameters": written.parameters,
-        "bytes": written.nbytes,
-        "shards": written.shards,
-        "additions in 16 bits": written.additions,
-        "of these rounded to no change": written.rounded_away,
-    }
+    made = {"folder": out, "tensors": written.tensors, "parameters": written.parameters, "bytes": written.nbytes}
+    rounded = {"additions in 16 bits": written.additions, "of these rounded to no change": written.rounded_away}
+    return {**made, "shards": written.shards, **rounded}

@@ -38,16 +38,10 @@ def finetune(
     config = FinetuneConfig(steps=steps, lr=lr, head_lr=head_lr, batch=batch, max_length=max_length)
     with progress(steps, f"fine-tuning on {rows.name}") as bar:
         finetune(base, rows, out, config, seed=opts.seed, on_step=bar.advance, force=opts.force)
-    held = rows.validation
-    model = TextClassifier.from_pretrained(out)
+    held, model = rows.validation, TextClassifier.from_pretrained(out)
     right = classes_of(model, held.texts) == held.labels
     model.encoder = TextClassifier.from_base(base, 1).encoder
     by_head = classes_of(model, held.texts) == held.labels
-    return {
-        "task": rows.name,
-        "classes": len(rows.classes),
-        "rows": len(rows.train),
-        "validation accuracy": float(right.mean()),
-        "of the base with this head": float(by_head.mean()),
-        "folder": out,
-    }
+    made = {"task": rows.name, "classes": len(rows.classes), "rows": len(rows.train)}
+    made |= {"validation accuracy": float(right.mean()), "of the base with this head": float(by_head.mean())}
+    return {**made, "folder": out}

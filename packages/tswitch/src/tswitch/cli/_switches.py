@@ -9,19 +9,8 @@ from typing import Annotated, Any
 import typer
 from ninefold.cli import Shared, progress, verb
 
-from tswitch.cli._app import (
-    Base,
-    Exclude,
-    Mismatch,
-    Shards,
-    SwitchDir,
-    app,
-    facts,
-    local_folder,
-    open_base,
-    refuse_unused,
-    written_facts,
-)
+from tswitch.cli import _app
+from tswitch.cli._app import Base, Exclude, Mismatch, Shards, SwitchDir, app, facts, open_base, refuse_unused
 
 
 @verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="folder")
@@ -73,38 +62,19 @@ def compress(
         refuse_unused("the knobs are fitted on --texts, one for each tensor", unused)
     before, after = open_base(base), open_base(finetuned)
     given = 0.6 if alpha is None else alpha
-    mismatch: Any = on_mismatch or "error"  # checked there, as are granularity and scale
+    shared: Any = {"exclude": exclude, "on_mismatch": on_mismatch or "error", "force": opts.force}
     total = sum(before.info(name).numel for name in before.names)
     label, share = ("compressing", 1) if texts is None else ("compressing and fitting", 2)
     with progress(share * total, label) as bar, warnings.catch_warnings(record=True, action="always") as caught:
         if texts is None:
-            by: Any = granularity or "tensor"
-            knob: Any = scale or DEFAULT_SCALE
-            switch = compress(before, after, out, given, by, knob, exclude, mismatch, opts.force, bar.advance)
+            shared |= {"granularity": granularity or "tensor", "scale": scale or DEFAULT_SCALE}
+            switch = compress(before, after, out, given, progress=bar.advance, **shared)
         else:
             config = FitConfig(steps=24 if steps is None else steps, seed=opts.seed)
-            switch = compress_fitted(
-                before,
-                after,
-                out,
-                texts,
-                given,
-                config,
-                exclude=exclude,
-                on_mismatch=mismatch,
-                force=opts.force,
-                progress=bar.advance,
-                on_step=lambda done: bar.advance(done * total / config.steps),
-            )
-    return _said(switch, caught)
-
-
-def _said(switch: Any, caught: list[warnings.WarningMessage]) -> dict[str, Any]:
-    """Print warnings, such as that the switch is empty, and what is kept whole or left out; the facts."""
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        typer.echo(f"warning: {message}", err=True)
-    for note in switch.notes:
-        typer.echo(note, err=True)
+            shared |= {"progress": bar.advance, "on_step": lambda done: bar.advance(done * total / config.steps)}
+            switch = compress_fitted(before, after, out, texts, given, config, **shared)
+    for message in dict.fromkeys([f"warning: {warning.message}" for warning in caught] + switch.notes):
+        typer.echo(message, err=True)  # such as that the switch is empty; what is kept whole or left out
     return facts(switch)
 
 
@@ -144,17 +114,13 @@ def verify(
     opened = Switch.from_pretrained(switch)
     with progress(len(opened.tensors), "verifying") as bar:
         opened.verify(lambda _: bar.advance())
-    if (local_folder(opened) / FILE).is_file():
-        QuerySet.load(local_folder(opened))
+    if (_app.local_folder(opened) / FILE).is_file():
+        QuerySet.load(_app.local_folder(opened))
     if base is not None:
         opened.check_base(open_base(base))
-    return {
-        "switch": switch,
-        "tensors": len(opened.tensors) + len(opened.dense) + len(opened.head),
-        "bytes": opened.nbytes,
-        "base": "not checked" if base is None else "the one it was made against",
-        "verdict": "whole",
-    }
+    tensors = len(opened.tensors) + len(opened.dense) + len(opened.head)
+    checked = "not checked" if base is None else "the one it was made against"
+    return {"switch": switch, "tensors": tensors, "bytes": opened.nbytes, "base": checked, "verdict": "whole"}
 
 
 @verb(app, uses=("threads", "quiet", "force", "out"), out="folder")
@@ -184,20 +150,11 @@ def export(
         return {"folder": out, "adapter of": first.config["base"], "tensors": len(first.tensors) + len(first.dense)}
     before = open_base(base)
     with progress(sum(before.info(name).numel for name in before.names), "exporting") as bar:
-        written = export(
-            before,
-            switches,
-            out,
-            weights=weight,
-            dtype=dtype,
-            max_shard_size=max_shard_size,
-            force=opts.force,
-            any_base=any_base,
-            progress=bar.advance,
-        )
+        options: Any = {"weights": weight, "dtype": dtype, "max_shard_size": max_shard_size, "any_base": any_base}
+        written = export(before, switches, out, force=opts.force, progress=bar.advance, **options)
     if len(switches) > 1 or (weight or [1.0])[0] != 1:
         typer.echo("heads of the switches, if they have any, are left out: they cannot be mixed", err=True)
-    return written_facts(written, out)
+    return _app.written_facts(written, out)
 
 
 @verb(app, uses=("threads", "quiet", "force", "out"), out="folder")
@@ -214,16 +171,9 @@ def merge(
 
     out = opts.need_out()
     with progress(None, "merging") as bar:
-        written = merge_recipe(
-            recipe,
-            out=out,
-            max_shard_size=max_shard_size,
-            on_mismatch=on_mismatch,  # pyright: ignore[reportArgumentType]
-            exclude=tuple(exclude or ()),
-            force=opts.force,
-            progress=bar.advance,
-        )
-    return written_facts(written, out)
+        options: Any = {"max_shard_size": max_shard_size, "on_mismatch": on_mismatch, "exclude": tuple(exclude or ())}
+        written = merge_recipe(recipe, out=out, force=opts.force, progress=bar.advance, **options)
+    return _app.written_facts(written, out)
 
 
 @verb(app, uses=("quiet",))

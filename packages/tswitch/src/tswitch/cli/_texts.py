@@ -36,12 +36,7 @@ def query_set(
     held = router.query_sets[rows.name]
     file = local_folder(opened) / FILE
     held.save(file, force=opts.force)
-    return {
-        "file": file,
-        "texts": len(held.features),
-        "features": held.features.shape[1],
-        "bytes": held.nbytes,
-    }
+    return {"file": file, "texts": len(held.features), "features": held.features.shape[1], "bytes": held.nbytes}
 
 
 @verb(app, uses=("device", "threads", "quiet"))
@@ -76,9 +71,8 @@ def predict(
     live = TextBank(base, opened, device=opts.device)
     if task is not None:
         found = live.classify(task, text)
-        return Table(
-            ["text", "task", "label"], [[t, task, live.labels[task][k]] for t, k in zip(text, found, strict=True)]
-        )
+        rows = [[each, task, live.labels[task][k]] for each, k in zip(text, found, strict=True)]
+        return Table(["text", "task", "label"], rows)
     router = live.router(n_neighbors=neighbors, mode=mode, method=method)
     router.use_query_sets({name: local_folder(switch) for name, switch in opened.items()})
     table = Table(["text", "task", "label", "probability", "weights", "distance"])
@@ -108,9 +102,5 @@ def evaluate(
     live = TextBank(base, {rows.name: switch}, device=opts.device)
     check_classes(f"head of switch {switch}", live.labels[rows.name], rows)
     scores = {on: live.classify(rows.name, rows.test.texts, switched=on) == rows.test.labels for on in (True, False)}
-    return {
-        "task": rows.name,
-        "test rows": len(rows.test),
-        "accuracy switched": float(scores[True].mean()),
-        "accuracy of the base with this head": float(scores[False].mean()),
-    }
+    about = {"task": rows.name, "test rows": len(rows.test), "accuracy switched": float(scores[True].mean())}
+    return {**about, "accuracy of the base with this head": float(scores[False].mean())}

@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -188,12 +188,3 @@ def _split(name: str, split: str, pairs: list[tuple[str, str]], index: dict[str,
             f"task {name}", got=f"{split} labels {sorted(unknown)}", expected="labels that train has as well"
         )
     return Split(tuple(text for text, _ in pairs), np.array([index[label] for _, label in pairs], dtype=np.int64))
-
-
-def write_rows(path: Path, rows: Iterable[dict[str, str]], columns: Sequence[str]) -> None:
-    """Write rows as `read_rows` reads them: gzip without a time stamp, so equal rows give equal bytes."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    path.write_bytes(gzip.compress(text.getvalue().encode(), 9, mtime=0))

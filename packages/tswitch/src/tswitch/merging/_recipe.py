@@ -217,7 +217,9 @@ class _Reader:
         for name in taken:
             if name in _PER_MODEL:
                 if name in shared or any(name in own for _, own in entries):
-                    values = [self._number(own.get(name, shared.get(name, 1.0)), f"{name} of {m}") for m, own in entries]
+                    values = [
+                        self._number(own.get(name, shared.get(name, 1.0)), f"{name} of {m}") for m, own in entries
+                    ]
                     field = "weights" if name == "weight" else "drop" if kind is Dare else "keep"
                     made[field] = tuple(1 - value if field == "drop" else value for value in values)
             elif name in shared:

@@ -26,6 +26,7 @@ from ninefold.errors import ArtifactError, DownloadError
 from torch import Tensor
 
 from tswitch.checkpoints._card import model_card
+from tswitch.checkpoints._files import first_line, snapshot
 
 VERSION = 3  # newest; each switch is written as the oldest version that can hold it, so that 0.1.0 reads most
 _CLASS_FIELDS = ("prefixes", "left_out", "cut")  # version 3: the fine-tuned model is of another class than its base
@@ -176,7 +177,9 @@ def card_of(config: Mapping[str, Any], facts: Mapping[str, str]) -> str:
         "and one number a tensor (T-Switch, CVPR 2025, arXiv 2412.00054)."
     )
     hub_id = base.count("/") == 1 and not base.startswith((".", "/", "~"))
-    card = model_card("Task switch", about, facts, bases=[base] if hub_id else [], tags=("model-compression",), end=_USE)
+    card = model_card(
+        "Task switch", about, facts, bases=[base] if hub_id else [], tags=("model-compression",), end=_USE
+    )
     return files.signed(card, "tswitch")
 
 
@@ -184,19 +187,9 @@ def download(repository: str) -> Path:
     """The folder of a switch on the hub, from its cache or fetched now.
 
     Raises:
-        DownloadError: if the hub does not give it.
+        DownloadError: naming the repository, where it is in neither.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repository))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise DownloadError(
-            f"{repository}: there is no folder {Path(repository).resolve()}, and no switch of this name could be had "
-            f"from the Hugging Face hub ({_first_line(error)}); check the spelling, or give the path of a folder that "
-            "`tswitch compress` wrote"
-        ) from None
+    return snapshot(repository, "switch", "give the path of a folder that `tswitch compress` wrote")
 
 
 def upload(folder: Path, repository: str, *, private: bool | None, token: str | None) -> str:
@@ -214,9 +207,5 @@ def upload(folder: Path, repository: str, *, private: bool | None, token: str | 
         return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Upload task switch"))
     except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
         raise DownloadError(
-            f"{repository}: the hub did not take the switch ({_first_line(error)}); log in by `hf auth login`"
+            f"{repository}: the hub did not take the switch ({first_line(error)}); log in by `hf auth login`"
         ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 from ninefold.errors import InputError
 
-
 _BINS = 1 << 16
 _SIGN = 1 << 15
 _INFINITY = 0x7F80  # upper bits of infinity and, above it, NaN

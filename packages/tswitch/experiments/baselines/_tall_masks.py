@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
 from tswitch.baselines._base import Merger, Method, Packed, per_task
 from tswitch.baselines._select import pack_bits, unpack_bits
 from tswitch.switch._tasks import Piece

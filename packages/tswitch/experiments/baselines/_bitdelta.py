@@ -8,7 +8,6 @@ from fnmatch import fnmatch
 
 import torch
 from torch import Tensor
-
 from tswitch.baselines._base import Method, Packed
 from tswitch.baselines._select import pack_bits, unpack_bits
 from tswitch.switch._tasks import Piece, TaskVectors

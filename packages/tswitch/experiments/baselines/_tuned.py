@@ -11,22 +11,10 @@ import numpy as np
 from ninefold.datasets import cache_dir
 from ninefold.files import digest, write_text
 from ninefold.progress import progress
-
-from tswitch.baselines import (
-    Averaging,
-    BitDelta,
-    ConsensusTaskArithmetic,
-    Dare,
-    Emr,
-    Method,
-    Pcb,
-    PDiscard,
-    TallMasks,
-    TaskArithmetic,
-    Ties,
-    TwinMerging,
-)
+from tswitch.baselines import Averaging, Dare, Emr, Method, Pcb, TaskArithmetic, Ties
 from tswitch.evaluation._evaluate import Bench, macro
+
+from . import BitDelta, ConsensusTaskArithmetic, PDiscard, TallMasks, TwinMerging
 
 CANDIDATES: dict[str, Sequence[Method]] = {  # grids around each one's published setting, and lower: K is larger here
     "averaging": [Averaging()],

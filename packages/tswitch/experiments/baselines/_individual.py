@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
 from tswitch.baselines._base import Merger, Method, Packed
 from tswitch.switch._tasks import Piece
 

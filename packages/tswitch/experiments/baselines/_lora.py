@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
-
 from tswitch.baselines._base import Method, Packed
 from tswitch.switch._tasks import Piece
 

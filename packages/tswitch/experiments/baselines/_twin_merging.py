@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
 from tswitch.baselines._base import Method, Packed, share
 from tswitch.baselines._select import kth_largest, pack_bits, part, unpack_bits
 from tswitch.switch._tasks import Piece
@@ -41,7 +40,7 @@ class TwinMerging(Method):
         for i, delta in enumerate(piece.deltas):
             own = delta - shared
             rank = max(part(own.numel(), self.keep), 1)
-            smallest = kth_largest(lambda own=own: [own.abs()], [rank], own.numel())[0] if own.numel() else 0.0
+            smallest = kth_largest(lambda own=own: [own.abs()], [rank])[0] if own.numel() else 0.0
             kept = own.abs() >= smallest
             packed |= {f"task{i}.bits": pack_bits(kept), f"task{i}.values": own[kept]}
         return packed

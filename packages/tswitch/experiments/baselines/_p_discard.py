@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
 from tswitch.baselines._base import Merger, share
 from tswitch.baselines._select import keep_from, part
 from tswitch.switch._select import RadixSelect

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
-
 from tswitch.baselines._base import Method, Packed, share
 from tswitch.baselines._dare import uniform
 from tswitch.baselines._select import pack_bits, unpack_bits
