@@ -53,8 +53,9 @@ def _sums(columns, classes, order, counts, inputs, sums, rows):
 
 
 @_compiled
-def add_signs(_kind, x, width, out, height, program, scales, room):
+def add_signs(x, out, record, room):
     """What `_row_kernels.add_signs` does, for bfloat16 and widths and heights of at least 32; less room is enough."""
+    width, height = v.pointer(record + 8), v.pointer(record + 16)
     inputs, sums = room, room + (width + 1) * _STEP  # of what is beyond the last column: zeros
     rest = sums + (BLOCK + 1) * _STEP  # the last columns once more, with zeros for what is done, and their shifts
     spare = rest + (h.HALVES + 2) * _STEP
@@ -64,8 +65,11 @@ def add_signs(_kind, x, width, out, height, program, scales, room):
     while width > 1 << (29 - highest):
         highest -= 1
     h.store(v.zeros(), inputs + width * _STEP)
-    for task in range(len(program)):
-        first_columns, first_classes, first_order, blocks, shift, rows, shares, count = program[task]
+    for _ in range(v.pointer(record + 24)):
+        record += 72
+        first_columns, first_classes, first_order = v.pointer(record), v.pointer(record + 8), v.pointer(record + 16)
+        blocks, shift, rows = v.pointer(record + 24), v.pointer(record + 32), v.pointer(record + 40)
+        shares, count, scale = v.pointer(record + 48), v.pointer(record + 56), v.real(record + 64)
         for first in range(0, count, h.HALVES):
             here = min(h.HALVES, count - first)
             for place in range(h.HALVES):
@@ -80,7 +84,7 @@ def add_signs(_kind, x, width, out, height, program, scales, room):
             for column in range(width):
                 h.convert(inputs + column * _STEP, less)
             own = shares + 4 * first
-            h.factors(less, own, scales[task], factors)
+            h.factors(less, own, scale, factors)
             columns, classes, order = first_columns, first_classes, first_order
             for begin in range(0, height, BLOCK):
                 for place in range(h.HALVES):

@@ -134,46 +134,75 @@ def _scatter(kind: str) -> Any:
     return scatter
 
 
-def _decode(kind: str) -> Any:
-    """Sixteen neighbours += factor * the signs of four bytes of two-bit codes."""
-
+def _reader(kind: str) -> Any:
     @intrinsic
-    def decode(_context: Any, codes: Any, target: Any, factor: Any) -> Any:
-        def code(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-            codes, target, factor = given
-            held = builder.load(builder.inttoptr(codes, _WORD.as_pointer()), align=1)
-            twos = builder.lshr(_spread(builder, held), ir.Constant(_WORDS, list(range(0, 32, 2))))
-            minus = builder.and_(builder.lshr(twos, _words(1)), _words(1))
-            signs = builder.sitofp(builder.sub(builder.and_(twos, _words(1)), minus), _FLOATS)
-            added = builder.fmul(signs, _spread(builder, factor))
-            _write(builder, builder.fadd(_read(builder, target, kind), added), target, kind)
-            return _context.get_dummy_value()
+    def read(_context: Any, address: Any) -> Any:
+        """Sixteen numbers of a dtype at an address."""
+        return _LANES(address), lambda _c, builder, _s, given: _read(builder, given[0], kind)
 
-        return types.void(codes, target, factor), code
-
-    return decode
+    return read
 
 
-decode_float32, decode_bfloat16, decode_float16 = (_decode(kind) for kind in ("float32", "bfloat16", "float16"))
+def _writer(kind: str) -> Any:
+    @intrinsic
+    def write(_context: Any, value: Any, address: Any) -> Any:
+        """Sixteen numbers of a dtype to an address."""
+
+        def code(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+            _write(builder, given[0], given[1], kind)
+            return context.get_dummy_value()
+
+        return types.void(value, address), code
+
+    return write
+
+
 gather_float32, gather_bfloat16, gather_float16 = (_gather(kind) for kind in ("float32", "bfloat16", "float16"))
 scatter_float32, scatter_bfloat16, scatter_float16 = (_scatter(kind) for kind in ("float32", "bfloat16", "float16"))
 
 
-@intrinsic
-def load(_context: Any, address: Any) -> Any:
-    """Sixteen float32 at an address."""
-    return _LANES(address), lambda _c, builder, _s, given: _read(builder, given[0], "float32")
+read_float32, read_bfloat16, read_float16 = (_reader(kind) for kind in ("float32", "bfloat16", "float16"))
+write_float32, write_bfloat16, write_float16 = (_writer(kind) for kind in ("float32", "bfloat16", "float16"))
+load, store = read_float32, write_float32
 
 
 @intrinsic
-def store(_context: Any, value: Any, address: Any) -> Any:
-    """Sixteen float32 to an address."""
+def signs(_context: Any, codes: Any) -> Any:
+    """Signs of the sixteen two-bit codes at an address."""
 
-    def code(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        _write(builder, given[0], given[1], "float32")
-        return context.get_dummy_value()
+    def code(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        held = builder.load(builder.inttoptr(given[0], _WORD.as_pointer()), align=1)
+        twos = builder.lshr(_spread(builder, held), ir.Constant(_WORDS, list(range(0, 32, 2))))
+        minus = builder.and_(builder.lshr(twos, _words(1)), _words(1))
+        return builder.sitofp(builder.sub(builder.and_(twos, _words(1)), minus), _FLOATS)
 
-    return types.void(value, address), code
+    return _LANES(codes), code
+
+
+@intrinsic
+def spread(_context: Any, number: Any) -> Any:
+    """Sixteen times one float32."""
+    return _LANES(number), lambda _c, builder, _s, given: _spread(builder, given[0])
+
+
+@intrinsic
+def fused(_context: Any, one: Any, two: Any, three: Any) -> Any:
+    """one * two + three."""
+    return _LANES(one, two, three), lambda _c, b, _s, given: b.fadd(b.fmul(given[0], given[1]), given[2])
+
+
+@intrinsic
+def total(_context: Any, value: Any) -> Any:
+    """Sum of a vector."""
+
+    def code(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        value = given[0]
+        for apart in (8, 4, 2, 1):
+            mask = ir.Constant(_WORDS, [place ^ apart for place in range(LANES)])
+            value = builder.fadd(value, builder.shuffle_vector(value, value, mask))
+        return builder.extract_element(value, ir.Constant(_WORD, 0))
+
+    return types.float32(value), code
 
 
 @intrinsic

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from tswitch.bank import _lanes as v
@@ -79,6 +80,23 @@ def _sums_of_few(columns, classes, order, counts, inputs, sums):
 
 
 @_compiled
+def _read(kind, address):
+    if kind == FLOAT32:
+        return v.read_float32(address)
+    return v.read_bfloat16(address) if kind == BFLOAT16 else v.read_float16(address)
+
+
+@_compiled
+def _write(kind, value, address):
+    if kind == FLOAT32:
+        v.write_float32(value, address)
+    elif kind == BFLOAT16:
+        v.write_bfloat16(value, address)
+    else:
+        v.write_float16(value, address)
+
+
+@_compiled
 def _gather(kind, rows, offset, out):
     if kind == FLOAT32:
         v.gather_float32(rows, offset * 4, out, _STEP)
@@ -99,14 +117,16 @@ def _scatter(kind, sums, scale, shift, rows, offset, shares):
 
 
 @_compiled
-def add_signs(kind, x, width, out, height, program, scales, room):
+def add_signs(x, out, record, room):
     """out[r] += share[r] * (scale * S x[r] + shift), for the rows r of each task; S (height, width), shift (height,).
 
-    kind: dtype of x (R, width) and out (R, height), which are given by address, as is all in `program` (tasks, 8): the
-    task's columns, classes, order and blocks (`SparseSigns`), shift, rows r, their shares (and 32 more numbers), and
-    how many rows there are. scales: (tasks,) float32. Widths and heights are at least 16. room: address of scratch
-    memory for it all, 128 (width + 512) + 4 height bytes, a multiple of 64.
+    x (R, width), out (R, height) and all else are given by address. record: int64, nine in a row; in the first row the
+    dtype of x and out, width, height and the number of tasks, in one row for each task its columns, classes, order and
+    blocks (`SparseSigns`), shift, rows r, their shares (and 32 more numbers), how many rows there are, and its scale as
+    float32. Widths and heights are at least 16. room: scratch memory for it all, 128 (width + 512) + 4 height bytes, at
+    a multiple of 64.
     """
+    kind, width, height = v.pointer(record), v.pointer(record + 8), v.pointer(record + 16)
     size = 4 if kind == FLOAT32 else 2
     inputs, sums = room, room + (width + 1) * _STEP  # of what is beyond the last column: zeros
     rest = sums + (BLOCK + 1) * _STEP  # the last rows once more, with zeros for what is done
@@ -115,9 +135,11 @@ def add_signs(kind, x, width, out, height, program, scales, room):
     targets = sources + 8 * TILE
     v.store(v.zeros(), inputs + width * _STEP)
     v.store(v.zeros(), inputs + width * _STEP + 64)
-    for task in range(len(program)):
-        first_columns, first_classes, first_order, blocks, shift, rows, shares, count = program[task]
-        scale = scales[task]
+    for _ in range(v.pointer(record + 24)):
+        record += 72
+        first_columns, first_classes, first_order = v.pointer(record), v.pointer(record + 8), v.pointer(record + 16)
+        blocks, shift, rows = v.pointer(record + 24), v.pointer(record + 32), v.pointer(record + 40)
+        shares, count, scale = v.pointer(record + 48), v.pointer(record + 56), v.real(record + 64)
         for first in range(0, count, TILE):
             here = min(TILE, count - first)
             for place in range(TILE):
@@ -158,23 +180,49 @@ def _rest(many, done, sums, shift, rest):
 
 
 @_compiled
-def add_looked_up(kind, ids, out, width, program, scales):
+def add_looked_up(ids, out, record):
     """out[r] += share[r] * scale * (row ids[r] of the task's signs), for the rows r of each task.
 
-    ids: (R,) int64, out: (R, width), by address; program (tasks, 4): the task's two-bit codes, rows r, their shares,
-    and how many there are. scales: (tasks,) float32. The width is a multiple of 16.
+    ids (R,) int64 and out (R, width) by address. record: int64, five in a row; in the first row the dtype of out, width
+    and the number of tasks, in one row for each task its two-bit codes, rows r, their shares, how many there are, and
+    its scale as float32. The width is a multiple of 16.
     """
+    kind, width = v.pointer(record), v.pointer(record + 8)
     size = 4 if kind == FLOAT32 else 2
-    for task in range(len(program)):
-        codes, rows, shares, count = program[task]
+    for _ in range(v.pointer(record + 16)):
+        record += 40
+        codes, rows, shares, count = (
+            v.pointer(record), v.pointer(record + 8), v.pointer(record + 16), v.pointer(record + 24)
+        )  # fmt: skip
+        scale = v.real(record + 32)
         for place in range(count):
             row = v.number(rows + 4 * place)
             held, goal = codes + v.pointer(ids + 8 * row) * (width // 4), out + row * width * size
-            factor = scales[task] * v.real(shares + 4 * place)
+            factor = v.spread(scale * v.real(shares + 4 * place))
             for column in range(0, width, v.LANES):
-                if kind == FLOAT32:
-                    v.decode_float32(held + column // 4, goal + column * 4, factor)
-                elif kind == BFLOAT16:
-                    v.decode_bfloat16(held + column // 4, goal + column * 2, factor)
-                else:
-                    v.decode_float16(held + column // 4, goal + column * 2, factor)
+                place = goal + column * size
+                _write(kind, v.fused(v.signs(held + column // 4), factor, _read(kind, place)), place)
+
+
+@_compiled
+def norm_rows(kind, x, out, width, count, weight, bias, repeat, epsilon):
+    """out[r] = weight[i] * (x[r] - mean) / sqrt(variance + epsilon) + bias[i], with i = r // repeat.
+
+    x, out (count, width), weight and bias (count / repeat, width) float32: by address. The width is a multiple of 16.
+    """
+    size = 4 if kind == FLOAT32 else 2
+    for row in range(count):
+        start, goal, own = x + row * width * size, out + row * width * size, row // repeat * width * 4
+        sums = v.zeros()
+        for column in range(0, width, v.LANES):
+            sums = v.add(sums, _read(kind, start + column * size))
+        less, sums = v.spread(-v.total(sums) / np.float32(width)), v.zeros()
+        for column in range(0, width, v.LANES):
+            away = v.add(_read(kind, start + column * size), less)
+            sums = v.fused(away, away, sums)
+        spread = np.float32(np.sqrt(v.total(sums) / np.float32(width) + np.float32(epsilon)))
+        factor = v.spread(np.float32(1) / spread)
+        for column in range(0, width, v.LANES):
+            unit = v.fused(v.add(_read(kind, start + column * size), less), factor, v.zeros())
+            made = v.fused(unit, v.load(weight + own + 4 * column), v.load(bias + own + 4 * column))
+            _write(kind, made, goal + column * size)

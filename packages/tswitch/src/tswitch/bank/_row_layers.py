@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from tswitch.bank._resident import unpack
 from tswitch.bank._row_plan import Part, RowPlan
-from tswitch.bank._sparse import LookedUp
+from tswitch.bank._sparse import LookedUp, norm_rows
 
 ROOT = "model"  # what the whole model is called, which has no name among its modules
 Forward = Callable[..., Any]
@@ -99,13 +99,21 @@ class _Embedding:
 
     def __call__(self, ids: Tensor) -> Tensor:
         """ids (R, ...) -> (R, ..., width)."""
+        out = self.original(ids)
+        width, added = out.shape[-1], self.added.add_again(ids, out)
+        if added:
+            self.plan.cost.decoded += added * width
+            return out
         count = self.plan.count
         if count > 1:
-            ids = self.plan.by_row(ids, self.name).flatten(0, 1)
-        out = self.original(ids).contiguous()
-        tokens = self.plan.tokens(ids.numel() // count, ids.device)
-        if self.added.add(ids, out, tokens):
-            self.plan.cost.decoded += tokens.total * out.shape[-1]
+            rows = self.plan.by_row(ids, self.name)
+            if len(ids) == 1:  # the same ids for all rows
+                ids = rows.flatten(0, 1)
+                out = self.original(ids)
+        out = out.contiguous()
+        added = self.added.add(ids, out, self.plan.tokens(ids.numel() // count, ids.device))
+        if added:
+            self.plan.cost.decoded += added * width
             return out
         rows = ids.unflatten(0, (count, len(ids) // count))
         out = out.unflatten(0, rows.shape[:2])
@@ -135,36 +143,35 @@ class _Norm:
 
     def __init__(self, module: nn.Module, parts: Mapping[str, Part], plan: RowPlan, name: str) -> None:
         self.module, self.parts, self.plan, self.name = module, parts, plan, name
-        self.own = {leaf: self._of_rows(leaf) for leaf in ("weight", "bias")}
-        self.alike = all(own is None or len(own) == 1 for own in self.own.values())
-        if self.alike:
-            self.weight, self.bias = (None if own is None else own[0] for own in self.own.values())
+        own = [self._of_rows(leaf) for leaf in ("weight", "bias")]
+        self.alike = all(len(each) == 1 for each in own)
+        self.weight, self.bias = own
+        count = max(len(each) for each in own)
+        self.wide = [each.expand(count, *each.shape[1:]).float().flatten(1).contiguous() for each in own]
 
-    def _of_rows(self, leaf: str) -> Tensor | None:
-        """(B, *shape) or (1, *shape) values of a tensor."""
-        part = self.parts.get(leaf)
-        live = getattr(self.module, leaf)
-        own = None if live is None else live.detach()[None] if part is None else self.plan.of_rows(part)
-        return None if own is None else own.to(live.dtype)  # rounded, as the tensor of a switched model is
+    def _of_rows(self, leaf: str) -> Tensor:
+        """(B, *shape) or (1, *shape) values of a tensor, rounded to its dtype, as that of a switched model is."""
+        part, live = self.parts.get(leaf), getattr(self.module, leaf)
+        if live is None:
+            like = self.module.weight if self.module.weight is not None else torch.ones(self.module.normalized_shape)  # pyright: ignore[reportArgumentType, reportCallIssue]
+            return torch.full_like(like, float(leaf == "weight"))[None]  # pyright: ignore[reportArgumentType]
+        return (live.detach()[None] if part is None else self.plan.of_rows(part)).to(live.dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (R, ..., *shape) -> the same shape."""
-        shape = self.module.normalized_shape
-        if self.alike:
-            return functional.layer_norm(x, shape, self.weight, self.bias, self.module.eps)  # pyright: ignore[reportArgumentType]
-        rows = self.plan.by_row(x, self.name)
-        out = functional.layer_norm(rows, shape, None, None, self.module.eps)  # pyright: ignore[reportArgumentType]
-        middle = [1] * (out.dim() - len(shape) - 1)  # pyright: ignore[reportArgumentType]
-        weight, bias = (
-            None if own is None else own.view(len(own), *middle, *own.shape[1:]) for own in self.own.values()
-        )
-        if weight is not None and bias is not None:
-            torch.addcmul(bias, out, weight, out=out)  # which sums in float32 and rounds once
-        elif weight is not None:
-            out *= weight
-        elif bias is not None:
-            out += bias
-        return out.flatten(0, 1)
+        shape, epsilon = self.module.normalized_shape, float(self.module.eps)  # pyright: ignore[reportArgumentType]
+        if not self.alike:
+            rows = self.plan.by_row(x, self.name)
+            x = rows.flatten(0, 1) if len(x) == 1 else x
+        weight, bias = self.wide
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        if x.dtype is self.weight.dtype and norm_rows(x.contiguous(), out, weight, bias, epsilon):
+            return out
+        out = functional.layer_norm(x, shape, None, None, epsilon)  # pyright: ignore[reportArgumentType]
+        split = out.unflatten(0, (len(weight), len(x) // len(weight)))
+        middle = [1] * (split.dim() - self.weight.dim())
+        weight, bias = (each.view(len(each), *middle, *each.shape[1:]) for each in (self.weight, self.bias))
+        return torch.addcmul(bias, split, weight).flatten(0, 1)  # summed in float32, rounded once
 
 
 class _Each:

@@ -27,8 +27,7 @@ _LEAST = 16  # inputs and outputs of the smallest matrix that it takes
 _BLOCK = 384  # rows of signs that are summed before their sums are added
 _WIDEST = (1 << 16) - 1  # inputs of the largest
 _LONGEST = 128  # columns of one sign in a row that are summed in float16, whose eleven bits more would use up
-_WORTH_LOADING = 1 << 18  # entries of the smallest matrix for which the compiled loops are loaded
-_WORTH_CALLING = 1 << 12  # and for which they are called once they are there
+_WORTH_CALLING = 1 << 12  # entries of the smallest matrix that is handed to the compiled loops
 _PART = 256  # rows from which another thread helps
 _Call: TypeAlias = Callable[..., None]
 _KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
@@ -156,22 +155,21 @@ class Changes:
     def __init__(self, changes: Sequence[Change]) -> None:
         self.changes = changes
         self.height, self.width = changes[0].signs.shape
-        self._scales = np.array([one.scale for one in changes], np.float32)
         self._bytes = 128 * (self.width + 512) + 4 * self.height
-        self._ready: tuple[Tokens | None, torch.dtype | None, _Call | None, list[np.ndarray]] = None, None, None, []
-        self._again: tuple[torch.Size, torch.dtype, int, _Call, np.ndarray, Tokens] | None = None
+        self._ready: tuple[Tokens | None, torch.dtype | None, _Call | None, list[_Record]] = None, None, None, []
+        self._again: tuple[torch.Size, torch.dtype, _Call, _Record, Tokens] | None = None
 
     def add_again(self, x: Tensor, out: Tensor) -> bool:
         """What `add` does, for an input of the shape that it had last; False, and nothing done, for any other."""
         again = self._again  # read once: another thread may change it
         if again is None:
             return False
-        shape, dtype, kind, call, program, _ = again
+        shape, dtype, call, record, _ = again
         if x.shape != shape or x.dtype is not dtype or out.dtype is not dtype or not out.is_cpu:
             return False
         if not (x.is_contiguous() and out.is_contiguous()):
             return False
-        call(kind, x.data_ptr(), self.width, out.data_ptr(), self.height, program, self._scales, _scratch(self._bytes))
+        call(x.data_ptr(), out.data_ptr(), record.address, _scratch(self._bytes))
         return True
 
     def add(self, x: Tensor, out: Tensor, tokens: Tokens, again: torch.Size | None = None) -> None:
@@ -182,43 +180,45 @@ class Changes:
             out: (..., m), contiguous, changed in place; of a narrower dtype it is rounded once a task.
             again: the shape of inputs for which the same is to be done by `add_again`.
         """
-        known, dtype, call, programs = self._ready
+        known, dtype, call, records = self._ready
         if known is not tokens or dtype is not out.dtype:
-            call, programs = self._prepare(out, tokens)
+            call, records = self._prepare(out, tokens)
         if call is None:
             self._add(x.reshape(-1, self.width), out.view(-1, self.height), tokens)
             return
         if x.dtype is not out.dtype or not x.is_contiguous():
             x = x.to(out.dtype).contiguous()
-        given = _KINDS[out.dtype], x.data_ptr(), self.width, out.data_ptr(), self.height
-        helpers = [_pool(len(programs) - 1).submit(self._run, call, given, program) for program in programs[1:]]
-        self._run(call, given, programs[0])
+        given = x.data_ptr(), out.data_ptr()
+        helpers = [_pool(len(records) - 1).submit(self._run, call, *given, record) for record in records[1:]]
+        self._run(call, *given, records[0])
         for helper in helpers:
             helper.result()
-        if again is not None and len(programs) == 1:
-            self._again = again, out.dtype, given[0], call, programs[0], tokens  # which own what addresses point at
+        if again is not None and len(records) == 1:
+            self._again = again, out.dtype, call, records[0], tokens  # which own what addresses point at
 
-    def _prepare(self, out: Tensor, tokens: Tokens) -> tuple[_Call | None, list[np.ndarray]]:
+    def _prepare(self, out: Tensor, tokens: Tokens) -> tuple[_Call | None, list[_Record]]:
         """The compiled loop, None where the torch twin is used, and what it takes for these rows."""
         able = out.dtype in _KINDS and out.is_cpu and self.height >= _LEAST and _LEAST <= self.width <= _WIDEST
         kernels = _kernels(self.height * self.width) if able else None
-        programs = [] if kernels is None else [self._program(part) for part in tokens.parts]
-        call = None if kernels is None else kernels.add_signs
+        call, records = None, []
+        if kernels is not None:
+            first = _KINDS[out.dtype], self.width, self.height
+            records = [_Record(first, [self._row(one, part) for one in self.changes]) for part in tokens.parts]
+            call = kernels.add_signs
         if call is not None and out.dtype is torch.bfloat16 and min(self.height, self.width) >= TILE:
             longest = max(int(one.signs.classes[:, 0].max()) for one in self.changes)
             call = (_halves() if longest <= _LONGEST else None) or call
-        self._ready = tokens, out.dtype, call, programs
-        return call, programs
+        self._ready = tokens, out.dtype, call, records
+        return call, records
 
-    def _run(self, call: _Call, given: tuple[int, ...], program: np.ndarray) -> None:
-        call(*given, program, self._scales, _scratch(self._bytes))
+    def _run(self, call: _Call, x: int, out: int, record: _Record) -> None:
+        call(x, out, record.address, _scratch(self._bytes))
 
-    def _program(self, part: np.ndarray) -> np.ndarray:
-        """Addresses for the compiled loop: (tasks, 8) int64."""
-        fixed = [(one.signs.columns, one.signs.classes, one.signs.order, one.signs.blocks, one.shift)
-                 for one in self.changes]  # fmt: skip
-        return np.array([[*(held.data_ptr() for held in tensors), *part[one.task]]
-                         for one, tensors in zip(self.changes, fixed, strict=True)], np.int64)  # fmt: skip
+    @staticmethod
+    def _row(one: Change, part: np.ndarray) -> list[int]:
+        signs = one.signs
+        held = signs.columns, signs.classes, signs.order, signs.blocks, one.shift
+        return [*(tensor.data_ptr() for tensor in held), *part[one.task], _bits(one.scale)]
 
     def _add(self, x: Tensor, out: Tensor, tokens: Tokens) -> None:
         """The torch twin: any device, any floating dtype."""
@@ -239,31 +239,68 @@ class LookedUp:
 
     def __init__(self, tables: Sequence[tuple[int, Tensor, float]]) -> None:
         self.tables = tables
-        self._scales = np.array([scale for _, _, scale in tables], np.float32)
-        self._ready: tuple[Tokens | None, list[np.ndarray]] = None, []
+        self._again: tuple[torch.Size, torch.dtype, _Call, list[_Record], Tokens] | None = None
 
-    def add(self, ids: Tensor, out: Tensor, tokens: Tokens) -> bool:
+    def add_again(self, ids: Tensor, out: Tensor) -> int:
+        """What `add` does, for ids of the shape that they had last; 0, and nothing done, for any other."""
+        again = self._again
+        if again is None or ids.shape != again[0] or out.dtype is not again[1] or ids.dtype is not torch.int64:
+            return 0
+        if not (out.is_cpu and ids.is_contiguous() and out.is_contiguous()):
+            return 0
+        for record in again[3]:
+            again[2](ids.data_ptr(), out.data_ptr(), record.address)
+        return again[4].total
+
+    def add(self, ids: Tensor, out: Tensor, tokens: Tokens) -> int:
         """out[r] += share[r] * scale * row ids[r] of the signs, for the rows r of each task, if it is compiled.
 
         Args:
             ids: R of them, int64, any shape.
             out: (..., width), contiguous.
+        Returns: how many rows of signs were added; 0 if it is not compiled for these.
         """
         able = out.dtype in _KINDS and out.is_cpu and out.shape[-1] % _LEAST == 0 and ids.dtype == torch.int64
         kernels = _kernels(out.numel()) if able else None
         if kernels is None:
-            return False
-        known, programs = self._ready
-        if known is not tokens:
-            programs = [np.array([[codes.data_ptr(), *part[task]] for task, codes, _ in self.tables], np.int64)
-                        for part in tokens.parts]  # fmt: skip
-            self._ready = tokens, programs
-        ids = ids.contiguous()
-        for program in programs:
-            kernels.add_looked_up(
-                _KINDS[out.dtype], ids.data_ptr(), out.data_ptr(), out.shape[-1], program, self._scales
-            )
-        return True
+            return 0
+        rows = [[[codes.data_ptr(), *part[task], _bits(scale)] for task, codes, scale in self.tables]
+                for part in tokens.parts]  # fmt: skip
+        records = [_Record((_KINDS[out.dtype], out.shape[-1]), each) for each in rows]
+        self._again = ids.shape, out.dtype, kernels.add_looked_up, records, tokens
+        return self.add_again(ids.contiguous(), out)
+
+
+def norm_rows(x: Tensor, out: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> bool:
+    """Layer norm with the weight and bias (B, n) float32 of each of B rows, if it is compiled.
+
+    Args:
+        x, out: (B, ..., n), or of any number of rows if B is one; contiguous.
+    """
+    width = weight.shape[1]
+    able = x.dtype in _KINDS and x.is_cpu and width % _LEAST == 0 and x.numel() > 0
+    kernels = _kernels(x.numel()) if able else None
+    if kernels is None:
+        return False
+    count = x.numel() // width
+    given = x.data_ptr(), out.data_ptr(), width, count, weight.data_ptr(), bias.data_ptr(), count // len(weight)
+    kernels.norm_rows(_KINDS[x.dtype], *given, epsilon)
+    return True
+
+
+class _Record:
+    """What a compiled loop takes: a first row with the number of tasks at its end, then a row for each task."""
+
+    def __init__(self, first: Sequence[int], rows: Sequence[Sequence[int]]) -> None:
+        held = np.zeros((1 + len(rows), len(rows[0]) if rows else 1), np.int64)
+        held[0, : len(first) + 1] = [*first, len(rows)]
+        held[1:] = rows
+        self.held, self.address = held, held.ctypes.data
+
+
+def _bits(number: float) -> int:
+    """A number as float32 in the lower half of 64 bits."""
+    return int(np.float32(number).view(np.uint32))
 
 
 _local = threading.local()
@@ -284,7 +321,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 def _kernels(size: int) -> ModuleType | None:
     """The compiled loops, for matrices of this size and more."""
-    return _loaded() if size >= (_WORTH_CALLING if _loaded.cache_info().currsize else _WORTH_LOADING) else None
+    return _loaded() if size >= _WORTH_CALLING else None
 
 
 @functools.cache
