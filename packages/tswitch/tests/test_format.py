@@ -173,7 +173,7 @@ def test_an_unknown_code_is_refused_by_tensor(folder, tmp_path):
         tmp_path / "bad", rest, scales=scales, codes=codes, dense=dense, head=heads, rows={}, card="", force=False
     )
     loaded = Switch.from_pretrained(tmp_path / "bad")
-    with pytest.raises(ArtifactError, match=r"'layer\.weight' uses code 99, which is unknown"):
+    with pytest.raises(ArtifactError, match=r"'layer\.weight' uses a code that is unknown here"):
         loaded.packed("layer.weight")
 
 
@@ -223,9 +223,9 @@ def test_an_unknown_tensor_is_named(folder):
 def test_the_card_names_a_hub_base_but_no_path():
     base, tuned = pair()
     switch = Switch.from_checkpoints(base, tuned)
-    card = _format.model_card({**switch.config, "base": "owner/name"}, switch._facts())
+    card = _format.card_of({**switch.config, "base": "owner/name"}, switch._facts())
     assert "base_model: owner/name" in card
-    assert "base_model" not in _format.model_card({**switch.config, "base": "folder"}, {}).split("---")[1]
+    assert "base_model" not in _format.card_of({**switch.config, "base": "folder"}, {}).split("---")[1]
 
 
 def test_nothing_is_unpickled(folder):

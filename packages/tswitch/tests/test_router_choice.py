@@ -83,13 +83,14 @@ def test_votes_left_out_are_those_of_scikit_learn():
 
 
 @pytest.mark.parametrize("mode", ["sample", "sample-argmax", "batch-mean", "batch-argmax"])
-def test_modes_and_executions_in_closed_form(mode):
+def test_modes_in_closed_form(mode):
     given = torch.cat([cluster(place, 3, 30 + place, 1.5) for place in (2, 0)])
-    found = [clustered(method="closed form", mode=mode, execution=way)(given) for way in ("rows", "switch")]
-    assert found[0].heads == found[1].heads
-    for one, two in zip(found[0].outputs, found[1].outputs, strict=True):
-        close(one, two)
-    weights = found[0].weights
+    router = clustered(method="closed form", mode=mode)
+    routed = router(given)
+    for row, (output, head) in enumerate(zip(routed.outputs, routed.heads, strict=True)):
+        with router.bank.use(dict(zip(router.tasks, routed.weights[row].tolist(), strict=True)), head=head):
+            close(output, router.bank(given[row : row + 1])[0])
+    weights = routed.weights
     assert torch.allclose(weights.sum(1), torch.ones(6))
     assert (weights == weights[0]).all() == mode.startswith("batch")
     assert weights.eq(1).any(1).all() or not mode.endswith("argmax")

@@ -132,10 +132,6 @@ class SwitchBank:
         """Resident bytes of one task: codes (two bits a parameter), a scale for each tensor, and what is kept whole."""
         return self._task(task).nbytes
 
-    def coded(self, task: str) -> int:
-        """Parameters that a task's codes stand for: what a switch to it decodes."""
-        return sum(self._slots[key].live().numel() for key in self._task(task).terms)
-
     @property
     def hot(self) -> list[str]:
         """Tasks that are ready as sparse rows, the one used longest ago first."""

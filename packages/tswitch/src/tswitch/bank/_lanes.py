@@ -223,26 +223,21 @@ def zeros(_context: Any) -> Any:
     return _LANES(), lambda _c, _b, _s, _g: ir.Constant(_FLOATS, [0.0] * LANES)
 
 
-@intrinsic
-def number(_context: Any, address: Any) -> Any:
-    """The int32 at an address."""
-    word = ir.IntType(32)
+def _integer(bits: int, widened: str) -> Any:
+    @intrinsic
+    def read(_context: Any, address: Any) -> Any:
+        """The integer of so many bits at an address, as int64."""
 
-    def code(_c: Any, builder: Any, _s: Any, given: Any) -> Any:
-        return builder.sext(builder.load(builder.inttoptr(given[0], word.as_pointer())), ir.IntType(64))
+        def code(_c: Any, builder: Any, _s: Any, given: Any) -> Any:
+            held = builder.load(builder.inttoptr(given[0], ir.IntType(bits).as_pointer()))
+            return getattr(builder, widened)(held, ir.IntType(64))
 
-    return types.int64(address), code
+        return types.int64(address), code
+
+    return read
 
 
-@intrinsic
-def short(_context: Any, address: Any) -> Any:
-    """The uint16 at an address."""
-    half = ir.IntType(16)
-
-    def code(_c: Any, builder: Any, _s: Any, given: Any) -> Any:
-        return builder.zext(builder.load(builder.inttoptr(given[0], half.as_pointer())), ir.IntType(64))
-
-    return types.int64(address), code
+number, short = _integer(32, "sext"), _integer(16, "zext")
 
 
 @intrinsic

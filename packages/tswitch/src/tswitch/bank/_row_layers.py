@@ -160,9 +160,10 @@ class _Norm:
     def __call__(self, x: Tensor) -> Tensor:
         """x (R, ..., *shape) -> the same shape."""
         shape, epsilon = self.module.normalized_shape, float(self.module.eps)  # pyright: ignore[reportArgumentType]
-        if not self.alike:
-            rows = self.plan.by_row(x, self.name)
-            x = rows.flatten(0, 1) if len(x) == 1 else x
+        if self.alike:
+            return functional.layer_norm(x, shape, self.weight[0], self.bias[0], epsilon)  # pyright: ignore[reportArgumentType]
+        rows = self.plan.by_row(x, self.name)
+        x = rows.flatten(0, 1) if len(x) == 1 else x
         weight, bias = self.wide
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
         if x.dtype is self.weight.dtype and norm_rows(x.contiguous(), out, weight, bias, epsilon):

@@ -19,7 +19,7 @@ from ninefold.files import recover
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from tswitch.checkpoints._files import first_line, flat, from_hub, read_json
+from tswitch.checkpoints._files import first_line, from_hub, read_json
 
 _SINGLE = ("model.safetensors", "pytorch_model.bin", "adapter_model.safetensors", "adapter_model.bin")
 _INDEXED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -210,14 +210,14 @@ class Checkpoint:
         A 0-dim tensor gives one chunk of one element, an empty tensor none. Memory is that of one chunk, also for a
         tensor that is not contiguous.
         """
-        tensor, _ = self._get(name)
+        tensor = self._get(name)[0].reshape(-1)
         for begin in range(0, tensor.numel(), elements):
             end = min(begin + elements, tensor.numel())
-            yield slice(begin, end), flat(tensor, begin, end).cpu()
+            yield slice(begin, end), tensor[begin:end].cpu()
 
     def span(self, name: str, part: slice) -> Tensor:
         """The flat elements [part.start, part.stop) of a tensor, as `chunks` gives them."""
-        return flat(self._get(name)[0], part.start, part.stop).cpu()
+        return self._get(name)[0].reshape(-1)[part].cpu()
 
     def digest(self, name: str) -> str:
         """SHA-256 of the tensor's bytes in its own dtype, as `sha256:<hex>`."""

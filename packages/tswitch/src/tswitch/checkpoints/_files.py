@@ -6,24 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from ninefold.errors import ArtifactError, DownloadError
-from torch import Tensor
-
-
-def flat(tensor: Tensor, begin: int, end: int) -> Tensor:
-    """Elements [begin, end) in row-major order; copies no more than those."""
-    if tensor.is_contiguous():
-        return tensor.reshape(-1)[begin:end]
-    inner = tensor[0].numel()
-    first, last = begin // inner, (end - 1) // inner
-    if first == last:
-        return flat(tensor[first], begin - first * inner, end - first * inner)
-    parts = [flat(tensor[first], begin - first * inner, inner)]
-    if last > first + 1:
-        parts.append(tensor[first + 1 : last].reshape(-1))
-    parts.append(flat(tensor[last], 0, end - last * inner))
-    return torch.cat(parts)
 
 
 def read_json(path: Path) -> dict[str, Any]:

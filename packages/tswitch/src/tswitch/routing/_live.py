@@ -97,23 +97,12 @@ class TextBank:
 
         `cost` then says what the batch cost.
         """
-        routed = router(list(texts))
-        rows = []
-        for text, logits, weights, task, reject in zip(
-            texts, routed.outputs, routed.weights, routed.heads, routed.reject, strict=True
-        ):
+        routed, rows = router(list(texts)), []
+        each = zip(texts, routed.outputs, routed.weights, routed.heads, routed.reject, strict=True)
+        for text, logits, weights, task, reject in each:
             best = int(logits.argmax())
             shares = {name: round(float(share), 3) for name, share in zip(router.tasks, weights, strict=True) if share}
-            probability = float(torch.softmax(logits, 0)[best])
-            rows.append(
-                {
-                    "text": text,
-                    "task": task,
-                    "label": self.labels[task][best],
-                    "probability": probability,
-                    "weights": shares,
-                    "distance": float(reject),
-                }
-            )
+            about = {"label": self.labels[task][best], "probability": float(torch.softmax(logits, 0)[best])}
+            rows.append({"text": text, "task": task, **about, "weights": shares, "distance": float(reject)})
         self.cost = routed.cost
         return rows

@@ -9,8 +9,7 @@ the authors' code averages w over a batch (their test batches hold one task each
 ("batch-mean", for ViT) or takes the largest ("batch-argmax", for RoBERTa). Here each input has its own weights by
 default ("sample"), or the one task of its largest weight ("sample-argmax").
 
-A batch is answered in one forward pass by row (`SwitchBank.rows`), or, with `execution="switch"`, in one forward pass
-for each distinct mixture: with "sample-argmax" at most as many as there are tasks.
+A batch is answered in one forward pass by row (`SwitchBank.rows`).
 """
 
 from __future__ import annotations
@@ -31,16 +30,12 @@ from tswitch.routing._features import Pooling, extract_layers
 from tswitch.routing._inputs import Preprocess, ready, texts_of
 from tswitch.routing._mixtures import mixtures
 from tswitch.routing._query_set import FeatureSettings, QuerySet
-from tswitch.routing._routed import Routed, one_by_one
+from tswitch.routing._routed import Routed
 from tswitch.routing._votes import Metric, distances, vote
 
 Mode = Literal["sample", "sample-argmax", "batch-mean", "batch-argmax"]
-Execution = Literal["rows", "switch"]
 Method = Literal["auto", "votes", "closed form"]
-_CHOICES = {
-    name: get_args(kind)
-    for name, kind in (("method", Method), ("metric", Metric), ("mode", Mode), ("execution", Execution))
-}
+_CHOICES = {name: get_args(kind) for name, kind in (("method", Method), ("metric", Metric), ("mode", Mode))}
 
 
 class AutoSwitch:
@@ -56,8 +51,6 @@ class AutoSwitch:
             states the closed form uses the last four.
         feature_model: the model that makes them: "base" (authors' code), or the average of all tasks, "merged" (paper).
         mode: "sample", "sample-argmax", "batch-mean" or "batch-argmax", see above.
-        execution: "rows" answers a batch in one forward pass and writes no weight; "switch" switches the model to each
-            distinct mixture in turn, which models need whose layers cannot be computed by row.
         pooling: "mean" over tokens, or the "first" token (authors', with the last layer).
         method: "votes" of the neighbours, "closed form", or "auto": whichever assigns more of the queries to their own
             task when each is left out; votes if they are equal. See `chosen` and `left_out`.
@@ -106,7 +99,6 @@ class AutoSwitch:
         feature_model: Literal["base", "merged"] = "base",
         mode: Mode = "sample",
         *,
-        execution: Execution = "rows",
         pooling: Pooling = "mean",
         method: Method = "auto",
         words: bool = True,
@@ -115,7 +107,7 @@ class AutoSwitch:
         batch_size: int = 32,
         seed: int = 0,
     ) -> None:
-        for name, value in (("method", method), ("metric", metric), ("mode", mode), ("execution", execution)):
+        for name, value in (("method", method), ("metric", metric), ("mode", mode)):
             if value not in _CHOICES[name]:
                 raise InputError(name, got=repr(value), expected=" or ".join(_CHOICES[name]))
         for name, value in (("n_neighbors", n_neighbors), ("n_queries", n_queries), ("batch_size", batch_size)):
@@ -126,7 +118,6 @@ class AutoSwitch:
         self.bank, self.n_neighbors = bank, n_neighbors
         self.metric: Metric = metric
         self.mode: Mode = mode
-        self.execution: Execution = execution
         self.method: Method = method
         self.words = words
         self.settings = FeatureSettings(feature_layer, pooling, feature_model)
@@ -294,12 +285,9 @@ class AutoSwitch:
         weights, heads, reject = self._routes(batch, texts)
         mixtures = [dict(zip(self.tasks, weight, strict=True)) for weight in weights.tolist()]
         names = [self.tasks[head] for head in heads]
-        if self.execution == "rows":
-            outputs, cost = self.bank.answer(batch, mixtures, heads=names)
-            forwards, decoded = cost.forwards, cost.decoded
-        else:
-            outputs, forwards, decoded = one_by_one(self.bank, batch, mixtures, names)
-        return Routed(outputs, weights, names, reject, forwards, decoded, time.perf_counter() - start)
+        outputs, cost = self.bank.answer(batch, mixtures, heads=names)
+        seconds = time.perf_counter() - start
+        return Routed(outputs, weights, names, reject, cost.forwards, cost.decoded, seconds)
 
     def generate(self, inputs: Any, /, **options: Any) -> tuple[Tensor, list[str]]:
         """Route each prompt of a batch, then let the model generate with each row under its own mixture.
