@@ -23,11 +23,10 @@ import torch
 from ninefold.errors import InputError
 from torch import nn
 
-from tswitch.bank._interrupt import deferred_interrupt
 from tswitch.bank._resident import Term
 from tswitch.bank._row_plan import RowCost, plan_rows
 from tswitch.bank._rows import AddedForward, by_row, split_rows
-from tswitch.bank._slots import Target, find_slots
+from tswitch.bank._slots import Target, deferred_interrupt, find_slots
 from tswitch.bank._stored import open_tasks, save_tasks
 from tswitch.bank._task import Head, ResidentTask, check_base, keep_hot, read_head, read_switch, swap_head
 from tswitch.checkpoints._writer import Written
@@ -176,6 +175,19 @@ class SwitchBank:
         Raises:
             ArtifactError: a file that is missing or damaged; of a task's own bytes, when it is first used.
             InputError: a model without the tensors of a task.
+
+        Examples:
+            >>> import torch
+            >>> from tswitch import Switch, SwitchBank
+
+            >>> model = torch.nn.Linear(16, 32).eval()
+            >>> tuned = {name: value + 0.1 * torch.randn(value.shape) for name, value in model.state_dict().items()}
+            >>> bank = SwitchBank(model)
+            >>> bank.add("travel", Switch.from_checkpoints(model, tuned, alpha=0.6))
+            >>> bank.save("bank").shards
+            1
+            >>> SwitchBank.open("bank", model).tasks
+            ['travel']
         """
         bank = cls(model, **options)
         bank._tasks = open_tasks(folder, model, bank._slots)

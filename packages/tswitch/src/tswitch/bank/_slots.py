@@ -7,8 +7,11 @@ the memory of the tensors that any switch touches, once for a bank, however many
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
@@ -201,3 +204,23 @@ def _offloaded(name: str, module: nn.Module, leaf: str) -> Tensor:
                 hint="widen max_memory in the device_map",
             )
     raise InputError(f"tensor {name!r}", got="a meta tensor without values", expected="a loaded weight")
+
+
+@contextlib.contextmanager
+def deferred_interrupt() -> Iterator[None]:
+    """Hold SIGINT back while the body runs, then deliver it to whoever handled it before.
+
+    Python delivers signals to the main thread only, so elsewhere there is nothing to hold back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pending: list[tuple[int, FrameType | None]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pending.append((number, frame)))
+    try:
+        yield
+    finally:
+        # getsignal gave None for a handler that was not installed from Python; it cannot be put back
+        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+        if pending and callable(before):
+            before(*pending[0])
