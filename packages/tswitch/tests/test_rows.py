@@ -380,3 +380,18 @@ def test_prompts_are_routed_and_generated_in_one_batch():
         with torch.no_grad(), bank.use(dict(zip(router.tasks, weight, strict=True))):
             one = bank.model.generate(batch[row : row + 1], max_new_tokens=4, do_sample=False)
         assert torch.equal(together[row : row + 1], one)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("width", [16, 48, 384])
+def test_layer_norms_of_mixed_rows_equal_torchs_row_by_row(width, dtype):
+    gen = torch.Generator().manual_seed(width)
+    x = (5 * torch.randn(3, 100, width, generator=gen) + 2).to(dtype)
+    weight, bias = torch.randn(2, 3, width, generator=gen).to(dtype)
+    out = torch.empty_like(x)
+    assert _sparse.norm_rows(x, out, weight.float(), bias.float(), 1e-12)
+    for row in range(3):
+        want = torch.nn.functional.layer_norm(x[row].double(), (width,), weight[row].double(), bias[row].double(), 1e-12)
+        bound = torch.finfo(dtype).eps * want.abs() + 2e-6
+        assert ((out[row].double() - want).abs() <= bound).all()
+    assert not _sparse.norm_rows(x[..., :10], out, weight.float()[:, :10], bias.float()[:, :10], 1e-12)
