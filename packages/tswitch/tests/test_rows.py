@@ -391,7 +391,9 @@ def test_layer_norms_of_mixed_rows_equal_torchs_row_by_row(width, dtype):
     out = torch.empty_like(x)
     assert _sparse.norm_rows(x, out, weight.float(), bias.float(), 1e-12)
     for row in range(3):
-        want = torch.nn.functional.layer_norm(x[row].double(), (width,), weight[row].double(), bias[row].double(), 1e-12)
+        want = torch.nn.functional.layer_norm(
+            x[row].double(), (width,), weight[row].double(), bias[row].double(), 1e-12
+        )
         bound = torch.finfo(dtype).eps * want.abs() + 2e-6
         assert ((out[row].double() - want).abs() <= bound).all()
     assert not _sparse.norm_rows(x[..., :10], out, weight.float()[:, :10], bias.float()[:, :10], 1e-12)

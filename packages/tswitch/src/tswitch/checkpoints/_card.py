@@ -26,6 +26,7 @@ def model_card(
         end: text below the facts.
     """
     front = ["---", f"tags: [{', '.join(['tswitch', *tags])}]"]
-    front += ["base_model:", *(f"- {name}" for name in dict.fromkeys(bases))] if bases else []
+    if bases:
+        front += [f"base_model: {bases[0]}"] if len(bases) == 1 else ["base_model:", *(f"- {name}" for name in bases)]
     lines = [f"- {name}: {value}" for name, value in facts.items()]
     return "\n".join([*front, "---", "", f"# {title}", "", about, "", *lines, "", *([end, ""] if end else [])])

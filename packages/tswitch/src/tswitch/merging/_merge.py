@@ -153,7 +153,7 @@ def _layout(tasks: TaskVectors, dtype: torch.dtype | None) -> dict[str, TensorIn
 
 def _card(rule: Method, tasks: TaskVectors, task: int | None, dtype: torch.dtype | None) -> str:
     """README of the output folder: what was merged and how."""
-    hub_ids = [model.source for model in (tasks.base, *tasks.models) if model.is_from_hub]
+    hub_ids = list(dict.fromkeys(model.source for model in (tasks.base, *tasks.models) if model.is_from_hub))
     settings = {field.name: getattr(rule, field.name) for field in fields(rule)}
     facts = {"base": f"`{tasks.base.label}`"}
     facts |= {f"model {index}": f"`{model.label}`" for index, model in enumerate(tasks.models)}
