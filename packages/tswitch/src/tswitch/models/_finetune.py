@@ -252,14 +252,26 @@ class Trainer:
 
     def save(self, path: Path, done: int, key: str) -> None:
         """Write weights and optimiser moments after `done` steps."""
-        state = {"done": done, "key": key, "model": self.model.state_dict(), "moments": self.optimizer.state_dict()}
-        artifacts.save_state(path, state, kind=STATE_KIND, format_version=2, package="tswitch")
+        held: dict[str, Any] = {}
+        for name, parameter in self.model.named_parameters():
+            moments = self.optimizer.state.get(parameter, {})
+            held |= {f"weight/{name}": parameter, **{f"{part}/{name}": value for part, value in moments.items()}}
+        held |= {f"buffer/{name}": buffer for name, buffer in self.model.named_buffers()}
+        meta = {"done": done, "key": key}
+        artifacts.save(path, held, kind=STATE_KIND, format_version=1, package="tswitch", meta=meta, force=True)
 
     def load(self, path: Path, key: str) -> int:
         """Read what `save` wrote, for the same `key`; returns the steps done."""
-        state = artifacts.load_state(path, kind=STATE_KIND, format_version=2)
-        if state["key"] != key:
+        state = artifacts.Artifact(path, kind=STATE_KIND, format_version=1)
+        if state.meta["key"] != key:
             raise ArtifactError(path.parent, "belongs to another run (other data, settings or seed); remove it first")
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["moments"])
-        return int(state["done"])
+        named = dict(self.model.named_parameters())
+        held: dict[str, torch.Tensor] = named | dict(self.model.named_buffers())
+        with torch.no_grad():
+            for name in state.names:
+                part, _, tensor_name = name.partition("/")
+                if part in ("weight", "buffer"):
+                    held[tensor_name].copy_(state.torch(name))
+                else:
+                    self.optimizer.state[named[tensor_name]][part] = state.torch(name)
+        return int(state.meta["done"])
