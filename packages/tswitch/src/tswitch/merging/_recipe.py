@@ -18,22 +18,15 @@ from tswitch.merging._merge import Progress, make_method, merge
 
 _KEYS = ("merge_method", "base_model", "models", "parameters", "dtype", "out_dtype", "tokenizer_source")
 _PER_MODEL = ("weight", "density")
+_SUM = (*_PER_MODEL, "lambda")
 _PLAIN = ("scope", "normalize")  # parameters that are no numbers
 _MERGEKIT: dict[str, tuple[type[Method], dict[str, Any], tuple[str, ...]]] = {
     # method there: class here, settings that are the default there, parameters that it takes
     "linear": (Averaging, {}, ("weight",)),
     "task_arithmetic": (TaskArithmetic, {"scale": 1.0}, ("weight", "lambda", "normalize")),
-    "ties": (
-        Ties,
-        {"keep": 1.0, "scale": 1.0, "scope": "tensor"},
-        ("weight", "density", "lambda", "normalize", "scope"),
-    ),
-    "dare_linear": (Dare, {"drop": 0.0, "scale": 1.0}, ("weight", "density", "lambda", "seed")),
-    "dare_ties": (
-        Dare,
-        {"drop": 0.0, "scale": 1.0, "then": "ties", "normalize": False},
-        ("weight", "density", "lambda", "seed", "normalize"),
-    ),
+    "ties": (Ties, {"keep": 1.0, "scale": 1.0, "scope": "tensor"}, (*_SUM, "normalize", "scope")),
+    "dare_linear": (Dare, {"drop": 0.0, "scale": 1.0}, (*_SUM, "seed")),
+    "dare_ties": (Dare, {"drop": 0.0, "scale": 1.0, "then": "ties", "normalize": False}, (*_SUM, "seed", "normalize")),
 }
 
 

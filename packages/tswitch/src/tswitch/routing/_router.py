@@ -110,9 +110,8 @@ class AutoSwitch:
         for name, value in (("method", method), ("metric", metric), ("mode", mode)):
             if value not in _CHOICES[name]:
                 raise InputError(name, got=repr(value), expected=" or ".join(_CHOICES[name]))
-        for name, value in (("n_neighbors", n_neighbors), ("n_queries", n_queries), ("batch_size", batch_size)):
-            if name == "n_queries" and value is None:
-                continue
+        most = 1 if n_queries is None else n_queries
+        for name, value in (("n_neighbors", n_neighbors), ("n_queries", most), ("batch_size", batch_size)):
             if not isinstance(value, int) or value < 1:
                 raise InputError(name, got=repr(value), expected="a whole number from 1")
         self.bank, self.n_neighbors = bank, n_neighbors
