@@ -9,7 +9,7 @@ import pytest
 from ninefold.errors import InputError
 from ninefold_testing import run_here
 from PIL import Image
-from semcom.cli._baseline import parse_ratio
+from semcom.cli._measure import parse_ratio
 from semcom.datasets import embedded_photographs
 from semcom.evaluation import BaselineTask, baseline_table, best_rates, measure_baseline
 

@@ -30,5 +30,4 @@ class TestContract(ContractTests):
         return {
             "baseline": ["baseline", str(tmp_path)],
             "finetune": ["finetune", "mae-32p4"],
-            "plot": ["plot", str(tmp_path)],
         }

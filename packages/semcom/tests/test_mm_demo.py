@@ -28,7 +28,16 @@ def shown():
 
 def test_demo_shows_every_arm_and_its_short_fields_are_the_tables(shown):
     rows = {row[0]: row for row in shown.table.rows}
-    assert {"multimodal", "published", "random", "oracle", "mean", "coarse picture", "text only"} <= set(rows)
+    assert {
+        "multimodal",
+        "published",
+        "random",
+        "oracle",
+        "mean",
+        "coarse picture",
+        "unsharp mask",
+        "text only",
+    } <= set(rows)
     assert {row[-1] for row in shown.table.rows} == {128}
     arms, name = shown.arms, shown.arms.rival
     assert np.mean(arms.scores["multimodal"]) == pytest.approx(rows["multimodal"][1], abs=0.006)

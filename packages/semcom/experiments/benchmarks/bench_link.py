@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from ninefold.measure import compare, emit
-from semcom.carrier import CarrierImageLink, LinkConfig
 from semcom.models import HubMae
+from semcom.paper import CarrierImageLink, LinkConfig
 from semcom.phy import Channel
 from transformers import ViTMAEConfig, ViTMAEForPreTraining
 

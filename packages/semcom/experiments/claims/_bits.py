@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from ninefold_lab import Budget
-from semcom.carrier import MaskCodec
+from semcom.paper import MaskCodec
 from semcom.phy import Channel, CodedBlock, Modulation, ldpc, outage_rayleigh
 
 

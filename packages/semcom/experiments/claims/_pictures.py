@@ -1,4 +1,4 @@
-"""Experiments on the received picture: fillings, payload against random masks, selection, forms, monotony."""
+"""Experiments on the received picture: fillings, payload against random masks, selection, forms."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from collections.abc import Mapping
 
 import numpy as np
 from ninefold_lab import Budget
-from semcom.baselines import dense_tokens, harmonic_fill, random_masks
-from semcom.carrier import CarrierImageLink, LinkConfig, MaskCodec, TokenCoder
 from semcom.evaluation import psnr
+from semcom.paper import (
+    CarrierImageLink,
+    LinkConfig,
+    MaskCodec,
+    TokenCoder,
+    dense_tokens,
+    harmonic_fill,
+    random_masks,
+)
 
 from ._shared import SNR, links_at, mae, pictures_of, scored
 
-RATIOS, SNRS = (0.5, 0.6, 0.75, 0.85, 0.9), (-5.0, 0.0, 5.0, 10.0, 15.0)
+RATIOS = (0.5, 0.6, 0.75, 0.85, 0.9)
 
 
 def fillings(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
@@ -98,13 +105,3 @@ def sparse(budget: Budget, seed: int) -> Mapping[str, float | np.ndarray]:
         "dense": scored(dense_link, pictures, SNR, seed),
         "symbols, sparse by dense": sparse_link.report.symbols / dense_link.report.symbols,
     }
-
-
-def monotony(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
-    """PSNR over SNRs at a mask ratio of .75, and over mask ratios at one SNR."""
-    pictures = pictures_of(budget, 150, 20)
-    link = CarrierImageLink(mae(), LinkConfig())
-    scores = {f"{snr:g} dB": scored(link, pictures, snr, seed, "rayleigh:block=64,csi=pilot") for snr in SNRS}
-    for ratio in RATIOS:
-        scores[f"r = {ratio}"] = scored(CarrierImageLink(mae(), LinkConfig(mask_ratio=ratio)), pictures, SNR, seed)
-    return scores

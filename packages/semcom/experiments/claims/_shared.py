@@ -1,4 +1,4 @@
-"""What the experiments share: the shipped models, test pictures, and sizes of a budget."""
+"""What the experiments share: the shipped autoencoder, test pictures, and sizes of a budget."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 from ninefold_lab import Budget
-from semcom.baselines import BitsApart, Harmonic, MeanFill
-from semcom.carrier import CarrierImageLink, LinkConfig
 from semcom.datasets import load
 from semcom.evaluation import psnr
 from semcom.links import PictureLink, carry
-from semcom.models import JsccCoder, SmallMae, load_jscc, load_mae
+from semcom.models import SmallMae, load_mae
+from semcom.paper import BitsApart, CarrierImageLink, Harmonic, LinkConfig, MeanFill
 from semcom.phy import Channel
 
 SNR = 5.0  # dB, where a claim names none
@@ -22,18 +21,6 @@ SNR = 5.0  # dB, where a claim names none
 def mae() -> SmallMae:
     """The shipped masked autoencoder."""
     return load_mae("mae-32p4")  # type: ignore[return-value]
-
-
-@functools.cache
-def adjscc() -> JsccCoder:
-    """The shipped joint source-channel coder of all SNRs."""
-    return load_jscc("adjscc-c8")
-
-
-@functools.cache
-def deepjscc() -> JsccCoder:
-    """The shipped joint source-channel coder that was trained at 5 dB alone."""
-    return load_jscc("deepjscc-c8")
 
 
 @functools.cache

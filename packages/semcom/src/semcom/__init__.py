@@ -1,4 +1,4 @@
-"""Bytes carried by the mask of a picture, and pictures chosen by image and text.
+"""Pictures, with or without a payload of bytes, over a channel whose every symbol is counted.
 
 Names are resolved on first use, so importing this is light.
 
@@ -22,26 +22,21 @@ from ninefold.lazy import attach
 
 if TYPE_CHECKING:
     from semcom import baselines as baselines
+    from semcom import carrier as carrier
     from semcom import datasets as datasets
     from semcom import evaluation as evaluation
     from semcom import models as models
     from semcom import multimodal as multimodal
     from semcom import multiuser as multiuser
+    from semcom import paper as paper
     from semcom import phy as phy
     from semcom import training as training
-    from semcom.carrier import CarrierImageLink as CarrierImageLink
-    from semcom.carrier import LinkConfig as LinkConfig
-    from semcom.carrier import MaskCodec as MaskCodec
-    from semcom.carrier import Recording as Recording
-    from semcom.carrier import RxFrame as RxFrame
-    from semcom.carrier import TxFrame as TxFrame
-    from semcom.carrier import link_of as link_of
-    from semcom.carrier import play as play
-    from semcom.carrier import record as record
+    from semcom import whole as whole
     from semcom.datasets import cut_tiles as cut_tiles
     from semcom.datasets import join_tiles as join_tiles
     from semcom.datasets import read_picture as read_picture
     from semcom.links import PictureLink as PictureLink
+    from semcom.links import Recording as Recording
     from semcom.links import SymbolReport as SymbolReport
     from semcom.links import carry as carry
     from semcom.models import load_jscc as load_jscc
@@ -49,6 +44,14 @@ if TYPE_CHECKING:
     from semcom.multimodal import MMConfig as MMConfig
     from semcom.multimodal import MMSemCom as MMSemCom
     from semcom.multiuser import MultiUserLink as MultiUserLink
+    from semcom.paper import CarrierImageLink as CarrierImageLink
+    from semcom.paper import LinkConfig as LinkConfig
+    from semcom.paper import MaskCodec as MaskCodec
+    from semcom.paper import RxFrame as RxFrame
+    from semcom.paper import TxFrame as TxFrame
+    from semcom.paper import link_of as link_of
+    from semcom.paper import play as play
+    from semcom.paper import record as record
     from semcom.phy import Channel as Channel
     from semcom.phy import CodedBlock as CodedBlock
     from semcom.phy import Modulation as Modulation
@@ -56,17 +59,16 @@ if TYPE_CHECKING:
 
     __version__: str
 
+_ROOMS = ("baselines", "carrier", "datasets", "evaluation", "models", "multimodal", "multiuser", "paper", "phy",
+          "training", "whole")  # fmt: skip
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        **{
-            room: room
-            for room in ("baselines", "datasets", "evaluation", "models", "multimodal", "multiuser", "phy", "training")
-        },
-        **dict.fromkeys(("CarrierImageLink", "LinkConfig", "MaskCodec", "Recording", "RxFrame", "TxFrame"), "carrier"),
-        **dict.fromkeys(("link_of", "play", "record"), "carrier"),
+        **{room: room for room in _ROOMS},
+        **dict.fromkeys(("CarrierImageLink", "LinkConfig", "MaskCodec", "RxFrame", "TxFrame"), "paper"),
+        **dict.fromkeys(("link_of", "play", "record"), "paper"),
         **dict.fromkeys(("cut_tiles", "join_tiles", "read_picture"), "datasets"),
-        **dict.fromkeys(("PictureLink", "SymbolReport", "carry"), "links"),
+        **dict.fromkeys(("PictureLink", "Recording", "SymbolReport", "carry"), "links"),
         **dict.fromkeys(("load_jscc", "load_mae"), "models"),
         **dict.fromkeys(("MMConfig", "MMSemCom"), "multimodal"),
         "MultiUserLink": "multiuser",

@@ -4,7 +4,7 @@ from ninefold.systems import System
 
 CARRIER = System(
     name="semcom-carrier",
-    summary="bytes carried by the mask of a picture, over a channel whose every symbol is counted",
+    summary="pictures and bytes over a noisy channel whose every symbol is counted, and the codecs to beat",
     demo="semcom.demo:demo",
     claims="semcom_experiments.claims:CLAIMS",
     own="semcom carrier send pictures --payload note.txt -o sent",

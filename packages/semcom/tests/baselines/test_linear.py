@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from ninefold.errors import InputError
 from scipy.optimize import minimize
-from semcom.baselines import LinearLink, powers
+from semcom.baselines import powers
 from semcom.evaluation import psnr
 from semcom.links import carry
 from semcom.phy import Channel, power
+from semcom_experiments.linear import LinearLink
 
 
 def gaussian_pictures(count: int, seed: int) -> np.ndarray:

@@ -10,9 +10,10 @@ from ninefold.errors import ArtifactError, InputError
 from ninefold_testing import run_here
 from PIL import Image
 from semcom.baselines import BlockDct
-from semcom.carrier import BesideLink, Recording, beside_link, beside_link_of, play_beside, record_beside
+from semcom.carrier import BesideLink, beside_link, beside_link_of, play_beside, record_beside
 from semcom.datasets import embedded_photographs
 from semcom.evaluation import psnr
+from semcom.links import Recording
 from semcom.phy import Channel, PilotPattern
 
 
@@ -76,7 +77,7 @@ def test_recording_goes_through_a_file_and_a_fading_channel(link, pictures, rng,
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"system": "mm"}, "no recording of pictures"),
+        ({"system": "mm"}, "recording of `mm send`, not of `carrier send`"),
         ({"channels": 5}, "makes no sense"),
         ({"channels": "8"}, "makes no sense"),
         ({"snr": None}, "makes no sense"),

@@ -24,8 +24,8 @@ from semcom.models import (
     model_hash,
     patchify,
     save_model,
-    unpatchify,
 )
+from semcom.models._mae import unpatchify
 
 TINY = MaeConfig(16, 4, 16, 1, 2, 24, 1, 2)
 
@@ -94,7 +94,7 @@ def test_forced_mask_gives_what_transformers_gives(vit):
 
 @pytest.mark.slow
 def test_forced_mask_of_the_package_at_full_size_gives_what_transformers_gives(tmp_path):
-    from semcom.carrier import MaskCodec
+    from semcom.paper import MaskCodec
     from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
     torch.manual_seed(0)

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from semcom.carrier import CarrierImageLink, Recording, record
 from semcom.datasets import load_captioned
+from semcom.links import Recording
 from semcom.models import load_jscc, load_mae
 from semcom.multimodal import MMConfig, MMSemCom, ResidualDiffusion, mm_link_of, play_pictures, record_pictures
+from semcom.paper import CarrierImageLink, record
 from semcom.phy import Channel, PilotPattern, power
 
 

@@ -7,16 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from semcom.multimodal import (
-    RULES,
-    AlphaTable,
-    Evidence,
-    choose,
-    expected_error,
-    fit_alpha,
-    parse_alpha,
-    standardised,
-)
+from semcom.multimodal import RULES, AlphaTable, Evidence, choose
+from semcom.multimodal._selection import expected_error, standardised
+from semcom_experiments.fitted import fit_alpha
 
 ORDERLY = [rule for rule in RULES if rule not in ("random", "first", "mean")]
 
@@ -133,7 +126,3 @@ def test_bad_rules_and_weights_are_named():
     for pair in (((0.0, 0.0), (0.5, 0.5)), ((0.0,), (2.0,)), ((), ())):
         with pytest.raises(InputError, match="alpha table"):
             AlphaTable(*pair)
-    assert parse_alpha("-5:0.9,0:0.7") == AlphaTable((-5.0, 0.0), (0.9, 0.7))
-    assert parse_alpha("0.4").alphas == (0.4,)
-    with pytest.raises(InputError, match="alpha"):
-        parse_alpha("much")

@@ -10,17 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
 from semcom.datasets import load_captioned
-from semcom.multiuser import (
-    ACCESS,
-    ALLOCATIONS,
-    MultiUserLink,
-    SuperposedLink,
-    User,
-    allocate,
-    demodulate,
-    modulate,
-    owners,
-)
+from semcom.multiuser import ACCESS, ALLOCATIONS, MultiUserLink, SuperposedLink, User, allocate, owners
 from semcom.phy import Channel, power
 
 SNRS = (0.0, 5.0, 10.0, 15.0)
@@ -71,18 +61,6 @@ def test_each_user_equals_its_single_run_and_symbols_add_up(access, people, tiny
         np.testing.assert_allclose(power(frame[:, band.owner == number]), user.power, rtol=1e-3)
 
 
-@pytest.mark.parametrize("access", ACCESS)
-def test_nothing_leaks_through_the_waveform(access, people, tiny_link):
-    band = MultiUserLink([tiny_link()] * 4, SNRS, symbols=320, access=access)
-    frame, _ = band.frame(people)
-    frame[:, band.owner != 1] = 0
-    back = demodulate(modulate(frame), band.symbols)
-    leaked = float((np.abs(back[:, band.owner != 1]) ** 2).mean() / (np.abs(back[:, band.owner == 1]) ** 2).mean())
-    assert leaked < 1e-5
-    np.testing.assert_allclose(back, frame, atol=1e-5)
-    assert modulate(frame).shape[1] == 5 * 80
-
-
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 300), st.floats(-10, 30)), min_size=1, max_size=6),
@@ -113,8 +91,6 @@ def test_superposed_users_disturb_each_other(people, tiny_link):
     alone = SuperposedLink([link]).carry(plain[:1], num_candidates=0)
     assert both[0].received.text.noise.mean() > 5 * alone[0].received.text.noise.mean()
     assert both[0].received.text.noise.mean() == pytest.approx(1.1, rel=1e-3)
-    (second,) = SuperposedLink([link, link]).carry(plain[:2], receivers=[1], num_candidates=0)
-    np.testing.assert_array_equal(second.received.images, both[1].received.images)
     changed = SuperposedLink([link, link]).carry([plain[0], plain[2]], num_candidates=0)
     assert not np.array_equal(both[0].received.images, changed[0].received.images)
     faded = SuperposedLink([link] * 4).carry(people, num_candidates=1)

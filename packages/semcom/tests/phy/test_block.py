@@ -7,18 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from semcom.phy import (
-    Channel,
-    CodedBlock,
-    LatentBlocks,
-    append_crc,
-    check_crc,
-    crc_bits,
-    interleaver,
-    lloyd_levels,
-    parse_rate,
-    power,
-)
+from semcom.phy import Channel, CodedBlock, append_crc, check_crc, crc_bits, interleaver, parse_rate, power
 
 
 def bits_of(text):
@@ -92,28 +81,6 @@ def test_interleaver_is_one_permutation_for_both_sides():
 def test_unknown_code_is_refused(fec):
     with pytest.raises(InputError, match="fec"):
         _ = CodedBlock(64, fec).symbols
-
-
-@pytest.mark.parametrize(("bits", "distortion"), [(1, 0.3634), (2, 0.1175), (3, 0.03454), (4, 0.009497)])
-def test_quantiser_has_the_least_distortion_that_is_published(bits, distortion, rng):
-    levels = lloyd_levels(bits)  # distortions: Max 1960, table I
-    x = rng.standard_normal(400_000)
-    nearest = levels[np.abs(x[:, None] - levels).argmin(axis=1)]
-    assert np.mean((x - nearest) ** 2) == pytest.approx(distortion, rel=0.01)
-
-
-def test_quantised_latents_come_back_to_the_nearest_level_and_fail_to_the_mean(rng):
-    blocks = LatentBlocks(2176, 4)
-    reals = rng.standard_normal((3, 2176)).astype(np.float32)
-    symbols = blocks.send(reals)
-    assert symbols.shape == (3, blocks.symbols)
-    levels = lloyd_levels(4)
-    nearest = levels[np.abs(reals[..., None] - levels).argmin(axis=2)]
-    received = Channel().apply(symbols, 5.0, rng)
-    noise = np.broadcast_to(received.noise, symbols.shape)
-    np.testing.assert_allclose(blocks.receive(received.unbiased, noise), nearest, atol=1e-6)
-    silent = blocks.receive(np.zeros_like(symbols), np.ones(symbols.shape, np.float32))
-    assert (silent == 0).all()
 
 
 def test_soft_bits_of_a_failed_block_are_better_than_chance(rng):

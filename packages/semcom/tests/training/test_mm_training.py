@@ -10,10 +10,11 @@ from ninefold.run import Run
 from ninefold_testing import digests
 from semcom.datasets import load_captioned
 from semcom.models import JsccCoder, JsccConfig, JudgeConfig
-from semcom.multimodal import ClipConfig, UnetConfig, sent_places
-from semcom.training import MMRecipe, Schedule, _loop, train_clip, train_diffusion, train_features, train_judge
+from semcom.multimodal import ClipConfig, MMRecipe, UnetConfig, train_clip, train_diffusion, train_features, train_judge
+from semcom.multimodal._features import sent_places
+from semcom.training import _loop
 
-STEPS = Schedule(24, 16, 3e-3, save_every=8)
+STEPS = {"steps": 24, "batch": 16, "lr": 3e-3, "save_every": 8}
 CLIP = ClipConfig(width=8, text_width=16, depth=1, heads=2)
 
 
@@ -25,11 +26,11 @@ def data():
 @pytest.mark.parametrize("loss", ["mse", "log"])
 def test_features_learn_with_fewer_symbols_than_the_coder_has(loss, data, tmp_path):
     with Run(tmp_path / "run", {}) as run:
-        train_features(data.images, JsccConfig(channels=4, width=16), 120, MMRecipe(STEPS, loss=loss), run)
+        train_features(data.images, JsccConfig(channels=4, width=16), MMRecipe(**STEPS, loss=loss), run)
         first, _, last = run.metrics()
     assert last["psnr"] > first["psnr"] + 0.5
     with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="coder's own"):
-        train_features(data.images, JsccConfig(channels=4, width=16), 129, MMRecipe(STEPS), run)
+        train_features(data.images, JsccConfig(channels=4, width=16), MMRecipe(**STEPS, symbols=129), run)
 
 
 def test_any_number_of_symbols_is_spread_over_the_picture_channel_by_channel():
@@ -46,7 +47,7 @@ def test_any_number_of_symbols_is_spread_over_the_picture_channel_by_channel():
 
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_towers_and_judge_learn(data, tmp_path, bfloat16):
-    recipe = MMRecipe(STEPS, bfloat16=bfloat16)
+    recipe = MMRecipe(**STEPS, bfloat16=bfloat16)
     with Run(tmp_path / "clip", {}) as run:
         train_clip(data, CLIP, recipe, run)
         first, _, last = run.metrics()
@@ -56,12 +57,12 @@ def test_towers_and_judge_learn(data, tmp_path, bfloat16):
         first, _, last = run.metrics()
     assert last["right"] > first["right"]
     with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="classes"):
-        train_judge(data, JudgeConfig(10, 8), MMRecipe(STEPS), run)
+        train_judge(data, JudgeConfig(10, 8), MMRecipe(**STEPS), run)
 
 
 def test_diffusion_learns_and_resumes_to_the_same_averaged_weights(data, tiny_parts, tmp_path, monkeypatch):
     coder, clip, _ = tiny_parts
-    words = (data, coder, clip, 120, UnetConfig(width=8), MMRecipe(Schedule(12, 8, 3e-3, save_every=4)))
+    words = (data, coder, clip, UnetConfig(width=8), MMRecipe(steps=12, batch=8, lr=3e-3, save_every=4, average=0.99))
     with Run(tmp_path / "whole", {}) as run:
         whole = train_diffusion(*words, run)
         first, _, last = run.metrics()
@@ -70,7 +71,7 @@ def test_diffusion_learns_and_resumes_to_the_same_averaged_weights(data, tiny_pa
 
     def save_and_die(*words):
         saved(*words)
-        if words[4] == 8:
+        if words[2] == 8:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(_loop, "_save", save_and_die)
@@ -83,13 +84,13 @@ def test_diffusion_learns_and_resumes_to_the_same_averaged_weights(data, tiny_pa
     for one, two in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, two)
     with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="text_dim"):
-        train_diffusion(data, coder, clip, 120, UnetConfig(text_dim=4, width=8), MMRecipe(STEPS), run)
+        train_diffusion(data, coder, clip, UnetConfig(text_dim=4, width=8), MMRecipe(**STEPS), run)
 
 
 def test_recipes_refuse_nonsense():
     for words, what in (({"no_text": 1.5}, "no_text"), ({"snr_low": 30.0}, "snr_low")):
         with pytest.raises(InputError, match=what):
-            MMRecipe(STEPS, **words)
+            MMRecipe(**STEPS, **words)
     with pytest.raises(InputError, match="even number"):
         ClipConfig(dim=15)
     with pytest.raises(InputError, match="width"):

@@ -10,14 +10,15 @@ from ninefold.run import Run
 from ninefold_testing import digests
 from semcom.datasets import load_whole
 from semcom.models import JsccConfig, PictureCoder, PictureConfig
-from semcom.training import JsccRecipe, PictureRecipe, Schedule, draw_crops, train_jscc, train_picture
+from semcom.training import JsccRecipe, PictureRecipe, train_jscc, train_picture
+from semcom.training._picture import draw_crops
 
 TINY = PictureConfig(channels=4, width=8, stages=1, context=8, blocks=1)
 
 
 def recipe(**settings):
-    schedule = Schedule(8, 8, 3e-3, save_every=4, average=0.9)
-    return PictureRecipe(schedule, (16, 32), channels=(2, 4), bfloat16=False, **settings)
+    schedule = {"steps": 8, "batch": 8, "lr": 3e-3, "save_every": 4, "average": 0.9}
+    return PictureRecipe(**schedule, crops=(16, 32), channels=(2, 4), bfloat16=False, **settings)
 
 
 def trained(folder, **settings):
@@ -55,7 +56,11 @@ def test_training_goes_through_fading_channels(channel, tmp_path):
     assert np.isfinite(lines[-1]["loss"])
     data = np.stack([picture[:32, :32] for picture in load_whole("embedded")])
     with Run(tmp_path / "tiles", {}) as run:
-        words = (JsccConfig(channels=4, width=8), JsccRecipe(Schedule(8, 8, 3e-3, save_every=4), channel=channel), run)
+        words = (
+            JsccConfig(channels=4, width=8),
+            JsccRecipe(steps=8, batch=8, lr=3e-3, save_every=4, channel=channel),
+            run,
+        )
         train_jscc(data, *words)
         assert np.isfinite(run.metrics()[-1]["loss"])
 

@@ -12,12 +12,13 @@ from ninefold.run import Run
 from ninefold_testing import warm
 from semcom.datasets import load
 from semcom.models import HubMae, JsccCoder, JsccConfig, MaeConfig, SmallMae
+from semcom.paper import MaeRecipe, finetune, train_mae
+from semcom.paper._training import noisy_tokens
 from semcom.phy import Channel, reals_to_symbols, symbols_to_reals
-from semcom.training import FinetuneRecipe, JsccRecipe, MaeRecipe, Schedule, finetune, train_jscc, train_mae
-from semcom.training._mae import noisy_tokens
+from semcom.training import JsccRecipe, train_jscc
 
 TINY = MaeConfig(32, 8, 16, 1, 2, 16, 1, 2)
-STEPS = Schedule(30, 16, 3e-3, save_every=10)
+STEPS = {"steps": 30, "batch": 16, "lr": 3e-3, "save_every": 10}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def pictures():
 @pytest.mark.parametrize("loss", ["mse", "log"])
 def test_autoencoder_learns(loss, pictures, tmp_path):
     with Run(tmp_path / "run", {}) as run:
-        train_mae(pictures, TINY, MaeRecipe(STEPS, loss=loss), run)
+        train_mae(pictures, TINY, MaeRecipe(**STEPS, loss=loss), run)
         first, _, last = run.metrics()
     assert last["loss"] < first["loss"]
     assert last["psnr"] > first["psnr"]
@@ -40,14 +41,14 @@ def test_autoencoder_learns(loss, pictures, tmp_path):
 def test_coders_learn(kind, recipe, pictures, tmp_path):
     stages = 1 if recipe else 0
     with Run(tmp_path / "run", {}) as run:
-        model = train_jscc(pictures, JsccConfig(kind, 8, 16, stages), JsccRecipe(STEPS, **recipe), run)
+        model = train_jscc(pictures, JsccConfig(kind, 8, 16, stages), JsccRecipe(**STEPS, **recipe), run)
         first, _, last = run.metrics()
     assert last["psnr"] > first["psnr"] + 0.5
     assert all(one.dtype == torch.float32 for one in model.parameters())
 
 
 def test_coder_goes_on_from_given_weights_and_new_stages_add_a_bias_at_first(pictures, tmp_path):
-    config, recipe = JsccConfig("adjscc", 8, 16, 1), JsccRecipe(Schedule(1, 4, 0.0, 0.0))
+    config, recipe = JsccConfig("adjscc", 8, 16, 1), JsccRecipe(steps=1, batch=4, lr=0.0, weight_decay=0.0)
     torch.manual_seed(5)
     start = JsccCoder(JsccConfig("adjscc", 8, 16)).eval()
     inner, snr = torch.rand(2, 16, 8, 8), torch.tensor([[0.0], [0.9]])
@@ -66,14 +67,14 @@ def test_fine_tuning_lowers_the_error_and_can_leave_the_encoder(pictures, tmp_pa
     model = SmallMae(TINY)
     before = {name: one.clone() for name, one in model.state_dict().items()}
     with Run(tmp_path / "run", {}) as run:
-        finetune(model, pictures, FinetuneRecipe(STEPS, freeze_encoder=True), run)
+        finetune(model, pictures, MaeRecipe(**STEPS, freeze_encoder=True), run)
         first, _, last = run.metrics()
     assert last["kept"] + last["masked"] < first["kept"] + first["masked"]
     changed = {name for name, one in model.state_dict().items() if not torch.equal(one, before[name])}
     assert "head.weight" in changed
     assert not any(name.startswith(("blocks.", "patch_embed.", "cls")) for name in changed)
     with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="the model's size"):
-        finetune(model, pictures[:, :24, :24], FinetuneRecipe(STEPS), run)
+        finetune(model, pictures[:, :24, :24], MaeRecipe(**STEPS), run)
 
 
 SECOND = """
@@ -81,12 +82,12 @@ import torch
 from ninefold.distributed import joined
 from semcom.datasets import load
 from semcom.models import MaeConfig, SmallMae
-from semcom.training import FinetuneRecipe, Schedule, finetune
+from semcom.paper import MaeRecipe, finetune
 
 torch.set_num_threads(1)
 model = SmallMae(MaeConfig(32, 8, 16, 1, 2, 16, 1, 2))  # of other weights: those of the first process count
 with joined():
-    finetune(model, load("embedded"), FinetuneRecipe(Schedule(4, 6, 1e-2, save_every=2)), None)
+    finetune(model, load("embedded"), MaeRecipe(steps=4, batch=6, lr=1e-2, save_every=2), None)
 """
 
 
@@ -98,7 +99,7 @@ def test_two_processes_go_on_where_one_was_killed_and_give_what_one_gives(pictur
         torch.manual_seed(7)
         model = SmallMae(TINY)
         with Run(folder, {}) as run:
-            finetune(model, pictures, FinetuneRecipe(Schedule(4, 6, 1e-2, save_every=2)), run)
+            finetune(model, pictures, MaeRecipe(steps=4, batch=6, lr=1e-2, save_every=2), run)
             return model, run.metrics()
 
     expected, lines = tuned(tmp_path / "whole")
@@ -148,7 +149,7 @@ def test_models_of_transformers_can_be_fine_tuned(tmp_path):
     model = HubMae(ViTMAEForPreTraining(config))
     before = model.model.vit.layernorm.weight.clone()
     with Run(tmp_path / "run", {}) as run:
-        finetune(model, load("embedded"), FinetuneRecipe(Schedule(4, 8, 1e-3)), run)
+        finetune(model, load("embedded"), MaeRecipe(steps=4, batch=8, lr=1e-3), run)
     assert not torch.equal(before, model.model.vit.layernorm.weight)
 
 
@@ -168,12 +169,12 @@ def test_noise_in_training_is_the_noise_of_the_link(rng):
 
 def test_checkpoint_of_another_model_is_refused(pictures, tmp_path):
     with Run(tmp_path / "run", {}) as run:
-        train_mae(pictures, TINY, MaeRecipe(Schedule(1, 4)), run)
+        train_mae(pictures, TINY, MaeRecipe(steps=1, batch=4), run)
         with pytest.raises(ArtifactError, match="another model"):
-            train_jscc(pictures, JsccConfig("adjscc", 8, 16), JsccRecipe(Schedule(2, 4)), run)
+            train_jscc(pictures, JsccConfig("adjscc", 8, 16), JsccRecipe(steps=2, batch=4), run)
     with pytest.raises(InputError, match="steps"):
-        Schedule(0)
+        JsccRecipe(steps=0)
     with pytest.raises(InputError, match="loss"):
-        MaeRecipe(STEPS, loss="l1")
+        MaeRecipe(**STEPS, loss="l1")
     with pytest.raises(InputError, match="loss"):
-        JsccRecipe(STEPS, loss="l1")
+        JsccRecipe(**STEPS, loss="l1")

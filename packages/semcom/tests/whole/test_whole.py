@@ -10,9 +10,9 @@ from PIL import Image
 from semcom.baselines import BlockDct, SoftCast
 from semcom.datasets import embedded_photographs
 from semcom.evaluation import psnr
-from semcom.models import JsccCoder, JsccConfig, PictureCoder, PictureConfig
+from semcom.models import JsccCoder, JsccConfig, PictureCoder, PictureConfig, load_jscc
 from semcom.phy import Channel, Received, choose_mcs, mcs_table
-from semcom.whole import ChosenLink, CodecLink, JointLink, Ladder, carry_picture
+from semcom.whole import CODECS, ChosenLink, Codec, CodecLink, CoderLink, JointLink, Ladder, carry_picture
 
 SIZES = [(1, 1), (17, 40), (96, 128)]
 
@@ -160,3 +160,35 @@ def test_coder_begins_as_the_tile_coder_it_is_made_of():
 def test_ratios_that_the_coder_has_not_are_refused(ratio, tiny):
     with pytest.raises(InputError, match=r"ratio|channels"):
         JointLink(tiny, ratio)
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_codecs_are_rebuilt_from_what_is_sent(name, photograph):
+    codec, ladder, scores = Codec(name), Ladder(Codec(name), photograph), []
+    for most in (2500, 6000):
+        data = ladder.best(most)
+        assert data is not None
+        assert len(data) <= most
+        scores.append(psnr(codec.decode(data, 192, 256)[None], photograph[None])[0])
+    assert 20 < scores[0] < scores[1]
+    flat = codec.decode(ladder.best(5), 192, 256)  # no version fits
+    np.testing.assert_allclose(flat, np.broadcast_to(photograph.mean((0, 1)), flat.shape), atol=0.51)
+    assert ladder.best(3) is None
+    assert codec.decode(b"\x10\x00\x09nonsense!", 192, 256).shape == (192, 256, 3)
+    assert (codec.decode(b"\x10", 192, 256) == 128).all()
+
+
+def test_jpeg_scan_ends_by_itself_whatever_follows(photograph):
+    data = Ladder(Codec("jpeg"), photograph).best(1500)
+    drawn = Codec("jpeg").decode(data, 192, 256)
+    np.testing.assert_array_equal(Codec("jpeg").decode(data.ljust(1600, b"\0"), 192, 256), drawn)
+    assert (Codec("jpeg").decode(bytes(60), 192, 256) == 128).all()  # nothing fitted
+
+
+@pytest.mark.parametrize("name", ["adjscc-c8", "deepjscc-c8"])
+def test_coders_of_one_ratio_send_pictures_of_any_multiple_of_four(name, photograph, rng):
+    link = CoderLink(load_jscc(name))
+    assert link.symbols(192, 256) == 192 * 256 * 3 // 12
+    assert psnr(carry_picture(link, photograph, Channel(), 8.0, rng)[None], photograph[None])[0] > 20
+    with pytest.raises(InputError, match="multiples of 4"):
+        link.send(photograph[:33], 8.0)

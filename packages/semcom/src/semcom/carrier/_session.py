@@ -1,126 +1,91 @@
-"""A whole transmission: pictures of any size and a payload to a recording, and a recording back to both."""
+"""Recordings of the default form: pictures and a payload to a folder's contents, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from ninefold.errors import ArtifactError
+from ninefold.errors import ArtifactError, InputError
 
-from semcom.carrier._beside import SYSTEM
-from semcom.carrier._files import Recording
-from semcom.carrier._link import CarrierImageLink, LinkConfig, RxFrame, TxFrame
-from semcom.datasets import count_tiles, cut_tiles, join_tiles
-from semcom.models import load_mae, model_hash
+from semcom.carrier._beside import HEADER, BesideLink, beside_link
+from semcom.links import Played, Recording, Settings
+from semcom.models import model_hash
 from semcom.phy import PilotPattern, noise_variance
+from semcom.whole import ChosenLink, JointLink, WholeLink
+
+SYSTEM = "beside"
 
 
-@dataclass
-class Played:
-    """What a recording gives: pictures (H, W, 3) uint8 in the sender's order, and the frame with payload and checks."""
-
-    pictures: list[np.ndarray]
-    frame: RxFrame
+def _joint(link: WholeLink) -> JointLink:
+    joint = link.joint if isinstance(link, ChosenLink) else link
+    assert isinstance(joint, JointLink)
+    return joint
 
 
-def record(
-    link: CarrierImageLink, pictures: Sequence[np.ndarray], payload: bytes, pilots: PilotPattern | None = None,
-    *, stream: int = 0, split: bool = False,
-) -> tuple[Recording, TxFrame]:  # fmt: skip
-    """Send pictures and a payload into a recording.
+@dataclass(frozen=True)
+class _Header(Settings):
+    """Settings of a recording's header."""
 
-    Args:
-        pictures: (H, W, 3) uint8 each, of any size: they are cut into tiles, each of which carries bits.
-        payload: bytes; see `CarrierImageLink.transmit` for `stream` and `split`.
-        pilots: pilots for channels that fade.
-
-    Examples:
-        >>> import numpy as np
-        >>> from semcom import CarrierImageLink, record
-        >>> from semcom.phy import PilotPattern
-
-        >>> picture = np.full((48, 70, 3), 128, np.uint8)  # cut into 2 x 3 tiles of 32
-        >>> link = CarrierImageLink.from_pretrained("mae-32p4", key="ours")
-        >>> recording, sent = record(link, [picture], b"hello", PilotPattern(64, 2))
-        >>> recording.sizes, recording.symbols.shape[0], sent.carrying
-        ([(48, 70)], 6, 4)
-    """
-    pilots = pilots or PilotPattern()
-    tiles, sizes = cut_tiles(pictures, link.model.image_size)
-    sent = link.transmit(tiles, payload, stream=stream, split=split)
-    symbols = pilots.insert(sent.symbols)
-    extra = symbols.shape[1] - sent.symbols.shape[1]
-    report = replace(sent.report, pilot_symbols=extra)
-    own, default = asdict(link.config), asdict(LinkConfig())
-    settings = {name: value for name, value in own.items() if value != default[name]}
-    about = {"report": report.to_meta(), "tiles": len(symbols), "symbols": symbols.size, "payload_tiles": sent.carrying}
-    return Recording(symbols, link.model_hash, sizes, settings, pilots, about), replace(sent, report=report)
+    system: str = SYSTEM
+    picture: str = "joint"
+    channels: int = 8
+    snr: float = 6.0
+    fec: str = "ldpc:1/2"
+    modulation: str = "qpsk"
 
 
-def link_of(
-    recording: Recording, path: str | Path, model: str | Path, key: int | str | None, settings: dict[str, Any],
-    max_batch: int = 64,
-) -> CarrierImageLink:  # fmt: skip
-    """The receiver of a recording.
+def record_beside(
+    link: BesideLink, pictures: Sequence[np.ndarray], payload: bytes, pilots: PilotPattern | None = None
+) -> Recording:
+    """Send pictures and a payload into a recording; its header holds neither."""
+    pilots, joint = pilots or PilotPattern(), _joint(link.pictures)
+    data = link.send(pictures, payload)
+    symbols = pilots.insert(data)
+    beside = link.payload_symbols(len(payload))
+    report = {
+        "payload_symbols": beside, "picture_symbols": data.shape[1] - beside,
+        "pilot_symbols": symbols.shape[1] - data.shape[1], "symbols": symbols.shape[1],
+        "energy": float(np.mean(np.abs(data) ** 2)),
+    }  # fmt: skip
+    kind = "joint" if link.pictures is joint else "chosen"
+    header = _Header(SYSTEM, kind, joint.channels, link.snr_db, link.fec, link.modulation)
+    sizes = [(picture.shape[0], picture.shape[1]) for picture in pictures]
+    about = {"report": report, "tiles": 1, "symbols": symbols.size}
+    return Recording(symbols, model_hash(joint.model), sizes, header.to_meta(), pilots, about)
 
-    Args:
-        path: where the recording was, for errors.
-        model: see `load_mae`; its weights must be those of the sender.
-        key: of the scrambler.
-        settings: of the link, where they differ from the recording's header and the defaults.
+
+def beside_link_of(recording: Recording, path: str | Path, coder: str | Path = "picture-c16") -> BesideLink:
+    """The receiver of a recording of `record_beside`.
+
     Raises:
-        ArtifactError: if the sender had another model.
-
-    Examples:
-        >>> import numpy as np
-        >>> from semcom import CarrierImageLink, Channel, datasets, link_of, record
-
-        >>> pictures = datasets.load("embedded", limit=8)  # 32 x 32 pixels each
-        >>> link = CarrierImageLink.from_pretrained("mae-32p4", mask_ratio=0.75, key="ours")
-
-        >>> recording, sent = record(link, list(pictures), b"hello")
-        >>> receiver = link_of(recording, "sent", model="mae-32p4", key="ours", settings={})
-        >>> receiver.config == link.config
-        True
+        ArtifactError: if it is of another system, its header makes no sense, or the sender had another coder.
     """
-    system = recording.link.get("system", "carrier")
-    if system != "carrier":
-        what = "pictures with the payload beside them" if system == SYSTEM else f"`{system} send`"
-        raise ArtifactError(path, f"is a recording of {what}, not of `carrier send --form paper`")
-    config = LinkConfig.from_meta({**recording.link, **settings})
-    own = load_mae(model)
-    if model_hash(own) != recording.model:
-        reason = f"was sent with a model of hash {recording.model[:12]}, not with {model} ({model_hash(own)[:12]})"
-        raise ArtifactError(path, reason)
-    return CarrierImageLink(own, config, key=key, max_batch=max_batch)
+    recording.check_sender(SYSTEM, path)
+    try:
+        kept = _Header.from_meta(recording.link)
+        if not np.isfinite(kept.snr):
+            raise InputError("setting snr", got=kept.snr, expected="a finite number")
+        words = {"snr_db": kept.snr, "fec": kept.fec, "modulation": kept.modulation}
+        link = beside_link(coder, picture=kept.picture, ratio=kept.channels / 96, **words)
+    except InputError as error:
+        raise ArtifactError(path, f"has a header that makes no sense ({error})") from None
+    recording.check_sender(SYSTEM, path, model_hash(_joint(link.pictures).model), coder)
+    return link
 
 
-def play(link: CarrierImageLink, recording: Recording, path: str | Path, snr_db: float | None = None) -> Played:
+def play_beside(link: BesideLink, recording: Recording, path: str | Path, snr_db: float | None = None) -> Played:
     """Receive a recording.
 
     Args:
         path: where it was, for errors.
         snr_db: Es/N0; estimated from the received power and pilots if left out.
-
-    Examples:
-        >>> import numpy as np
-        >>> from semcom import CarrierImageLink, Channel, datasets, play, record
-
-        >>> pictures = datasets.load("embedded", limit=8)  # 32 x 32 pixels each
-        >>> link = CarrierImageLink.from_pretrained("mae-32p4", mask_ratio=0.75, key="ours")
-
-        >>> recording, sent = record(link, list(pictures), b"hello")
-        >>> recording.symbols = Channel("awgn").apply(recording.symbols, 8.0, np.random.default_rng(0)).symbols
-        >>> played = play(link, recording, "air", snr_db=8.0)
-        >>> played.frame.payload, len(played.pictures), played.pictures[0].shape
-        (b'hello', 8, (32, 32, 3))
     """
-    tiles = count_tiles(recording.sizes, link.model.image_size)
-    data = link.form.mask_symbols + link.form.latent_symbols
-    rows = recording.shaped(data, tiles, path)
+    row = recording.symbols.reshape(1, -1)
+    data = recording.pilots.data_of(row.shape[1])
+    least = sum(link.pictures.symbols(*size) for size in recording.sizes) + HEADER.symbols
+    if data < least:
+        raise ArtifactError(path, f"has {data} symbols where there should be at least {least}: it is truncated")
     variance = None if snr_db is None else float(noise_variance(snr_db))
-    frame = link.receive(recording.pilots.equalise(rows, data, variance))
-    return Played(join_tiles(frame.images[:tiles], recording.sizes), frame)
+    return link.receive(recording.pilots.equalise(row, data, variance), recording.sizes)

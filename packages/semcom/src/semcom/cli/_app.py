@@ -1,7 +1,8 @@
-"""The app, its groups, and options that several verbs share."""
+"""The app, its groups, and options and steps that several verbs share."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,9 +12,13 @@ from ninefold.cli import house_app
 from ninefold.errors import InputError
 
 if TYPE_CHECKING:
-    from semcom.carrier import CarrierImageLink
+    import numpy as np
 
-app = house_app("semcom", "Bytes carried by the mask of a picture, over a real channel. Start with **semcom demo**.")
+    from semcom.phy import PilotPattern
+
+app = house_app(
+    "semcom", "Pictures and bytes over a channel whose every symbol is counted. Start with **semcom demo**."
+)
 
 
 def _group(name: str, text: str) -> typer.Typer:
@@ -22,71 +27,40 @@ def _group(name: str, text: str) -> typer.Typer:
     return group
 
 
-carrier = _group("carrier", "Send pictures whose masks carry a payload; receive them in another process.")
+carrier = _group("carrier", "Send pictures and a payload; receive them in another process.")
 mm = _group("mm", "Send pictures with their text; draw candidates at the receiver and keep the one that fits both.")
-channel = _group("channel", "Let a channel act on a file of symbols.")
+channel = _group("channel", "Let a channel act on a recording; make it a waveform, and back.")
 train = _group("train", "Train the small models.")
-compare = _group("compare", "The method and its rivals side by side.")
-bench = _group("bench", "Error rates of the physical layer, and speed.")
+bench = _group("bench", "Error rates of the physical layer.")
 
-Model = Annotated[str, typer.Option("--model", help="mae-32p4, a file of `train mae`, or a folder of a ViTMAE.")]
-Form = Annotated[
-    str, typer.Option("--form", help="beside: pictures by the joint coder, payload beside them; paper: in their masks.")
-]
 Pictures = Annotated[list[Path], typer.Argument(help="Picture files or folders.")]
-Symbols = Annotated[Path, typer.Argument(help="Folder of symbols that `carrier send` wrote.")]
-Batch = Annotated[int, typer.Option("--max-batch", min=1, help="Pictures that pass the model at once.")]
+Symbols = Annotated[Path, typer.Argument(help="Folder of symbols, or a file of a SigMF recording.")]
 Snr = Annotated[float, typer.Option("--snr", help="Es/N0 in dB; inf is no noise.")]
+KnownSnr = Annotated[float | None, typer.Option("--snr", help="Es/N0 in dB; estimated if left out.")]
+SnrRange = Annotated[str, typer.Option("--snr", help="Es/N0 in dB: 1,4,7 or first:last:step.")]
 ChannelSpec = Annotated[str, typer.Option("--channel", help="E.g. awgn, rayleigh:block=64,csi=pilot, ofdm.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes.")]
 
 
 @dataclass(frozen=True)
-class PaperLink:
-    """Options of a link of form paper, of which form beside has `fec` and `modulation`; None is the link's own."""
+class Pilots:
+    """Pilots of a recording, for channels that fade."""
 
-    model: Annotated[str | None, typer.Option("--model", help="Of the form: a coder, or a masked autoencoder.")] = None
-    key: Annotated[str | None, typer.Option(help="paper: scrambler key of both sides; `none` switches it off.")] = None
-    ratio: Annotated[float | None, typer.Option(help="Share of masked patches.  [default: 0.75]")] = None
-    mode: Annotated[str | None, typer.Option(help="enumerative, bitmap or blocks:A,B.  [default: enumerative]")] = None
-    sparse: Annotated[str | None, typer.Option(help="Form of the mask: enum, bitmap, implicit, dense.")] = None
-    tap: Annotated[str | None, typer.Option(help="encoder or decoder_embed.  [default: encoder]")] = None
-    fec: Annotated[str | None, typer.Option(help="none, or ldpc:RATE.  [default: ldpc:1/2]")] = None
-    modulation: Annotated[str | None, typer.Option(help="Of coded blocks.  [default: qpsk]")] = None
-    select: Annotated[int | None, typer.Option(help="Masks that the sender tries; a power of two.")] = None
-    erasure: Annotated[str | None, typer.Option(help="DATA,PARITY: erasure code over pictures.")] = None
-    latent_bits: Annotated[int | None, typer.Option(help="Quantise latents; 0 sends them analog.")] = None
-    max_batch: Annotated[int, typer.Option(min=1, help="Pictures that pass the model at once.")] = 64
+    pilots: Annotated[int, typer.Option(min=0, help="Pilots before each block, for channels that fade.")] = 0
+    pilot_block: Annotated[int, typer.Option(min=0, help="Data symbols of a block; 0 is a whole row.")] = 0
 
-    def settings(self) -> dict[str, Any]:
-        """Settings that were given, under their names in `LinkConfig`."""
-        given = {"mask_ratio": self.ratio, **{name: one for name, one in vars(self).items() if name not in _NO_SETTING}}
-        return {name: one for name, one in given.items() if one is not None}
+    def pattern(self) -> PilotPattern:
+        """Where they are."""
+        from semcom.phy import PilotPattern
 
-    def check_form(self, form: str, of_both: tuple[str, ...] = ("fec", "modulation"), **paper_only: Any) -> None:
-        """Refuse an unknown form, and options that the form does not have."""
-        if form not in ("beside", "paper"):
-            raise InputError("--form", got=repr(form), expected="beside or paper")
-        options = {"key": self.key, **self.settings(), **paper_only}
-        given = [name for name, one in options.items() if name not in of_both and one not in (None, False)]
-        if form == "beside" and given:
-            name = "--" + given[0].replace("mask_ratio", "ratio").replace("_", "-")
-            raise InputError(name, got="an option of --form paper", expected="it with that form, or left out")
-
-    def load(self) -> CarrierImageLink:
-        """The link of these options."""
-        from semcom import CarrierImageLink
-
-        return CarrierImageLink.from_pretrained(
-            self.model or "mae-32p4", key=key_of(self.key), max_batch=self.max_batch, **self.settings()
-        )
+        return PilotPattern(self.pilot_block, self.pilots)
 
 
-_NO_SETTING = ("model", "key", "ratio", "max_batch")
+def read_pictures(paths: list[Path]) -> list[np.ndarray]:
+    """Pictures of files and folders."""
+    from semcom.datasets import find_pictures, read_picture
 
-
-def key_of(text: str | None) -> str | None:
-    """The scrambler's key of an option."""
-    return None if text == "none" else "0" if text is None else text
+    return [read_picture(path) for path in find_pictures(paths)]
 
 
 def read_payload(path: Path | None) -> bytes:
@@ -97,3 +71,24 @@ def read_payload(path: Path | None) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError("payload file", where=path, got=error.strerror or "an error") from None
+
+
+def deliver(out: Path, pictures: Mapping[str, list[np.ndarray]], files: Mapping[str, bytes], *, force: bool) -> None:
+    """Pictures by name (each numbered) and files as a folder, whole or not at all."""
+    from ninefold.artifacts import write_folder
+    from PIL import Image
+
+    about = {"kind": "semcom.received", "format_version": 1, "package": "semcom"}
+    with write_folder(out, **about, force=force) as folder:
+        for name, arrays in pictures.items():
+            digits = max(3, len(str(len(arrays) - 1)))
+            for number, array in enumerate(arrays):
+                Image.fromarray(array).save(folder / f"{name}-{number:0{digits}}.png")
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+
+
+def counts(report: Mapping[str, Any], unit: str = "") -> dict[str, Any]:
+    """A report of symbols as what a verb prints."""
+    rounded = {key: round(value, 6) if isinstance(value, float) else value for key, value in report.items()}
+    return {key.replace("_", " ") + unit: value for key, value in rounded.items()}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,36 +16,78 @@ from ninefold.errors import InputError
 
 from semcom.cli._app import (
     ChannelSpec,
-    Form,
-    PaperLink,
+    KnownSnr,
     Pictures,
+    Pilots,
     Snr,
     Symbols,
     carrier,
-    key_of,
+    counts,
+    deliver,
     read_payload,
-)  # fmt: skip
+    read_pictures,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from semcom.carrier import BesideLink, Played, PlayedBeside
+    from semcom.links import Played, Recording
 
 PayloadFile = Annotated[Path | None, typer.Option("--payload", help="File whose bytes travel with the pictures.")]
-Split = Annotated[bool, typer.Option("--split", help="paper: send the pictures again as often as needed.")]
-PictureLink = Annotated[
-    str | None,
-    typer.Option("--picture", help="beside: joint, or chosen (AVIF where better).  [default: joint]"),
-]
-DesignSnr = Annotated[float | None, typer.Option("--snr", help="beside: Es/N0 that the sender assumes.  [default: 6]")]
 KeepBad = Annotated[bool, typer.Option("--keep-bad", help="Write bytes whose check failed, as payload.unchecked.")]
+Model = Annotated[str | None, typer.Option("--model", help="Of the form: a coder, or a masked autoencoder.")]
+Key = Annotated[str | None, typer.Option("--key", help="paper: scrambler key of both sides; `none` switches it off.")]
+_BESIDE, _PAPER = ("picture",), ("key", "ratio", "mode", "sparse", "tap", "select", "split")
 
 
-def _read(pictures: list[Path]) -> tuple[list[Path], list[np.ndarray]]:
-    from semcom.datasets import find_pictures, read_picture
+@dataclass(frozen=True)
+class Link:
+    """Options of a link; None is the form's own."""
 
-    paths = find_pictures(pictures)
-    return paths, [read_picture(path) for path in paths]
+    form: Annotated[
+        str, typer.Option(help="beside: pictures by the joint coder, the payload with them; paper: in their masks.")
+    ] = "beside"
+    model: Model = None
+    fec: Annotated[str, typer.Option(help="Of coded blocks: none, or ldpc:RATE.")] = "ldpc:1/2"
+    modulation: Annotated[str, typer.Option(help="Of coded blocks.")] = "qpsk"
+    picture: Annotated[
+        str | None, typer.Option(help="beside: joint, or chosen (AVIF where better).  [default: joint]")
+    ] = None
+    key: Key = None
+    ratio: Annotated[float | None, typer.Option(help="paper: share of masked patches.  [default: 0.75]")] = None
+    mode: Annotated[str | None, typer.Option(help="paper: enumerative or bitmap.  [default: enumerative]")] = None
+    sparse: Annotated[str | None, typer.Option(help="paper: form of the mask, enum, implicit or dense.")] = None
+    tap: Annotated[str | None, typer.Option(help="paper: encoder or decoder_embed.  [default: encoder]")] = None
+    select: Annotated[int | None, typer.Option(help="paper: masks that the sender tries; a power of two.")] = None
+    split: Annotated[bool, typer.Option("--split", help="paper: send the pictures again as often as needed.")] = False
+
+    def sides(self, snr: float | None) -> tuple[Callable[..., Recording], Callable[..., Played]]:
+        """(pictures, payload, pilots -> recording) of the sender, and (equalised symbols, sizes -> pictures)."""
+        others = {"beside": _PAPER, "paper": _BESIDE}
+        if self.form not in others:
+            raise InputError("--form", got=repr(self.form), expected="beside or paper")
+        for name in others[self.form]:
+            if getattr(self, name) not in (None, False):
+                other = "paper" if self.form == "beside" else "beside"
+                raise InputError(f"--{name}", got=f"an option of --form {other}", expected="it left out")
+        coded = {"fec": self.fec, "modulation": self.modulation}
+        if self.form == "beside":
+            from semcom.carrier import beside_link, record_beside
+
+            assumed = 6.0 if snr is None else snr
+            link = beside_link(self.model or "picture-c16", picture=self.picture or "joint", snr_db=assumed, **coded)
+            return functools.partial(record_beside, link), link.receive
+        from semcom.paper import CarrierImageLink, receive_pictures, record
+
+        own = {"mask_ratio": self.ratio, "mode": self.mode, "sparse": self.sparse, "tap": self.tap,
+               "select": self.select}  # fmt: skip
+        settings = {name: value for name, value in own.items() if value is not None}
+        paper = CarrierImageLink.from_pretrained(self.model or "mae-32p4", key=key_of(self.key), **coded, **settings)
+        sender = functools.partial(record, paper, split=self.split)
+        return lambda *words: sender(*words)[0], functools.partial(receive_pictures, paper)
+
+
+def key_of(text: str | None) -> str | None:
+    """The scrambler's key of an option."""
+    return None if text == "none" else "0" if text is None else text
 
 
 @verb(carrier, uses=("threads", "quiet", "force", "out"), out="folder", ours="semcom")
@@ -50,141 +95,45 @@ def send(
     pictures: Pictures,
     payload: PayloadFile = None,
     *,
-    form: Form = "beside",
-    link: PaperLink,
-    picture: PictureLink = None,
-    snr: DesignSnr = None,
-    pilots: Annotated[int, typer.Option(min=0, help="Pilots before each block, for channels that fade.")] = 0,
-    pilot_block: Annotated[int, typer.Option(min=0, help="Data symbols of a block; 0 is a whole tile.")] = 0,
-    stream: Annotated[int | None, typer.Option(min=0, max=65535, help="paper: number of the stream.")] = None,
-    split: Split = False,
+    link: Link,
+    snr: Annotated[float | None, typer.Option("--snr", help="beside: Es/N0 the sender assumes.  [default: 6]")] = None,
+    pilots: Pilots,
     opts: Shared,
 ) -> dict[str, Any]:
     """Write the symbols of PICTURES and a payload to the folder -o (SigMF, cf32_le)."""
-    from semcom import record
-    from semcom.carrier import record_beside
-    from semcom.phy import PilotPattern
-
     out = opts.need_out()
-    link.check_form(form, stream=stream, split=split)
-    data = read_payload(payload)
-    _, arrays = _read(pictures)
-    pattern = PilotPattern(pilot_block, pilots)
-    if form == "beside":
-        beside = _beside(link, picture, snr)
-        recording = record_beside(beside, arrays, data, pattern)
-        recording.save(out, force=opts.force)
-        return {
-            "pictures": len(arrays), "payload bytes": len(data), "payload sha256": hashlib.sha256(data).hexdigest(),
-            **_counts(recording.about["report"]), "written": str(out),
-        }  # fmt: skip
-    _refuse_beside_options(picture, snr)
-    recording, sent = record(link.load(), arrays, data, pattern, stream=stream or 0, split=split)
+    sender, _ = link.sides(snr)
+    data, arrays = read_payload(payload), read_pictures(pictures)
+    recording = sender(arrays, data, pilots.pattern())
     recording.save(out, force=opts.force)
-    return {
-        "pictures": len(arrays), "tiles": len(sent.symbols), "tiles with payload": sent.carrying,
-        "payload bytes": len(data), "payload sha256": hashlib.sha256(data).hexdigest(),
-        "symbols": recording.symbols.size, "mask symbols a tile": sent.report.mask_symbols,
-        "latent symbols a tile": sent.report.latent_symbols, "pilot symbols a tile": sent.report.pilot_symbols,
-        "energy a symbol": round(sent.report.energy, 6), "written": str(out),
-    }  # fmt: skip
+    return {"pictures": len(arrays), **_of_payload(data), **_counts(recording), "written": str(out)}
 
 
 @verb(carrier, uses=("threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def recv(
     symbols: Symbols,
     *,
-    snr: Annotated[float | None, typer.Option("--snr", help="Es/N0 in dB; estimated if left out.")] = None,
-    link: PaperLink,
+    model: Model = None,
+    key: Key = None,
+    snr: KnownSnr = None,
     keep_bad: KeepBad = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Receive a folder of symbols: pictures and payload into the folder -o. Status 2 if the payload is not whole."""
-    from semcom import Recording, link_of, play
-    from semcom.carrier import SYSTEM, beside_link_of, play_beside
+    from semcom import Recording, carrier, paper
 
     out = opts.need_out()
     recording = Recording.load(symbols)
-    if recording.link.get("system") == SYSTEM:
-        link.check_form("beside", of_both=())
-        beside = beside_link_of(recording, symbols, link.model or "picture-c16")
-        got = play_beside(beside, recording, symbols, snr)
-        _deliver(got, out, keep_bad=keep_bad, force=opts.force)
-        return _said_beside(got, out, must_have=True)
-    model, key, settings = link.model or "mae-32p4", key_of(link.key), link.settings()
-    played = play(link_of(recording, symbols, model, key, settings, link.max_batch), recording, symbols, snr)
-    _deliver(played, out, keep_bad=keep_bad, force=opts.force)
-    return _said(played, out, must_have=True)
-
-
-def _deliver(played: Played | PlayedBeside, out: Path, *, keep_bad: bool, force: bool) -> None:
-    """Pictures, payload and checks as a folder, whole or not at all."""
-    from ninefold.artifacts import write_folder
-    from PIL import Image
-
-    from semcom.carrier import PlayedBeside
-
-    if isinstance(played, PlayedBeside):
-        got, name = played, "blocks.jsonl"
-        lines = [json.dumps({"block": place, "crc_ok": bool(ok)}) for place, ok in enumerate(played.blocks_ok)]
+    if recording.link.get("system") == "beside":
+        link = carrier.beside_link_of(recording, symbols, model or "picture-c16")
+        played = carrier.play_beside(link, recording, symbols, snr)
     else:
-        got, name = played.frame, "tiles.jsonl"
-        rows = zip(got.sequence.tolist(), got.crc_ok.tolist(), strict=True)
-        lines = [json.dumps({"tile": tile, "sequence": s, "crc_ok": ok}) for tile, (s, ok) in enumerate(rows)]
-    about = {"kind": "semcom.received", "format_version": 1, "package": "semcom"}
-    with write_folder(out, **about, force=force) as folder:
-        digits = max(3, len(str(len(played.pictures) - 1)))
-        for number, picture in enumerate(played.pictures):
-            Image.fromarray(picture).save(folder / f"picture-{number:0{digits}}.png")
-        if got.payload is not None:
-            (folder / "payload.bin").write_bytes(got.payload)
-        elif keep_bad:
-            (folder / "payload.unchecked").write_bytes(got.unchecked)
-        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
-def _beside(link: PaperLink, picture: str | None, snr: float | None) -> BesideLink:
-    from semcom.carrier import beside_link
-
-    return beside_link(
-        link.model or "picture-c16", picture=picture or "joint", snr_db=6.0 if snr is None else snr,
-        fec=link.fec or "ldpc:1/2", modulation=link.modulation or "qpsk",
-    )  # fmt: skip
-
-
-def _refuse_beside_options(picture: str | None, snr: float | None) -> None:
-    for name, value in (("--picture", picture), ("--snr", snr)):
-        if value is not None:
-            raise InputError(name, got="an option of --form beside", expected="it with that form, or left out")
-
-
-def _counts(report: dict[str, Any]) -> dict[str, Any]:
-    return {name.replace("_", " "): value for name, value in report.items() if name != "energy"}
-
-
-def _said_beside(played: PlayedBeside, out: Path | None, *, must_have: bool) -> dict[str, Any]:
-    if played.payload is None and must_have:
+        published = paper.link_of(recording, symbols, model or "mae-32p4", key_of(key))
+        played = paper.play(published, recording, symbols, snr)
+    said = _delivered(played, out, keep_bad=keep_bad, force=opts.force)
+    if played.payload is None:
         raise InputError("payload", got=played.reason, hint=f"the pictures are in {out}")
-    return {
-        "pictures": len(played.pictures),
-        "payload bytes": None if played.payload is None else len(played.payload),
-        "payload sha256": None if played.payload is None else hashlib.sha256(played.payload).hexdigest(),
-        "payload": played.reason or "whole", **({"written": str(out)} if out else {}),
-    }  # fmt: skip
-
-
-def _said(played: Played, out: Path | None, *, must_have: bool) -> dict[str, Any]:
-    frame = played.frame
-    if frame.payload is None and must_have:
-        where = f"the pictures are in {out}"
-        raise InputError("payload", got=frame.reason, expected="all that carry it", hint=where)
-    return {
-        "pictures": len(played.pictures), "tiles": len(frame.crc_ok), "tiles whose check held": int(frame.crc_ok.sum()),
-        "payload bytes": None if frame.payload is None else len(frame.payload),
-        "payload sha256": None if frame.payload is None else hashlib.sha256(frame.payload).hexdigest(),
-        "payload": frame.reason or "whole", "missing": frame.missing[:50],
-        **({"written": str(out)} if out else {}),
-    }  # fmt: skip
+    return said
 
 
 @verb(carrier, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="semcom")
@@ -194,51 +143,51 @@ def run(
     *,
     channel: ChannelSpec = "awgn",
     snr: Snr = 6.0,
-    form: Form = "beside",
-    link: PaperLink,
-    split: Split = False,
-    picture: PictureLink = None,
+    link: Link,
     keep_bad: KeepBad = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Send, let a channel act, receive: how PICTURES and payload come through; -o keeps what arrives."""
     import numpy as np
 
-    from semcom import Channel, cut_tiles, join_tiles
-    from semcom.carrier import Played
+    from semcom import Channel
     from semcom.evaluation import psnr
 
-    link.check_form(form, split=split)
-    over = Channel.from_spec(channel)
-    data = read_payload(payload)
-    _, arrays = _read(pictures)
-    if form == "beside":
-        beside = _beside(link, picture, snr)
-        symbols = beside.send(arrays, data)
-        arrived = over.apply(symbols, snr, np.random.default_rng(opts.seed))
-        got = beside.receive(arrived, [one.shape[:2] for one in arrays])
-        if opts.out is not None:
-            _deliver(got, opts.out, keep_bad=keep_bad, force=opts.force)
-        scores = [float(psnr(a[None], b[None])[0]) for a, b in zip(got.pictures, arrays, strict=True)]
-        return {
-            **_said_beside(got, opts.out, must_have=False), "same payload": got.payload == data,
-            "PSNR of a picture, dB": round(float(np.mean(scores)), 2), "symbols": symbols.size + arrived.overhead,
-            "payload symbols": beside.payload_symbols(len(data)), "pilot symbols": arrived.overhead,
-        }  # fmt: skip
-    _refuse_beside_options(picture, None)
-    loaded = link.load()
-    tiles, sizes = cut_tiles(arrays, loaded.model.image_size)
-    sent = loaded.transmit(tiles, data, split=split)
-    received = over.apply(sent.symbols, snr, np.random.default_rng(opts.seed))
-    frame = loaded.receive(received)
-    played = Played(join_tiles(frame.images[: len(tiles)], sizes), frame)
-    if opts.out is not None:
-        _deliver(played, opts.out, keep_bad=keep_bad, force=opts.force)
-    quality = psnr(frame.images[: len(tiles)], tiles)
+    over, (sender, receiver) = Channel.from_spec(channel), link.sides(snr)
+    data, arrays = read_payload(payload), read_pictures(pictures)
+    recording = sender(arrays, data)
+    arrived = over.apply(recording.symbols, snr, np.random.default_rng(opts.seed))
+    played = receiver(arrived, recording.sizes)
+    quality = [float(psnr(a[None], b[None])[0]) for a, b in zip(played.pictures, arrays, strict=True)]
+    said = _delivered(played, opts.out, keep_bad=keep_bad, force=opts.force)
+    shown = _counts(recording) | {"pilot symbols": arrived.overhead}
+    return said | {"same payload": played.payload == data, "PSNR, dB": round(float(np.mean(quality)), 2), **shown}
+
+
+def _counts(recording: Recording) -> dict[str, Any]:
+    """All symbols; those by purpose are of a tile in the published form."""
+    return counts(recording.about["report"]) | {"tiles": len(recording.symbols), "symbols": recording.symbols.size}
+
+
+def _of_payload(data: bytes | None) -> dict[str, Any]:
     return {
-        **_said(played, opts.out, must_have=False), "same payload": frame.payload == data,
-        "PSNR of a tile, dB": round(float(quality.mean()), 2),
-        "symbols a tile": sent.report.symbols + received.overhead, "mask symbols": sent.report.mask_symbols,
-        "latent symbols": sent.report.latent_symbols, "pilot symbols": received.overhead,
-        "energy a symbol": round(sent.report.energy, 6),
+        "payload bytes": None if data is None else len(data),
+        "payload sha256": None if data is None else hashlib.sha256(data).hexdigest(),
+    }
+
+
+def _delivered(played: Played, out: Path | None, *, keep_bad: bool, force: bool) -> dict[str, Any]:
+    """Pictures, payload and checks as a folder, if there is a path, and what is said of them."""
+    if out is not None:
+        lines = [json.dumps({"part": part, "crc_ok": bool(ok)}) + "\n" for part, ok in enumerate(played.checks)]
+        files = {"checks.jsonl": "".join(lines).encode()}
+        if played.payload is not None:
+            files["payload.bin"] = played.payload
+        elif keep_bad:
+            files["payload.unchecked"] = played.unchecked
+        deliver(out, {"picture": played.pictures}, files, force=force)
+    return {
+        "pictures": len(played.pictures), **_of_payload(played.payload), "payload": played.reason or "whole",
+        "parts": len(played.checks), "parts whose check held": int(played.checks.sum()),
+        **({"written": str(out)} if out else {}),
     }  # fmt: skip

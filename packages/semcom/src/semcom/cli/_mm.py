@@ -1,4 +1,4 @@
-"""`mm send`, `mm recv`, `mm run`, `mm pack`."""
+"""`mm send|recv|run`, `mm pack`."""
 
 from __future__ import annotations
 
@@ -11,36 +11,30 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
-from semcom.cli._app import Batch, ChannelSpec, Pictures, Snr, mm
+from semcom.cli._app import ChannelSpec, KnownSnr, Pictures, Pilots, Snr, Symbols, counts, deliver, mm
 
 if TYPE_CHECKING:
     import numpy as np
 
     from semcom.multimodal import MMSemCom, PlayedPictures
 
-Link = Annotated[str, typer.Option("--model", help="Folder of `mm pack`.")]
-Steps = Annotated[int, typer.Option("--steps", min=1, help="Calls of the denoiser for a candidate.")]
-Solver = Annotated[str, typer.Option("--solver", help="ddim or dpmpp.")]
-Guidance = Annotated[float, typer.Option("--guidance", min=0, help="Classifier-free guidance; 1 is none.")]
+Model = Annotated[str, typer.Option("--model", help="Folder of `mm pack`.")]
 
 
 @dataclass(frozen=True)
 class Sending:
-    """What is sent beside the pictures, and by which link."""
+    """What is sent with the pictures."""
 
     captions: Annotated[Path | None, typer.Option(help="CSV file with the columns file and caption.")] = None
     caption: Annotated[str | None, typer.Option(help="One caption for all pictures.")] = None
-    captioner: Annotated[Path | None, typer.Option(help="Folder of a BLIP, for missing captions.")] = None
-    model: Link = "mm-32"
-    text: Annotated[str | None, typer.Option(help="analog, quantised, caption or none.  [default: the link's]")] = None
+    text: Annotated[str | None, typer.Option(help="analog, caption or none.  [default: the link's]")] = None
 
-    def load(self, **more: Any) -> MMSemCom:
+    def load(self, model: str, **more: Any) -> MMSemCom:
         """The link."""
-        from semcom.multimodal import HubCaptioner, MMSemCom
+        from semcom.multimodal import MMSemCom
 
         settings = {} if self.text is None else {"text": self.text, "text_size": 0}
-        captioner = None if self.captioner is None else HubCaptioner.from_folder(self.captioner)
-        return MMSemCom.from_pretrained(self.model, captioner=captioner, **more, **settings)
+        return MMSemCom.from_pretrained(model, **more, **settings)
 
     def read(self, pictures: list[Path]) -> tuple[list[np.ndarray], list[str | None]]:
         """Pictures and their captions."""
@@ -48,11 +42,11 @@ class Sending:
         from semcom.multimodal import captions_of, read_captions
 
         if self.captions is not None and self.caption is not None:
-            raise InputError("--caption", got=repr(self.caption), expected="not beside --captions")
+            raise InputError("--caption", got=repr(self.caption), expected="it or --captions, not both")
         names = find_pictures(pictures)
-        if self.captions is None:
-            return [read_picture(name) for name in names], [self.caption] * len(names)
-        texts = captions_of(names, read_captions(self.captions), self.captions)
+        texts = [self.caption] * len(names)
+        if self.captions is not None:
+            texts = captions_of(names, read_captions(self.captions), self.captions)
         return [read_picture(name) for name in names], texts
 
 
@@ -67,34 +61,28 @@ class Choice:
         str | None,
         typer.Option(help="unsharp, multimodal, published, image, ...  [default: unsharp; with -k multimodal]"),
     ] = None
-    alpha: Annotated[float | None, typer.Option(help="Weight of image against text.  [default: the link's]")] = None
-    steps: Steps = 5
-    solver: Solver = "dpmpp"
-    guidance: Guidance = 1.0
+    steps: Annotated[int, typer.Option(min=1, help="Calls of the denoiser for a candidate.")] = 5
     pipeline: Annotated[
         Path | None, typer.Option(help="Folder of a diffusers image-to-image pipeline, instead of our own.")
     ] = None
-    max_batch: Batch = 64
 
     def rule(self) -> dict[str, Any]:
-        """How the receiver chooses: candidates are drawn where they, alpha or a rule ask for them."""
+        """How the receiver chooses: candidates are drawn where they or a rule ask for them."""
         from semcom.multimodal import UNSHARP
 
-        drawn = self.candidates is not None or self.alpha is not None
+        drawn = self.candidates is not None
         if self.select == UNSHARP and drawn:
             raise InputError("--select", got=UNSHARP, expected="another rule: it works without candidates")
         if self.select in (None, UNSHARP) and not drawn:
-            return {"select": UNSHARP, "num_candidates": 0, "alpha": None}
-        count = 8 if self.candidates is None else self.candidates
-        return {"select": self.select or "multimodal", "num_candidates": count, "alpha": self.alpha}
+            return {"select": UNSHARP, "num_candidates": 0}
+        return {"select": self.select or "multimodal", "num_candidates": self.candidates if drawn else 8}
 
     def parts(self) -> dict[str, Any]:
         """Arguments of a link that draws so."""
         from semcom.multimodal import Img2ImgGenerator
 
         generator = None if self.pipeline is None else Img2ImgGenerator.from_folder(self.pipeline)
-        sampler = {"steps": self.steps, "solver": self.solver, "guidance": self.guidance}
-        return {"generator": generator, "sampler": sampler, "max_batch": self.max_batch}
+        return {"generator": generator, "sampler": {"steps": self.steps}}
 
 
 @verb(mm, uses=("threads", "quiet", "force", "out"), out="folder", ours="semcom")
@@ -102,37 +90,31 @@ def send(
     pictures: Pictures,
     *,
     sending: Sending,
+    model: Model = "mm-32",
     snr: Annotated[float, typer.Option("--snr", help="Es/N0 in dB that both sides reckon with.")] = 10.0,
-    pilots: Annotated[int, typer.Option(min=0, help="Pilots before each block, for channels that fade.")] = 0,
-    pilot_block: Annotated[int, typer.Option(min=0, help="Data symbols of a block; 0 is a whole tile.")] = 0,
-    max_batch: Batch = 64,
+    pilots: Pilots,
     opts: Shared,
 ) -> dict[str, Any]:
     """Send PICTURES and their captions as a folder of symbols, -o, whose header holds neither."""
     from semcom.multimodal import record_pictures
-    from semcom.phy import PilotPattern
 
     out = opts.need_out()
     arrays, texts = sending.read(pictures)
-    link = sending.load(max_batch=max_batch)
-    recording, sent = record_pictures(link, arrays, texts, PilotPattern(pilot_block, pilots), snr_db=snr)
+    recording, sent = record_pictures(sending.load(model), arrays, texts, pilots.pattern(), snr_db=snr)
     recording.save(out, force=opts.force)
     return {
         "pictures": len(arrays), "tiles": len(sent.captions),
-        "with a caption": sum(one is not None for one in sent.captions),
-        "symbols": recording.symbols.size, "symbols a tile": sent.report.symbols,
-        "text symbols": sent.report.text_symbols, "picture symbols": sent.report.latent_symbols,
-        "pilot symbols": sent.report.pilot_symbols, "bandwidth ratio": round(sent.report.bandwidth_ratio, 5),
-        "energy a symbol": round(sent.report.energy, 6), "written": str(out),
+        "with a caption": sum(one is not None for one in sent.captions), "symbols": recording.symbols.size,
+        **counts(sent.report.to_meta(), " a tile"), "written": str(out),
     }  # fmt: skip
 
 
 @verb(mm, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def recv(
-    symbols: Annotated[Path, typer.Argument(help="Folder of `mm send` or `channel apply`.")],
+    symbols: Symbols,
     *,
-    model: Link = "mm-32",
-    snr: Annotated[float | None, typer.Option("--snr", help="Es/N0 in dB; estimated if left out.")] = None,
+    model: Model = "mm-32",
+    snr: KnownSnr = None,
     choice: Choice,
     opts: Shared,
 ) -> dict[str, Any]:
@@ -140,37 +122,11 @@ def recv(
     from semcom import Recording
     from semcom.multimodal import mm_link_of, play_pictures
 
-    out = opts.need_out()
-    rule = choice.rule()
+    out, rule = opts.need_out(), choice.rule()
     recording = Recording.load(symbols)
     link = mm_link_of(recording, symbols, model, **choice.parts())
     played = play_pictures(link, recording, symbols, snr, seed=opts.seed, **rule)
-    _deliver(played, out, force=opts.force)
-    return {
-        **_said(played), "candidates": rule["num_candidates"], "select": rule["select"], "written": str(out),
-    }  # fmt: skip
-
-
-def _said(played: PlayedPictures) -> dict[str, Any]:
-    return {
-        "pictures": len(played.pictures), "tiles": len(played.tiles),
-        "tiles whose text arrived": sum(line["text"] for line in played.tiles),
-    }  # fmt: skip
-
-
-def _deliver(played: PlayedPictures, out: Path, *, force: bool) -> None:
-    """Pictures, coarse pictures and a line for each tile as a folder, whole or not at all."""
-    from ninefold.artifacts import write_folder
-    from PIL import Image
-
-    about = {"kind": "semcom.received", "format_version": 1, "package": "semcom"}
-    with write_folder(out, **about, force=force) as folder:
-        digits = max(3, len(str(len(played.pictures) - 1)))
-        for number, (picture, coarse) in enumerate(zip(played.pictures, played.coarse, strict=True)):
-            Image.fromarray(picture).save(folder / f"picture-{number:0{digits}}.png")
-            Image.fromarray(coarse).save(folder / f"coarse-{number:0{digits}}.png")
-        lines = [json.dumps(line, ensure_ascii=False) for line in played.tiles]
-        (folder / "tiles.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return _delivered(played, rule, out, force=opts.force)
 
 
 @verb(mm, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="semcom")
@@ -178,6 +134,7 @@ def run(
     pictures: Pictures,
     *,
     sending: Sending,
+    model: Model = "mm-32",
     channel: ChannelSpec = "awgn",
     snr: Snr = 6.0,
     choice: Choice,
@@ -188,26 +145,35 @@ def run(
 
     from semcom import Channel, cut_tiles
     from semcom.evaluation import psnr
-    from semcom.multimodal import play_received as play
-    from semcom.multimodal import record_pictures
+    from semcom.multimodal import play_received, record_pictures
 
-    over = Channel.from_spec(channel)
-    rule = choice.rule()
+    over, rule = Channel.from_spec(channel), choice.rule()
     arrays, texts = sending.read(pictures)
-    link = sending.load(**choice.parts())
+    link = sending.load(model, **choice.parts())
     recording, sent = record_pictures(link, arrays, texts, snr_db=snr)
     received = over.apply(recording.symbols, snr, np.random.default_rng(opts.seed))
     tiles, sizes = cut_tiles(arrays, link.config.size)
-    played = play(link, received, sizes, snr, seed=opts.seed, truth=tiles, **rule)
-    if opts.out is not None:
-        _deliver(played, opts.out, force=opts.force)
-    chosen, coarse = (cut_tiles(some, link.config.size)[0] for some in (played.pictures, played.coarse))
+    played = play_received(link, received, sizes, snr, seed=opts.seed, truth=tiles, **rule)
+    shown = (cut_tiles(some, link.config.size)[0] for some in (played.pictures, played.coarse))
+    quality, coarse = (round(float(psnr(one, tiles).mean()), 2) for one in shown)
     return {
-        **_said(played), "PSNR of a tile, dB": round(float(psnr(chosen, tiles).mean()), 2),
-        "PSNR of a coarse tile, dB": round(float(psnr(coarse, tiles).mean()), 2), "select": rule["select"],
-        "symbols a tile": sent.report.symbols + received.overhead, "text symbols": sent.report.text_symbols,
-        "pilot symbols": received.overhead, "energy a symbol": round(sent.report.energy, 6),
-        **({"written": str(opts.out)} if opts.out else {}),
+        **_delivered(played, rule, opts.out, force=opts.force), "PSNR of a tile, dB": quality,
+        "PSNR of a coarse tile, dB": coarse, **counts(sent.report.to_meta(), " a tile"),
+        "pilot symbols a tile": received.overhead,
+    }  # fmt: skip
+
+
+def _delivered(played: PlayedPictures, rule: dict[str, Any], out: Path | None, *, force: bool) -> dict[str, Any]:
+    """Pictures, coarse pictures and a line for each tile as a folder, if there is a path, and what is said of them."""
+    if out is not None:
+        lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in played.tiles)
+        deliver(
+            out, {"picture": played.pictures, "coarse": played.coarse}, {"tiles.jsonl": lines.encode()}, force=force
+        )
+    return {
+        "pictures": len(played.pictures), "tiles": len(played.tiles),
+        "tiles whose text arrived": sum(line["text"] for line in played.tiles),
+        "candidates": rule["num_candidates"], "select": rule["select"], **({"written": str(out)} if out else {}),
     }  # fmt: skip
 
 
@@ -217,27 +183,15 @@ def pack(
     clip: Annotated[Path, typer.Argument(help="Model file of `train clip`.")],
     diffusion: Annotated[Path | None, typer.Argument(help="Model file of `train diffusion`.")] = None,
     *,
-    symbols: Annotated[int, typer.Option(min=1, help="Symbols of a picture, image and text together.")] = 128,
-    text: Annotated[str, typer.Option(help="analog, quantised, caption or none.")] = "analog",
-    image: Annotated[int, typer.Option(min=4, help="Height and width of pictures.")] = 32,
-    alpha: Annotated[
-        str | None, typer.Option(help="Weights by SNR, such as -5:0.9,0:0.7; see `compare mm --fit-alpha`.")
-    ] = None,
+    link: Annotated[str, typer.Option("--link", help="Settings key=value,...: symbols, text, text_size, size.")] = "",
     opts: Shared,
 ) -> dict[str, Any]:
     """Put trained parts together as the folder of a link, -o."""
-    from dataclasses import asdict
-
-    from semcom.multimodal import MMConfig, MMSemCom, pack_parts, parse_alpha
+    from semcom.multimodal import MMConfig, MMSemCom, pack_parts
 
     out = opts.need_out()
     parts = {"features": features, "clip": clip, **({"diffusion": diffusion} if diffusion else {})}
-    table = None if alpha is None else parse_alpha(alpha)
-    config = MMConfig(symbols=symbols, text=text, size=image)
-    kept = None if table is None else {"snrs": list(table.snrs), "alphas": list(table.alphas)}
-    pack_parts(parts, out, link=asdict(config), alpha=kept, force=opts.force)
-    link = MMSemCom.from_pretrained(out)
-    return {
-        "symbols a picture": link.report.symbols, "text symbols": link.report.text_symbols,
-        "model hash": link.model_hash, "bytes": sum(file.stat().st_size for file in out.iterdir()), "written": str(out),
-    }  # fmt: skip
+    pack_parts(parts, out, link=MMConfig.from_text(link).to_meta(), force=opts.force)
+    made = MMSemCom.from_pretrained(out)
+    size = sum(file.stat().st_size for file in out.iterdir())
+    return {**counts(made.report.to_meta()), "model hash": made.model_hash, "bytes": size, "written": str(out)}

@@ -1,4 +1,4 @@
-"""`channel apply`, `capacity`, `inspect`."""
+"""`channel apply|modulate|demodulate`, `inspect`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Annotated, Any
 import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import ArtifactError, InputError
-from ninefold.report import Table
 
-from semcom.cli._app import ChannelSpec, Snr, Symbols, app, channel
+from semcom.cli._app import ChannelSpec, Snr, Symbols, app, channel, counts
 
 
 @verb(channel, uses=("seed", "force", "out"), out="folder", ours="semcom")
@@ -27,43 +26,50 @@ def apply(
 
     from semcom import Channel, Recording
 
-    out = opts.need_out()
-    over = Channel.from_spec(channel)
-    recording = Recording.load(symbols)
-    rng = np.random.default_rng(opts.seed)
-    recording.symbols = over.distort(recording.rows(symbols), snr, rng)
+    out, over, recording = opts.need_out(), Channel.from_spec(channel), Recording.load(symbols)
+    recording.symbols = over.distort(recording.rows(symbols), snr, np.random.default_rng(opts.seed))
     before = recording.about.get("channels")
-    before = before if isinstance(before, list) else []
-    recording.about["channels"] = [*before, {"channel": channel, "snr_db": snr if np.isfinite(snr) else str(snr)}]
+    acted = {"channel": channel, "snr_db": snr if np.isfinite(snr) else str(snr)}
+    recording.about["channels"] = [*(before if isinstance(before, list) else []), acted]
     recording.save(out, force=opts.force)
     return {"symbols": recording.symbols.size, "channel": channel, "SNR, dB": snr, "written": str(out)}
 
 
-@verb(app, uses=())
-def capacity(
+@verb(channel, uses=("force", "out"), out="folder", ours="semcom")
+def modulate(
+    symbols: Symbols,
     *,
-    image: Annotated[int, typer.Option(min=2, help="Height and width of a picture in pixels.")] = 32,
-    patch: Annotated[int, typer.Option(min=1, help="Height and width of a patch.")] = 4,
-    mode: Annotated[str, typer.Option(help="enumerative, bitmap or blocks:A,B.")] = "enumerative",
-    ratios: Annotated[str, typer.Option(help="Mask ratios.")] = "0.5,0.6,0.75,0.8,0.9",
-    fec: Annotated[str, typer.Option(help="Of the coded block.")] = "ldpc:1/2",
-    modulation: Annotated[str, typer.Option(help="Of the coded block.")] = "qpsk",
-) -> Table:
-    """How many payload bits a picture's mask carries, and how many symbols that takes."""
-    from semcom import CodedBlock, MaskCodec
-    from semcom.phy import parse_range
+    datatype: Annotated[str, typer.Option("--type", help="cf32_le, ci16_le or cu8.")] = "cf32_le",
+    rate: Annotated[float, typer.Option(help="Samples a second.")] = 1e6,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Make a folder of symbols the samples of a radio, four a symbol, into the folder -o (SigMF)."""
+    from semcom.links import Recording, save_waveform
 
-    if image % patch:
-        raise InputError("--patch", got=patch, expected=f"a divisor of {image}")
-    table = Table(["mask ratio", "kept patches", "payload bits", "mask symbols"])
-    count = (image // patch) ** 2
-    table.title = f"{count} patches of a {image} x {image} picture, {mode}"
-    for ratio in parse_range(ratios):
-        codec = MaskCodec(count, ratio, mode)
-        block = CodedBlock(codec.capacity_bits + 16, fec, modulation)
-        table.rows.append([ratio, codec.kept, codec.capacity_bits, block.symbols])
-    table.notes.append(f"Mask symbols: payload, 16-bit sequence number and CRC-16, {fec}, {modulation}.")
-    return table
+    recording = Recording.load(symbols)
+    count = save_waveform(recording, opts.need_out(), datatype=datatype, rate=rate, force=opts.force)
+    return {"symbols": recording.symbols.size, "samples": count, "seconds": count / rate, "written": str(opts.out)}
+
+
+@verb(channel, uses=("force", "out"), out="folder", ours="semcom")
+def demodulate(
+    samples: Annotated[Path, typer.Argument(help="Folder of `channel modulate`, or a file that a receiver recorded.")],
+    *,
+    like: Annotated[Path | None, typer.Option(help="What was sent, for its header, if SAMPLES has none.")] = None,
+    datatype: Annotated[
+        str | None, typer.Option("--type", help="cf32_le, ci16_le or cu8.  [default: the file's ending]")
+    ] = None,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Find the symbols in recorded samples, wherever they begin, into the folder -o, for `carrier recv`, `mm recv`."""
+    import numpy as np
+
+    from semcom.links import load_waveform
+
+    recording = load_waveform(samples, like, datatype)
+    recording.save(opts.need_out(), force=opts.force)
+    snr = round(-10 * float(np.log10(max(recording.about["waveform noise"], 1e-12))), 2)
+    return {"symbols": recording.symbols.size, "SNR, dB": snr, "written": str(opts.out)}
 
 
 @verb(app, uses=())
@@ -76,7 +82,7 @@ def inspect(
     from ninefold import artifacts
     from ninefold.files import MANIFEST
 
-    from semcom.carrier import Recording
+    from semcom import Recording
     from semcom.models import BUILT_IN, built_in_path
 
     folder = Path(path)
@@ -94,15 +100,15 @@ def inspect(
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         return {"kind": "run", "lines": len(lines), **(json.loads(lines[-1]) if lines else {})}
     file = built_in_path(path) if path in BUILT_IN else folder
-    for kind in ("semcom.mae", "semcom.picture", "semcom.jscc", "semcom.clip", "semcom.diffusion", "semcom.judge"):
+    for kind in ("mae", "picture", "jscc", "clip", "diffusion", "judge"):
         try:
-            held_file = artifacts.Artifact(file, kind=kind, format_version=1)
+            model = artifacts.Artifact(file, kind=f"semcom.{kind}", format_version=1)
         except ArtifactError as error:
             if "not a semcom." not in str(error):
                 raise
             continue
-        held_file.verify()
-        size = sum(held_file.bytes_of(name).size for name in held_file.names)
-        return {**held_file.meta["config"], "kind": kind, "bytes": size, "tensors": len(held_file.names),
-                "recipe": json.dumps(held_file.meta["recipe"])}  # fmt: skip
+        model.verify()
+        size = sum(model.bytes_of(name).size for name in model.names)
+        return {**counts(model.meta["config"]), "kind": f"semcom.{kind}", "bytes": size, "tensors": len(model.names),
+                "recipe": json.dumps(model.meta["recipe"])}  # fmt: skip
     raise InputError("path", got=path, expected="a model, a link, a run or symbols of semcom")

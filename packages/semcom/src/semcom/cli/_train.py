@@ -1,8 +1,9 @@
-"""`train mae|jscc|picture`, `finetune`."""
+"""`train picture|jscc|mae|features|clip|diffusion|judge`, `finetune`: one pattern of options for all of them."""
 
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,44 +11,89 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
-from semcom.cli._app import Batch, ChannelSpec, app, train
+from semcom.cli._app import app, read_pictures, train
 
 if TYPE_CHECKING:
     import numpy as np
     from ninefold.run import Run
 
-Data = Annotated[str, typer.Option("--data", help="cifar10, caltech101, embedded, or a folder of pictures.")]
-Steps = Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")]
-Lr = Annotated[float, typer.Option("--lr", min=0, help="Peak learning rate.")]
-TrainBatch = Annotated[int, typer.Option("--batch", min=1, help="Pictures a step.")]
-Half = Annotated[bool, typer.Option("--half", help="Store the model as float16, half the size.")]
-Loss = Annotated[str, typer.Option(help="mse, or log: the mean of each picture's logarithm.")]
-Every = Annotated[int, typer.Option("--save-every", min=1, help="Steps between checkpoints.")]
+    from semcom.datasets import Captioned
+
+USES = ("seed", "threads", "quiet", "out")
 
 
-def _pictures(data: str, size: int) -> np.ndarray:
+@dataclass(frozen=True)
+class How:
+    """What is trained on what, and how."""
+
+    data: Annotated[str, typer.Option(help="cifar10, caltech101, embedded, or a folder of pictures.")] = "cifar10"
+    net: Annotated[str, typer.Option(help="Sizes of the network: key=value,...; a wrong key lists them.")] = ""
+    recipe: Annotated[str, typer.Option(help="steps=..., batch, lr, loss, snr_low, ...; a wrong key lists them.")] = ""
+    start: Annotated[Path | None, typer.Option(help="Model file to begin with; random weights if left out.")] = None
+    half: Annotated[bool, typer.Option("--half", help="Store the model as float16, half the size.")] = False
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Captions of a folder of pictures."""
+
+    captions: Annotated[Path | None, typer.Option(help="CSV file with file and caption, if --data is a folder.")] = None
+
+    def read(self, data: str, size: int) -> Captioned:
+        """Training pictures with captions: a set's, or a folder's, whose captions are its classes; in tiles."""
+        import numpy as np
+
+        from semcom.datasets import (
+            NAMES,
+            Captioned,
+            count_tiles,
+            cut_tiles,
+            find_pictures,
+            load_captioned,
+            read_picture,
+        )
+        from semcom.multimodal import captions_of, read_captions
+
+        if data in NAMES:
+            if self.captions is not None:
+                raise InputError("--captions", got=self.captions, expected="none: the set has captions of its own")
+            found = load_captioned(data, "train")
+            pictures, nouns, labels, classes = found.images, found.nouns, found.labels, found.classes
+        else:
+            if self.captions is None:
+                raise InputError("--captions", expected="a CSV file with file and caption for a folder of pictures")
+            names = find_pictures([Path(data)])
+            texts = captions_of(names, read_captions(self.captions), self.captions)
+            kept = [(name, text) for name, text in zip(names, texts, strict=True) if text]
+            if not kept:
+                raise InputError("captions", where=self.captions, got="none that is not empty")
+            pictures, nouns = [read_picture(name) for name, _ in kept], [text for _, text in kept]
+            classes = sorted(set(nouns))
+            labels = np.array([classes.index(text) for text in nouns])
+        images, sizes = cut_tiles(pictures, size)
+        rows = np.repeat(np.arange(len(sizes)), [count_tiles([one], size) for one in sizes])
+        return Captioned(images, [nouns[row] for row in rows], np.asarray(labels)[rows], classes)
+
+
+def _tiles(data: str, size: int) -> np.ndarray:
     """Training pictures of a set or a folder, cut into tiles of the size: (n, size, size, 3)."""
-    from semcom.datasets import NAMES, cut_tiles, find_pictures, load, read_picture
+    from semcom.datasets import NAMES, cut_tiles, load
 
-    if data in NAMES:
-        found = load(data, "train")
-        return found if found.shape[1] == size else cut_tiles(found, size)[0]
-    return cut_tiles([read_picture(path) for path in find_pictures([Path(data)])], size)[0]
+    return cut_tiles(load(data, "train") if data in NAMES else read_pictures([Path(data)]), size)[0]
 
 
-def _begin(start: Path | None, kind: Any) -> tuple[Any, str | None]:
-    """(model to begin with, digest of its file), or (None, None)."""
+def _trained(name: str, how: How, opts: Shared, net: Any, recipe: Any, call: Any, **more: Any) -> dict[str, Any]:
+    """Train into the run folder -o, write model.safetensors there, and say what came out."""
     from ninefold.files import digest_file
+    from ninefold.run import Run
 
-    from semcom.models import load_model
+    about = {"verb": f"train {name}", "data": how.data, **recipe.to_meta(), "model": net.to_meta(), **more}
+    about["start"] = digest_file(how.start) if how.start else None
+    with Run(opts.need_out(), about) as run:
+        return _finished(run, call(run), about, half=how.half)
 
-    if start is None:
-        return None, None
-    return load_model(start, kind.kind)[0], digest_file(start)
 
-
-def _finished(run: Run, model: Any, recipe: dict[str, Any], half: bool = False) -> dict[str, Any]:
-    """Write model.safetensors into the run, unless a finished run has it, and say what came out."""
+def _finished(run: Run, model: Any, recipe: dict[str, Any], *, half: bool = False) -> dict[str, Any]:
     from semcom.models import save_model
 
     path = run.path / "model.safetensors"
@@ -56,138 +102,107 @@ def _finished(run: Run, model: Any, recipe: dict[str, Any], half: bool = False) 
     return {"steps": last["step"], **{k: round(v, 5) for k, v in last.items() if k != "step"}, "model": str(path)}
 
 
-@verb(train, uses=("seed", "threads", "quiet", "out"), out="run")
-def mae(
-    *,
-    data: Data = "cifar10",
-    steps: Steps = 2600,
-    lr: Lr = 1.2e-3,
-    batch: TrainBatch = 64,
-    save_every: Every = 200,
-    loss: Loss = "mse",
-    half: Half = False,
-    start: Annotated[Path | None, typer.Option(help="Model file to begin with; random weights if left out.")] = None,
-    image: Annotated[int, typer.Option(min=4, help="Height and width of pictures.")] = 32,
-    patch: Annotated[int, typer.Option(min=1, help="Height and width of a patch.")] = 4,
-    dim: Annotated[int, typer.Option(min=8, help="Width of the encoder and the decoder.")] = 128,
-    depth: Annotated[int, typer.Option(min=1, help="Blocks of the encoder.")] = 4,
-    opts: Shared,
-) -> dict[str, Any]:
-    """Train a small masked autoencoder over a noisy link, into the run folder -o; a killed run goes on."""
-    from ninefold.run import Run
-
-    from semcom.models import MaeConfig, SmallMae
-    from semcom.training import MaeRecipe, Schedule, train_mae
-
-    config = MaeConfig(image_size=image, patch_size=patch, dim=dim, decoder_dim=dim, depth=depth)
-    recipe = MaeRecipe(Schedule(steps, batch, lr, save_every=save_every, seed=opts.seed), loss=loss)
-    begin, digest = _begin(start, SmallMae)
-    if begin is not None and begin.config != config:
-        raise InputError("--start", got=f"{start} of {begin.config}", expected=f"a model of {config}")
-    about = {"verb": "train mae", "data": data, **recipe.to_meta(), "model": config.to_meta(), "start": digest}
-    with Run(opts.need_out(), about) as run:
-        model = train_mae(_pictures(data, image), config, recipe, run, begin)
-        return _finished(run, model, about, half)
-
-
-@verb(train, uses=("seed", "threads", "quiet", "out"), out="run")
-def jscc(
-    *,
-    kind: Annotated[str, typer.Option(help="adjscc or deepjscc.")] = "adjscc",
-    data: Data = "cifar10",
-    channels: Annotated[int, typer.Option(min=1, help="Feature channels c; the bandwidth ratio is c / 96.")] = 8,
-    width: Annotated[int, typer.Option(min=8, help="Inner channels of adjscc.")] = 64,
-    stages: Annotated[int, typer.Option(min=0, help="Stages that adjscc has more on each side.")] = 0,
-    snr_low: Annotated[float, typer.Option(help="Lowest Es/N0 in training, dB.")] = -5.0,
-    snr_high: Annotated[float, typer.Option(help="Highest Es/N0 in training, dB.")] = 20.0,
-    steps: Steps = 1000,
-    lr: Lr = 2e-3,
-    batch: TrainBatch = 64,
-    save_every: Every = 200,
-    loss: Loss = "mse",
-    bfloat16: Annotated[bool, typer.Option("--bfloat16", help="Convolutions in bfloat16.")] = False,
-    start: Annotated[Path | None, typer.Option(help="Model file to begin with; random weights if left out.")] = None,
-    half: Half = False,
-    image: Annotated[int, typer.Option(min=4, help="Height and width of pictures.")] = 32,
-    channel: ChannelSpec = "awgn",
-    opts: Shared,
-) -> dict[str, Any]:
-    """Train a joint source-channel coder over a channel, into the run folder -o; a killed run goes on."""
-    from ninefold.run import Run
-
-    from semcom.models import JsccCoder, JsccConfig
-    from semcom.training import JsccRecipe, Schedule, train_jscc
-
-    if image % 4:
-        raise InputError("--image", got=image, expected="a multiple of 4")
-    config = JsccConfig(kind, channels, width, stages)
-    schedule = Schedule(steps, batch, lr, save_every=save_every, seed=opts.seed)
-    recipe = JsccRecipe(schedule, snr_low, snr_high, loss, bfloat16, channel)
-    begin, digest = _begin(start, JsccCoder)
-    about = {"verb": "train jscc", "data": data, **recipe.to_meta(), "model": config.to_meta(), "start": digest}
-    with Run(opts.need_out(), about) as run:
-        return _finished(run, train_jscc(_pictures(data, image), config, recipe, run, begin), about, half)
-
-
-@verb(train, uses=("seed", "threads", "quiet", "out"), out="run")
-def picture(
-    *,
-    data: Annotated[str, typer.Option("--data", help="caltech101, embedded, or a folder of pictures.")] = "caltech101",
-    steps: Steps = 5600,
-    lr: Lr = 1e-3,
-    batch: Annotated[int, typer.Option(min=1, help="Crops of the smallest size a step.")] = 24,
-    crops: Annotated[str, typer.Option(help="Sides of the crops, separated by commas.")] = "64,96,128",
-    snr_low: Annotated[float, typer.Option(help="Lowest Es/N0 in training, dB.")] = -3.0,
-    snr_high: Annotated[float, typer.Option(help="Highest Es/N0 in training, dB.")] = 15.0,
-    channel: ChannelSpec = "awgn",
-    save_every: Every = 200,
-    start: Annotated[Path | None, typer.Option(help="Model of `train picture` to begin with.")] = None,
-    half: Half = False,
-    opts: Shared,
-) -> dict[str, Any]:
-    """Train the coder of whole pictures on crops, from the shipped tile coder on, into the run folder -o.
-
-    A killed run goes on where it was.
-    """
-    from ninefold.files import digest_file
-    from ninefold.run import Run
-
-    from semcom.datasets import find_pictures, load_whole, read_picture
+@verb(train, uses=USES, out="run")
+def picture(*, how: How, opts: Shared) -> dict[str, Any]:
+    """Train the coder of whole pictures on crops, from the shipped tile coder on; a killed run goes on."""
+    from semcom.datasets import load_whole
     from semcom.models import PictureCoder, PictureConfig, load_jscc, load_picture_coder
-    from semcom.phy import parse_range
-    from semcom.training import PictureRecipe, Schedule, train_picture
+    from semcom.training import PictureRecipe, train_picture
 
-    if data in ("caltech101", "embedded"):
-        pictures = load_whole(data, "train")
-    else:
-        pictures = [read_picture(path) for path in find_pictures([Path(data)])]
-    sides = tuple(int(side) for side in parse_range(crops))
-    recipe = PictureRecipe(
-        Schedule(steps, batch, lr, save_every=save_every, seed=opts.seed, average=0.999),
-        sides, snr_low, snr_high, channel=channel,
-    )  # fmt: skip
-    model = load_picture_coder(start) if start else PictureCoder.from_tiles(load_jscc("adjscc-c8"), PictureConfig())
-    digest = digest_file(start) if start else None
-    sizes = model.config.to_meta()
-    about = {"verb": "train picture", "data": data, **recipe.to_meta(), "model": sizes, "start": digest}
-    with Run(opts.need_out(), about) as run:
-        return _finished(run, train_picture(pictures, model, recipe, run), about, half)
+    recipe = PictureRecipe.from_text(how.recipe, seed=opts.seed)
+    net = PictureConfig.from_text(how.net)
+    model = load_picture_coder(how.start) if how.start else PictureCoder.from_tiles(load_jscc("adjscc-c8"), net)
+    named = {"cifar10": "caltech101"}.get(how.data, how.data)  # whole pictures are wanted
+    pictures = load_whole(named, "train") if named in ("caltech101", "embedded") else read_pictures([Path(named)])
+    return _trained("picture", how, opts, model.config, recipe, lambda run: train_picture(pictures, model, recipe, run))
+
+
+@verb(train, uses=USES, out="run")
+def jscc(*, how: How, opts: Shared) -> dict[str, Any]:
+    """Train ADJSCC or DeepJSCC (--net kind=deepjscc) over a channel (--recipe channel=...); a killed run goes on."""
+    from semcom.models import JsccConfig, load_jscc
+    from semcom.training import JsccRecipe, train_jscc
+
+    recipe, net = JsccRecipe.from_text(how.recipe, seed=opts.seed), JsccConfig.from_text(how.net)
+    begin = load_jscc(how.start) if how.start else None
+    pictures = _tiles(how.data, recipe.size)
+    return _trained("jscc", how, opts, net, recipe, lambda run: train_jscc(pictures, net, recipe, run, begin))
+
+
+@verb(train, uses=USES, out="run")
+def mae(*, how: How, opts: Shared) -> dict[str, Any]:
+    """Train a small masked autoencoder over a noisy link, for the published form; a killed run goes on."""
+    from semcom.models import MaeConfig, SmallMae, load_model
+    from semcom.paper import MaeRecipe, train_mae
+
+    recipe, net = MaeRecipe.from_text(how.recipe, seed=opts.seed), MaeConfig.from_text(how.net)
+    begin = load_model(how.start, SmallMae.kind)[0] if how.start else None
+    pictures = _tiles(how.data, net.image_size)
+    return _trained("mae", how, opts, net, recipe, lambda run: train_mae(pictures, net, recipe, run, begin))
+
+
+@verb(train, uses=USES, out="run")
+def features(*, how: How, opts: Shared) -> dict[str, Any]:
+    """Train the image features of mm: ADJSCC cut to the symbols that the text leaves (5 minutes on a core)."""
+    from semcom.models import JsccConfig
+    from semcom.multimodal import MMRecipe, train_features
+
+    recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=1400, lr=2e-3)
+    net, pictures = JsccConfig.from_text(how.net, channels=4), _tiles(how.data, recipe.size)
+    return _trained("features", how, opts, net, recipe, lambda run: train_features(pictures, net, recipe, run))
+
+
+@verb(train, uses=USES, out="run")
+def clip(*, how: How, captions: Captions, opts: Shared) -> dict[str, Any]:
+    """Train text and picture towers of mm on captions, by contrast (about 12 minutes on a core)."""
+    from semcom.multimodal import ClipConfig, MMRecipe, train_clip
+
+    recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=2400, lr=1e-3)
+    net, pictures = ClipConfig.from_text(how.net), captions.read(how.data, recipe.size)
+    return _trained("clip", how, opts, net, recipe, lambda run: train_clip(pictures, net, recipe, run))
+
+
+@verb(train, uses=USES, out="run")
+def diffusion(
+    *,
+    features: Annotated[Path, typer.Option("--features", help="Model file of `train features`.")],
+    clip: Annotated[Path, typer.Option("--clip", help="Model file of `train clip`.")],
+    how: How,
+    captions: Captions,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Train the diffusion of mm on what the noisy link gives (30 minutes on a core; text guides it after 20)."""
+    from semcom.models import load_jscc, model_hash
+    from semcom.multimodal import MMRecipe, SmallClip, UnetConfig, load_clip, train_diffusion
+
+    coder, towers = load_jscc(features), load_clip(clip)
+    if not isinstance(towers, SmallClip):
+        raise InputError("--clip", got="a folder of a CLIP", expected="a model file of `train clip`")
+    recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=3600, lr=1e-3, average=0.999)
+    net, data = UnetConfig.from_text(how.net, text_dim=towers.dim), captions.read(how.data, recipe.size)
+    hashes = {"features": model_hash(coder), "clip": model_hash(towers)}
+    return _trained("diffusion", how, opts, net, recipe,
+                    lambda run: train_diffusion(data, coder, towers, net, recipe, run), **hashes)  # fmt: skip
+
+
+@verb(train, uses=USES, out="run")
+def judge(*, how: How, opts: Shared) -> dict[str, Any]:
+    """Train the classifier that judges received pictures and never selects (about 8 minutes on a core)."""
+    from semcom.datasets import load_captioned
+    from semcom.models import JudgeConfig
+    from semcom.multimodal import MMRecipe, train_judge
+
+    pictures = load_captioned(how.data, "train")
+    recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=2000, lr=2e-3)
+    net = JudgeConfig.from_text(how.net, classes=len(pictures.classes))
+    return _trained("judge", how, opts, net, recipe, lambda run: train_judge(pictures, net, recipe, run))
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
 def finetune(
     model: Annotated[str, typer.Argument(help="mae-32p4, a model file, or a folder of a ViTMAE.")],
     *,
-    data: Data = "cifar10",
-    steps: Steps = 500,
-    lr: Lr = 3e-4,
-    batch: TrainBatch = 32,
-    save_every: Every = 100,
-    kept_weight: Annotated[float, typer.Option(min=0, help="Weight of the error on kept patches.")] = 1.0,
-    snr_low: Annotated[float, typer.Option(help="Lowest Es/N0, dB.")] = -5.0,
-    snr_high: Annotated[float, typer.Option(help="Highest Es/N0, dB.")] = 20.0,
-    freeze_encoder: Annotated[bool, typer.Option("--freeze-encoder", help="Leave the encoder as it is.")] = False,
-    max_batch: Batch = 64,
+    how: How,
     opts: Shared,
 ) -> dict[str, Any] | None:
     """Fine-tune a masked autoencoder for noisy links, into the run folder -o; a killed run goes on.
@@ -199,24 +214,20 @@ def finetune(
     from ninefold.run import Run
 
     from semcom.models import SmallMae, load_mae, model_hash
-    from semcom.training import FinetuneRecipe, Schedule
-    from semcom.training import finetune as tune
+    from semcom.paper import MaeRecipe
+    from semcom.paper import finetune as tune
 
     begin = load_mae(model)
-    schedule = Schedule(steps, min(batch, max_batch), lr, save_every=save_every, seed=opts.seed)
-    recipe = FinetuneRecipe(
-        schedule, snr_low=snr_low, snr_high=snr_high, kept_weight=kept_weight, freeze_encoder=freeze_encoder
-    )
-    about = {"verb": "finetune", "data": data, **recipe.to_meta(), "start": model_hash(begin)}
+    recipe = MaeRecipe.from_text(how.recipe, seed=opts.seed, steps=500, lr=3e-4, batch=32, save_every=100)
+    about = {"verb": "finetune", "data": how.data, **recipe.to_meta(), "start": model_hash(begin)}
     with contextlib.ExitStack() as stack:
         rank, _ = stack.enter_context(joined(opts.device))
         Progress.shown = Progress.shown and rank == 0
         run = stack.enter_context(Run(opts.need_out(), about)) if rank == 0 else None
-        tuned = tune(begin, _pictures(data, begin.image_size), recipe, run, opts.device)
+        tuned = tune(begin, _tiles(how.data, begin.image_size), recipe, run, opts.device)
         if run is None:
             return None
         if isinstance(tuned, SmallMae):
-            return _finished(run, tuned, about)
-        folder = run.path / "model"
-        tuned.model.save_pretrained(folder)
-        return {"steps": steps, "model": str(folder)}
+            return _finished(run, tuned, about, half=how.half)
+        tuned.model.save_pretrained(run.path / "model")
+        return {"steps": recipe.steps, "model": str(run.path / "model")}

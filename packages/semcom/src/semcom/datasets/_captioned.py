@@ -10,7 +10,8 @@ import numpy as np
 from ninefold.errors import InputError
 from PIL import Image
 
-from semcom.datasets._sets import embedded_photographs, load, members, spread, tiles, zip_of
+from semcom.datasets._pictures import cut_tiles
+from semcom.datasets._sets import embedded_photographs, load, members, spread, zip_of
 
 TEMPLATES = ("a photo of a {}", "a picture of a {}", "{}", "a small photo of a {}", "the {}")
 _EMBEDDED = {"astronaut": "astronaut", "chelsea": "cat", "coffee": "cup of coffee", "rocket": "rocket"}
@@ -58,7 +59,7 @@ def load_captioned(name: str, split: str = "test", limit: int | None = None) -> 
         InputError: for a set without captions.
     """
     if name == "embedded":
-        found = {key: tiles({key: picture}) for key, picture in embedded_photographs().items()}
+        found = {key: cut_tiles([picture], 32)[0] for key, picture in embedded_photographs().items()}
         counts = [len(part) for part in found.values()]
         labels = np.repeat(np.arange(len(found)), counts)
         nouns = [_EMBEDDED[key] for key, part in found.items() for _ in part]
@@ -73,9 +74,8 @@ def load_captioned(name: str, split: str = "test", limit: int | None = None) -> 
         nouns = [_noun(name, group, file) for _, group, file in names]
         whole = Captioned(images, nouns, labels, classes)
     else:
-        raise InputError(
-            "data set", got=repr(name), expected="cifar10, caltech101 or embedded: others have no captions"
-        )
+        expected = "cifar10, caltech101 or embedded: others have no captions"
+        raise InputError("data set", got=repr(name), expected=expected)
     return whole.taken(spread(len(whole.images), limit))
 
 

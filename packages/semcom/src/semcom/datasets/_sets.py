@@ -11,6 +11,8 @@ from ninefold import datasets as core
 from ninefold.errors import ArtifactError, InputError
 from PIL import Image
 
+from semcom.datasets._pictures import cut_tiles
+
 _SHA = {
     "cifar10-named.zip": "1f822c8844fd09e80dfea08fac3988986423d2aa4a49461ca81dc74660014403",
     "caltech101-full.zip": "e7f66545a364a46fc5e53958977657f366351666f492d1ee0d82ad5ef56474cb",
@@ -39,9 +41,11 @@ def load(name: str, split: str = "test", limit: int | None = None) -> np.ndarray
     if split not in SPLITS:
         raise InputError("split", got=repr(split), expected=f"one of {', '.join(SPLITS)}")
     if name == "embedded":
-        pictures = tiles(embedded_photographs())
+        pictures = cut_tiles(embedded_photographs().values(), 32)[0]  # their sides are multiples of 32
     elif name == "kodak":
-        pictures = _kodak(split)
+        if split != "test":
+            raise InputError("split", got=repr(split), expected="test: kodak is for tests alone")
+        pictures = np.stack(_opened("kodak256"))
     elif name in ("cifar10", "caltech101"):
         pictures = _zipped(zip_of(name), split)
     else:
@@ -63,21 +67,17 @@ def load_whole(name: str, split: str = "test", limit: int | None = None) -> list
     if name == "embedded":
         found = list(embedded_photographs().values())
     elif name == "kodak":
-        folder = core.find("semcom", "kodak/kodim01.webp").parent
-        found = [np.array(Image.open(path).convert("RGB")) for path in sorted(folder.glob("*.webp"))]
+        found = _opened("kodak")
     elif name == "caltech101":
         path = core.find("semcom", _WHOLE, sha256=_SHA[_WHOLE])
         with zipfile.ZipFile(path) as archive:
-            inside = [
-                member for member in sorted(archive.namelist()) if member.startswith("test/") == (split != "train")
-            ]
-            inside = [member for member in inside if member.endswith(".jpg")]
+            every = sorted(member for member in archive.namelist() if member.endswith(".jpg"))
+            inside = [member for member in every if member.startswith("test/") == (split != "train")]
             chosen = [inside[row] for row in spread(len(inside), limit)]
             return [np.array(Image.open(io.BytesIO(archive.read(member))).convert("RGB")) for member in chosen]
     else:
-        raise InputError(
-            "data set", got=repr(name), expected="caltech101, kodak or embedded: others have small pictures"
-        )
+        expected = "caltech101, kodak or embedded: others have small pictures"
+        raise InputError("data set", got=repr(name), expected=expected)
     return [found[row] for row in spread(len(found), limit)]
 
 
@@ -93,21 +93,10 @@ def embedded_photographs() -> dict[str, np.ndarray]:
     return {name: np.asarray(Image.open(_EMBEDDED / f"{name}.webp").convert("RGB")) for name in EMBEDDED}
 
 
-def tiles(photographs: dict[str, np.ndarray], size: int = 32) -> np.ndarray:
-    """All whole size x size tiles of some pictures, in raster order: (tiles, size, size, 3)."""
-    found = []
-    for picture in photographs.values():
-        height, width = picture.shape[0] // size * size, picture.shape[1] // size * size
-        cut = picture[:height, :width].reshape(height // size, size, width // size, size, 3)
-        found.append(cut.swapaxes(1, 2).reshape(-1, size, size, 3))
-    return np.concatenate(found)
-
-
-def _kodak(split: str) -> np.ndarray:
-    if split != "test":
-        raise InputError("split", got=repr(split), expected="test: kodak is for tests alone")
-    folder = core.find("semcom", "kodak256/kodim01.webp").parent
-    return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.glob("*.webp"))])
+def _opened(folder: str) -> list[np.ndarray]:
+    """Pictures of a folder of the data, by name."""
+    found = core.find("semcom", f"{folder}/kodim01.webp").parent
+    return [np.array(Image.open(path).convert("RGB")) for path in sorted(found.glob("*.webp"))]
 
 
 def zip_of(name: str) -> Path:

@@ -1,7 +1,4 @@
-"""Measuring: metrics (`_metrics`), arms side by side (`_compare`), speed (`_speed`), figures (`_figures`). Whole
-pictures by every link: `_whole`.
-
-Of the second system: scores of generated pictures (`_mm_metrics`), arms side by side (`_mm_compare`).
+"""Measuring: metrics of pictures (`_metrics`), whole pictures by every link (`_whole`), figures (`_figures`).
 
 Examples:
     >>> import numpy as np
@@ -16,22 +13,12 @@ Examples:
     True
 """
 
-from semcom.evaluation._compare import ARMS, BOUND, compare_arms, compare_table, make_arm, measure_arm, tune_scheme
-from semcom.evaluation._figures import compare_figure, curves, masked_view, picture_strip, sweep_figure
-from semcom.evaluation._metrics import ms_ssim, psnr, ssim
-from semcom.evaluation._mm_compare import (
-    MM_ARMS,
-    Contest,
-    alpha_on_validation,
-    compare_mm,
-    compare_mm_table,
-    items_of,
-)
-from semcom.evaluation._mm_metrics import Judged, Paired, gap_closed, joint_items, joint_score, judged, kid, paired
-from semcom.evaluation._speed import channel_calls, codec_calls, decoder_call
+from semcom.evaluation._figures import curves, masked_view, picture_strip, sweep_figure
+from semcom.evaluation._metrics import kid, psnr, ssim
 from semcom.evaluation._whole import (
     WHOLE_ARMS,
     BaselineTask,
+    arm_name,
     baseline_csv,
     baseline_figure,
     baseline_table,
@@ -39,48 +26,10 @@ from semcom.evaluation._whole import (
     make_whole_link,
     measure_baseline,
     measure_picture,
-)
+)  # fmt: skip
 
 __all__ = [
-    "ARMS",
-    "BOUND",
-    "MM_ARMS",
-    "WHOLE_ARMS",
-    "BaselineTask",
-    "Contest",
-    "Judged",
-    "Paired",
-    "alpha_on_validation",
-    "baseline_csv",
-    "baseline_figure",
-    "baseline_table",
-    "best_rates",
-    "channel_calls",
-    "codec_calls",
-    "compare_arms",
-    "compare_figure",
-    "compare_mm",
-    "compare_mm_table",
-    "compare_table",
-    "curves",
-    "decoder_call",
-    "gap_closed",
-    "items_of",
-    "joint_items",
-    "joint_score",
-    "judged",
-    "kid",
-    "make_arm",
-    "make_whole_link",
-    "masked_view",
-    "measure_arm",
-    "measure_baseline",
-    "measure_picture",
-    "ms_ssim",
-    "paired",
-    "picture_strip",
-    "psnr",
-    "ssim",
-    "sweep_figure",
-    "tune_scheme",
-]
+    "WHOLE_ARMS", "BaselineTask", "arm_name", "baseline_csv", "baseline_figure", "baseline_table", "best_rates",
+    "curves", "kid", "make_whole_link", "masked_view", "measure_baseline", "measure_picture",
+    "picture_strip", "psnr", "ssim", "sweep_figure",
+]  # fmt: skip

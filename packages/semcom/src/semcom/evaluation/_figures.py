@@ -74,15 +74,3 @@ def sweep_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
         low.append(max(row["low"], 1e-6))
         high.append(max(row["high"], 1e-6))
     return curves(lines, "Es/N0, dB", "Block error rate", log=True, bands=bands)
-
-
-def compare_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Mean PSNR over the SNR of each arm and channel, of rows of `compare_arms`, with the spread over seeds."""
-    groups: dict[str, dict[float, list[float]]] = {}
-    several = len({row["channel"] for row in rows}) > 1
-    for row in rows:
-        name = f"{row['arm']}, {row['channel']}" if several else row["arm"]
-        groups.setdefault(name, {}).setdefault(row["snr_db"], []).append(row["psnr"])
-    lines = {name: (list(by), [float(np.mean(one)) for one in by.values()]) for name, by in groups.items()}
-    bands = {name: ([min(v) for v in by.values()], [max(v) for v in by.values()]) for name, by in groups.items()}
-    return curves(lines, "Es/N0, dB", "PSNR, dB", bands=bands)

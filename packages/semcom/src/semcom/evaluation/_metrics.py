@@ -6,7 +6,7 @@ import numpy as np
 from ninefold.errors import InputError
 from scipy.ndimage import correlate1d
 
-_MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+LEAST_KID = 32  # pictures below which the estimate is mostly noise
 
 
 def psnr(images: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -18,8 +18,8 @@ def psnr(images: np.ndarray, references: np.ndarray) -> np.ndarray:
     return np.minimum(-10 * np.log10(np.maximum(mean, 1e-10)), 100.0)
 
 
-def _structure(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """(SSIM, its contrast and structure part) of two planes of floats in [0, 255], 11-tap Gaussian window of 1.5."""
+def _structure(a: np.ndarray, b: np.ndarray) -> float:
+    """SSIM of two planes of floats in [0, 255], 11-tap Gaussian window of 1.5."""
     window = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
     window /= window.sum()
 
@@ -30,37 +30,32 @@ def _structure(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     ma, mb = smooth(a), smooth(b)
     va, vb, vab = smooth(a * a) - ma**2, smooth(b * b) - mb**2, smooth(a * b) - ma * mb
     contrast = (2 * vab + c2) / (va + vb + c2)
-    return float(((2 * ma * mb + c1) / (ma**2 + mb**2 + c1) * contrast).mean()), float(contrast.mean())
+    return float(((2 * ma * mb + c1) / (ma**2 + mb**2 + c1) * contrast).mean())
 
 
 def ssim(images: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Structural similarity of each picture, mean over colours: (n, H, W, 3) uint8 twice -> (n,)."""
-    _check_side(images, 11, "SSIM")
-    pairs = zip(images.astype(np.float64), references.astype(np.float64), strict=True)
-    return np.array([np.mean([_structure(a[..., c], b[..., c])[0] for c in range(3)]) for a, b in pairs])
-
-
-def ms_ssim(images: np.ndarray, references: np.ndarray, scales: int = 5) -> np.ndarray:
-    """Multi-scale SSIM (Wang et al. 2003) of each picture -> (n,).
-
-    Raises:
-        InputError: if the pictures are too small for the scales; says how large they must be.
-    """
-    _check_side(images, 10 * 2 ** (scales - 1) + 1, f"MS-SSIM of {scales} scales")
-    weights = np.array(_MS_WEIGHTS[:scales]) / sum(_MS_WEIGHTS[:scales])
-    result = []
-    for a, b in zip(images.astype(np.float64), references.astype(np.float64), strict=True):
-        parts = []
-        for scale in range(scales):
-            both = [_structure(a[..., c], b[..., c]) for c in range(3)]
-            parts.append(max(np.mean([one[0 if scale == scales - 1 else 1] for one in both]), 0.0))
-            a, b = (x[: len(x) // 2 * 2, : x.shape[1] // 2 * 2] for x in (a, b))
-            a, b = ((x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4 for x in (a, b))
-        result.append(float(np.prod(np.array(parts) ** weights)))
-    return np.array(result)
-
-
-def _check_side(images: np.ndarray, least: int, what: str) -> None:
     side = min(images.shape[1:3])
-    if side < least:
-        raise InputError(what, got=f"pictures of {side} pixels", expected=f"at least {least}, or fewer scales")
+    if side < 11:
+        raise InputError("SSIM", got=f"pictures of {side} pixels", expected="at least 11")
+    pairs = zip(images.astype(np.float64), references.astype(np.float64), strict=True)
+    return np.array([np.mean([_structure(a[..., c], b[..., c]) for c in range(3)]) for a, b in pairs])
+
+
+def kid(features: np.ndarray, references: np.ndarray) -> float:
+    """Kernel inception distance (Binkowski et al. 2018): unbiased squared MMD with the kernel (x.y / d + 1)^3.
+
+    Args:
+        features: (n, d) of some extractor, which has to be named with the number.
+        references: (m, d) of source pictures.
+    Raises:
+        InputError: for fewer than 32 of either.
+    """
+    x, y = np.asarray(features, np.float64), np.asarray(references, np.float64)
+    n, m, d = len(x), len(y), x.shape[1]
+    if min(n, m) < LEAST_KID:
+        raise InputError("KID", got=f"{min(n, m)} pictures", expected=f"at least {LEAST_KID}")
+    if y.shape[1] != d:
+        raise InputError("KID", got=f"features of {d} and {y.shape[1]} numbers", expected="one extractor")
+    xx, yy, xy = ((a @ b.T / d + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+    return float((xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1)) - 2 * xy.mean())

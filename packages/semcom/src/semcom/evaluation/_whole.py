@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
 import csv
+import functools
 import io
-import multiprocessing
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ninefold.errors import InputError
-from ninefold.progress import progress
 from ninefold.report import Table
 from ninefold.run import Run
 
@@ -23,9 +20,9 @@ from semcom.baselines import BlockDct, SoftCast
 from semcom.datasets import read_picture
 from semcom.evaluation._figures import curves
 from semcom.evaluation._metrics import psnr, ssim
-from semcom.models import load_picture_coder
-from semcom.phy import Channel, Mcs, mcs_table
-from semcom.whole import CODECS, PLUGINS, ChosenLink, CodecLink, JointLink, WholeLink, carry_picture
+from semcom.models import JsccCoder, load_coder
+from semcom.phy import Channel, Mcs, mcs_table, resumed
+from semcom.whole import CODECS, PLUGINS, ChosenLink, CodecLink, CoderLink, JointLink, WholeLink, carry_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +46,7 @@ class BaselineTask:
         known: whether the sender knows the SNR. If not, or over a channel that fades, codecs send at each of ten fixed
             rates, and the joint coder assumes `assumed_db`.
         assumed_db: see `known`.
-        coder: of the arms joint and chosen.
+        coder: of the arms joint and chosen; see `load_coder`.
         seed: of the noise.
     """
 
@@ -80,11 +77,17 @@ def make_whole_link(arm: str, ratio: float, coder: str = "picture-c16", mcs: Mcs
 
     Args:
         ratio: bandwidth ratio.
-        coder: see `load_picture_coder`.
+        coder: see `load_coder`; the ratio of a DeepJSCC or ADJSCC is that of its channels.
         mcs: fixed modulation and rate of a codec; chosen by the SNR if left out.
     """
     if arm in ("joint", "chosen"):
-        joint = JointLink(load_picture_coder(coder), ratio)
+        model = load_coder(coder)
+        if isinstance(model, JsccCoder):
+            if arm == "chosen" or abs(model.config.channels / 96 - ratio) > 1e-6:
+                expected = f"the arm joint at a ratio of {model.config.channels}/96"
+                raise InputError("coder", got=f"{coder}, which has one ratio", expected=expected)
+            return CoderLink(model)
+        joint = JointLink(model, ratio)
         return joint if arm == "joint" else ChosenLink(joint, CodecLink("avif", ratio))
     if arm == "linear":
         return BlockDct(ratio)
@@ -130,40 +133,9 @@ def measure_baseline(
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError("pictures", got=f"two files named {twice}", expected="different names")
-    done = run.metrics() if run is not None else []
-    size = len(done) // max(1, _rows_of(task))
-    done = done[: size * _rows_of(task)]
-    if run is not None:
-        run.rewind(len(done))
-    with progress(len(paths), "pictures") as bar, _mapped(paths[size:], task, jobs) as results:
-        bar.advance(size)
-        for rows in results:
-            for row in rows:
-                if run is not None:
-                    run.log(**row)
-            done += rows
-            bar.advance(note=rows[0]["picture"])
-    return done
-
-
-def _rows_of(task: BaselineTask) -> int:
     fixed = len(_ROWS) if task.fixed_rates else 1
-    return len(task.snrs) * sum(fixed if arm in (*CODECS, *PLUGINS) else 1 for arm in task.arms)
-
-
-@contextlib.contextmanager
-def _mapped(paths: Sequence[Path], task: BaselineTask, jobs: int) -> Iterator[Iterator[list[dict[str, Any]]]]:
-    tasks = [task] * len(paths)
-    if jobs <= 1 or len(paths) <= 1:
-        yield map(measure_picture, paths, tasks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        try:
-            yield pool.map(measure_picture, paths, tasks)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    size = len(task.snrs) * sum(fixed if arm in (*CODECS, *PLUGINS) else 1 for arm in task.arms)
+    return resumed(functools.partial(measure_picture, task=task), paths, run, jobs, size)
 
 
 def best_rates(rows: Sequence[Mapping[str, Any]], task: BaselineTask) -> list[Mapping[str, Any]]:
@@ -180,30 +152,31 @@ def best_rates(rows: Sequence[Mapping[str, Any]], task: BaselineTask) -> list[Ma
     ]
 
 
+def _means(rows: Sequence[Mapping[str, Any]], task: BaselineTask, key: str = "psnr") -> dict[tuple[str, float], float]:
+    """Mean score of each arm and SNR; NaN where no picture has one."""
+    found: dict[tuple[str, float], list[float]] = {(arm, snr): [] for arm in task.arms for snr in task.snrs}
+    for row in rows:
+        if row[key] is not None:
+            found[row["arm"], row["snr_db"]].append(row[key])
+    return {place: float(np.mean(values)) if values else float("nan") for place, values in found.items()}
+
+
 def baseline_table(rows: Sequence[Mapping[str, Any]], task: BaselineTask) -> Table:
     """Mean PSNR (SSIM) of each arm at each SNR; the best in the mean comes first."""
     kept = best_rates(rows, task)
-    arms = sorted(task.arms, key=lambda arm: -np.mean([row["psnr"] for row in kept if row["arm"] == arm]))
-    shown = list(task.snrs) if len(task.snrs) <= 5 else [task.snrs[round(at)] for at in np.linspace(
-        0, len(task.snrs) - 1, 5)]  # fmt: skip
+    mean, similar = _means(kept, task), _means(kept, task, "ssim")
+    arms = sorted(task.arms, key=lambda arm: -sum(mean[arm, snr] for snr in task.snrs))
+    places = np.linspace(0, len(task.snrs) - 1, min(5, len(task.snrs)))
+    shown = [task.snrs[round(at)] for at in places]
     table = Table(["link", *(f"{snr:g} dB" for snr in shown)])
     for arm in arms:
-        cells = []
-        for snr in shown:
-            found = [row for row in kept if row["arm"] == arm and row["snr_db"] == snr]
-            similar = [row["ssim"] for row in found if row["ssim"] is not None]
-            text = f"{np.mean([row['psnr'] for row in found]):.2f}"
-            cells.append(text + (f" ({np.mean(similar):.3f})" if similar else ""))
+        cells = [f"{mean[arm, snr]:.2f}" + f" ({similar[arm, snr]:.3f})" * (similar[arm, snr] > -1) for snr in shown]
         table.rows.append([arm_name(arm), *cells])
-    pictures = len({row["picture"] for row in rows})
-    first = {snr: max(arms, key=lambda arm: np.mean([r["psnr"] for r in kept if (r["arm"], r["snr_db"]) == (arm, snr)]))
-             for snr in task.snrs}  # fmt: skip
-    leads = {arm: [f"{snr:g}" for snr in task.snrs if first[snr] == arm] for arm in arms}
-    said = "; ".join(f"{arm_name(arm)} leads at {', '.join(snrs)} dB" for arm, snrs in leads.items() if snrs)
-    table.title = said
-    table.notes.append(
-        f"PSNR in dB (SSIM), means over {pictures} pictures, bandwidth ratio {task.ratio:.4g}, {task.channel}."
-    )
+    first = {snr: max(arms, key=lambda arm: mean[arm, snr]) for snr in task.snrs}
+    leads = {arm: ", ".join(f"{snr:g}" for snr in task.snrs if first[snr] == arm) for arm in arms}
+    table.title = "; ".join(f"{arm_name(arm)} leads at {snrs} dB" for arm, snrs in leads.items() if snrs)
+    pictures = f"means over {len({row['picture'] for row in rows})} pictures"
+    table.notes.append(f"PSNR in dB (SSIM), {pictures}, bandwidth ratio {task.ratio:.4g}, {task.channel}.")
     if task.fixed_rates:
         table.notes.append("Codecs: the best of ten fixed rates, chosen on these pictures.")
     return table
@@ -211,12 +184,8 @@ def baseline_table(rows: Sequence[Mapping[str, Any]], task: BaselineTask) -> Tab
 
 def baseline_figure(rows: Sequence[Mapping[str, Any]], task: BaselineTask) -> Figure:
     """Mean PSNR of each arm by SNR, of `best_rates`."""
-    lines = {}
-    for arm in task.arms:
-        means = [
-            np.mean([row["psnr"] for row in rows if (row["arm"], row["snr_db"]) == (arm, snr)]) for snr in task.snrs
-        ]
-        lines[arm_name(arm)] = (list(task.snrs), [float(mean) for mean in means])
+    mean = _means(rows, task)
+    lines = {arm_name(arm): (list(task.snrs), [mean[arm, snr] for snr in task.snrs]) for arm in task.arms}
     return curves(lines, "Es/N0, dB", "Mean PSNR, dB")
 
 

@@ -16,11 +16,12 @@ Examples:
 from semcom.models._hub import HubMae
 from semcom.models._jscc import JsccCoder, JsccConfig
 from semcom.models._judge import Judge, JudgeConfig
-from semcom.models._mae import MaeConfig, SmallMae, gather_tokens, patchify, sincos_positions, unpatchify
+from semcom.models._mae import MaeConfig, SmallMae, patchify
 from semcom.models._picture import PictureCoder, PictureConfig, pad_sides
 from semcom.models._store import (
     BUILT_IN,
     built_in_path,
+    load_coder,
     load_jscc,
     load_judge,
     load_mae,
@@ -29,31 +30,10 @@ from semcom.models._store import (
     model_hash,
     read_model,
     save_model,
-)
+)  # fmt: skip
 
 __all__ = [
-    "BUILT_IN",
-    "HubMae",
-    "JsccCoder",
-    "JsccConfig",
-    "Judge",
-    "JudgeConfig",
-    "MaeConfig",
-    "PictureCoder",
-    "PictureConfig",
-    "SmallMae",
-    "built_in_path",
-    "gather_tokens",
-    "load_jscc",
-    "load_judge",
-    "load_mae",
-    "load_model",
-    "load_picture_coder",
-    "model_hash",
-    "pad_sides",
-    "patchify",
-    "read_model",
-    "save_model",
-    "sincos_positions",
-    "unpatchify",
-]
+    "BUILT_IN", "HubMae", "JsccCoder", "JsccConfig", "Judge", "JudgeConfig", "MaeConfig", "PictureCoder",
+    "PictureConfig", "SmallMae", "built_in_path", "load_coder", "load_jscc", "load_judge", "load_mae", "load_model",
+    "load_picture_coder", "model_hash", "pad_sides", "patchify", "read_model", "save_model",
+]  # fmt: skip

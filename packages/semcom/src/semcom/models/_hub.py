@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,7 @@ class HubMae(nn.Module):
         model, info = ViTMAEForPreTraining.from_pretrained(  # type: ignore[misc]
             path, config=config, use_safetensors=True, output_loading_info=True, local_files_only=True
         )
-        missing = [
-            name for name in info["missing_keys"] if "position_embeddings" not in name and "pos_embed" not in name
-        ]
+        missing = [one for one in info["missing_keys"] if "position_embeddings" not in one and "pos_embed" not in one]
         if missing:
             raise ArtifactError(path, f"lacks weights, among them {sorted(missing)[0]}")
         return cls(model, str(path))
@@ -90,11 +89,8 @@ class HubMae(nn.Module):
         from huggingface_hub import snapshot_download
 
         try:
-            folder = snapshot_download(
-                name,
-                allow_patterns=["config.json", "*.safetensors"],
-                local_files_only=bool(os.environ.get("HF_HUB_OFFLINE")),
-            )
+            offline, files = bool(os.environ.get("HF_HUB_OFFLINE")), ["config.json", "*.safetensors"]
+            folder = snapshot_download(name, allow_patterns=files, local_files_only=offline)
         except Exception as error:
             hint = f"{type(error).__name__}; without a network take the built-in mae-32p4, or a folder"
             raise InputError("model", got=repr(name), expected="a file, a folder, or a hub id", hint=hint) from None
@@ -179,80 +175,48 @@ def _tensor_names(path: Path) -> list[str]:
 
 
 def _converted(state: dict[str, Tensor], path: Path) -> Any:
-    """The authors' names as those of `transformers`."""
+    """A `transformers` model with the authors' weights."""
     from transformers import ViTMAEConfig, ViTMAEForPreTraining
+
+    def layers(prefix: str) -> int:
+        return sum(name.startswith(prefix) and name.endswith("norm1.weight") for name in state)
 
     try:
         dim, patch = state["patch_embed.proj.weight"].shape[0], state["patch_embed.proj.weight"].shape[2]
         count, width = state["decoder_pos_embed"].shape[1] - 1, state["decoder_embed.weight"].shape[0]
-        layers = sum(name.startswith("blocks.") and name.endswith("norm1.weight") for name in state)
-        decoder_layers = sum(name.startswith("decoder_blocks.") and name.endswith("norm1.weight") for name in state)
         config = ViTMAEConfig(
-            hidden_size=dim, num_hidden_layers=layers, num_attention_heads=16 if dim >= 1024 else 12,
+            hidden_size=dim, num_hidden_layers=layers("blocks."), num_attention_heads=16 if dim >= 1024 else 12,
             intermediate_size=state["blocks.0.mlp.fc1.weight"].shape[0], patch_size=patch,
-            image_size=int(count**0.5) * patch, decoder_hidden_size=width, decoder_num_hidden_layers=decoder_layers,
+            image_size=int(count**0.5) * patch, decoder_hidden_size=width,
+            decoder_num_hidden_layers=layers("decoder_blocks."),
             decoder_intermediate_size=state["decoder_blocks.0.mlp.fc1.weight"].shape[0], norm_pix_loss=False,
         )  # fmt: skip
     except KeyError as error:
         raise ArtifactError(path, f"is no checkpoint of a masked autoencoder: it has no {error}") from None
-    model = ViTMAEForPreTraining(config)
-    renamed: dict[str, Tensor] = {}
+    model, found = ViTMAEForPreTraining(config), {}
     for name, value in state.items():
-        new = _renamed(name)
-        if ".attn.qkv." in name:
-            for part, one in zip(("query", "key", "value"), value.chunk(3), strict=True):
-                renamed[new.replace("attn.qkv", f"attention.attention.{part}")] = one
-        else:
-            renamed[new] = value
+        parts = zip("qkv", value.chunk(3), strict=True) if ".attn.qkv." in name else [("qkv", value)]
+        found |= {_plain(name.replace("qkv", letter)): part for letter, part in parts}
     wanted = model.state_dict()
-    fitted = _fit_names(renamed, wanted)
-    lacking = [name for name in wanted if name not in fitted]
+    lacking = [name for name in wanted if _plain(name) not in found]
     if lacking:
         raise ArtifactError(path, f"lacks weights, among them {lacking[0]}")
-    model.load_state_dict(fitted)
+    model.load_state_dict({name: found[_plain(name)] for name in wanted})
     return model
 
 
-_RENAMES = (
-    ("cls_token", "vit.embeddings.cls_token"),
-    ("decoder_pos_embed", "decoder.decoder_pos_embed"),
-    ("decoder_embed.", "decoder.decoder_embed."),
-    ("decoder_norm.", "decoder.decoder_norm."),
-    ("decoder_pred.", "decoder.decoder_pred."),
-    ("decoder_blocks.", "decoder.decoder_layers."),
-    ("pos_embed", "vit.embeddings.position_embeddings"),
-    ("patch_embed.proj.", "vit.embeddings.patch_embeddings.projection."),
-    ("blocks.", "vit.encoder.layer."),
-    ("mask_token", "decoder.mask_token"),
-    ("norm.", "vit.layernorm."),
-)
+_COMMON = (  # what authors and versions of `transformers` call a part, in order, and its common name
+    (r"^vit\.|^decoder\.|embeddings\.|\.attention\.(?=attention)", ""), (r"layernorm_before|norm1", "n1"),
+    (r"layernorm_after|norm2", "n2"), (r"^decoder_(layers|blocks)", "d"), (r"^(encoder\.layer|layers|blocks)", "e"),
+    (r"decoder_pos_embed", "dp"), (r"position_embeddings|pos_embed", "p"), (r"^layernorm|^norm", "n"),
+    (r"patch_projection|patch_embed\.proj", "pe"), (r"attention\.output\.dense|attention\.o_proj|attn\.proj",
+    ".o"), (r"intermediate\.dense|mlp\.fc1", "f1"), (r"output\.dense|mlp\.fc2", "f2"),
+    (r"(attention|attn)\.(query|q_proj|q)\b", ".q"), (r"(attention|attn)\.(key|k_proj|k)\b", ".k"),
+    (r"(attention|attn)\.(value|v_proj|v)\b", ".v"), (r"\.+", "."),
+)  # fmt: skip
 
 
-def _renamed(name: str) -> str:
-    for old, new in _RENAMES:
-        if name.startswith(old):
-            name = new + name[len(old) :]
-            break
-    for old, new in (
-        ("norm1", "layernorm_before"), ("norm2", "layernorm_after"), ("attn.proj", "attention.output.dense"),
-        ("mlp.fc1", "intermediate.dense"), ("mlp.fc2", "output.dense"),
-    ):  # fmt: skip
-        name = name.replace(old, new)
+def _plain(name: str) -> str:
+    for pattern, common in _COMMON:
+        name = re.sub(pattern, common, name)
     return name
-
-
-def _fit_names(renamed: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Match names over versions of `transformers` by their common form."""
-
-    def plain(name: str) -> str:
-        for old, new in (
-            (".encoder.layer.", ".layers."), (".attention.attention.query", ".q"), (".attention.attention.key", ".k"),
-            (".attention.attention.value", ".v"), (".attention.q_proj", ".q"), (".attention.k_proj", ".k"),
-            (".attention.v_proj", ".v"), (".attention.o_proj", ".o"), (".attention.output.dense", ".o"),
-            (".intermediate.dense", ".fc1"), (".output.dense", ".fc2"), (".mlp.fc1", ".fc1"), (".mlp.fc2", ".fc2"),
-        ):  # fmt: skip
-            name = name.replace(old, new)
-        return name
-
-    by_plain = {plain(name): value for name, value in renamed.items()}
-    return {name: by_plain[plain(name)] for name in wanted if plain(name) in by_plain}

@@ -6,18 +6,18 @@ normalise the power of each picture by itself, which the receiver need not know.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
+from semcom.links import Settings
+
 
 @dataclass(frozen=True)
-class JsccConfig:
+class JsccConfig(Settings):
     """Sizes of a coder.
 
     Attributes:
@@ -40,15 +40,6 @@ class JsccConfig:
             raise InputError("channels, width", got=(self.channels, self.width), expected="at least 1 and 8")
         if self.stages < 0 or (self.stages and self.kind != "adjscc"):
             raise InputError("stages", got=f"{self.stages} of {self.kind}", expected="0 or more of adjscc")
-
-    @classmethod
-    def from_meta(cls, meta: Mapping[str, Any]) -> JsccConfig:
-        """The config that `to_meta` gave."""
-        return cls(str(meta["kind"]), int(meta["channels"]), int(meta["width"]), int(meta.get("stages", 0)))
-
-    def to_meta(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
 
 class Gdn(nn.Module):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,11 +10,11 @@ import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from semcom.links import checked_pictures
+from semcom.links import Settings, checked_pictures
 
 
 @dataclass(frozen=True)
-class JudgeConfig:
+class JudgeConfig(Settings):
     """Sizes of a `Judge`.
 
     Attributes:
@@ -30,15 +28,6 @@ class JudgeConfig:
     def __post_init__(self) -> None:
         if self.classes < 2 or self.width < 4:
             raise InputError("classes, width", got=(self.classes, self.width), expected="at least 2 and 4")
-
-    @classmethod
-    def from_meta(cls, meta: Mapping[str, Any]) -> JudgeConfig:
-        """The config that `to_meta` gave."""
-        return cls(int(meta["classes"]), int(meta["width"]))
-
-    def to_meta(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
 
 class Judge(nn.Module):

@@ -6,18 +6,18 @@ power and no statistic of a picture has to reach the receiver.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
+from semcom.links import Settings
+
 
 @dataclass(frozen=True)
-class MaeConfig:
+class MaeConfig(Settings):
     """Sizes of a `SmallMae`."""
 
     image_size: int = 32
@@ -35,15 +35,6 @@ class MaeConfig:
         for width, heads in ((self.dim, self.heads), (self.decoder_dim, self.decoder_heads)):
             if width % (2 * heads) or width % 4:
                 raise InputError("width", got=width, expected=f"a multiple of 4 and of twice the {heads} heads")
-
-    @classmethod
-    def from_meta(cls, meta: Mapping[str, Any]) -> MaeConfig:
-        """The config that `asdict` gave."""
-        return cls(**{key: int(value) for key, value in meta.items()})
-
-    def to_meta(self) -> dict[str, int]:
-        """As JSON values."""
-        return asdict(self)
 
 
 def sincos_positions(grid: int, width: int) -> Tensor:

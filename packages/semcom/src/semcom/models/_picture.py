@@ -8,22 +8,21 @@ both sides sees 100 pixels and more around it, which is what smooth pictures nee
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
+from semcom.links import Settings
 from semcom.models._jscc import Adjscc, Attention, JsccCoder
 
 MULTIPLE = 16  # sides are padded to multiples of this
 
 
 @dataclass(frozen=True)
-class PictureConfig:
+class PictureConfig(Settings):
     """Sizes of a coder.
 
     Attributes:
@@ -46,16 +45,6 @@ class PictureConfig:
         if min(self.stages, self.context, self.blocks) < 0:
             got = (self.stages, self.context, self.blocks)
             raise InputError("stages, context, blocks", got=got, expected="0 or more")
-
-    @classmethod
-    def from_meta(cls, meta: Mapping[str, Any]) -> PictureConfig:
-        """The config that `to_meta` gave."""
-        names = ("channels", "width", "stages", "context", "blocks")
-        return cls(**{name: int(meta[name]) for name in names})
-
-    def to_meta(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
 
 class _Block(nn.Module):

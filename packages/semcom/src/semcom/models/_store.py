@@ -20,15 +20,8 @@ from semcom.models._picture import PictureCoder, PictureConfig
 FORMAT = 1
 _WEIGHTS = Path(__file__).parent / "weights"
 BUILT_IN = {name: f"{name}.safetensors" for name in ("mae-32p4", "adjscc-c8", "deepjscc-c8", "judge", "picture-c16")}
-_CLASSES: dict[str, tuple[Any, Any]] = {
-    one.kind: (one, config)
-    for one, config in (
-        (SmallMae, MaeConfig),
-        (JsccCoder, JsccConfig),
-        (Judge, JudgeConfig),
-        (PictureCoder, PictureConfig),
-    )
-}
+_PAIRS = ((SmallMae, MaeConfig), (JsccCoder, JsccConfig), (Judge, JudgeConfig), (PictureCoder, PictureConfig))
+_CLASSES: dict[str, tuple[Any, Any]] = {one.kind: (one, config) for one, config in _PAIRS}
 
 
 def save_model(
@@ -115,31 +108,43 @@ def load_mae(name: str | Path) -> SmallMae | HubMae:
     return HubMae.from_hub(str(name))
 
 
+def _named(name: str | Path, kind: str) -> Any:
+    """A built-in model by name, or the model of a file."""
+    return load_model(built_in_path(str(name)) if str(name) in BUILT_IN else name, kind)[0]
+
+
 def load_jscc(name: str | Path) -> JsccCoder:
     """A joint source-channel coder: `adjscc-c8`, `deepjscc-c8` (of 5 dB), or a file of `train jscc`.
 
     Examples:
         >>> from semcom import load_jscc
-        >>> from semcom.baselines import JsccLink
+        >>> from semcom.whole import CoderLink
 
-        >>> link = JsccLink(load_jscc("adjscc-c8"), payload_bits=0)
-        >>> link.report.symbols, round(link.report.bandwidth_ratio, 3)
+        >>> link = CoderLink(load_jscc("adjscc-c8"))
+        >>> link.symbols(32, 32), round(link.symbols(32, 32) / 3072, 3)
         (256, 0.083)
     """
-    path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
-    return load_model(path, JsccCoder.kind)[0]
+    return _named(name, JsccCoder.kind)
 
 
 def load_picture_coder(name: str | Path = "picture-c16") -> PictureCoder:
     """The coder of whole pictures: `picture-c16` (built in) or a file of `train picture`."""
-    path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
-    return load_model(path, PictureCoder.kind)[0]
+    return _named(name, PictureCoder.kind)
+
+
+def load_coder(name: str | Path) -> PictureCoder | JsccCoder:
+    """Whatever `load_picture_coder` and `load_jscc` know."""
+    try:
+        return load_picture_coder(name)
+    except ArtifactError as error:
+        if "not a semcom.picture" not in str(error):
+            raise
+    return load_jscc(name)
 
 
 def load_judge(name: str | Path) -> Judge:
     """The judge: `judge` (built in) or a file of `semcom train judge`."""
-    path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
-    return load_model(path, Judge.kind)[0]
+    return _named(name, Judge.kind)
 
 
 def model_hash(model: torch.nn.Module) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from ninefold.errors import ArtifactError, InputError
+from ninefold.errors import InputError
 
 Captioner = Callable[[np.ndarray], list[str]]
 """Captions of pictures (n, H, W, 3) uint8."""
@@ -85,35 +83,3 @@ def captions_of(names: Sequence[Path], table: dict[str, str], path: str | Path) 
         if file not in here:
             raise InputError("captions", where=path, got=f"{file!r}", expected="names of the pictures that are sent")
     return [table.get(name.as_posix(), table.get(name.name)) for name in names]
-
-
-class HubCaptioner:
-    """A BLIP captioner of `transformers`: a model folder and its processor."""
-
-    def __init__(self, model: Any, processor: Any, words: int = 20) -> None:
-        """Args:
-        model: a `BlipForConditionalGeneration`.
-        processor: a `BlipProcessor`.
-        words: tokens of a caption at most.
-        """
-        self.model, self.processor, self.words = model.eval(), processor, words
-
-    @classmethod
-    def from_folder(cls, path: str | Path) -> HubCaptioner:
-        """A folder as `save_pretrained` writes it."""
-        from transformers import BlipForConditionalGeneration, BlipProcessor
-
-        try:
-            model = BlipForConditionalGeneration.from_pretrained(path, use_safetensors=True, local_files_only=True)
-            return cls(model, BlipProcessor.from_pretrained(path, local_files_only=True))
-        except (OSError, ValueError) as error:
-            raise ArtifactError(path, f"holds no captioner ({str(error).splitlines()[0]})") from None
-
-    def __call__(self, images: np.ndarray) -> list[str]:
-        """Captions of pictures (n, H, W, 3) uint8, without sampling."""
-        pixels = self.processor.image_processor(list(images), return_tensors="pt", input_data_format="channels_last")
-        with torch.inference_mode():
-            tokens = self.model.generate(
-                pixel_values=pixels["pixel_values"], max_new_tokens=self.words, do_sample=False
-            )
-        return [text.strip() for text in self.processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)]

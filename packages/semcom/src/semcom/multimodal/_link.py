@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ from ninefold.artifacts import FolderArtifact, settled, write_folder
 from ninefold.errors import InputError
 from torch import nn
 
-from semcom.links import SymbolReport, checked_pictures
-from semcom.models import JsccCoder, model_hash, save_model
+from semcom.links import Settings, SymbolReport, checked_pictures
+from semcom.models import JsccCoder, load_jscc, model_hash, save_model
 from semcom.multimodal._captions import Captioner, checked_captions
 from semcom.multimodal._features import ImageFeatures, as_bytes
 from semcom.multimodal._generator import Generator, Request, ResidualDiffusion
 from semcom.multimodal._selection import ALPHAS, UNSHARP, AlphaTable, Evidence, choose, unsharp
-from semcom.multimodal._store import FILES, KIND, link_folder, load_clip, load_features, load_unet
+from semcom.multimodal._store import FILES, KIND, link_folder, load_clip, load_unet
 from semcom.multimodal._text_features import SmallClip, TextImageFeatures
 from semcom.multimodal._text_forms import DEFAULT_SIZES, TEXT_FORMS, ReceivedText
 from semcom.phy import Received, interleaver, power, reals_to_symbols, symbols_to_reals
@@ -28,7 +28,7 @@ _TEXT_GAP = 1.0  # variance of a picture's vector about its caption's, in units 
 
 
 @dataclass(frozen=True)
-class MMConfig:
+class MMConfig(Settings):
     """What both sides agree on.
 
     Attributes:
@@ -60,15 +60,6 @@ class MMConfig:
             raise InputError("text", got=repr(self.text), expected=f"one of {', '.join(TEXT_FORMS)}")
         if self.size < 4 or self.size % 4 or self.symbols < 1:
             raise InputError("size, symbols", got=(self.size, self.symbols), expected="a multiple of 4, and at least 1")
-
-    @classmethod
-    def from_meta(cls, meta: dict[str, Any]) -> MMConfig:
-        """Read the values of `asdict`; InputError that names an unknown or mistyped setting."""
-        known = {field.name: type(field.default) for field in fields(cls)}
-        for name, value in meta.items():
-            if name not in known or not isinstance(value, known[name]):
-                raise InputError("link setting", got=f"{name}={value!r}", expected=f"one of {', '.join(known)}")
-        return cls(**meta)
 
 
 @dataclass(frozen=True)
@@ -180,12 +171,7 @@ class MMSemCom:
             folder = FolderArtifact(place, kind=KIND, format_version=1)
             own = generator is None and FILES["diffusion"] in folder.names
             unet = load_unet(folder.file(FILES["diffusion"])) if own else None
-            return (
-                folder.meta,
-                load_features(folder.file(FILES["features"])),
-                load_clip(folder.file(FILES["clip"])),
-                unet,
-            )
+            return folder.meta, load_jscc(folder.file(FILES["features"])), load_clip(folder.file(FILES["clip"])), unet
 
         meta, coder, clip, unet = settled(place, read)
         config = MMConfig.from_meta({**meta["link"], **settings})
@@ -203,7 +189,7 @@ class MMSemCom:
         if self.generator is not None and not isinstance(self.generator, ResidualDiffusion):
             raise InputError("generator", got="one that is not ours", expected="a ResidualDiffusion, or none")
         alpha = {"snrs": list(self.alpha.snrs), "alphas": list(self.alpha.alphas)}
-        meta = {"link": asdict(self.config), "alpha": alpha}
+        meta = {"link": self.config.to_meta(), "alpha": alpha}
         parts: dict[str, Any] = {"features": self.features.coder, "clip": self.text_features}
         if self.generator is not None:
             parts["diffusion"] = self.generator.unet
@@ -272,9 +258,8 @@ class MMSemCom:
         if num_candidates < 0:
             raise InputError("num_candidates", got=num_candidates, expected="at least 0")
         numbers = np.arange(count) if rows is None else np.asarray(rows)
-        shrunk, noise = np.empty_like(received.symbols), np.empty((count, total), np.float32)
-        shrunk[:, interleaver(total)] = received.symbols
-        noise[:, interleaver(total)] = received.noise
+        ordered = received.in_order
+        shrunk, noise = ordered.symbols, ordered.noise
         image = self.features.symbols
         unbiased = shrunk * (1 + noise)
         text = self.text.receive(unbiased[:, image:], noise[:, image:])
@@ -333,7 +318,6 @@ class MMSemCom:
         wanted = (shape[0], count, *shape[1:])
         made = np.asarray(candidates)
         if made.shape != wanted or made.dtype != np.uint8:
-            raise InputError(
-                "generator", got=f"{made.dtype} of shape {made.shape}", expected=f"uint8 of shape {wanted}"
-            )
+            got = f"{made.dtype} of shape {made.shape}"
+            raise InputError("generator", got=got, expected=f"uint8 of shape {wanted}")
         return made

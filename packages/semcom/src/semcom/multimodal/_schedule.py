@@ -37,12 +37,6 @@ def velocity(x: Tensor, noise: Tensor, alphabar: Tensor) -> Tensor:
     return a * noise - s * x
 
 
-def clean_of(z: Tensor, v: Tensor, alphabar: Tensor) -> Tensor:
-    """x of z_t and v."""
-    a, s = _both(alphabar, z)
-    return a * z - s * v
-
-
 def _both(alphabar: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
     shape = (-1,) + (1,) * (like.ndim - 1)
     alphabar = alphabar.reshape(shape)

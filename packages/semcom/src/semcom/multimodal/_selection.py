@@ -9,7 +9,7 @@ nearest to their weighted mean and to the coarse picture is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,18 +94,6 @@ def _published(e: Evidence, alpha: np.ndarray) -> np.ndarray:
     return alpha * standardised(e.image_error) + (1 - alpha) * standardised(e.text_error)
 
 
-def _image(e: Evidence, alpha: np.ndarray) -> np.ndarray:  # noqa: ARG001
-    return e.image_misfit
-
-
-def _text(e: Evidence, alpha: np.ndarray) -> np.ndarray:  # noqa: ARG001
-    return e.text_error
-
-
-def _closest(e: Evidence, alpha: np.ndarray) -> np.ndarray:  # noqa: ARG001
-    return _squared(e.candidates, e.coarse)
-
-
 def _medoid(e: Evidence, alpha: np.ndarray) -> np.ndarray:  # noqa: ARG001
     flat = e.candidates.reshape(*e.candidates.shape[:2], -1).astype(np.float64)
     square = (flat**2).sum(axis=2)
@@ -120,13 +108,12 @@ def _oracle(e: Evidence, alpha: np.ndarray) -> np.ndarray:  # noqa: ARG001
 
 
 SCORES: dict[str, Callable[[Evidence, np.ndarray], np.ndarray]] = {
-    "multimodal": _multimodal, "published": _published, "likelihood": _likelihood, "image": _image, "text": _text,
-    "closest-to-coarse": _closest, "medoid": _medoid, "oracle": _oracle,
+    "multimodal": _multimodal, "published": _published, "likelihood": _likelihood, "image": lambda e, _: e.image_misfit,
+    "text": lambda e, _: e.text_error, "closest-to-coarse": lambda e, _: _squared(e.candidates, e.coarse),
+    "medoid": _medoid, "oracle": _oracle,
 }  # fmt: skip
 """Rules that take the candidate of the least score."""
 RULES = (*SCORES, "random", "first", "mean")
-WEIGHED = ("multimodal", "published", "likelihood")
-"""Rules that weigh the image against the text by alpha."""
 
 
 UNSHARP = "unsharp"
@@ -211,40 +198,3 @@ ALPHAS = {
     "likelihood": AlphaTable((-5.0, 0.0, 5.0, 10.0), (0.0, 0.0, 0.5, 0.5)),
 }
 """alpha of each rule that weighs, by SNR in dB: chosen on validation pictures, each rule for itself."""
-
-
-def parse_alpha(text: str) -> AlphaTable:
-    """Read `0.5`, or pairs of SNR and alpha such as `-5:0.9,0:0.7`."""
-    try:
-        pairs = [one.split(":") for one in text.split(",")]
-        if len(pairs) == 1 and len(pairs[0]) == 1:
-            return AlphaTable((0.0,), (float(text),))
-        numbers = [(float(snr), float(alpha)) for snr, alpha in pairs]
-    except ValueError:
-        raise InputError("alpha", got=repr(text), expected="a number, or pairs such as -5:0.9,0:0.7") from None
-    return AlphaTable(tuple(snr for snr, _ in numbers), tuple(alpha for _, alpha in numbers))
-
-
-def fit_alpha(
-    evidence: Mapping[float, Evidence], rule: str = "multimodal", grid: int = 21
-) -> tuple[AlphaTable, dict[float, np.ndarray]]:
-    """The alpha of least mean logarithm of the squared error at each SNR, over evenly spaced values from 0 to 1.
-
-    Args:
-        evidence: by SNR in dB, of validation pictures, with their truth.
-        rule: `multimodal`, `likelihood` or `published`.
-        grid: values that are tried.
-    Returns: the table, and by SNR the (grid,) mean PSNR of each value.
-    """
-    if rule not in WEIGHED:
-        raise InputError("rule", got=repr(rule), expected=f"one of {', '.join(WEIGHED)}: others have no alpha")
-    tried, curves, best = np.linspace(0, 1, grid), {}, {}
-    for snr in sorted(evidence):
-        one = evidence[snr]
-        error = np.maximum(_oracle(one, tried[:1]), 1e-6)
-        rows = np.arange(len(error))
-        picked = [choose(one, rule, alpha).index for alpha in tried]
-        curves[snr] = np.array([np.mean(-10 * np.log10(error[rows, index] / 255**2)) for index in picked])
-        level = np.flatnonzero(curves[snr] >= curves[snr].max() - 1e-9)
-        best[snr] = float(tried[level[np.abs(tried[level] - 0.5).argmin()]])  # of equals the one nearest to 1/2
-    return AlphaTable(tuple(best), tuple(best.values())), curves

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
-from semcom.carrier import Recording
 from semcom.datasets import count_tiles, cut_tiles, join_tiles
+from semcom.links import Recording
 from semcom.multimodal._captions import checked_captions
 from semcom.multimodal._features import SNR_RANGE
 from semcom.multimodal._link import MMConfig, MMSemCom, RxPictures, TxPictures
@@ -58,7 +58,7 @@ def record_pictures(
     sent = link.transmit(tiles, tile_captions(captions, sizes, link.config.size), snr_db)
     symbols = pilots.insert(sent.symbols)
     report = replace(sent.report, pilot_symbols=symbols.shape[1] - sent.symbols.shape[1])
-    settings = {"system": _SYSTEM, "snr": snr_db, **asdict(link.config)}
+    settings = {"system": _SYSTEM, "snr": snr_db, **link.config.to_meta()}
     about = {"report": report.to_meta(), "tiles": len(symbols), "symbols": symbols.size}
     return Recording(symbols, link.model_hash, sizes, settings, pilots, about), replace(sent, report=report)
 
@@ -73,25 +73,15 @@ def mm_link_of(recording: Recording, path: str | Path, model: str | Path, **argu
     Raises:
         ArtifactError: if the recording is of the other system, or its sender had other weights.
     """
-    settings = dict(recording.link)
-    if settings.pop("system", None) != _SYSTEM:
-        raise ArtifactError(path, "is a recording of `carrier send`, not of `mm send`")
-    settings.pop("snr", None)
+    recording.check_sender(_SYSTEM, path)
+    own = {name: value for name, value in recording.link.items() if name not in ("system", "snr")}
     try:
-        link = MMSemCom.from_pretrained(model, **asdict(MMConfig.from_meta(settings)), **arguments)
+        settings = MMConfig.from_meta(own).to_meta()
     except InputError as error:
-        if error.what == "link setting":
-            raise ArtifactError(path, f"has a header that makes no sense ({error})") from None
-        raise
-    check_sender(link, recording, path)
+        raise ArtifactError(path, f"has a header that makes no sense ({error})") from None
+    link = MMSemCom.from_pretrained(model, **settings, **arguments)
+    recording.check_sender(_SYSTEM, path, link.model_hash, model)
     return link
-
-
-def check_sender(link: MMSemCom, recording: Recording, path: str | Path) -> None:
-    """ArtifactError unless the recording was sent with the link's weights."""
-    if link.model_hash != recording.model:
-        reason = f"was sent with models of hash {recording.model[:12]}, not with these ({link.model_hash[:12]})"
-        raise ArtifactError(path, reason)
 
 
 def play_pictures(
@@ -104,7 +94,7 @@ def play_pictures(
         snr_db: Es/N0; estimated from the received power and pilots if left out.
         arguments: of `MMSemCom.receive`.
     """
-    check_sender(link, recording, path)
+    recording.check_sender(_SYSTEM, path, link.model_hash, "the link")
     design = recording.link.get("snr")
     if not isinstance(design, int | float) or not np.isfinite(design):
         raise ArtifactError(path, "has a header that makes no sense (no design SNR)")

@@ -10,7 +10,7 @@ from typing import Any
 from ninefold.artifacts import write_folder
 from ninefold.errors import InputError
 
-from semcom.models import JsccCoder, built_in_path, load_jscc, read_model
+from semcom.models import built_in_path, load_jscc, read_model
 from semcom.multimodal._text_features import ClipConfig, HubClip, SmallClip
 from semcom.multimodal._unet import Unet, UnetConfig
 
@@ -32,11 +32,6 @@ def load_unet(path: str | Path) -> Unet:
     return read_model(path, Unet, UnetConfig)[0]
 
 
-def load_features(path: str | Path) -> JsccCoder:
-    """The coder of the image features: a file of `semcom train features`."""
-    return load_jscc(path)
-
-
 def link_folder(name: str | Path) -> Path:
     """Folder of a link by path or by the name of one that the package brings.
 
@@ -51,25 +46,21 @@ def link_folder(name: str | Path) -> Path:
     return path
 
 
-def pack_parts(
-    parts: Mapping[str, Path], folder: str | Path, *, link: Mapping[str, Any], alpha: Mapping[str, Any] | None = None,
-    force: bool = False,
-) -> None:  # fmt: skip
+def pack_parts(parts: Mapping[str, Path], folder: str | Path, *, link: Mapping[str, Any], force: bool = False) -> None:
     """Put trained files together as the folder of a link, with the recipes they hold.
 
     Args:
         parts: `features`, `clip` and, if there is one, `diffusion`, to files of `semcom train`.
         folder: the link's.
         link: settings of the link.
-        alpha: `snrs` and `alphas` of an `AlphaTable`, if one was fitted.
     Raises:
         ArtifactError, InputError: if a file is none of its kind, or parts do not fit each other.
     """
     clip = read_model(parts["clip"], SmallClip, ClipConfig)[0]
-    load_features(parts["features"])
+    load_jscc(parts["features"])
     if "diffusion" in parts and load_unet(parts["diffusion"]).config.text_dim != clip.dim:
         raise InputError("diffusion", got="one for text vectors of another size", expected=f"{clip.dim} numbers")
-    meta = {"link": dict(link), **({"alpha": dict(alpha)} if alpha else {})}
+    meta = {"link": dict(link)}
     with write_folder(folder, kind=KIND, format_version=1, package="semcom", meta=meta, force=force) as temporary:
         for name, path in parts.items():
             shutil.copyfile(path, temporary / FILES[name])

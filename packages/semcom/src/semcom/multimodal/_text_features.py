@@ -7,8 +7,8 @@ picture of 32 x 32 has 128 symbols in all.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
+
+from semcom.links import Settings
 
 _PAD = 256  # beside the 256 values of a byte
 
@@ -39,7 +41,7 @@ class TextImageFeatures(Protocol):
 
 
 @dataclass(frozen=True)
-class ClipConfig:
+class ClipConfig(Settings):
     """Sizes of a `SmallClip`.
 
     Attributes:
@@ -61,15 +63,6 @@ class ClipConfig:
             raise InputError("dim", got=self.dim, expected="an even number from 2: two numbers make a symbol")
         if self.text_width % self.heads or self.width < 4 or self.depth < 1 or self.length < 1:
             raise InputError("text_width", got=self.text_width, expected=f"a multiple of the {self.heads} heads")
-
-    @classmethod
-    def from_meta(cls, meta: Mapping[str, Any]) -> ClipConfig:
-        """The config that `to_meta` gave."""
-        return cls(**{key: int(value) for key, value in meta.items()})
-
-    def to_meta(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
 
 def byte_tokens(captions: Sequence[str], length: int) -> Tensor:

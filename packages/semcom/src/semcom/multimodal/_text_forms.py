@@ -1,4 +1,4 @@
-"""Text over the channel: analog features, quantised and coded features, or the coded caption itself. All of it counts.
+"""Text over the channel: analog features, or the coded caption itself. All of it counts.
 
 A receiver that cannot read the text is given none: a zero vector that is marked as absent.
 """
@@ -49,7 +49,7 @@ class TextForm(ABC):
         """Args:
         features: known to both sides.
         fec, modulation: of coded forms; see `CodedBlock`.
-        size: `analog`: how often the features are sent; `quantised`: bits of a number; `caption`: bytes of a caption.
+        size: `analog`: how often the features are sent; `caption`: bytes of a caption.
         """
         self.features, self.size = features, size
         self.block = CodedBlock(self._bits, fec, modulation) if self._bits else None
@@ -118,42 +118,6 @@ class AnalogText(TextForm):
         return ReceivedText(estimate, variance.mean(axis=1), np.ones(rows, bool), [None] * rows)
 
 
-class QuantisedText(TextForm):
-    """The numbers in `size` bits each over [-1/2, 1/2] of a unit vector's scale, with a check, in a coded block."""
-
-    name = "quantised"
-
-    @property
-    def _bits(self) -> int:
-        if not 1 <= self.size <= 16:
-            raise InputError("text_size", got=self.size, expected="1 to 16 bits a number")
-        return self.size * self.features.dim
-
-    @property
-    def _reach(self) -> float:
-        """Largest number that is told apart, of a vector of norm sqrt(dim)."""
-        return 3.0
-
-    def send(self, vectors: np.ndarray, captions: Sequence[str | None]) -> np.ndarray:  # noqa: ARG002
-        assert self.block is not None
-        share = (vectors * np.sqrt(self.features.dim) / self._reach + 1) / 2
-        levels = np.clip(np.floor(share * 2**self.size), 0, 2**self.size - 1).astype(np.int64)
-        bits = (levels[..., None] >> np.arange(self.size - 1, -1, -1)) & 1
-        return self.block.send(bits.reshape(len(vectors), -1).astype(np.uint8))
-
-    def receive(self, symbols: np.ndarray, noise: np.ndarray) -> ReceivedText:
-        assert self.block is not None
-        bits, good = self.block.receive(symbols, noise)
-        levels = bits.reshape(len(bits), -1, self.size).astype(np.int64) @ (1 << np.arange(self.size - 1, -1, -1))
-        scaled = ((levels + 0.5) / 2**self.size * 2 - 1) * self._reach
-        found = self._absent(len(bits))
-        norm = np.linalg.norm(scaled, axis=1, keepdims=True)
-        unit = scaled / np.maximum(norm, 1e-9) * np.sqrt(self.features.dim)
-        found.vectors[good] = unit[good].astype(np.float32)
-        found.present = good
-        return found
-
-
 class CaptionText(TextForm):
     """The caption as coded UTF-8 in `size` bytes, cut after a whole character; the receiver makes the vector itself."""
 
@@ -188,5 +152,5 @@ class CaptionText(TextForm):
         return found
 
 
-TEXT_FORMS: dict[str, type[TextForm]] = {one.name: one for one in (AnalogText, QuantisedText, CaptionText, NoText)}
-DEFAULT_SIZES = {"analog": 1, "quantised": 6, "caption": 32, "none": 1}
+TEXT_FORMS: dict[str, type[TextForm]] = {one.name: one for one in (AnalogText, CaptionText, NoText)}
+DEFAULT_SIZES = {"analog": 1, "caption": 32, "none": 1}

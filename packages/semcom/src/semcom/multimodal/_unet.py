@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
+from semcom.links import Settings
+
 
 @dataclass(frozen=True)
-class UnetConfig:
+class UnetConfig(Settings):
     """Sizes of a `Unet`.
 
     Attributes:
@@ -34,15 +34,6 @@ class UnetConfig:
             raise InputError("width", got=self.width, expected="a multiple of 8")
         if not (self.scale > 0 and self.plain_scale > 0):
             raise InputError("scale", got=(self.scale, self.plain_scale), expected="positive numbers")
-
-    @classmethod
-    def from_meta(cls, meta: Mapping[str, Any]) -> UnetConfig:
-        """The config that `to_meta` gave."""
-        return cls(int(meta["text_dim"]), int(meta["width"]), float(meta["scale"]), float(meta["plain_scale"]))
-
-    def to_meta(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
 
 @dataclass

@@ -14,19 +14,10 @@ Examples:
 """
 
 from semcom.multiuser._allocation import ALLOCATIONS, allocate
-from semcom.multiuser._orthogonal import ACCESS, MultiUserLink, User, UserResult, demodulate, modulate, owners
+from semcom.multiuser._orthogonal import ACCESS, MultiUserLink, User, UserResult, owners
 from semcom.multiuser._superposed import SUPERPOSABLE, SuperposedLink
 
 __all__ = [
-    "ACCESS",
-    "ALLOCATIONS",
-    "SUPERPOSABLE",
-    "MultiUserLink",
-    "SuperposedLink",
-    "User",
-    "UserResult",
-    "allocate",
-    "demodulate",
-    "modulate",
+    "ACCESS", "ALLOCATIONS", "SUPERPOSABLE", "MultiUserLink", "SuperposedLink", "User", "UserResult", "allocate",
     "owners",
-]
+]  # fmt: skip

@@ -7,22 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from ninefold.errors import InputError
 
-
-def _equal(demands: np.ndarray, rates: np.ndarray) -> np.ndarray:  # noqa: ARG001
-    return np.ones(len(demands))
-
-
-def _proportional(demands: np.ndarray, rates: np.ndarray) -> np.ndarray:  # noqa: ARG001
-    return demands
-
-
-def _max_min(demands: np.ndarray, rates: np.ndarray) -> np.ndarray:  # noqa: ARG001
-    return 1 / np.maximum(rates, 1e-6)
-
-
 ALLOCATIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "round-robin": _equal, "proportional": _proportional, "maxmin": _max_min,
-}  # fmt: skip
+    "round-robin": lambda demands, _: np.ones(len(demands)),
+    "proportional": lambda demands, _: demands,
+    "maxmin": lambda _, rates: 1 / np.maximum(rates, 1e-6),
+}
 """Weights of users by their demands in symbols and their rates log2(1 + SNR): all equal, as demanded, or so that share
 times rate is the same for all, which makes the least of them as large as it can be."""
 
@@ -43,9 +32,8 @@ def allocate(
         raise InputError("allocation", got=repr(policy), expected=f"one of {', '.join(ALLOCATIONS)}")
     users = len(demands)
     if not users or len(snrs_db) != users or min(demands) < 1:
-        raise InputError(
-            "users", got=f"{users} demands, {len(snrs_db)} SNRs", expected="a demand from 1 and an SNR each"
-        )
+        got = f"{users} demands, {len(snrs_db)} SNRs"
+        raise InputError("users", got=got, expected="a demand from 1 and an SNR each")
     if total < users * least:
         raise InputError("symbols", got=total, expected=f"at least {users * least} for {users} users")
     finite = np.clip(np.nan_to_num(np.asarray(snrs_db, np.float64), posinf=60, neginf=-60), -60, 60)

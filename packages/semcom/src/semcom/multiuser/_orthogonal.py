@@ -59,8 +59,8 @@ class UserResult:
 def owners(shares: Sequence[int], access: str) -> np.ndarray:
     """Which user each symbol of a frame belongs to: (sum of shares,) int64.
 
-    TDMA gives each user consecutive symbols. OFDMA deals the subcarriers of the frame's OFDM symbols (see `modulate`)
-    out so that each user is spread evenly over them.
+    TDMA gives each user consecutive symbols. OFDMA deals the subcarriers of the frame's OFDM symbols out so that each
+    user is spread evenly over them.
     """
     if access not in ACCESS:
         raise InputError("access", got=repr(access), expected=f"one of {', '.join(ACCESS)}")
@@ -71,19 +71,6 @@ def owners(shares: Sequence[int], access: str) -> np.ndarray:
     when = np.concatenate([(np.arange(share) + 0.5) / share for share in shares])
     whose = np.repeat(np.arange(len(shares)), shares)
     return whose[np.lexsort((whose, when))]
-
-
-def modulate(frame: np.ndarray, carriers: int = 64, prefix: int = 16) -> np.ndarray:
-    """The samples of OFDM symbols with cyclic prefixes: (rows, n) -> (rows, samples), of unit mean power."""
-    padded = np.pad(frame, ((0, 0), (0, -frame.shape[1] % carriers)))
-    blocks = np.fft.ifft(padded.reshape(len(frame), -1, carriers), axis=2, norm="ortho")
-    return np.concatenate([blocks[..., -prefix:], blocks], axis=2).reshape(len(frame), -1)
-
-
-def demodulate(samples: np.ndarray, count: int, carriers: int = 64, prefix: int = 16) -> np.ndarray:
-    """Inverse of `modulate`: the first `count` subcarrier values of each row."""
-    blocks = samples.reshape(len(samples), -1, carriers + prefix)[..., prefix:]
-    return np.fft.fft(blocks, axis=2, norm="ortho").reshape(len(samples), -1)[:, :count]
 
 
 class MultiUserLink:

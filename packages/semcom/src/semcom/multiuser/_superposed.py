@@ -36,12 +36,9 @@ class SuperposedLink:
         """Symbols of a frame, in which each user sends one picture."""
         return self.links[0].report.symbols
 
-    def carry(
-        self, users: Sequence[User], receivers: Sequence[int] | None = None, **arguments: Any
-    ) -> list[UserResult]:
+    def carry(self, users: Sequence[User], **arguments: Any) -> list[UserResult]:
         """Send all at once; see `MultiUserLink.carry`. A user's channel is AWGN, or fades once for a picture.
 
-        If `receivers` are given, numbers of users, only these receive: the results are theirs, in that order.
         Each receiver knows its own gain and all powers, equalises its own signal, and adds the others' powers to the
         noise it reckons with.
         """
@@ -59,7 +56,7 @@ class SuperposedLink:
         ]
         total = np.sum([np.sqrt(u.power) * one.symbols for u, one in zip(users, sent, strict=True)], axis=0)
         results = []
-        for number in range(len(users)) if receivers is None else receivers:
+        for number in range(len(users)):
             link, user = self.links[number], users[number]
             rng = np.random.default_rng(user.seed)
             gains = np.ones((len(total), 1), np.complex64)

@@ -2,8 +2,8 @@
 
 Definitions of power, SNR and bandwidth ratio: `_definitions`. Modulation: `_modulation`. LDPC base graphs and rate
 matching: `_base_graph`; coding: `_ldpc`, its decoder `_layered`. Modulation and rate by SNR: `_mcs`. Whole blocks with
-their CRC: `_block`; quantised latents: `_latents`. Channels: `_channel`, `_ofdm`, `_mimo`; with gradients:
-`_torch_channel`. Pilots in a stream: `_pilots`. Error rates over a grid: `_sweep`.
+their CRC: `_block`. Channels: `_channel`, `_ofdm`, `_mimo`; with gradients:
+`_torch_channel`. Pilots in a stream: `_pilots`; symbols as samples: `_waveform`. Error rates over a grid: `_sweep`.
 
 Examples:
     >>> from semcom import phy
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from ninefold.lazy import attach
 
 from semcom.phy._base_graph import layout
-from semcom.phy._block import CodedBlock, append_crc, check_crc, crc_bits, interleaver, parse_rate
+from semcom.phy._block import CodedBlock, append_crc, check_crc, crc_bits, interleaver, parse_rate, restored
 from semcom.phy._channel import KINDS, Channel, Received
 from semcom.phy._definitions import (
     MAX_VARIANCE,
@@ -39,14 +39,14 @@ from semcom.phy._definitions import (
     q_function,
     reals_to_symbols,
     symbols_to_reals,
-)
-from semcom.phy._latents import LatentBlocks, lloyd_levels
+)  # fmt: skip
 from semcom.phy._ldpc import LdpcCode, ldpc
-from semcom.phy._mcs import Mcs, choose_mcs, mcs_table, threshold
+from semcom.phy._mcs import Mcs, choose_mcs, mcs_table
 from semcom.phy._modulation import MODULATIONS, Modulation, hard_bits
 from semcom.phy._ofdm import tdl_profile
 from semcom.phy._pilots import PilotPattern
-from semcom.phy._sweep import Point, error_interval, measure, parse_range, sweep
+from semcom.phy._sweep import Point, error_interval, measure, parse_range, resumed, sweep
+from semcom.phy._waveform import Waveform
 
 if TYPE_CHECKING:
     from semcom.phy._torch_channel import apply_torch as apply_torch
@@ -57,48 +57,10 @@ __getattr__, __dir__, _ = attach(  # torch only where it is used
 )
 
 __all__ = [
-    "KINDS",
-    "MAX_VARIANCE",
-    "MODULATIONS",
-    "Channel",
-    "CodedBlock",
-    "LatentBlocks",
-    "LdpcCode",
-    "Mcs",
-    "Modulation",
-    "PilotPattern",
-    "Point",
-    "Received",
-    "append_crc",
-    "apply_torch",
-    "bandwidth_ratio",
-    "bit_error_awgn",
-    "bit_error_rayleigh",
-    "capacity_awgn",
-    "check_crc",
-    "checked_symbols",
-    "choose_mcs",
-    "complex_noise",
-    "crc_bits",
-    "ebn0_db",
-    "error_interval",
-    "hard_bits",
-    "interleaver",
-    "layout",
-    "ldpc",
-    "lloyd_levels",
-    "mcs_table",
-    "measure",
-    "noise_variance",
-    "outage_rayleigh",
-    "parse_range",
-    "parse_rate",
-    "power",
-    "q_function",
-    "reals_to_symbols",
-    "sweep",
-    "symbols_to_reals",
-    "tdl_profile",
-    "threshold",
-    "torch_noise_equivalent",
-]
+    "KINDS", "MAX_VARIANCE", "MODULATIONS", "Channel", "CodedBlock", "LdpcCode", "Mcs", "Modulation", "PilotPattern",
+    "Point", "Received", "Waveform", "append_crc", "apply_torch", "bandwidth_ratio", "bit_error_awgn",
+    "bit_error_rayleigh", "capacity_awgn", "check_crc", "checked_symbols", "choose_mcs", "complex_noise", "crc_bits",
+    "ebn0_db", "error_interval", "hard_bits", "interleaver", "layout", "ldpc", "mcs_table", "measure", "noise_variance",
+    "outage_rayleigh", "parse_range", "parse_rate", "power", "q_function", "reals_to_symbols", "restored", "resumed",
+    "sweep", "symbols_to_reals", "tdl_profile", "torch_noise_equivalent",
+]  # fmt: skip

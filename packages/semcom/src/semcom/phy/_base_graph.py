@@ -112,14 +112,13 @@ def lifted_checks(code: Layout) -> tuple[np.ndarray, np.ndarray]:
 
     Filler bits are zero on both sides and left out. int32.
     """
-    z, starts, places = code.lifting, [0], []
+    z, most, places, counts = code.lifting, code.checks, [], []
     for row, entries in enumerate(base_graph(code.graph, code.lifting_set)):
-        for check in range(z):
-            if row * z + check >= code.checks:
-                break
-            for column, shift in entries:
-                place = column * z + (check + shift) % z
-                if not code.k <= place < code.padded:
-                    places.append(place)
-            starts.append(len(places))
-    return np.array(starts, np.int32), np.array(places, np.int32)
+        checks = np.arange(max(0, min(z, most - row * z)))[:, None]
+        columns, shifts = np.array(entries).T
+        found = columns * z + (checks + shifts) % z
+        sent = (found < code.k) | (found >= code.padded)
+        places.append(found[sent])
+        counts.append(sent.sum(axis=1))
+    starts = np.cumsum(np.concatenate([[0], *counts]))
+    return starts.astype(np.int32), np.concatenate(places).astype(np.int32)

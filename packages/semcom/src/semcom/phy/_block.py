@@ -72,6 +72,13 @@ def interleaver(size: int, seed: int = 0) -> np.ndarray:
     return order
 
 
+def restored(values: np.ndarray) -> np.ndarray:
+    """Rows (rows, n) that `interleaver` permuted, in their own order."""
+    result = np.empty(values.shape, values.dtype)
+    result[:, interleaver(values.shape[1])] = values
+    return result
+
+
 def parse_rate(fec: str) -> float | None:
     """Code rate of `ldpc:1/2` or `ldpc:0.5`, None for `none`; InputError for anything else."""
     if fec == "none":
@@ -95,7 +102,6 @@ class CodedBlock:
         fec: `ldpc:RATE` or `none`.
         modulation: see `Modulation`.
         crc: size of the check, 16, 24 or 32.
-        method: decoder, `min-sum` or `sum-product`.
         iterations: of the decoder.
 
     Examples:
@@ -116,7 +122,6 @@ class CodedBlock:
     fec: str = "ldpc:1/2"
     modulation: str = "qpsk"
     crc: int = 16
-    method: str = "min-sum"
     iterations: int = 20
 
     @property
@@ -162,13 +167,11 @@ class CodedBlock:
 
     def receive_soft(self, symbols: np.ndarray, noise: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Like `receive`, with LLRs (rows, bits) in place of bits: where the check fails, the likeliest may be read."""
-        interleaved = Modulation(self.modulation).llr(symbols, noise)[:, : self.coded_bits]
-        llr = np.empty_like(interleaved)
-        llr[:, interleaver(self.coded_bits)] = interleaved
+        llr = restored(Modulation(self.modulation).llr(symbols, noise)[:, : self.coded_bits])
         holds = np.ones(len(llr), bool)
         if self.fec != "none":
             code = ldpc(self._padded, self.coded_bits)
-            llr, holds = code.posterior(llr, method=self.method, iterations=self.iterations)
+            llr, holds = code.posterior(llr, iterations=self.iterations)
             holds &= (llr[:, self._information :] >= 0).all(axis=1)
         _, good = check_crc((llr[:, : self._information] < 0).astype(np.uint8), self.crc)
         return llr[:, : self.bits], good & holds

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from ninefold.errors import InputError
 
+from semcom.phy._block import restored
 from semcom.phy._definitions import (
     MAX_VARIANCE,
     checked_symbols,
@@ -19,7 +20,7 @@ from semcom.phy._definitions import (
     effective_and_weight,
     estimate_gain,
     noise_variance,
-)
+)  # fmt: skip
 from semcom.phy._mimo import DETECTORS, Mimo
 from semcom.phy._ofdm import Multipath
 
@@ -40,6 +41,12 @@ class Received:
     symbols: np.ndarray
     noise: np.ndarray
     overhead: int = 0
+
+    @property
+    def in_order(self) -> Received:
+        """The same without the interleaver, the noise variance of each symbol on its own."""
+        noise = np.broadcast_to(self.noise, self.symbols.shape).astype(np.float32)
+        return Received(restored(self.symbols), restored(noise), self.overhead)
 
     @property
     def unbiased(self) -> np.ndarray:
@@ -209,9 +216,8 @@ class Channel:
         variance = noise_variance(snr_db)
         variance = np.broadcast_to(variance.reshape(-1, 1), (len(symbols), 1)).astype(np.float32)
         if self.multicarrier:
-            return Received(
-                *self.multipath.apply(symbols, variance, self.csi, generator), self.overhead(symbols.shape[1])
-            )
+            found = self.multipath.apply(symbols, variance, self.csi, generator)
+            return Received(*found, self.overhead(symbols.shape[1]))
         if self.kind == "mimo":
             draw = self.mimo(symbols.shape[1]).draw(symbols.shape, variance, generator)
             return Received(*draw.detected(symbols), self.overhead(symbols.shape[1]))

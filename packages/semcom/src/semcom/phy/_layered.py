@@ -1,4 +1,4 @@
-"""Layered belief propagation over the checks of an LDPC code, compiled: normalised min-sum in lanes, and sum-product.
+"""Layered belief propagation over the checks of an LDPC code, compiled: normalised min-sum in lanes.
 
 Min-sum decodes `LANES` words side by side, one in each lane of the processor's vectors: `update_check` and `add_parity`
 are written as vector instructions, since numba's own vectoriser leaves such loops scalar. A lane whose word is finished
@@ -8,7 +8,6 @@ not depend on its neighbours. Arrays of lanes are float32 with 16 columns, one w
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -184,50 +183,4 @@ def min_sum(llr, starts, places, iterations, scale, stop):
                 words[:, lane] = 0
                 row_of[lane] = -1
                 busy -= 1
-    return holds
-
-
-@njit(cache=True, nogil=True)
-def sum_product(llr, starts, places, iterations, scale, stop):  # noqa: ARG001  (same arguments as `min_sum`)
-    """The same by sum-product, one word after another: slower, and the reference for the error rates."""
-    rows, checks = llr.shape[0], len(starts) - 1
-    message = np.zeros(len(places), np.float32)
-    extrinsic = np.zeros(_WIDEST, np.float32)
-    holds = np.zeros(rows, np.bool_)
-    for row in range(rows):
-        word = llr[row]
-        message[:] = 0
-        good = False
-        for _ in range(iterations):
-            for check in range(checks):
-                begin, end = starts[check], starts[check + 1]
-                negative, total = False, 0.0
-                for edge in range(begin, end):
-                    value = word[places[edge]] - message[edge]
-                    extrinsic[edge - begin] = value
-                    if value < 0:
-                        negative = not negative
-                    size = min(max(abs(value), np.float32(1e-6)), np.float32(30.0))
-                    total += -math.log(math.tanh(0.5 * size))
-                for edge in range(begin, end):
-                    value = extrinsic[edge - begin]
-                    size = min(max(abs(value), np.float32(1e-6)), np.float32(30.0))
-                    rest = max(total + math.log(math.tanh(0.5 * size)), 1e-12)
-                    new = np.float32(-math.log(math.tanh(0.5 * min(rest, 30.0))))
-                    if negative != (value < 0):
-                        new = -new
-                    message[edge] = new
-                    word[places[edge]] = value + new
-            good = True
-            for check in range(checks):
-                odd = False
-                for edge in range(starts[check], starts[check + 1]):
-                    if word[places[edge]] < 0:
-                        odd = not odd
-                if odd:
-                    good = False
-                    break
-            if good and stop:
-                break
-        holds[row] = good
     return holds

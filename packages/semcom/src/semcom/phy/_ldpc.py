@@ -8,7 +8,7 @@ import numpy as np
 from ninefold.errors import InputError
 
 from semcom.phy._base_graph import Layout, base_graph, layout, lifted_checks
-from semcom.phy._layered import min_sum, sum_product
+from semcom.phy._layered import min_sum
 
 
 @functools.lru_cache(maxsize=64)
@@ -83,23 +83,22 @@ class LdpcCode:
         return result
 
     def decode(
-        self, llr: np.ndarray, *, iterations: int = 20, method: str = "min-sum", scale: float = 0.78, stop: bool = True
+        self, llr: np.ndarray, *, iterations: int = 20, scale: float = 0.78, stop: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
         """Decode LLRs (positive: 0).
 
         Args:
             llr: (rows, n) float.
             iterations: at most so many passes over the checks.
-            method: `min-sum` (normalised by `scale`) or `sum-product`.
             scale: factor of the normalised min-sum.
             stop: end a word as soon as all its checks hold.
         Returns: (rows, k) bits, uint8, and (rows,) whether all checks hold.
         """
-        posterior, holds = self.posterior(llr, iterations=iterations, method=method, scale=scale, stop=stop)
+        posterior, holds = self.posterior(llr, iterations=iterations, scale=scale, stop=stop)
         return (posterior < 0).astype(np.uint8), holds
 
     def posterior(
-        self, llr: np.ndarray, *, iterations: int = 20, method: str = "min-sum", scale: float = 0.78, stop: bool = True
+        self, llr: np.ndarray, *, iterations: int = 20, scale: float = 0.78, stop: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
         """LLRs (rows, k) of the information bits after decoding, float32, and whether all checks hold; see `decode`."""
         llr = np.asarray(llr, dtype=np.float32)
@@ -107,8 +106,6 @@ class LdpcCode:
             raise InputError("LLRs", got=f"shape {llr.shape}", expected=f"(rows, {self.n})")
         if not np.isfinite(llr).all():
             raise InputError("LLRs", got="NaN or infinity", expected="finite values")
-        if method not in ("min-sum", "sum-product"):
-            raise InputError("method", got=repr(method), expected="min-sum or sum-product")
         full = np.zeros((len(llr), self._width), np.float32)
         distinct = len(np.unique(self._sent))
         full[:, self._sent[:distinct]] = llr[:, :distinct]
@@ -116,6 +113,5 @@ class LdpcCode:
             part = self._sent[begin : begin + distinct]
             full[:, part] += llr[:, begin : begin + distinct]
         full += 0.0  # no negative zeros: the decoder reads signs
-        decode = sum_product if method == "sum-product" else min_sum
-        holds = decode(full, self._starts, self._places, iterations, np.float32(scale), stop)
+        holds = min_sum(full, self._starts, self._places, iterations, np.float32(scale), stop)
         return full[:, : self.k], holds

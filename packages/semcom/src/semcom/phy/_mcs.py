@@ -1,8 +1,8 @@
 """Modulation and code rate by SNR: TS 38.214, table 5.1.3.1-1, with the SNR at which each works here.
 
-The thresholds stand in `mcs.csv`, as `threshold` measured them over AWGN with this package's decoder (min-sum, 20
-iterations) on blocks of 8,000 information bits: the lowest Es/N0 on a grid of .1 dB at which none of 160 blocks fails,
-and .1 dB above it.
+The thresholds stand in `mcs.csv`; the benchmark `mcs_thresholds.py` of the experiments measured them over AWGN with
+this package's decoder (min-sum, 20 iterations) on blocks of 8,000 information bits: the lowest Es/N0 on a grid of .1 dB
+at which none of 160 blocks fails, and .1 dB above it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from semcom.phy._block import CodedBlock
-from semcom.phy._channel import Channel
 from semcom.phy._modulation import Modulation
 
 _QPSK = (120, 157, 193, 251, 308, 379, 449, 526, 602, 679)
@@ -65,10 +62,8 @@ class Mcs:
 def mcs_table() -> tuple[Mcs, ...]:
     """All rows, by rising efficiency."""
     with (Path(__file__).parent / "mcs.csv").open(newline="", encoding="utf-8") as file:
-        rows = [
-            Mcs(int(row["index"]), row["modulation"], int(row["rate"]), float(row["snr_db"]))
-            for row in csv.DictReader(file)
-        ]
+        kept = csv.DictReader(file)
+        rows = [Mcs(int(row["index"]), row["modulation"], int(row["rate"]), float(row["snr_db"])) for row in kept]
     return tuple(sorted(rows, key=lambda row: row.efficiency))
 
 
@@ -76,25 +71,3 @@ def choose_mcs(snr_db: float) -> Mcs:
     """The most efficient row that works over AWGN at this Es/N0; the most robust one if none does."""
     working = [row for row in mcs_table() if row.snr_db <= snr_db]
     return working[-1] if working else mcs_table()[0]
-
-
-def threshold(modulation: str, rate: int, blocks: int = 160, seed: int = 0) -> float:
-    """Measure `Mcs.snr_db` of a row."""
-    bits = _LARGEST_BLOCK - 24 if rate / 1024 <= 0.93 else 7000
-    block = CodedBlock(bits, f"ldpc:{rate / 1024:.6f}", modulation, crc=24)
-    capacity = 10 * np.log10(2 ** (Modulation(modulation).bits * rate / 1024) - 1)
-    low, high = round(capacity, 1), round(capacity, 1) + 6.0
-
-    def fails(snr: float) -> bool:
-        rng = np.random.default_rng([seed, round(1000 * (snr + 50))])
-        sent = rng.integers(0, 2, (blocks, bits), dtype=np.uint8)
-        for part in np.split(sent, range(20, blocks, 20)):
-            received = Channel().apply(block.send(part), snr, rng)
-            if not block.receive(received.unbiased, received.noise)[1].all():
-                return True
-        return False
-
-    while high - low > 0.15:
-        middle = round((low + high) / 2, 1)
-        low, high = (middle, high) if fails(middle) else (low, middle)
-    return round(high + 0.1, 1)

@@ -1,4 +1,4 @@
-"""Gray BPSK to 256-QAM as in TS 38.211, section 5.1 (BPSK on the real axis), with exact and max-log LLRs."""
+"""Gray BPSK to 256-QAM as in TS 38.211, section 5.1 (BPSK on the real axis), with exact LLRs."""
 
 from __future__ import annotations
 
@@ -74,17 +74,14 @@ class Modulation:
         symbols.real, symbols.imag = levels[groups[..., 0] @ weights], levels[groups[..., 1] @ weights]
         return symbols
 
-    def llr(self, symbols: np.ndarray, noise: np.ndarray | float, *, method: str = "exact") -> np.ndarray:
+    def llr(self, symbols: np.ndarray, noise: np.ndarray | float) -> np.ndarray:
         """log P(bit 0) / P(bit 1) of each bit.
 
         Args:
             symbols: (rows, n) complex, equalised without bias.
             noise: complex noise variance of each symbol, broadcast to (rows, n).
-            method: `exact` (log-sum-exp), or `max-log`.
         Returns: (rows, n * bits) float32, within plus and minus `LLR_LIMIT`.
         """
-        if method not in ("exact", "max-log"):
-            raise InputError("method", got=repr(method), expected="exact or max-log")
         symbols = np.asarray(symbols)
         variance = np.maximum(np.broadcast_to(np.asarray(noise, np.float64), symbols.shape), 1e-12)
         if self.bits <= 2:
@@ -92,23 +89,19 @@ class Modulation:
             parts = [np.real(symbols) * gain] if self.bits == 1 else [np.real(symbols) * gain, np.imag(symbols) * gain]
             llr = np.stack(parts, axis=-1)
         else:
-            llr = np.stack(
-                [self._axis_llr(axis, variance, method) for axis in (np.real(symbols), np.imag(symbols))], axis=-1
-            )
+            axes = (np.real(symbols), np.imag(symbols))
+            llr = np.stack([self._axis_llr(axis, variance) for axis in axes], axis=-1)
         llr = llr.reshape(len(symbols), symbols.shape[1] * self.bits)
         return np.clip(llr, -LLR_LIMIT, LLR_LIMIT).astype(np.float32)
 
-    def _axis_llr(self, axis: np.ndarray, variance: np.ndarray, method: str) -> np.ndarray:
+    def _axis_llr(self, axis: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """(rows, n) of one axis -> (rows, n, bits / 2)."""
         levels, labels = _axis(self.bits // 2)
         metric = -((axis[..., None] - levels * self._scale) ** 2) / variance[..., None]
         parts = []
         for place in range(labels.shape[1]):
             zero, one = metric[..., labels[:, place] == 0], metric[..., labels[:, place] == 1]
-            if method == "max-log":
-                parts.append(zero.max(axis=-1) - one.max(axis=-1))
-            else:
-                parts.append(_log_sum(zero) - _log_sum(one))
+            parts.append(_log_sum(zero) - _log_sum(one))
         return np.stack(parts, axis=-1)
 
     def symbols_for(self, bits: int) -> int:

@@ -6,9 +6,9 @@ import concurrent.futures
 import contextlib
 import math
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from ninefold.errors import InputError
@@ -19,6 +19,7 @@ from scipy.stats import beta
 from semcom.phy._block import CodedBlock
 from semcom.phy._channel import Channel
 
+T = TypeVar("T")
 _CHUNK = 250  # blocks at once: memory does not grow with their number
 
 
@@ -29,7 +30,7 @@ class Point:
     Attributes:
         channel: specification of the channel.
         snr_db: Es/N0.
-        bits, fec, modulation, method: of the block.
+        bits, fec, modulation: of the block.
         blocks: at most so many blocks, ended early by `errors` wrong ones.
         seed: of this point.
     """
@@ -39,7 +40,6 @@ class Point:
     bits: int
     fec: str
     modulation: str
-    method: str
     blocks: int
     errors: int
     seed: int
@@ -62,7 +62,7 @@ def measure(point: Point) -> dict[str, Any]:
     """Error rates of one point."""
     rng = np.random.default_rng(point.seed)
     channel = Channel.from_spec(point.channel)
-    block = CodedBlock(point.bits, point.fec, point.modulation, method=point.method)
+    block = CodedBlock(point.bits, point.fec, point.modulation)
     sent = wrong = silent = bit_errors = 0
     while sent < point.blocks and wrong < point.errors:
         rows = min(_CHUNK, point.blocks - sent)
@@ -87,30 +87,44 @@ def sweep(points: Sequence[Point], run: Run | None = None, jobs: int = 1) -> lis
         run: where each finished point is logged at once.
         jobs: processes.
     """
+    return resumed(_measured, points, run, jobs, 1)
+
+
+def _measured(point: Point) -> list[dict[str, Any]]:
+    return [measure(point)]
+
+
+def resumed(
+    call: Callable[[T], list[dict[str, Any]]], items: Sequence[T], run: Run | None, jobs: int, size: int
+) -> list[dict[str, Any]]:
+    """Rows of all items in order; what `run` has is not measured again, an item that was cut off is.
+
+    Args:
+        call: an item's rows; a function of a module, for other processes.
+        run: where each finished row is logged.
+        jobs: processes.
+        size: rows of an item.
+    """
     done = run.metrics() if run is not None else []
-    rest = points[len(done) :]
-    with progress(len(points), "points") as bar, _mapped(rest, jobs) as results:
-        bar.advance(len(done))
-        for result in results:
-            if run is not None:
-                run.log(**result)
-            done.append(result)
-            bar.advance(note=f"{result['channel']}, {result['snr_db']:g} dB")
+    whole = len(done) // max(1, size)
+    done = done[: whole * size]
+    if run is not None:
+        run.rewind(len(done))
+    with progress(len(items), "points") as bar, contextlib.ExitStack() as stack:
+        bar.advance(whole)
+        results = map(call, items[whole:])
+        if jobs > 1 and len(items) - whole > 1:
+            context = multiprocessing.get_context("spawn")
+            pool = stack.enter_context(concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context))
+            stack.push(lambda kind, *_: pool.shutdown(wait=False, cancel_futures=True) if kind else None)
+            results = pool.map(call, items[whole:])
+        for rows in results:
+            for row in rows:
+                if run is not None:
+                    run.log(**row)
+            done += rows
+            bar.advance()
     return done
-
-
-@contextlib.contextmanager
-def _mapped(points: Sequence[Point], jobs: int) -> Iterator[Iterator[dict[str, Any]]]:
-    if jobs <= 1 or len(points) <= 1:
-        yield map(measure, points)
-        return
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        try:
-            yield pool.map(measure, points)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def error_interval(errors: int, trials: int, level: float = 0.95) -> tuple[float, float]:

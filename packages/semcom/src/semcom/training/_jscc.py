@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,38 +12,29 @@ from torch import Tensor
 
 from semcom.models import JsccCoder, JsccConfig
 from semcom.phy import Channel, apply_torch, torch_noise_equivalent
-from semcom.training._loop import Schedule, fit
-from semcom.training._mae import draw_batch, uniform
+from semcom.training._loop import fit
+from semcom.training._recipe import Recipe, draw_batch, picture_tensor
 
 
-@dataclass(frozen=True)
-class JsccRecipe:
+@dataclass(frozen=True, kw_only=True)
+class JsccRecipe(Recipe):
     """How a coder is trained.
 
     Attributes:
-        schedule: steps, batch, rate.
-        snr_low, snr_high: Es/N0 in dB, drawn evenly, one a picture.
-        loss: `mse`, or `log`: the mean over pictures of the logarithm of each one's error, as a mean of PSNRs has it.
-        bfloat16: convolutions in bfloat16, which some processors do several times faster; weights stay float32.
         channel: between the two sides, as `Channel.from_spec` reads it; the decoder is given the mean SNR of each
             picture's symbols.
+        size: height and width of pictures that are cut into tiles.
     """
 
-    schedule: Schedule
-    snr_low: float = -5.0
-    snr_high: float = 20.0
-    loss: str = "mse"
-    bfloat16: bool = False
+    lr: float = 2e-3
     channel: str = "awgn"
+    size: int = 32
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         Channel.from_spec(self.channel)
-        if self.loss not in ("mse", "log"):
-            raise InputError("loss", got=repr(self.loss), expected="mse or log")
-
-    def to_meta(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
+        if self.size < 4 or self.size % 4:
+            raise InputError("size", got=self.size, expected="a multiple of 4")
 
 
 def train_jscc(
@@ -56,7 +46,7 @@ def train_jscc(
         pictures: (count, H, W, 3) uint8, sides a multiple of four.
         start: weights to begin with, of the same config but for fewer stages; random ones if left out.
     """
-    torch.manual_seed(recipe.schedule.seed)
+    torch.manual_seed(recipe.seed)
     model = JsccCoder(config)
     if start is not None:
         if replace(start.config, stages=config.stages) != config or start.config.stages > config.stages:
@@ -64,25 +54,19 @@ def train_jscc(
         model.load_state_dict({**model.state_dict(), **start.state_dict()})
     if recipe.bfloat16:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  (faster, same numbers)
-    data = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+    data, channel = picture_tensor(pictures), Channel.from_spec(recipe.channel)
     height, width = data.shape[2:]
-    channel = Channel.from_spec(recipe.channel)
 
-    def loss_of(generator: torch.Generator, _: float) -> tuple[Tensor, dict[str, float]]:
-        batch = draw_batch(data, recipe.schedule.batch, generator)
-        snr = uniform(recipe.snr_low, recipe.snr_high, len(batch), generator)
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+    def loss_of(generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        batch = draw_batch(data, recipe.batch, generator)
+        snr = recipe.snrs(len(batch), generator)
+        with recipe.products():
             sent = model.encode(batch, snr)
             seen, effective = over_channel(sent, snr, channel, generator)
             drawn = model.decode(seen, effective, height, width)
-        by_picture = ((drawn - batch) ** 2).mean((1, 2, 3))
-        if recipe.loss == "log":
-            psnr = float(-10 * by_picture.detach().log10().mean())
-            return 0.02 * (by_picture + 1e-4).log().mean(), {"psnr": psnr}
-        error = by_picture.mean()
-        return error, {"psnr": float(-10 * error.detach().log10())}
+        return recipe.loss_of(drawn, batch)
 
-    fit(model, loss_of, recipe.schedule, run)
+    fit(model, loss_of, recipe, run)
     return model
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,40 +13,34 @@ from torch import Tensor
 
 from semcom.models import PictureCoder
 from semcom.phy import Channel
-from semcom.training._jscc import over_channel
-from semcom.training._loop import Schedule, fit
-from semcom.training._mae import uniform
+from semcom.training._jscc import JsccRecipe, over_channel
+from semcom.training._loop import fit
 
 
-@dataclass(frozen=True)
-class PictureRecipe:
+@dataclass(frozen=True, kw_only=True)
+class PictureRecipe(JsccRecipe):
     """How a coder for whole pictures is trained.
 
     Attributes:
-        schedule: steps, batch, rate, moving average.
         crops: sides of the square crops, one drawn for each step; the batch is that of the smallest and falls with
             the area.
-        snr_low, snr_high: Es/N0 in dB at the receiver, drawn evenly, one a picture.
         unknown: share of the steps in which the encoder assumes an SNR of its own, as a sender without feedback does.
         channels: numbers of channels to send.
         usual: share of the steps that send the second of `channels`.
-        bfloat16: convolutions in bfloat16; weights stay float32.
-        channel: between the two sides, as `Channel.from_spec` reads it.
     """
 
-    schedule: Schedule
-    crops: tuple[int, ...] = (64, 96, 128)
+    steps: int = 5600
+    batch: int = 24
+    lr: float = 1e-3
+    average: float = 0.999
     snr_low: float = -3.0
     snr_high: float = 15.0
+    loss: str = "log"
+    bfloat16: bool = True
+    crops: tuple[int, ...] = (64, 96, 128)
     unknown: float = 0.25
     channels: tuple[int, ...] = (4, 8, 16)
     usual: float = 0.7
-    bfloat16: bool = True
-    channel: str = "awgn"
-
-    def to_meta(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {name: list(one) if isinstance(one, tuple) else one for name, one in asdict(self).items()}
 
 
 def train_picture(pictures: Sequence[np.ndarray], model: PictureCoder, recipe: PictureRecipe, run: Run) -> PictureCoder:
@@ -64,26 +57,23 @@ def train_picture(pictures: Sequence[np.ndarray], model: PictureCoder, recipe: P
     if recipe.bfloat16:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def loss_of(generator: torch.Generator, _: float) -> tuple[Tensor, dict[str, float]]:
+    def loss_of(generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         side = recipe.crops[int(torch.randint(len(recipe.crops), (1,), generator=generator))]
-        size = max(1, recipe.schedule.batch * min(recipe.crops) ** 2 // side**2)
+        size = max(1, recipe.batch * min(recipe.crops) ** 2 // side**2)
         batch = draw_crops(kept, size, side, generator)
-        snr = uniform(recipe.snr_low, recipe.snr_high, size, generator)
-        assumed = uniform(recipe.snr_low, recipe.snr_high, size, generator)
+        snr, assumed = recipe.snrs(size, generator), recipe.snrs(size, generator)
         draw = torch.rand(2, generator=generator)
         assumed = assumed if float(draw[0]) < recipe.unknown else snr
         count = recipe.channels[1]
         if float(draw[1]) >= recipe.usual:
             count = recipe.channels[int(torch.randint(len(recipe.channels), (1,), generator=generator))]
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+        with recipe.products():
             sent = model.encode(batch, assumed, count)
             seen, effective = over_channel(sent.flatten(1), snr, channel, generator)
             drawn = model.decode(seen.reshape(sent.shape), effective)
-        error = ((drawn - batch) ** 2).mean((1, 2, 3))
-        psnr = float(-10 * error.detach().log10().mean())
-        return 0.02 * (error + 1e-4).log().mean(), {"psnr": psnr}
+        return recipe.loss_of(drawn, batch)
 
-    fit(model, loss_of, recipe.schedule, run)
+    fit(model, loss_of, recipe, run)
     return model
 
 

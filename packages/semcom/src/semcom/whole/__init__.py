@@ -1,7 +1,7 @@
 """Whole pictures of any size over a channel: no tiles, no seams.
 
 The interface: `_interface`. Image codecs reduced to what changes: `_codecs`; with a 5G NR code: `_separate`. The joint
-source-channel coder: `_joint`. The better of the two for each picture: `_chosen`.
+source-channel coder: `_joint`; others of one ratio: `_tile_coder`. The better of the two for each picture: `_chosen`.
 """
 
 from semcom.whole._chosen import ChosenLink
@@ -9,17 +9,9 @@ from semcom.whole._codecs import CODECS, PLUGINS, Codec, Ladder
 from semcom.whole._interface import WholeLink, carry_picture, checked_picture, symbols_of_ratio
 from semcom.whole._joint import JointLink
 from semcom.whole._separate import CodecLink
+from semcom.whole._tile_coder import CoderLink
 
 __all__ = [
-    "CODECS",
-    "PLUGINS",
-    "ChosenLink",
-    "Codec",
-    "CodecLink",
-    "JointLink",
-    "Ladder",
-    "WholeLink",
-    "carry_picture",
-    "checked_picture",
-    "symbols_of_ratio",
-]
+    "CODECS", "PLUGINS", "ChosenLink", "Codec", "CodecLink", "CoderLink", "JointLink", "Ladder", "WholeLink",
+    "carry_picture", "checked_picture", "symbols_of_ratio",
+]  # fmt: skip

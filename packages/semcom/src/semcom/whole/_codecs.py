@@ -1,7 +1,7 @@
 """Image codecs reduced to what changes from picture to picture: the receiver rebuilds their headers by itself.
 
 JPEG by its scan (standard tables, known to both sides), JPEG 2000 by its tile, WebP by its VP8 frame, AVIF and HEIF by
-their `mdat` box; JPEG XL whole, as it has no container. One byte for quality and size is counted besides, and two for
+their `mdat` box; JPEG XL whole, as it has no container. One byte for the quality is counted besides, and two for
 the length (four from 65,537 pixels on), which a JPEG scan does not need: it ends by itself, whatever fills up the block
 after it. HEIF needs the extra `heif`, JPEG XL the extra `jxl`.
 """
@@ -42,47 +42,10 @@ class Codec:
         """Bytes that are counted beside the codec's own."""
         return 1 + self.length_bytes(height, width)
 
-    def packed(self, quality: int, half: int, body: bytes, height: int, width: int) -> bytes:
+    def packed(self, quality: int, body: bytes, height: int, width: int) -> bytes:
         """What is sent of a version of a picture."""
-        return bytes([quality | half << 7]) + self._length(body, height, width) + body
-
-    def _length(self, body: bytes, height: int, width: int) -> bytes:
         count = self.length_bytes(height, width)
-        return len(body).to_bytes(count, "big") if count else b""
-
-    def encode(self, image: np.ndarray, most: int, *, whole_size: bool = False) -> bytes | None:
-        """The best version of a picture (H, W, 3) uint8 in at most `most` bytes, its mean colour if there is none.
-
-        None below four bytes.
-
-        Whole and half size are tried, each at the highest quality that fits; the better one by squared error is taken.
-
-        Args:
-            whole_size: try no half size.
-        """
-        best, least = None, np.inf
-        for half in (0,) if whole_size else (0, 1):
-            small = _resized(image, half)
-            found = self._fit(small, most - self.header_bytes(*image.shape[:2]))
-            if found is None:
-                continue
-            quality, body = found
-            data = self.packed(quality, half, body, *image.shape[:2])
-            error = float(((self.decode(data, *image.shape[:2]).astype(np.float32) - image) ** 2).mean())
-            if error < least:
-                best, least = data, error
-        return flat_version(image, most) if best is None else best
-
-    def _fit(self, image: np.ndarray, most: int) -> tuple[int, bytes] | None:
-        low, high, found = 1, 100, None
-        while low <= high:  # sizes grow with quality, near enough
-            middle = (low + high) // 2
-            body = _split(self.name, _compress(self.name, image, middle))[1]
-            if len(body) <= most:
-                found, low = (middle, body), middle + 1
-            else:
-                high = middle - 1
-        return found
+        return bytes([quality]) + (len(body).to_bytes(count, "big") if count else b"") + body
 
     def decode(self, data: bytes, height: int, width: int) -> np.ndarray:
         """The picture (height, width, 3) uint8; grey if the data make no sense."""
@@ -92,22 +55,17 @@ class Codec:
             return np.broadcast_to(np.frombuffer(data[1:4], np.uint8), grey.shape).copy()
         if len(data) < head:
             return grey
-        quality, half, body = data[0] & 0x7F, data[0] >> 7, data[head:]
+        quality, body = data[0], data[head:]
         if not quality or not body:  # nothing fitted
             return grey
         if self.name != "jpeg":
             body = body[: int.from_bytes(data[1:head], "big")]
-        small = (-(-height // 2), -(-width // 2)) if half else (height, width)
         try:
-            file = _rebuilt(self.name, body, max(1, min(quality, 100)), *small)
+            file = _rebuilt(self.name, body, max(1, min(quality, 100)), height, width)
             picture = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
         except (OSError, ValueError, SyntaxError, RuntimeError):
             return grey
-        if picture.shape[:2] != small:
-            return grey
-        return (
-            np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC)) if half else picture
-        )
+        return picture if picture.shape == grey.shape else grey
 
 
 class Ladder:
@@ -140,7 +98,7 @@ class Ladder:
                 high = middle - 1
         if found is None:
             return flat_version(self.picture, most)
-        return self.codec.packed(found, 0, self._body(found), height, width)
+        return self.codec.packed(found, self._body(found), height, width)
 
 
 def flat_version(image: np.ndarray, most: int) -> bytes | None:
@@ -153,13 +111,6 @@ def _plug_in(name: str) -> None:
     module = require(PLUGINS[name][0], "semcom", PLUGINS[name][1])
     if name == "heif":
         module.register_heif_opener()
-
-
-def _resized(image: np.ndarray, half: int) -> np.ndarray:
-    if not half:
-        return image
-    height, width = image.shape[:2]
-    return np.asarray(Image.fromarray(image).resize((-(-width // 2), -(-height // 2)), Image.Resampling.BOX))
 
 
 def _compress(name: str, image: np.ndarray, quality: int) -> bytes:

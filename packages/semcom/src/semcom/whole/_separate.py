@@ -54,10 +54,8 @@ class CodecLink(WholeLink):
     def recover(self, received: Received, height: int, width: int, snr_db: float) -> np.ndarray:
         total = received.symbols.shape[1]
         block, count = (self.mcs or choose_mcs(snr_db)).blocks(total)
-        order = interleaver(total)
-        symbols, noise = np.empty(total, np.complex64), np.empty(total, np.float32)
-        symbols[order] = received.unbiased[0]
-        noise[order] = received.noise[0]
+        ordered = received.in_order
+        symbols, noise = ordered.unbiased[0], ordered.noise[0]
         used = count * block.symbols
         if used > total:
             return np.full((height, width, 3), 128, np.uint8)

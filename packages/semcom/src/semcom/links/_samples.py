@@ -1,0 +1,80 @@
+"""Recordings as the samples of a radio: `cf32_le`, `ci16_le` or `cu8`, in a SigMF folder or any file of a receiver."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from ninefold.errors import ArtifactError, InputError
+
+from semcom.links._recording import Recording, files_of, read_header, read_samples
+from semcom.phy import Waveform
+
+DATATYPES = {"cf32_le": ("<f4", 0.0, 1.0), "ci16_le": ("<i2", 0.0, 8000.0), "cu8": ("u1", 127.5, 32.0)}
+"""Numbers of each form, their zero, and the root of their mean square."""
+
+
+def save_waveform(
+    recording: Recording, folder: str | Path, *, datatype: str = "cf32_le", rate: float = 1e6,
+    waveform: Waveform | None = None, force: bool = False,
+) -> int:  # fmt: skip
+    """Write a recording as samples to send, with its header; returns how many.
+
+    Args:
+        datatype: one of `DATATYPES`.
+        rate: samples a second.
+    """
+    if datatype not in DATATYPES:
+        raise InputError("datatype", got=repr(datatype), expected=f"one of {', '.join(DATATYPES)}")
+    if not 0 < rate < 1e12:
+        raise InputError("rate", got=rate, expected="samples a second")
+    waveform, (kind, zero, size) = waveform or Waveform(), DATATYPES[datatype]
+    samples = waveform.modulate(recording.symbols.ravel())
+    values = samples.view(np.float32) * np.float32(size / np.sqrt(np.mean(np.abs(samples) ** 2) / 2)) + zero
+    if kind != "<f4":
+        limits = np.iinfo(kind)
+        values = np.clip(np.round(values), limits.min, limits.max)
+    more = {"core:datatype": datatype, "core:sample_rate": rate, "semcom:waveform": dict(vars(waveform)),
+            "semcom:symbols": recording.symbols.size}  # fmt: skip
+    recording.write(folder, values.astype(kind).tobytes(), more, force=force)
+    return len(samples)
+
+
+def load_waveform(path: str | Path, like: str | Path | None = None, datatype: str | None = None) -> Recording:
+    """The symbols of recorded samples, found wherever they begin.
+
+    Args:
+        path: a folder of `save_waveform`, one of its files, or a file of samples that a receiver wrote.
+        like: the recording that was sent (as symbols or samples), whose header the file does not have.
+        datatype: of a file without a header; its ending if left out.
+    Raises:
+        ArtifactError, InputError: if a file is missing or damaged, or has no preamble; says which.
+    """
+    path = Path(path)
+    if like is None:
+        header_path, data_path = files_of(path)
+        header = read_header(header_path)
+        datatype = str(header.get("core:datatype"))
+    else:
+        header_path, data_path = files_of(Path(like))[0], path
+        header = read_header(header_path)
+        endings = {name.removesuffix("_le"): name for name in DATATYPES}
+        datatype = datatype or endings.get(path.suffix[1:])
+    if datatype not in DATATYPES:
+        raise InputError("datatype", where=path, got=repr(datatype), expected=f"one of {', '.join(DATATYPES)}")
+    kind, zero, _ = DATATYPES[datatype]
+    data = read_samples(data_path, header if like is None else {}, 2 * np.dtype(kind).itemsize)
+    count = header.get("semcom:symbols", header.get("semcom:about", {}).get("symbols"))
+    if not isinstance(count, int) or not 0 < count < len(data):
+        raise ArtifactError(
+            path, f"has {len(data)} bytes for {count!r} symbols: it is truncated, or its header is wrong"
+        )
+    try:
+        waveform = Waveform(**header.get("semcom:waveform", {}))
+        values = (np.frombuffer(data, kind).astype(np.float32) - np.float32(zero)).view(np.complex64)
+        symbols, noise = waveform.demodulate(values, count)
+    except TypeError:
+        raise ArtifactError(header_path, "is damaged: its waveform makes no sense") from None
+    recording = Recording.of_header(header, symbols[None], header_path)
+    recording.about["waveform noise"] = noise
+    return recording

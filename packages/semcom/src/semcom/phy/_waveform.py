@@ -1,0 +1,166 @@
+"""Symbols as samples of a radio, and back from a recording whose start, frequency, phase and gain nobody knows.
+
+Root-raised-cosine pulses. A preamble of known symbols tells start and frequency; a sync word before each frame of data,
+and one after the last, tells timing, phase and gain, which are interpolated between them. All of it is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from ninefold.errors import InputError
+from scipy.signal import oaconvolve, upfirdn
+
+from semcom.phy._modulation import Modulation
+
+_PART = 16  # symbols of the preamble that are added coherently before the frequency is known
+_LEAST = 0.15  # share of the energy that a preamble explains; noise and data explain about 1 / _PART
+_TAPS = np.arange(-7, 9)  # samples about an instant from which its value is interpolated
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """How symbols become samples.
+
+    Attributes:
+        samples: samples of a symbol.
+        rolloff: of the root-raised-cosine pulses.
+        frame: data symbols between two sync words.
+        sync: symbols of a sync word.
+        preamble: symbols of the preamble, a multiple of 16.
+
+    Examples:
+        >>> import numpy as np
+        >>> from semcom.phy import Waveform, complex_noise
+
+        >>> rng = np.random.default_rng(0)
+        >>> symbols, waveform = complex_noise((1, 5000), rng)[0], Waveform()
+        >>> samples = waveform.modulate(symbols)
+        >>> turned = samples * np.exp(2j * np.pi * (0.005 * np.arange(len(samples)) + 0.3))  # 5 kHz at 1 Msample/s
+        >>> recorded = np.concatenate([0.01 * complex_noise((1, 777), rng)[0], 0.2 * turned])
+        >>> found, noise = waveform.demodulate(recorded, 5000)
+        >>> bool(np.mean(np.abs(found - symbols) ** 2) < 0.01)
+        True
+    """
+
+    samples: int = 4
+    rolloff: float = 0.25
+    frame: int = 2048
+    sync: int = 64
+    preamble: int = 512
+
+    def __post_init__(self) -> None:
+        good = self.samples >= 2 and 0 < self.rolloff <= 1 and min(self.frame, self.sync) >= 1
+        if not good or self.preamble < 8 * _PART or self.preamble % _PART:
+            raise InputError("waveform", got=self, expected="2 samples or more, a rolloff in (0, 1], counts from 1")
+
+    @property
+    def pulse(self) -> np.ndarray:
+        """Root-raised-cosine pulse of unit energy over 16 symbols: float64."""
+        t = np.arange(-8 * self.samples, 8 * self.samples + 1) / self.samples + 1e-9  # beside its removable poles
+        b = self.rolloff
+        top = np.sin(np.pi * t * (1 - b)) + 4 * b * t * np.cos(np.pi * t * (1 + b))
+        values = top / (np.pi * t * (1 - (4 * b * t) ** 2))
+        return values / np.sqrt(np.sum(values**2))
+
+    def overhead(self, count: int) -> int:
+        """Symbols of preamble and sync words for `count` data symbols."""
+        return self.preamble + self.sync * (1 - (-count // self.frame))
+
+    def modulate(self, symbols: np.ndarray) -> np.ndarray:
+        """Samples, complex64, of symbols (n,)."""
+        parts = [_known(self.preamble, 1)]
+        for begin in range(0, len(symbols), self.frame):
+            parts += [_known(self.sync, 2), symbols[begin : begin + self.frame]]
+        return upfirdn(self.pulse, np.concatenate([*parts, _known(self.sync, 2)]), self.samples).astype(np.complex64)
+
+    def demodulate(self, samples: np.ndarray, count: int) -> tuple[np.ndarray, float]:
+        """Symbols (count,) complex64, scaled to the sender's power, and the noise variance of one.
+
+        Args:
+            samples: (m,) complex, from before the first sample to after the last one.
+            count: data symbols.
+        Raises:
+            InputError: if there is no preamble, or the recording ends too early.
+        """
+        samples = np.asarray(samples)
+        if samples.ndim != 1 or not np.isfinite(samples).all():
+            raise InputError("samples", got=f"shape {samples.shape}", expected="(m,) finite values")
+        total = count + self.overhead(count)
+        heard = np.pad(oaconvolve(samples, self.pulse), 16)
+        start, turn = self._start(heard, len(heard) - self.samples * (total - 1) - 32)
+        heard = heard * np.exp(-2j * np.pi * turn * np.arange(len(heard)))
+        places = np.minimum(np.arange(0, count + self.frame, self.frame), count)  # data before each sync word
+        places = places + self.preamble + self.sync * np.arange(len(places))
+        word, begin, gains, starts, left = _known(self.sync, 2), start, [], [], []
+        for place in places:
+            begin, gain, error = self._synced(heard, begin, place, word)
+            starts.append(begin)
+            gains.append(gain)
+            left.append(error)
+        at = np.arange(total)
+        middle = places + (self.sync - 1) / 2
+        phase = np.interp(at, middle, np.unwrap(np.angle(gains)))
+        gain = np.sqrt(np.mean(np.abs(gains) ** 2))
+        values = self._values(heard, np.interp(at, middle, starts) + self.samples * at) * np.exp(-1j * phase) / gain
+        data = np.ones(total, bool)
+        data[: self.preamble] = False
+        data[(places[:, None] + np.arange(self.sync)).ravel()] = False
+        return values[data].astype(np.complex64), float(np.mean(left) / gain**2)
+
+    def _start(self, heard: np.ndarray, latest: int) -> tuple[float, float]:
+        """(instant of the preamble's first symbol, frequency in cycles a sample) of matched-filtered samples."""
+        known = _known(self.preamble, 1).reshape(-1, _PART)
+        width = self.samples * (self.preamble - 1)
+        if latest < 1:
+            raise InputError("samples", got=f"{len(heard)}", expected="a recording to the end of the last frame")
+        parts = []
+        for place, one in enumerate(known):
+            comb = np.zeros(self.samples * (_PART - 1) + 1, np.complex64)
+            comb[:: self.samples] = one
+            shift = place * _PART * self.samples
+            parts.append(oaconvolve(heard[shift : shift + latest + len(comb) - 1], comb.conj()[::-1], mode="valid"))
+        found = np.array(parts)[:, :latest]  # (parts, starts)
+        power = np.concatenate([[0], np.cumsum(np.abs(heard) ** 2)])
+        energy = (power[width + 1 : width + 1 + latest] - power[:latest]) / self.samples
+        share = (np.abs(found) ** 2).sum(axis=0) / np.maximum(_PART * energy, 1e-20)
+        place = int(np.argmax(share * (energy > 1e-3 * energy.max())))
+        if share[place] < _LEAST:
+            raise InputError("samples", got="no preamble", expected="a recording of `semcom channel modulate`")
+        spectrum = np.abs(np.fft.fft(found[:, place], 64 * len(found)))
+        turn = np.fft.fftfreq(len(spectrum))[int(spectrum.argmax())] / (_PART * self.samples)
+        middle = (np.arange(len(known)) * _PART * self.samples)[:, None]
+        near = found[:, max(0, place - 1) : place + 2] * np.exp(-2j * np.pi * turn * middle)
+        return place - min(place, 1) + _peak(np.abs(near.sum(axis=0))), turn
+
+    def _synced(self, heard: np.ndarray, begin: float, place: int, word: np.ndarray) -> tuple[float, complex, float]:
+        """(start as this sync word has it, complex gain, error left) near an expected start of the stream."""
+        at = self.samples * (place + np.arange(self.sync))
+        tries = begin + np.array([-0.5, 0.0, 0.5])
+        found = [np.vdot(word, self._values(heard, one + at)) / self.sync for one in tries]
+        step = float(np.clip(0.5 * (_peak(np.abs(found)) - 1), -0.5, 0.5))
+        values = self._values(heard, begin + step + at)
+        gain = complex(np.vdot(word, values) / self.sync)
+        return begin + step, gain, float(np.mean(np.abs(values - gain * word) ** 2))
+
+    @staticmethod
+    def _values(heard: np.ndarray, instants: np.ndarray) -> np.ndarray:
+        """Values between samples, by a windowed sinc."""
+        whole = np.clip(np.floor(instants).astype(int), -_TAPS[0], len(heard) - 1 - _TAPS[-1])
+        away = instants[:, None] - whole[:, None] - _TAPS
+        return (heard[whole[:, None] + _TAPS] * np.sinc(away) * np.cos(np.pi * away / 17).clip(0)).sum(axis=1)
+
+
+def _known(count: int, seed: int) -> np.ndarray:
+    """Pseudo-random QPSK symbols that both sides know."""
+    bits = np.random.Generator(np.random.PCG64([38211, seed])).integers(0, 2, (1, 2 * count), dtype=np.uint8)
+    return Modulation("qpsk").modulate(bits)[0]
+
+
+def _peak(three: np.ndarray) -> float:
+    """Place of the top of a parabola through values at 0, 1 and 2 (or of the largest, of fewer)."""
+    if len(three) < 3:
+        return float(np.argmax(three))
+    bend = three[0] - 2 * three[1] + three[2]
+    return float(np.clip(1 + (0.5 * (three[0] - three[2]) / bend if bend < 0 else 0.0), 0, 2))
