@@ -195,7 +195,7 @@ def _published(load: Callable[..., Any], form: str, path: Path) -> None:
 
 def semcom() -> Iterator[Reader]:
     from semcom import Channel, Recording, read_picture
-    from semcom.carrier._erasure import ErasureCode
+    from semcom.carrier import BesideConfig
     from semcom.models import load_jscc
     from semcom.models._store import built_in_path
     from semcom.multimodal._captions import read_captions
@@ -222,8 +222,8 @@ def semcom() -> Iterator[Reader]:
         read_captions(path)))  # fmt: skip
     yield Reader("channel", text("spec", "rayleigh:block=64,csi=pilot"), lambda path: _only(
         Channel.from_spec(path.read_bytes().decode("latin1"))))  # fmt: skip
-    yield Reader("erasure", text("spec", "6,4"), lambda path: _only(
-        ErasureCode.from_spec(path.read_bytes().decode("latin1"))))  # fmt: skip
+    yield Reader("settings", text("spec", "channels=4,snr=3.5,fec=ldpc:1/2"), lambda path: _only(
+        BesideConfig.from_text(path.read_bytes().decode("latin1"))))  # fmt: skip
 
 
 def tokenprune() -> Iterator[Reader]:

@@ -193,11 +193,11 @@ def test_bad_pictures_are_named_with_the_reason(refused, tmp_path, folder):
 def test_bad_options_are_named(refused, folder, note, tmp_path):
     run_words = ["carrier", "run", folder, *PAPER]
     assert "payload file" in refused(*run_words, "--payload", tmp_path / "none")
-    assert "mask_ratio" in refused(*run_words, "--ratio", "75")
+    assert "mask_ratio" in refused(*run_words, "--link", "mask_ratio=75")
     assert "channel kind" in refused(*run_words, "--channel", "laser")
-    assert "fec" in refused(*run_words, "--fec", "turbo")
-    assert "modulation" in refused(*run_words, "--modulation", "8psk")
-    assert "select" in refused(*run_words, "--select", "3")
+    assert "fec" in refused(*run_words, "--link", "fec=turbo")
+    assert "modulation" in refused(*run_words, "--link", "modulation=8psk")
+    assert "select" in refused(*run_words, "--link", "select=3")
     assert "NaN" in refused(*run_words, "--snr", "nan")
     assert "is not there" in refused(*run_words, "--model", tmp_path / "none.safetensors")
     (tmp_path / "big.bin").write_bytes(bytes(5000))

@@ -154,7 +154,6 @@ def test_two_folders_on_the_command_line(tmp_path):
     assert not list((tmp_path / "bad").glob("payload*"))
     run = call("carrier", "run", source, "--payload", tmp_path / "note.txt", "--snr", "8")
     assert run["same payload"] is True
-    assert "--form paper" in call("carrier", "run", source, "--ratio", "0.5", status=2)
-    assert "--form beside" in call("carrier", "send", source, "--form", "paper", "--picture", "chosen", "-o",
-                                   tmp_path / "none", status=2)  # fmt: skip
+    assert "one of picture, channels" in call("carrier", "run", source, "--link", "mask_ratio=0.5", status=2)
+    assert "--form paper" in call("carrier", "run", source, "--key", "ours", status=2)
     assert "--form" in call("carrier", "run", source, "--form", "oil", status=2)

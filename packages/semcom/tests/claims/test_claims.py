@@ -2,83 +2,84 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
 from ninefold_lab import Budget
-from semcom.baselines import LinearLink
-from semcom.datasets import load, load_captioned
-from semcom.evaluation import Contest, compare_mm
-from semcom.models import JsccCoder, JsccConfig, Judge, JudgeConfig
-from semcom_experiments.claims import CLAIMS, MM_CLAIMS, _mm, _pictures, _separation
+from PIL import Image
+from semcom.datasets import embedded_photographs, load, load_captioned
+from semcom.models import Judge, JudgeConfig
+from semcom_experiments.claims import CLAIMS, MM_CLAIMS, _mm, _pictures, _whole
+from semcom_experiments.linear import LinearLink
 
-
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id.split("/")[1])
-def test_experiment_gives_every_arm_of_its_bars(claim, monkeypatch):
-    pictures = load("embedded")
-    for module in (_pictures, _separation):
-        monkeypatch.setattr(module, "pictures_of", lambda *_: pictures[:6])
-    monkeypatch.setattr(_separation, "load", lambda *_: pictures[6:9])
-    fitted = functools.cache(lambda symbols: LinearLink(pictures[6:9], symbols))  # which takes seconds
-    monkeypatch.setattr(_separation, "LinearLink", lambda _, symbols: fitted(symbols))
-    scores = claim.run(Budget(1, 0.1, "quick"), 0)
-    again = claim.run(Budget(1, 0.1, "quick"), 0)
-    other = claim.run(Budget(1, 0.1, "quick"), 1)
-    comparisons = claim.verdict([scores, other])
-    assert comparisons
-    assert all(np.isfinite(one.estimate) for one in comparisons)
-    for arm in scores:
-        np.testing.assert_array_equal(scores[arm], again[arm])
+QUICK = Budget(1, 0.1, "quick")
 
 
 @pytest.fixture(scope="module")
-def small_contest(tiny_parts):
-    """Untrained parts on the wheel's own pictures, and rows of all arms by seed and SNR."""
-    from semcom.multimodal import MMSemCom, ResidualDiffusion
-
-    link = MMSemCom(*tiny_parts[:2], ResidualDiffusion(tiny_parts[2], steps=1))
-    coarse, judge = JsccCoder(JsccConfig(channels=4, width=16)).eval(), Judge(JudgeConfig(4, 8)).eval()
-    data = load_captioned("embedded", limit=36)
-    contest = Contest(link, coarse, judge, data, candidates=2, linear=LinearLink(data.images, 128))
-
-    @functools.cache
-    def rows(_, seed, snr):
-        return compare_mm(contest, ["awgn"], [snr], 1, first_seed=seed), 0.0
-
-    return contest, rows
+def crops(tmp_path_factory):
+    place = tmp_path_factory.mktemp("crops")
+    for name, picture in embedded_photographs().items():
+        Image.fromarray(picture[:64, :64]).save(place / f"{name}.png")
+    return sorted(place.iterdir())[:3]
 
 
-@pytest.mark.parametrize("claim", MM_CLAIMS, ids=lambda claim: claim.id.split("/")[1])
-def test_experiment_of_the_second_system_gives_every_arm_of_its_bars(claim, small_contest, monkeypatch):
-    contest, rows = small_contest
-    monkeypatch.setattr(_mm, "_contest", lambda _: contest)
-    monkeypatch.setattr(_mm, "_rows_at", rows)
-    scores, other = (claim.run(Budget(1, 0.1, "quick"), seed) for seed in (0, 1))
+def judged(claim):
+    """The experiment's arms twice, and comparisons of two seeds."""
+    scores, other = (claim.run(QUICK, seed) for seed in (0, 1))
     comparisons = claim.verdict([scores, other])
     assert comparisons
     assert all(np.isfinite(one.estimate) for one in comparisons)
-    again = claim.run(Budget(1, 0.1, "quick"), 0)
+    again = claim.run(QUICK, 0)
     for arm in scores:
         np.testing.assert_array_equal(scores[arm], again[arm])
 
 
-def test_rows_of_the_second_system_are_kept_and_their_seconds_count_once(small_contest, monkeypatch, tmp_path):
-    contest, _ = small_contest
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id.split("/")[1])
+def test_experiment_gives_every_arm_of_its_bars(claim, crops, monkeypatch):
+    monkeypatch.setattr(_pictures, "pictures_of", lambda *_: load("embedded")[:6])
+    monkeypatch.setattr(_whole, "crops", lambda count: crops[:count])
+    judged(claim)
+
+
+@pytest.fixture(scope="module")
+def small_parts(tiny_parts):
+    """Untrained parts on the wheel's own pictures."""
+    from semcom.multimodal import MMSemCom, ResidualDiffusion
+
+    link = MMSemCom(*tiny_parts[:2], ResidualDiffusion(tiny_parts[2], steps=1))
+    data = load_captioned("embedded", limit=36)
+    return link, data, Judge(JudgeConfig(4, 8)).eval(), LinearLink(data.images, 128)
+
+
+@pytest.mark.parametrize("claim", MM_CLAIMS, ids=lambda claim: claim.id.split("/")[1])
+def test_experiment_of_the_second_system_gives_every_arm_of_its_bars(claim, small_parts, monkeypatch, tmp_path):
+    monkeypatch.setattr(_mm, "_parts", lambda _: small_parts)
+    monkeypatch.setattr(_mm, "cache_path", lambda _: tmp_path)
+    _mm._rows_at.cache_clear()
+    judged(claim)
+    _mm._rows_at.cache_clear()
+
+
+def test_rows_of_the_second_system_are_kept_and_their_seconds_count_once(small_parts, monkeypatch, tmp_path):
     counted = []
-    monkeypatch.setattr(_mm, "_contest", lambda _: contest)
+    monkeypatch.setattr(_mm, "_parts", lambda _: small_parts)
     monkeypatch.setattr(_mm, "cache_path", lambda _: tmp_path)
     monkeypatch.setattr(_mm, "add_seconds", counted.append)
-    monkeypatch.setattr(_mm, "compare_mm", lambda *_, **__: [{"arm": "multimodal"}])
     _mm._rows_at.cache_clear()
-    budget = Budget(1, 0.1, "quick")
-    assert _mm._rows(budget, 0, (0.0,)) == [{"arm": "multimodal"}]
+    first = _mm._mean(QUICK, 0, (0.0,), "psnr")
     assert sum(counted) == pytest.approx(0)  # the caller's own clock saw them
     _mm._rows_at.cache_clear()
-    monkeypatch.setattr(_mm, "compare_mm", None)
-    assert _mm._rows(budget, 0, (0.0,)) == [{"arm": "multimodal"}]
+    monkeypatch.setattr(_mm, "_pictures", None)
+    np.testing.assert_array_equal(_mm._mean(QUICK, 0, (0.0,), "psnr")["random"], first["random"])
     assert sum(counted) > 0
     _mm._rows_at.cache_clear()
+
+
+def test_rules_see_the_same_candidates_and_the_oracle_is_best(small_parts, monkeypatch):
+    monkeypatch.setattr(_mm, "_parts", lambda _: small_parts)
+    found = _mm._pictures(36, 0, 5.0)
+    quality = {name: _mm.psnr(images, small_parts[1].images) for name, images in found.items()}
+    assert all((quality["oracle"] >= quality[rule] - 1e-9).all() for rule in ("multimodal", "image", "text", "random"))
+    assert {"coarse picture", "linear picture", "unsharp mask", "text only", "without text"} <= set(found)
 
 
 def test_zeros_without_scrambler_keep_the_first_patches_and_other_payloads_do_not():

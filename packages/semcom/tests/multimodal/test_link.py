@@ -45,7 +45,7 @@ def test_all_symbols_are_counted_and_have_unit_power(tiny_link, data):
     assert (sent.report.latent_symbols, sent.report.text_symbols, sent.report.symbols) == (120, 8, 128)
     assert sent.report.bandwidth_ratio == pytest.approx(1 / 24)
     np.testing.assert_allclose(power(sent.symbols), 1, rtol=1e-4)
-    coded = tiny_link(MMConfig(text="quantised"))
+    coded = tiny_link(MMConfig(text="caption", text_size=8))
     assert coded.report.symbols == 128
     assert coded.report.latent_symbols == 128 - coded.text.symbols
     with pytest.raises(InputError, match="room for a picture"):

@@ -237,3 +237,13 @@ def test_silent_slots_show_the_mask_as_theory_says(snr, expected, margin, rng):
         found = form.receive(heard, np.full(sent.shape, noise, np.float32)).masks
         wrong.append((found != masks).any(axis=1))
     assert np.mean(wrong) == pytest.approx(expected, abs=margin)
+
+
+def test_more_tiles_than_sequence_numbers_are_no_limit(model, monkeypatch):
+    """With 16 numbers in place of 65,536: 45 tiles, 40 of which carry payload."""
+    monkeypatch.setattr("semcom.paper._link.WRAP", 16)
+    tiles, link = load("embedded"), CarrierImageLink(model)
+    payload = bytes(range(6 * 40 - 15))
+    sent = link.transmit(tiles, payload)
+    assert sent.carrying == 40
+    assert heard(link, sent.symbols, 20).payload == payload

@@ -15,7 +15,7 @@ Examples:
     b'payload'
 """
 
-from semcom.carrier._beside import BesideLink, beside_link
+from semcom.carrier._beside import BesideConfig, BesideLink, beside_link
 from semcom.carrier._session import beside_link_of, play_beside, record_beside
 
-__all__ = ["BesideLink", "beside_link", "beside_link_of", "play_beside", "record_beside"]
+__all__ = ["BesideConfig", "BesideLink", "beside_link", "beside_link_of", "play_beside", "record_beside"]

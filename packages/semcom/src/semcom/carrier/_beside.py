@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from ninefold.errors import InputError
 
-from semcom.links import Played
+from semcom.links import Played, Settings
 from semcom.models import load_picture_coder
 from semcom.phy import CodedBlock, Received, interleaver, noise_variance
 from semcom.whole import ChosenLink, CodecLink, JointLink, WholeLink
@@ -21,7 +22,28 @@ from semcom.whole import ChosenLink, CodecLink, JointLink, WholeLink
 HEADER = CodedBlock(64, "ldpc:1/3", "qpsk", crc=24)
 _BLOCK_BYTES = 400
 _LARGEST = 1 << 24  # bytes of a payload
-PICTURE_LINKS = ("joint", "chosen")
+
+
+@dataclass(frozen=True)
+class BesideConfig(Settings):
+    """What both sides agree on.
+
+    Attributes:
+        picture: `joint`, or `chosen`: AVIF with a 5G code where that is better, as the sender finds out.
+        channels: feature channels of the joint coder; the bandwidth ratio of the pictures is channels / 96.
+        snr: Es/N0 in dB that the sender assumes.
+        fec, modulation: of the payload's blocks.
+    """
+
+    picture: str = "joint"
+    channels: int = 8
+    snr: float = 6.0
+    fec: str = "ldpc:1/2"
+    modulation: str = "qpsk"
+
+    def __post_init__(self) -> None:
+        if self.picture not in ("joint", "chosen"):
+            raise InputError("picture", got=repr(self.picture), expected="joint or chosen")
 
 
 class BesideLink:
@@ -120,19 +142,9 @@ def _whitening(count: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64([count, 1])).integers(0, 256, count, dtype=np.uint8)
 
 
-def beside_link(
-    coder: str | Path = "picture-c16", *, picture: str = "joint", ratio: float = 1 / 12, snr_db: float = 6.0,
-    fec: str = "ldpc:1/2", modulation: str = "qpsk",
-) -> BesideLink:  # fmt: skip
-    """The link of a coder.
-
-    Args:
-        coder: see `load_picture_coder`.
-        picture: `joint`, or `chosen`: AVIF with a 5G code where that is better, as the sender finds out.
-        ratio: bandwidth ratio of the pictures.
-    """
-    if picture not in PICTURE_LINKS:
-        raise InputError("picture link", got=repr(picture), expected=f"one of {', '.join(PICTURE_LINKS)}")
-    joint = JointLink(load_picture_coder(coder), ratio)
-    link = joint if picture == "joint" else ChosenLink(joint, CodecLink("avif", ratio))
-    return BesideLink(link, snr_db=snr_db, fec=fec, modulation=modulation)
+def beside_link(coder: str | Path = "picture-c16", config: BesideConfig | None = None) -> BesideLink:
+    """The link of a coder, see `load_picture_coder`."""
+    config = config or BesideConfig()
+    joint = JointLink(load_picture_coder(coder), config.channels / 96)
+    link = joint if config.picture == "joint" else ChosenLink(joint, CodecLink("avif", config.channels / 96))
+    return BesideLink(link, snr_db=config.snr, fec=config.fec, modulation=config.modulation)

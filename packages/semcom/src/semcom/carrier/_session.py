@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
-from semcom.carrier._beside import HEADER, BesideLink, beside_link
-from semcom.links import Played, Recording, Settings
+from semcom.carrier._beside import HEADER, BesideConfig, BesideLink, beside_link
+from semcom.links import Played, Recording
 from semcom.models import model_hash
 from semcom.phy import PilotPattern, noise_variance
 from semcom.whole import ChosenLink, JointLink, WholeLink
@@ -22,18 +21,6 @@ def _joint(link: WholeLink) -> JointLink:
     joint = link.joint if isinstance(link, ChosenLink) else link
     assert isinstance(joint, JointLink)
     return joint
-
-
-@dataclass(frozen=True)
-class _Header(Settings):
-    """Settings of a recording's header."""
-
-    system: str = SYSTEM
-    picture: str = "joint"
-    channels: int = 8
-    snr: float = 6.0
-    fec: str = "ldpc:1/2"
-    modulation: str = "qpsk"
 
 
 def record_beside(
@@ -50,10 +37,10 @@ def record_beside(
         "energy": float(np.mean(np.abs(data) ** 2)),
     }  # fmt: skip
     kind = "joint" if link.pictures is joint else "chosen"
-    header = _Header(SYSTEM, kind, joint.channels, link.snr_db, link.fec, link.modulation)
+    config = BesideConfig(kind, joint.channels, link.snr_db, link.fec, link.modulation)
     sizes = [(picture.shape[0], picture.shape[1]) for picture in pictures]
     about = {"report": report, "tiles": 1, "symbols": symbols.size}
-    return Recording(symbols, model_hash(joint.model), sizes, header.to_meta(), pilots, about)
+    return Recording(symbols, model_hash(joint.model), sizes, {"system": SYSTEM, **config.to_meta()}, pilots, about)
 
 
 def beside_link_of(recording: Recording, path: str | Path, coder: str | Path = "picture-c16") -> BesideLink:
@@ -64,11 +51,7 @@ def beside_link_of(recording: Recording, path: str | Path, coder: str | Path = "
     """
     recording.check_sender(SYSTEM, path)
     try:
-        kept = _Header.from_meta(recording.link)
-        if not np.isfinite(kept.snr):
-            raise InputError("setting snr", got=kept.snr, expected="a finite number")
-        words = {"snr_db": kept.snr, "fec": kept.fec, "modulation": kept.modulation}
-        link = beside_link(coder, picture=kept.picture, ratio=kept.channels / 96, **words)
+        link = beside_link(coder, BesideConfig.from_meta({k: v for k, v in recording.link.items() if k != "system"}))
     except InputError as error:
         raise ArtifactError(path, f"has a header that makes no sense ({error})") from None
     recording.check_sender(SYSTEM, path, model_hash(_joint(link.pictures).model), coder)

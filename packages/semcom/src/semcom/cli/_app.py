@@ -39,6 +39,7 @@ Snr = Annotated[float, typer.Option("--snr", help="Es/N0 in dB; inf is no noise.
 KnownSnr = Annotated[float | None, typer.Option("--snr", help="Es/N0 in dB; estimated if left out.")]
 SnrRange = Annotated[str, typer.Option("--snr", help="Es/N0 in dB: 1,4,7 or first:last:step.")]
 ChannelSpec = Annotated[str, typer.Option("--channel", help="E.g. awgn, rayleigh:block=64,csi=pilot, ofdm.")]
+Settings = Annotated[str, typer.Option("--link", help="Settings of the link: key=value,...; a wrong key lists them.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes.")]
 
 

@@ -19,6 +19,7 @@ from semcom.cli._app import (
     KnownSnr,
     Pictures,
     Pilots,
+    Settings,
     Snr,
     Symbols,
     carrier,
@@ -35,52 +36,36 @@ PayloadFile = Annotated[Path | None, typer.Option("--payload", help="File whose 
 KeepBad = Annotated[bool, typer.Option("--keep-bad", help="Write bytes whose check failed, as payload.unchecked.")]
 Model = Annotated[str | None, typer.Option("--model", help="Of the form: a coder, or a masked autoencoder.")]
 Key = Annotated[str | None, typer.Option("--key", help="paper: scrambler key of both sides; `none` switches it off.")]
-_BESIDE, _PAPER = ("picture",), ("key", "ratio", "mode", "sparse", "tap", "select", "split")
 
 
 @dataclass(frozen=True)
 class Link:
-    """Options of a link; None is the form's own."""
+    """Options of a link."""
 
     form: Annotated[
         str, typer.Option(help="beside: pictures by the joint coder, the payload with them; paper: in their masks.")
     ] = "beside"
     model: Model = None
-    fec: Annotated[str, typer.Option(help="Of coded blocks: none, or ldpc:RATE.")] = "ldpc:1/2"
-    modulation: Annotated[str, typer.Option(help="Of coded blocks.")] = "qpsk"
-    picture: Annotated[
-        str | None, typer.Option(help="beside: joint, or chosen (AVIF where better).  [default: joint]")
-    ] = None
+    link: Settings = ""
     key: Key = None
-    ratio: Annotated[float | None, typer.Option(help="paper: share of masked patches.  [default: 0.75]")] = None
-    mode: Annotated[str | None, typer.Option(help="paper: enumerative or bitmap.  [default: enumerative]")] = None
-    sparse: Annotated[str | None, typer.Option(help="paper: form of the mask, enum, implicit or dense.")] = None
-    tap: Annotated[str | None, typer.Option(help="paper: encoder or decoder_embed.  [default: encoder]")] = None
-    select: Annotated[int | None, typer.Option(help="paper: masks that the sender tries; a power of two.")] = None
     split: Annotated[bool, typer.Option("--split", help="paper: send the pictures again as often as needed.")] = False
 
-    def sides(self, snr: float | None) -> tuple[Callable[..., Recording], Callable[..., Played]]:
+    def sides(self, snr: float) -> tuple[Callable[..., Recording], Callable[..., Played]]:
         """(pictures, payload, pilots -> recording) of the sender, and (equalised symbols, sizes -> pictures)."""
-        others = {"beside": _PAPER, "paper": _BESIDE}
-        if self.form not in others:
-            raise InputError("--form", got=repr(self.form), expected="beside or paper")
-        for name in others[self.form]:
-            if getattr(self, name) not in (None, False):
-                other = "paper" if self.form == "beside" else "beside"
-                raise InputError(f"--{name}", got=f"an option of --form {other}", expected="it left out")
-        coded = {"fec": self.fec, "modulation": self.modulation}
         if self.form == "beside":
-            from semcom.carrier import beside_link, record_beside
+            from semcom.carrier import BesideConfig, beside_link, record_beside
 
-            assumed = 6.0 if snr is None else snr
-            link = beside_link(self.model or "picture-c16", picture=self.picture or "joint", snr_db=assumed, **coded)
+            for name, value in (("--key", self.key), ("--split", self.split)):
+                if value:
+                    raise InputError(name, got="an option of --form paper", expected="it left out")
+            link = beside_link(self.model or "picture-c16", BesideConfig.from_text(self.link, snr=snr))
             return functools.partial(record_beside, link), link.receive
-        from semcom.paper import CarrierImageLink, receive_pictures, record
+        if self.form != "paper":
+            raise InputError("--form", got=repr(self.form), expected="beside or paper")
+        from semcom.paper import CarrierImageLink, LinkConfig, receive_pictures, record
 
-        own = {"mask_ratio": self.ratio, "mode": self.mode, "sparse": self.sparse, "tap": self.tap,
-               "select": self.select}  # fmt: skip
-        settings = {name: value for name, value in own.items() if value is not None}
-        paper = CarrierImageLink.from_pretrained(self.model or "mae-32p4", key=key_of(self.key), **coded, **settings)
+        settings = LinkConfig.parse(self.link)
+        paper = CarrierImageLink.from_pretrained(self.model or "mae-32p4", key=key_of(self.key), **settings)
         sender = functools.partial(record, paper, split=self.split)
         return lambda *words: sender(*words)[0], functools.partial(receive_pictures, paper)
 
@@ -96,13 +81,12 @@ def send(
     payload: PayloadFile = None,
     *,
     link: Link,
-    snr: Annotated[float | None, typer.Option("--snr", help="beside: Es/N0 the sender assumes.  [default: 6]")] = None,
     pilots: Pilots,
     opts: Shared,
 ) -> dict[str, Any]:
     """Write the symbols of PICTURES and a payload to the folder -o (SigMF, cf32_le)."""
     out = opts.need_out()
-    sender, _ = link.sides(snr)
+    sender, _ = link.sides(6.0)
     data, arrays = read_payload(payload), read_pictures(pictures)
     recording = sender(arrays, data, pilots.pattern())
     recording.save(out, force=opts.force)

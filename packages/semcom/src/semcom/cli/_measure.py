@@ -99,7 +99,7 @@ def phy(
     """Error rates of coded blocks with Clopper-Pearson intervals; -o is a run that resumes, with the plot bler.png."""
     import itertools
 
-    from semcom.evaluation import sweep_figure
+    from semcom.evaluation import sweep_figure, sweep_table
     from semcom.phy import Channel, CodedBlock, Point, parse_range, sweep
 
     grid = list(itertools.product(channel, _words(modulations), _words(fecs), parse_range(snr)))
@@ -116,15 +116,7 @@ def phy(
         if run is not None:
             with contextlib.suppress(ImportError):  # matplotlib
                 sweep_figure(rows).savefig(run.path / "bler.png")
-    table = Table(["block", "channel", "SNR, dB", "block error rate", "95 % interval", "blocks"])
-    for row in rows:
-        interval, name = (
-            f"[{row['low']:.2g}, {row['high']:.2g}]",
-            f"{row['bits']} bits, {row['fec']}, {row['modulation']}",
-        )
-        table.rows.append([name, row["channel"], row["snr_db"], row["bler"], interval, row["blocks"]])
-    table.notes.append(f"Wrong blocks whose check held: {sum(row['undetected'] for row in rows)}.")
-    return table
+    return sweep_table(rows)
 
 
 demo_verb(app, "semcom-carrier")

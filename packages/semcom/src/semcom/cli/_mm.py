@@ -11,7 +11,7 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
-from semcom.cli._app import ChannelSpec, KnownSnr, Pictures, Pilots, Snr, Symbols, counts, deliver, mm
+from semcom.cli._app import ChannelSpec, KnownSnr, Pictures, Pilots, Settings, Snr, Symbols, counts, deliver, mm
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,14 +27,13 @@ class Sending:
 
     captions: Annotated[Path | None, typer.Option(help="CSV file with the columns file and caption.")] = None
     caption: Annotated[str | None, typer.Option(help="One caption for all pictures.")] = None
-    text: Annotated[str | None, typer.Option(help="analog, caption or none.  [default: the link's]")] = None
+    link: Settings = ""
 
     def load(self, model: str, **more: Any) -> MMSemCom:
         """The link."""
-        from semcom.multimodal import MMSemCom
+        from semcom.multimodal import MMConfig, MMSemCom
 
-        settings = {} if self.text is None else {"text": self.text, "text_size": 0}
-        return MMSemCom.from_pretrained(model, **more, **settings)
+        return MMSemCom.from_pretrained(model, **more, **MMConfig.parse(self.link))
 
     def read(self, pictures: list[Path]) -> tuple[list[np.ndarray], list[str | None]]:
         """Pictures and their captions."""
@@ -183,7 +182,7 @@ def pack(
     clip: Annotated[Path, typer.Argument(help="Model file of `train clip`.")],
     diffusion: Annotated[Path | None, typer.Argument(help="Model file of `train diffusion`.")] = None,
     *,
-    link: Annotated[str, typer.Option("--link", help="Settings key=value,...: symbols, text, text_size, size.")] = "",
+    link: Settings = "",
     opts: Shared,
 ) -> dict[str, Any]:
     """Put trained parts together as the folder of a link, -o."""

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 from ninefold.cli import Shared, verb
-from ninefold.errors import ArtifactError, InputError
 
 from semcom.cli._app import ChannelSpec, Snr, Symbols, app, channel, counts
 
@@ -83,7 +82,7 @@ def inspect(
     from ninefold.files import MANIFEST
 
     from semcom import Recording
-    from semcom.models import BUILT_IN, built_in_path
+    from semcom.models import described
 
     folder = Path(path)
     if any(folder.glob("*.sigmf-meta")) if folder.is_dir() else folder.name.endswith((".sigmf-meta", ".sigmf-data")):
@@ -99,16 +98,5 @@ def inspect(
     if (folder / "metrics.jsonl").is_file():
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         return {"kind": "run", "lines": len(lines), **(json.loads(lines[-1]) if lines else {})}
-    file = built_in_path(path) if path in BUILT_IN else folder
-    for kind in ("mae", "picture", "jscc", "clip", "diffusion", "judge"):
-        try:
-            model = artifacts.Artifact(file, kind=f"semcom.{kind}", format_version=1)
-        except ArtifactError as error:
-            if "not a semcom." not in str(error):
-                raise
-            continue
-        model.verify()
-        size = sum(model.bytes_of(name).size for name in model.names)
-        return {**counts(model.meta["config"]), "kind": f"semcom.{kind}", "bytes": size, "tensors": len(model.names),
-                "recipe": json.dumps(model.meta["recipe"])}  # fmt: skip
-    raise InputError("path", got=path, expected="a model, a link, a run or symbols of semcom")
+    about = described(path)
+    return {**counts(about.pop("config")), **about, "recipe": json.dumps(about["recipe"])}

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from ninefold.run import Run
 
-    from semcom.datasets import Captioned
 
 USES = ("seed", "threads", "quiet", "out")
 
@@ -26,59 +25,23 @@ USES = ("seed", "threads", "quiet", "out")
 class How:
     """What is trained on what, and how."""
 
-    data: Annotated[str, typer.Option(help="cifar10, caltech101, embedded, or a folder of pictures.")] = "cifar10"
+    data: Annotated[
+        str, typer.Option(help="cifar10, caltech101, embedded, or a folder of pictures.  [default: cifar10]")
+    ] = ""
     net: Annotated[str, typer.Option(help="Sizes of the network: key=value,...; a wrong key lists them.")] = ""
     recipe: Annotated[str, typer.Option(help="steps=..., batch, lr, loss, snr_low, ...; a wrong key lists them.")] = ""
     start: Annotated[Path | None, typer.Option(help="Model file to begin with; random weights if left out.")] = None
     half: Annotated[bool, typer.Option("--half", help="Store the model as float16, half the size.")] = False
 
 
-@dataclass(frozen=True)
-class Captions:
-    """Captions of a folder of pictures."""
-
-    captions: Annotated[Path | None, typer.Option(help="CSV file with file and caption, if --data is a folder.")] = None
-
-    def read(self, data: str, size: int) -> Captioned:
-        """Training pictures with captions: a set's, or a folder's, whose captions are its classes; in tiles."""
-        import numpy as np
-
-        from semcom.datasets import (
-            NAMES,
-            Captioned,
-            count_tiles,
-            cut_tiles,
-            find_pictures,
-            load_captioned,
-            read_picture,
-        )
-        from semcom.multimodal import captions_of, read_captions
-
-        if data in NAMES:
-            if self.captions is not None:
-                raise InputError("--captions", got=self.captions, expected="none: the set has captions of its own")
-            found = load_captioned(data, "train")
-            pictures, nouns, labels, classes = found.images, found.nouns, found.labels, found.classes
-        else:
-            if self.captions is None:
-                raise InputError("--captions", expected="a CSV file with file and caption for a folder of pictures")
-            names = find_pictures([Path(data)])
-            texts = captions_of(names, read_captions(self.captions), self.captions)
-            kept = [(name, text) for name, text in zip(names, texts, strict=True) if text]
-            if not kept:
-                raise InputError("captions", where=self.captions, got="none that is not empty")
-            pictures, nouns = [read_picture(name) for name, _ in kept], [text for _, text in kept]
-            classes = sorted(set(nouns))
-            labels = np.array([classes.index(text) for text in nouns])
-        images, sizes = cut_tiles(pictures, size)
-        rows = np.repeat(np.arange(len(sizes)), [count_tiles([one], size) for one in sizes])
-        return Captioned(images, [nouns[row] for row in rows], np.asarray(labels)[rows], classes)
+Captions = Annotated[Path | None, typer.Option("--captions", help="CSV of file and caption, if --data is a folder.")]
 
 
 def _tiles(data: str, size: int) -> np.ndarray:
     """Training pictures of a set or a folder, cut into tiles of the size: (n, size, size, 3)."""
     from semcom.datasets import NAMES, cut_tiles, load
 
+    data = data or "cifar10"
     return cut_tiles(load(data, "train") if data in NAMES else read_pictures([Path(data)]), size)[0]
 
 
@@ -112,8 +75,8 @@ def picture(*, how: How, opts: Shared) -> dict[str, Any]:
     recipe = PictureRecipe.from_text(how.recipe, seed=opts.seed)
     net = PictureConfig.from_text(how.net)
     model = load_picture_coder(how.start) if how.start else PictureCoder.from_tiles(load_jscc("adjscc-c8"), net)
-    named = {"cifar10": "caltech101"}.get(how.data, how.data)  # whole pictures are wanted
-    pictures = load_whole(named, "train") if named in ("caltech101", "embedded") else read_pictures([Path(named)])
+    data = how.data or "caltech101"
+    pictures = load_whole(data, "train") if data in ("caltech101", "embedded") else read_pictures([Path(data)])
     return _trained("picture", how, opts, model.config, recipe, lambda run: train_picture(pictures, model, recipe, run))
 
 
@@ -153,12 +116,12 @@ def features(*, how: How, opts: Shared) -> dict[str, Any]:
 
 
 @verb(train, uses=USES, out="run")
-def clip(*, how: How, captions: Captions, opts: Shared) -> dict[str, Any]:
+def clip(*, how: How, captions: Captions = None, opts: Shared) -> dict[str, Any]:
     """Train text and picture towers of mm on captions, by contrast (about 12 minutes on a core)."""
-    from semcom.multimodal import ClipConfig, MMRecipe, train_clip
+    from semcom.multimodal import ClipConfig, MMRecipe, captioned_tiles, train_clip
 
     recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=2400, lr=1e-3)
-    net, pictures = ClipConfig.from_text(how.net), captions.read(how.data, recipe.size)
+    net, pictures = ClipConfig.from_text(how.net), captioned_tiles(how.data or "cifar10", recipe.size, captions)
     return _trained("clip", how, opts, net, recipe, lambda run: train_clip(pictures, net, recipe, run))
 
 
@@ -168,18 +131,21 @@ def diffusion(
     features: Annotated[Path, typer.Option("--features", help="Model file of `train features`.")],
     clip: Annotated[Path, typer.Option("--clip", help="Model file of `train clip`.")],
     how: How,
-    captions: Captions,
+    captions: Captions = None,
     opts: Shared,
 ) -> dict[str, Any]:
     """Train the diffusion of mm on what the noisy link gives (30 minutes on a core; text guides it after 20)."""
     from semcom.models import load_jscc, model_hash
-    from semcom.multimodal import MMRecipe, SmallClip, UnetConfig, load_clip, train_diffusion
+    from semcom.multimodal import MMRecipe, SmallClip, UnetConfig, captioned_tiles, load_clip, train_diffusion
 
     coder, towers = load_jscc(features), load_clip(clip)
     if not isinstance(towers, SmallClip):
         raise InputError("--clip", got="a folder of a CLIP", expected="a model file of `train clip`")
     recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=3600, lr=1e-3, average=0.999)
-    net, data = UnetConfig.from_text(how.net, text_dim=towers.dim), captions.read(how.data, recipe.size)
+    net, data = (
+        UnetConfig.from_text(how.net, text_dim=towers.dim),
+        captioned_tiles(how.data or "cifar10", recipe.size, captions),
+    )
     hashes = {"features": model_hash(coder), "clip": model_hash(towers)}
     return _trained("diffusion", how, opts, net, recipe,
                     lambda run: train_diffusion(data, coder, towers, net, recipe, run), **hashes)  # fmt: skip
@@ -192,7 +158,7 @@ def judge(*, how: How, opts: Shared) -> dict[str, Any]:
     from semcom.models import JudgeConfig
     from semcom.multimodal import MMRecipe, train_judge
 
-    pictures = load_captioned(how.data, "train")
+    pictures = load_captioned(how.data or "cifar10", "train")
     recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=2000, lr=2e-3)
     net = JudgeConfig.from_text(how.net, classes=len(pictures.classes))
     return _trained("judge", how, opts, net, recipe, lambda run: train_judge(pictures, net, recipe, run))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ninefold.report import figure
+from ninefold.report import Table, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,3 +74,14 @@ def sweep_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
         low.append(max(row["low"], 1e-6))
         high.append(max(row["high"], 1e-6))
     return curves(lines, "Es/N0, dB", "Block error rate", log=True, bands=bands)
+
+
+def sweep_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The same as a table, with the wrong blocks whose check held."""
+    table = Table(["block", "channel", "SNR, dB", "block error rate", "95 % interval", "blocks"])
+    for row in rows:
+        interval = f"[{row['low']:.2g}, {row['high']:.2g}]"
+        name = f"{row['bits']} bits, {row['fec']}, {row['modulation']}"
+        table.rows.append([name, row["channel"], row["snr_db"], row["bler"], interval, row["blocks"]])
+    table.notes.append(f"Wrong blocks whose check held: {sum(row['undetected'] for row in rows)}.")
+    return table

@@ -25,20 +25,26 @@ class Settings:
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in meta.items()})
 
     @classmethod
-    def from_text(cls, text: str, **given: Any) -> Self:
-        """Read `key=value,...`, numbers of a tuple with `/` between them; `given` counts where the text is silent."""
-        kinds = cls._kinds()
+    def parse(cls, text: str) -> dict[str, Any]:
+        """The values of `key=value,...`, numbers of a tuple with `/` between them, each of its field's type."""
+        kinds, found = cls._kinds(), {}
         for word in filter(None, text.split(",")):
             name, _, value = word.strip().partition("=")
-            kind = kinds.get(name, str)
+            if name not in kinds:
+                raise InputError("setting", got=repr(name), expected=f"one of {', '.join(kinds)}")
             try:
-                if kind is bool:
-                    given[name] = {"true": True, "false": False}[value]
+                if kinds[name] is bool:
+                    found[name] = {"true": True, "false": False}[value]
                 else:
-                    given[name] = tuple(map(int, value.split("/"))) if kind is tuple else kind(value)
+                    found[name] = tuple(map(int, value.split("/"))) if kinds[name] is tuple else kinds[name](value)
             except (KeyError, ValueError):
-                raise InputError(f"setting {name}", got=repr(value), expected=f"a {kind.__name__}") from None
-        return cls.from_meta(given)
+                raise InputError(f"setting {name}", got=repr(value), expected=f"a {kinds[name].__name__}") from None
+        return found
+
+    @classmethod
+    def from_text(cls, text: str, **given: Any) -> Self:
+        """The settings of `parse`; `given` counts where the text is silent."""
+        return cls(**{**given, **cls.parse(text)})
 
     def to_meta(self) -> dict[str, Any]:
         """As JSON values."""

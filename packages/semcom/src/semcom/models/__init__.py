@@ -21,6 +21,7 @@ from semcom.models._picture import PictureCoder, PictureConfig, pad_sides
 from semcom.models._store import (
     BUILT_IN,
     built_in_path,
+    described,
     load_coder,
     load_jscc,
     load_judge,
@@ -34,6 +35,6 @@ from semcom.models._store import (
 
 __all__ = [
     "BUILT_IN", "HubMae", "JsccCoder", "JsccConfig", "Judge", "JudgeConfig", "MaeConfig", "PictureCoder",
-    "PictureConfig", "SmallMae", "built_in_path", "load_coder", "load_jscc", "load_judge", "load_mae", "load_model",
-    "load_picture_coder", "model_hash", "pad_sides", "patchify", "read_model", "save_model",
+    "PictureConfig", "SmallMae", "built_in_path", "described", "load_coder", "load_jscc", "load_judge", "load_mae",
+    "load_model", "load_picture_coder", "model_hash", "pad_sides", "patchify", "read_model", "save_model",
 ]  # fmt: skip

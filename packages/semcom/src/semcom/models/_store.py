@@ -108,6 +108,22 @@ def load_mae(name: str | Path) -> SmallMae | HubMae:
     return HubMae.from_hub(str(name))
 
 
+def described(name: str | Path) -> dict[str, Any]:
+    """Kind, config, recipe, bytes and tensors of a model file of this package, or of a built-in one."""
+    file = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
+    for kind in ("mae", "picture", "jscc", "clip", "diffusion", "judge"):
+        try:
+            kept = artifacts.Artifact(file, kind=f"semcom.{kind}", format_version=FORMAT)
+        except ArtifactError as error:
+            if "not a semcom." not in str(error):
+                raise
+            continue
+        kept.verify()
+        size = sum(kept.bytes_of(one).size for one in kept.names)
+        return {**kept.meta, "kind": f"semcom.{kind}", "bytes": size, "tensors": len(kept.names)}
+    raise InputError("path", got=str(name), expected="a model, a link, a run or symbols of semcom")
+
+
 def _named(name: str | Path, kind: str) -> Any:
     """A built-in model by name, or the model of a file."""
     return load_model(built_in_path(str(name)) if str(name) in BUILT_IN else name, kind)[0]

@@ -18,7 +18,7 @@ Examples:
     True
 """
 
-from semcom.multimodal._captions import Captioner, captions_of, checked_captions, read_captions
+from semcom.multimodal._captions import Captioner, captioned_tiles, captions_of, checked_captions, read_captions
 from semcom.multimodal._generator import Generator, Request, ResidualDiffusion
 from semcom.multimodal._link import MMConfig, MMReport, MMSemCom, RxPictures, TxPictures
 from semcom.multimodal._pipelines import Img2ImgGenerator
@@ -35,7 +35,8 @@ __all__ = [
     "RULES", "TEXT_FORMS", "UNSHARP", "AlphaTable", "AnalogText", "CaptionText", "Captioner", "ClipConfig", "Condition",
     "Evidence", "Generator", "HubClip", "Img2ImgGenerator", "MMConfig", "MMRecipe", "MMReport",
     "MMSemCom", "PlayedPictures", "ReceivedText", "Request", "ResidualDiffusion", "RxPictures", "SmallClip", "TextForm",
-    "TextImageFeatures", "TextOnly", "TxPictures", "Unet", "UnetConfig", "captions_of", "checked_captions", "choose",
+    "TextImageFeatures", "TextOnly", "TxPictures", "Unet", "UnetConfig", "captioned_tiles", "captions_of",
+    "checked_captions", "choose",
     "link_folder", "load_clip", "load_unet", "mm_link_of", "pack_parts", "play_pictures", "play_received",
     "read_captions", "record_pictures", "train_clip", "train_diffusion", "train_features", "train_judge", "unsharp",
     "without_text",

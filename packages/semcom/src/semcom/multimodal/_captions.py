@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from ninefold.errors import InputError
 
+from semcom.datasets import NAMES, Captioned, count_tiles, cut_tiles, find_pictures, load_captioned, read_picture
+
 Captioner = Callable[[np.ndarray], list[str]]
 """Captions of pictures (n, H, W, 3) uint8."""
 
@@ -83,3 +85,32 @@ def captions_of(names: Sequence[Path], table: dict[str, str], path: str | Path) 
         if file not in here:
             raise InputError("captions", where=path, got=f"{file!r}", expected="names of the pictures that are sent")
     return [table.get(name.as_posix(), table.get(name.name)) for name in names]
+
+
+def captioned_tiles(data: str, size: int, captions: Path | None = None) -> Captioned:
+    """Training pictures of a named set, or of a folder and a CSV file of captions, cut into tiles.
+
+    Args:
+        data: a name that `load_captioned` knows, or a folder; its captions are the classes of its pictures.
+        size: height and width of a tile.
+        captions: file of `read_captions`, for a folder; pictures that it does not name are left out.
+    """
+    if data in NAMES:
+        if captions is not None:
+            raise InputError("captions", got=str(captions), expected="none: the set has captions of its own")
+        found = load_captioned(data, "train")
+        pictures, nouns, labels, classes = found.images, found.nouns, found.labels, found.classes
+    else:
+        if captions is None:
+            raise InputError("--captions", expected="a CSV file with file and caption for a folder of pictures")
+        names = find_pictures([Path(data)])
+        texts = captions_of(names, read_captions(captions), captions)
+        kept = [(name, text) for name, text in zip(names, texts, strict=True) if text]
+        if not kept:
+            raise InputError("captions", where=captions, got="none that is not empty")
+        pictures, nouns = [read_picture(name) for name, _ in kept], [text for _, text in kept]
+        classes = sorted(set(nouns))
+        labels = np.array([classes.index(text) for text in nouns])
+    images, sizes = cut_tiles(pictures, size)
+    rows = np.repeat(np.arange(len(sizes)), [count_tiles([one], size) for one in sizes])
+    return Captioned(images, [nouns[row] for row in rows], np.asarray(labels)[rows], classes)

@@ -15,7 +15,8 @@ from ninefold.errors import InputError
 
 MAGIC, VERSION = b"SC", 1
 _HEAD = struct.Struct("<2sBHHII")  # magic, version, stream, frame number, length, CRC-32
-MAX_PICTURES = 1 << 16
+WRAP = 1 << 16  # sequence numbers are sent modulo this
+MAX_PICTURES = 1 << 24
 
 
 def make_frame(payload: bytes, stream: int = 0, number: int = 0) -> bytes:

@@ -15,7 +15,7 @@ from ninefold.files import MANIFEST
 from semcom.links import Delivered, PictureLink, Settings, SymbolReport, checked_pictures
 from semcom.models import SmallMae, load_mae, model_hash, save_model
 from semcom.paper._coder import TokenCoder
-from semcom.paper._framing import MAX_PICTURES, Splitter, make_frame
+from semcom.paper._framing import MAX_PICTURES, WRAP, Splitter, make_frame
 from semcom.paper._mask_codec import MaskCodec
 from semcom.paper._sparse import FORMS, Decision, FormSetting, Message
 from semcom.phy import Received, interleaver, power
@@ -231,7 +231,7 @@ class CarrierImageLink(PictureLink):
     def _send(self, images: np.ndarray, bits: np.ndarray, sequence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(symbols, masks)."""
         images = checked_pictures(images, self.model.image_size)
-        sequence = np.asarray(sequence) % MAX_PICTURES
+        sequence = np.asarray(sequence) % WRAP
         choice = self._choose(images, bits, sequence)
         scrambled = self.codec.scramble(np.asarray(bits, np.uint8), sequence, choice)
         masks = self.codec.mask_of(scrambled, sequence, choice)
@@ -259,9 +259,9 @@ class CarrierImageLink(PictureLink):
     def _check_weight(self, masks: np.ndarray) -> None:
         kept = (~masks).sum(axis=1)
         if kept.max() > self._most:
-            row = int(kept.argmax())
+            got = f"{kept.max()} kept patches in picture {kept.argmax()}"
             expected = f"at most {self._most} of {masks.shape[1]}: take another key, or mode enumerative"
-            raise InputError("bitmap", got=f"{kept[row]} kept patches in picture {row}", expected=expected)
+            raise InputError("bitmap", got=got, expected=expected)
 
     def recover(self, received: Received, snr_db: float = 0.0) -> Delivered:  # noqa: ARG002  (the interface's)
         decision = self._decide(received)
@@ -282,9 +282,7 @@ class CarrierImageLink(PictureLink):
 
     # --- bytes over pictures ---
 
-    def transmit(
-        self, images: np.ndarray, payload: bytes = b"", *, stream: int = 0, split: bool = False, start: int = 0
-    ) -> TxFrame:
+    def transmit(self, images: np.ndarray, payload: bytes = b"", *, stream: int = 0, split: bool = False) -> TxFrame:
         """Send pictures with bytes in their masks.
 
         Args:
@@ -292,7 +290,6 @@ class CarrierImageLink(PictureLink):
             payload: what the masks carry; pictures beyond it carry zeros.
             stream: number of the stream, for the receiver's eyes.
             split: send the pictures again as often as the payload needs.
-            start: sequence number of the first picture.
         Raises:
             InputError: if the payload is larger than the pictures carry and `split` is off; says both sizes.
         """
@@ -308,11 +305,11 @@ class CarrierImageLink(PictureLink):
             )
         pieces = self.splitter.split(make_frame(payload, stream))
         rows = max(len(pieces), len(images))
-        if rows + start > MAX_PICTURES:
-            raise InputError("pictures", got=rows, expected=f"at most {MAX_PICTURES} numbered from {start}")
+        if rows > MAX_PICTURES:
+            raise InputError("pictures", got=rows, expected=f"at most {MAX_PICTURES}")
         bits = np.zeros((rows, self.codec.capacity_bits), np.uint8)
         bits[: len(pieces)] = pieces
-        sequence = np.arange(start, start + rows)
+        sequence = np.arange(rows)
         parts, masks = [], []
         for begin in range(0, rows, 1024):
             at = np.arange(begin, min(begin + 1024, rows))
@@ -323,13 +320,12 @@ class CarrierImageLink(PictureLink):
         report = replace(self.report, energy=float(power(symbols).mean()))
         return TxFrame(symbols, report, sequence, len(pieces), np.concatenate(masks))
 
-    def receive(self, received: Received, *, start: int = 0) -> RxFrame:
+    def receive(self, received: Received) -> RxFrame:
         """Pictures and payload of received symbols.
 
         Args:
             received: what a channel's equaliser made of the symbols (pictures, symbols); see `Channel.apply`, and
                 `PilotPattern.equalise` for symbols as an antenna has them.
-            start: sequence number that the first picture of the payload had.
         """
         rows = len(received.symbols)
         noise = np.broadcast_to(received.noise, (rows, received.noise.shape[1]))
@@ -339,10 +335,10 @@ class CarrierImageLink(PictureLink):
         ]
         bits, ok = np.concatenate([one.bits for one in parts]), np.concatenate([one.ok for one in parts])
         sequence = np.concatenate([np.asarray(one.sequence) for one in parts])
+        sequence += WRAP * np.round((np.arange(rows) - sequence) / WRAP).astype(int)  # nearest to its row
         good = np.flatnonzero(ok)
-        joined = self.splitter.join((int(sequence[row]) - start, bits[row]) for row in good if sequence[row] >= start)
+        joined = self.splitter.join((int(sequence[row]), bits[row]) for row in good if sequence[row] >= 0)
         unchecked = np.packbits(bits.ravel()).tobytes()
         masks = np.concatenate([np.asarray(one.masks) for one in parts])
-        missing = [number + start for number in joined.missing]
         images = np.concatenate([one.images for one in parts])
-        return RxFrame(images, joined.payload, masks, ok, sequence, missing, joined.reason, unchecked)
+        return RxFrame(images, joined.payload, masks, ok, sequence, joined.missing, joined.reason, unchecked)

@@ -102,12 +102,12 @@ class Waveform:
         at = np.arange(total)
         middle = places + (self.sync - 1) / 2
         phase = np.interp(at, middle, np.unwrap(np.angle(gains)))
-        gain = np.sqrt(np.mean(np.abs(gains) ** 2))
-        values = self._values(heard, np.interp(at, middle, starts) + self.samples * at) * np.exp(-1j * phase) / gain
-        data = np.ones(total, bool)
-        data[: self.preamble] = False
-        data[(places[:, None] + np.arange(self.sync)).ravel()] = False
-        return values[data].astype(np.complex64), float(np.mean(left) / gain**2)
+        values = self._values(heard, np.interp(at, middle, starts) + self.samples * at) * np.exp(-1j * phase)
+        known = np.zeros(total, np.complex64)
+        known[: self.preamble] = _known(self.preamble, 1)
+        known[places[:, None] + np.arange(self.sync)] = word
+        gain = np.vdot(known, values).real / np.count_nonzero(known)
+        return (values[known == 0] / gain).astype(np.complex64), float(np.mean(left) / gain**2)
 
     def _start(self, heard: np.ndarray, latest: int) -> tuple[float, float]:
         """(instant of the preamble's first symbol, frequency in cycles a sample) of matched-filtered samples."""
