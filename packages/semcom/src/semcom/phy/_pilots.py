@@ -59,7 +59,7 @@ class PilotPattern:
             variance: noise variance; estimated from the received power (and the pilots' spread) if None.
         """
         if variance is None:
-            variance = self._estimate_variance(received, data)
+            variance = min(self._estimate_variance(received, data), MAX_VARIANCE)
         if not self.count:
             noise = np.full((len(received), 1), variance, np.float32)
             return Received((received / (1 + variance)).astype(np.complex64), noise)
