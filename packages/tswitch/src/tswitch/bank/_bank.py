@@ -23,12 +23,11 @@ import torch
 from ninefold.errors import InputError
 from torch import nn
 
-from tswitch.bank._resident import Term
 from tswitch.bank._row_plan import RowCost, plan_rows
 from tswitch.bank._rows import AddedForward, by_row, split_rows
 from tswitch.bank._slots import Target, deferred_interrupt, find_slots
 from tswitch.bank._stored import open_tasks, save_tasks
-from tswitch.bank._task import Head, ResidentTask, check_base, keep_hot, read_head, read_switch, swap_head
+from tswitch.bank._task import Head, ResidentTask, keep_hot, planned, read_head, read_switch, swap_head
 from tswitch.checkpoints._writer import Written
 from tswitch.switch._switch import Switch
 
@@ -388,7 +387,7 @@ class SwitchBank:
             raise InputError(
                 "bank", got=got, expected="the base, which rows are computed from", hint="bank.select(None)"
             )
-        plan, before = self._plan(state), self._state
+        plan, before = planned(state.weights, self._tasks, self._slots, based=not self._written), self._state
         with deferred_interrupt():
             try:
                 self._write(state, plan)
@@ -401,39 +400,10 @@ class SwitchBank:
         if self._state is state:
             return
         try:
-            self._write(state, self._plan(state))
+            self._write(state, planned(state.weights, self._tasks, self._slots, based=not self._written))
         except BaseException:
             self._write(_BASE, [])
             raise
-
-    def _plan(self, state: _State) -> list[Target]:
-        """What to write where. Checks everything that can be wrong, and takes in a base that changed meanwhile."""
-        targets: dict[str, Target] = {}
-
-        def target(key: str) -> Target:
-            if key not in targets:
-                slot = self._slots[key]
-                targets[key] = Target(slot, slot.live())
-            return targets[key]
-
-        for name, weight in state.weights.items():
-            task = self._tasks[name]
-            if task.check is not None:
-                task.check()
-                task.check = None
-            for key, term in task.terms.items():
-                goal = target(key)
-                if term.codes.device != goal.live.device:
-                    task.terms[key] = term = Term(term.codes.to(goal.live.device), term.scale)
-                goal.terms.append(Term(term.codes, weight * term.scale))  # added in the order of the weights
-            for key, value in task.dense.items():
-                target(key).dense.append((weight, value))
-        if not self._written:  # the base is on: if the caller changed it, it is either refused or the base from now on
-            for name in state.weights:
-                check_base(name, self._tasks[name], [(goal.slot, goal.live) for goal in targets.values()])
-            for goal in targets.values():
-                goal.slot.capture(goal.live)
-        return list(targets.values())
 
     def _write(self, state: _State, plan: list[Target]) -> None:
         """Write what is planned, and the base to all other tensors that a switch has written."""

@@ -11,7 +11,7 @@ from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
 from tswitch.bank._resident import Term, invalid_codes
-from tswitch.bank._slots import Slot
+from tswitch.bank._slots import Slot, Target
 from tswitch.bank._sparse import SparseSigns
 from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.checkpoints._given import fingerprint
@@ -177,6 +177,43 @@ def check_base(name: str, task: ResidentTask, held: Iterable[tuple[Slot, Tensor]
             expected=f"the base that its switch was made from{f' ({base})' if base else ''}",
             hint="a base loaded in another precision differs too; force=True applies it all the same",
         )
+
+
+def planned(
+    weights: Mapping[str, float], tasks: Mapping[str, ResidentTask], slots: Mapping[str, Slot], *, based: bool
+) -> list[Target]:
+    """What to write where. Checks everything that can be wrong, and takes in a base that changed meanwhile.
+
+    Args:
+        weights: those of the tasks to switch on; the others of `tasks` do not count.
+        tasks, slots: of the bank, by name.
+        based: the base is on: if the caller changed it, it is either refused or the base from now on.
+    """
+    targets: dict[str, Target] = {}
+
+    def target(key: str) -> Target:
+        if key not in targets:
+            targets[key] = Target(slots[key], slots[key].live())
+        return targets[key]
+
+    for name, weight in weights.items():
+        task = tasks[name]
+        if task.check is not None:
+            task.check()
+            task.check = None
+        for key, term in task.terms.items():
+            goal = target(key)
+            if term.codes.device != goal.live.device:
+                task.terms[key] = term = Term(term.codes.to(goal.live.device), term.scale)
+            goal.terms.append(Term(term.codes, weight * term.scale))  # added in the order of the weights
+        for key, value in task.dense.items():
+            target(key).dense.append((weight, value))
+    if based:
+        for name in weights:
+            check_base(name, tasks[name], [(goal.slot, goal.live) for goal in targets.values()])
+        for goal in targets.values():
+            goal.slot.capture(goal.live)
+    return list(targets.values())
 
 
 def read_head(name: str, model: nn.Module, task: ResidentTask, head: Head, *, own: bool, copy: bool = True) -> Any:

@@ -114,12 +114,12 @@ def decode_packed(code: np.ndarray, size: int) -> np.ndarray:
 
 def _decoded(code: np.ndarray, size: int) -> tuple[np.ndarray, int]:
     """(two-bit codes of the first `size` entries, bytes read)."""
-    from tswitch.switch import _kernels
+    from tswitch.switch import _decode_kernels
 
     packed = np.zeros((size + 3) // 4, np.uint8)
-    read = _kernels.decode(code, size, BLOCK, packed)
+    read = _decode_kernels.decode(code, size, BLOCK, packed)
     if read < 0:
-        raise CodecError(_kernels.FAULTS[-read])
+        raise CodecError(_decode_kernels.FAULTS[-read])
     return packed, read
 
 
