@@ -1,4 +1,4 @@
-"""What every training is told, and what every one draws: batches, augmentation, noise levels, losses."""
+"""What every training is given, and what every one draws: batches, augmentation, noise levels, losses."""
 
 from __future__ import annotations
 
