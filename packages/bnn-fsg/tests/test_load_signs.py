@@ -69,7 +69,12 @@ SCALE = DRAW.uniform(0.5, 2, (8, 1, 1, 1)).astype(np.float32)
 STEM = DRAW.standard_normal((3, 3, 1, 1)).astype(np.float32)
 SCALARS = {"zero": 0.0, "one": 1.0, "minus": -1.0, "tenth": 0.1, "two": 2.0, "half": 0.5}
 CONSTANTS = {key: np.float32(value) for key, value in SCALARS.items()}
-CONSTANTS |= {"stem": STEM, "weight": WEIGHT, "scaled": WEIGHT * SCALE, "latent": WEIGHT * DRAW.random((8, 3, 3, 3), np.float32)}
+CONSTANTS |= {
+    "stem": STEM,
+    "weight": WEIGHT,
+    "scaled": WEIGHT * SCALE,
+    "latent": WEIGHT * DRAW.random((8, 3, 3, 3), np.float32),
+}
 CONSTANTS["by_channel"] = np.array([0.2, -0.1, 0.4], np.float32).reshape(1, 3, 1, 1)
 CONSTANTS["turned"] = np.array([True, False, True]).reshape(1, 3, 1, 1)
 STANDARD = {
@@ -77,16 +82,21 @@ STANDARD = {
     "where, the other way": [make("Less", ["x", "zero"], ["f"]), make("Where", ["f", "minus", "one"], ["s"])],
     "strictly above": [make("Greater", ["x", "half"], ["f"]), make("Where", ["f", "one", "minus"], ["s"])],
     "not above": [
-        make("LessOrEqual", ["x", "half"], ["g"]), make("Not", ["g"], ["f"]), make("Where", ["f", "one", "minus"], ["s"])
+        make("LessOrEqual", ["x", "half"], ["g"]), make("Not", ["g"], ["f"]),
+        make("Where", ["f", "one", "minus"], ["s"]),
     ],
     "cast": [
-        make("GreaterOrEqual", ["x", "zero"], ["f"]), make("Cast", ["f"], ["c"], to=1), make("Mul", ["c", "two"], ["d"]),
-        make("Sub", ["d", "one"], ["s"]),
+        make("GreaterOrEqual", ["x", "zero"], ["f"]), make("Cast", ["f"], ["c"], to=1),
+        make("Mul", ["c", "two"], ["d"]), make("Sub", ["d", "one"], ["s"]),
     ],
-    "a sign that is never 0": [make("Sign", ["x"], ["f"]), make("Add", ["f", "tenth"], ["c"]), make("Sign", ["c"], ["s"])],
+    "a sign that is never 0": [
+        make("Sign", ["x"], ["f"]), make("Add", ["f", "tenth"], ["c"]), make("Sign", ["c"], ["s"])
+    ],
     "sign": [make("Sign", ["x"], ["s"])],
     "two values": [make("GreaterOrEqual", ["x", "half"], ["f"]), make("Where", ["f", "two", "tenth"], ["s"])],
-    "thresholds by channel": [make("GreaterOrEqual", ["x", "by_channel"], ["f"]), make("Where", ["f", "one", "minus"], ["s"])],
+    "thresholds by channel": [
+        make("GreaterOrEqual", ["x", "by_channel"], ["f"]), make("Where", ["f", "one", "minus"], ["s"])
+    ],
     "turned by channel": [
         make("GreaterOrEqual", ["x", "by_channel"], ["g"]), make("Xor", ["g", "turned"], ["f"]),
         make("Where", ["f", "one", "minus"], ["s"]),
@@ -95,9 +105,11 @@ STANDARD = {
 CONV = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
 ENDS = {
     "conv": [make("Conv", ["s", "scaled"], ["y"], **CONV)],
-    "pool": [make("MaxPool", ["s"], ["p"], kernel_shape=[2, 2], strides=[2, 2]), make("Conv", ["p", "weight"], ["y"], **CONV)],
-    "latent": [
-        make("Sign", ["latent"], ["k"]), make("Transpose", ["k"], ["t"], perm=[2, 3, 1, 0]),  # as TensorFlow keeps filters
+    "pool": [
+        make("MaxPool", ["s"], ["p"], kernel_shape=[2, 2], strides=[2, 2]), make("Conv", ["p", "weight"], ["y"], **CONV)
+    ],
+    "latent": [  # filters as TensorFlow keeps them
+        make("Sign", ["latent"], ["k"]), make("Transpose", ["k"], ["t"], perm=[2, 3, 1, 0]),
         make("Transpose", ["t"], ["w"], perm=[3, 2, 0, 1]), make("Conv", ["s", "w"], ["y"], **CONV),
     ],
 }  # fmt: skip
@@ -129,7 +141,8 @@ def test_nodes_of_qonnx_mean_what_their_format_says(op, scale, offset, tmp_path)
         pytest.skip("BipolarQuant has no offset")
     more = ["offset", "one"] if op == "Quant" else []
     nodes = [
-        make(op, ["input", "scale", *more], ["s"], domain=QONNX), make(op, ["latent", "size", *more], ["k"], domain=QONNX),
+        make(op, ["input", "scale", *more], ["s"], domain=QONNX),
+        make(op, ["latent", "size", *more], ["k"], domain=QONNX),
         make("Conv", ["s", "k"], ["y"], **CONV),
     ]  # fmt: skip
     given = CONSTANTS | {"scale": np.float32(scale), "size": SCALE, "offset": np.float32(offset)}
@@ -167,7 +180,7 @@ def test_float_layers_stay_float(tmp_path):
 @pytest.mark.parametrize(
     ("nodes", "match"),
     [
-        ([make("Sign", ["input"], ["s"]), make("Conv", ["s", "latent"], ["y"])], "Conv: takes signs with weights of more"),
+        ([make("Sign", ["input"], ["s"]), make("Conv", ["s", "latent"], ["y"])], "Conv: takes signs with weights of"),
         ([make("Sign", ["input"], ["s"]), make("Relu", ["s"], ["y"])], "Relu: takes signs"),
         ([make("Sign", ["input"], ["y"])], "signs or a constant as output"),
         ([make("Quant", ["input", "one", "zero", "two"], ["y"], domain=QONNX)], "Quant: of other than one bit"),

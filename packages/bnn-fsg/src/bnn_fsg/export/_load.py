@@ -100,7 +100,9 @@ class _Reader:
             raise InputError("ONNX graph", got="; ".join(refused), expected="operators that have a torch layer")
         found = self.values.get(self.source.output[0].name)
         if not isinstance(found, fx.Node):
-            raise InputError("ONNX graph", got="signs or a constant as output", expected="numbers that a layer computes")
+            raise InputError(
+                "ONNX graph", got="signs or a constant as output", expected="numbers that a layer computes"
+            )
         self.graph.output(found)
         made = fx.GraphModule(self.root, self.graph).eval()
         made.graph.eliminate_dead_code()
@@ -147,7 +149,7 @@ class _Reader:
             raise RefusedError("a constant too large")
         from onnx.reference import ReferenceEvaluator
 
-        given = {name: self.constants[name].numpy() for name in node.input if name}
+        given = dict(zip(node.input, (one.numpy() for one in inputs), strict=True))
         return torch.from_numpy(np.array(ReferenceEvaluator(node).run(None, given)[0]))
 
     def _plain(self, node: Any, given: Given, call: Any) -> Any:
@@ -302,7 +304,7 @@ def _pad(given: Given) -> Any:
 
 def _slice(given: Given) -> Any:
     starts, ends, *rest = ([int(number) for number in one] for one in _constants(given))
-    axes, steps = [*rest, *([list(range(len(starts)))] if not rest else []), [1] * len(starts)][:2]
+    axes, steps = [*rest, *([range(len(starts))] * (not rest)), [1] * len(starts)][:2]
     if min(axes) < 0 or min(steps) < 1:
         raise RefusedError("backwards, or along dimensions counted from the end")
     cut = [slice(None)] * (max(axes) + 1)

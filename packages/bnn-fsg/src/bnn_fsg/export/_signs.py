@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 
 from bnn_fsg.layers._activations import Maxout, SignActivation
 from bnn_fsg.layers._layers import BinaryConv1d, BinaryConv2d, BinaryLinear
-from bnn_fsg.layers._quantizers import WeightQuantizer
+from bnn_fsg.layers._quantizers import quantizer
 from bnn_fsg.layers._signs import Approx
 from bnn_fsg.layers._spec import BinaryInput
 
@@ -52,44 +52,25 @@ class StoredSign(SignActivation):
         return BinaryInput(torch.zeros(1), torch.tensor(self.size), torch.tensor([self.middle]))
 
 
-class StoredWeights(WeightQuantizer):
-    """W^ = scale sign((W - shift) / scale) + shift by filter, with the scales and shifts of a file."""
-
-    name, source = "stored", ""
-
-    def __init__(self, scale: Tensor, shift: Tensor) -> None:
-        self.parts = scale, shift
-
-    def affine(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        return self.parts[0].to(weight.device), self.parts[1].to(weight.device)
-
-    def _shaped(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        scale, shift = (one.view(-1, *[1] * (weight.ndim - 1)) for one in self.affine(weight))
-        return scale, shift
-
-    def normalize(self, weight: Tensor) -> Tensor:
-        scale, shift = self._shaped(weight)
-        return (weight - shift) / scale
-
-    def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:
-        scale, shift = self._shaped(weight)
-        return sign * scale + shift
-
-
 def with_bits(module: Any, signs: Signs | None) -> Any:
     """A float layer as one of bits, if each filter has two values; RefusedError if it takes signs and has others."""
     flat = module.weight.detach().flatten(1)
     high, low = flat.amax(1), flat.amin(1)
-    one_value = high == low
-    symmetric = bool((high == -low)[~one_value].all())
-    low = torch.where(one_value & (high != 0), -high if symmetric else high - 1, low)
-    two = bool(((flat == high[:, None]) | (flat == low[:, None])).all()) and bool((high != low).all())
+    two = bool(((flat == high[:, None]) | (flat == low[:, None])).all())
+    symmetric = two and bool((high == -low)[high != low].all()) and bool(high.any())
+    two = symmetric if (high == low).any() else two
     if signs is not None and not two:
         raise RefusedError("takes signs with weights of more than two values a filter")
-    if not two or (signs is None and (flat.shape[1] < 3 or bool(one_value.all()))):  # a float layer by its looks
+    if not two or (signs is None and (flat.shape[1] < 3 or bool((high == low).all()))):  # a float layer by its looks
         return module
+    if not symmetric:  # latent weights whose mean and spread are the filter's middle and half of its range
+        above = flat == high[:, None]
+        count = above.sum(1, keepdim=True)
+        ratio = ((flat.shape[1] - count) / count).sqrt()
+        latent = ((high + low) / 2)[:, None] + ((high - low) / 2)[:, None] * torch.where(above, ratio, -1 / ratio)
+        module.weight.data = latent.view_as(module.weight)
     module.__class__, module.label, module.order = _FORMS[type(module)], "", 0
-    module.quantizer = StoredWeights((high - low).abs() / 2, (high + low) / 2)
+    module.quantizer = quantizer("xnor" if symmetric else "adabin")
     module.activation = None if signs is None else StoredSign(float(signs.high), float(signs.low))
     return module
 
@@ -103,7 +84,12 @@ def of_two_values(op: str, inputs: list[Any], call: Callable[..., fx.Node]) -> A
     """
     signs = [one for one in inputs if isinstance(one, Signs)]
     values = [one for one in inputs if isinstance(one, fx.Node)]
-    if op == "Mul" and len(signs) == len(values) == 1 and signs[0].of is values[0] and (signs[0].bound.abs() < _SMALLEST).all():
+    if (
+        op == "Mul"
+        and len(signs) == len(values) == 1
+        and signs[0].of is values[0]
+        and (signs[0].bound.abs() < _SMALLEST).all()
+    ):
         slopes = signs[0].high, signs[0].low
         rectifier = Maxout(max(one.numel() for one in slopes))
         for own, slope in zip(rectifier.parameters(), slopes, strict=True):
@@ -116,10 +102,10 @@ def of_two_values(op: str, inputs: list[Any], call: Callable[..., fx.Node]) -> A
         return Signs(signs[0].of, signs[0].bound, high, low)
     if not values:
         return _OF_TWO[op](*inputs)
-    return _first_signs(op, inputs, call)
+    return _first_signs(op, inputs)
 
 
-def _first_signs(op: str, inputs: list[Any], call: Callable[..., fx.Node]) -> Signs | None:
+def _first_signs(op: str, inputs: list[Any]) -> Signs | None:
     """The signs of a float value."""
     one, zero = torch.tensor(1.0), torch.tensor(0.0)
     if op in ("Sign", "BipolarQuant"):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_fsg.estimators._gradient import Gradient
-from bnn_fsg.language._transformer import Shape, TernaryLM
+from bnn_fsg.language._transformer import Shape, TernaryLM, _linear_sizes, _norm_sizes
 from bnn_fsg.layers._layers import binary_layers
 from bnn_fsg.layers._ternary import ternarize
 
@@ -47,71 +47,50 @@ class BitNet(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        layers = nn.ModuleList(_Block(shape) for _ in range(shape.num_hidden_layers))
-        embedding = nn.Embedding(shape.vocab_size, shape.hidden_size)
-        self.model = nn.ModuleDict({"embed_tokens": embedding, "layers": layers, "norm": _norm(shape)})
-        for name, one in self.named_parameters():
-            if "norm" not in name:
-                nn.init.normal_(one, std=0.02)
+        parts: dict[str, nn.Module] = {"model.embed_tokens": nn.Embedding(shape.vocab_size, shape.hidden_size)}
+        for name, (outputs, inputs) in _linear_sizes(shape).items():
+            parts[name] = nn.Linear(inputs, outputs, bias=False)
+        for part in parts.values():
+            nn.init.normal_(part.weight, std=0.02)  # type: ignore[arg-type]
+        for name, size in _norm_sizes(shape).items():
+            parts[name] = nn.RMSNorm(size, shape.rms_norm_eps)
+        for name, part in parts.items():
+            *path, leaf = name.split(".")
+            parent: nn.Module = self
+            for step in path:
+                if step not in parent._modules:
+                    parent.add_module(step, nn.Module())
+                parent = parent.get_submodule(step)
+            parent.add_module(leaf, part)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (n, length), whole numbers -> logits (n, length, vocabulary) of what follows each."""
-        table = self.model["embed_tokens"].weight
+        part, shape = self.get_submodule, self.shape
+        table: Any = part("model.embed_tokens").weight
         table = table + (table.half().float() - table).detach()
-        half = torch.arange(0, self.shape.head, 2, device=tokens.device) / self.shape.head
-        angles = torch.arange(tokens.shape[1], device=tokens.device)[:, None] / self.shape.rope_theta**half
-        x = F.embedding(tokens, table)
-        for layer in self.model["layers"]:  # type: ignore[union-attr]
-            x = layer(x, angles.cos(), angles.sin())
-        return self.model["norm"](x) @ table.T
+        half = torch.arange(0, shape.head, 2, device=tokens.device) / shape.head
+        angles = torch.arange(tokens.shape[1], device=tokens.device)[:, None] / shape.rope_theta**half
+        turns, x = (angles.cos(), angles.sin()), F.embedding(tokens, table)
+        for index in range(shape.num_hidden_layers):
+            at = f"model.layers.{index}."
+            y = part(f"{at}input_layernorm")(x)
+            heads = (part(f"{at}self_attn.{one}_proj")(y).unflatten(-1, (-1, shape.head)) for one in "qkv")
+            q, k, v = (one.transpose(1, 2) for one in heads)
+            y = F.scaled_dot_product_attention(
+                _turned(q, *turns), _turned(k, *turns), v, is_causal=True, enable_gqa=True
+            )
+            y = part(f"{at}self_attn.attn_sub_norm")(y.transpose(1, 2).flatten(2))
+            x = x + part(f"{at}self_attn.o_proj")(y)
+            y = part(f"{at}post_attention_layernorm")(x)
+            y = part(f"{at}mlp.gate_proj")(y).relu().square() * part(f"{at}mlp.up_proj")(y)
+            x = x + part(f"{at}mlp.down_proj")(part(f"{at}mlp.ffn_sub_norm")(y))
+        return part("model.norm")(x) @ table.T
 
     def packed(self, **how: Any) -> TernaryLM:
         """The trained model on two bits a weight; `how`: threads and backend. InputError before `ternarize`."""
         binary_layers(self)
         state = {name: one.detach().cpu().numpy() for name, one in self.state_dict().items()}
         return TernaryLM.of_tensors({**asdict(self.shape), "tie_word_embeddings": True}, state.get, **how)
-
-
-class _Block(nn.Module):
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.self_attn, self.mlp = _Attention(shape), _Gated(shape)
-        self.input_layernorm, self.post_attention_layernorm = _norm(shape), _norm(shape)
-
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cosine, sine)
-        return x + self.mlp(self.post_attention_layernorm(x))
-
-
-class _Attention(nn.Module):
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        hidden, keys = shape.hidden_size, shape.num_key_value_heads * shape.head
-        sizes = hidden, keys, keys, hidden
-        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (nn.Linear(hidden, out, bias=False) for out in sizes)
-        self.attn_sub_norm, self.head = _norm(shape), shape.head
-
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        parts = (one(x).unflatten(-1, (-1, self.head)).transpose(1, 2) for one in (self.q_proj, self.k_proj, self.v_proj))
-        queries, keys, values = parts
-        queries, keys = (_turned(one, cosine, sine) for one in (queries, keys))
-        mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=True, enable_gqa=True)
-        return self.o_proj(self.attn_sub_norm(mixed.transpose(1, 2).flatten(2)))
-
-
-class _Gated(nn.Module):
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        hidden, wide = shape.hidden_size, shape.intermediate_size
-        self.gate_proj, self.up_proj = nn.Linear(hidden, wide, bias=False), nn.Linear(hidden, wide, bias=False)
-        self.down_proj, self.ffn_sub_norm = nn.Linear(wide, hidden, bias=False), _norm(shape, wide)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(self.ffn_sub_norm(self.gate_proj(x).relu().square() * self.up_proj(x)))
-
-
-def _norm(shape: Shape, size: int | None = None) -> nn.Module:
-    return nn.RMSNorm(size or shape.hidden_size, shape.rms_norm_eps)
 
 
 def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

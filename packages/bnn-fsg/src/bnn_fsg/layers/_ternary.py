@@ -40,6 +40,9 @@ class AbsMean(WeightQuantizer):
     def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:
         return sign * self.scale(weight)
 
+    def latent(self, weight: Tensor) -> Tensor:
+        return 0.5 + weight / (2 * weight.detach().abs().max())  # as DoReFa's: a factor of it turns no gradient round
+
     def gate(self, weight: Tensor) -> Tensor:
         return weight.new_ones(())
 
