@@ -15,6 +15,11 @@ from torch import nn
 from .fsg_helpers import X, Y, loss_of, made, snapshot
 
 
+def _mlp(fast, x):
+    """The fast-net layer by layer, (n,) -> (n,)."""
+    return fast.third(fast.second(fast.first(x[:, None])))[:, 0]
+
+
 def test_nothing_moves_in_the_first_step_and_everything_in_the_second():
     model, fsg = made()
     before = snapshot(model)
@@ -55,7 +60,7 @@ def test_sgd_update_is_lr_times_g_computed_from_the_saved_state(weights):
             sd = w.std(1, keepdim=True)
             size = ((w - w.mean(1, keepdim=True)) / sd).abs().mean(1, keepdim=True)
             k = 2 ** size.log2().round() / sd
-        quick = k * queue[-1].view_as(w) * fast.mlp(state["latents"][index].reshape(-1)).view_as(w)
+        quick = k * queue[-1].view_as(w) * _mlp(fast, state["latents"][index].reshape(-1)).view_as(w)
         rms = queue.square().mean().sqrt()
         token = slow.net.embedding.weight[index].expand(queue.shape[1], 1)
         steady = slow.net.block(torch.cat([token, queue.T / rms], 1))[:, -1] * rms
@@ -74,7 +79,7 @@ def test_hypernets_learn_through_w_meta():
     for index, layer in enumerate(binary_layers(model)):
         w, queue = layer.weight.detach(), state["queues"][index]
         k = (1 - w.tanh() ** 2) / w.tanh().abs().max()
-        quick = k * queue[-1].view_as(w) * fast.mlp(state["latents"][index].reshape(-1)).view_as(w)
+        quick = k * queue[-1].view_as(w) * _mlp(fast, state["latents"][index].reshape(-1)).view_as(w)
         rms = queue.square().mean().sqrt()
         token = slow.net.embedding.weight[index].expand(queue.shape[1], 1)
         steady = slow.net.block(torch.cat([token, queue.T / rms], 1))[:, -1] * rms
@@ -163,16 +168,6 @@ def test_fast_only_moves_w_by_the_fast_gradient():
         torch.testing.assert_close(layer.weight.detach(), before[f"{layer.label}.weight"] - 0.1 * quick[index])
 
 
-def test_rescaling_undoes_the_factor_lr():
-    losses = {}
-    for rescale in (False, True):
-        model, fsg = made(lr=1e-3, rescale=rescale)
-        for _ in range(2):
-            fsg.step(loss_of(model))
-        losses[rescale] = fsg.fast.first.weight.grad.clone()
-    torch.testing.assert_close(losses[True], losses[False] * 1e3, rtol=1e-4, atol=0)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -182,7 +177,6 @@ def test_rescaling_undoes_the_factor_lr():
         ({"update": "none"}, "update: got 'none'"),
         ({"start": "top"}, "start: got 'top', expected one of standard, downhill"),
         ({"history_norm": "max"}, "history_norm"),
-        ({"fast_activation": "gelu"}, "fast activation"),
     ],
 )
 def test_bad_option_is_named(options, message):

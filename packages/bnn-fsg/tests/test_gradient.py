@@ -6,18 +6,20 @@ import copy
 import math
 import pickle
 
-import bnn_fsg
 import pytest
 import torch
-from bnn_fsg.baselines import GRADIENTS
+from bnn_fsg.baselines import GRADIENTS as SHIPPED
 from bnn_fsg.estimators._gradient import DivergedError, Plain
 from bnn_fsg.fsg._fsg import FSG
 from bnn_fsg.layers._layers import binarize
 from bnn_fsg.layers._quantizers import QUANTIZERS
+from bnn_fsg_experiments.claims._lstmfc import LSTMFC
 from ninefold.errors import InputError
 from torch import nn
 
 from .fsg_helpers import X, Y, loss_of, made, net, snapshot
+
+GRADIENTS = {**SHIPPED, "lstmfc": LSTMFC}
 
 
 @pytest.mark.parametrize("name", GRADIENTS)
@@ -56,20 +58,6 @@ def tensors(state):
     if isinstance(state, dict):
         state = [one for key, one in state.items() if key != "step"]
     return [one for part in state for one in tensors(part)] if isinstance(state, (list, tuple)) else []
-
-
-@pytest.mark.parametrize("variant", ["multifc", "lstmfc"])
-def test_metaquant_of_the_public_face_is_its_variant(variant):
-    model, one = made(GRADIENTS[variant])
-    model2, other = made(bnn_fsg.MetaQuant, variant=variant)
-    assert other.name == variant
-    assert [float(one.step(loss_of(model))) for _ in range(4)] == [float(other.step(loss_of(model2))) for _ in range(4)]
-
-
-def test_metaquant_without_a_variant_is_its_best():
-    assert made(bnn_fsg.MetaQuant)[1].name == "multifc"
-    with pytest.raises(InputError, match="variant: got 'best', expected one of multifc, lstmfc"):
-        made(bnn_fsg.MetaQuant, variant="best")
 
 
 @pytest.mark.parametrize("name", ["ste", "fsg", "lstmfc"])

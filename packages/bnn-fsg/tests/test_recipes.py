@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 from bnn_fsg import STE, BinaryTrainer, Schedule, Teacher, binarize, load_weights
-from bnn_fsg.cli._teachers import Seeing, teacher_model
+from bnn_fsg.cli._teachers import seeing, teacher_model
 from bnn_fsg.datasets import digits, load
-from bnn_fsg.layers._nets import build, load_model
+from bnn_fsg.layers._nets import build
 from bnn_fsg.training._scores import accuracy
 from ninefold.datasets import data_dir
 from ninefold.errors import ArtifactError, InputError
@@ -60,18 +60,6 @@ def test_a_last_norm_that_is_there_in_part_is_missed(theirs, tmp_path):
     torch.save({**published(source), "bn_last.weight": torch.ones(16)}, tmp_path / "part.pth")
     with pytest.raises(ArtifactError, match=r"bn_last\.bias is missing"):
         load_weights(build("resnet8", 10, 1, 4), tmp_path / "part.pth")
-
-
-def test_pretrain_takes_published_weights_as_they_are(theirs, tmp_path):
-    path, source = theirs
-    words = ["pretrain", "--net", "resnet8", "--width", "4", "--from", str(path), "--epochs", "0"]
-    shown = run_cli(*words, "-o", str(tmp_path / "run"))
-    model, recipe = load_model(tmp_path / "run" / "model.safetensors")
-    assert not recipe.last_norm
-    assert shown["test accuracy"] == accuracy(source, digits("test"))
-    x = torch.randn(3, 1, 8, 8)
-    with torch.no_grad():
-        assert torch.equal(model(x), source(x))
 
 
 def net():
@@ -199,16 +187,13 @@ def test_teacher_of_other_classes_is_named():
 
 
 def test_verbs_take_the_recipe_s_options(tmp_path):
-    run_cli("pretrain", "--net", "mlp", "--epochs", "1", "--schedule", "cosine", "--weight-decay", "1e-4",
-            "-o", str(tmp_path / "float"))  # fmt: skip
-    words = ["train", str(tmp_path / "float"), "--epochs", "1", "--gradient", "fsg", "--alpha", "0.5",
-             "--schedule", "cosine", "--weight-decay", "1e-4",
+    run_cli("pretrain", "--net", "mlp", "--epochs", "1", "--schedule", "cosine", "-o", str(tmp_path / "float"))
+    words = ["train", str(tmp_path / "float"), "--epochs", "1", "--gradient", "fsg", "--schedule", "cosine",
              "--teacher", str(tmp_path / "float"), "--teacher-share", "0.7"]  # fmt: skip
     shown = run_cli(*words, "-o", str(tmp_path / "bits"))
-    assert shown["arm"] == "fsg, adam 0.001, decay 0.0001"
+    assert shown["arm"] == "fsg, adam 0.001"
     config = json.loads((tmp_path / "bits" / "config.json").read_text())
     assert config["decay"] == "cosine"
-    assert config["options"] == {"preset": "compact", "alpha": 0.5}
     assert config["teacher_share"] == 0.7
 
 
@@ -220,16 +205,6 @@ def test_a_teacher_may_be_a_1_bit_network(tmp_path):
     assert json.loads((tmp_path / "two" / "config.json").read_text())["teacher"] == str(tmp_path / "one")
 
 
-def test_a_full_precision_network_follows_a_teacher_too(tmp_path):
-    words = ["pretrain", "--net", "mlp", "--epochs", "1"]
-    losses = [
-        run_cli(*words, *more, "-o", str(tmp_path / name))["training loss of the last epoch"]
-        for name, more in (("one", []), ("two", ["--teacher", str(tmp_path / "one"), "--teacher-share", "1"]))
-    ]
-    assert losses[0] != losses[1]
-    assert json.loads((tmp_path / "two" / "config.json").read_text())["teacher_share"] == 1
-
-
 def test_a_teacher_sees_pictures_as_it_was_trained_to():
     pixels = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     given, own = ((0.5,), (0.25,)), ((0.4, 0.5, 0.6), (0.2, 0.3, 0.1))
@@ -237,7 +212,7 @@ def test_a_teacher_sees_pictures_as_it_was_trained_to():
     def normalised(mean, std):
         return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 
-    torch.testing.assert_close(Seeing(nn.Identity(), given, own)(normalised(*given)), normalised(*own))
+    torch.testing.assert_close(seeing(nn.Identity(), given, own, 3)(normalised(*given)), normalised(*own))
 
 
 def test_a_teacher_of_other_pictures_is_refused(tmp_path):
@@ -259,9 +234,3 @@ def test_the_published_network_is_a_teacher_of_cifar_pictures():
     assert right.mean() > 0.8
     with pytest.raises(InputError, match="adabin"):
         teacher_model(Path("adabin"), DATA)
-
-
-def test_alpha_belongs_to_fsg(tmp_path):
-    run_cli("pretrain", "--net", "mlp", "--epochs", "1", "-o", str(tmp_path / "float"))
-    with pytest.raises(InputError, match=r"--alpha: got 0\.5 with --gradient ste"):
-        run_cli("train", str(tmp_path / "float"), "--gradient", "ste", "--alpha", "0.5", "-o", str(tmp_path / "x"))

@@ -1,33 +1,30 @@
-"""pretrain, train and compare, as a user runs them."""
+"""pretrain and train, as a user runs them."""
 
 from __future__ import annotations
 
 import json
 import os
 import pickle
-import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from bnn_fsg import datasets
-from bnn_fsg.cli._training import compare, pretrain, train
+from bnn_fsg.cli._training import pretrain, train
 from bnn_fsg.evaluation import _runs as runs
 from bnn_fsg.evaluation._runs import CURVES, Arm, Result, pictures
 from bnn_fsg.layers._nets import Recipe, build, load_model
 from bnn_fsg.training._chosen import BEST, CHOSEN
 from bnn_fsg.training._trainer import BinaryTrainer, History, Schedule
 from ninefold.cli import house_app, verb
-from ninefold.errors import InputError, MissingExtraError
-from ninefold_testing import warm
+from ninefold.errors import InputError
 from typer.testing import CliRunner
 
 APP = house_app("bnn_fsg", "Verbs that train.")
-for function in (pretrain, train, compare):
+for function in (pretrain, train):
     verb(APP, uses=("seed", "device", "threads", "quiet", "out"), out="own")(function)
 
 
@@ -50,7 +47,7 @@ def start(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("gradient", "kin"),
-    [*((one, one) for one in CHOSEN), ("lstmfc", "multifc"), ("approx", "ste")],
+    [*((one, one) for one in CHOSEN), ("approx", "ste")],
 )
 def test_train_takes_what_the_estimator_did_best_with_unless_told(start, tmp_path, gradient, kin):
     out, known = tmp_path / "run", CHOSEN[kin]
@@ -102,63 +99,11 @@ def test_no_verdict_of_a_comparison_depends_on_threads(threads):
 
 def test_pictures_have_whole_epochs_as_ticks():
     epochs = [dict.fromkeys(CURVES, 0.5) for _ in range(4)]
-    result = Result(Arm("ste"), 0, torch.nn.Identity(), History(epochs), 0.0)
+    result = Result(Arm("ste"), torch.nn.Identity(), History(epochs), 0.0)
     for _, made in pictures([result]):
         ticks = made.axes[0].get_xticks()
         assert len(ticks) > 2
         assert all(float(tick).is_integer() for tick in ticks)
-
-
-def test_compare_prints_all_arms_and_the_tuned_control(start, tmp_path):
-    out = tmp_path / "comparison"
-    words = ["--gradients", "ste,fsg", "--seeds", "1", "--epochs", "2", "--lr", "0.01", "-o", str(out)]
-    rows = call("compare", str(start), *words)["rows"]
-    assert [row["arm"].split(",")[0] for row in rows] == ["ste", "fsg", "ste"]
-    assert "tuned" in rows[2]["arm"]
-    assert {"comparison.md", "comparison.csv"} <= {one.name for one in out.iterdir()}
-    figures = out / "figures"
-    assert {one.name for one in figures.iterdir()} == {"loss.png", "flips.png", "error.png", "spread.png"}
-    assert (figures / "loss.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(InputError, match=r"gradients was .*, now 'ste'"):
-        call("compare", str(start), *words, "--gradients", "ste")
-
-
-def test_a_killed_comparison_goes_on_by_arm(start, tmp_path):
-    words = ["compare", str(start), "--gradients", "ste,fsg", "--seeds", "2", "--epochs", "2", "--optimizer", "adam",
-             "--batch", "512"]  # fmt: skip
-    out = tmp_path / "killed"
-    code = f"""
-    import os, signal, sys
-    from bnn_fsg import cli
-    from bnn_fsg.training._trainer import BinaryTrainer
-    steps, whole = [0], BinaryTrainer.fit
-    def on_step():
-        steps[0] += 1
-        if steps[0] == 5 * 6 + 4:  # the lr grid and an arm are done; another is in its second epoch
-            os.kill(os.getpid(), signal.SIGKILL)
-    BinaryTrainer.fit = lambda self, *images, **_: whole(self, *images, on_step=on_step)
-    sys.argv = ["bnn-fsg", *{[*words, "-o", str(out)]!r}]
-    cli.main()
-    """
-    ended = warm().run(["-c", textwrap.dedent(code)])
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    arms = sorted(one.name for one in (out / "arms").iterdir())
-    assert len(arms) == 6
-    done = {one: (out / "arms" / one / "checkpoints/last.safetensors").stat().st_ino for one in arms}
-    again = call(*words, "-o", str(out))
-    assert again == call(*words)
-    same = [one for one in arms if (out / "arms" / one / "checkpoints/last.safetensors").stat().st_ino == done[one]]
-    assert len(same) == 5
-    assert (out / "comparison.csv").is_file()
-
-
-def test_compare_without_matplotlib_says_so_before_it_trains(start, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setattr(BinaryTrainer, "fit", untrained)
-    with pytest.raises(MissingExtraError, match=r"this needs matplotlib: pip install .*\[plot\]"):
-        call("compare", str(start), "-o", str(tmp_path / "out"))
-    with pytest.raises(BegunError):  # without pictures to draw
-        call("compare", str(start))
 
 
 class BegunError(Exception):
@@ -173,28 +118,14 @@ def untrained(trainer, *_, **__):
     raise error
 
 
-@pytest.mark.parametrize("verb", ["train", "compare"])
 @pytest.mark.parametrize("activations", [None, "rsign"])
-def test_a_network_is_binarised_and_then_trained_where_device_says(start, tmp_path, monkeypatch, verb, activations):
+def test_a_network_is_binarised_and_then_trained_where_device_says(start, tmp_path, monkeypatch, activations):
     monkeypatch.setattr(BinaryTrainer, "fit", untrained)
     words = ["--device", "meta", "--skip", "1", *(["--activations", activations] if activations else [])]
-    words += ["--gradient", "ste"] if verb == "train" else ["--gradients", "ste"]
+    words += ["--gradient", "ste"]
     with pytest.raises(BegunError) as caught:
-        call(verb, str(start), *words, "-o", str(tmp_path / "out"))
+        call("train", str(start), *words, "-o", str(tmp_path / "out"))
     assert caught.value.seen == {"meta"}
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--gradients", "ste,fgs"], "gradient: got 'fgs', expected one of fsg"),
-        (["--optimizer", "lion"], "optimizer: got 'lion', expected sgd, momentum or adam"),
-    ],
-)
-def test_compare_names_bad_words_before_it_trains(start, monkeypatch, words, message):
-    monkeypatch.setattr(BinaryTrainer, "fit", untrained)
-    with pytest.raises(InputError, match=message):
-        call("compare", str(start), *words)
 
 
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0",
@@ -214,13 +145,6 @@ def test_train_under_torchrun_is_one_run(start, tmp_path):
     (line,) = (tmp_path / "two/metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["loss"] == found["mean training loss"]
     assert load_model(tmp_path / "two/model.safetensors")[1].weights == CHOSEN["ste"].weights
-
-
-def test_compare_under_torchrun_is_refused(start, monkeypatch):
-    for name, value in (("WORLD_SIZE", "2"), ("RANK", "0"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", "1")):
-        monkeypatch.setenv(name, value)
-    with pytest.raises(InputError, match="compare: got 2 processes, expected one"):
-        call("compare", str(start))
 
 
 @pytest.fixture
@@ -264,10 +188,9 @@ def test_a_net_for_small_pictures_is_refused_for_others(cifar, net):
         call("pretrain", "--net", net, "--data", str(cifar), "-o", str(cifar / "out"))
 
 
-@pytest.mark.parametrize("verb", ["train", "compare"])
-def test_data_that_the_start_was_not_made_for_are_refused(start, cifar, verb):
+def test_data_that_the_start_was_not_made_for_are_refused(start, cifar):
     with pytest.raises(InputError) as caught:
-        call(verb, str(start), "--data", str(cifar), "-o", str(cifar / "out"))
+        call("train", str(start), "--data", str(cifar), "-o", str(cifar / "out"))
     assert f"pictures of {cifar}: got 3 channels of 32x32 in 10 classes" in str(caught.value)
     assert "expected 1 channel of 8x8 in 10 classes, as" in str(caught.value)
     assert str(start) in str(caught.value)

@@ -1,6 +1,7 @@
-"""Which of torchvision's families pack with 1-bit weights and float inputs, and how near they come: a JSON line each.
+"""Which families of torchvision or timm pack with 1-bit weights and float inputs, and how near they come, as JSON lines.
 
     OMP_NUM_THREADS=1 python packages/bnn-fsg/experiments/benchmarks/families.py | tee packages/bnn-fsg/experiments/results/families.jsonl
+    uv run --no-sync --with timm==1.0.31 python packages/bnn-fsg/experiments/benchmarks/families.py --timm | tee families-timm.jsonl
 
 The smallest network of each family with random weights and BatchNorm statistics, on pictures of 64 x 64 (96 for
 Inception, 32 for VGG, frames for videos), in evaluation. `difference` is that of the packed network from torch, in
@@ -69,6 +70,22 @@ FAMILIES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "r2plus1d_18": (zoo.video.r2plus1d_18, (3, 8, 32, 32)),
     "mvit_v1_b": (zoo.video.mvit_v1_b, (3, 16, 224, 224)),
 }
+TIMM = (
+    "resnet10t", "seresnext26t_32x4d", "regnety_002", "mobilenetv2_050", "mobilenetv3_small_050", "ghostnet_050",
+    "efficientnet_lite0", "repvgg_a0", "convnext_atto", "edgenext_xx_small", "mixer_s32_224", "vit_tiny_patch16_224",
+    "deit_tiny_patch16_224", "tf_efficientnet_lite0",
+)  # fmt: skip
+
+
+def of_timm() -> dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]]:
+    """Small networks of timm's families, from their configs; pictures of 64 x 64."""
+    import timm  # in an environment of its own
+
+    def made(name: str) -> nn.Module:
+        more = {"img_size": 64} if name.startswith(("mixer", "vit", "deit")) else {}
+        return timm.create_model(name, pretrained=False, **more)
+
+    return {name: (lambda name=name: made(name), (3, 64, 64)) for name in TIMM}
 
 
 def check(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> dict[str, Any]:
@@ -98,7 +115,9 @@ def check(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> dict[str, An
 
 def main() -> None:
     torch.set_num_threads(1)
-    found = {name: check(*FAMILIES[name]) for name in (sys.argv[1:] or FAMILIES)}
+    families = of_timm() if "--timm" in sys.argv else FAMILIES
+    names = [one for one in sys.argv[1:] if one != "--timm"] or families
+    found = {name: check(*families[name]) for name in names}
     for name, one in found.items():
         emit(bench="family", name=name, packs=one.get("difference", 1) <= BOUND, **one)
     good = sum(one.get("difference", 1) <= BOUND for one in found.values())

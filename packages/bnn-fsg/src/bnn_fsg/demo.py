@@ -4,11 +4,14 @@ Estimators are compared with 1-bit weights (W1A32), which is about size: each wi
 table, and FSG beside straight-through at a small rate of plain SGD, which is its place. For speed a wider network is
 trained, by the cheapest estimator, whose inputs are 1-bit too (W1A1): there a product is an xor, with float inputs
 still a float sum.
+
+Last, a small language model with ternary weights learns Python's own documentation, as the interpreter brings it.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +63,7 @@ def demo(seed: int) -> DemoResult:
     import bnn_fsg.evaluation._runs as runs
     from bnn_fsg.layers._nets import Recipe
     from bnn_fsg.training._chosen import BEST, CHOSEN, chosen
-    from bnn_fsg.training._scores import accuracy, predict
+    from bnn_fsg.training._scores import accuracy, predict, torch_threads
     from bnn_fsg.training._trainer import Schedule
 
     splits = {split: datasets.digits(split) for split in ("train", "validation", "test")}
@@ -102,6 +105,8 @@ def demo(seed: int) -> DemoResult:
         scores={one.arm.label: 100.0 * (predict(one.model, test, threads=1) == test.labels) for one in found},
         ours=found[0].arm.label, measured="digits read right", unit="%", margin=1.0,
     )  # fmt: skip
+    with torch_threads(1):
+        said = _language(seed)
     slow = small[0].history.mean_loss / small[1].history.mean_loss
     return DemoResult(
         data="1,797 handwritten digits of 8x8 pixels (real, embedded), 3 + 1 layers with 1-bit weights",
@@ -115,6 +120,7 @@ def demo(seed: int) -> DemoResult:
             f"Packed networks give the torch ones' classes for {kept.same:.1f} % and {fast.same:.1f} % of the digits.",
             "Speed: one picture, one thread, against the same network in float32 torch.",
             "Training runs on one thread of torch, so that no figure but speed depends on --threads.",
+            *said,
         ],
         headline=f"{kept.size / 1024:.1f} KB, {kept.smaller:.0f} times smaller than float32, for a 1-bit network that "
         f"reads digits; by default {arms.text(arms.ours)} are right, with {arms.rival} {arms.text(arms.rival)}",
@@ -127,6 +133,44 @@ def demo(seed: int) -> DemoResult:
             "packed": "stored and computed with one bit a weight",
         },
     )
+
+
+_LANGUAGE = (  # hidden size, heads and Adam's rate, chosen on text that the demo is not scored on
+    ("ternary", 64, 4, 0.01), ("float32 of the same shape", 64, 4, 0.01), ("float32 of equal bytes", 20, 2, 0.02),
+)  # fmt: skip
+
+
+def _language(seed: int) -> list[str]:
+    """What small language models say of the documentation that `help()` shows; nothing where Python has it not."""
+    if not importlib.util.find_spec("pydoc_data"):
+        return []
+    from pydoc_data.topics import topics
+
+    import torch
+
+    from bnn_fsg.estimators._gradient import Gradient, Plain
+    from bnn_fsg.language.training import BitNet, Shape, bits_a_token, ternarize, train_text
+
+    paragraphs = re.sub(r"[^\n -~]", "", "\n\n".join(topics[name] for name in sorted(topics))).split("\n\n")
+    text = np.frombuffer("\n\n".join(dict.fromkeys(paragraphs)).encode(), np.uint8)  # no paragraph twice
+    tokens = np.where(text == 10, 95, text.astype(int) - 32)
+    train, test = np.split(tokens, [len(tokens) * 9 // 10])
+    found, wrote = [], ""
+    for name, hidden, heads, lr in _LANGUAGE:
+        torch.manual_seed(seed)
+        model: Any = BitNet(Shape(96, hidden, 2 * hidden, 1, heads, heads // 2))
+        model, kind = (ternarize(model), Gradient) if name == "ternary" else (model, Plain)
+        adam = torch.optim.Adam(model.parameters(), lr=lr, betas=(0.9, 0.95))
+        train_text(kind(model, adam), train, steps=300, batch=8, length=64, seed=seed)
+        size = 4 * sum(map(torch.numel, model.parameters()))
+        if name == "ternary":
+            model = model.packed()
+            size = model.nbytes + 2 * 96 * hidden + 4 * 6 * hidden  # two bits a weight, an embedding in float16, norms
+            written = model.generate(np.frombuffer(b"The ", np.uint8) - 32, 60, temperature=0.5, seed=seed)
+            wrote = "The " + "".join(" " if one == 95 else chr(one + 32) for one in written)
+        found.append(f"{name} {bits_a_token(model, test[:8193], 64):.2f} in {size / 1000:.0f} KB")
+    return [f"A language model of Python's documentation, bits a character on held-out text: {', '.join(found)}.",
+            f"The ternary one wrote: {wrote!r}."]  # fmt: skip
 
 
 def _start(recipe: Recipe, schedule: Any, images: datasets.Images, seed: int, rectifier: Any = None) -> Any:
@@ -154,7 +198,7 @@ def _pack(model: Any, floats: Any, test: datasets.Images, seed: int) -> _Packed:
 
     packed = pack(model.eval(), torch.from_numpy(test.inputs(slice(0, 8))))
     classes = packed(test.inputs()).argmax(1)
-    faster = timed(model_arms(packed, 1, ["float32"], seed), repeats=9)["packed"].ratio
+    faster = timed(model_arms(packed, seed), repeats=9)["packed"].ratio
     size = sum(4 * one.numel() for one in floats.parameters())
     right, same = (100 * float(np.mean(classes == other)) for other in (test.labels, predict(model, test, threads=1)))
     return _Packed(packed.nbytes, size / packed.nbytes, faster, right, same)

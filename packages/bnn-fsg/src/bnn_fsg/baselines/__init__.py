@@ -1,7 +1,7 @@
 """Rivals and controls: estimators with the method's own interface, one line each in the table.
 
-_surrogates     STE, ApproxSign (Bi-Real), ReSTE, IR-Net, AdaBin, ReActNet: another derivative in the sign's place
-_metaquant      MetaQuant: MultiFC, LSTMFC
+_surrogates     STE, ApproxSign (Bi-Real), ReSTE, IR-Net: another derivative in the sign's place
+_metaquant      MetaQuant: MultiFC
 _table          all of them by name
 """
 

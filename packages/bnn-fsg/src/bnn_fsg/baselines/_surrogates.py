@@ -77,24 +77,10 @@ class ReSTE(Gradient):
 
 
 class ErrorDecay(Gradient):
-    """IR-Net's error decay estimator, also AdaBin's for weights: from a line to a step over the epochs."""
+    """The error decay estimator of IR-Net and AdaBin: from a line to a step over the epochs."""
 
     name: ClassVar[str] = "irnet"
     source: ClassVar[str] = "arXiv 1909.10788"
 
     def surrogate(self) -> Surrogate:
         return Tanh.at(self.progress)
-
-
-class AdaBinGradient(ErrorDecay):
-    """AdaBin: error decay on its standardised weights; scale and centre get their exact gradients."""
-
-    name: ClassVar[str] = "adabin"
-    source: ClassVar[str] = "arXiv 2208.08084"
-
-
-class ReActNetGradient(Gradient):
-    """ReActNet: straight-through weights; its learned thresholds and RPReLU are layers."""
-
-    name: ClassVar[str] = "reactnet"
-    source: ClassVar[str] = "arXiv 2003.03488"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from ninefold.errors import InputError
 
-from bnn_fsg.baselines._metaquant import LSTMFC, MultiFC
-from bnn_fsg.baselines._surrogates import STE, AdaBinGradient, ApproxSign, ErrorDecay, ReActNetGradient, ReSTE
+from bnn_fsg.baselines._metaquant import MetaQuant
+from bnn_fsg.baselines._surrogates import STE, ApproxSign, ErrorDecay, ReSTE
 from bnn_fsg.estimators._gradient import Gradient
 from bnn_fsg.fsg._fsg import FSG
 
-GRADIENTS: dict[str, type[Gradient]] = {
-    one.name: one
-    for one in (FSG, STE, ApproxSign, ReSTE, ErrorDecay, AdaBinGradient, ReActNetGradient, MultiFC, LSTMFC)
-}
+GRADIENTS: dict[str, type[Gradient]] = {one.name: one for one in (FSG, STE, ApproxSign, ReSTE, ErrorDecay, MetaQuant)}
 
 
 def gradient_of(name: str | type[Gradient]) -> type[Gradient]:

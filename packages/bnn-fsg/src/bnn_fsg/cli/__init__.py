@@ -4,7 +4,7 @@ _cli       the app and the order of its verbs
 _networks  the network that a command names
 _packed    pack, eval, inspect, bench, export
 _teachers  which network --teacher is
-_training  pretrain, train, compare
+_training  pretrain, train
 """
 
 from bnn_fsg.cli._cli import app, main

@@ -6,7 +6,7 @@ from ninefold.cli import house_app, run_app, verb
 from ninefold.demo import demo_verb
 
 from bnn_fsg.cli._packed import bench, evaluate, export, inspect, is_export, pack
-from bnn_fsg.cli._training import compare, pretrain, train
+from bnn_fsg.cli._training import pretrain, train
 from bnn_fsg.runtime._format import is_packed
 
 app = house_app(
@@ -18,7 +18,7 @@ verb(app, "eval", uses=("threads",))(evaluate)
 verb(app, uses=())(inspect)
 verb(app, uses=("seed", "threads"))(bench)
 verb(app, uses=("force", "out"), out="file", ours=is_export)(export)
-for function in (pretrain, train, compare):
+for function in (pretrain, train):
     verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")(function)
 demo_verb(app, "bnn-fsg")
 main = run_app(app)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,8 +18,7 @@ if TYPE_CHECKING:
     from bnn_fsg import PackedModel
 
 Packed = Annotated[Path, typer.Argument(help="A .bnn file.")]
-_KERNELS = "Kernels: auto, c (its best), amx, avx512, avx2, neon, plain or numpy."
-Backend = Annotated[str, typer.Option("--backend", help=_KERNELS)]
+_BACKEND = typer.Option("--backend", help="Kernels: auto, c (its best), amx, avx512, avx2, neon, plain or numpy.")
 
 
 def _load(path: Path, **how: Any) -> PackedModel:
@@ -57,7 +54,7 @@ def evaluate(
     data: Annotated[str, typer.Argument(help="digits (embedded), or a folder: see `train --help`.")],
     *,
     split: Annotated[str, typer.Option("--split", help="train or test; digits also validation.")] = "test",
-    backend: Backend = "auto",
+    backend: Annotated[str, _BACKEND] = "auto",
     opts: Shared,
 ) -> dict[str, Any]:
     """Accuracy of a packed model on labelled pictures."""
@@ -66,12 +63,9 @@ def evaluate(
     packed = _load(model, threads=opts.threads or 1, backend=backend)
     height, width = (*packed.input_shape, 1, 1)[1:3]
     images = datasets.load(data, split, (height, width))
-    pictures = images.pixels.transpose(0, 2, 3, 1)
-    start = time.perf_counter()
-    found = packed.predict(pictures)
-    seconds = time.perf_counter() - start
-    accuracy = 100 * float((found == images.labels).mean())
-    return {"pictures": len(found), "accuracy %": accuracy, "seconds": seconds, "kernels": packed.kernels}
+    found = packed.predict(images.pixels.transpose(0, 2, 3, 1))
+    right = found == images.labels
+    return {"pictures": len(found), "accuracy %": 100 * float(right.mean()), "kernels": packed.kernels}
 
 
 def inspect(model: Packed) -> list[Any]:
@@ -79,6 +73,7 @@ def inspect(model: Packed) -> list[Any]:
     import numpy as np
     from ninefold.report import Table
 
+    from bnn_fsg.evaluation._speed import timed
     from bnn_fsg.evaluation._summary import summary
 
     packed = _load(model)
@@ -88,23 +83,17 @@ def inspect(model: Packed) -> list[Any]:
         place = " ".join(map(str, row.shape))
         table.rows.append([row.name, row.op, row.bits, row.weights, row.nbytes, row.products, place])
     products = {kind: sum(row.products for row in rows if row.bits == kind) for kind in ("1/1", "1/32", "32/32")}
-    weights = sum(row.weights for row in rows)
-    sample, seconds = np.zeros((1, *packed.input_shape), np.float32), []
-    for _ in range(_TIMED + 1):
-        begin = time.perf_counter()
-        packed(sample)
-        seconds.append(time.perf_counter() - begin)
+    sample = np.zeros((1, *packed.input_shape), np.float32)
+    taken = timed({"packed": lambda: packed(sample)}, repeats=9)["packed"].seconds
     return [
         table,
         {
             "input": list(packed.input_shape),
             "bytes": packed.nbytes,
-            "weights": weights,
-            "float32 bytes of the weights": 4 * weights,
+            "float32 bytes of the weights": 4 * sum(row.weights for row in rows),
             **{f"products {kind} (weights/inputs)": count for kind, count in products.items()},
-            "milliseconds for one sample, one thread": 1000 * statistics.median(seconds[1:]),
+            "milliseconds for one sample, one thread": 1000 * taken,
             "kernels": packed.kernels,
-            "format version": packed.about["format_version"],
         },
     ]
 
@@ -112,23 +101,18 @@ def inspect(model: Packed) -> list[Any]:
 def bench(
     model: Packed,
     *,
-    against: Annotated[str, typer.Option("--against", help="Rivals: float32, onnx, numpy.")] = "float32",
-    batch: Annotated[int, typer.Option("--batch", help="Samples at a time.", min=1)] = 1,
     opts: Shared,
 ) -> Table:
-    """Time a packed model against float32 in torch, onnxruntime or numpy, in turn in one process."""
+    """Time a packed model against float32 in torch, in turn in one process."""
     from ninefold.report import Table
 
     import bnn_fsg.evaluation._speed as speed
 
-    arms = speed.model_arms(_load(model, threads=opts.threads or 1), batch, speed.chosen(against), opts.seed)
+    arms = speed.model_arms(_load(model, threads=opts.threads or 1), opts.seed)
     table = Table(["arm", "seconds", "times as fast", "95 % interval"])
     for one in speed.timed(arms, repeats=9).values():
         table.rows.append([one.name, one.seconds, one.ratio, f"[{one.low:.3g}, {one.high:.3g}]"])
     return table
-
-
-_TIMED = 9  # runs whose median `inspect` shows
 
 
 def is_export(path: Path) -> bool:

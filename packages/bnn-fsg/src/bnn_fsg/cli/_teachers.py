@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from ninefold.errors import InputError
-from torch import Tensor, nn
+from torch import nn
 
 from bnn_fsg.cli._networks import network
 from bnn_fsg.datasets import Images
 
 
-class Seeing(nn.Module):
+def seeing(model: nn.Module, given: tuple[Any, Any], own: tuple[Any, Any], channels: int) -> nn.Module:
     """A network that is given pictures normalised in one way, and sees them normalised in its own.
 
     Args:
         model: the network.
         given: (mean, std) of what comes, each of one number or one for each channel.
         own: (mean, std) of what it was trained on.
+        channels: of the pictures.
     """
-
-    def __init__(
-        self, model: nn.Module, given: tuple[Sequence[float], Sequence[float]], own: tuple[Sequence[float], ...]
-    ) -> None:
-        super().__init__()
-        self.model = model
-        both = [[torch.tensor(tuple(one), dtype=torch.float64) for one in pair] for pair in (given, own)]
-        (mean, std), (own_mean, own_std) = both
-        self.register_buffer("scale", (std / own_std).float()[:, None, None])
-        self.register_buffer("shift", ((mean - own_mean) / own_std).float()[:, None, None])
-        self.scale: Tensor
-        self.shift: Tensor
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, channels, h, w) -> the network's (n, classes)."""
-        return self.model(x * self.scale + self.shift)
+    (mean, std), (own_mean, own_std) = (torch.tensor(pair, dtype=torch.float64) for pair in (given, own))
+    layer = nn.Conv2d(channels, channels, 1, groups=channels).requires_grad_(False)
+    layer.weight.copy_((std / own_std).expand(channels)[:, None, None, None])
+    layer.bias.copy_((mean - own_mean) / own_std)  # type: ignore[union-attr]
+    return nn.Sequential(layer, model)
 
 
 def teacher_model(source: Path, images: Images) -> nn.Module:
@@ -54,4 +44,4 @@ def teacher_model(source: Path, images: Images) -> nn.Module:
     if found != expected:
         of = "pictures of {} x {} x {} in {} classes"
         raise InputError("--teacher", got=of.format(*expected), where=str(source), expected=of.format(*found))
-    return Seeing(model, (images.mean, images.std), (recipe.mean, recipe.std))
+    return seeing(model, (images.mean, images.std), (recipe.mean, recipe.std), recipe.channels)

@@ -1,27 +1,36 @@
-"""An ONNX graph of float operators as a torch module, so that any network can be binarised, trained on and packed."""
+"""An ONNX graph as a torch module: float operators, to be binarised, and layers of bits, as they are."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from ninefold.errors import ArtifactError, InputError, require
 from torch import Tensor, fx, nn
 
+from bnn_fsg.export._signs import RefusedError, Signs, of_two_values, plain, with_bits
+from bnn_fsg.layers._layers import Binary
+
 Given = dict[str, Any]
-
-
-class _RefusedError(ValueError):
-    """Why a node cannot be read."""
+_OWN = ("", "ai.onnx", "qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")  # domains
+_MOVES = ("MaxPool", "Flatten", "Reshape", "Transpose")  # of signs
+_OF_CONSTANTS = ("BitShift", "BitwiseAnd", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
+_LARGEST = 1 << 28  # numbers of a constant that is computed
 
 
 def load_onnx(path: str | Path) -> nn.Module:
-    """Read an ONNX file of float operators as a torch module in evaluation, to be binarised, trained or packed.
+    """Read an ONNX file as a torch module in evaluation, to be binarised, trained or packed.
+
+    Layers whose weights have two values a filter become layers of bits with those scales, and their inputs too where
+    these are signs: `BipolarQuant` and `Quant` of one bit (QONNX), Sign, comparisons and Where (Larq's converters).
 
     Args:
         path: the file, with its weights inside. It has one input and one output; layers have constant weights.
@@ -84,35 +93,79 @@ class _Reader:
         for place, node in enumerate(self.source.node):
             try:
                 self._read(node, place)
-            except _RefusedError as error:
+            except RefusedError as error:
                 refused.append(f"{node.name or node.output[0]} ({node.op_type}: {error})")
                 self.values[node.output[0]] = self.values[inputs[0]]  # so that what follows is judged, too
         if refused:
-            raise InputError("ONNX graph", got="; ".join(refused), expected="float operators that have a torch layer")
-        self.graph.output(self.values[self.source.output[0].name])
-        return fx.GraphModule(self.root, self.graph).eval()
+            raise InputError("ONNX graph", got="; ".join(refused), expected="operators that have a torch layer")
+        found = self.values.get(self.source.output[0].name)
+        if not isinstance(found, fx.Node):
+            raise InputError(
+                "ONNX graph", got="signs or a constant as output", expected="numbers that a layer computes"
+            )
+        self.graph.output(found)
+        made = fx.GraphModule(self.root, self.graph).eval()
+        made.graph.eliminate_dead_code()
+        made.recompile()
+        return made
 
     def _read(self, node: Any, place: int) -> None:
         given = {one.name: self.onnx.helper.get_attribute_value(one) for one in node.attribute}
         if node.op_type == "Constant" and "value" in given:
             self.constants[node.output[0]] = torch.from_numpy(self.onnx.numpy_helper.to_array(given["value"]).copy())
             return
-        if node.domain not in ("", "ai.onnx") or node.op_type not in _OPERATORS:
-            raise _RefusedError("is not known here")
-        given |= {
-            "inputs": [self.values.get(name, self.constants.get(name)) for name in node.input if name],
-            "rank": self.ranks.get(node.input[0], 4),
-        }
+        inputs: list[Any] = [self.values.get(name, self.constants.get(name)) for name in node.input if name]
+        given |= {"inputs": inputs, "rank": self.ranks.get(node.input[0], 4)}
+        steps = itertools.count()
+
+        def call(function: Any, *arguments: Any, **more: Any) -> fx.Node:
+            step = next(steps)
+            if not isinstance(function, nn.Module):
+                held = [self._held(one, f"constant_{place}_{step}_{at}") for at, one in enumerate(arguments)]
+                return self.graph.call_function(function, tuple(held), more)
+            name = f"{node.op_type.lower()}_{place}" + f"_{step}" * (step > 0)
+            if isinstance(function, Binary):
+                function.label, function.order = name, place
+            self.root.add_module(name, function)
+            return self.graph.call_module(name, arguments)
+
+        known = node.domain in _OWN
+        done = self._constant(node, inputs) if known else None
+        done = of_two_values(node.op_type, inputs, call) if known and done is None else done
+        if isinstance(done, Tensor):
+            self.constants[node.output[0]] = done
+            return
+        if done is None:
+            if not known or node.op_type not in _OPERATORS:
+                raise RefusedError("is not known here")
+            done = self._plain(node, given, call)
+        self.values[node.output[0]] = done
+
+    def _constant(self, node: Any, inputs: list[Any]) -> Tensor | None:
+        """The output of a node that moves or decodes a constant."""
+        if node.op_type not in _OF_CONSTANTS or not all(isinstance(one, Tensor) for one in inputs):
+            return None
+        if math.prod(max((*sizes, 1)) for sizes in zip(*(one.shape for one in inputs), strict=False)) > _LARGEST:
+            raise RefusedError("a constant too large")
+        from onnx.reference import ReferenceEvaluator
+
+        given = dict(zip(node.input, (one.numpy() for one in inputs), strict=True))
+        return torch.from_numpy(np.array(ReferenceEvaluator(node).run(None, given)[0]))
+
+    def _plain(self, node: Any, given: Given, call: Any) -> Any:
+        """The output of a node of `_OPERATORS`, which may move signs or be a layer that takes them."""
+        first, signs, layer = given["inputs"][0], None, node.op_type in ("Conv", "Gemm", "MatMul")
+        if isinstance(first, Signs) and (layer or node.op_type in _MOVES):
+            signs = plain(first, call)
+            given["inputs"][0] = signs.of
+        if any(isinstance(one, Signs) for one in given["inputs"]):
+            raise RefusedError("takes signs")
         made = _OPERATORS[node.op_type](given)
-        for step, (function, arguments, more) in enumerate(made if isinstance(made, list) else [made]):
-            if isinstance(function, nn.Module):
-                name = f"{node.op_type.lower()}_{place}" + f"_{step}" * (step > 0)
-                self.root.add_module(name, function)
-                done = self.graph.call_module(name, arguments)
-            else:
-                held = [self._held(one, f"constant_{place}_{at}") for at, one in enumerate(arguments)]
-                done = self.graph.call_function(function, tuple(held), more)
-            given["inputs"][0] = self.values[node.output[0]] = done
+        done = None
+        for function, arguments, more in made if isinstance(made, list) else [made]:
+            function = with_bits(function, signs) if layer and isinstance(function, nn.Module) else function
+            done = call(function, *(arguments if done is None else (done, *arguments[1:])), **more)
+        return replace(signs, of=done) if signs and not layer else done
 
     def _held(self, value: Any, name: str) -> Any:
         if not isinstance(value, Tensor):
@@ -123,23 +176,23 @@ class _Reader:
 
 def _value(given: Given) -> fx.Node:
     if not isinstance(given["inputs"][0], fx.Node):
-        raise _RefusedError("of a constant")
+        raise RefusedError("of a constant")
     return given["inputs"][0]
 
 
 def _constants(given: Given) -> list[Tensor]:
     """The inputs behind the first, which have to be constants."""
     if not all(isinstance(one, Tensor) for one in given["inputs"][1:]):
-        raise _RefusedError("weights that are computed")
+        raise RefusedError("weights that are computed")
     return list(given["inputs"][1:])
 
 
 def _pads(given: Given, count: int) -> Any:
     if given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-        raise _RefusedError(f"auto_pad {given['auto_pad'].decode()}")
+        raise RefusedError(f"auto_pad {given['auto_pad'].decode()}")
     pads = list(given.get("pads", [0] * 2 * count))
     if pads[:count] != pads[count:]:
-        raise _RefusedError(f"padding {pads}, which differs from side to side")
+        raise RefusedError(f"padding {pads}, which differs from side to side")
     return pads[:count]
 
 
@@ -154,7 +207,7 @@ def _conv(given: Given) -> Any:
     weight, *bias = _constants(given)
     count = weight.ndim - 2
     if count not in (1, 2):
-        raise _RefusedError(f"over {count} dimensions")
+        raise RefusedError(f"over {count} dimensions")
     groups = given.get("group", 1)
     kind: Any = (nn.Conv1d, nn.Conv2d)[count - 1]
     module = kind(
@@ -167,7 +220,7 @@ def _conv(given: Given) -> Any:
 def _gemm(given: Given) -> Any:
     weight, *bias = _constants(given)
     if given.get("transA") or given.get("alpha", 1.0) != 1 or given.get("beta", 1.0) != 1:
-        raise _RefusedError("with transA, alpha or beta")
+        raise RefusedError("with transA, alpha or beta")
     weight = weight if given.get("transB") else weight.T
     bias = [bias[0].reshape(-1).expand(len(weight)).clone()] if bias else []
     return _parameters(nn.Linear(weight.shape[1], len(weight), bool(bias)), weight.clone(), bias), (_value(given),), {}
@@ -190,7 +243,7 @@ def _norm(given: Given) -> Any:
 def _pool(kind: Any) -> Callable[[Given], Any]:
     def read(given: Given) -> Any:
         if len(given["kernel_shape"]) != 2 or any(one != 1 for one in given.get("dilations", [])):
-            raise _RefusedError("over another number of dimensions than 2, or dilated")
+            raise RefusedError("over another number of dimensions than 2, or dilated")
         more = {"count_include_pad": bool(given.get("count_include_pad", 0))} if kind is nn.AvgPool2d else {}
         stride, ceil = tuple(given.get("strides", [1, 1])), bool(given.get("ceil_mode", 0))
         module = kind(tuple(given["kernel_shape"]), stride, tuple(_pads(given, 2)), ceil_mode=ceil, **more)
@@ -212,7 +265,7 @@ def _prelu(given: Given) -> Any:
 
 def _hard_sigmoid(given: Given) -> Any:
     if abs(given.get("alpha", 0.2) - 1 / 6) > 1e-6 or given.get("beta", 0.5) != 0.5:
-        raise _RefusedError("a slope that is not 1/6")
+        raise RefusedError("a slope that is not 1/6")
     return nn.Hardsigmoid(), (_value(given),), {}
 
 
@@ -220,14 +273,16 @@ def _reshape(given: Given) -> Any:
     batch, *sizes = (int(one) for one in _constants(given)[0])
     if len(sizes) == 1:
         return nn.Flatten(), (_value(given),), {}
+    if sizes == [-1, 1, 1] or (sizes == [0, -1, 1] and given["rank"] == 2):
+        return [(nn.Flatten(), (_value(given),), {}), (nn.Unflatten(1, (-1, 1, 1)), (_value(given),), {})]
     if batch not in (-1, 0, 1) or min(sizes, default=0) < 1:
-        raise _RefusedError(f"to {[batch, *sizes]}; only to known sizes behind the batch")
+        raise RefusedError(f"to {[batch, *sizes]}; only to known sizes behind the batch")
     return torch.reshape, (_value(given), (-1, *sizes)), {}
 
 
 def _flatten(given: Given) -> Any:
     if given.get("axis", 1) != 1:
-        raise _RefusedError(f"along dimension {given['axis']}")
+        raise RefusedError(f"along dimension {given['axis']}")
     return nn.Flatten(), (_value(given),), {}
 
 
@@ -239,10 +294,23 @@ def _mean(given: Given) -> Any:
 def _pad(given: Given) -> Any:
     pads, *value = _constants(given) if len(given["inputs"]) > 1 else [torch.tensor(given["pads"])]
     before, after = pads.reshape(2, -1).tolist()
-    widths = [int(one) for pair in zip(reversed(before), reversed(after), strict=True) for one in pair]
+    *widths, first, last = (int(one) for pair in zip(reversed(before), reversed(after), strict=True) for one in pair)
+    if first or last:
+        raise RefusedError("of the batch")
     mode = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}[given.get("mode", b"constant").decode()]
     more = {"value": float(value[0])} if value and mode == "constant" else {}
-    return F.pad, (_value(given),), {"pad": widths[:4], "mode": mode, **more}
+    return F.pad, (_value(given),), {"pad": widths if any(widths[4:]) else widths[:4], "mode": mode, **more}
+
+
+def _slice(given: Given) -> Any:
+    starts, ends, *rest = ([int(number) for number in one] for one in _constants(given))
+    axes, steps = [*rest, *([range(len(starts))] * (not rest)), [1] * len(starts)][:2]
+    if min(axes) < 0 or min(steps) < 1:
+        raise RefusedError("backwards, or along dimensions counted from the end")
+    cut = [slice(None)] * (max(axes) + 1)
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        cut[axis] = slice(start, end, step)
+    return operator.getitem, (_value(given), tuple(cut)), {}
 
 
 def _of_two(function: Any) -> Callable[[Given], Any]:
@@ -270,7 +338,7 @@ _OPERATORS: dict[str, Callable[[Given], Any]] = {
     "Gelu": _alone(lambda given: nn.GELU(given.get("approximate", b"none").decode())),
     "Softmax": _alone(lambda given: nn.Softmax(given.get("axis", -1))), "Identity": _alone(lambda _: nn.Identity()),
     "Dropout": _alone(lambda _: nn.Identity()), "Flatten": _flatten, "Reshape": _reshape, "ReduceMean": _mean,
-    "Pad": _pad, "Concat": _concat, "Add": _of_two(operator.add), "Sub": _of_two(operator.sub),
+    "Pad": _pad, "Slice": _slice, "Concat": _concat, "Add": _of_two(operator.add), "Sub": _of_two(operator.sub),
     "Mul": _of_two(operator.mul), "Div": _of_two(operator.truediv),
     "Transpose": lambda given: (torch.permute, (_value(given), tuple(given["perm"])), {}),
 }  # fmt: skip

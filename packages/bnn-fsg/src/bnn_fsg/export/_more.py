@@ -116,7 +116,8 @@ def _resample(writer: _Writer, node: Node, x: str) -> str:
     """Pixels by their places for the nearest, else two products with the shares that each pixel takes of the others."""
     settings, name = node.settings, node.name
     sizes, steps = settings["size"], settings.get("step", [1.0, 1.0])
-    for axis, size, step, given in zip((2, 3), sizes, steps, _given(writer, node), strict=True):
+    source = writer.sizes[node.inputs[0]]
+    for axis, size, step, given in zip((2, 3), sizes, steps, (source.height, source.width), strict=True):
         if settings["mode"] in ("nearest", "exact"):
             places = writer.constant(f"{name}.{axis}.places", nearest(given, size, step, settings["mode"]))
             x = writer.add("Gather", [x, places], f"{name}.{axis}", axis=axis)
@@ -132,11 +133,6 @@ def _resample(writer: _Writer, node: Node, x: str) -> str:
             shares = writer.constant(f"{name}.{axis}.shares", _shares(settings, given, size, step, axis))
             x = writer.add("MatMul", [shares, x] if axis == 2 else [x, shares], f"{name}.{axis}")
     return writer.add("Identity", [x], name)
-
-
-def _given(writer: _Writer, node: Node) -> tuple[int, int]:
-    size = writer.sizes[node.inputs[0]]
-    return size.height, size.width
 
 
 def _shares(settings: dict[str, Any], given: int, size: int, step: float, axis: int) -> np.ndarray:
@@ -189,18 +185,8 @@ def _pixelwise(writer: _Writer, node: Node, x: str) -> str:
 
 
 MORE: dict[str, Callable[..., str]] = {
-    "average": _average,
-    "curve": _curve,
-    "matmul": _matmul,
-    "normalise": _normalise,
-    "pad": _pad,
-    "pixelwise": _pixelwise,
-    "rearrange": _rearrange,
-    "resample": _resample,
-    "shuffle": lambda to, node, x: to.add(
-        "DepthToSpace", [x], node.name, blocksize=node.settings["factor"], mode="CRD"
-    ),
-    "slice": _slice,
+    "average": _average, "curve": _curve, "matmul": _matmul, "normalise": _normalise, "pad": _pad,
+    "pixelwise": _pixelwise, "rearrange": _rearrange, "resample": _resample, "slice": _slice, "spread": _spread,
+    "shuffle": lambda to, it, x: to.add("DepthToSpace", [x], it.name, blocksize=it.settings["factor"], mode="CRD"),
     "softmax": lambda writer, node, x: writer.add("Softmax", [x], node.name, axis=1),
-    "spread": _spread,
-}
+}  # fmt: skip

@@ -6,7 +6,6 @@ with g = dL/dW^ of the last step and W~ of the last W_meta; slow comes from the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -18,21 +17,9 @@ from bnn_fsg.estimators._learned import Learned
 from bnn_fsg.fsg._fast_net import FastNet
 from bnn_fsg.fsg._slow_net import SlowGradient, SlowNet
 
-
-@dataclass(frozen=True)
-class Preset:
-    """Sizes of the slow-net, and the settings that go with them."""
-
-    d_state: int
-    d_conv: int
-    expand: int
-    history_norm: str | None
-    start: str
-
-
-PRESETS = {
-    "published": Preset(16, 8, 100, None, "standard"),
-    "compact": Preset(4, 4, 8, "rms", "downhill"),
+PRESETS: dict[str, tuple[tuple[int, int, int], str | None, str]] = {  # sizes of the slow-net, history_norm, start
+    "published": ((16, 8, 100), None, "standard"),
+    "compact": ((4, 4, 8), "rms", "downhill"),
 }
 
 
@@ -54,8 +41,6 @@ class FSG(Learned):
             factor is positive, the slow-net odd (`SlowNet.mirror`) and of the sign that agrees with the newest
             gradient.
         fast_lr, slow_lr: of the hypernets' Adam.
-        fast_activation: "none", "relu" or "tanh".
-        rescale: divide the hypernets' gradient by the base lr, which otherwise fades with it (towards Adam's eps).
         recognition: False leaves the layer recognition embedding out.
 
     Examples:
@@ -95,27 +80,25 @@ class FSG(Learned):
         start: str | None = None,
         fast_lr: float = 1e-2,
         slow_lr: float = 1e-3,
-        fast_activation: str = "none",
-        rescale: bool = False,
         recognition: bool = True,
         max_skips: int = 10,
     ) -> None:
         if preset not in PRESETS:
             raise InputError("preset", got=repr(preset), expected=f"one of {', '.join(PRESETS)}")
-        sizes = PRESETS[preset]
+        sizes, norm, first = PRESETS[preset]
         self.update = update
-        self.history_norm = sizes.history_norm if history_norm == "preset" else history_norm
-        self.start = start or sizes.start
+        self.history_norm = norm if history_norm == "preset" else history_norm
+        self.start = start or first
         _one_of("start", self.start, ["standard", "downhill"])
         _one_of("update", self.update, ["sum", "fast_only"])
         _one_of("history_norm", self.history_norm, ["rms", None])
         if not 0 <= alpha <= 1:
             raise InputError("alpha", got=alpha, expected="a share in [0, 1]")
         super().__init__(model, optimizer, history=history, max_skips=max_skips)
-        self.alpha, self.rescale = alpha, rescale
+        self.alpha = alpha
         device = self.layers[0].weight.device
-        self.fast = FastNet(activation=fast_activation).to(device)
-        net = SlowNet(len(self.layers), sizes.d_state, sizes.d_conv, sizes.expand, recognition=recognition)
+        self.fast = FastNet().to(device)
+        net = SlowNet(len(self.layers), *sizes, recognition=recognition)
         self.slow = SlowGradient(net).to(device)
         if self.start == "downhill":
             self.fast.descend()
@@ -138,10 +121,7 @@ class FSG(Learned):
 
     def fast_gradient(self, index: int) -> Tensor:
         """k g MLP(W~), W~ of the last W_meta; see `plain_gradient`."""
-        factor = self.plain_gradient(index)
-        if self.fast.activation == "none":  # one product is kept for the backward pass, not three
-            return (factor * self.latents[index]) * self.fast.mlp(factor.new_ones(1))
-        return factor * self.fast(self.latents[index])
+        return (self.plain_gradient(index) * self.latents[index]) * self.fast.factor()  # keeps one product, not three
 
     def slow_gradient(self, index: int) -> Tensor:
         """The slow-net's output, shaped like the weight."""
@@ -152,9 +132,6 @@ class FSG(Learned):
 
     def refined(self, index: int, direction: Tensor) -> Tensor:
         return direction if self.update == "sum" else self.fast_gradient(index).detach()
-
-    def scale_of_lesson(self, index: int) -> float:
-        return 1.0 if self.rescale else self.lr(index)
 
     def hypernets(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
         return self._hypernets

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from ninefold import datasets
 from ninefold.errors import ArtifactError
 from torch import Tensor, nn
 
 from bnn_fsg.layers._activations import Maxout
-from bnn_fsg.layers._spec import BinaryInput, BinaryWeight
+from bnn_fsg.layers._layers import binarize
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """What its pictures (0 to 1) are normalised with."""
@@ -23,52 +22,16 @@ FILE = "adabin-resnet20-w1a1/model.safetensors"
 SHA256 = "2e146e2805804890e384b2106df74a8f2b63e11a3c1891554194af0383197c31"
 
 
-class _Inputs(nn.Module):
-    """a (s + b), s = +1 where x >= b (in the published code a tie gives 0, a third value)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alpha_a = nn.Parameter(torch.tensor(1.0))
-        self.beta_a = nn.Parameter(torch.tensor(0.0))
-
-    def forward(self, x: Tensor) -> Tensor:
-        size = self.alpha_a.abs()
-        return torch.where(x >= self.beta_a, size, -size) + self.alpha_a * self.beta_a
-
-
-class AdaBinConv2d(nn.Conv2d):
-    """Convolution with two-valued weights and inputs."""
-
-    def __init__(self, channels: int, out: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
-        super().__init__(channels, out, kernel, stride, padding, bias=False)
-        self.binary_a = _Inputs()
-
-    def binary_weight(self) -> BinaryWeight:
-        """Sign about each filter's mean, times its spread, plus its mean."""
-        weight = self.weight.detach()
-        mean = weight.mean((1, 2, 3))
-        centred = weight - mean[:, None, None, None]
-        spread = centred.square().mean((1, 2, 3)).sqrt()
-        return BinaryWeight(torch.where(centred >= 0, 1.0, -1.0), spread, mean)
-
-    def binary_input(self) -> BinaryInput:
-        """One threshold and two values for the layer."""
-        alpha, beta = self.binary_a.alpha_a.detach(), self.binary_a.beta_a.detach()
-        return BinaryInput(beta, alpha.abs(), alpha * beta)
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's own name)
-        found = self.binary_weight()
-        assert found.shift is not None
-        weight = found.sign * found.scale[:, None, None, None] + found.shift[:, None, None, None]
-        return F.conv2d(self.binary_a(input), weight, None, self.stride, self.padding)
+def _layer(channels: int, out: int, stride: int) -> nn.Module:
+    return binarize(nn.Conv2d(channels, out, 3, stride, 1, bias=False), "adabin", "adabin")
 
 
 class _Block(nn.Module):
     def __init__(self, channels: int, out: int, stride: int) -> None:
         super().__init__()
         self.stride, self.more = stride, (out - channels) // 2
-        self.conv1, self.bn1 = AdaBinConv2d(channels, out, 3, stride, 1), nn.BatchNorm2d(out)
-        self.conv2, self.bn2 = AdaBinConv2d(out, out, 3, 1, 1), nn.BatchNorm2d(out)
+        self.conv1, self.bn1 = _layer(channels, out, stride), nn.BatchNorm2d(out)
+        self.conv2, self.bn2 = _layer(out, out, 1), nn.BatchNorm2d(out)
         self.nonlinear1, self.nonlinear2 = Maxout(out), Maxout(out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -128,7 +91,8 @@ def adabin_resnet20(path: str | Path | None = None) -> AdaBinResNet20:
     found = datasets.find("bnn-fsg", FILE, sha256=SHA256) if path is None else Path(path)
     model = AdaBinResNet20()
     try:
-        model.load_state_dict(load_file(found))
+        state = load_file(found)
+        model.load_state_dict({name.replace("binary_a.", "activation."): one for name, one in state.items()})
     except (SafetensorError, RuntimeError) as error:
         raise ArtifactError(found, f"is no AdaBin ResNet-20: {error}") from None
     return model.eval()

@@ -27,9 +27,8 @@ CHOSEN = {
     "multifc": Chosen("dorefa", "momentum", 0.01, "cosine"),
     "fsg": Chosen("dorefa", "adam", 1e-3, "step"),
 }
-_KIN = {"lstmfc": "multifc"}  # else of the straight-through estimator, as surrogates are
 
 
 def chosen(gradient: str) -> Chosen:
-    """Of an estimator; of its next kin for those that were not in the table."""
-    return CHOSEN.get(_KIN.get(gradient, gradient), CHOSEN["ste"])
+    """Of an estimator; of straight-through for surrogates that were not in the table."""
+    return CHOSEN.get(gradient, CHOSEN["ste"])
