@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from proteus import ProteomicsData, moderated_test, normalise, profile, roll_up
+from ninefold.errors import InputError
+from proteus import ProteomicsData, Study, load, moderated_test, normalise, profile, roll_up
 from proteus.data._peptide_model import fit_run_curves, summarise_peptides, weighted_additive
 from scipy import special
 
@@ -101,3 +102,26 @@ def test_a_gap_is_told_of_summed_tables_and_not_of_precursors_that_the_peptide_m
     unknown = data.take()
     unknown.features.drop(columns="protein", inplace=True)  # no peptide model without proteins
     assert any("missing values differ" in one for one in profile(unknown).warnings)
+
+
+def test_precursors_kept_as_rows_show_the_one_peptide_that_changes(tmp_path):
+    data, _ = drawn()
+    data.values[3, :5] += 3  # of six of its protein
+    named = pd.MultiIndex.from_arrays([data.features["protein"], data.features.index])
+    table = pd.DataFrame(2**data.values, named.set_names(["Protein.Group", "Precursor.Id"]), data.samples.index)
+    long = table.rename_axis("Run", axis=1).stack().rename("Precursor.Normalised").reset_index()
+    path = tmp_path / "report.tsv"
+    long.to_csv(path, sep="\t", index=False)
+    summed, kept = load(path, data.samples), load(path, data.samples, peptides=True)
+    assert (summed.level, kept.level) == ("precursor", "peptide")
+    np.testing.assert_array_equal(summed.values, kept.values)
+    first = Study(kept).run().hypotheses[0]
+    assert (first.entities[0], first.numbers["effect"].row) == ("P0", data.features.index[3])
+    assert not Study(summed).run().hypotheses
+
+
+def test_rows_that_are_no_precursors_cannot_be_kept_as_such(tmp_path):
+    path = tmp_path / "proteins.csv"
+    path.write_text("protein,a,b\nP1,1024,2048\nP2,512,4096\n")
+    with pytest.raises(InputError, match="peptides: got a table whose rows are proteins, expected one of precursors"):
+        load(path, peptides=True)

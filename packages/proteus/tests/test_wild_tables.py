@@ -142,7 +142,7 @@ def test_a_sheet_names_fcs_files_with_their_ending(tmp_path):
         ("olink", "SampleID OlinkID Quantified_value", "NPX"),
         ("diann", "Run Protein.Group Precursor.Id", "Precursor.Normalised or Precursor.Quantity"),
         ("maxquant_evidence", "Sequence Experiment Charge Proteins", "Intensity"),
-        ("fragpipe_msstats", "ProteinName PeptideSequence PrecursorCharge Run", "Intensity"),
+        ("msstats", "ProteinName PeptideSequence PrecursorCharge Run", "Intensity"),
         ("spectronaut", "R.FileName EG.PrecursorId PG.ProteinGroups", "FG.Quantity or fg_quantity"),
         ("cell_table", "id s1 s2", "sample_id"),
     ],

@@ -190,8 +190,13 @@ def _real(budget: ClaimBudget, seed: int) -> Scores:
         ),
         "units of the cytometry test": float(units),
     }
-    lip = Study(add_symbols(load(find("proteus", "rapamycin_lip_peptides.csv.gz")), symbols)).run(seed=seed)
-    scores["FKBP1A is the first hypothesis"] = _leads(lip, "rapamycin-control", "FKBP1A", "down")
+    peptides = load(find("proteus", "rapamycin_lip_peptides.csv.gz"), peptides=True)
+    lip = Study(add_symbols(peptides, symbols)).run(seed=seed)
+    first = _first(lip, "rapamycin-control")
+    ways = {one.direction for one in lip.hypotheses if one.entities[0] == "FKBP1A"}  # of whole and of cut peptides
+    scores["FKBP1A is the first hypothesis"] = float(
+        first is not None and first.entities[0] == "FKBP1A" and {"up", "down"} <= ways
+    )
     ubi = Study(published.ubi_length(), sets=reactome, network=network).run(seed=seed)
     proteasome = [
         one

@@ -39,6 +39,7 @@ class Reading:
 
     samples: Annotated[Path | None, option("--samples", "Sample sheet: CSV, TSV or SDRF.", "-s")] = None
     form: Annotated[str, option("--format", "`auto`, or a format's name (see README).")] = "auto"
+    peptides: Annotated[bool, option("--peptides", "Keep precursors as rows (limited proteolysis).")] = False
     plex: Annotated[str | None, option("--plex", "TMT: column of plexes, for --reference.")] = None
     reference: Annotated[
         str | None, option("--reference", "TMT: COLUMN=LEVEL of the reference channels, e.g. group=pool.")
@@ -52,7 +53,7 @@ class Reading:
 
         if (self.plex is None) != (self.reference is None):
             raise InputError("--plex, --reference", got="one of them", expected="both: the plexes, and the channels")
-        data = read_data(path, self.samples, self.form)
+        data = read_data(path, self.samples, self.form, peptides=self.peptides)
         return (
             data if self.plex is None or self.reference is None else scale_to_reference(data, self.plex, self.reference)
         )
@@ -68,17 +69,18 @@ class Reading:
             raise InputError("--plex", got="several tables", expected="one: scale each to its reference before")
         names = [one.name.split(".")[0] for one in paths]
         names = names if len(set(names)) == len(names) else list(map(str, paths))
-        made = stack([(name, read_data(one, None, self.form)) for name, one in zip(names, paths, strict=True)], cohort)
+        tables = [read_data(one, None, self.form, peptides=self.peptides) for one in paths]
+        made = stack(list(zip(names, tables, strict=True)), cohort)
         return made if self.samples is None else attach(made, read_samples(self.samples), self.samples)
 
 
-def read_data(path: Path, samples: Path | None, form: str) -> ProteomicsData:
+def read_data(path: Path, samples: Path | None, form: str, *, peptides: bool = False) -> ProteomicsData:
     """The table of a file, or of a folder that `ProteomicsData.save` wrote."""
     from proteus import ProteomicsData, load
     from proteus.loaders._samples import attach, read_samples
 
     if not path.is_dir():
-        return load(path, samples, form)
+        return load(path, samples, form, peptides)
     data = ProteomicsData.open(path)
     return attach(data, read_samples(samples), samples) if samples else data
 

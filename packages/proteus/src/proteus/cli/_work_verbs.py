@@ -23,13 +23,12 @@ def bench(
     samples: Annotated[int, option("--n", "Columns.", min=10)] = 200,
     opts: Shared,
 ) -> Table:
-    """Time the moderated test and Cox regression on a random table; the benchmarks of a checkout time their peers."""
+    """Time the moderated test on a random table; the benchmarks of a checkout time its peers, and all else."""
     import time
 
     import numpy as np
     from ninefold.report import Table
 
-    from proteus.outcomes._cox import cox
     from proteus.statistics._linear_model import fit_linear_model
     from proteus.statistics._moderated_t import fit_prior, moderated_t
     from proteus.study._out import keep
@@ -39,7 +38,5 @@ def bench(
     start = time.perf_counter()
     fit = fit_linear_model(values, design)
     moderated_t(fit, np.array([0.0, 1.0]), fit_prior(fit))
-    middle = time.perf_counter()
-    cox(values, rng.exponential(100, samples) + 0.01, (rng.random(samples) < 0.5).astype(float))
-    rows = [["moderated test", round(middle - start, 3)], ["Cox regression", round(time.perf_counter() - middle, 3)]]
+    rows = [["moderated test", round(time.perf_counter() - start, 3)]]
     return keep(Table(["job", "seconds"], rows, f"{proteins} x {samples}"), opts)

@@ -1,5 +1,6 @@
 """`load` and `sniff`: the format is found by what is in the file, never by its name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from proteus.loaders._table import Table, decode, read_bytes, read_table
 from proteus.loaders._tidy import read_tidy, tidy_columns
 
 FORMATS = (*layouts(), "olink", "tidy")
-_FORMER = {"fragpipe_msstats": "msstats"}
 _OTHERS = ("mztab", "adat", "fcs", "h5ad", "cell_table", "matrix")
 
 
@@ -67,6 +67,7 @@ def load(
     path: str | Path,
     samples: str | Path | pd.DataFrame | None = None,
     format: str = "auto",  # noqa: A002  (the word users know)
+    peptides: bool = False,
 ) -> ProteomicsData:
     """Read a proteomics table: intensities to log2, zeros to missing, decoys and contaminants out; each step noted.
 
@@ -74,6 +75,8 @@ def load(
         path: the file, plain or gzipped.
         samples: sample sheet (CSV, TSV, SDRF) or data frame; its names must be in the table.
         format: `auto` (by content), or one of `FORMATS`, mztab, adat, fcs, h5ad, cell_table, matrix.
+        peptides: keep precursors as rows of their own, as limited proteolysis needs, whose change is one of single
+            peptides; else studies and tests sum them to proteins.
     Returns:
         The table; `notes` says what was changed and what looks suspicious.
     Raises:
@@ -92,7 +95,6 @@ def load(
     """
     path = Path(path)
     sheet = None if samples is None else read_samples(samples)
-    format = _FORMER.get(format, format)  # noqa: A001
     if format not in ("auto", *FORMATS, *_OTHERS):
         raise InputError("format", got=repr(format), expected=f"auto, {', '.join([*FORMATS, *_OTHERS])}")
     name, table = _sniff(path) if format == "auto" else (format, None)
@@ -100,7 +102,9 @@ def load(
     if sheet is not None:
         where = samples if isinstance(samples, (str, Path)) else "the sample sheet"
         data = _attach_cells(data, sheet, where) if data.level == "cell" else attach(data, sheet, where)
-    return data
+    if peptides and data.level not in ("precursor", "peptide"):
+        raise InputError("peptides", got=f"a table whose rows are {data.level}s", expected="one of precursors")
+    return replace(data, level="peptide") if peptides else data
 
 
 def _read(path: Path, name: str, table: Table | None, known: frozenset[str]) -> ProteomicsData:
