@@ -160,12 +160,12 @@ def check_free(decoder: Any) -> None:
 
 
 def _check_block(kind: str, number: int, block: Any) -> None:
-    if not hasattr(block, "self_attn"):
-        raise _other(kind, f"block {number} ({type(block).__name__}) has no `self_attn`")
     foreign = [name for name in ("cross_attn", "crossattention", "mixer", "mamba", "linear_attn", "conv")
                if hasattr(block, name)]  # fmt: skip
     if foreign:
         raise _other(kind, f"block {number} has `{foreign[0]}`")
+    if not hasattr(block, "self_attn"):
+        raise _other(kind, f"block {number} ({type(block).__name__}) has no `self_attn`")
     signature = inspect.signature(block.forward).parameters
     takes_more = any(one.kind is one.VAR_KEYWORD for one in signature.values())
     if "position_embeddings" not in signature or not takes_more:
