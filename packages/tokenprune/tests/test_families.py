@@ -117,9 +117,9 @@ def test_qwen3_next_is_refused_for_its_recurrent_blocks():
 def test_llama4_ends_where_it_cuts_attention_and_weighs_queries_by_their_place(ids):
     assert Layout.of(tiny_model("llama4", max_position_embeddings=20_000)).limit == 8191
     assert Layout.of(tiny_model("llama4", attn_temperature_tuning=False, max_position_embeddings=20_000)).limit == 8192
-    with TokenPruner(model := tiny_model("llama4", attention_chunk_size=16)):
-        with pytest.raises(InputError, match="at most 16 positions"):
-            model(ids)
+    model = tiny_model("llama4", attention_chunk_size=16)
+    with TokenPruner(model), pytest.raises(InputError, match="at most 16 positions"):
+        model(ids)
 
 
 def test_experts_that_are_not_chosen_cost_nothing():
