@@ -42,14 +42,12 @@ def prompt(length: int, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
 def times(model: Any, about: dict[str, Any], repeats: int) -> None:
     """Time the dense model and the pruner at each sparsity, in turn."""
     ids, mask = prompt(about["tokens"], about["rows"])
-    executors = {f"{s:g}": TokenPruner(model, FTPConfig(target_sparsity=s)).executor() for s in SPARSITIES}
-    padded = None if about["rows"] == 1 else mask
+    pruners = {f"{s:g}": TokenPruner(model, FTPConfig(target_sparsity=s)) for s in SPARSITIES}
+    padded, lengths = None if about["rows"] == 1 else mask, mask.sum(1).tolist()
     calls = {"dense": lambda: model(ids, attention_mask=padded, logits_to_keep=1, use_cache=False)}
-    calls |= {s: lambda one=one: one.logits(ids, padded) for s, one in executors.items()}
-    whole = executors["0.3"].costs.dense([about["tokens"]] * about["rows"], logits=about["rows"]).flops
-    bounds = {
-        s: whole / one.cost(one.logits(ids, padded)[1], logits=about["rows"]).flops for s, one in executors.items()
-    }
+    calls |= {s: lambda one=one.executor(): one.logits(ids, padded) for s, one in pruners.items()}
+    whole = pruners["0.3"].executor().costs.dense([about["tokens"]] * about["rows"], logits=about["rows"]).flops
+    bounds = {s: whole / one.cost(lengths).flops for s, one in pruners.items()}
     for name, timing in compare(calls, repeats=repeats).items():
         bound = bounds.get(name, 1.0)
         emit(benchmark="prefill", **about, sparsity=name, seconds=timing.seconds, ratio=timing.ratio, low=timing.low,
