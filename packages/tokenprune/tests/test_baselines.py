@@ -13,7 +13,6 @@ from tokenprune.baselines import (
     FastKV,
     GemFilter,
     PyramidInfer,
-    RandomKeep,
     ShortGPT,
 )
 
@@ -75,21 +74,6 @@ def test_shortgpt_equals_a_model_without_the_blocks_of_least_influence(deep, sco
     torch.testing.assert_close(
         rival.apply().logits(ids)[0], cut(ids, use_cache=False).logits[:, -1:], rtol=0, atol=1e-5
     )
-
-
-def test_random_keep_follows_its_seed_and_not_its_batch(deep, scored):
-    one, other = RandomKeep(), RandomKeep()
-    one.fit(Layout.of(deep), scored, 0.5, seed=1)
-    other.fit(Layout.of(deep), scored, 0.5, seed=2)
-    ids = torch.stack(list(scored.sequences))
-
-    def masks(rival, rows):
-        executor = rival.apply()
-        return torch.stack(executor.prefill(executor.start(rows, record=True)).masks)
-
-    with torch.no_grad():
-        assert torch.equal(masks(one, ids)[:, :1], masks(one, ids[:1]))
-        assert not torch.equal(masks(one, ids[:1]), masks(other, ids[:1]))
 
 
 def test_rivals_are_named_and_sourced():

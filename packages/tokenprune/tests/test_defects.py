@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from ninefold.errors import InputError
-from tokenprune import FTPConfig, TokenPruner
-from tokenprune.executor._cache_name import CACHE_NAME
+from tokenprune import FTPConfig, TokenPruner, tiny_model
 from tokenprune.ftp import PublishedPruner, RouterNet
-from transformers.cache_utils import StaticCache
 
 GREEDY = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
 
@@ -48,9 +46,14 @@ def test_right_padding_is_refused_with_its_cause_once_tokens_follow(model, ids):
         model.generate(ids, attention_mask=mask, **GREEDY)
 
 
-def test_a_static_cache_is_refused_with_its_cause(model, ids):
-    cache = StaticCache(config=model.config, max_cache_len=40)
-    with TokenPruner(model), pytest.raises(InputError, match=r"(?s)StaticCache.*DynamicCache.*cache_implementation"):
-        model(ids, **{CACHE_NAME: cache})
-    with TokenPruner(model), pytest.raises(InputError, match="cache_implementation"):
+@torch.no_grad()
+@pytest.mark.parametrize("family", ["mistral", "gemma3", "llama4"])
+def test_a_static_cache_is_refused_with_its_cause_where_a_block_sees_a_window_or_chunk(family, ids):
+    model = tiny_model(family)
+    with TokenPruner(model), pytest.raises(InputError, match=r"(?s)StaticCache.*cache_implementation.*all tokens"):
         model.generate(ids, cache_implementation="static", **GREEDY)
+
+
+def test_a_position_beyond_the_models_is_named(model, ids):
+    with TokenPruner(model), pytest.raises(InputError, match=r"position_ids: got 600, expected at most 512"):
+        model(ids, position_ids=torch.arange(577, 601)[None])

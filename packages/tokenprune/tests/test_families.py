@@ -102,6 +102,26 @@ def test_a_family_that_is_not_known_is_named_and_one_without_softmax_attention_r
         TokenPruner(transformers.MiniMaxForCausalLM(config).eval())
 
 
+def test_qwen3_next_is_refused_for_its_recurrent_blocks():
+    import transformers
+
+    config = transformers.Qwen3NextConfig(
+        vocab_size=256, hidden_size=64, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
+        num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=32,
+        linear_key_head_dim=16, linear_value_head_dim=16, linear_num_key_heads=2, linear_num_value_heads=4,
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"Qwen3NextForCausalLM: block 0 has `linear_attn`"):
+        TokenPruner(transformers.Qwen3NextForCausalLM(config))
+
+
+def test_llama4_ends_where_it_cuts_attention_and_weighs_queries_by_their_place(ids):
+    assert Layout.of(tiny_model("llama4", max_position_embeddings=20_000)).limit == 8191
+    assert Layout.of(tiny_model("llama4", attn_temperature_tuning=False, max_position_embeddings=20_000)).limit == 8192
+    model = tiny_model("llama4", attention_chunk_size=16)
+    with TokenPruner(model), pytest.raises(InputError, match="at most 16 positions"):
+        model(ids)
+
+
 def test_experts_that_are_not_chosen_cost_nothing():
     model = tiny_model("qwen3_moe")
     costs = Executor(Layout.of(model)).costs

@@ -179,6 +179,7 @@ def test_dense_first_of_smollm2_is_the_measured_one():
     assert found[:8] == (0.0,) * 8
     assert found[25:] == pytest.approx([0.7] * 5)
     assert found[8:25] == pytest.approx([5.5 / 17] * 17)
+    assert dense_first(0.75, 30) == (0.0,) * 3 + (22.5 / 27,) * 27
 
 
 def test_an_untrained_pruner_observes(model, ids):
@@ -203,9 +204,12 @@ def test_a_setting_out_of_range_is_named(settings, says):
         Observation(**settings)
 
 
-def test_the_span_is_wider_where_more_is_skipped_and_stays_what_it_is_set_to():
-    found = {
-        target: ObservationRouter(dense_first(target, 30)).settings.neighbours for target in (0.3, 0.45, 0.6, 0.75)
-    }
-    assert found == {0.3: 9, 0.45: 9, 0.6: 15, 0.75: 15}
-    assert ObservationRouter(dense_first(0.6, 30), Observation(neighbours=5)).settings.neighbours == 5
+def test_window_span_and_recent_share_follow_how_much_is_skipped_and_stay_what_they_are_set_to():
+    def of(target, **settings):
+        found = ObservationRouter(dense_first(target, 30), Observation(**settings)).settings
+        return found.window, found.neighbours, found.recent
+
+    less, more = (24, 9, 0.5), (8, 13, 0.25)
+    assert [of(target) for target in (0.3, 0.45, 0.6, 0.75)] == [less, less, more, more]
+    assert of(0.6, window=5, neighbours=3, recent=0.0) == (5, 3, 0.0)
+    assert of(0.3, recent=1) == (24, 9, 1)

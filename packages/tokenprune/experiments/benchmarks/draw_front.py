@@ -1,10 +1,9 @@
-"""Local text against recall at equal operations: the README's second picture, from a committed outcome.
+"""Answers right against operations, by length, every arm at its sparsities: from `bench_long.py --summary`.
 
-    python packages/tokenprune/experiments/benchmarks/draw_front.py PICTURE
+    python packages/tokenprune/experiments/benchmarks/draw_front.py SUMMARY PICTURE
 
-Reads the outcome of `keeps-early-facts-without-training` beside it (test templates, S = 0.30): for each arm its
-divergence from the dense model on windows of text, and how much more a needle and an early name, the mean of both, cost
-under it than under the dense model. Bars are the standard deviations over seeds.
+One panel for each length. A mark is an arm at one sparsity, its bar the 95 % interval over items; marks of one arm are
+joined. SnapKV and PyramidKV save bytes and no operations: they stand at 1.
 """
 
 from __future__ import annotations
@@ -12,42 +11,49 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from ninefold.report import figure, save_figure
 
-RESULTS = Path(__file__).parent.parent / "results"
-NAMES = {"observation": "tokenprune as it comes", "scores of one block": "the same, scores of one block alone",
-         "fastkv": "FastKV", "gemfilter": "GemFilter",
-         "pyramidinfer": "PyramidInfer", "shortgpt": "ShortGPT"}  # fmt: skip
-PLACES = {"observation": (-22, 9), "scores of one block": (4, -14)}  # of the names beside two marks that are close
-TEXT, FACTS = (0.1, 0.2, 0.5, 1, 2), (0, 0.25, 0.5, 1, 2, 5, 10)  # ticks
+NAMES = {"tokenprune": "tokenprune", "fastkv": "FastKV", "specprefill": "SpecPrefill, its own draft",
+         "gemfilter": "GemFilter", "pyramidinfer": "PyramidInfer", "snapkv": "SnapKV", "pyramidkv": "PyramidKV",
+         "truncation": "truncation", "dropping": "frequent tokens dropped"}  # fmt: skip
+MARKS = "osD^vPX<>"
+
+
+def panel(axes: Any, lines: list[dict[str, Any]]) -> None:
+    """Of one length."""
+    (dense,) = (line["right"][0] for line in lines if line["arm"] == "dense")
+    axes.axhline(dense, color="0.6", linewidth=1)
+    axes.annotate("dense", (1, dense), xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=8)
+    for mark, (arm, name) in zip(MARKS, NAMES.items(), strict=True):
+        here = [line for line in lines if line["arm"].split()[0] == arm]
+        if not here:
+            continue
+        right, spent = [line["right"] for line in here], [line["operations"] for line in here]
+        error = [[one[0] - one[1] for one in right], [one[2] - one[0] for one in right]]
+        axes.errorbar(spent, [one[0] for one in right], yerr=error, marker=mark, label=name, linewidth=1, capsize=2)
+    axes.set_title(f"{lines[0]['tokens']:,} tokens", fontsize=9)
+    axes.set_xlabel("Operations, share of dense")
+    axes.set_xlim(0.15, 1.05)
+    axes.set_ylim(0, 1)
 
 
 def main() -> None:
-    (path,) = RESULTS.glob("keeps-early-facts-without-training.full.*.json")
-    arms = json.loads(path.read_text(encoding="utf-8"))["arms"]
-    made, axes = figure()
-    for at, name in enumerate(one.removeprefix("operations of ") for one in arms if one.startswith("operations of ")):
-        if name == "dense":
-            continue
-        text, kinds = arms[f"text KL, {name}"], [arms[f"{kind}, {name}"] for kind in ("needle", "name")]
-        lost = [
-            one["mean"] - arms[f"{kind}, dense"]["mean"] for one, kind in zip(kinds, ("needle", "name"), strict=True)
-        ]
-        spread = sum(one["sd"] for one in kinds) / 2
-        axes.errorbar(text["mean"], sum(lost) / 2, xerr=text["sd"], yerr=spread, marker="osD^vP"[at % 6], capsize=2)
-        axes.annotate(NAMES.get(name, name), (text["mean"], sum(lost) / 2), xytext=PLACES.get(name, (6, 6)),
-                      textcoords="offset points", fontsize=8)  # fmt: skip
-    axes.set_xscale("log")
-    axes.set_xticks(TEXT, [f"{one:g}" for one in TEXT])
-    axes.minorticks_off()
-    axes.set_xlim(0.08, 2.6)
-    axes.set_yscale("symlog", linthresh=0.5)
-    axes.set_yticks(FACTS, [f"{one:g}" for one in FACTS])
-    axes.set_ylim(-0.2, 12)
-    axes.set_xlabel("Text: divergence from the dense model, nats a token")
-    axes.set_ylabel("Early facts: loss above dense, nats a token")
-    save_figure(made, Path(sys.argv[1]), "tokenprune")
+    source, picture = map(Path, sys.argv[1:])
+    every = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
+    lines = [line for line in every if line["benchmark"] == "long prompts" and "right" in line]
+    lengths = sorted({line["tokens"] for line in lines})
+    made, first = figure()
+    made.delaxes(first)
+    for at, length in enumerate(lengths):
+        axes = made.add_subplot(1, len(lengths), at + 1)
+        panel(axes, [line for line in lines if line["tokens"] == length])
+        if at == 0:
+            axes.set_ylabel("Answers right")
+            axes.legend(fontsize=7)
+    made.set_size_inches(4.2 * len(lengths), 3.6)
+    save_figure(made, picture, "tokenprune")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ CLAIMS = [
             at_most("operations of observation", "operations of truncation", margin=0.005),
         ),
         quick=Budget(seeds=1, minutes=2),
-        full=Budget(seeds=3, minutes=30),
+        full=Budget(seeds=3, minutes=6),
     ),
     Claim(
         id="tokenprune/published-stages-pay",

@@ -1,6 +1,6 @@
 """Rivals: one interface, the method's executor and cost model, one line each in the table.
 
-_tokens        truncation, random keep: which tokens, by a rule
+_tokens        truncation: which tokens, by a rule
 _window        FastKV, GemFilter, PyramidInfer: by the attention of the last queries
 _short_gpt     ShortGPT, whole blocks by influence
 _redundancy    how little each block changes the stream, of which the influence is had
@@ -11,10 +11,10 @@ from tokenprune.baselines._base import Baseline
 from tokenprune.baselines._redundancy import Redundancy, redundancy
 from tokenprune.baselines._short_gpt import ShortGPT
 from tokenprune.baselines._table import BASELINES
-from tokenprune.baselines._tokens import RandomKeep, Truncation
+from tokenprune.baselines._tokens import Truncation
 from tokenprune.baselines._window import FastKV, GemFilter, PyramidInfer
 
 __all__ = [
-    "BASELINES", "Baseline", "FastKV", "GemFilter", "PyramidInfer", "RandomKeep", "Redundancy", "ShortGPT",
+    "BASELINES", "Baseline", "FastKV", "GemFilter", "PyramidInfer", "Redundancy", "ShortGPT",
     "Truncation", "redundancy",
 ]  # fmt: skip

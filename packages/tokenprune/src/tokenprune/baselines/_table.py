@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tokenprune.baselines._base import Baseline
 from tokenprune.baselines._short_gpt import ShortGPT
-from tokenprune.baselines._tokens import RandomKeep, Truncation
+from tokenprune.baselines._tokens import Truncation
 from tokenprune.baselines._window import FastKV, GemFilter, PyramidInfer
 
-_ALL = (Truncation, FastKV, GemFilter, PyramidInfer, RandomKeep, ShortGPT)
+_ALL = (Truncation, FastKV, GemFilter, PyramidInfer, ShortGPT)
 BASELINES: dict[str, type[Baseline]] = {one.name: one for one in _ALL}

@@ -71,8 +71,7 @@ def long_tasks(
         raise InputError("depths", got=list(depths), expected="shares of the prompt, 0 to 1")
     random = np.random.default_rng([seed, KINDS.index(kind), list(BY_ROLE).index(role)])
     maker = _Maker(BY_ROLE[role], tokenizer, filler, length, random)
-    make = {"needle": maker.needle, "name": maker.name, "key-value": maker.key_value, "few-shot": maker.few_shot,
-            "paragraphs": maker.paragraphs, "constant": maker.constant}[kind]  # fmt: skip
+    make = getattr(maker, kind.replace("-", "_"))
     return [make(depths[at % len(depths)]) for at in range(count)]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicCache
+from transformers.cache_utils import Cache, DynamicCache, StaticCache
 from transformers.modeling_outputs import MoeModelOutputWithPast
 
 from tokenprune.executor._cache import PrunedCache
@@ -26,6 +26,7 @@ from tokenprune.models._layout import ATTACHED, check_free
 
 Spans = Sequence[Sequence[tuple[int, int]]]
 _OURS, _IGNORED = "_tokenprune_cache", -100  # transformers' label of what no loss is taken of
+_TAKEN = (DynamicCache, StaticCache)  # callers' caches; a prompt leaves them empty, and ours goes with them
 
 
 class Attached:
@@ -85,9 +86,11 @@ class Attached:
         rows, width = given.shape[:2]
         asked, labels = self._call.__dict__.pop("asked", None), self._call.__dict__.pop("labels", None)
         callers_cache = given_cache(cache, past_key_values)
-        _check_cache(callers_cache)
+        _check_cache(callers_cache, windowed=layout.window is not None or isinstance(attention_mask, dict))
+        if attention_mask is not None and attention_mask.dim() == 4 and callers_cache is not None:
+            attention_mask = _of_static(attention_mask, int(callers_cache.get_seq_length()) + width)
         if position_ids is not None:
-            _check_positions(position_ids, attention_mask)
+            _check_positions(position_ids, attention_mask, layout.limit)
         went_before = _filled(callers_cache, width, attention_mask)
         if went_before is not None:
             dense = not isinstance(went_before, PrunedCache)
@@ -100,7 +103,7 @@ class Attached:
             out = self._go_on(embeds, filled, position_ids, asked, labels)
             return output_with_cache(layout.decoder.norm(out), filled)
         new = PrunedCache(self.executor.blocks) if use_cache else None
-        if new is not None and type(callers_cache) is DynamicCache:
+        if new is not None and type(callers_cache) in _TAKEN:
             setattr(callers_cache, _OURS, new)
         everything = isinstance(asked, int) and asked == 0 and labels is None and not self._told
         protect = self._protected(rows, width, attention_mask, asked or 0 if isinstance(asked, int) else asked, labels)
@@ -241,7 +244,7 @@ def of_dense(filled: Cache, attention_mask: Tensor | None, rows: int, *, windowe
     places = real.cumsum(1) - 1
     made.next_position = torch.full((rows,), seen)
     for block, layer in enumerate(layers):
-        keys, values = layer.keys, layer.values
+        keys, values = (one[:, :, :seen] for one in (layer.keys, layer.values))  # a static one has room beyond
         count = keys.shape[2]  # a sliding window holds the last tokens alone
         there = None if bool(real.all()) else real[:, seen - count :].to(keys.device)
         own = places[:, None, seen - count :, None].to(keys.device) if windowed else None
@@ -249,8 +252,11 @@ def of_dense(filled: Cache, attention_mask: Tensor | None, rows: int, *, windowe
     return made
 
 
-def _check_positions(position_ids: Tensor, attention_mask: Tensor | None) -> None:
-    """InputError where positions of a row do not ascend: several texts packed into one row."""
+@torch.compiler.disable
+def _check_positions(position_ids: Tensor, attention_mask: Tensor | None, limit: int) -> None:
+    """InputError where positions of a row do not ascend: several texts packed into one row; or go beyond the limit."""
+    if int(position_ids.max()) >= limit:
+        raise InputError("position_ids", got=int(position_ids.max()), expected=f"at most {limit} positions")
     steps = position_ids[..., 1:] - position_ids[..., :-1]
     back = steps <= 0
     if attention_mask is not None and attention_mask.shape[-1] >= position_ids.shape[-1]:  # padding may stand still
@@ -264,16 +270,23 @@ def _check_positions(position_ids: Tensor, attention_mask: Tensor | None) -> Non
         )  # fmt: skip
 
 
-def _check_cache(given: Cache | None) -> None:
-    """InputError for a cache that has one length for all blocks set beforehand, or stores keys in a form of its own."""
-    if given is None or isinstance(given, PrunedCache) or type(given) is DynamicCache:
+def _of_static(seen: Tensor, tokens: int) -> Tensor:
+    """(B, tokens) the mask of which `generate` made one of all queries and a static cache's room, (B, 1, q, room)."""
+    last = seen[:, 0, -1, :tokens]
+    return last if last.dtype == torch.bool else last == 0
+
+
+def _check_cache(given: Cache | None, *, windowed: bool) -> None:
+    """InputError for a cache that stores keys in a form of its own, as a static one does of a sliding window."""
+    static = type(given) is StaticCache and windowed
+    if given is None or isinstance(given, PrunedCache) or (type(given) in _TAKEN and not static):
         return
-    raise InputError(
-        CACHE_NAME, got=f"a {type(given).__name__}", expected="none, or transformers' DynamicCache",
-        hint="each block of a pruned model holds another number of tokens: leave cache_implementation out",
-    )  # fmt: skip
+    raise InputError(CACHE_NAME, got=f"a {type(given).__name__}", expected="none, or transformers' DynamicCache",
+                     hint="leave cache_implementation out; a static cache is taken where all blocks see all tokens",
+                     )  # fmt: skip
 
 
+@torch.compiler.disable
 def _check_goes_on(attention_mask: Tensor, device: torch.device) -> None:
     """InputError where new tokens follow padding, or padding stands between tokens."""
     rows, width = attention_mask.shape

@@ -284,14 +284,15 @@ def ours(config: Any) -> Iterator[None]:
 
     if NAME not in ALL_ATTENTION_FUNCTIONS:
         ALL_ATTENTION_FUNCTIONS.register(NAME, attend)
-    with _LOCK:
+    held = contextlib.nullcontext() if torch.compiler.is_compiling() else _LOCK  # no lock can be traced
+    with held:
         before, users = _USED.get(id(config), (config._attn_implementation_internal, 0))
         _USED[id(config)] = before, users + 1
         config._attn_implementation_internal = NAME
     try:
         yield
     finally:
-        with _LOCK:
+        with held:
             before, users = _USED.pop(id(config))
             if users > 1:
                 _USED[id(config)] = before, users - 1

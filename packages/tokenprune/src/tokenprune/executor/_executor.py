@@ -62,6 +62,7 @@ class Executor:
         """N."""
         return len(self.layout.blocks)
 
+    @torch.compiler.disable  # it asks how long the rows are; blocks are traced in one graph from here on
     def start(
         self, input_ids: Tensor | None, attention_mask: Tensor | None = None, position_ids: Tensor | None = None, *,
         embeds: Tensor | None = None, protect: int | Tensor = 1, record: bool = False,
@@ -271,7 +272,7 @@ class Executor:
         step = torch.arange(new, device=embeds.device)
         positions = cache.next_position.to(embeds.device)[:, None] + step if position_ids is None else position_ids
         positions = positions.to(embeds.device).expand(rows, new)
-        self._check_length(int(positions.max()) + 1)
+        self._check_length(cache.seen + new)
         cos, sin = self.layout.angles(embeds, positions.flatten())
         return embeds, cos.view(rows, new, -1), sin.view(rows, new, -1), positions
 

@@ -47,6 +47,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "olmoe": ("Olmoe", {**_EXPERTS, **_PAD}),
     "granitemoe": ("GraniteMoe", {**_EXPERTS, **_PAD, **_SCALES}),
     "dots1": ("Dots1", {**_HEAD, **_GROUPS, **_PAD}),
+    "llama4": ("Llama4", {**_HEAD, **_EXPERTS, **_PAD, "intermediate_size_mlp": 128}),
     "ernie4_5_moe": ("Ernie4_5_Moe", {**_EXPERTS, **_PAD, "moe_num_experts": 4, "moe_k": 2}),
 }
 
@@ -71,7 +72,7 @@ def tiny_model(family: str = "llama", *, seed: int = 0, **sizes: Any) -> Any:
     if family not in FAMILIES:
         raise InputError("family", got=repr(family), expected=f"one of {', '.join(FAMILIES)}")
     name, more = FAMILIES[family]
-    kind = f"{name}TextConfig" if family == "gemma3" else f"{name}Config"
+    kind = f"{name}TextConfig" if family in ("gemma3", "llama4") else f"{name}Config"
     config = getattr(transformers, kind)(**{**_TINY, **more, **sizes})
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -67,6 +67,7 @@ class Layout:
         if getattr(model, "config", None) is None or not hasattr(model, "get_output_embeddings"):
             raise InputError("model", got=type(model).__name__, expected="a transformers causal language model")
         decoder: Any = model.get_decoder() if hasattr(model, "get_decoder") else getattr(model, "model", None)
+        decoder = decoder if hasattr(decoder, "layers") else getattr(model, "model", decoder)  # Llama 4 names itself
         blocks = getattr(decoder, "layers", None)
         kind = type(model).__name__
         check_free(decoder)
@@ -88,7 +89,7 @@ class Layout:
         heads = config.num_attention_heads
         return cls(
             model=model, decoder=decoder, blocks=tuple(blocks), heads=heads, window=_window(config),
-            kv_heads=getattr(config, "num_key_value_heads", None) or heads, limit=config.max_position_embeddings,
+            kv_heads=getattr(config, "num_key_value_heads", None) or heads, limit=_limit(config),
             head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads, turns=_turns(config, decoder),
         )  # fmt: skip
 
@@ -124,13 +125,16 @@ class Layout:
     def angles(self, stream: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Positions (T,) -> cosines and sines (1, T, width); those of several kinds of blocks side by side."""
         if not self.turns:
-            return self.decoder.rotary_emb(stream, positions[None])
+            found = self.decoder.rotary_emb(stream, positions[None])
+            return found if isinstance(found, tuple) else (found.real, found.imag)  # Llama 4's are complex
         found = [self.decoder.rotary_emb(stream, positions[None], kind) for kind in self.turns]
         cos, sin = (torch.cat(parts, -1) for parts in zip(*found, strict=True))
         return cos, sin
 
-    def angles_of(self, block: int, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    def angles_of(self, block: int, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor] | Tensor:
         """What one block is to have of `angles`."""
+        if hasattr(self.config, "attention_chunk_size"):
+            return torch.complex(cos, sin)
         if not self.turns:
             return cos, sin
         at = self.turns.index(self.config.layer_types[block])
@@ -156,12 +160,12 @@ def check_free(decoder: Any) -> None:
 
 
 def _check_block(kind: str, number: int, block: Any) -> None:
-    if not hasattr(block, "self_attn"):
-        raise _other(kind, f"block {number} ({type(block).__name__}) has no `self_attn`")
     foreign = [name for name in ("cross_attn", "crossattention", "mixer", "mamba", "linear_attn", "conv")
                if hasattr(block, name)]  # fmt: skip
     if foreign:
         raise _other(kind, f"block {number} has `{foreign[0]}`")
+    if not hasattr(block, "self_attn"):
+        raise _other(kind, f"block {number} ({type(block).__name__}) has no `self_attn`")
     signature = inspect.signature(block.forward).parameters
     takes_more = any(one.kind is one.VAR_KEYWORD for one in signature.values())
     if "position_embeddings" not in signature or not takes_more:
@@ -176,6 +180,13 @@ def _turns(config: Any, decoder: Any) -> tuple[str, ...]:
     if "layer_type" not in inspect.signature(decoder.rotary_emb.forward).parameters:
         return ()
     return tuple(sorted(set(config.layer_types)))
+
+
+def _limit(config: Any) -> int:
+    """Longest sequence; of Llama 4 up to where it cuts attention into chunks, and weighs queries by their place."""
+    chunk = getattr(config, "attention_chunk_size", None) or config.max_position_embeddings
+    tuned = config.floor_scale - 1 if getattr(config, "attn_temperature_tuning", False) else chunk
+    return min(config.max_position_embeddings, chunk, int(tuned))
 
 
 def _window(config: Any) -> int | None:

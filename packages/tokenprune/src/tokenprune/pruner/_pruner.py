@@ -26,7 +26,7 @@ from tokenprune.pruner import _files
 from tokenprune.pruner._base_model import base_of, check_base
 from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._report import Report, planned_cost
-from tokenprune.routers._observation_router import ObservationRouter, cache_choice
+from tokenprune.routers._observation_router import ObservationRouter, cache_choice, settled
 from tokenprune.routers._schedule import checked_schedule, checked_target, dense_first, project, uniform
 from tokenprune.routers._static_router import StaticRouter
 
@@ -97,7 +97,7 @@ class TokenPruner:
     def executor(self) -> Executor:
         """The model's blocks under this pruner's router."""
         tokens = self.config.cache_tokens
-        shrink = None if tokens is None else cache_choice(tokens, self.config.observation)
+        shrink = None if tokens is None else cache_choice(tokens, settled(self.config.observation, self.schedule))
         return Executor(self.layout, self.router(), shrink)
 
     def set_sparsity(self, target: float) -> None:
@@ -108,9 +108,7 @@ class TokenPruner:
             self.config, self.schedule = replace(self.config, target_sparsity=target), self._first(target, blocks)
             return
         mean = sum(self.schedule) / len(self.schedule)
-        shape = (
-            np.array(self.schedule) * (target / mean if mean else 0) if mean else np.full(len(self.schedule), target)
-        )
+        shape = np.array(self.schedule) * (target / mean) if mean else np.full(len(self.schedule), target)
         self.config = replace(self.config, target_sparsity=target)
         self.schedule = checked_schedule(project(shape, target).tolist(), len(self.schedule))
 

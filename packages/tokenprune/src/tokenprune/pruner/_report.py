@@ -102,13 +102,10 @@ def planned_cost(executor: Executor, config: FTPConfig, schedule: Sequence[float
     routed = [sum(lengths) * router.flops if s > 0 else 0 for s in schedule]
     cached = None
     if config.cache_tokens is not None:  # the window and the first token always stay
-        most = max(config.cache_tokens, config.observation.window + 1)
+        most = max(config.cache_tokens, router.window + 1)
         cached = {block: [min(k, most) for k in counts] for block, counts in enumerate(kept)}
-    return executor.costs.of_kept(
-        kept, logits=len(lengths),
-        scored=[router.queries(block) for block in range(len(kept))], routed=routed,
-        cached=cached,
-    )  # fmt: skip
+    scored = [router.queries(block) for block in range(len(kept))]
+    return executor.costs.of_kept(kept, logits=len(lengths), scored=scored, routed=routed, cached=cached)
 
 
 def pareto(rows: Sequence[tuple[str, float, float]], label: str) -> Figure:

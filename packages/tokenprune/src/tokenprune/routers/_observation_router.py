@@ -21,10 +21,11 @@ from ninefold.errors import InputError
 from torch import Tensor
 
 from tokenprune.executor._stream import Stream
-from tokenprune.routers._schedule import lowest_skipped, static_keep
+from tokenprune.routers._schedule import SPARSE, lowest_skipped, static_keep
 from tokenprune.routers._static_router import StaticRouter
 
-SPAN, WIDE, SPARSE = 9, 15, 0.45
+SPAN = 9
+_LEFT_OUT = {False: (24, SPAN, 0.5), True: (8, 13, 0.25)}  # window, neighbours, recent; beyond `SPARSE`
 REDUCTIONS = ("max", "mean", "weighted")
 _ALIVE = "kept so far"  # in a stream's memory: (B, L) tokens that no block has skipped
 
@@ -34,27 +35,27 @@ class Observation:
     """Settings of the observation window.
 
     Attributes:
-        window: how many last queries score the keys.
+        window: how many last queries score the keys. Left out, 24, and 8 for schedules that skip more than `SPARSE` on
+            average: what is asked stands at the very end, and the fewer tokens are kept, the more it counts.
         reduction: over heads and queries, "max", "mean", or "weighted": a mean to which later queries add more.
         neighbours: how many tokens in a row, the token itself in the middle, a score is pooled over; 1: no pooling.
-            Left out, `SPAN`, and `WIDE` for schedules that skip more than `SPARSE` on average: the fewer tokens are
-            kept, the more of a fact stands or falls with one of them.
+            Left out, `SPAN`, and 13 beyond `SPARSE`: more of a fact stands or falls with one of its tokens.
         pooling: "max" or "mean" of these scores.
         nested: a token that a block skipped is not kept by a later one.
-        recent: share of a block's kept tokens that are the last ones.
+        recent: share of a block's kept tokens that are the last ones. Left out, .5, and .25 beyond `SPARSE`.
         lasting: scores of blocks that skip nothing last, the highest counts; False: those of the block before alone.
     """
 
-    window: int = 24
+    window: int | None = None
     reduction: str = "max"
     neighbours: int | None = None
     pooling: str = "max"
     nested: bool = True
-    recent: float = 0.5
+    recent: float | None = None
     lasting: bool = True
 
     def __post_init__(self) -> None:
-        if type(self.window) is not int or self.window < 1:
+        if self.window is not None and (type(self.window) is not int or self.window < 1):
             raise InputError("observation window", got=repr(self.window), expected="a whole number from 1")
         if self.reduction not in REDUCTIONS:
             raise InputError(
@@ -65,7 +66,8 @@ class Observation:
             raise InputError("observation neighbours", got=repr(self.neighbours), expected="an odd number from 1")
         if self.pooling not in ("max", "mean"):
             raise InputError("observation pooling", got=repr(self.pooling), expected="max or mean")
-        if type(self.recent) not in (int, float) or not 0 <= self.recent <= 1:
+        number = type(self.recent) in (int, float) and 0 <= (self.recent or 0) <= 1
+        if self.recent is not None and not number:
             raise InputError("observation recent", got=repr(self.recent), expected="a share of kept tokens, 0 to 1")
         for name in ("nested", "lasting"):
             if type(getattr(self, name)) is not bool:
@@ -73,10 +75,9 @@ class Observation:
 
 
 def settled(settings: Observation, schedule: Sequence[float]) -> Observation:
-    """The settings under a schedule: how many neighbours a score is pooled over, where that is left out."""
-    if settings.neighbours is not None:
-        return settings
-    return replace(settings, neighbours=WIDE if sum(schedule) > SPARSE * len(schedule) else SPAN)
+    """The settings under a schedule: those that are left out depend on how much it skips."""
+    found = zip(("window", "neighbours", "recent"), _LEFT_OUT[sum(schedule) > SPARSE * len(schedule)], strict=True)
+    return replace(settings, **{name: one for name, one in found if getattr(settings, name) is None})
 
 
 def pooled(scores: Tensor, there: Tensor, settings: Observation) -> Tensor:
@@ -139,7 +140,7 @@ class ObservationRouter(StaticRouter):
     ) -> None:
         super().__init__(schedule)
         self.settings = settled(settings or Observation(), self.schedule)
-        self.window, self.reduction = self.settings.window, self.settings.reduction
+        self.window, self.reduction = self.settings.window or 0, self.settings.reduction
         self.flops, self.score_all = 2 * (self.settings.neighbours or SPAN), score_all
 
     def lasts(self, block: int) -> bool:
@@ -159,7 +160,7 @@ class ObservationRouter(StaticRouter):
     def latest(self, stream: Stream, skips: Sequence[int]) -> list[int]:
         """How many last tokens of each row are kept whatever their scores."""
         kept = [a - min(b, c) for a, b, c in zip(stream.lengths, skips, stream.free, strict=True)]
-        return [int(self.settings.recent * k + 1e-9) for k in kept]
+        return [int((self.settings.recent or 0.0) * k + 1e-9) for k in kept]
 
     def look(self, block: int, stream: Stream) -> None:
         """A block that skips nothing gives every token its place again."""
@@ -184,13 +185,13 @@ def cache_choice(tokens: int, settings: Observation) -> Callable[[Stream, Tensor
 
     Args:
         tokens: of each row, in each block; more where the first one and the window are more.
-        settings: of the observation window.
+        settings: of the observation window, with nothing left out (`settled`).
     Returns: (stream after the block, (B, L) kept) -> (B, L) cached.
     """
 
     def choose(stream: Stream, kept: Tensor) -> Tensor:
         place = torch.arange(kept.shape[1], device=kept.device)[None]
-        window = recent_tokens(stream, [min(settings.window, length) for length in stream.lengths])
+        window = recent_tokens(stream, [min(settings.window or 0, length) for length in stream.lengths])
         margin = pooled(stream.table, kept, settings)
         skips = (kept.sum(1) - tokens).clamp(min=0).tolist()
         return lowest_skipped(margin, kept & ((place == 0) | window), kept, skips)
