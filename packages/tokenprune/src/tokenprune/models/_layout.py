@@ -183,7 +183,7 @@ def _turns(config: Any, decoder: Any) -> tuple[str, ...]:
 
 
 def _limit(config: Any) -> int:
-    """Longest sequence; of Llama 4 up to where it cuts attention into chunks, and weighs queries by their place."""
+    """Longest sequence; of Llama 4 up to where it cuts attention into chunks, and scales queries by position."""
     chunk = getattr(config, "attention_chunk_size", None) or config.max_position_embeddings
     tuned = config.floor_scale - 1 if getattr(config, "attn_temperature_tuning", False) else chunk
     return min(config.max_position_embeddings, chunk, int(tuned))
