@@ -92,9 +92,8 @@ def test_a_machine_without_compiler_is_said(monkeypatch):
 
 
 @pytest.mark.usefixtures("made")
-def test_verbs_compile(tmp_path):
-    words = ["--epochs", "1", "--threads", "1", "--compile"]
+def test_train_compiles(tmp_path):
+    words = ["--epochs", "1", "--threads", "1"]
     run_cli("pretrain", "--net", "mlp", *words, "-o", str(tmp_path / "float"))
-    run_cli("train", str(tmp_path / "float"), "--gradient", "ste", *words, "-o", str(tmp_path / "bits"))
-    for name in ("float", "bits"):
-        assert json.loads((tmp_path / name / "config.json").read_text())["compile"] is True
+    run_cli("train", str(tmp_path / "float"), "--gradient", "ste", *words, "--compile", "-o", str(tmp_path / "bits"))
+    assert json.loads((tmp_path / "bits" / "config.json").read_text())["compile"] is True

@@ -41,14 +41,29 @@ def test_it_is_trained_with_1_bit_weights_and_packs(make):
     assert sum(node.op == "conv_signs" for node in packed.nodes) >= 5
 
 
-def test_learned_thresholds_of_linear_layers_over_tokens():
+class Mlp(nn.Module):
+    """Two linear layers over the channels of each pixel, which come last, as in ConvNeXt and Swin."""
+
+    def __init__(self):
+        super().__init__()
+        self.deep, self.norm = nn.Conv2d(3, 12, 3, padding=1), nn.LayerNorm(12)
+        self.wide, self.back = nn.Linear(12, 20), nn.Linear(20, 12)
+
+    def forward(self, x):
+        y = self.norm(self.deep(x).permute(0, 2, 3, 1))
+        return self.back(self.wide(y)).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("size", [None, 7, 12])  # as many tokens as features, too
+@pytest.mark.parametrize("activations", ["rsign", "adabin"])
+def test_learned_thresholds_of_linear_layers_whose_channels_come_last(size, activations):
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(12, 20), nn.LayerNorm(20), nn.Linear(20, 5))
-    x = torch.randn(4, 7, 12)
-    model = binarize(net, "xnor", "rsign", example_input=x)
+    net = nn.Sequential(nn.Linear(12, 20), nn.LayerNorm(20), nn.Linear(20, 5)) if size else Mlp()
+    x = torch.randn(4, size, 12) if size else X[:4, :, :9, :11]
+    model = binarize(net, "xnor", activations, skip=[] if size else ["deep"], example_input=x)
     with torch.no_grad():
         for name, one in model.named_parameters():
-            if name.endswith("threshold"):
+            if name.endswith(("threshold", "beta_a")):
                 one.normal_(0, 0.3)
     expected = outputs(model.eval(), x)
     np.testing.assert_allclose(pack(model, x)(x.numpy()), expected, rtol=0, atol=1e-4 * np.abs(expected).max())

@@ -131,11 +131,7 @@ class Learned(Gradient):
         if ahead.direction is not None and ahead.direction.requires_grad:
             quantizer = self.layers[index].quantizer
             slope = quantizer.gate(meta) * quantizer.calibration(meta)
-            ahead.direction.backward(ahead.binary.grad * slope * -self.scale_of_lesson(index))
-
-    def scale_of_lesson(self, index: int) -> float:
-        """The factor lr of W_meta = W - lr G in the hypernets' gradient."""
-        return self.lr(index)
+            ahead.direction.backward(ahead.binary.grad * slope * -self.lr(index))
 
     def state_dict(self) -> dict[str, Any]:
         nets = {

@@ -73,6 +73,10 @@ class Binary(nn.Module):
 class BinaryLinear(Binary, nn.Linear):
     """A linear layer with 1-bit weights."""
 
+    def _input(self, x: Tensor) -> Tensor:
+        """Activations have channels second; here they come last."""
+        return super()._input(x.movedim(-1, 1)).movedim(1, -1) if x.ndim > 2 else super()._input(x)
+
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's own name)
         return nn.functional.linear(self._input(input), *self.tensors())
 
