@@ -133,8 +133,7 @@ def demo_of(row: Installed, opts: Shared) -> Table:
     sections = [(shown.name, shown.section), *([("Words", [glossary(shown.words)])] if shown.words else [])]
     write_text(path, html_page(f"{row.name}: demo", sections, intro), force=opts.force, ours="ninefold")
     table = overview([shown])
-    pictures = any("<figure" in part for part in shown.section)
-    table.notes.append(f"{'Pictures and all arms' if pictures else 'All arms, without matplotlib no pictures'}: {path}")
+    table.notes.append(f"All arms{' and pictures' if '<figure' in ''.join(shown.section) else ''}: {path}")
     return table
 
 

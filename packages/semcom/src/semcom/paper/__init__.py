@@ -3,6 +3,17 @@
 Scrambler: `_scrambler`. Exact ranking of masks: `_combinatorics`; bits to mask locations: `_mask_codec`. Frames and
 pieces: `_framing`. Sparse encoding module: `_sparse`. Model on pictures: `_coder`. The link: `_link`; whole
 transmissions: `_session`; training: `_training`. Controls and rivals: `_rivals`, `_inpaint`.
+
+Examples:
+    >>> import numpy as np
+    >>> from semcom import datasets
+    >>> from semcom.paper import CarrierImageLink
+
+    >>> pictures = datasets.load("embedded", limit=1)
+    >>> link = CarrierImageLink.from_pretrained("mae-32p4")
+    >>> bits = np.random.default_rng(0).integers(0, 2, (1, link.report.payload_bits)).astype(np.uint8)
+    >>> link.send(pictures, bits, 6.0).shape
+    (1, 1168)
 """
 
 from semcom.paper._coder import TokenCoder

@@ -2,6 +2,17 @@
 
 The interface: `_interface`. Image codecs reduced to what changes: `_codecs`; with a 5G NR code: `_separate`. The joint
 source-channel coder: `_joint`; others of one ratio: `_tile_coder`. The better of the two for each picture: `_chosen`.
+
+Examples:
+    >>> import numpy as np
+    >>> from semcom import Channel, datasets
+    >>> from semcom.whole import CodecLink, carry_picture
+
+    >>> picture = next(iter(datasets.embedded_photographs().values()))
+    >>> link = CodecLink("jpeg", 1 / 12)
+    >>> made = carry_picture(link, picture, Channel(), 6.0, np.random.default_rng(0))
+    >>> made.shape == picture.shape
+    True
 """
 
 from semcom.whole._chosen import ChosenLink

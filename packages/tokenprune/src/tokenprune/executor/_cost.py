@@ -36,9 +36,9 @@ class Cost:
         >>> one = pruner.cost([40])  # a prompt of 40 tokens
         >>> both = one.plus(pruner.cost([80]))
         >>> both.kv_bytes, one.times(10).kv_bytes
-        (61440, 204800)
+        (62208, 209920)
         >>> round(one.routing_flops / one.flops, 3)
-        0.029
+        0.007
     """
 
     flops: float

@@ -261,7 +261,8 @@ class SwitchBank:
                 raise InputError("heads", got=len(given), expected=f"{len(weights)}, one for each row")
             states = [self._checked(one, head) for one, head in zip(weights, given, strict=True)]
             names = dict.fromkeys(name for state in states for name in (*state.weights, *filter(None, [state.head])))
-            self._plan(_State(dict.fromkeys(names, 1.0)))  # refuses a base that changed, and moves codes to its device
+            # refuses a base that changed, and moves codes to its device
+            planned(dict.fromkeys(names, 1.0), self._tasks, self._slots, based=not self._written)
             plan = plan_rows(self._tasks, [(state.weights, state.head) for state in states])
             token = object()
             self._contexts.append(token)
@@ -301,7 +302,8 @@ class SwitchBank:
             if self._added is None or key not in self._added.ready:
                 states = [self._checked(one, None) for one in each]
                 names = dict.fromkeys(name for state in states for name in state.weights)
-                self._plan(_State(dict.fromkeys(names, 1.0)))  # refuses a base that changed
+                # refuses a base that changed
+                planned(dict.fromkeys(names, 1.0), self._tasks, self._slots, based=not self._written)
                 self._added = self._added or AddedForward(self.model, self._slots)
                 plan = plan_rows(self._tasks, [(state.weights, state.head) for state in states])
                 head = states[0].head if len(states) == 1 else None
