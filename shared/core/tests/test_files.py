@@ -7,7 +7,18 @@ import threading
 
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from ninefold.files import _atomic, atomic_file, atomic_folder, digest, digest_file, lock, recover, write_text
+from ninefold.files import (
+    _atomic,
+    _owner,
+    atomic_file,
+    atomic_folder,
+    digest,
+    digest_file,
+    lock,
+    recover,
+    refuse_existing,
+    write_text,
+)  # fmt: skip
 
 from .beside import kill, start
 
@@ -265,3 +276,16 @@ def test_old_folder_whose_successor_stands_is_rubbish_and_never_comes_back(moved
     moved_aside.rmdir()  # the user wants neither
     recover(moved_aside)
     assert names(moved_aside.parent) == []
+
+
+def test_what_another_writer_moves_away_while_it_is_judged_is_no_strangers(tmp_path, monkeypatch):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    (folder / "a").write_text("by another writer")
+
+    def gone(path):
+        folder.rename(tmp_path / "aside")
+        return
+
+    monkeypatch.setattr(_owner, "identity", gone)
+    refuse_existing(folder, force=True, ours=anything)
