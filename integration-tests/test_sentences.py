@@ -8,7 +8,11 @@ import pytest
 from workspace import find
 
 SAID = [
-    ("tokenprune", "What it does", "with the default of version 0.2.*2,048 tokens and more.*this version has no result yet"),
+    (
+        "tokenprune",
+        "What it does",
+        "with the default of version 0.2.*2,048 tokens and more.*this version has no result yet",
+    ),
     (
         "mecoin",
         "What it does",
