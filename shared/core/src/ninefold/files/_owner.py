@@ -189,7 +189,7 @@ def refuse_existing(path: Path, force: bool, ours: Ours = None) -> None:
     names, before = [""], None
     while names and before != (before := identity(path)):  # again if another writer replaced it while it was judged
         names = list(itertools.islice(foreign(path.resolve(), ours), _COUNTED))
-    if names and before is not None:  # else it is gone
+    if names and (before is not None or path.is_symlink()):  # else it is gone; a dangling link is not
         writer = ours if isinstance(ours, str) else "Ninefold"
         more = f" and {len(names) - 5}{' or' * (len(names) == _COUNTED)} more" if len(names) > 5 else ""
         lost = f"{', '.join(names[:5])}{more} in it" if path.is_dir() else "it"
