@@ -55,16 +55,15 @@ class _Linear:
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (R, ..., in) -> (R, ..., out); rows of smaller heads are filled up with -inf."""
-        plan = self.plan
+        changes, plan = self.changes, self.plan
         if self.swapped:
             rows = plan.by_row(x, self.name)
             return self._heads(rows.flatten(1, -2)).unflatten(1, rows.shape[1:-1]).flatten(0, 1)
         y = self.original(x)
-        changes = self.changes
         if changes is None:
             return y
         plan.cost.decoded += self.decoded
-        if changes.add_again(x, y):
+        if changes.add_again is not None and changes.add_again(x, y):
             return y
         shape = x.shape
         if plan.count > 1:
@@ -144,7 +143,7 @@ class _Norm:
     def __init__(self, module: nn.Module, parts: Mapping[str, Part], plan: RowPlan, name: str) -> None:
         self.module, self.parts, self.plan, self.name = module, parts, plan, name
         own = [self._of_rows(leaf) for leaf in ("weight", "bias")]
-        self.alike = all(len(each) == 1 for each in own)
+        self.one = [each[0] for each in own] if all(len(each) == 1 for each in own) else None  # that of all rows
         self.weight, self.bias = own
         count = max(len(each) for each in own)
         self.wide = [each.expand(count, *each.shape[1:]).float().flatten(1).contiguous() for each in own]
@@ -160,8 +159,8 @@ class _Norm:
     def __call__(self, x: Tensor) -> Tensor:
         """x (R, ..., *shape) -> the same shape."""
         shape, epsilon = self.module.normalized_shape, float(self.module.eps)  # pyright: ignore[reportArgumentType]
-        if self.alike:
-            return functional.layer_norm(x, shape, self.weight[0], self.bias[0], epsilon)  # pyright: ignore[reportArgumentType]
+        if self.one is not None:
+            return functional.layer_norm(x, shape, *self.one, epsilon)  # pyright: ignore[reportArgumentType]
         rows = self.plan.by_row(x, self.name)
         x = rows.flatten(0, 1) if len(x) == 1 else x
         weight, bias = self.wide

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -157,20 +157,7 @@ class Changes:
         self.height, self.width = changes[0].signs.shape
         self._bytes = 128 * (self.width + 512) + 4 * self.height
         self._ready: tuple[Tokens | None, torch.dtype | None, _Call | None, list[_Record]] = None, None, None, []
-        self._again: tuple[torch.Size, torch.dtype, _Call, _Record, Tokens] | None = None
-
-    def add_again(self, x: Tensor, out: Tensor) -> bool:
-        """What `add` does, for an input of the shape that it had last; False, and nothing done, for any other."""
-        again = self._again  # read once: another thread may change it
-        if again is None:
-            return False
-        shape, dtype, call, record, _ = again
-        if x.shape != shape or x.dtype is not dtype or out.dtype is not dtype or not out.is_cpu:
-            return False
-        if not (x.is_contiguous() and out.is_contiguous()):
-            return False
-        call(x.data_ptr(), out.data_ptr(), record.address, _scratch(self._bytes))
-        return True
+        self.add_again: Callable[[Tensor, Tensor], bool] | None = None
 
     def add(self, x: Tensor, out: Tensor, tokens: Tokens, again: torch.Size | None = None) -> None:
         """out[r] += share[r] * (scale * x[r] S^T + shift), for the rows r of each task, in float32 or wider.
@@ -178,7 +165,7 @@ class Changes:
         Args:
             x: (..., n), any floating dtype, R rows in all.
             out: (..., m), contiguous, changed in place; of a narrower dtype it is rounded once a task.
-            again: the shape of inputs for which the same is to be done by `add_again`.
+            again: the shape of inputs for which `add_again` is to do the same.
         """
         known, dtype, call, records = self._ready
         if known is not tokens or dtype is not out.dtype:
@@ -194,7 +181,7 @@ class Changes:
         for helper in helpers:
             helper.result()
         if again is not None and len(records) == 1:
-            self._again = again, out.dtype, call, records[0], tokens  # which own what addresses point at
+            self.add_again = _again(again, out.dtype, call, records[0], self._bytes, tokens)
 
     def _prepare(self, out: Tensor, tokens: Tokens) -> tuple[_Call | None, list[_Record]]:
         """The compiled loop, None where the torch twin is used, and what it takes for these rows."""
@@ -228,6 +215,28 @@ class Changes:
             made = x[rows].to(wide) @ one.signs.matrix(wide).T * one.scale + one.shift.to(wide)
             shares = tokens.shares[one.task][: len(rows), None].to(wide)
             out[rows] = (out[rows].to(wide) + shares * made).to(out.dtype)
+
+
+def _again(
+    shape: torch.Size, dtype: torch.dtype, call: Any, record: _Record, size: int, tokens: Tokens
+) -> Callable[[Tensor, Tensor], bool]:
+    """What `Changes.add` did, for inputs of this shape; for any other it does nothing and is False.
+
+    Defaults, and what numba calls once it has seen the types, are near in memory: between two products of a model that
+    counts.
+    """
+    entry, address = next(iter(call.overloads.values())).entry_point, record.address
+
+    def add(
+        x: Tensor, out: Tensor, shape: torch.Size = shape, dtype: torch.dtype = dtype, entry: _Call = entry,
+        address: int = address, size: int = size, _own: object = (record, tokens),  # of what addresses point at
+    ) -> bool:  # fmt: skip
+        able = x.shape == shape and x.dtype is dtype and out.dtype is dtype and x.is_cpu and x.is_contiguous()
+        if able := able and out.is_contiguous():
+            entry(x.data_ptr(), out.data_ptr(), address, _scratch(size))
+        return able
+
+    return add
 
 
 class LookedUp:
