@@ -1,8 +1,8 @@
 """What the publication claims of T-Switch and Auto-Switch, each with its bar, and what is ours.
 
 Pulse activation, binarisation and the comparison with merging are in `_text`, convolutional nets and LoRA adapters in
-`_other_weights`. Of our own: fitted knobs in `_fitted` and `_fitted_decoder`, their rivals in `_calibrated`, a router
-in closed form in `_routes` and `_answers`.
+`_other_weights`. Of our own: fitted knobs in `_fitted` and `_fitted_decoder`, their rivals in `_calibrated`, merges of
+2024 and 2025 in `_spectral_merges`, a router in closed form in `_routes` and `_answers`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ._fitted import fitted_switches
 from ._fitted_decoder import fitted_decoder
 from ._other_weights import adapters, vision
 from ._routes import routes
+from ._spectral_merges import MERGES, merges
 from ._text import binary, pulse, table
 
 __all__ = ["CLAIMS"]
@@ -117,6 +118,15 @@ CLAIMS = [
         run=table(T8),
         verdict=TABLE_BARS,
         full=Budget(3, 15, "full"),
+    ),
+    Claim(
+        id="tswitch/beats-merges-of-singular-vectors",
+        says="12 open tasks: at alpha 0.9 5 points above TSV-M, Iso-C, Iso-CTS, WUDI, and LiNeS over sums and TIES",
+        source="ours; TSV-M, arXiv 2412.00081; Iso-C and Iso-CTS, arXiv 2502.04959; WUDI, arXiv 2503.08099; LiNeS, "
+        "arXiv 2410.17146",
+        run=merges,
+        verdict=all_of(*(at_least("T-Switch 0.9", merge, 5.0) for merge in MERGES)),
+        full=Budget(3, 4, "full"),
     ),
     Claim(
         id="tswitch/a-closed-form-routes-twelve-tasks",
