@@ -75,7 +75,9 @@ def test_binary_experiment_gives_every_arm_that_its_bars_name(tiny_claims):
     assert overall(comparisons) in {"reproduced", "not reproduced", "inconclusive", "held", "missed"}
 
 
-def test_pulse_and_table_experiments_give_every_arm_that_their_bars_name(tiny_claims):
+def test_pulse_and_table_experiments_give_every_arm_that_their_bars_name(tiny_claims, monkeypatch):
+    for name, tried in _rivals.CANDIDATES.items():
+        monkeypatch.setitem(_rivals.CANDIDATES, name, tried[:2])
     for claim in claims.CLAIMS:
         if claim.id.endswith(("twelve-tasks", "carry-the-task")):
             scores = claim.run(QUICK, 0)

@@ -11,6 +11,7 @@ from tswitch_experiments.baselines._spectral import (
     lines,
     merged_changes,
     orthogonal,
+    svd,
     tsv_m,
     wudi,
 )
@@ -99,6 +100,20 @@ def test_iso_cts_has_one_singular_value_and_the_directions_of_sum_and_tasks(shap
 def test_iso_cts_without_room_for_tasks_is_iso_c():
     deltas = some((8, 12))
     torch.testing.assert_close(iso_cts(deltas, 1.0), iso_c(deltas))
+
+
+@pytest.mark.parametrize("shape", [(8, 12), (3, 12, 8)])
+def test_a_decomposition_that_gives_up_is_made_by_the_slower_algorithm(shape, monkeypatch):
+    matrices = some(shape[-2:], 3)[: shape[0] if len(shape) > 2 else 1].reshape(shape)
+    want = torch.linalg.svdvals(matrices)
+
+    def gives_up(*_, **__):
+        raise torch.linalg.LinAlgError("linalg.svd: did not converge")
+
+    monkeypatch.setattr(torch.linalg, "svd", gives_up)
+    left, values, right = svd(matrices)
+    torch.testing.assert_close(values, want)
+    torch.testing.assert_close((left * values[..., None, :]) @ right, matrices)
 
 
 def test_wudi_ends_at_the_least_squares_solution_and_begins_at_the_sum():

@@ -11,7 +11,9 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
+from scipy import linalg
 from torch import Tensor
 
 Rule = Callable[[Tensor], Tensor]
@@ -21,7 +23,7 @@ _LAYER = re.compile(r"\.(\d+)\.")
 def tsv_m(deltas: Tensor) -> Tensor:
     """TSV-M (arXiv 2412.00081): 1/K of each task's singular vectors, all tasks' made orthogonal together."""
     rank = max(min(deltas.shape[1:]) // len(deltas), 1)
-    left, values, right = torch.linalg.svd(deltas, full_matrices=False)
+    left, values, right = svd(deltas)
     lefts = torch.cat([*left[:, :, :rank]], dim=1)
     rights = torch.cat([*right[:, :rank]], dim=0)
     return (orthogonal(lefts) * values[:, :rank].reshape(-1)) @ orthogonal(rights)
@@ -29,7 +31,7 @@ def tsv_m(deltas: Tensor) -> Tensor:
 
 def iso_c(deltas: Tensor) -> Tensor:
     """Iso-C (arXiv 2502.04959): the sum of the task vectors with all singular values at their mean."""
-    left, values, right = torch.linalg.svd(deltas.sum(0), full_matrices=False)
+    left, values, right = svd(deltas.sum(0))
     return values.mean() * (left @ right)
 
 
@@ -40,13 +42,13 @@ def iso_cts(deltas: Tensor, common: float = 0.8) -> Tensor:
         deltas: (K, m, n).
         common: share of the directions that the sum gives; the others are shared out evenly among the tasks.
     """
-    left, values, right = torch.linalg.svd(deltas.sum(0), full_matrices=False)
+    left, values, right = svd(deltas.sum(0))
     own = round((len(values) - int(common * len(values))) / len(deltas))
     first = len(values) - own * len(deltas)
     shared = left[:, :first]
     lefts, sizes, rights = [shared], [values[:first]], [right[:first]]
     if own:
-        u, s, v = torch.linalg.svd(deltas - shared @ (shared.T @ deltas), full_matrices=False)
+        u, s, v = svd(deltas - shared @ (shared.T @ deltas))
         lefts += [*u[:, :, :own]]
         sizes += [*s[:, :own]]
         rights += [*v[:, :own]]
@@ -55,8 +57,20 @@ def iso_cts(deltas: Tensor, common: float = 0.8) -> Tensor:
 
 def orthogonal(matrix: Tensor) -> Tensor:
     """The orthogonal matrix that is closest: the solution of Procrustes' problem, U V' of its singular vectors."""
-    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    left, _, right = svd(matrix)
     return left @ right
+
+
+def svd(matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Thin singular value decomposition; by the slower algorithm where the quick one gives up over equal values."""
+    try:
+        return torch.linalg.svd(matrices, full_matrices=False)
+    except torch.linalg.LinAlgError:
+        stack = matrices.reshape(-1, *matrices.shape[-2:]).double().numpy()
+        found = [linalg.svd(one, full_matrices=False, lapack_driver="gesvd") for one in stack]
+        lead = matrices.shape[:-2]
+        u, s, v = (torch.from_numpy(np.stack(part)).to(matrices.dtype) for part in zip(*found, strict=True))
+        return u.reshape(*lead, *u.shape[1:]), s.reshape(*lead, *s.shape[1:]), v.reshape(*lead, *v.shape[1:])
 
 
 def wudi(deltas: Tensor, rate: float = 1e-5, steps: int = 300) -> Tensor:
