@@ -6,7 +6,7 @@ same steps as the switch's knobs: what is compared are the codes. Bytes are thos
 eight bits an entry, and rows of tokens that no text has one bit each. What else the rivals ask for was chosen on
 validation rows (ATTEMPTS.md).
 
-Full form, one core: about 6 minutes a seed beside the fine-tuned models and the fitted switches.
+Full form, one core: about 8 minutes a seed beside the fine-tuned models, for four tasks.
 """
 
 # ruff: noqa: ARG001 (ways to pack share their arguments)
@@ -31,11 +31,13 @@ from tswitch_experiments.baselines._sparse_deltas import (
     rounded,
     ultradelta,
 )
+from tswitch_experiments.models._suite import bench
 
 from ._calibrated import _changes, _with, fitted_factors, moments
-from ._fitted import ALPHAS, Made, Trial, by_switch, made, parts
+from ._fitted import ALPHAS, Made, Trial, by_switch, parts
 from ._kept import kept
 
+TASKS = ("banking77", "snips", "clinc150/banking", "clinc150/travel")
 Matrices = Mapping[str, Tensor]
 Packed = dict[str, tuple[Tensor, float]]  # what is restored of each matrix, and its bits
 Pack = Callable[[Matrices, Matrices, float, int], Packed]  # (changes, second moments of inputs, bits, seed)
@@ -45,20 +47,26 @@ _LEFT = (1, 2, 4, 8)  # entries that DeltaDQ leaves of a group
 
 def at_equal_bytes(budget: Budget, seed: int) -> Scores:
     """Accuracy by task and row, divergence in nats, and per cent of float32 of fitted switches and of rivals."""
-    trial = Trial.of(budget, seed)
+    trial = _trial(budget, seed)
     ways: dict[str, Callable[[str], Made]] = {
         f"{name} as {alpha}": partial(packed, trial, pack, alpha)
         for alpha in ALPHAS
         for name, pack in {"UltraDelta": by_ultradelta, "DeltaDQ": by_deltadq, "ImPart": by_impart}.items()
     }
     ways["DeltaZip"] = partial(packed, trial, by_deltazip, None)
-    switches = {way: make for way, make in parts(trial, ALPHAS).items() if way.startswith("fitted")}
-    arms = {**made(budget, seed, {"individual": trial.individual, **switches})}
-    with progress(len(ways), f"rivals, seed {seed}") as bar:
-        for way, make in ways.items():
-            arms |= kept(at_equal_bytes, budget, seed, way, partial(trial.scored, way, make))
+    makers: dict[str, Callable[[], Scores]] = {"individual": trial.individual}
+    makers |= {way: make for way, make in parts(trial, ALPHAS).items() if way.startswith("fitted")}
+    makers |= {way: partial(trial.scored, way, make) for way, make in ways.items()}
+    arms: dict[str, object] = {}
+    with progress(len(makers), f"equal bytes, seed {seed}") as bar:
+        for way, make in makers.items():
+            arms |= kept(at_equal_bytes, budget, seed, way, make)
             bar.advance()
-    return arms
+    return arms  # type: ignore[return-value]
+
+
+def _trial(budget: Budget, seed: int) -> Trial:
+    return Trial(bench(TASKS, seed), 200, seed) if budget.form == "full" else Trial.of(budget, seed)
 
 
 def packed(trial: Trial, pack: Pack, alpha: float | None, task: str) -> Made:
