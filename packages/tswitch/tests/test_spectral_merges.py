@@ -6,6 +6,7 @@ import torch
 from ninefold_lab import Budget
 from tswitch_experiments import claims
 from tswitch_experiments.baselines._spectral import (
+    first,
     iso_c,
     iso_cts,
     lines,
@@ -114,6 +115,15 @@ def test_a_decomposition_that_gives_up_is_made_by_the_slower_algorithm(shape, mo
     left, values, right = svd(matrices)
     torch.testing.assert_close(values, want)
     torch.testing.assert_close((left * values[..., None, :]) @ right, matrices)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_first_singular_values_and_vectors_are_those_of_a_decomposition(shape):
+    deltas = some(shape)
+    left, values, right = first(deltas, 3)
+    u, s, v = torch.linalg.svd(deltas, full_matrices=False)
+    torch.testing.assert_close(values, s[:, :3])
+    torch.testing.assert_close((left * values[:, None]) @ right, (u[..., :3] * s[:, None, :3]) @ v[:, :3])
 
 
 def test_wudi_ends_at_the_least_squares_solution_and_begins_at_the_sum():

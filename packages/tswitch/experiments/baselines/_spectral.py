@@ -23,10 +23,8 @@ _LAYER = re.compile(r"\.(\d+)\.")
 def tsv_m(deltas: Tensor) -> Tensor:
     """TSV-M (arXiv 2412.00081): 1/K of each task's singular vectors, all tasks' made orthogonal together."""
     rank = max(min(deltas.shape[1:]) // len(deltas), 1)
-    left, values, right = svd(deltas)
-    lefts = torch.cat([*left[:, :, :rank]], dim=1)
-    rights = torch.cat([*right[:, :rank]], dim=0)
-    return (orthogonal(lefts) * values[:, :rank].reshape(-1)) @ orthogonal(rights)
+    left, values, right = first(deltas, rank)
+    return (orthogonal(torch.cat([*left], 1)) * values.reshape(-1)) @ orthogonal(torch.cat([*right], 0))
 
 
 def iso_c(deltas: Tensor) -> Tensor:
@@ -44,14 +42,10 @@ def iso_cts(deltas: Tensor, common: float = 0.8) -> Tensor:
     """
     left, values, right = svd(deltas.sum(0))
     own = round((len(values) - int(common * len(values))) / len(deltas))
-    first = len(values) - own * len(deltas)
-    shared = left[:, :first]
-    lefts, sizes, rights = [shared], [values[:first]], [right[:first]]
-    if own:
-        u, s, v = svd(deltas - shared @ (shared.T @ deltas))
-        lefts += [*u[:, :, :own]]
-        sizes += [*s[:, :own]]
-        rights += [*v[:, :own]]
+    count = len(values) - own * len(deltas)
+    shared = left[:, :count]
+    u, s, v = first(deltas - shared @ (shared.T @ deltas), own) if own else ((), (), ())
+    lefts, sizes, rights = [shared, *u], [values[:count], *s], [right[:count], *v]
     return torch.cat(sizes).mean() * (orthogonal(torch.cat(lefts, 1)) @ orthogonal(torch.cat(rights, 0)))
 
 
@@ -59,6 +53,20 @@ def orthogonal(matrix: Tensor) -> Tensor:
     """The orthogonal matrix that is closest: the solution of Procrustes' problem, U V' of its singular vectors."""
     left, _, right = svd(matrix)
     return left @ right
+
+
+def first(matrices: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The `count` largest singular values of each matrix (K, m, n) with their vectors, (K, m, c), (K, c), (K, c, n).
+
+    From the eigenvectors of the smaller of M M' and M' M.
+    """
+    wide = matrices.shape[1] <= matrices.shape[2]
+    rows = matrices if wide else matrices.mT
+    values, vectors = torch.linalg.eigh(rows @ rows.mT)
+    near = vectors[..., -count:].flip(-1)
+    sizes = values[..., -count:].flip(-1).clamp(min=1e-30).sqrt()
+    far = (near.mT @ rows) / sizes[..., None]
+    return (near, sizes, far) if wide else (far.mT, sizes, near.mT)
 
 
 def svd(matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -80,11 +88,11 @@ def wudi(deltas: Tensor, rate: float = 1e-5, steps: int = 300) -> Tensor:
     """
     scaled = deltas / deltas.square().sum((1, 2), keepdim=True).clamp(min=1e-30)
     second = (scaled.transpose(1, 2) @ deltas).sum(0)
-    first = (deltas @ (scaled.transpose(1, 2) @ deltas)).sum(0)
+    target = (deltas @ (scaled.transpose(1, 2) @ deltas)).sum(0)
     merged = deltas.sum(0).requires_grad_()
     optimizer = torch.optim.Adam([merged], lr=rate)
     for _ in range(steps):
-        merged.grad = 2 * (merged.detach() @ second - first)
+        merged.grad = 2 * (merged.detach() @ second - target)
         optimizer.step()
     return merged.detach()
 

@@ -93,7 +93,7 @@ CLAIMS = [
     ),
     Claim(
         id="tswitch/fitted-switches-answer-as-sparse-codes-of-their-bytes",
-        says="4 tasks, in the same bytes, factors fitted alike on the same texts: a switch at 0.97 has the accuracy of "
+        says="2 tasks, in the same bytes, factors fitted alike on the same texts: a switch at 0.97 has the accuracy of "
         "UltraDelta, DeltaDQ and ImPart less 0.5 points, at 0.99 less 1, and that of DeltaZip less 0.5 in fewer bytes",
         source="ours; UltraDelta, arXiv 2505.13563; DeltaDQ, arXiv 2410.08666; ImPart, arXiv 2504.13237; DeltaZip, "
         "arXiv 2312.05215",
