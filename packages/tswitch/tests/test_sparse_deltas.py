@@ -159,8 +159,8 @@ def test_the_experiment_gives_every_arm_that_its_bars_name(trial):
 
 @pytest.mark.parametrize("pack", [_equal_bytes.by_ultradelta, _equal_bytes.by_deltadq, _equal_bytes.by_impart])
 def test_a_rival_has_the_bytes_that_it_is_given(pack):
-    changes = {f"w{at}": (1 + at) * some(96, 128, seed=at) for at in range(3)}
-    for room in (40_000.0, 12_000.0):
+    changes = {f"w{at}": (1 + at) * some(256, 256, seed=at) for at in range(2)}
+    for room in (30_000.0, 12_000.0):
         made = pack(changes, {}, room, 0)
-        assert sum(bits for _, bits in made.values()) == pytest.approx(room, rel=0.06)
+        assert sum(bits for _, bits in made.values()) == pytest.approx(room, rel=0.1)  # whole groups and vectors
         assert all(made[name][0].shape == one.shape for name, one in changes.items())

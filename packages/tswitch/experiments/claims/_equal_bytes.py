@@ -1,7 +1,7 @@
 """Fitted switches beside compressors by sparse changes in few bits, in a switch's bytes: UltraDelta, DeltaDQ, ImPart.
 
-Every rival has exactly the bytes of the switch of the same task (DeltaZip's pattern of two in four has no such form,
-so it is taken in the fewest bytes that it has), and then its own factor a tensor, fitted on the same texts and by the
+Every rival has the bytes of the switch of the same task, as near as whole groups and singular vectors come (DeltaZip's
+pattern of two in four has no such form, so it is taken in the fewest bytes that it has), and then its own factor a tensor, fitted on the same texts and by the
 same steps as the switch's knobs: what is compared are the codes. Bytes are those of an ideal coder, vectors count
 eight bits an entry, and rows of tokens that no text has one bit each. What else the rivals ask for was chosen on
 validation rows (ATTEMPTS.md).
@@ -113,7 +113,8 @@ def by_deltadq(changes: Matrices, second: Matrices, room: float, seed: int, *, b
         found: Packed = {}
         for name, one in changes.items():
             draw = torch.Generator().manual_seed(seed)
-            tried = [deltadq(one, math.ceil(count / share), count, bits, draw) for count in _LEFT]
+            counts = [count for count in _LEFT if count <= share * one.shape[1]]
+            tried = [deltadq(one, math.ceil(count / share), count, bits, draw) for count in counts]
             tried.append(deltadq(one, one.shape[1], max(int(share * one.shape[1]), 1), bits, draw))
             found[name] = min(tried, key=lambda made, one=one, name=name: _error(made[0] - one, second.get(name)))
         return found
@@ -131,7 +132,7 @@ def by_impart(
     seed: int,
     *,
     bits: int = 4,
-    prune: float = 0.8,
+    prune: float = 0.9,
     power: float = 1.0,
 ) -> Packed:
     """ImPart: the share that is dropped of all singular vectors follows from the room."""
