@@ -1,10 +1,10 @@
 """Fitted switches beside compressors by sparse changes in few bits, in a switch's bytes: UltraDelta, DeltaDQ, ImPart.
 
 Every rival has the bytes of the switch of the same task, as near as whole groups and singular vectors come (DeltaZip's
-pattern of two in four has no such form, so it is taken in the fewest bytes that it has), and then its own factor a tensor, fitted on the same texts and by the
-same steps as the switch's knobs: what is compared are the codes. Bytes are those of an ideal coder, vectors count
-eight bits an entry, and rows of tokens that no text has one bit each. What else the rivals ask for was chosen on
-validation rows (ATTEMPTS.md).
+pattern of two in four has no such form, so it is taken in the fewest bytes that it has), and then its own factor a
+tensor, fitted on the same texts and by the same steps as the switch's knobs: what is compared are the codes. Bytes are
+those of an ideal coder, vectors count eight bits an entry, and rows of tokens that no text has one bit each. What else
+the rivals ask for was chosen on validation rows (ATTEMPTS.md).
 
 Full form, one core: about 4 minutes a seed beside the fine-tuned models, for two tasks.
 """
