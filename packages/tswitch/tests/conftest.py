@@ -7,6 +7,8 @@ import json
 
 import pytest
 import torch
+from tswitch.evaluation._evaluate import Bench
+from tswitch.models._finetune import FinetuneConfig, finetune
 
 from . import tiny
 from .checkpoints import BASE, MODELS, save_folder
@@ -22,6 +24,35 @@ def folders(tmp_path):
     (tmp_path / "m2").mkdir()
     torch.save(MODELS[2], tmp_path / "m2" / "pytorch_model.bin")
     return base, [first, second, tmp_path / "m2"]
+
+
+@pytest.fixture(scope="session")
+def tuned_tasks(tmp_path_factory):
+    """A tiny base, three tiny tasks, and models fine-tuned on them for real; read only."""
+    folder = tmp_path_factory.mktemp("tasks")
+    base = tiny.base(folder / "base")
+    tasks = {
+        "one": tiny.task("one", ("fruit", "tool")),
+        "two": tiny.task("two two", ("tool", "sea")),
+        "three": tiny.task("three, three", ("sea", "fruit")),
+    }
+    config = FinetuneConfig(steps=60, lr=5e-3, head_lr=5e-2, batch=16)
+    return base, tasks, {name: finetune(base, task, folder / name, config) for name, task in tasks.items()}
+
+
+@pytest.fixture(scope="module")
+def three_tasks(tuned_tasks):
+    """A bench of three tiny tasks, and its base."""
+    base, tasks, folders = tuned_tasks
+    return Bench(base, tasks, folders), base
+
+
+@pytest.fixture(scope="module")
+def two_tasks(tuned_tasks):
+    """A bench of two tiny tasks, and its base."""
+    base, tasks, folders = tuned_tasks
+    names = ("one", "two")
+    return Bench(base, {name: tasks[name] for name in names}, {name: folders[name] for name in names}), base
 
 
 @pytest.fixture(scope="module")

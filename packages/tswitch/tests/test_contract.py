@@ -17,8 +17,8 @@ class TestContract(ContractTests):
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
         base, tuned = tiny.base(tmp_path / "base"), tmp_path / "tuned"
-        finetune(base, tiny.task(), tuned, FinetuneConfig(steps=40, lr=1e-2, head_lr=5e-2, batch=16))
-        rows = tiny.csv(tmp_path / "things.csv", ("fruit", "tool"), rows=120)
+        finetune(base, tiny.task(), tuned, FinetuneConfig(steps=20, lr=2e-2, head_lr=0.1, batch=16))
+        rows = tiny.csv(tmp_path / "things.csv", ("fruit", "tool"), rows=60)
         words = ["sweep", str(base), str(tuned), "--csv", str(rows), "--alpha", "0.5,0.8,0.9"]
         return [*words, "-o", str(tmp_path / "out")]
 

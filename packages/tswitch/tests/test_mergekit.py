@@ -22,16 +22,10 @@ import os, sys, yaml
 from mergekit.config import MergeConfiguration
 from mergekit.merge import run_merge
 from mergekit.options import MergeOptions
-for path in sys.argv[1:]:
-    child = os.fork()  # mergekit keeps what it knows of a class of models
-    if not child:
-        folder, name = path.split("/")
-        os.chdir(folder)
-        config = MergeConfiguration.model_validate(yaml.safe_load(open(name + ".yml")))
-        run_merge(config, name + "-theirs", MergeOptions(write_model_card=False, copy_tokenizer=True))
-        sys.exit()
-    if os.waitpid(child, 0)[1]:
-        sys.exit(1)
+os.chdir("same")
+for name in sys.argv[1:]:  # all of one class of models: of another one mergekit would keep what it knows of the first
+    config = MergeConfiguration.model_validate(yaml.safe_load(open(name + ".yml")))
+    run_merge(config, name + "-theirs", MergeOptions(write_model_card=False, copy_tokenizer=True))
 """
 PEER_RECIPES = {
     "arithmetic": """
@@ -101,10 +95,9 @@ def test_recipes_equal_mergekits(tmp_path, monkeypatch):
         pytest.skip("mergekit needs an environment of its own, and uv, which makes one, is not installed")
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | {"HF_HUB_OFFLINE": "1"}
     tiny_llamas(tmp_path / "same")
-    files = {f"same/{name}": recipe for name, recipe in PEER_RECIPES.items()}
-    for name, recipe in files.items():
-        (tmp_path / f"{name}.yml").write_text(recipe)
-    peer = [uv, "run", "-q", "--no-project", "--with", "mergekit==0.1.5", "python", "-c", PEER, *files]
+    for name, recipe in PEER_RECIPES.items():
+        (tmp_path / "same" / f"{name}.yml").write_text(recipe)
+    peer = [uv, "run", "-q", "--no-project", "--with", "mergekit==0.1.5", "python", "-c", PEER, *PEER_RECIPES]
     run = subprocess.run(peer, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     if "installed" not in run.stdout:
         pytest.skip(f"mergekit 0.1.5 cannot be installed here: {run.stderr.strip().splitlines()[-1]}")

@@ -1,8 +1,8 @@
 """What the publication claims of T-Switch and Auto-Switch, each with its bar, and what is ours.
 
 Pulse activation, binarisation and the comparison with merging are in `_text`, convolutional nets and LoRA adapters in
-`_other_weights`. Of our own: fitted knobs in `_fitted` and `_fitted_decoder`, their rivals in `_calibrated`, a router
-in closed form in `_routes` and `_answers`.
+`_other_weights`. Of our own: fitted knobs in `_fitted` and `_fitted_decoder`, their rivals in `_calibrated` and
+`_equal_bytes`, merges of 2024 and 2025 in `_spectral_merges`, a router in closed form in `_routes` and `_answers`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from tswitch_experiments.baselines._tuned import STATIC
 
 from ._answers import answers
 from ._calibrated import beside_rivals
+from ._equal_bytes import at_equal_bytes
 from ._fitted import fitted_switches
 from ._fitted_decoder import fitted_decoder
 from ._other_weights import adapters, vision
 from ._routes import routes
+from ._spectral_merges import MERGES, merges
 from ._text import binary, pulse, table
 
 __all__ = ["CLAIMS"]
@@ -90,6 +92,24 @@ CLAIMS = [
         full=Budget(3, 12, "full"),
     ),
     Claim(
+        id="tswitch/fitted-switches-answer-as-sparse-codes-of-their-bytes",
+        says="2 tasks, in the same bytes, factors fitted alike on the same texts: a switch at 0.97 has the accuracy of "
+        "UltraDelta, DeltaDQ and ImPart less 0.5 points, at 0.99 less 1, and that of DeltaZip less 0.5 in fewer bytes",
+        source="ours; UltraDelta, arXiv 2505.13563; DeltaDQ, arXiv 2410.08666; ImPart, arXiv 2504.13237; DeltaZip, "
+        "arXiv 2312.05215",
+        run=at_equal_bytes,
+        verdict=all_of(
+            *(
+                at_least(f"fitted {alpha}", f"{rival} as {alpha}", margin)
+                for alpha, margin in ((0.97, -0.5), (0.99, -1.0))
+                for rival in ("UltraDelta", "DeltaDQ", "ImPart")
+            ),
+            at_least("fitted 0.97", "DeltaZip", -0.5),
+            at_most("fitted 0.97: % of float32", "DeltaZip: % of float32"),
+        ),
+        full=Budget(3, 12, "full"),
+    ),
+    Claim(
         id="tswitch/fitted-decoders-stay-true-in-half-a-per-cent",
         says="SmolLM2-135M on three kinds of text: with fitted knobs a switch in at most 0.5 % of float32 has the "
         "fine-tuned model's loss + 0.02 nats",
@@ -117,6 +137,15 @@ CLAIMS = [
         run=table(T8),
         verdict=TABLE_BARS,
         full=Budget(3, 15, "full"),
+    ),
+    Claim(
+        id="tswitch/beats-merges-of-singular-vectors",
+        says="12 open tasks: at alpha 0.9 5 points above TSV-M, Iso-C, Iso-CTS, WUDI, and LiNeS over sums and TIES",
+        source="ours; TSV-M, arXiv 2412.00081; Iso-C and Iso-CTS, arXiv 2502.04959; WUDI, arXiv 2503.08099; LiNeS, "
+        "arXiv 2410.17146",
+        run=merges,
+        verdict=all_of(*(at_least("T-Switch 0.9", merge, 5.0) for merge in MERGES)),
+        full=Budget(3, 4, "full"),
     ),
     Claim(
         id="tswitch/a-closed-form-routes-twelve-tasks",
