@@ -101,13 +101,3 @@ def compare(
     with progress(len(entries), "learners") as bar:
         results = compared(stream, entries, opts.seed, tune=tune, out=opts.out, settings=settings, advance=bar.advance)
     return result_table(results, f"{data}: {cut.base} + {len(stream) - 1} x {cut.way}-way {cut.shot}-shot, {cut.mode}")
-
-
-@verb(app, uses=("seed", "threads"))
-def bench(
-    *, nodes: Annotated[int, typer.Option("--nodes", min=100, help="Nodes to predict.")] = 100_000, opts: Shared
-) -> Table:
-    """Measure speed on simulated data: embedding beside PyG's layers, adding a class, predicting."""
-    from mecoin.evaluation._speed import speed_table
-
-    return speed_table(nodes, opts.seed)
