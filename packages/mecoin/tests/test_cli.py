@@ -119,6 +119,12 @@ def test_comparison_leaves_figures_confusion_and_pictures(done, tmp_path):
     assert "one of mecoin+" in done("compare", "demo", "--learners", "magic", status=2)
 
 
+def test_bench_measures_speed(done):
+    rows = json.loads(done("bench", "--json"))["rows"]
+    assert all(row["seconds"] > 0 for row in rows)
+    assert [row["what"] for row in rows] == ["predict", "add two classes"]
+
+
 def test_unknown_data_lists_what_there_is(done):
     assert "CS" in done("split", "nowhere", status=2)
 

@@ -124,6 +124,12 @@ def test_mistakes_of_a_new_user_are_one_line(mine, model, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_bench_times_an_adaptation():
+    (row,) = json.loads(done("bench", "--nodes", 100, "--json"))["rows"]
+    assert row["what"] == "adapt and predict"
+    assert row["seconds"] > 0
+
+
 def test_demo_shows_gain_table_and_pictures(monkeypatch):
     from mldgg import demo
     from mldgg.baselines import Erm

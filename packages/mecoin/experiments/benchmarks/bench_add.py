@@ -4,7 +4,6 @@ uv run python packages/mecoin/experiments/benchmarks/bench_add.py
 """
 
 import copy
-import warnings
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from mecoin.memory._plus import MecoinPlus
 from mecoin.paper import PaperMecoin
 from mecoin.protocol._learner import Learner
 from ninefold.measure import compare, emit
+from torch_geometric.nn import GCNConv
 
 stream = SessionStream(datasets.load("CS"), 5, 1, 5, seed=0)
 base, new = stream[0], stream[1]
@@ -56,8 +56,6 @@ measure("add one class after more base nodes", sizes, repeats=5)
 
 encoder = GcnEncoder(128, epochs=1)
 encoder.fit(base.graph, base.graph.positions(base.train), base.graph.positions(base.validation))
-with warnings.catch_warnings(action="ignore"):  # what PyG says at import is not of interest
-    from torch_geometric.nn import GCNConv
 first, second = GCNConv(stream.data.width, 256, cached=True), GCNConv(256, 128, cached=True)
 x, edges = features_of(stream.data), torch.from_numpy(stream.data.edge_index)
 layers = torch.no_grad()(lambda: second(first(x, edges).relu(), edges))

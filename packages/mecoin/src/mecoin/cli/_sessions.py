@@ -101,3 +101,21 @@ def compare(
     with progress(len(entries), "learners") as bar:
         results = compared(stream, entries, opts.seed, tune=tune, out=opts.out, settings=settings, advance=bar.advance)
     return result_table(results, f"{data}: {cut.base} + {len(stream) - 1} x {cut.way}-way {cut.shot}-shot, {cut.mode}")
+
+
+@verb(app, uses=("seed", "threads"))
+def bench(*, opts: Shared) -> Table:
+    """Time adding two classes to the default and predicting with it, on the demo's graph, embeddings made."""
+    import copy
+
+    from ninefold.measure import compare as timed
+
+    from mecoin import SessionStream
+    from mecoin.evaluation._compare import make_learner
+
+    base, new, *_ = SessionStream(open_data("demo", opts.seed)[0], 10, 2, seed=opts.seed)
+    learner = make_learner("mecoin+", base, opts.seed, encoder="sgc")
+    learner.fit_base(base.graph, base.support, base.validation)
+    calls = {"predict": lambda: learner.predict(base.graph, base.test)}
+    calls["add two classes"] = lambda: copy.copy(learner).add_classes(new.graph, new.support)
+    return Table(["what", "seconds"], [[name, one.seconds] for name, one in timed(calls, repeats=3).items()])

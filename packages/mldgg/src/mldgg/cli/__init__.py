@@ -2,7 +2,7 @@
 
 _app      the app and the order of its verbs
 _learn    fit, adapt, predict, inspect
-_judge    compare, data-check
+_judge    compare, bench, data-check
 _opening  graphs and support as the command line names them
 """
 

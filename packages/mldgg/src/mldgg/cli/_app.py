@@ -5,7 +5,7 @@ from __future__ import annotations
 from ninefold.cli import house_app, run_app, verb
 from ninefold.demo import demo_verb
 
-from mldgg.cli._judge import compare, data_check
+from mldgg.cli._judge import bench, compare, data_check
 from mldgg.cli._learn import adapt, fit, inspect, predict
 
 app = house_app(
@@ -18,6 +18,7 @@ verb(app, uses=("seed", "threads", "force", "out"), out="file")(adapt)
 verb(app, uses=("threads", "force", "out"), out="file")(predict)
 verb(app, uses=("threads", "out"), out="into")(inspect)
 verb(app, uses=("threads", "quiet", "out"), out="run")(compare)
+verb(app, uses=("threads",))(bench)
 verb(app, "data-check", uses=())(data_check)
 demo_verb(app, "mldgg")
 main = run_app(app)

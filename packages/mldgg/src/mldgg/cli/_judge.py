@@ -1,4 +1,4 @@
-"""Verbs that judge: methods and data."""
+"""Verbs that judge: methods, speed, data."""
 
 from __future__ import annotations
 
@@ -63,6 +63,27 @@ def _numbers(text: str) -> list[int]:
     if not all(one.isdecimal() for one in words):
         raise InputError("--shots", got=repr(text), expected="whole numbers with commas between, e.g. 0,5")
     return sorted({int(one) for one in words})
+
+
+def bench(
+    *,
+    nodes: Annotated[int, typer.Option("--nodes", min=100, help="Nodes of the simulated graph.")] = 4000,
+    opts: Shared,  # noqa: ARG001  (the core sets the threads)
+) -> Table:
+    """Time an adaptation to a simulated graph without labels, and predicting all of its nodes."""
+    from dataclasses import replace
+
+    from ninefold.measure import compare
+
+    from mldgg.datasets import Simulated
+    from mldgg.meta import MLDGG
+
+    target = Simulated(graphs=1, nodes=nodes).draw(0)["north"]
+    model = MLDGG().fit(list(Simulated(graphs=2, nodes=500).draw(1).values()))
+    # a copy each time: what was read off a graph is kept
+    calls = {"adapt and predict": lambda: model.predict_proba(replace(target, x=target.x.copy(), y=target.y * 0 - 1))}
+    (one,) = compare(calls, repeats=3).values()
+    return Table(["what", "nodes", "seconds"], [[one.name, nodes, one.seconds]], title="Simulated graph")
 
 
 def data_check(
