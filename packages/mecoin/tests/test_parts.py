@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mecoin.baselines._gradient import receptive_field
 from mecoin.encoders._gcn import Gcn
 from mecoin.memory._smu import Smu, refine
 from mecoin.paper._interaction import Head, Interaction, Mram, memory_loss, update_loss
@@ -233,18 +232,6 @@ def test_refinement_is_expectation_maximisation_over_all_nodes():
         want = sums / (5 + shares.sum(axis=0))[:, None]
     got = refine(old, Smu(start, np.array([3, 4])), keys, support, rounds=2)
     np.testing.assert_allclose(got.prototypes, want, rtol=1e-4, atol=1e-4)
-
-
-def test_rows_of_a_receptive_field_equal_those_of_the_whole_graph():
-    data = graph()
-    torch.manual_seed(0)
-    module = Gcn(data.width, 8).eval()
-    some = np.array([3, 50, 7])
-    places, blocks = receptive_field(data, some)
-    with torch.no_grad():
-        whole = module(data.x, [data.normalized] * 2)[some]
-        part = module(data.x[places], blocks)
-    torch.testing.assert_close(part, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_graph_convolution_equals_pyg():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ninefold_lab import Budget, Claim, all_of, at_least, at_most
 
-from ._experiments import CONTINUAL, SETS, continual, novelty, paper, plus
+from ._experiments import SETS, novelty, paper, plus
 
 __all__ = ["CLAIMS"]
 
@@ -36,17 +36,6 @@ CLAIMS = [
         verdict=all_of(
             at_least("mean on CS", 80), at_most("drop on CS", 30), at_least("mean on Computers", 80),
             at_most("drop on Computers", 23), at_least("full", "no GKIM"), at_least("full", "no MeCs"),
-        ),
-    ),
-    Claim(
-        id="mecoin/paper-beats-continual-rivals",
-        says="on Computers the published method is 15 points of mean above five continual rivals, and drops less than "
-        "each",
-        source=f"{PAPER}, main tables (not readable; independent re-run: LPMC)",
-        run=continual, full=Budget(seeds=3, minutes=2),
-        verdict=all_of(
-            *(at_least("mecoin (paper)", name, 15) for name in CONTINUAL),
-            *(at_most("mecoin (paper): drop", f"{name}: drop") for name in CONTINUAL),
         ),
     ),
     Claim(

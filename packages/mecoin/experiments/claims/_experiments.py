@@ -23,7 +23,6 @@ from ninefold_lab import Budget, Scores
 SETS = {"CS": (5, 1), "Computers": (5, 1), "Clothing20": (10, 2), "simulated": (50, 2)}
 FREE = ("SGC-NCM", "SGC-LDA", "SGC-LDA + EM")
 CONTROLS = (*FREE, "LDA", "LDA + EM")
-CONTINUAL = ("Fine-tune", "LwF", "EWC", "MAS", "ER-GNN")
 PAPER = PaperMecoin.name
 EPOCHS = 60  # of the GCN, at most, for all arms alike; what more would bring: experiments/ATTEMPTS.md
 _runs: dict[tuple[Any, ...], StreamResult] = {}
@@ -94,13 +93,6 @@ def plus(budget: Budget, seed: int) -> Scores:
         results = {data: run_of(budget, data, seed, name) for data in SETS}
         scores |= figures_of(name, results)
         scores |= {f"{name} on {data}": {"": accuracies(one)} for data, one in results.items()}
-    return scores
-
-
-def continual(budget: Budget, seed: int) -> Scores:
-    scores: dict[str, Any] = {}
-    for name in (PAPER, *CONTINUAL):
-        scores |= figures_of(name, {"Computers": run_of(budget, "Computers", seed, name)})
     return scores
 
 

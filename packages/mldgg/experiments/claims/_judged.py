@@ -132,14 +132,14 @@ def few_labels(budget: Budget, seed: int) -> Scores:
 
 
 def expectations(budget: Budget, seed: int) -> Scores:  # noqa: ARG001
-    """How far expected accuracy is from the true one without labels, and the errors among nodes marked sure."""
+    """How far expected accuracy of the judged nodes is from the true one, and the errors among nodes marked sure."""
     arms = Arms()
     for name in FAMILIES:
         for place, task in enumerate(leave_outs(budget.form, name)):
             adapted, known = adapted_to(budget.form, name, place), task.target.y >= 0
             right = (adapted.predict() == task.target.y)[known]
             sure = adapted.sure(RISK)[known]
-            report = adapted.report()
+            report = adapted.report(among=known)
             expected, largest = report["expected accuracy"][0], report["mean largest probability"]
             found = {
                 "error of expected accuracy": abs(expected - right.mean()), "expected accuracy": expected,

@@ -10,12 +10,12 @@ import scipy.sparse as sp
 from mldgg import MLDGG, Graph, open_graph
 from mldgg.domains import rehearsals, thinned
 from mldgg.meta import Adapted, ReadingWarning, _unlabelled
-from mldgg.meta._adapted import judged
-from mldgg.meta._search import discriminant
+from mldgg.meta._adapted import ALONE, judged
+from mldgg.meta._search import CHANGES, discriminant
 from mldgg.meta._solver import GatedSolver
 from mldgg.meta._unlabelled import Setting, WordHead
 from ninefold.errors import InputError
-from ninefold_graphs import InputEncoder, Ridge, ridge_weights, softmax
+from ninefold_graphs import InputEncoder, Ridge, centred_update, left_out, ridge_weights, softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from ..small import domains, shown
@@ -84,6 +84,23 @@ def test_labels_that_speak_against_the_sources_leave_them_out(flip, believed):
     assert trust.believed == believed
     assert right > 0.9
     assert judged(rows[:0], target.y[:0], Ridge(head.plain)).believed
+
+
+def test_labels_alone_take_a_strength_below_those_of_a_change_where_it_misses_less():
+    draws = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    rows = np.concatenate([0.02 * draws.normal(size=(40, 3)), np.ones((40, 1))], axis=1).astype(np.float32)
+    rows[:, 0] -= 0.1 * (2 * y - 1)  # so small that a strength of one lets nothing of it through
+    sources = np.zeros((4, 2), np.float32)
+    sources[0] = -20, 20
+    trust = judged(rows, y, Ridge(sources))
+    truth = np.eye(2, dtype=np.float32)[y] - 0.5
+    missed = {strength: (left_out(rows, truth, strength) ** 2).sum() for strength in ALONE}
+    best = min(missed, key=missed.get)
+    assert not trust.believed
+    assert best < min(CHANGES)
+    wanted = centred_update(rows, truth, best)
+    np.testing.assert_allclose(trust.weights[:3], wanted[:3], rtol=1e-4, atol=1e-5)
 
 
 def test_model_without_sources_warns_and_says_what_it_read():
@@ -162,6 +179,8 @@ def test_report_and_nodes_marked_sure():
     report = adapted.report()
     expected, low, high = report["expected accuracy"]
     assert low <= expected <= high
+    gaps = adapted.model.fitted.choice.gaps
+    assert expected == pytest.approx(report["mean largest probability"] + np.median(gaps) / 2, abs=2e-4)
     assert sum(report["class mix"].values()) == pytest.approx(1, abs=1e-3)
     assert "edge gate" in report["off"]
     marked = [adapted.sure(risk).sum() for risk in (0.0, 0.2, 0.5, 1.0)]
@@ -170,3 +189,26 @@ def test_report_and_nodes_marked_sure():
     assert adapted.predict_proba()[adapted.sure(0.5)].max(axis=1).min() >= adapted.predict_proba().max(axis=1).min()
     with pytest.raises(InputError, match="risk: got 2"):
         adapted.sure(2)
+
+
+def test_expected_accuracy_is_of_the_nodes_that_are_asked_for():
+    adapted = MLDGG(gate=False).fit(domains().without("south")).adapt(shown(domains()["south"], 0))
+    largest = adapted.predict_proba().max(axis=1)
+    surer = largest > np.median(largest)
+    report, whole = adapted.report(among=surer), adapted.report()
+    assert report["nodes"] == surer.sum() < whole["nodes"] == 150
+    assert report["mean largest probability"] == pytest.approx(float(largest[surer].mean()), abs=1e-4)
+    assert report["expected accuracy"][0] > whole["expected accuracy"][0]
+    assert report["class mix"] == whole["class mix"]
+    for among in (surer[:-1], np.flatnonzero(surer), surer & False):
+        with pytest.raises(InputError, match="among: got dtype"):
+            adapted.report(among=among)
+
+
+def test_expected_accuracy_lies_in_its_range_where_all_rehearsals_err_to_one_side():
+    model = MLDGG(gate=False).fit(domains().without("south"))
+    for gaps in ((-0.2, -0.1, -0.1), (0.1, 0.2)):
+        choice = replace(model.fitted.choice, gaps=gaps)
+        model.solver = replace(model.fitted, choice=choice)
+        expected, low, high = model.adapt(shown(domains()["south"], 0)).report()["expected accuracy"]
+        assert low <= expected <= high

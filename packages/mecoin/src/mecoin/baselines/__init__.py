@@ -2,14 +2,13 @@
 
 Examples:
     >>> from mecoin import baselines
-    >>> baselines.BASELINES["EWC"].source
-    'Kirkpatrick et al. 2017, arXiv 1612.00796'
+    >>> baselines.BASELINES["SGC-LDA"].source
+    'training-free; SGC: Wu et al. 2019, arXiv 1902.07153; LDA: Fisher 1936'
 """
 
-from mecoin.baselines._gradient import ErGnn, Ewc, FineTune, Lwf, Mas
-from mecoin.baselines._lda import Lda, LdaEm, SgcLda, SgcLdaEm, SgcNcm
+from mecoin.baselines._lda import Lda, LdaEm, SgcLda, SgcLdaEm
+from mecoin.baselines._ncm import SgcNcm
 from mecoin.protocol._learner import Learner
 
-_ALL = (SgcNcm, SgcLda, SgcLdaEm, Lda, LdaEm, FineTune, Lwf, Ewc, Mas, ErGnn)
-BASELINES: dict[str, type[Learner]] = {one.name: one for one in _ALL}
-__all__ = ["BASELINES", "ErGnn", "Ewc", "FineTune", "Lda", "LdaEm", "Lwf", "Mas", "SgcLda", "SgcLdaEm", "SgcNcm"]
+BASELINES: dict[str, type[Learner]] = {one.name: one for one in (SgcNcm, SgcLda, SgcLdaEm, Lda, LdaEm)}
+__all__ = ["BASELINES", "Lda", "LdaEm", "SgcLda", "SgcLdaEm", "SgcNcm"]

@@ -13,29 +13,6 @@ from mecoin.protocol._learner import Learner
 SHRINKAGES = (0.01, 0.03, 0.1, 0.3)
 
 
-class SgcNcm(Learner):
-    """Class means, frozen in the session that brought the class; cosine similarity."""
-
-    name = "SGC-NCM"
-    source = "training-free; SGC: Wu et al. 2019, arXiv 1902.07153; nearest class mean: Mensink et al. 2013"
-    encoder_kind = "sgc"
-
-    def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
-        self.means = np.zeros((0, self.encoder.dim), np.float32)
-        self._add(graph, support)
-
-    def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
-        z = unit(self.encoder.embed(graph))
-        self.means = np.concatenate([self.means, *(z[places].mean(0, keepdims=True) for places in support.values())])
-
-    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        return unit(self.encoder.embed(graph)[places]) @ unit(self.means).T
-
-    def memory_bytes(self) -> int:
-        """The means."""
-        return self.means.nbytes
-
-
 class SgcLda(Learner):
     """Class means, frozen in their session; one covariance, of the base classes, shrunk toward its mean variance.
 

@@ -25,7 +25,6 @@ class Learner(ABC):
     Attributes:
         name: as it is called in tables.
         source: publication, with its number.
-        limits: where this form departs from the publication; empty if nowhere.
         grid: the settings that tuning tries, as keyword arguments of the class.
         classes: (C,) codes learnt so far, in the order of the columns of scores.
 
@@ -55,12 +54,11 @@ class Learner(ABC):
 
     name: ClassVar[str]
     source: ClassVar[str]
-    limits: ClassVar[str] = ""
     grid: ClassVar[Sequence[Options]] = ({},)
     encoder_kind: ClassVar[str] = "gcn"  # which shared encoder it wants
 
     def __init__(self, encoder: Encoder, *, seed: int = 0, **options: float) -> None:
-        """Options are the class attributes that are numbers: `Ewc(encoder, strength=100)`."""
+        """Options are the class attributes that are numbers: `SgcLda(encoder, shrinkage=0.3)`."""
         self.encoder, self.seed = encoder, seed
         self.classes = np.zeros(0, np.int64)
         for name, value in options.items():

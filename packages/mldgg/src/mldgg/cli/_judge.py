@@ -83,9 +83,7 @@ def bench(
     # a copy each time: what was read off a graph is kept
     calls = {"adapt and predict": lambda: model.predict_proba(replace(target, x=target.x.copy(), y=target.y * 0 - 1))}
     (one,) = compare(calls, repeats=3).values()
-    table = Table(["what", "nodes", "seconds"], title="Simulated graph")
-    table.rows.append([one.name, nodes, one.seconds])
-    return table
+    return Table(["what", "nodes", "seconds"], [[one.name, nodes, one.seconds]], title="Simulated graph")
 
 
 def data_check(

@@ -23,6 +23,7 @@ from mldgg.meta._unlabelled import WordHead, spread_over
 from mldgg.meta._whole import check_arrays, whole
 
 DOUBT = 0.01  # chance, were both heads alike, below which the sources are not believed
+ALONE = (0.01, 0.03, 0.1, 0.3, *CHANGES)  # strength of the ridge on the labels alone, once it is believed
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,14 @@ def judged(rows: np.ndarray, y: np.ndarray, ridge: Ridge) -> Trust:
     residual = truth - rows @ ridge.weights
     with_sources = (truth - left_out(rows, residual, ridge.strength_at(len(y) / classes))).argmax(axis=1) == y
     share = truth.mean(axis=0)
-    misses = {strength: left_out(rows, truth - share, strength) for strength in CHANGES}
-    strength = min(misses, key=lambda one: float((misses[one] ** 2).sum()))
-    alone = (truth - misses[strength]).argmax(axis=1) == y
+    misses = {strength: left_out(rows, truth - share, strength) for strength in ALONE}
+    errors = {strength: float((one**2).sum()) for strength, one in misses.items()}
+    alone = (truth - misses[min(CHANGES, key=errors.__getitem__)]).argmax(axis=1) == y
     against, for_ = int((alone & ~with_sources).sum()), int((with_sources & ~alone).sum())
     chance = sum(comb(against + for_, k) for k in range(against, against + for_ + 1)) / 2 ** (against + for_)
     if chance >= DOUBT:
         return Trust(weights, True, against, for_, chance)
-    own = centred_update(rows, truth - share, strength)
+    own = centred_update(rows, truth - share, min(ALONE, key=errors.__getitem__))
     own[-1] += share  # the last column is a constant
     return Trust(own.astype(np.float32), False, against, for_, chance)
 
@@ -112,19 +113,27 @@ class Adapted:
         """(N, C) class probabilities of the ridge, before any walk."""
         return self.model.fitted.probabilities(self._seen.rows, self.trust.weights)
 
-    def report(self) -> dict[str, Any]:
+    def report(self, among: Any = None) -> dict[str, Any]:
         """What to know before the answers are used, as JSON values.
 
-        `expected accuracy` is the mean largest probability, moved by the median of what rehearsals on the sources say
-        of it, with the range that they saw; None without rehearsals. `class mix` is estimated without labels, and
-        `off` has the parts that rehearsal or the target's labels left out.
+        `expected accuracy` is the mean largest probability, moved by half of the median gap of rehearsals on the
+        sources (a few graphs say little of the next one), with the range of their gaps; None without rehearsals.
+        `class mix` is estimated without labels, and `off` has the parts that rehearsal or the target's labels left out.
+
+        Args:
+            among: (N,) bool, the nodes whose answers will be used, where that is not all of them: those that have one
+                of the classes at all, say. `nodes` and accuracy are of these.
         """
         chances, solver = self.predict_proba(), self.model.fitted
+        asked = np.ones(len(chances), bool) if among is None else np.asarray(among)
+        if asked.dtype != bool or asked.shape != (len(chances),) or not asked.any():
+            got = f"dtype {asked.dtype}, shape {asked.shape}"
+            raise InputError("among", got=got, expected=f"({len(chances)},) bool with at least one node")
         gaps = np.array(solver.choice.gaps)
-        sure = float(chances.max(axis=1).mean())
-        report: dict[str, Any] = {"nodes": len(chances), "mean largest probability": round(sure, 4)}
+        sure = float(chances[asked].max(axis=1).mean())
+        report: dict[str, Any] = {"nodes": int(asked.sum()), "mean largest probability": round(sure, 4)}
         report["expected accuracy"] = [round(float(np.clip(sure + one, 0, 1)), 4) for one in (
-            np.median(gaps), gaps.min(), gaps.max())] if gaps.size else None  # fmt: skip
+            np.median(gaps) / 2, min(gaps.min(), 0), max(gaps.max(), 0))] if gaps.size else None  # fmt: skip
         off = ["edge gate"] * (solver.gate is None or solver.power == 0)
         if self.reading is not None:
             report["class mix"] = {
