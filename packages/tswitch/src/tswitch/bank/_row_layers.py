@@ -46,6 +46,9 @@ class _Linear:
         self, module: nn.Module, parts: Mapping[str, Part], plan: RowPlan, name: str, original: Forward
     ) -> None:
         self.module, self.parts, self.plan, self.name, self.original = module, parts, plan, name, original
+        held = module._parameters  # read without the module's __getattr__, which takes a microsecond
+        if getattr(original, "__func__", None) is nn.Linear.forward and "weight" in held:
+            self.original = lambda x: functional.linear(x, held["weight"], held.get("bias"))  # pyright: ignore[reportArgumentType]
         self.swapped = any(plan.head(part, mixture.head) is not None
                            for part in parts.values() for mixture in plan.mixtures)  # fmt: skip
         self.changes = plan.changes(parts, transposed=type(module).__name__ == "Conv1D")
@@ -60,18 +63,15 @@ class _Linear:
             rows = plan.by_row(x, self.name)
             return self._heads(rows.flatten(1, -2)).unflatten(1, rows.shape[1:-1]).flatten(0, 1)
         y = self.original(x)
-        if changes is None:
-            return y
         plan.cost.decoded += self.decoded
-        if changes.add_again is not None and changes.add_again(x, y):
+        if changes is None or (changes.add_again is not None and changes.add_again(x, y)):
             return y
         shape = x.shape
         if plan.count > 1:
             rows = plan.by_row(x, self.name)
             if len(x) == 1:  # the same input for all rows
                 x, y, shape = rows.flatten(0, 1), y.expand(plan.count, *y.shape[1:]), None
-        if not y.is_contiguous():
-            y = y.contiguous()
+        y = y.contiguous()
         changes.add(x, y, plan.tokens(x.numel() // (changes.width * plan.count), x.device), shape)
         return y
 
