@@ -30,7 +30,7 @@ def tiny(monkeypatch, tmp_path):
 
 
 def test_every_rival_that_a_claim_names_is_there():
-    assert {"mecoin+", *_experiments.CONTROLS, *_experiments.CONTINUAL} <= set(LEARNERS)
+    assert {"mecoin+", *_experiments.CONTROLS} <= set(LEARNERS)
 
 
 @pytest.mark.parametrize(
