@@ -64,13 +64,14 @@ def _tags(path: str) -> list[str]:
 
 
 def pictures() -> dict[str, Path]:
-    """Where the site has a picture -> its file: the start page's, and those of READMEs and tutorials."""
+    """Where the site has a picture -> its file: the start page's, and those of READMEs, their pages and tutorials."""
     found = {"demo-page.png": ROOT / "tools" / "demo-page.png"}
     for name, package in packages().items():
         shown = tutorials.pictures(tutorial(package))
         found |= {f"{name}/{file}": tutorials.FOLDER / file for *_, file in shown}
     for name, package in members().items():
-        for path in re.findall(r"!\[[^]]*\]\(([\w./-]+\.png)\)", readme(package)):
+        said = "\n".join([readme(package), *own_pages(package).values()])
+        for path in re.findall(r"!\[[^]]*\]\(([\w./-]+\.png)\)", said):
             found[f"{name}/{path}"] = package.folder / path
     return found
 
@@ -120,6 +121,7 @@ def own_pages(package: Package) -> dict[str, str]:
 def _linked(text: str) -> str:
     """A page of a package's folder with its links turned to the site's pages."""
     text = text.replace("](../README.md", "](index.md").replace("](../experiments/ATTEMPTS.md", "](attempts.md")
+    text = text.replace("](../experiments/results/", "](experiments/results/")
     text = text.replace("](../../../shared/graphs/README.md", "](../ninefold-graphs/index.md")
     return in_digits(text.replace("](../docs/", "]("))
 
