@@ -20,7 +20,7 @@ SAID = [
     ),
     ("mecoin", "What it does", "^(?:(?!- learns).)*linear discriminant analysis.*equals LDA with that step"),
     ("mecoin", "Results", "novelty's area under the ROC curve, mean over sessions"),
-    ("mecoin", "Results", "embeddings of 128 numbers that are in memory; encoder not counted \\| 2.8 s"),
+    ("mecoin", "Results", "embeddings of 128 numbers that are in memory; encoder not counted \\| 3.1 s"),
     (
         "bnn-fsg",
         "Results",
