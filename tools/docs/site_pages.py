@@ -70,8 +70,7 @@ def pictures() -> dict[str, Path]:
         shown = tutorials.pictures(tutorial(package))
         found |= {f"{name}/{file}": tutorials.FOLDER / file for *_, file in shown}
     for name, package in members().items():
-        said = "\n".join([readme(package), *own_pages(package).values()])
-        for path in re.findall(r"!\[[^]]*\]\(([\w./-]+\.png)\)", said):
+        for path in re.findall(r"!\[[^]]*\]\(([\w./-]+\.png)\)", readme(package) + "".join(own_pages(package).values())):
             found[f"{name}/{path}"] = package.folder / path
     return found
 
