@@ -70,8 +70,8 @@ def pictures() -> dict[str, Path]:
         shown = tutorials.pictures(tutorial(package))
         found |= {f"{name}/{file}": tutorials.FOLDER / file for *_, file in shown}
     for name, package in members().items():
-        for path in re.findall(r"!\[[^]]*\]\(([\w./-]+\.png)\)", readme(package) + "".join(own_pages(package).values())):
-            found[f"{name}/{path}"] = package.folder / path
+        for png in re.findall(r"!\[[^]]*\]\(([\w./-]+\.png)\)", readme(package) + "".join(own_pages(package).values())):
+            found[f"{name}/{png}"] = package.folder / png
     return found
 
 
