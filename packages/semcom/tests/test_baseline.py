@@ -63,7 +63,7 @@ def test_ratios_that_cannot_be_are_refused(text):
 
 
 def test_unknown_arms_and_equal_names_are_refused(folder, tmp_path):
-    with pytest.raises(InputError, match="arm: got 'png'"):
+    with pytest.raises(InputError, match="link or codec: got 'png'"):
         BaselineTask(("png",), 0.1, (0.0,))
     (tmp_path / "coffee.png").write_bytes((folder / "coffee.png").read_bytes())
     with pytest.raises(InputError, match="two files named"):

@@ -153,6 +153,8 @@ def test_a_prompt_begins_with_a_bos_where_the_tokenizer_adds_one(say, tmp_path):
 def test_no_verb_that_uses_a_pruner_needs_a_folder(say, tmp_path):
     said = say("generate", "Before we proceed any further, hear me", "--model", "tiny", "--sparsity", "0.6")
     assert said["skipped"] == pytest.approx(0.6, abs=0.03)
+    assert "--sparsity 0" in said["note"]  # the prompt is short
+    assert "note" not in say("generate", "Before we proceed", "--model", "tiny", "--sparsity", "0")
     (table,) = say("eval", *SIZES, "--sparsity", "0.5")
     assert "at sparsity 0.5" in table["title"]
     words = ["--methods", "truncation", "--prompt", "32", "--sparsity", "0.4", "-o", str(tmp_path / "c")]
@@ -239,6 +241,7 @@ def test_analyze_and_bench_print_a_row_for_each_block_and_arm(say):
         (["analyze", "--model", "tiny", "--calibration", "nosuch.txt"], "text: got nosuch.txt"),
         (["ftp", *SMALL, "--sparsity", "0.99", "-o", "x"], "--sparsity: got 0.99"),
         (["ftp", *SMALL, "--router", "one_pass", "-o", "x"], "--router: got 'one_pass'"),
+        (["generate", "x", "--model", "/nowhere", "--sparsity", "30"], "--sparsity: got 30"),
         (["bench", "--lengths", "many"], "--lengths: got many"),
         (["recall", "--model", "tiny", "--lengths", "256,x"], "--lengths: got x"),
         (["recall", "--model", "tiny", "--kinds", "haystack", "--methods", ""], "long task: got 'haystack'"),

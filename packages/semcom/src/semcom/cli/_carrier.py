@@ -86,8 +86,8 @@ def send(
 ) -> dict[str, Any]:
     """Write the symbols of PICTURES and a payload to the folder -o (SigMF, cf32_le)."""
     out = opts.need_out()
+    data, arrays = read_payload(payload), read_pictures(pictures)  # before a model is loaded
     sender, _ = link.sides(6.0)
-    data, arrays = read_payload(payload), read_pictures(pictures)
     recording = sender(arrays, data, pilots.pattern())
     recording.save(out, force=opts.force)
     return {"pictures": len(arrays), **_of_payload(data), **_counts(recording), "written": str(out)}

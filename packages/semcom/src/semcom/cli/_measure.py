@@ -27,7 +27,8 @@ def parse_ratio(text: str) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    return ["jpeg" if word == "jpg" else word for word in words]
 
 
 def _kept(opts: Shared, config: dict[str, Any]) -> Any:

@@ -63,7 +63,7 @@ class BaselineTask:
         unknown = [arm for arm in self.arms if arm not in WHOLE_ARMS]
         if unknown or not self.arms:
             got = repr(unknown[0]) if unknown else "none"
-            raise InputError("arm", got=got, expected=f"some of {', '.join(WHOLE_ARMS)}")
+            raise InputError("link or codec", got=got, expected=f"some of {', '.join(WHOLE_ARMS)}")
         Channel.from_spec(self.channel)
 
     @property

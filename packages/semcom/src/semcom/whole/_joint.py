@@ -34,7 +34,7 @@ class JointLink(WholeLink):
         self.model = model or load_picture_coder()
         self.channels = round(96 * ratio)
         if abs(self.channels - 96 * ratio) > 1e-6:
-            raise InputError("ratio", got=ratio, expected="an even number by 96, such as 1/12")
+            raise InputError("ratio", got=ratio, expected="a multiple of 1/48 for the joint coder, such as 1/12")
         self.model.symbols(16, 16, self.channels)
         self._half = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 

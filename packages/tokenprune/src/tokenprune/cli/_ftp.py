@@ -40,11 +40,9 @@ def pruner_of(language: Any, folder: Path | None, sparsity: float | None) -> Any
     """The pruner of a folder, or the training-free one of a sparsity."""
     from tokenprune import FTPConfig, TokenPruner
 
-    asked = one_of(folder, sparsity)
     if folder is not None:
         return kind_of(folder).from_pretrained(folder, language)
-    with naming(target_sparsity="--sparsity"):
-        return TokenPruner(language, FTPConfig(target_sparsity=asked))
+    return TokenPruner(language, FTPConfig(target_sparsity=one_of(folder, sparsity)))
 
 
 def ftp(

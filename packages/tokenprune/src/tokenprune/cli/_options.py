@@ -39,7 +39,10 @@ def one_of(folder: Path | None, sparsity: float | None) -> float:
     """The sparsity asked of a pruner without a folder; InputError if both are given."""
     if folder is not None and sparsity is not None:
         raise InputError("--sparsity", got=sparsity, expected="none beside --pruner, which brings its own")
-    return TARGET if sparsity is None else sparsity
+    from tokenprune.routers._schedule import checked_target
+
+    with naming(target_sparsity="--sparsity"):
+        return checked_target(TARGET if sparsity is None else sparsity)
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from tokenprune.cli._ftp import kind_of, pruner_of
 from tokenprune.cli._options import Asked, Folder, Model, Pruner, Sparsity, checked_lengths, load_model, one_of
 
 CONVERTED = "tokenprune.converted"  # kind of a folder of `convert-gguf`
+# .1 to .4 nats are lost below at 30 %, in the mean over twelve pieces of text, and .03 at 256 tokens
+SHORT, NOTE = 96, {"note": "below 96 tokens pruning loses more than it saves: --sparsity 0"}
 
 
 def inspect(pruner: Pruner) -> list[Any]:
@@ -71,7 +73,8 @@ def generate(
     report = ours.report(ids, spans=guarded)
     return {"text": datasets.words(out, tokenizer), "prompt tokens": ids.shape[1], "skipped": report.sparsity,
             "prompt operations, of dense": report.cost.flops / report.dense.flops,
-            "prompt cache, of dense": report.cost.kv_bytes / report.dense.kv_bytes}  # fmt: skip
+            "prompt cache, of dense": report.cost.kv_bytes / report.dense.kv_bytes,
+            **(NOTE if report.sparsity and ids.shape[1] < SHORT else {})}  # fmt: skip
 
 
 def ask(
