@@ -44,6 +44,7 @@ class TestContract(ContractTests):
             "eval": ["eval", "demo", "--root", street],
             "predict": ["predict", "demo", "--root", street],
             "export": ["export", "demo"],
+            "run": ["run", "demo", "drive.mcap", "--rig", "rig.yaml"],
             "convert": ["convert", "flash.pth", "--source", "flashocc"],
             "compare": ["compare", "--preset", "micro", "--root", street],
         }

@@ -3,10 +3,12 @@
 - `_setting.py`: data, frozen encoder and trained heads that the experiments share
 - `_heads.py`: the head against its rivals, and against itself with parts taken out
 - `_whole.py`: the segmentation branch; whether the images are what it works from
+- `_history.py`: what earlier frames add
 - `_objects.py`: shapes that training never showed, and columns of several layers
 """
 
 from ._heads import BEATS_2D_HEADS, EACH_PART_HELPS, NEAR_VOXEL3D, PARTIAL_NEAR_FULL
+from ._history import HISTORY_HELPS
 from ._objects import SEVERAL_LAYERS, UNKNOWN_OBJECTS
 from ._whole import IMAGES_MATTER, SEGMENTATION_HELPS
 
@@ -19,6 +21,7 @@ CLAIMS = [
     IMAGES_MATTER,
     UNKNOWN_OBJECTS,
     SEVERAL_LAYERS,
+    HISTORY_HELPS,
 ]
 
 __all__ = ["CLAIMS"]

@@ -77,7 +77,9 @@ class Cascade(OccHead):
                 grown = self.grow[stage - 1](x)
                 x = grown.unflatten(-1, (-1, self.widths[stage])).flatten(2, 3)[:, :, :levels]
             points = self.get_buffer(f"points{stage}")
-            pixels, depth = project(points, context.cam2img, context.cam2ego, context.img_aug, context.bev_aug)
+            pixels, depth = project(
+                points, context.cam2img, context.cam2ego, context.img_aug, context.bev_aug, context.lens
+            )
             places = pixels / scale * 2 - 1
             seen = ((depth > 0.1) & (places.abs() < 1).all(-1)).to(bev.dtype)
             places = torch.where(seen[..., None] > 0, places, 3.0)

@@ -42,7 +42,9 @@ class FastOcc2d(OccHead):
         assert context is not None
         batch, count = context.features.shape[:2]
         volume = self.body(bev).unflatten(1, (self.levels, self.channels)).permute(0, 4, 3, 1, 2)
-        pixels, depth = project(self.points, context.cam2img, context.cam2ego, context.img_aug, context.bev_aug)
+        pixels, depth = project(
+            self.points, context.cam2img, context.cam2ego, context.img_aug, context.bev_aug, context.lens
+        )
         height, width = context.image_size
         places = pixels / torch.tensor([width, height], dtype=bev.dtype, device=bev.device) * 2 - 1
         seen = ((depth > 0.1) & (places.abs() < 1).all(-1)).to(bev.dtype)

@@ -3,6 +3,7 @@
 - `_options.py`: the app, and options that verbs share
 - `_data.py`: simulate, labels, info, render
 - `_model.py`: train, eval, predict, export, convert, inspect
+- `_drive.py`: run
 - `_measure.py`: bench, compare
 - `_main.py`: all verbs, and the console script
 """

@@ -181,6 +181,6 @@ def render(
         picture = bird_view(shown, classes, free, mask=one.labels.mask_camera if one.labels else None)
         save_png(with_legend(picture, shown, classes, free), out, force=opts.force)
     else:
-        sheet = overlay_sheet(one.images, shown, data.grid, one.cam2img, one.cam2ego, classes, free)
+        sheet = overlay_sheet(one.images, shown, data.grid, one.cam2img, one.cam2ego, classes, free, lens=one.lens)
         save_png(with_legend(sheet, shown, classes, free), out, force=opts.force)
     return {"file": out, "frame": one.token, "shows": ", ".join(volumes)}

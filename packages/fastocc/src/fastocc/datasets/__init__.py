@@ -17,6 +17,7 @@ from fastocc.datasets._dataset import OccDataset, OccFrame, default_simulation
 from fastocc.datasets._formats import FORMATS, IGNORE, LabelFormat
 from fastocc.datasets._frames import CameraInfo, FrameInfo, check_name
 from fastocc.datasets._generate import Sweep, generate_labels, read_sweeps
+from fastocc.datasets._images import fit_image
 from fastocc.datasets._infos import read_infos
 from fastocc.datasets._kitti import read_kitti
 from fastocc.datasets._labels import (
@@ -44,6 +45,7 @@ __all__ = [
     "check_name",
     "default_simulation",
     "depth_from_points",
+    "fit_image",
     "generate_labels",
     "read_annotations",
     "read_infos",

@@ -56,7 +56,8 @@ def _frame(scene: str, token: str, entry: Mapping[str, Any], path: Path) -> Fram
             moved = np.linalg.inv(ego) @ read_pose(camera["ego_pose"], where) @ read_pose(camera["extrinsic"], where)
             if name in cameras:
                 raise InputError(f"camera {name}", got="twice", expected="once", where=where)
-            cameras[name] = camera_info(camera["img_path"], intrinsic, moved, f"{name} in {where}")
+            place = f"{name} in {where}"
+            cameras[name] = camera_info(camera["img_path"], intrinsic, moved, place, camera.get("fisheye"))
         lidar = read_pose(entry["lidar2ego"], where) if "lidar2ego" in entry else None
         return FrameInfo(
             token, scene, cameras, entry.get("gt_path", ""), "", entry.get("lidar_path", ""), ego, lidar,

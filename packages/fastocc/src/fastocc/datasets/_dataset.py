@@ -38,6 +38,7 @@ class OccFrame:
         cam2img: (N, 3, 3) float32, for these images. cam2ego: (N, 4, 4) float32, into the frame of the labels.
         labels: voxel labels and masks; None where there are none, or where they were not asked for.
         ego2global, lidar2ego: (4, 4) float64, None where they are not known.
+        lens: (N, 5) float32 fisheye lenses, None if all cameras are pinholes.
     """
 
     token: str
@@ -48,6 +49,7 @@ class OccFrame:
     labels: VoxelLabels | None = None
     ego2global: np.ndarray | None = None
     lidar2ego: np.ndarray | None = None
+    lens: np.ndarray | None = None
 
     @property
     def truth(self) -> VoxelLabels:
@@ -147,10 +149,11 @@ class OccDataset(Sequence[OccFrame]):
             sizes = ", ".join(f"{name} {one.shape[:2]}" for name, one in zip(self.cameras, images, strict=True))
             raise InputError("images", got=sizes, expected="one size; give `size`", where=f"frame {info.token}")
         stacked = np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))
+        lenses = np.stack([info.cameras[name].lens for name in self.cameras]).astype(np.float32)
         poses = np.stack([info.cameras[name].cam2label for name in self.cameras]).astype(np.float32)
         return OccFrame(
             info.token, info.scene, stacked, np.stack([matrix for _, matrix in read]).astype(np.float32), poses,
-            self.labels(at) if labels else None, info.ego2global, info.lidar2ego,
+            self.labels(at) if labels else None, info.ego2global, info.lidar2ego, lenses if lenses.any() else None,
         )  # fmt: skip
 
     def need_labels(self) -> None:

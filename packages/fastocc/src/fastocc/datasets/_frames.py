@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from ninefold.errors import InputError
 
-from fastocc.geometry import check_cameras, quaternion_matrix
+from fastocc.geometry import check_cameras, lens_row, quaternion_matrix
 
 _FARTHEST = 1e8  # metres or pixels
 _NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")
@@ -24,11 +24,12 @@ _NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")
 
 @dataclass(frozen=True)
 class CameraInfo:
-    """One image: its path, (3, 3) intrinsic, and (4, 4) camera to label frame."""
+    """One image: its path, (3, 3) intrinsic, (4, 4) camera to label frame, and (5,) lens (zeros: a pinhole)."""
 
     path: str
     intrinsic: np.ndarray
     cam2label: np.ndarray
+    lens: np.ndarray = field(default_factory=lambda: np.zeros(5))
 
 
 @dataclass(frozen=True)
@@ -103,15 +104,22 @@ def read_pose(entry: Any, where: str) -> np.ndarray:
     return pose
 
 
-def camera_info(path: Any, intrinsic: Any, cam2label: np.ndarray, where: str) -> CameraInfo:
-    """A checked `CameraInfo`."""
+def camera_info(
+    path: Any, intrinsic: Any, cam2label: np.ndarray, where: str, fisheye: Any = None
+) -> CameraInfo:  # fmt: skip
+    """A checked `CameraInfo`; `fisheye`: k1..k4 or None."""
     inner = np.asarray(intrinsic, np.float64)
     if inner.ndim != 2 or min(inner.shape) < 3:
         raise InputError("intrinsic", got=f"shape {inner.shape}", expected="(3, 3)", where=where)
     if not (np.abs(inner) < _FARTHEST).all():
         raise InputError("intrinsic", got="NaN, infinity or huge numbers", expected="pixels", where=where)
     check_cameras(inner[:3, :3], cam2label, [where])
-    return CameraInfo(path, inner[:3, :3], cam2label)
+    if fisheye is None:
+        return CameraInfo(path, inner[:3, :3], cam2label)
+    try:
+        return CameraInfo(path, inner[:3, :3], cam2label, lens_row(fisheye))
+    except InputError as error:
+        raise InputError("fisheye", got=error.got, expected=error.expected, where=where) from None
 
 
 class Finder:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _PADDED = 32  # rows: less than the stride of the deepest feature map
 _MEAN = (124, 116, 104)  # what the networks subtract
@@ -35,17 +39,32 @@ def read_image(
             image = file.convert("RGB")
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ArtifactError(path, f"is truncated, or no image (camera {name}: {error})") from None
-    if size is None or (full[1], full[0]) == size:
-        return np.asarray(image), intrinsic
+    pixels, crop = fit_image(image, (full[1], full[0]), size, path)
+    return pixels, intrinsic if crop is None else crop @ intrinsic
+
+
+def fit_image(
+    image: Image.Image, full: tuple[int, int], size: tuple[int, int] | None, where: object
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Scale an image to a width, and cut or pad its rows.
+
+    Args:
+        image: RGB, perhaps already halved by its decoder. full: (height, width) of the file. size: as in `read_image`.
+        where: its place, for messages.
+    Returns: (H, W, 3) uint8, and the (3, 3) matrix from pixels of the file to these; None if nothing changed.
+    """
+    from PIL import Image
+
+    if size is None or full == size:
+        return np.asarray(image), None
     height, width = size
-    scale = width / full[0]
-    rows = round(full[1] * scale)
+    scale = width / full[1]
+    rows = round(full[0] * scale)
     cut = rows - height
     if cut <= -_PADDED:
-        raise InputError("size", got=size, expected=f"at most {rows + _PADDED - 1} rows", where=path)
+        raise InputError("size", got=size, expected=f"at most {rows + _PADDED - 1} rows", where=str(where))
     pixels = np.asarray(image.resize((width, rows), Image.Resampling.BILINEAR))
     if cut < 0:
         pixels = np.concatenate([pixels, np.broadcast_to(np.array(_MEAN, np.uint8), (-cut, width, 3))])
         cut = 0
-    crop = np.array([[scale, 0, 0], [0, scale, -cut], [0, 0, 1.0]])
-    return pixels[cut:], crop @ intrinsic
+    return pixels[cut:], np.array([[scale, 0, 0], [0, scale, -cut], [0, 0, 1.0]])

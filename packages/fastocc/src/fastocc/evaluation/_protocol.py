@@ -48,13 +48,15 @@ def predict_frame(
 ) -> np.ndarray:
     """(X, Y, Z) uint8 labels of one frame; `change` may alter the model's arguments first (controls do)."""
     device, queue, last = next(model.parameters()).device, [], None
-    for index in [*dataset.previous(at, model.config.queue - 1), at]:
+    for index in [*dataset.previous(at, model.config.frames - 1), at]:
         frame = dataset.frame(index)
         inputs = {
             "images": torch.from_numpy(frame.images)[None],
             "cam2img": torch.from_numpy(frame.cam2img)[None],
             "cam2ego": torch.from_numpy(frame.cam2ego)[None],
         }
+        if frame.lens is not None:
+            inputs["lens"] = torch.from_numpy(frame.lens)[None]
         inputs = change(inputs) if change else inputs
         if last is not None and frame.ego2global is not None:
             inputs["motion"] = torch.from_numpy(np.linalg.inv(last) @ frame.ego2global).float()[None]

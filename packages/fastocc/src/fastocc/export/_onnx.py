@@ -33,9 +33,10 @@ class _Fixed(nn.Module):
         self.model, self.logits = model, logits
         self.register_buffer("cam2img", torch.from_numpy(rig.cam2img)[None])
         self.register_buffer("cam2ego", torch.from_numpy(rig.cam2ego)[None])
+        self.register_buffer("lens", None if rig.lens is None else torch.from_numpy(rig.lens)[None])
 
     def forward(self, images: Tensor) -> Tensor:
-        output = self.model(images, self.cam2img, self.cam2ego)
+        output = self.model(images, self.cam2img, self.cam2ego, lens=self.lens)
         return output.logits if self.logits else output.semantics
 
 
@@ -64,7 +65,7 @@ def export_model(
     bare = model.to_inference()
     fixed = _Fixed(bare, rig, logits)
     if hasattr(bare.view, "fix"):
-        bare.fix_cameras(fixed.get_buffer("cam2img"), fixed.get_buffer("cam2ego"))
+        bare.fix_cameras(fixed.get_buffer("cam2img"), fixed.get_buffer("cam2ego"), fixed.lens)
     images = torch.zeros(1, len(rig.cameras), 3, *model.config.image_size)
     gives = "logits (1, X, Y, Z, K) float32" if logits else "labels (1, X, Y, Z) uint8"
     about = {"inputs": "images (1, N, 3, H, W) float32, 0..255", "outputs": gives}

@@ -15,18 +15,21 @@ import numpy as np
 from ninefold.errors import InputError
 from ninefold.files import write_text
 
+from fastocc.geometry._lens import lens_row
+
 _AXES = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # camera to ego at yaw 0
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera.
+    """A pinhole or fisheye camera.
 
     Attributes:
         name: unique in its rig.
         intrinsic: (3, 3) camera coordinates to pixels.
         cam2ego: (4, 4) camera to ego coordinates.
         size: (height, width) of its image, pixels.
+        fisheye: k1, k2, k3, k4 of OpenCV's equidistant model; None for a pinhole.
 
     Examples:
         >>> import numpy as np
@@ -46,6 +49,12 @@ class Camera:
     intrinsic: np.ndarray
     cam2ego: np.ndarray
     size: tuple[int, int]
+    fisheye: tuple[float, float, float, float] | None = None
+
+    @property
+    def lens(self) -> np.ndarray:
+        """(5,) float64 k1..k4 and the widest angle, radians; zeros for a pinhole."""
+        return np.zeros(5) if self.fisheye is None else lens_row(self.fisheye)
 
     def resized(self, height: int, width: int) -> Camera:
         """The camera after its image was scaled to `width` and rows were cut from its top (as BEVDet's input is made).
@@ -118,6 +127,12 @@ class CameraRig:
         return np.stack([camera.cam2ego for camera in self.cameras]).astype(np.float32)
 
     @property
+    def lens(self) -> np.ndarray | None:
+        """(N, 5) float32 lenses; None if all cameras are pinholes."""
+        rows = np.stack([camera.lens for camera in self.cameras]).astype(np.float32)
+        return rows if rows.any() else None
+
+    @property
     def image_size(self) -> tuple[int, int]:
         """(height, width) of all images; InputError if they differ (resize the rig first)."""
         sizes = {camera.size for camera in self.cameras}
@@ -180,6 +195,7 @@ class CameraRig:
                 "intrinsic": one.intrinsic.tolist(),
                 "position": one.cam2ego[:3, 3].tolist(),
                 "rotation": one.cam2ego[:3, :3].tolist(),
+                **({} if one.fisheye is None else {"fisheye": list(one.fisheye)}),
             }
             for one in self.cameras
         ]
@@ -321,4 +337,9 @@ def _camera(entry: Any, where: str) -> Camera:
         raise InputError("size, intrinsic", got=(height, width), expected="a number of pixels", where=where)
     if not (np.abs(pose) < 1e8).all():
         raise InputError("pose", got="NaN, infinity or huge numbers", expected="metres and a rotation", where=where)
-    return Camera(str(entry["name"]), intrinsic, pose, (int(height), int(width)))
+    fisheye = None
+    if entry.get("fisheye") is not None:
+        k = _numbers(entry, "fisheye", 4, where, None)
+        lens_row(k)
+        fisheye = (k[0], k[1], k[2], k[3])
+    return Camera(str(entry["name"]), intrinsic, pose, (int(height), int(width)), fisheye)

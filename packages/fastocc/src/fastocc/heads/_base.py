@@ -17,7 +17,7 @@ class HeadContext(NamedTuple):
     Attributes:
         features: (B, N, C, h, w) image features.
         cam2img, cam2ego: (B, N, 3, 3) and (B, N, 4, 4). image_size: (height, width) of the images.
-        img_aug: (B, N, 3, 3) or None. bev_aug: (B, 4, 4) or None.
+        img_aug: (B, N, 3, 3) or None. bev_aug: (B, 4, 4) or None. lens: (B, N, 5) or None.
     """
 
     features: Tensor
@@ -26,6 +26,7 @@ class HeadContext(NamedTuple):
     image_size: tuple[int, int]
     img_aug: Tensor | None = None
     bev_aug: Tensor | None = None
+    lens: Tensor | None = None
 
 
 class OccHead(nn.Module):
@@ -71,6 +72,21 @@ def decode(logits: Tensor, activation: str, free: int) -> Tensor:
             largest, or `free` where its probability is below 0.25 (OccNet).
     """
     if activation == "softmax":
+        traced = torch.compiler.is_exporting() or torch.compiler.is_compiling()
+        if logits.device.type == "cpu" and logits.stride(-1) != 1 and not traced:
+            return _first_highest(logits)
         return logits.argmax(-1).to(torch.uint8)
     best, label = logits.max(-1)
     return torch.where(best.sigmoid() < 0.25, free, label).to(torch.uint8)
+
+
+def _first_highest(logits: Tensor) -> Tensor:
+    """argmax over the last axis as uint8, class by class: faster on a CPU where the classes lie apart in memory."""
+    best = logits[..., 0]
+    label = torch.zeros_like(best, dtype=torch.uint8)
+    for at in range(1, logits.shape[-1]):
+        score = logits[..., at]
+        higher = score > best
+        label.masked_fill_(higher, at)
+        best = torch.maximum(score, best)
+    return label

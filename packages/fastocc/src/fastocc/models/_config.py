@@ -28,7 +28,8 @@ class FastOccConfig:
         backbone, image_channels: of the image encoder. view: lut, lss, bevdet or bevformer.
         depth_step: metres of a depth bin, from 1 to 45 m (lss and bevdet).
         encoder: BEV encoder: fpn, or bevdet as BEVDet and FlashOcc publish theirs.
-        queue: frames that bevformer looks back over, the present one included.
+        queue: frames that bevformer looks back over, the present one included. history: the same for all other views,
+            whose BEVs are kept and aligned; 1 looks at the present frame alone.
         view_channels: of the view transform. bev_channels: C, of the BEV encoder's output. widths: of its stages.
         head: fastocc or a rival. channels: Cv. lift, fpn, form, reduce: of the fastocc head.
         activation: softmax or sigmoid (without a free class). loss: ce, focal or strong.
@@ -72,6 +73,7 @@ class FastOccConfig:
     depth: float = 0.0
     encoder: str = "fpn"
     depth_step: float = 0.5
+    history: int = 1
 
     def __post_init__(self) -> None:
         wrong = []
@@ -89,6 +91,8 @@ class FastOccConfig:
             )
         if self.queue < 1 or (self.queue > 1 and self.view != "bevformer"):
             wrong.append(f"queue {self.queue} with view {self.view!r} (at least 1; bevformer alone looks back)")
+        if self.history < 1 or (self.history > 1 and self.view == "bevformer"):
+            wrong.append(f"history {self.history} with view {self.view!r} (at least 1; bevformer has queue instead)")
         if self.depth and self.view not in DEPTH_VIEWS:
             wrong.append(f"depth {self.depth} with view {self.view!r} ({' and '.join(DEPTH_VIEWS)} predict depth)")
         if not 0.1 <= self.depth_step <= 44:
@@ -106,6 +110,11 @@ class FastOccConfig:
             raise InputError("config", got="; ".join(wrong))
         LabelFormat.named(self.format)
         GridSpec.named(self.grid)
+
+    @property
+    def frames(self) -> int:
+        """Frames that enter a prediction, the present one included."""
+        return max(self.queue, self.history)
 
     @property
     def spec(self) -> GridSpec:

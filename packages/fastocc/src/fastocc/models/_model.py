@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from ninefold.errors import InputError
@@ -15,8 +15,18 @@ from fastocc.geometry import GridSpec, check_cameras
 from fastocc.heads import FastOccHead, HeadContext, OccHead, SegmentationBranch, decode
 from fastocc.models._config import DEPTH_VIEWS, FastOccConfig
 from fastocc.models._files import read_model, write_model
-from fastocc.views import VIEWS, BevDetEncoder, BevEncoder, CameraInputs, ImageEncoder, warp_previous
+from fastocc.views import (
+    VIEWS,
+    BevDetEncoder,
+    BevEncoder,
+    BevHistory,
+    CameraInputs,
+    HistoryState,
+    ImageEncoder,
+    warp_previous,
+)
 
+Prev = tuple[Tensor | HistoryState, Tensor]
 HEADS: dict[str, type[OccHead]] = {FastOccHead.name: FastOccHead, **BASELINES}
 
 
@@ -32,7 +42,9 @@ class OccOutput(NamedTuple):
         logits: (B, X, Y, Z, K). semantics: (B, X, Y, Z) uint8 labels.
         seg: (B, N, K', h, w) scores of the segmentation branch in training, else None.
         depth: (B, N, D, h, w) depth logits of `lss`, else None.
-        bev: (B, C, Y, X) BEV before the encoder, which the next frame can look back at.
+        bev: (B, C, Y, X) BEV before the encoder.
+        state: what the next frame looks back at, for `prev`: the BEV of `bevformer`, a `HistoryState` of networks with
+            `history`, None of all others.
 
     Examples:
         >>> import torch
@@ -56,6 +68,7 @@ class OccOutput(NamedTuple):
     seg: Tensor | None
     depth: Tensor | None
     bev: Tensor
+    state: Tensor | HistoryState | None = None
 
 
 def build_head(name: str, config: FastOccConfig, grid: GridSpec | None = None) -> OccHead:
@@ -112,6 +125,11 @@ class FastOccModel(nn.Module):
             expected = f"{' or '.join(DEPTH_VIEWS)}: {config.head} needs height"
             raise InputError("view", got=config.view, expected=expected)
         self.view = VIEWS[config.view](config.image_channels, config.view_channels, grid, self.images.stride, **more)
+        self.history = (
+            BevHistory(config.view_channels * (grid.shape[2] if high else 1), config.history, grid)
+            if config.history > 1
+            else None
+        )
         encoder = BevDetEncoder if config.encoder == "bevdet" else BevEncoder
         widths = (config.view_channels, config.bev_channels, config.widths)
         self.encoder: nn.Module = nn.Identity() if high else encoder(*widths)
@@ -122,12 +140,19 @@ class FastOccModel(nn.Module):
         )
 
     def encode(
-        self, images: Tensor, cameras: CameraInputs, previous: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        """Image features, BEV before and after the encoder, and the view's extra outputs."""
+        self, images: Tensor, cameras: CameraInputs, prev: Prev | None = None
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor], Tensor | HistoryState | None]:
+        """Image features, BEV before the encoder, the view's extra outputs, and the state for the next frame."""
         features = self.images(images)
-        bev, extra = self.view(features, cameras, previous)
-        return features, bev, self.encoder(bev), extra
+        if self.view.temporal:
+            warped = None if prev is None else warp_previous(cast("Tensor", prev[0]), prev[1], self.config.spec)
+            bev, extra = self.view(features, cameras, warped)
+            return features, bev, extra, bev
+        bev, extra = self.view(features, cameras, None)
+        if self.history is None:
+            return features, bev, extra, None
+        bev, state = self.history(bev, prev)
+        return features, bev, extra, state
 
     def forward(
         self,
@@ -136,7 +161,8 @@ class FastOccModel(nn.Module):
         cam2ego: Tensor,
         img_aug: Tensor | None = None,
         bev_aug: Tensor | None = None,
-        prev: tuple[Tensor, Tensor] | None = None,
+        prev: Prev | None = None,
+        lens: Tensor | None = None,
     ) -> OccOutput:
         """Predict.
 
@@ -144,20 +170,21 @@ class FastOccModel(nn.Module):
             images: (B, N, 3, H, W), 0..255, any dtype.
             cam2img: (B, N, 3, 3). cam2ego: (B, N, 4, 4), into the grid's frame.
             img_aug: (B, N, 3, 3). bev_aug: (B, 4, 4).
-            prev: the last output's `bev` and (B, 4, 4) this frame's ego frame to the last one's; `bevformer` alone.
+            prev: the last output's `state` and (B, 4, 4) this frame's ego frame to the last one's; None starts anew.
+                For `bevformer` and networks with `history` alone.
+            lens: (B, N, 5) fisheye lenses, as `CameraRig.lens` gives them; None if all cameras are pinholes.
         Raises: InputError if shapes, number of cameras or calibration do not fit the configuration.
         """
         self._check(images, cam2img, cam2ego, prev)
-        cameras = CameraInputs(cam2img, cam2ego, self.config.image_size, img_aug, bev_aug)
-        previous = None if prev is None else warp_previous(prev[0], prev[1], self.config.spec)
-        features, bev, encoded, extra = self.encode(images, cameras, previous)
+        cameras = CameraInputs(cam2img, cam2ego, self.config.image_size, img_aug, bev_aug, lens)
+        features, bev, extra, state = self.encode(images, cameras, prev)
         context = None
         if self.head.needs_context:
-            context = HeadContext(features, cam2img, cam2ego, self.config.image_size, img_aug, bev_aug)
-        logits = self.head(encoded, context)
+            context = HeadContext(features, *cameras)
+        logits = self.head(self.encoder(bev), context)
         seg = self.segmentation(features) if self.training and self.segmentation is not None else None
         labels = decode(logits, self.config.activation, self.config.labels.free)
-        return OccOutput(logits, labels, seg, extra.get("depth"), bev)
+        return OccOutput(logits, labels, seg, extra.get("depth"), bev, state)
 
     def run_queue(self, frames: list[dict[str, Tensor]]) -> OccOutput:
         """The last frame's output after a queue of frames (arguments of `forward`, with `motion` from the second on).
@@ -166,15 +193,21 @@ class FastOccModel(nn.Module):
         """
         if not frames:
             raise InputError("frames", got="none", expected="at least one")
-        bev: Tensor | None = None
-        for frame in frames[:-1]:
-            with torch.no_grad():
-                bev = self._after(bev, frame).bev
-        return self._after(bev, frames[-1])
+        state = self.state_after(frames[:-1])
+        inputs = {key: value for key, value in frames[-1].items() if key != "motion"}
+        return self(**inputs, prev=None if state is None else (state, frames[-1]["motion"]))
 
-    def _after(self, bev: Tensor | None, frame: dict[str, Tensor]) -> OccOutput:
-        inputs = {key: value for key, value in frame.items() if key != "motion"}
-        return self(**inputs, prev=None if bev is None else (bev, frame["motion"]))
+    @torch.no_grad()
+    def state_after(self, frames: list[dict[str, Tensor]]) -> Tensor | HistoryState | None:
+        """The state after a queue of frames, without encoder and head; None after none, or of a network without one."""
+        state: Tensor | HistoryState | None = None
+        for frame in frames:
+            prev = None if state is None else (state, frame["motion"])
+            self._check(frame["images"], frame["cam2img"], frame["cam2ego"], prev)
+            matrices = (frame["cam2img"], frame["cam2ego"], self.config.image_size)
+            cameras = CameraInputs(*matrices, frame.get("img_aug"), frame.get("bev_aug"), frame.get("lens"))
+            state = self.encode(frame["images"], cameras, prev)[3]
+        return state
 
     def _check(self, images: Tensor, cam2img: Tensor, cam2ego: Tensor, prev: object) -> None:
         config, shape = self.config, tuple(images.shape)
@@ -184,8 +217,9 @@ class FastOccModel(nn.Module):
         for name, value, last in (("cam2img", cam2img, (3, 3)), ("cam2ego", cam2ego, (4, 4))):
             if tuple(value.shape) != (*shape[:2], *last):
                 raise InputError(name, got=f"shape {tuple(value.shape)}", expected=f"{(*shape[:2], *last)}")
-        if prev is not None and not self.view.temporal:
-            raise InputError("prev", expected=f"nothing: view {config.view!r} does not look back (bevformer does)")
+        if prev is not None and not self.view.temporal and self.history is None:
+            expected = f"nothing: view {config.view!r} without history does not look back"
+            raise InputError("prev", expected=expected)
         if not torch.compiler.is_compiling() and not torch.compiler.is_exporting():
             check_cameras(cam2img.detach().cpu().numpy(), cam2ego.detach().cpu().numpy())
 
@@ -195,7 +229,7 @@ class FastOccModel(nn.Module):
         bare.segmentation = None
         return bare.requires_grad_(False)
 
-    def fix_cameras(self, cam2img: Tensor, cam2ego: Tensor) -> None:
+    def fix_cameras(self, cam2img: Tensor, cam2ego: Tensor, lens: Tensor | None = None) -> None:
         """Keep the view transform's table of one calibration (1, N, ...), for export and steady rigs.
 
         Raises: InputError if the view has no table.
@@ -203,7 +237,8 @@ class FastOccModel(nn.Module):
         if not hasattr(self.view, "fix"):
             raise InputError("view", got=self.config.view, expected="lut or lss: it has no table to fix")
         height, width = (size // self.images.stride for size in self.config.image_size)
-        self.view.fix(CameraInputs(cam2img, cam2ego, self.config.image_size), (height, width))  # type: ignore[operator]
+        cameras = CameraInputs(cam2img, cam2ego, self.config.image_size, lens=lens)
+        self.view.fix(cameras, (height, width))  # type: ignore[operator]
 
     def save_pretrained(self, path: str | Path, *, half: bool = False, force: bool = False) -> None:
         """Write a folder of config.json and model.safetensors; ArtifactError if it exists and `force` is off."""

@@ -31,23 +31,27 @@ def visible_voxels(semantics: np.ndarray, free: int) -> np.ndarray:
 
 
 def viewer_html(
-    volumes: Mapping[str, np.ndarray], grid: GridSpec, classes: Sequence[str], free: int, title: str = "fastocc"
-) -> str:
+    volumes: Mapping[str, np.ndarray], grid: GridSpec, classes: Sequence[str], free: int, title: str = "fastocc", *,
+    timeline: bool = False,
+) -> str:  # fmt: skip
     """The page.
 
     Args:
         volumes: (X, Y, Z) labels by the name on their button. grid: their grid. classes: names by label.
-        free: label of empty space. title: heading.
+        free: label of empty space. title: heading. timeline: a slider over the volumes in place of buttons.
     """
-    data = {}
+    data, wide = {}, not timeline or max(grid.shape) > 255
     for name, volume in volumes.items():
         if volume.shape != grid.shape:
             raise InputError(f"volume {name!r}", got=f"shape {volume.shape}", expected=f"{grid.shape} = [x, y, z]")
-        data[name] = base64.b64encode(visible_voxels(volume, free).astype("<u2").tobytes()).decode()
+        data[name] = base64.b64encode(
+            visible_voxels(volume, free).astype("<u2" if wide else np.uint8).tobytes()
+        ).decode()
     shown = [label for label in range(len(classes)) if label != free]
     about = {
         "volumes": data, "lower": grid.lower, "voxel": grid.voxel, "shape": grid.shape,
         "colors": colors(classes)[: len(classes)].tolist(), "classes": list(classes), "shown": shown,
+        "wide": wide, "timeline": timeline,
     }  # fmt: skip
     text = json.dumps(about).replace("</", "<\\/")
     return _PAGE.replace("@TITLE@", html.escape(title)).replace("@MARK@", mark("fastocc")).replace("@DATA@", text)
@@ -113,7 +117,8 @@ gl.uniform3fv(uniform("size"), D.voxel); gl.uniform1f(uniform("levels"), D.shape
 gl.enable(gl.DEPTH_TEST); gl.clearColor(.933, .945, .961, 1);
 const volumes = {};
 for (const [name, text] of Object.entries(D.volumes)) {
-  const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0)); volumes[name] = new Uint16Array(bytes.buffer);
+  const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+  volumes[name] = D.wide ? new Uint16Array(bytes.buffer) : bytes;
 }
 let current = Object.keys(volumes)[0], count = 0, hidden = new Set();
 function load() {
@@ -146,7 +151,19 @@ function draw() {
   gl.drawArraysInstanced(gl.TRIANGLES, 0, 36, count);
 }
 const names = document.getElementById("names");
-for (const name of Object.keys(volumes)) {
+if (D.timeline) {
+  const keys = Object.keys(volumes), slider = document.createElement("input"), text = document.createElement("div");
+  const play = document.createElement("button"); let timer = null;
+  const show = at => { slider.value = at; current = keys[at]; text.textContent = current; load(); };
+  const stop = () => { clearInterval(timer); timer = null; play.textContent = "play"; };
+  Object.assign(slider, {type: "range", min: 0, max: keys.length - 1, value: 0, oninput: () => show(+slider.value)});
+  slider.style.width = "100%"; play.textContent = "play";
+  play.onclick = () => {
+    if (timer) return stop();
+    play.textContent = "stop"; timer = setInterval(() => show((+slider.value + 1) % keys.length), 200);
+  };
+  names.append(slider, text, play); text.textContent = current;
+} else for (const name of Object.keys(volumes)) {
   const button = document.createElement("button"); button.textContent = name; names.append(button);
   button.onclick = () => {
     current = name; for (const one of names.children) one.className = one === button ? "on" : ""; load();

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from fastocc.geometry import Camera, cast_rays, in_parallel
+from fastocc.geometry import Camera, cast_rays, in_parallel, pixel_rays
 from fastocc.sim._world import World
 
 _BASE = np.array(
@@ -45,8 +45,8 @@ class Light:
 
 @dataclass(frozen=True)
 class Picture:
-    """What a camera sees: rgb (H, W, 3) uint8; depth (H, W) float32, metres along the optical axis, 0 in the sky;
-    semantics (H, W) uint8, 255 in the sky."""
+    """What a camera sees: rgb (H, W, 3) uint8; depth (H, W) float32, metres along the axis (of a fisheye: distance);
+    semantics (H, W) uint8. In the sky and outside the lens depth is 0, semantics 255."""
 
     rgb: np.ndarray
     depth: np.ndarray
@@ -62,8 +62,9 @@ def render_camera(world: World, camera: Camera, pose: np.ndarray, light: Light, 
     """
     height, width = camera.size
     columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    pixels = np.stack([columns, rows, np.ones_like(columns)], -1).reshape(-1, 3)
-    inside = pixels @ np.linalg.inv(camera.intrinsic).T
+    inside = pixel_rays(np.stack([columns, rows], -1).reshape(-1, 2), camera.intrinsic, camera.lens)
+    dark = np.isnan(inside[:, 0])  # beyond a fisheye's widest angle
+    inside[dark] = 0, 0, 1
     cam2world = pose @ camera.cam2ego
     directions = inside @ cam2world[:3, :3].T
     lengths = np.linalg.norm(directions, axis=1)
@@ -88,6 +89,7 @@ def render_camera(world: World, camera: Camera, pose: np.ndarray, light: Light, 
     glow = light.sky * (1 - 0.35 * np.clip(directions[:, 2:], 0, 1))
     color = color * far + glow * (1 - far)
     color = color * rng.uniform(0.85, 1.15) + rng.normal(0, 3.0, color.shape)
+    color[dark], distance[dark], semantics[dark] = 0, 0, 255
     return Picture(
         np.clip(color, 0, 255).astype(np.uint8).reshape(height, width, 3),
         (distance / lengths).astype(np.float32).reshape(height, width),

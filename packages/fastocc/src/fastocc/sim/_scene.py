@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from fastocc.geometry import CameraRig, GridSpec, cast_rays, in_parallel, mark_seen, raycast, yaw_matrix
+from fastocc.geometry import CameraRig, GridSpec, cast_rays, in_parallel, mark_seen, project_points, raycast, yaw_matrix
 from fastocc.sim._layout import build, lay_roads
 from fastocc.sim._objects import FIRST_INSTANCE, Thing, ego_lateral, place
 from fastocc.sim._render import Light, Picture, render_camera
@@ -167,9 +167,10 @@ def camera_mask(semantics: np.ndarray, grid: GridSpec, rig: CameraRig, *, free: 
     """(X, Y, Z) bool: voxels on a camera's lines of sight to all voxel centres, up to the first occupied one."""
     volume, seen, centers = np.ascontiguousarray(semantics, np.uint8), np.zeros(grid.shape, bool), grid.centers()
     lower, voxel, row = np.array(grid.lower), np.array(grid.voxel), grid.shape[1] * grid.shape[2]
+    pinholes = [one for one in rig.cameras if one.fisheye is None]
 
     def part(begin: int, end: int) -> None:
-        for camera in rig.cameras:
+        for camera in pinholes:
             ego2cam, origin = np.linalg.inv(camera.cam2ego), np.ascontiguousarray(camera.cam2ego[:3, 3])
             _mark_lines(
                 volume, free, centers[begin // row : end // row], lower, voxel, ego2cam, camera.intrinsic, camera.size,
@@ -177,6 +178,13 @@ def camera_mask(semantics: np.ndarray, grid: GridSpec, rig: CameraRig, *, free: 
             )  # fmt: skip
 
     in_parallel(part, grid.shape[0] * row)
+    for camera in (one for one in rig.cameras if one.fisheye is not None):
+        ego2cam, origin = np.linalg.inv(camera.cam2ego), camera.cam2ego[:3, 3]
+        points = centers.reshape(-1, 3)
+        pixels, depth = project_points(points @ ego2cam[:3, :3].T + ego2cam[:3, 3], camera.intrinsic, camera.lens)
+        inside = (depth > 0.1) & (pixels >= 0).all(1) & (pixels < camera.size[::-1]).all(1)
+        rays = points[inside] - origin
+        seen |= mark_seen(volume, grid, origin, rays / np.linalg.norm(rays, axis=1, keepdims=True), free=free)
     return seen
 
 

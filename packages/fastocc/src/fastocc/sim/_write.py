@@ -161,6 +161,7 @@ def _write_scene(
                     "intrinsic": camera.intrinsic.tolist(),
                     "extrinsic": _pose_dict(camera.cam2ego),
                     "ego_pose": ego,
+                    **({} if camera.fisheye is None else {"fisheye": list(camera.fisheye)}),
                 }
                 for camera in rig.cameras
             },

@@ -35,7 +35,7 @@ class Batch:
         images: (B, N, 3, H, W) float32, 0..255. cam2img, cam2ego: (B, N, 3, 3), (B, N, 4, 4).
         img_aug: (B, N, 3, 3) or None. bev_aug: (B, 4, 4).
         labels: (B, X, Y, Z) uint8. mask: (B, X, Y, Z) bool or None. seg: (B, N, h, w) uint8 or None.
-        depth: (B, N, h, w) float32, metres, 0 unknown; or None.
+        depth: (B, N, h, w) float32, metres, 0 unknown; or None. lens: (B, N, 5) or None.
         history: earlier frames, first one first, as arguments of the model with `motion` to the frame before.
     """
 
@@ -48,6 +48,7 @@ class Batch:
     mask: Tensor | None
     seg: Tensor | None
     depth: Tensor | None = None
+    lens: Tensor | None = None
     motion: Tensor | None = None
     history: tuple[dict[str, Tensor], ...] = ()
 
@@ -121,6 +122,7 @@ class BatchMaker:
         for place, index in enumerate(indices[:-1]):
             frame = self._frame(index)
             arrays = {"images": frame.images.astype(np.float32), "cam2img": frame.cam2img, "cam2ego": frame.cam2ego}
+            arrays |= {} if frame.lens is None else {"lens": frame.lens}
             given = {key: torch.from_numpy(one)[None] for key, one in arrays.items()} | {"bev_aug": batch.bev_aug}
             frames.append(given | ({"motion": motions[place - 1].float()[None]} if place else {}))
         return replace(batch, history=tuple(frames), motion=motions[-1].float()[None])
@@ -159,6 +161,7 @@ class BatchMaker:
             None if mask is None else torch.from_numpy(flip_volume(mask, flip_x, flip_y)),
             self._segmentation(index, frame, img_aug) if self.stride else None,
             self._depth(index, frame, img_aug) if self.depth_stride else None,
+            None if frame.lens is None else torch.from_numpy(frame.lens),
         )  # fmt: skip
 
     def _depth(self, index: int, frame: OccFrame, img_aug: Tensor | None) -> Tensor:
@@ -167,7 +170,7 @@ class BatchMaker:
             raise InputError("depth", expected=f"LiDAR files below {self.dataset.root} (depth is learned from points)")
         cam2img = frame.cam2img if img_aug is None else img_aug.numpy() @ frame.cam2img
         size = (frame.images.shape[2], frame.images.shape[3])
-        return torch.from_numpy(depth_from_points(points, cam2img, frame.cam2ego, size, self.depth_stride))
+        return torch.from_numpy(depth_from_points(points, cam2img, frame.cam2ego, size, self.depth_stride, frame.lens))
 
     def _segmentation(self, index: int, frame: OccFrame, img_aug: Tensor | None) -> Tensor:
         if img_aug is None and index in self._segs:
@@ -177,13 +180,13 @@ class BatchMaker:
         source = self.config.seg_source
         points = self.dataset.points(index) if source != "voxels" else None
         if points is not None:
-            made = segmentation_from_points(*points, cam2img, frame.cam2ego, size, self.stride)
+            made = segmentation_from_points(*points, cam2img, frame.cam2ego, size, self.stride, frame.lens)
         elif source == "points":
             raise InputError("seg_source", got="points", expected=f"lidarseg files below {self.dataset.root}")
         else:
             free = self.dataset.format.free
             made = segmentation_from_voxels(
-                frame.truth.semantics, self.dataset.grid, cam2img, frame.cam2ego, size, self.stride, free
+                frame.truth.semantics, self.dataset.grid, cam2img, frame.cam2ego, size, self.stride, free, frame.lens
             )
         if img_aug is None:
             self._segs[index] = made

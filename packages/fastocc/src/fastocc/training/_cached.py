@@ -45,9 +45,10 @@ def cache_bev(model: FastOccModel, dataset: OccDataset, advance: Callable[[], ob
     for at in range(len(dataset)):
         frame = dataset[at]
         cameras = CameraInputs(
-            torch.from_numpy(frame.cam2img)[None], torch.from_numpy(frame.cam2ego)[None], model.config.image_size
-        )
-        bevs.append(model.encode(torch.from_numpy(frame.images)[None], cameras)[2][0].half())
+            torch.from_numpy(frame.cam2img)[None], torch.from_numpy(frame.cam2ego)[None], model.config.image_size,
+            lens=None if frame.lens is None else torch.from_numpy(frame.lens)[None],
+        )  # fmt: skip
+        bevs.append(model.encoder(model.encode(torch.from_numpy(frame.images)[None], cameras)[1])[0].half())
         labels.append(torch.from_numpy(frame.truth.semantics))
         seen = frame.truth.mask_camera
         masks.append(torch.from_numpy(np.ones(frame.truth.semantics.shape, bool) if seen is None else seen))

@@ -51,9 +51,10 @@ def batch_loss(
     if batch.history and batch.motion is not None:
         with torch.no_grad():
             whole.eval()  # earlier frames leave the batch norms alone, as BEVFormer has it
-            prev = (whole.run_queue(list(batch.history)).bev, batch.motion)
+            state = whole.state_after(list(batch.history))
+            prev = None if state is None else (state, batch.motion)
             whole.train()
-    output = model(batch.images, batch.cam2img, batch.cam2ego, batch.img_aug, batch.bev_aug, prev)
+    output = model(batch.images, batch.cam2img, batch.cam2ego, batch.img_aug, batch.bev_aug, prev, batch.lens)
     mask = batch.mask if config.mask else None
     free = config.labels.free
     total = occupancy_loss(output.logits.float(), batch.labels, free, kind=config.loss, mask=mask, weights=weights)
@@ -107,7 +108,7 @@ def train(
         rank,
         world,
         depth_stride=stride if config.depth else 0,
-        queue=config.queue,
+        queue=config.frames,
     )
     asked = {"model": config.to_dict(), "training": recipe.to_dict(), "frames": len(dataset), **(about or {})}
     with Prefetch(maker, recipe.steps, workers) as batches:

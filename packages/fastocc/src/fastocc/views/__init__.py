@@ -8,6 +8,7 @@
 - `_bevdet.py`: `bevdet`, the same and a BEV encoder as BEVDet and FlashOcc publish them, for their checkpoints
 - `_pool.py`: sums over sorted cells, for both
 - `_bevformer.py`: `bevformer`, queries with temporal self-attention and spatial cross-attention
+- `_history.py`: BEVs of earlier frames, for every view without a memory of its own
 - `_encoder.py`: the BEV encoder after them
 """
 
@@ -15,10 +16,11 @@ from fastocc.views._base import CameraInputs, ViewTransform, sample_heights
 from fastocc.views._bevdet import BevDetEncoder, BevDetLift
 from fastocc.views._bevformer import BevFormer, warp_previous
 from fastocc.views._encoder import BasicBlock, BevEncoder, conv_bn
+from fastocc.views._history import BevHistory, HistoryState
 from fastocc.views._images import BACKBONES, ImageEncoder
 from fastocc.views._lss import LiftSplat
 from fastocc.views._lut import LookUp
-from fastocc.views._projection import bev_augmentation, image_augmentation, project, rigid_inverse
+from fastocc.views._projection import bev_augmentation, image_augmentation, project, rigid_inverse, unproject
 
 VIEWS = {view.name: view for view in (LookUp, LiftSplat, BevDetLift, BevFormer)}
 
@@ -30,7 +32,9 @@ __all__ = [
     "BevDetLift",
     "BevEncoder",
     "BevFormer",
+    "BevHistory",
     "CameraInputs",
+    "HistoryState",
     "ImageEncoder",
     "LiftSplat",
     "LookUp",
@@ -41,5 +45,6 @@ __all__ = [
     "project",
     "rigid_inverse",
     "sample_heights",
+    "unproject",
     "warp_previous",
 ]

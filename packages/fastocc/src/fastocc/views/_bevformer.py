@@ -126,7 +126,9 @@ class BevFormer(ViewTransform):
         """(B, N, C, h, w) -> (B, C', Y, X)."""
         batch, count = features.shape[:2]
         features = self.reduce(features.flatten(0, 1)).unflatten(0, (batch, count))
-        pixels, depth = project(self.points, cameras.cam2img, cameras.cam2ego, cameras.img_aug, cameras.bev_aug)
+        pixels, depth = project(
+            self.points, cameras.cam2img, cameras.cam2ego, cameras.img_aug, cameras.bev_aug, cameras.lens
+        )
         height, width = cameras.image_size
         scale = torch.tensor([width, height], dtype=pixels.dtype, device=pixels.device)
         places = (pixels / scale * 2 - 1).unflatten(2, (-1, self.heights))

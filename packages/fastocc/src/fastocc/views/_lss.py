@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fastocc.geometry import GridSpec
 from fastocc.views._base import CameraInputs, ViewTransform
 from fastocc.views._pool import PaddedPool, Segments, pool, segments
+from fastocc.views._projection import unproject
 
 _KEPT = 4  # sorted cells of the latest calibrations
 
@@ -60,13 +61,14 @@ class LiftSplat(ViewTransform):
         """(B, N, D, h, w) int64: the grid cell of each pixel and depth, or the number of cells where it is outside."""
         device, pixels = self.bins.device, self.pixels(cameras, size)
         to_image = cameras.cam2img if cameras.img_aug is None else cameras.img_aug @ cameras.cam2img
-        rays = torch.einsum("bnij,hwj->bnhwi", torch.linalg.inv(to_image), pixels)
+        rays = unproject(pixels, to_image, cameras.lens)
         points = rays[:, :, None] * self.bins.view(1, 1, -1, 1, 1, 1)
         pose = cameras.cam2ego if cameras.bev_aug is None else cameras.bev_aug[:, None] @ cameras.cam2ego
         ego = torch.einsum("bnij,bndhwj->bndhwi", pose[..., :3, :3], points) + pose[..., None, None, None, :3, 3]
         lower, voxel, shape = self.grid.lower, self.grid.voxel, self.grid.shape
         if not self.keep_z:  # one cell from the lowest to the highest point
             voxel, shape = (*voxel[:2], self.grid.upper[2] - lower[2]), (*shape[:2], 1)
+        ego = torch.nan_to_num(ego, nan=-1e6)  # pixels beyond a lens's widest angle: outside the grid
         index = self.whole((ego - torch.tensor(lower, device=device)) / torch.tensor(voxel, device=device))
         sizes = torch.tensor(shape, device=device)
         inside = ((index >= 0) & (index < sizes)).all(-1)

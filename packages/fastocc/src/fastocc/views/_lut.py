@@ -40,7 +40,9 @@ class LookUp(ViewTransform):
     def table(self, cameras: CameraInputs, cells: tuple[int, int]) -> Tensor:
         """(B, N, P) int64: place of each point in its camera's h * w cells, or h * w where it has none."""
         height, width = cells
-        pixels, depth = project(self.points, cameras.cam2img, cameras.cam2ego, cameras.img_aug, cameras.bev_aug)
+        pixels, depth = project(
+            self.points, cameras.cam2img, cameras.cam2ego, cameras.img_aug, cameras.bev_aug, cameras.lens
+        )
         place = torch.floor(pixels / self.stride).long()
         inside = (depth > 0.1) & (place >= 0).all(-1) & (place[..., 0] < width) & (place[..., 1] < height)
         flat = place[..., 1] * width + place[..., 0]
@@ -81,6 +83,7 @@ class LookUp(ViewTransform):
                 cameras.image_size,
                 None if cameras.img_aug is None else cameras.img_aug[at : at + 1],
                 None if cameras.bev_aug is None else cameras.bev_aug[at : at + 1],
+                None if cameras.lens is None else cameras.lens[at : at + 1],
             )
             parts = [part for part in one if isinstance(part, Tensor)]
             key = b"".join(part.detach().cpu().numpy().tobytes() for part in parts) + repr(cells).encode()

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from fastocc.geometry import angle_of, radius
+
 
 def rigid_inverse(pose: Tensor) -> Tensor:
     """Inverse of (..., 4, 4) rigid transforms by transposition: exact, cheap and exportable."""
@@ -57,6 +59,7 @@ def project(
     cam2ego: Tensor,
     img_aug: Tensor | None = None,
     bev_aug: Tensor | None = None,
+    lens: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Pixels and depths of points of the (augmented) ego frame in each camera.
 
@@ -64,8 +67,9 @@ def project(
         points: (P, 3) or (B, P, 3), metres, in the frame after `bev_aug`.
         cam2img: (B, N, 3, 3) intrinsics. cam2ego: (B, N, 4, 4) rigid.
         img_aug: (B, N, 3, 3) original to augmented pixels. bev_aug: (B, 4, 4), mirrors and rotations only.
+        lens: (B, N, 5) rows of `geometry.lens_row`; None if all cameras are pinholes.
     Returns: (B, N, P, 2) columns and rows in augmented pixels, and (B, N, P) depth along the optical axis, metres;
-        where depth <= 0 the pixels mean nothing.
+        where depth <= 0 the pixels mean nothing. Of a fisheye, depth is the distance, negative beyond its widest angle.
     """
     to_camera = rigid_inverse(cam2ego)
     if bev_aug is not None:
@@ -75,5 +79,38 @@ def project(
     camera = points[:, None] @ to_camera[..., :3, :3].transpose(-1, -2) + to_camera[..., None, :3, 3]
     depth = camera[..., 2]
     to_image = cam2img if img_aug is None else img_aug @ cam2img
+    if lens is not None:
+        camera, depth = _bent(camera, lens)
     flat = camera @ to_image.transpose(-1, -2)
     return flat[..., :2] / flat[..., 2:].clamp(min=1e-5), depth
+
+
+def _bent(camera: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, N, P, 3) points as a pinhole would have to see them, and their depths."""
+    row = lens[:, :, None]
+    across, distance = camera[..., :2].norm(dim=-1), camera.norm(dim=-1)
+    angle = torch.atan2(across, camera[..., 2])
+    scale = radius(angle, row) / across.clamp(min=1e-9)
+    bent = torch.cat([camera[..., :2] * scale[..., None], torch.ones_like(camera[..., :1])], -1)
+    fisheye = row[..., 4] > 0
+    depth = torch.where(angle <= row[..., 4], distance, -distance)
+    return torch.where(fisheye[..., None], bent, camera), torch.where(fisheye, depth, camera[..., 2])
+
+
+def unproject(pixels: Tensor, to_image: Tensor, lens: Tensor | None = None) -> Tensor:
+    """Directions of pixels in each camera's coordinates.
+
+    Args:
+        pixels: (h, w, 3) homogeneous pixels. to_image: (B, N, 3, 3), augmentation included. lens: (B, N, 5) or None.
+    Returns: (B, N, h, w, 3): of a pinhole with z = 1, of a fisheye unit vectors; NaN beyond a lens's widest angle.
+    """
+    flat = torch.einsum("bnij,hwj->bnhwi", torch.linalg.inv(to_image), pixels)
+    if lens is None:
+        return flat
+    row = lens[:, :, None, None]
+    bent = flat[..., :2].norm(dim=-1)
+    angle = angle_of(bent, row)
+    around = flat[..., :2] / bent.clamp(min=1e-9)[..., None]
+    rays = torch.cat([around * angle.sin()[..., None], angle.cos()[..., None]], -1)
+    rays = torch.where((bent <= radius(row[..., 4], row))[..., None], rays, float("nan"))
+    return torch.where(row[..., 4:] > 0, rays, flat)
