@@ -1,12 +1,13 @@
 """History: two earlier frames' bird's-eye views, aligned, against the present frame in their place.
 
-The shipped network's image encoder and view are frozen; fusion, BEV encoder and head are trained anew on what they see,
-with equal frames, crops, steps, operations and trials of the rate for each arm. Scores are of frames that have two
+The shipped network's image encoder and view are frozen; fusion, BEV encoder and head are trained on from there, with
+equal frames, crops, steps, operations and trials of the rate for each arm. Scores are of frames that have two
 frames before them in their scene (2 Hz).
 """
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,10 @@ import numpy as np
 import torch
 from fastocc.datasets import OccDataset
 from fastocc.evaluation import evaluate_head
-from fastocc.geometry import GridSpec
 from fastocc.heads import OccHead
-from fastocc.models import FastOccConfig, FastOccModel, build_head, shipped_weights
+from fastocc.models import FastOccModel, shipped_weights
 from fastocc.training import BevBank, label_weights, train_head
-from fastocc.views import BevEncoder, BevHistory, CameraInputs, warp_previous
+from fastocc.views import BevHistory, CameraInputs, warp_previous
 from ninefold import artifacts
 from ninefold.datasets import cache_path
 from ninefold.errors import ArtifactError
@@ -30,18 +30,18 @@ from torch import Tensor
 from ._setting import setting
 
 ARMS = ("history", "not aligned", "present frame thrice")
-RATES = (3e-3, 9e-3)
-_FRAMES, _HEAD = 3, "c2h"
+RATES = (1e-3, 3e-3)
+_FRAMES = 3
 
 
 class SeesHistory(OccHead):
     """Fusion, BEV encoder and head on a stack of BEVs (B, N * C, Y, X), the present one first."""
 
-    def __init__(self, config: FastOccConfig, grid: GridSpec) -> None:
-        super().__init__(_FRAMES * config.view_channels, grid, config.num_classes)
-        self.fuse = BevHistory(config.view_channels, _FRAMES, grid)
-        self.encoder = BevEncoder(config.view_channels, config.bev_channels, config.widths)
-        self.head = build_head(_HEAD, config, grid)
+    def __init__(self, model: FastOccModel) -> None:
+        config = model.config
+        super().__init__(_FRAMES * config.view_channels, config.spec, config.num_classes)
+        self.fuse = BevHistory(config.view_channels, _FRAMES, config.spec)
+        self.encoder, self.head = copy.deepcopy(model.encoder), copy.deepcopy(model.head)
 
     def score(self, bev: Tensor, context: object) -> Tensor:  # noqa: ARG002
         """(B, N * C, Y, X) -> (B, X, Y, Z, K)."""
@@ -100,9 +100,10 @@ def _views(path: Path, model: FastOccModel, data: OccDataset) -> _Views:
     )
 
 
-def _fit(config: FastOccConfig, bank: BevBank, grid: GridSpec, seed: int, steps: int, rate: float) -> SeesHistory:
+def _fit(model: FastOccModel, bank: BevBank, seed: int, steps: int, rate: float) -> SeesHistory:
     torch.manual_seed(seed)
-    head, free = SeesHistory(config, grid), config.labels.free
+    head, config = SeesHistory(model), model.config
+    free = config.labels.free
     weights = label_weights(config, bank.labels.numpy())
     crop = min(40, *bank.bev.shape[-2:])
     train_head(head, bank, free, steps=steps, seed=seed, rate=rate, crop=crop, weights=weights)
@@ -115,7 +116,7 @@ def _scores(budget: Budget, seed: int) -> dict[str, float]:
     model = FastOccModel.from_pretrained(shipped_weights()) if full else FastOccModel(given.config).eval()
     folder, sets = cache_path("fastocc") / f"history-{given.preset}", given.splits()
     train, val = (_views(folder / f"{name}.safetensors", model, one) for name, one in zip("tv", sets, strict=True))
-    steps, grid, made = given.head_steps, given.config.spec, {}
+    steps, made = max(1, given.head_steps // 3), {}
     count = len(train.whole)
     held = torch.arange(count) >= count - max(1, count // 5)
     scored = val.whole.nonzero()[:, 0] if bool(val.whole.any()) else torch.arange(len(val.whole))
@@ -125,13 +126,13 @@ def _scores(budget: Budget, seed: int) -> dict[str, float]:
             parts = [train.arm(name, keep.nonzero()[:, 0]) for keep in (~held, held)]
             trials = {
                 rate: evaluate_head(
-                    _fit(model.config, parts[0], grid, 1000, max(1, steps // 3), rate), parts[1], sets[0], rayiou=False
+                    _fit(model, parts[0], 1000, max(1, steps // 2), rate), parts[1], sets[0], rayiou=False
                 ).miou.miou
                 for rate in RATES
             }
             write_text(path, json.dumps({"rate": max(trials, key=trials.__getitem__), "trials": list(trials.values())}))
         rate = float(json.loads(path.read_text(encoding="utf-8"))["rate"])
-        head = _fit(model.config, train.arm(name, torch.arange(count)), grid, seed, steps, rate)
+        head = _fit(model, train.arm(name, torch.arange(count)), seed, steps, rate)
         done = evaluate_head(head, val.arm(name, scored), sets[1])
         made[name] = 100 * done.miou.miou
         made[f"{name} RayIoU"] = 100 * (done.ray.rayiou if done.ray else float("nan"))

@@ -61,6 +61,9 @@ def train(
     fpn: Annotated[str, typer.Option("--fpn", help="partial, full or none.")] = "partial",
     form: Annotated[str, typer.Option("--form", help="Of the voxel features: residual or literal.")] = "residual",
     view: Annotated[str | None, typer.Option("--view", help="lut, lss or bevformer; default the preset's.")] = None,
+    history: Annotated[
+        int | None, typer.Option("--history", min=1, help="Frames seen at once (lut, lss); default the preset's.")
+    ] = None,
     segmentation: Annotated[
         float | None, typer.Option("--segmentation", min=0, help="Weight of the image branch; default the preset's.")
     ] = None,
@@ -90,13 +93,13 @@ def train(
     from fastocc.training import train as fit
 
     out = opts.need_out()
-    given = {"head": head, "segmentation": segmentation, "view": view}
+    given = {"head": head, "segmentation": segmentation, "view": view, "history": history}
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     start = open_start(init) if init else None
     if start is not None:
         if changes or (lift, fpn, form) != ("dcn", "partial", "residual"):
             raise InputError(
-                "--head, --view, --lift, --fpn, --form", expected="nothing with --init: its network is kept"
+                "--head, --view, --history, --lift, --fpn, --form", expected="nothing with --init: its network is kept"
             )
         base, preset = start.config.to_dict(), preset or ("mini" if start.config.backbone == "slim" else "occ3d-r50")
     else:

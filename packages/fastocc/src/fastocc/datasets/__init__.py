@@ -9,10 +9,11 @@
 - `_images.py`, `_points.py`: image and LiDAR files
 - `_dataset.py`: `OccDataset`, frames ready for the network
 - `_segmentation.py`: per-pixel labels for the training-only branch
-- `_generate.py`: voxel labels and masks from LiDAR sweeps and boxes
+- `_generate.py`, `_complete.py`: voxel labels and masks from LiDAR sweeps; ground between beams, things that moved
 """
 
 from fastocc.datasets._annotations import read_annotations
+from fastocc.datasets._complete import contradicted, fill_ground
 from fastocc.datasets._dataset import OccDataset, OccFrame, default_simulation
 from fastocc.datasets._formats import FORMATS, IGNORE, LabelFormat
 from fastocc.datasets._frames import CameraInfo, FrameInfo, check_name
@@ -43,8 +44,10 @@ __all__ = [
     "Sweep",
     "VoxelLabels",
     "check_name",
+    "contradicted",
     "default_simulation",
     "depth_from_points",
+    "fill_ground",
     "fit_image",
     "generate_labels",
     "read_annotations",

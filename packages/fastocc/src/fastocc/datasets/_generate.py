@@ -1,7 +1,8 @@
-"""Voxel labels and masks from LiDAR sweeps and boxes: what a team with its own recordings needs first.
+"""Voxel labels and masks from LiDAR sweeps: what a team with its own recordings needs first.
 
 Still points are gathered over all sweeps through the ego poses; points in a box move with it, so that a moving object
-is dense and leaves no trail. Each voxel takes the commonest class of its points. Masks come from ray casting.
+is dense and leaves no trail. Without boxes, points that another sweep looked through are left out. Each voxel takes the
+commonest class of its points, ground is filled in between the beams, and masks come from ray casting.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from ninefold.errors import InputError
 
 from fastocc.datasets._annotations import WRONG_ENTRY, read_annotations
+from fastocc.datasets._complete import contradicted, fill_ground
 from fastocc.datasets._frames import Finder
 from fastocc.datasets._points import read_points
 from fastocc.geometry import CameraRig, GridSpec, mark_seen
@@ -47,7 +49,16 @@ class Sweep:
 
 
 def generate_labels(
-    sweeps: Sequence[Sweep], reference: int, grid: GridSpec, rig: CameraRig, *, free: int = 17, unknown: int = 0
+    sweeps: Sequence[Sweep],
+    reference: int,
+    grid: GridSpec,
+    rig: CameraRig,
+    *,
+    free: int = 17,
+    unknown: int = 0,
+    boxes: bool = True,
+    inward: float = 0.25,
+    ground: float = 12.0,
 ) -> dict[str, np.ndarray]:
     """Labels of one frame from all sweeps of its scene.
 
@@ -55,6 +66,9 @@ def generate_labels(
         sweeps: the scene's, in order. reference: index of the frame. grid: voxels in its ego frame.
         rig: cameras, for mask_camera. free: label of empty space.
         unknown: label of still points that nobody labelled.
+        boxes: move points with the boxes of the sweeps; without, points that another sweep looked through are left out.
+        inward: voxels that points are moved along their rays: they lie on surfaces, whose inside is what is occupied.
+        ground: metres that ground reaches from where it was hit; 0 leaves it open between the beams.
     Returns: semantics, mask_lidar, mask_camera: (X, Y, Z) uint8, as in Occ3D's labels.npz.
 
     Examples:
@@ -74,14 +88,15 @@ def generate_labels(
         raise InputError("reference", got=reference, expected=f"0..{len(sweeps) - 1}")
     here = sweeps[reference]
     to_here = np.linalg.inv(here.ego2global)
-    places, classes, origins, rays, reaches = [], [], [], [], []
+    places, classes, keeps, origins, rays, reaches = [], [], [], [], [], []
+    hits, sensors = [], []
     boxes_here = {int(box[8]): box for box in here.boxes}
     for sweep in sweeps:
         move = to_here @ sweep.ego2global
         local = _moved(sweep.lidar2ego, sweep.points)
         labels = np.full(len(local), unknown, np.uint8) if sweep.labels is None else sweep.labels.copy()
         moved, keep = _moved(move, local), np.ones(len(local), bool)
-        for box in sweep.boxes:
+        for box in sweep.boxes if boxes else ():
             inside = _inside(local, box)
             if not inside.any():
                 continue
@@ -92,16 +107,26 @@ def generate_labels(
                 keep &= ~inside
             else:
                 moved[inside] = _from_box(_to_box(local[inside], box), target)
-        places.append(moved[keep])
-        classes.append(labels[keep])
         sensor = (move @ sweep.lidar2ego)[:3, 3]
-        ray = _moved(move, local) - sensor
+        hit = _moved(move, local)
+        ray = hit - sensor
         reach = np.linalg.norm(ray, axis=1)
         near = reach > 1e-6
+        inside_by = inward * grid.voxel[0] / np.maximum(reach, 1e-6)[:, None]
+        places.append(moved + ray * inside_by)
+        classes.append(labels)
+        keeps.append(keep)
+        hits.append(hit)
+        sensors.append(sensor)
         origins.append(np.broadcast_to(sensor, ray[near].shape))
         rays.append(ray[near] / reach[near, None])
         reaches.append(reach[near])
-    semantics = _majority(np.concatenate(places), np.concatenate(classes), grid, free)
+    if not boxes:
+        keeps = [~one for one in contradicted(hits, sensors, grid, reference)]
+    kept = np.concatenate(keeps)
+    semantics = _majority(np.concatenate(places)[kept], np.concatenate(classes)[kept], grid, free)
+    if ground:
+        semantics = fill_ground(semantics, free, ground, grid.voxel[0])
     seen = mark_seen(
         semantics, grid, np.concatenate(origins), np.concatenate(rays), free=free, far=np.concatenate(reaches)
     )
@@ -112,8 +137,10 @@ def generate_labels(
     }
 
 
-def read_sweeps(root: str | Path, split: str = "train") -> dict[str, tuple[list[str], list[Sweep]]]:
-    """Sweeps by scene from the simulator's layout: annotations.json, lidar/, boxes/ and, if there, lidarseg/.
+def read_sweeps(
+    root: str | Path, split: str = "train", *, boxes: bool = True
+) -> dict[str, tuple[list[str], list[Sweep]]]:  # fmt: skip
+    """Sweeps by scene from the simulator's layout: annotations.json, lidar/, boxes/ (if asked for), lidarseg/ if there.
 
     Returns: by scene, its tokens and sweeps.
     """
@@ -125,7 +152,8 @@ def read_sweeps(root: str | Path, split: str = "train") -> dict[str, tuple[list[
         marks = root / "lidarseg" / path.name
         labels = np.fromfile(marks, np.uint8) if marks.is_file() else None
         points = read_points(path, 5).astype(np.float64)
-        sweep = Sweep(points, labels, info.lidar2ego, info.ego2global, _boxes(root / "boxes" / f"{info.token}.json"))
+        drawn = _boxes(root / "boxes" / f"{info.token}.json") if boxes else np.zeros((0, 9))
+        sweep = Sweep(points, labels, info.lidar2ego, info.ego2global, drawn)
         tokens, sweeps = scenes.setdefault(info.scene, ([], []))
         tokens.append(info.token)
         sweeps.append(sweep)

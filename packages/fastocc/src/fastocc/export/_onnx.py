@@ -18,9 +18,11 @@ from fastocc.geometry import CameraRig
 from fastocc.heads import OccHead
 from fastocc.lifting import set_backend
 from fastocc.models import FastOccModel
+from fastocc.views import HistoryState
 
 KIND = "fastocc.onnx"
 OPSET, GRAPH, DATA = 20, "model.onnx", "model.onnx.data"
+STATE, NEXT = ("state_bev", "state_motion"), ("next_bev", "next_motion")
 _EXPORTED = ("native", "decomposed")
 _LOWEST = 19
 
@@ -35,9 +37,12 @@ class _Fixed(nn.Module):
         self.register_buffer("cam2ego", torch.from_numpy(rig.cam2ego)[None])
         self.register_buffer("lens", None if rig.lens is None else torch.from_numpy(rig.lens)[None])
 
-    def forward(self, images: Tensor) -> Tensor:
-        output = self.model(images, self.cam2img, self.cam2ego, lens=self.lens)
-        return output.logits if self.logits else output.semantics
+    def forward(self, images: Tensor, *state: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """`state` of networks with history: BEVs, their motions, and this ego frame to the last one's."""
+        prev = (HistoryState(*state[:2]), state[2]) if state else None
+        output = self.model(images, self.cam2img, self.cam2ego, prev=prev, lens=self.lens)
+        made = output.logits if self.logits else output.semantics
+        return (made, *output.state) if isinstance(output.state, HistoryState) else made
 
 
 def export_model(
@@ -56,7 +61,8 @@ def export_model(
         model: left as it is; the graph has no segmentation branch. rig: the calibration that is built in.
         opset: 19 or newer. backend: of deformable convolutions: native, or decomposed for runtimes without DeformConv.
         logits: give (1, X, Y, Z, K) float32 logits in place of (1, X, Y, Z) uint8 labels, which are 72 times as large.
-    Returns: the folder.
+    Returns: the folder. With `history`, the graph also takes state_bev, state_motion and motion (see `HistoryState`;
+        zeros and unit matrices before the first frame) and gives next_bev and next_motion.
     Raises: MissingExtraError without the extra `onnx`; InputError for an older opset or a rig of other images.
     """
     if len(rig.cameras) != model.config.cameras or rig.image_size != model.config.image_size:
@@ -70,7 +76,16 @@ def export_model(
     gives = "logits (1, X, Y, Z, K) float32" if logits else "labels (1, X, Y, Z) uint8"
     about = {"inputs": "images (1, N, 3, H, W) float32, 0..255", "outputs": gives}
     about |= {"cameras": rig.names, "config": model.config.to_dict()}
-    return _write(fixed, images, "images", path, about, opset, backend, force)
+    examples = {"images": images}
+    if bare.history is not None:
+        width, (x, y, _) = bare.history.channels, model.config.spec.shape
+        state = bare.history.empty(torch.zeros(1, width, y, x))
+        examples |= {"state_bev": state.bev, "state_motion": state.motion.clone(), "motion": torch.eye(4)[None]}
+        shapes = ", ".join(f"{name} {tuple(one.shape)}" for name, one in examples.items() if name != "images")
+        about |= {
+            "state": f"{shapes}; float32; next_bev and next_motion are state_bev and state_motion of the next frame"
+        }
+    return _write(fixed, examples, path, about, opset, backend, force)
 
 
 def export_head(
@@ -80,11 +95,11 @@ def export_head(
     if head.needs_context:
         raise InputError("head", got=head.name, expected="a head that looks at the BEV alone")
     about = {"inputs": f"bev {tuple(bev.shape)}", "outputs": "logits (1, X, Y, Z, K)", "head": head.name}
-    return _write(head.eval(), bev, "bev", path, about, opset, backend, force)
+    return _write(head.eval(), {"bev": bev}, path, about, opset, backend, force)
 
 
 def _write(
-    module: nn.Module, example: Tensor, name: str, path: str | Path, about: dict, opset: int, backend: str, force: bool
+    module: nn.Module, examples: dict[str, Tensor], path: str | Path, about: dict, opset: int, backend: str, force: bool
 ) -> Path:
     require("onnxscript", "fastocc", "onnx")
     require("onnx", "fastocc", "onnx")
@@ -94,6 +109,7 @@ def _write(
     if backend not in _EXPORTED:
         raise InputError("backend", got=repr(backend), expected=f"one of {', '.join(_EXPORTED)}")
     set_backend(module, backend)
+    outputs = [str(about["outputs"]).split()[0], *(NEXT if len(examples) > 1 else ())]
     path = Path(path)
     with artifacts.write_folder(path, kind=KIND, format_version=1, package="fastocc", force=force) as folder:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -101,8 +117,8 @@ def _write(
             for logger in ("torch.onnx", "onnxscript"):
                 logging.getLogger(logger).setLevel(logging.ERROR)
             torch.onnx.export(
-                module, (example,), str(folder / GRAPH), dynamo=True, opset_version=opset, external_data=True,
-                input_names=[name], output_names=[str(about["outputs"]).split()[0]], verbose=False,
+                module, tuple(examples.values()), str(folder / GRAPH), dynamo=True, opset_version=opset,
+                external_data=True, input_names=list(examples), output_names=outputs, verbose=False,
             )  # fmt: skip
         text = json.dumps({**about, "opset": opset, "deformable": backend, "weights": DATA}, indent=2)
         (folder / "about.json").write_text(text + "\n", encoding="utf-8")

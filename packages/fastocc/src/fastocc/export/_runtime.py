@@ -11,7 +11,7 @@ from ninefold import artifacts
 from ninefold.errors import ArtifactError, require
 from torch import Tensor
 
-from fastocc.export._onnx import DATA, GRAPH, KIND, export_head
+from fastocc.export._onnx import DATA, GRAPH, KIND, STATE, export_head
 from fastocc.heads import OccHead
 
 
@@ -34,10 +34,29 @@ class OnnxGraph:
         except Exception as error:  # onnxruntime has no common base for damaged graphs
             raise ArtifactError(graph, f"does not load: {str(error).splitlines()[0]}") from None
         self.input = self.session.get_inputs()[0].name
+        shapes = {one.name: one.shape for one in self.session.get_inputs()}
+        self._shapes = {name: shapes[name] for name in STATE if name in shapes}
+        self.state: dict[str, np.ndarray] = {}
 
-    def __call__(self, array: np.ndarray) -> np.ndarray:
-        """Input as named in about.json -> labels (1, X, Y, Z) or logits (1, X, Y, Z, K)."""
-        return self.session.run(None, {self.input: np.asarray(array, np.float32)})[0]
+    def __call__(self, array: np.ndarray, motion: np.ndarray | None = None) -> np.ndarray:
+        """Run the graph; one with history keeps its state for the next call.
+
+        Args:
+            array: input as named in about.json. motion: (4, 4) this frame's ego frame to that of the last call; None
+                forgets what was before.
+        Returns: labels (1, X, Y, Z) or logits (1, X, Y, Z, K).
+        """
+        feeds = {self.input: np.asarray(array, np.float32)}
+        if self._shapes:
+            if motion is None or not self.state:
+                bev, poses = (self._shapes[name] for name in STATE)
+                unit = np.broadcast_to(np.eye(4, dtype=np.float32), poses)
+                self.state = dict(zip(STATE, (np.zeros(bev, np.float32), np.ascontiguousarray(unit)), strict=True))
+            moved = np.eye(4) if motion is None else motion
+            feeds |= {**self.state, "motion": np.asarray(moved, np.float32)[None]}
+        made, *after = self.session.run(None, feeds)
+        self.state = dict(zip(STATE, after, strict=True)) if after else {}
+        return made
 
 
 def by_onnxruntime(folder: Path, threads: int, head: OccHead, bev: Tensor) -> Callable[[], object]:
