@@ -90,6 +90,9 @@ def test_labels_are_made_from_sweeps_and_read_by_the_loader(own, tmp_path):
     labels = read_occ3d(path, GridSpec.named("micro"))
     assert (labels.semantics != 17).sum() > 50
     assert labels.mask_camera.any()
+    ok("labels", own / "street", "--grid", "micro", "--no-boxes", "--ground", 0, "-o", tmp_path / "bare")
+    bare = read_occ3d(tmp_path / "bare" / path.relative_to(tmp_path / "made"), GridSpec.named("micro"))
+    assert (bare.semantics != 17).sum() < (labels.semantics != 17).sum()
 
 
 def test_trained_model_is_exported_for_its_rig(own, tmp_path):
@@ -110,6 +113,19 @@ def test_trained_model_is_exported_for_its_rig(own, tmp_path):
     assert facts["weights"].endswith("model.onnx.data")
     assert facts["largest relative difference"] < 1e-4
     assert "cameras" in refused("export", own / "run", "-o", tmp_path / "other")
+    words = (
+        "export",
+        own / "run",
+        "--rig",
+        own / "rig.yaml",
+        "--int8",
+        own / "street",
+        "-o",
+        tmp_path / "int8",
+        "--json",
+    )
+    assert json.loads(ok(*words))["share of labels that differ from torch"] < 0.2
+    assert json.loads((tmp_path / "int8" / "about.json").read_text())["bits"] == 8
 
 
 def test_inspect_tells_the_configuration_and_the_parts(own):

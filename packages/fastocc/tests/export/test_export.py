@@ -16,6 +16,7 @@ from fastocc.export import (
     export_head,
     export_model,
     node_types,
+    quantize_graph,
     write_prediction,
 )
 from ninefold.errors import ArtifactError, InputError
@@ -96,3 +97,22 @@ def test_prediction_is_read_back_and_other_files_stay(tmp_path):
         write_prediction(tmp_path / "b.npz", labels, force=True)
     with pytest.raises(InputError, match="semantics"):
         write_prediction(tmp_path / "c.npz", labels[0])
+
+
+def test_eight_bits_give_nearly_the_same_logits(exported, tmp_path):
+    model, path = exported
+    draw = np.random.default_rng(1)
+    images = [draw.integers(0, 256, (1, 6, 3, 32, 64)).astype(np.float32) for _ in range(4)]
+    made = quantize_graph(path, images, tmp_path / "int8")
+    kinds = node_types(made)
+    assert kinds["QuantizeLinear"] > 5
+    assert json.loads((made / "about.json").read_text())["bits"] == 8
+    with torch.no_grad():
+        expected = model(
+            torch.from_numpy(images[0]), torch.from_numpy(RIG.cam2img)[None], torch.from_numpy(RIG.cam2ego)[None]
+        ).logits.numpy()
+    off = agreement(OnnxGraph(made), images[0], expected)
+    assert 0 < off < 0.1
+    with pytest.raises(InputError, match=r"images.*none"):
+        quantize_graph(path, [], tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 Preset = Annotated[str, typer.Option("--preset", help="mini, micro, occ3d-r50 or openocc-r50.")]
 
 
+_CALIBRATED = 16  # frames
+
+
 def open_model(path: str) -> FastOccModel:
     """A trained model: its folder, the run folder around it, or the weights that ship."""
     from fastocc.models import FastOccModel, shipped_weights
@@ -245,6 +248,9 @@ def export(
         str, typer.Option("--backend", help="Deformable convolution: native, decomposed or auto.")
     ] = "native",
     logits: Annotated[bool, typer.Option("--logits", help="Give logits in place of labels.")] = False,
+    int8: Annotated[
+        Path | None, typer.Option("--int8", help="8 bits, calibrated on frames of this folder of a data set.")
+    ] = None,
     *,
     opts: Shared,
 ) -> dict[str, Any]:
@@ -255,7 +261,7 @@ def export(
     import torch
 
     from fastocc.evaluation import median_seconds
-    from fastocc.export import DATA, GRAPH, OnnxGraph, agreement, export_model
+    from fastocc.export import DATA, GRAPH, OnnxGraph, agreement, export_model, quantize_graph
 
     out, network = opts.need_out(), open_model(model)
     if backend not in ("native", "decomposed", "auto"):
@@ -270,7 +276,15 @@ def export(
                 graph = OnnxGraph(path, opts.threads or 0)
                 taken[name] = median_seconds(lambda graph=graph: graph(images), 5)
         backend = min(taken, key=taken.__getitem__)
-    export_model(network, cameras, out, opset=opset, backend=backend, logits=logits, force=opts.force)
+    common: dict[str, Any] = {"opset": opset, "backend": backend, "logits": logits}
+    if int8 is None:
+        export_model(network, cameras, out, force=opts.force, **common)
+    else:
+        data = open_data_of(network.config, int8, None, "train", None, _CALIBRATED, 1)
+        with tempfile.TemporaryDirectory() as whole:
+            export_model(network, cameras, Path(whole) / "whole", **common)
+            shown = (data.frame(at).images[None] for at in range(len(data)))
+            quantize_graph(Path(whole) / "whole", shown, out, force=opts.force)
     with torch.no_grad():
         calibration = (torch.from_numpy(one)[None] for one in (cameras.cam2img, cameras.cam2ego))
         output = network(torch.from_numpy(images).float(), *calibration)

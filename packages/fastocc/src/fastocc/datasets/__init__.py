@@ -6,7 +6,7 @@
 - `_annotations.py`, `_infos.py`, `_tables.py`, `_kitti.py`: frames of Occ3D, mmdet3d's pickles, nuScenes and KITTI
 - `_pickles.py`: pickles as plain data: nothing in them is imported or called
 - `_layouts.py`: which of these lies below a root, with which labels
-- `_images.py`, `_points.py`: image and LiDAR files
+- `_images.py`: image and LiDAR files
 - `_dataset.py`: `OccDataset`, frames ready for the network
 - `_segmentation.py`: per-pixel labels for the training-only branch
 - `_generate.py`, `_complete.py`: voxel labels and masks from LiDAR sweeps; ground between beams, things that moved

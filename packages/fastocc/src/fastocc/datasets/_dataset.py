@@ -13,7 +13,7 @@ import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
 from fastocc.datasets._frames import FrameInfo
-from fastocc.datasets._images import read_image
+from fastocc.datasets._images import read_classes, read_image, read_points
 from fastocc.datasets._infos import read_infos
 from fastocc.datasets._labels import (
     VoxelLabels,
@@ -24,7 +24,6 @@ from fastocc.datasets._labels import (
     read_surroundocc,
 )
 from fastocc.datasets._layouts import SPLITS, find_layout
-from fastocc.datasets._points import read_classes, read_points
 from fastocc.datasets._tables import lidar_poses
 from fastocc.geometry import GridSpec, thread_count
 

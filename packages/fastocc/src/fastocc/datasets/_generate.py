@@ -18,7 +18,7 @@ from ninefold.errors import InputError
 from fastocc.datasets._annotations import WRONG_ENTRY, read_annotations
 from fastocc.datasets._complete import contradicted, fill_ground
 from fastocc.datasets._frames import Finder
-from fastocc.datasets._points import read_points
+from fastocc.datasets._images import read_points
 from fastocc.geometry import CameraRig, GridSpec, mark_seen
 from fastocc.sim import camera_mask
 

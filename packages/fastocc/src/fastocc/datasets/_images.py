@@ -1,4 +1,4 @@
-"""Images as the network takes them: decoded, scaled to a width, cut at the top."""
+"""Images as the network takes them, decoded, scaled to a width, cut at the top; and files of LiDAR points."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
+from fastocc.datasets._formats import IGNORE, LabelFormat
+
 if TYPE_CHECKING:
     from PIL import Image
 
 _PADDED = 32  # rows: less than the stride of the deepest feature map
 _MEAN = (124, 116, 104)  # what the networks subtract
+# nuScenes-lidarseg's 32 classes by index, under Occ3D's names (its challenge's 16 classes; other objects are `others`)
+_LIDARSEG = (
+    None, "others", "pedestrian", "pedestrian", "pedestrian", "others", "pedestrian", "others", "others", "barrier",
+    "others", "others", "traffic_cone", "others", "bicycle", "bus", "bus", "car", "construction_vehicle", "others",
+    "others", "motorcycle", "trailer", "truck", "driveable_surface", "other_flat", "sidewalk", "terrain", "manmade",
+    "others", "vegetation", None,
+)  # fmt: skip
 
 
 def read_image(
@@ -68,3 +77,30 @@ def fit_image(
         pixels = np.concatenate([pixels, np.broadcast_to(np.array(_MEAN, np.uint8), (-cut, width, 3))])
         cut = 0
     return pixels[cut:], np.array([[scale, 0, 0], [0, scale, -cut], [0, 0, 1.0]])
+
+
+def read_points(path: Path, columns: int) -> np.ndarray:
+    """(P, 3) float32 points of a file of `columns` float32 a point."""
+    table = np.fromfile(path, np.float32)
+    if table.size % columns:
+        raise ArtifactError(
+            path, f"has {table.size} numbers, not {columns} a point: truncated, or of another format"
+        )  # fmt: skip
+    return table.reshape(-1, columns)[:, :3]
+
+
+def read_classes(path: Path, count: int, format: LabelFormat, *, nuscenes: bool) -> np.ndarray:  # noqa: A002
+    """(P,) uint8 classes of `format` from a file of uint8.
+
+    Args:
+        count: P. nuscenes: the file has lidarseg's 32 classes, which are mapped by name; those without one become 255.
+    """
+    labels = np.fromfile(path, np.uint8)
+    if labels.size != count:
+        raise ArtifactError(path, f"has {labels.size} labels for {count} points")
+    if not nuscenes:
+        return labels
+    if labels.max(initial=0) >= len(_LIDARSEG):
+        raise InputError("lidarseg", got=int(labels.max()), expected=f"0..{len(_LIDARSEG) - 1}", where=path)
+    known = {name: at for at, name in enumerate(format.classes)}
+    return np.array([known.get(name or "", IGNORE) for name in _LIDARSEG], np.uint8)[labels]

@@ -1,10 +1,12 @@
 """Out of torch: ONNX graphs that a stock onnxruntime runs, and files of predictions.
 
 - `_onnx.py`: whole models or heads by the dynamo exporter, weights beside the graph
+- `_int8.py`: graphs in 8 bits
 - `_runtime.py`: running an exported graph, and how far it is from torch
 - `_predictions.py`: npz predictions
 """
 
+from fastocc.export._int8 import quantize_graph
 from fastocc.export._onnx import DATA, GRAPH, OPSET, export_head, export_model
 from fastocc.export._predictions import write_prediction
 from fastocc.export._runtime import OnnxGraph, agreement, by_onnxruntime, node_types
@@ -19,5 +21,6 @@ __all__ = [
     "export_head",
     "export_model",
     "node_types",
+    "quantize_graph",
     "write_prediction",
 ]
