@@ -18,7 +18,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "points alone": {"inward": 0.0, "ground": 0.0},
     "without boxes, moving points kept": {},  # the control of finding what moves
 }
-_SCENES, _FRAMES = 4, 4
+_SCENES, _FRAMES = 6, 4
 
 
 def _sweeps(seed: int, config: FastOccConfig, rig: CameraRig) -> tuple[list[Any], list[Sweep]]:

@@ -9,6 +9,7 @@ import pytest
 from fastocc.datasets import (
     OccDataset,
     Sweep,
+    close_gaps,
     contradicted,
     fill_ground,
     generate_labels,
@@ -95,6 +96,17 @@ def test_ground_between_beams_has_the_class_beside_it():
     assert (near[1:5:3, :18, 2] == 11).all()
     assert (near[2, :18, 2] == 17).all()
     assert (fill_ground(np.full((9, 9, 4), 17, np.uint8), 17, 12.0, 0.4) == 17).all()
+
+
+def test_gaps_between_filled_voxels_take_the_commonest_label_beside_them():
+    semantics = np.full((5, 5, 5), 17, np.uint8)
+    semantics[2, :, :] = 15
+    semantics[2, 0, :] = 16
+    semantics[2, 2, 2] = semantics[2, 1, 3] = 17  # four sides filled; of the second one, one is of another class
+    semantics[2, 4, 4] = 17  # a corner: two sides
+    made = close_gaps(semantics, 17)
+    assert (made[2, 2, 2], made[2, 1, 3], made[2, 4, 4]) == (15, 15, 17)
+    assert (made != semantics).sum() == 2
 
 
 def test_things_that_moved_are_found_without_boxes_and_still_ones_stay():

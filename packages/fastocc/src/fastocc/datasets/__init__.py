@@ -13,7 +13,7 @@
 """
 
 from fastocc.datasets._annotations import read_annotations
-from fastocc.datasets._complete import contradicted, fill_ground
+from fastocc.datasets._complete import close_gaps, contradicted, fill_ground
 from fastocc.datasets._dataset import OccDataset, OccFrame, default_simulation
 from fastocc.datasets._formats import FORMATS, IGNORE, LabelFormat
 from fastocc.datasets._frames import CameraInfo, FrameInfo, check_name
@@ -44,6 +44,7 @@ __all__ = [
     "Sweep",
     "VoxelLabels",
     "check_name",
+    "close_gaps",
     "contradicted",
     "default_simulation",
     "depth_from_points",

@@ -6,16 +6,18 @@ import numpy as np
 
 from fastocc.geometry import GridSpec, mark_seen
 
-_AROUND, _APART = 4, 2  # cells: half width and step of the window that says what is low
-_LOW = 30  # per cent: the lowest points of a column are ground where they are among the lowest around them
+_NEAR, _WIDE = (4, 2), (12, 4)  # cells: half width and step of the windows that say what is low
+_LOW = 30  # per cent: the lowest voxel of a column is ground where it is among the lowest around it
+_STEP = 1  # levels that it may be above the lowest of the wide window: higher ones are walls and trees
+_MOST = 4  # of six neighbours: a voxel between so many filled ones is filled
 _MARGIN = 1.5  # voxels before its point in which a ray contradicts nothing
 
 
 def ground_levels(filled: np.ndarray, farthest: int) -> tuple[np.ndarray, np.ndarray]:
     """The level of the ground in each column.
 
-    A column's lowest voxel is ground where it is as low as the lowest third around it. Other columns take the lowest
-    ground beside them, step by step.
+    A column's lowest voxel is ground where it is as low as the lowest third near it, and not far above that of a wide
+    window. Other columns take the lowest ground beside them, step by step.
 
     Args:
         filled: (X, Y, Z) bool. farthest: steps, cells.
@@ -23,12 +25,8 @@ def ground_levels(filled: np.ndarray, farthest: int) -> tuple[np.ndarray, np.nda
     """
     high = filled.shape[2]
     low = np.where(filled.any(2), filled.argmax(2), high).astype(np.int64)
-    window = _shifted(np.where(low < high, low, np.nan).astype(float), range(-_AROUND, _AROUND + 1, _APART), np.nan)
-    ordered = np.sort(window, axis=0)  # NaN last
-    count = (~np.isnan(window)).sum(0)
-    place = np.minimum((count * _LOW) // 100, np.maximum(count - 1, 0))
-    usual = np.take_along_axis(ordered, place[None], 0)[0]
-    level = np.where((low < high) & (low <= np.nan_to_num(usual, nan=-1)), low, high)
+    is_ground = (low < high) & (low <= _usual(low, high, _NEAR)) & (low <= _usual(low, high, _WIDE) + _STEP)
+    level = np.where(is_ground, low, high)
     origin = np.arange(level.size).reshape(level.shape)
     for _ in range(farthest):
         open_ = level == high
@@ -39,6 +37,35 @@ def ground_levels(filled: np.ndarray, farthest: int) -> tuple[np.ndarray, np.nda
         level = np.where(open_, np.take_along_axis(levels, best, 0)[0], level)
         origin = np.where(open_, np.take_along_axis(origins, best, 0)[0], origin)
     return np.where(level == high, -1, level), origin
+
+
+def _usual(low: np.ndarray, high: int, window: tuple[int, int]) -> np.ndarray:
+    """(X, Y) the level below which the lowest third of the columns around lie; -1 where none holds anything."""
+    half, step = window
+    around = _shifted(np.where(low < high, low, np.nan).astype(float), range(-half, half + 1, step), np.nan)
+    ordered, count = np.sort(around, axis=0), (~np.isnan(around)).sum(0)  # NaN last
+    place = np.minimum((count * _LOW) // 100, np.maximum(count - 1, 0))
+    return np.nan_to_num(np.take_along_axis(ordered, place[None], 0)[0], nan=-1)
+
+
+def close_gaps(semantics: np.ndarray, free: int) -> np.ndarray:
+    """(X, Y, Z) labels in which empty voxels with at least four filled ones of their six neighbours are filled too.
+
+    Args:
+        semantics: labels. free: of empty space. A new voxel takes the commonest label beside it.
+    """
+    padded = np.pad(semantics, 1, constant_values=free)
+    x, y, z = semantics.shape
+    sides = np.stack([
+        padded[1 + a : 1 + a + x, 1 + b : 1 + b + y, 1 + c : 1 + c + z]
+        for a, b, c in ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
+    ])  # fmt: skip
+    place = np.nonzero((semantics == free) & ((sides != free).sum(0) >= _MOST))
+    beside = sides[(slice(None), *place)]
+    votes = (beside[:, None] == beside[None]).sum(1) * (beside != free)
+    made = semantics.copy()
+    made[place] = np.take_along_axis(beside, votes.argmax(0)[None], 0)[0]
+    return made
 
 
 def fill_ground(semantics: np.ndarray, free: int, farthest: float, voxel: float) -> np.ndarray:

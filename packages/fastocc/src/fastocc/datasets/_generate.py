@@ -16,7 +16,7 @@ import numpy as np
 from ninefold.errors import InputError
 
 from fastocc.datasets._annotations import WRONG_ENTRY, read_annotations
-from fastocc.datasets._complete import contradicted, fill_ground
+from fastocc.datasets._complete import close_gaps, contradicted, fill_ground
 from fastocc.datasets._frames import Finder
 from fastocc.datasets._images import read_points
 from fastocc.geometry import CameraRig, GridSpec, mark_seen
@@ -68,7 +68,7 @@ def generate_labels(
         unknown: label of still points that nobody labelled.
         boxes: move points with the boxes of the sweeps; without, points that another sweep looked through are left out.
         inward: voxels that points are moved along their rays: they lie on surfaces, whose inside is what is occupied.
-        ground: metres that ground reaches from where it was hit; 0 leaves it open between the beams.
+        ground: metres that ground reaches from where it was hit; 0 leaves it and gaps between filled voxels open.
     Returns: semantics, mask_lidar, mask_camera: (X, Y, Z) uint8, as in Occ3D's labels.npz.
 
     Examples:
@@ -126,7 +126,7 @@ def generate_labels(
     kept = np.concatenate(keeps)
     semantics = _majority(np.concatenate(places)[kept], np.concatenate(classes)[kept], grid, free)
     if ground:
-        semantics = fill_ground(semantics, free, ground, grid.voxel[0])
+        semantics = close_gaps(fill_ground(semantics, free, ground, grid.voxel[0]), free)
     seen = mark_seen(
         semantics, grid, np.concatenate(origins), np.concatenate(rays), free=free, far=np.concatenate(reaches)
     )
