@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pytest
 from fastocc.geometry import CameraRig
 from fastocc.models import FastOccConfig
 from fastocc.sim import Scene
@@ -86,7 +87,7 @@ def odometry(time: float, pose: np.ndarray) -> bytes:
 
 def write_bag(path: Path, shots: list[dict[str, np.ndarray]], *, motion: bool = True) -> None:
     """An mcap file with three cameras (two compressed, RIGHT raw) and odometry."""
-    from mcap.writer import Writer
+    Writer = pytest.importorskip("mcap.writer").Writer
 
     with path.open("wb") as file:
         writer = Writer(file)
