@@ -16,7 +16,7 @@ from recsys.recommender._query import Query
 from recsys.recommender._registry import make_model
 from recsys.sequence import _trees
 from recsys.sequence._facts import item_facts, number_columns, user_facts
-from recsys.sequence._two_stage import machine
+from recsys.sequence._two_stage import in_list, machine
 
 from .test_neural import successors
 
@@ -249,6 +249,7 @@ def test_unsound_trees_are_refused(name, place, value):
         ({"windows": 1, "numbers": "size"}, "numbers.*'size'.*price"),
         ({"windows": 1, "numbers": "word"}, "word.*numbers"),
         ({"numbers": "price"}, "without windows"),
+        ({"lead": 3}, "lead.*at most 2"),
     ],
 )
 def test_bad_settings_of_a_shop_are_named(settings, reason, shop):
@@ -264,6 +265,17 @@ def test_a_shop_s_two_stages_stand_in_a_comparison(shop):
     model = TwoStage(models=STAGES_OF_A_SHOP, candidates=15, windows=2, days=10.0)
     found = recsys.compare([model], train, test, ["ndcg@10"]).evaluations
     assert found[repr(model)].mean("ndcg@10") > found["Popular()"].mean("ndcg@10")
+
+
+def test_the_leading_models_join_the_ranker_s_score(shop):
+    model = TwoStage(models="item-knn+recent-popular(days=20)", candidates=15, windows=2, days=10.0).fit(shop)
+    query = Query(np.arange(9), shop.history().take(np.arange(9)))
+    row, item, X = model._described(query.codes, query.history, None, model.item_facts_, model._now())
+    plain, led = model._score(query)[row, item], model.set_params(lead=1)._score(query)[row, item]
+    log = in_list(row, np.log(plain)[:, None])[:, 0] + in_list(row, X[:, :1])[:, 0]
+    for one in range(9):
+        own = row == one
+        np.testing.assert_allclose(led[own], np.exp(log[own]) / np.exp(log[own]).sum(), rtol=2e-3)
 
 
 def test_trees_without_lightgbm_name_the_line_that_brings_it(shop, monkeypatch):

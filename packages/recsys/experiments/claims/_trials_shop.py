@@ -42,7 +42,7 @@ def months(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
         alone = {name: _ndcg(one.fit(train), test) for name, one in singles.items()}
         arms |= {f"{name}, {month}": one for name, one in alone.items()}
         arms[f"best single, {month}"] = max(alone.values(), key=lambda one: one.mean())
-        staged = TwoStage(models=models, candidates=100, ranker="trees", windows=3, seed=seed).fit(train)
+        staged = TwoStage(models=models, candidates=100, ranker="trees", windows=3, lead=3, seed=seed).fit(train)
         arms[f"two stages, {month}"] = _ndcg(staged, test)
     return arms
 

@@ -94,7 +94,7 @@ def families(
         found["recent-popular"] = model, dict(model.space), [{"days": 31.0, "half_life": None}]
         span = (int(data.time.max()) - int(data.time.min())) / DAY
         if span > 180 and dense and find_spec("lightgbm"):
-            found["two-stage"] = TwoStage(models=_STAGES, candidates=100, ranker="trees", windows=3), {}, [{}]
+            found["two-stage"] = TwoStage(models=_STAGES, candidates=100, ranker="trees", windows=3, lead=2), {}, [{}]
     return found if today is None else {"today": (today, {}, [{}])} | found
 
 

@@ -43,9 +43,9 @@ def slate_value(
         >>> for by in ("cascade", "independent", "pseudo-inverse"):  # the truth is 2 (.8 x .3 + .2 x .1) = .52
         ...     found = recsys.slate_value(reward, target, logged, by=by)
         ...     print(by, round(found.mean, 2), round(found.high - found.low, 2))
-        cascade 0.51 0.06
-        independent 0.51 0.05
-        pseudo-inverse 0.51 0.05
+        cascade 0.52 0.06
+        independent 0.52 0.05
+        pseudo-inverse 0.52 0.06
     """
     arrays = {"reward": reward, "target": target, "logged": logged}
     arrays |= {name: one for name, one in (("predicted", predicted), ("expected", expected)) if one is not None}
@@ -87,8 +87,8 @@ def interleave(first: Sequence[Any], second: Sequence[Any], k: int = 10, *, seed
     Examples:
         >>> import recsys
 
-        >>> recsys.interleave(["tea", "pot", "mug"], ["mug", "tea", "mill"], k=3, seed=2)
-        [('tea', 0), ('mug', 1), ('pot', 0)]
+        >>> recsys.interleave(["tea", "pot", "mug"], ["mug", "tea", "mill"], k=3, seed=1)
+        [('tea', 0), ('mug', 1), ('mill', 1)]
     """
     if k < 1 or len(set(first)) < len(first) or len(set(second)) < len(second):
         raise InputError(

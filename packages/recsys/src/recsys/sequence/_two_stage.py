@@ -49,6 +49,8 @@ class TwoStage(OfParts):
             `lightgbm`, for learning alone).
         windows: of the past, each of `days`, from which the ranker learns; 0: from steps.
         days: length of a window: as long as lists are in use.
+        lead: the mean share of scores of the first so many models is added to the ranker's score, both in deviations
+            within the list; 0: the ranker's alone.
         numbers: columns of the context or the item table, comma-separated, whose mean tells of an item, e.g. its price;
             with windows.
         factors: of the machine's pairs; 0 leaves them out.
@@ -88,6 +90,7 @@ class TwoStage(OfParts):
     ranker: str = "fm"
     windows: int = 0
     days: float = 28.0
+    lead: int = 0
     numbers: str | None = None
     factors: int = 4
     reg: float = 1e-4
@@ -118,10 +121,12 @@ class TwoStage(OfParts):
 
     def _fit(self, data: Dataset) -> None:
         positive = min(self.candidates, self.steps, self.days, self.trees) > 0 and self.leaves > 1 and self.reg > 0
-        if not positive or min(self.factors, self.windows) < 0 or not 0 < self.held < 1:
+        if not positive or min(self.factors, self.windows, self.lead) < 0 or not 0 < self.held < 1:
             expected = "positive numbers, two leaves or more, a share between 0 and 1"
-            raise InputError("candidates, held, steps, factors, reg, windows, days, trees, leaves", got=repr(self),
-                             expected=expected)  # fmt: skip
+            what = "candidates, held, steps, factors, reg, windows, days, lead, trees, leaves"
+            raise InputError(what, got=repr(self), expected=expected)
+        if self.lead > len(self.parts()):
+            raise InputError("lead", got=self.lead, expected=f"at most {len(self.parts())}, the number of models")
         if self.ranker not in ("fm", "trees"):
             raise InputError("ranker", got=repr(self.ranker), expected='"fm" or "trees"')
         if self.windows and data.time is None:
@@ -310,6 +315,8 @@ class TwoStage(OfParts):
                 found = _trees.score_trees(tuple(getattr(self, name) for name in _trees.ARRAYS), X)
             else:
                 found, _ = machine(X / self.scale_, self.weights_, self.pairs_)
+            if self.lead:
+                found = in_list(row, found[:, None])[:, 0] + in_list(row, X[:, : 2 * self.lead : 2]).mean(axis=1)
             top = np.full(len(rows), -np.inf)
             np.maximum.at(top, row, found)
             chance = np.exp(found - top[row])
