@@ -39,7 +39,7 @@ def propensities(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
 def doubly(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """As `propensities`, by `doubly_robust` with a model of the rewards that is wrong by up to one star for each pair,
     and rewards with noise: minus its errors, those of IPS, and how often its 95 % interval holds the truth."""
-    runs, events = 500 if budget.form == "full" else 60, 2000
+    runs, events = 500 if budget.form == "full" else 60, 8000
     world = simulate(60, 20, 100, mnar=0.5, zipf=0.5, seed=seed)
     draw = np.random.default_rng(seed)
     users, items = world.propensity.shape
