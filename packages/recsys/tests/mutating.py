@@ -15,6 +15,7 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ ODD: list[Any] = [
 ]
 
 
+_RANKER = "trees" if find_spec("lightgbm") else "fm"
+
+
 def models() -> list[Any]:
     """Models of every kind of array: dense, sparse, both sides, parts, vocabularies, contexts, features."""
     return [
@@ -56,6 +60,8 @@ def models() -> list[Any]:
         recsys.VSKNN(k=5), recsys.RecentPopular(), recsys.PureSVD(factors=3),
         recsys.EASE(transform="bm25", half_life=9.0),
         recsys.Trend(model=recsys.ItemKNN(k=5)), recsys.TwoStage(models="markov+item-knn", candidates=5),
+        recsys.TwoStage(models="ials(factors=4,epochs=2)+item-knn", candidates=9, windows=2, days=1.0,
+                        ranker=_RANKER, trees=9),
         recsys.ContentKNN(k=3), recsys.FeatureIALS(factors=4, epochs=2), recsys.BiasedMF(factors=3, epochs=2),
         recsys.RatingKNN(k=3), recsys.BayesianFM(factors=2, sweeps=6, burn_in=2, samples=2, features="all"),
     ]  # fmt: skip

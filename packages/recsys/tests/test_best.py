@@ -1,5 +1,6 @@
 """From a log to a model: cuts keep the future out, the search resumes, the fusion is its formula, the folder serves."""
 
+import dataclasses
 import itertools
 import json
 
@@ -161,3 +162,20 @@ def test_bad_requests_are_named(tmp_path):
     ):
         with pytest.raises(InputError, match=reason):
             recsys.best(DATA, tmp_path / "run", **options)
+
+
+def test_two_stages_are_tried_where_a_log_is_long_enough_for_their_windows():
+    pytest.importorskip("lightgbm")
+    late = dataclasses.replace(DATA, time=DATA.time * 0 + np.linspace(0, 300 * 86400e6, len(DATA)).astype(np.int64))
+    model, space, starts = _race.families(late)["two-stage"]
+    assert (space, starts) == ({}, [{}])
+    assert "two-stage" not in _race.families(DATA)
+    assert repr(_race.made(model, {})) == repr(model) == repr(parse_model(text_of(model)))
+
+
+def test_a_fusion_of_models_with_a_trend_folds_users_in():
+    model = Fusion(models="trend(model=ials(factors=4,epochs=2))+ease(l2=10)").fit(DATA)
+    part = DATA.take(DATA.user < 9)
+    lists = model.fold_in(part).recommend(k=3)
+    assert set(lists["source"].to_pylist()) == {"fold_in"}
+    assert model.answering(model.history_).recommend(k=3)["rank"].equals(model.recommend(k=3)["rank"])

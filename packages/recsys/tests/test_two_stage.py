@@ -1,17 +1,22 @@
 """Two stages: candidates of several models, ranked by a machine that learns which of them to trust when."""
 
+import dataclasses
 import itertools
+import sys
 
 import numpy as np
 import pytest
 import recsys
 from hypothesis import given
 from hypothesis import strategies as st
-from ninefold.errors import InputError
+from ninefold.errors import InputError, MissingExtraError
 from recsys import CoOccurrence, Markov, TwoStage, evaluate_next
+from recsys.data._history import History
 from recsys.recommender._query import Query
 from recsys.recommender._registry import make_model
-from recsys.sequence._two_stage import machine
+from recsys.sequence import _trees
+from recsys.sequence._facts import item_facts, number_columns, user_facts
+from recsys.sequence._two_stage import in_list, machine
 
 from .test_neural import successors
 
@@ -53,6 +58,17 @@ def test_its_weights_are_where_the_cross_entropy_is_flat():
         step = np.eye(4)[place] * 1e-4
         assert abs(loss(w + step, V) - loss(w - step, V)) / 2e-4 < 1e-3
         assert abs(loss(w, V + step[:, None]) - loss(w, V - step[:, None])) / 2e-4 < 1e-3
+
+
+def test_a_list_may_hold_several_right_ones():
+    """The loss is the cross-entropy of chances spread evenly over the right ones of a list: here 1/2 each."""
+    row, hit = np.repeat(np.arange(30), 4), np.tile(np.arange(4) < 2, 30)
+    model = TwoStage(factors=0, reg=1e-6)
+    model._learn(row, hit, np.tile(np.eye(4, dtype=np.float32)[[0, 1, 2, 3]], (30, 1))[:, :2])
+    score = machine(np.eye(4)[:, :2] / model.scale_, model.weights_, model.pairs_)[0]
+    assert np.isfinite(score).all()
+    assert (score[:2] > score[2:].max() + 3).all()
+    assert score[0] == pytest.approx(score[1], abs=1e-3)
 
 
 def test_what_never_occurred_while_learning_changes_little_later():
@@ -98,7 +114,7 @@ def test_files_and_users_who_come_later(fitted, data, tmp_path):
     [
         ({"models": "markov(order=1"}, "models.*markov"),
         ({"models": "nonsense"}, "nonsense.*one of"),
-        ({"models": "ials+markov"}, "IALS.*events alone"),
+        ({"models": "bpr+markov"}, "BPR.*events alone"),
         ({"action": "mood"}, r"action.*'mood'.*\['a'\]"),
         ({"candidates": 0}, "candidates"),
         ({"held": 1.0}, "held"),
@@ -125,3 +141,144 @@ def test_items_of_a_table_that_only_late_users_had_do_no_harm(models, tmp_path):
     assert len(model.item_ids_) == 60
     model.save(tmp_path / "m")
     assert recsys.load(tmp_path / "m").recommend([1, 2], 5).equals(model.recommend([1, 2], 5))
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """Customers who buy what those of their kind bought of late; with prices."""
+    draw = np.random.default_rng(0)
+    n, kind = 4000, np.arange(120) % 3
+    user, day = draw.integers(0, 120, n), np.sort(draw.uniform(0, 100, n))
+    shelf = (day // 10).astype(int) % 4 * 15 + kind[user] * 5  # what is sold changes every ten days
+    item = np.where(draw.random(n) < 0.8, shelf + draw.integers(0, 5, n), draw.integers(0, 60, n))
+    frame = {"user": user, "item": item, "time": 1.7e9 + day * 86400, "price": 1.0 + item % 7}
+    items = {"item": np.arange(60), "word": [f"w{one % 5}" for one in range(60)], "weight": np.arange(60) / 10}
+    return recsys.Dataset.from_frame(frame, user="user", item="item", time="time", context=["price"], items=items)
+
+
+STAGES_OF_A_SHOP = "trend(model=ials(factors=4,epochs=4))+item-knn(k=10)+recent-popular(days=20)"
+
+
+@pytest.mark.parametrize("ranker", ["fm", "trees"])
+def test_a_shop_gets_new_items_alone_from_models_of_users_too(shop, ranker, tmp_path):
+    if ranker == "trees":
+        pytest.importorskip("lightgbm")
+    model = TwoStage(
+        models=STAGES_OF_A_SHOP, candidates=15, windows=2, days=10.0, ranker=ranker, trees=20, numbers="price,weight"
+    ).fit(shop)
+    assert not model.counts_repeats
+    lists = model.recommend(k=5)
+    had = set(zip(shop.to_table()["user"].to_pylist(), shop.to_table()["item"].to_pylist(), strict=True))
+    assert not had & set(zip(lists["user"].to_pylist(), lists["item"].to_pylist(), strict=True))
+    loaded = recsys.load(model.save(tmp_path / "m"))
+    assert loaded.recommend(k=5).equals(lists)
+    part = shop.take(shop.user < 20)
+    folded = loaded.fold_in(part).recommend(k=5)
+    assert set(folded["source"].to_pylist()) == {"fold_in"}
+    later = shop.take(np.arange(len(shop)) > len(shop) - 50)
+    before = loaded.item_facts_.copy()
+    assert loaded.partial_fit(later).recommend(k=3).num_rows > 0
+    assert (before != loaded.item_facts_).any()
+    np.testing.assert_array_equal(before[:, 9:], loaded.item_facts_[:, 9:])
+
+
+def test_what_is_known_before_a_window_holds_nothing_of_it(shop):
+    """The facts of items and users at a moment are those of the log cut there."""
+    history, now = shop.history(), int(np.quantile(shop.time, 0.6))
+    past = history.keep(history.time < now)
+    cut = shop.take(shop.time < now)
+    place = shop.item_ids.codes(cut.item_ids.values)
+    of_all, of_cut = (
+        item_facts(h, now, number_columns(h, d, "price")) for h, d in ((past, shop), (cut.history(), cut))
+    )
+    np.testing.assert_allclose(of_all[place], of_cut, rtol=1e-6)
+    users = shop.user_ids.codes(cut.user_ids.values)
+    np.testing.assert_allclose(user_facts(past.take(users), now), user_facts(cut.history(), now), rtol=1e-6)
+
+
+def test_facts_are_what_they_are_called():
+    day = 86400 * 10**6
+    frame = {"u": ["a", "a", "b"], "i": ["x", "y", "x"], "t": [0, 5, 10], "price": [2.0, 7.0, 4.0]}
+    data = recsys.Dataset.from_frame(frame, user="u", item="i", time="t", context=["price"], time_unit="index")
+    history = History.group(data.user, data.item, None, data.time * 0 + np.array([0, 5, 10]) * day, data.context, 2, 2)
+    found = item_facts(history, 10 * day, number_columns(history, data, "price"))
+    x, y = found
+    assert x[0] == pytest.approx(np.log(3))  # two users
+    assert x[1] == pytest.approx(np.log(1 + 2 ** (-10 / 4) + 1e-3))
+    assert (x[6], x[7], y[6], y[7]) == (10, 0, 5, 5)
+    assert (x[8], x[9], y[9]) == (0, 3, 7)
+    expected = [[np.log(3), np.log(3), 5, 10], [np.log(2), np.log(2), 0, 0]]
+    np.testing.assert_allclose(user_facts(history, 10 * day), expected, rtol=1e-6)
+
+
+def test_trees_are_walked_as_lightgbm_walks_them():
+    lightgbm = pytest.importorskip("lightgbm")
+    draw = np.random.default_rng(0)
+    X = draw.standard_normal((3000, 6)).astype(np.float32)
+    hit = X[:, 0] * X[:, 1] + 0.3 * draw.standard_normal(3000) > 0.5
+    lists = lightgbm.Dataset(X, hit.astype(int), group=[30] * 100)
+    learned = lightgbm.train({"objective": "rank_xendcg", "verbose": -1, "seed": 0}, lists, 30)
+    trees = _trees.as_arrays([one["tree_structure"] for one in learned.dump_model()["tree_info"]])
+    np.testing.assert_allclose(_trees.score_trees(trees, X), learned.predict(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("tree_child_", 0, 10**6),
+        ("tree_child_", 1, 1),
+        ("tree_feature_", 0, 99),
+        ("tree_feature_", 0, -1),
+        ("tree_root_", 0, -1),
+    ],
+)
+def test_unsound_trees_are_refused(name, place, value):
+    arrays = np.zeros(1, int), np.array([1, 0, 0]), np.zeros(3, int), np.zeros(3)
+    trees = dict(zip(_trees.ARRAYS, arrays, strict=True))
+    _trees.check_trees(tuple(trees.values()), 2)
+    trees[name][place] = value
+    with pytest.raises(InputError, match="trees"):
+        _trees.score_trees(tuple(trees.values()), np.zeros((1, 2), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"ranker": "svm"}, "ranker.*fm"),
+        ({"windows": 2, "days": 1e-9}, "first purchase in 2 windows"),
+        ({"windows": 1, "numbers": "size"}, "numbers.*'size'.*price"),
+        ({"windows": 1, "numbers": "word"}, "word.*numbers"),
+        ({"numbers": "price"}, "without windows"),
+        ({"lead": 3}, "lead.*at most 2"),
+    ],
+)
+def test_bad_settings_of_a_shop_are_named(settings, reason, shop):
+    model = TwoStage(models="item-knn+recent-popular", candidates=5, days=10.0).set_params(**settings)
+    with pytest.raises(InputError, match=reason):
+        model.fit(shop)
+    with pytest.raises(InputError, match=r"windows.*time"):
+        TwoStage(models="item-knn", windows=1).fit(dataclasses.replace(shop, time=None))
+
+
+def test_a_shop_s_two_stages_stand_in_a_comparison(shop):
+    train, test = shop.split.time(test=0.1)
+    model = TwoStage(models=STAGES_OF_A_SHOP, candidates=15, windows=2, days=10.0)
+    found = recsys.compare([model], train, test, ["ndcg@10"]).evaluations
+    assert found[repr(model)].mean("ndcg@10") > found["Popular()"].mean("ndcg@10")
+
+
+def test_the_leading_models_join_the_ranker_s_score(shop):
+    model = TwoStage(models="item-knn+recent-popular(days=20)", candidates=15, windows=2, days=10.0).fit(shop)
+    query = Query(np.arange(9), shop.history().take(np.arange(9)))
+    row, item, X = model._described(query.codes, query.history, None, model.item_facts_, model._now())
+    plain, led = model._score(query)[row, item], model.set_params(lead=1)._score(query)[row, item]
+    log = in_list(row, np.log(plain)[:, None])[:, 0] + in_list(row, X[:, :1])[:, 0]
+    for one in range(9):
+        own = row == one
+        np.testing.assert_allclose(led[own], np.exp(log[own]) / np.exp(log[own]).sum(), rtol=2e-3)
+
+
+def test_trees_without_lightgbm_name_the_line_that_brings_it(shop, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(MissingExtraError, match=r"recsys\[lightgbm\]"):
+        TwoStage(models="item-knn", windows=1, ranker="trees").fit(shop)

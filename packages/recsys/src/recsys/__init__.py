@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from recsys.evaluation._propensity import events_needed as events_needed
     from recsys.evaluation._propensity import ips as ips
     from recsys.evaluation._propensity import snips as snips
+    from recsys.evaluation._slates import interleave as interleave
+    from recsys.evaluation._slates import prefer as prefer
+    from recsys.evaluation._slates import slate_value as slate_value
     from recsys.evaluation._tune import Tuned as Tuned
     from recsys.evaluation._tune import tune as tune
     from recsys.factors._bias import Bias as Bias
@@ -87,6 +90,7 @@ if TYPE_CHECKING:
     from recsys.sequence._sasrec import SASRec as SASRec
     from recsys.sequence._sequence_rivals import BERT4Rec as BERT4Rec
     from recsys.sequence._sequence_rivals import GRU4Rec as GRU4Rec
+    from recsys.sequence._social import Social as Social
     from recsys.sequence._two_stage import TwoStage as TwoStage
     from recsys.sequence._vsknn import VSKNN as VSKNN
     from recsys.serving._ann import Index as Index
@@ -122,6 +126,7 @@ _NAMES = {  # module -> what of it is public
     "evaluation._evaluate": ["Evaluation", "evaluate", "evaluate_values"],
     "evaluation._next": ["evaluate_next"],
     "evaluation._propensity": ["doubly_robust", "events_needed", "ips", "snips"],
+    "evaluation._slates": ["interleave", "prefer", "slate_value"],
     "evaluation._tune": ["Tuned", "tune"],
     "factors._bias": ["Bias"],
     "factors._ials": ["IALS"],
@@ -149,6 +154,7 @@ _NAMES = {  # module -> what of it is public
     "sequence._markov": ["Markov"],
     "sequence._sasrec": ["ESASRec", "SASRec"],
     "sequence._sequence_rivals": ["BERT4Rec", "GRU4Rec"],
+    "sequence._social": ["Social"],
     "sequence._two_stage": ["TwoStage"],
     "sequence._vsknn": ["VSKNN"],
     "serving._ann": ["Index", "build_index"],

@@ -36,6 +36,8 @@ class Source:
     context: Annotated[list[str] | None, _option("--context", "Column about the event; may be given again.")] = None
     users: Annotated[Path | None, _option("--users", "Table about users.")] = None
     items: Annotated[Path | None, _option("--items", "Table about items.")] = None
+    ties: Annotated[Path | None, _option("--ties", "Table of ties: user, user, perhaps weight.")] = None
+    directed: Annotated[bool, _option("--directed", "The first user of a tie follows the second alone.")] = False
     form: Annotated[str | None, _option("--form", "Published form of EVENTS, e.g. movielens, otto, dst.")] = None
     time_unit: TimeUnit = None
     duplicates: Annotated[str, _option("--duplicates", "Pairs that occur again: keep, sum, last or error.")] = "keep"

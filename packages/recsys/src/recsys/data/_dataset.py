@@ -18,6 +18,7 @@ from recsys.data._history import History, rows_at
 from recsys.data._ids import IdMap, encode, id_array
 from recsys.data._side import align, side_table
 from recsys.data._split import Split
+from recsys.data._ties import count_ties, read_ties
 from recsys.data._time import as_text, latest, microseconds
 from recsys.data._untyped import Csr, pc
 
@@ -43,6 +44,7 @@ class Dataset:
         time: int64 microseconds since 1970 UTC (n,), or None.
         context: what else is known of each event; n rows, perhaps no columns.
         users, items: side tables by code, without the id column; null where an id was not listed; or None.
+        ties: between users, weights float32 CSR (users, users): a row's user listens to those of its columns; or None.
         users_listed, items_listed: whether a side table listed the id, bool by code; or None.
         names: the columns' names in the source.
         notes: what was found and done while loading, with counts.
@@ -75,6 +77,7 @@ class Dataset:
     context: pa.Table = dataclasses.field(default_factory=lambda: pa.table({}))
     users: pa.Table | None = None
     items: pa.Table | None = None
+    ties: Csr | None = None
     users_listed: np.ndarray | None = None
     items_listed: np.ndarray | None = None
     names: Names = Names()
@@ -92,6 +95,8 @@ class Dataset:
         context: Sequence[str] = (),
         users: Any = None,
         items: Any = None,
+        ties: Any = None,
+        directed: bool = False,
         duplicates: str = "keep",
         nulls: str = "error",
         scale: tuple[float, float] | None = None,
@@ -106,6 +111,7 @@ class Dataset:
             time: column of timestamps, dates, ISO text or numbers since 1970.
             context: further columns that describe an event.
             users, items: side tables (any frame) with a column named as `user` or `item`, one row an id.
+            ties, directed: see `with_ties`.
             duplicates: of a (user, item) pair: "keep" all events, "sum" their values (or count them), keep the "last"
                 in time, or "error".
             nulls: in an id column: "error", or "drop" those rows and note how many.
@@ -135,6 +141,8 @@ class Dataset:
         data = cls(user_ids, item_ids, user_codes, item_codes, numeric, when, extra, names=names)
         data = data._with_side("user", side_table(users, user, "users"))
         data = data._with_side("item", side_table(items, item, "items"))
+        data = data if ties is None else data.with_ties(ties, directed=directed)
+        notes += data.notes
         data = data._deduplicated(duplicates, notes)
         if when is not None and (late := int((when > latest(when)).sum())):
             what = "1 event is" if late == 1 else f"{late} events are"
@@ -188,7 +196,8 @@ class Dataset:
     def __repr__(self) -> str:
         parts = [f"{len(self):,} events", f"{self.n_users:,} users", f"{self.n_items:,} items"]
         parts += [name for name, has in (("values", self.value), ("times", self.time)) if has is not None]
-        return f"Dataset({', '.join([*parts, *self.context.column_names])})"
+        ties = [] if self.ties is None else [f"{count_ties(self.ties):,} ties"]
+        return f"Dataset({', '.join([*parts, *ties, *self.context.column_names])})"
 
     @property
     def n_users(self) -> int:
@@ -256,6 +265,35 @@ class Dataset:
             raise InputError("clicks", got="no event of a value above 0", expected="purchases, plays, ratings")
         note = f"{int((~kept).sum())} events of a value of 0 or less left out: they are no clicks"
         return dataclasses.replace(self.take(kept), notes=(*self.notes, note))
+
+    def with_ties(self, ties: Any, *, columns: tuple[str, ...] | None = None, directed: bool = False) -> Dataset:
+        """With a table of ties between users, e.g. friends, for `recsys.Social`; those without events join the users.
+
+        Args:
+            ties: any frame or file, a row a tie; the greater weight counts where a pair occurs both ways.
+            columns: names of user, user and perhaps weight; the table's first two or three if None.
+            directed: the first user of a row follows the second, but not the other way round.
+        Raises:
+            InputError: for missing columns, ids of another type than the events', weights of 0 or less, no tie at all.
+
+        Examples:
+            >>> import recsys
+
+            >>> data = recsys.Dataset.from_frame({"user": ["ann", "bob"], "item": [1, 2]}, user="user", item="item")
+            >>> data = data.with_ties({"a": ["ann", "cy"], "b": ["bob", "ann"]})
+            >>> data, data.ties.nnz
+            (Dataset(2 events, 3 users, 2 items, 2 ties), 4)
+        """
+        ids, matrix, own = read_ties(ties, self.user_ids, columns, directed)
+        listed = np.zeros(len(ids), bool) if self.users_listed is None else np.resize(self.users_listed, len(ids))
+        listed[self.n_users :] = False
+        users = self.users
+        if users is not None and len(ids) > self.n_users:
+            place = pa.array(np.arange(len(ids)), mask=np.arange(len(ids)) >= self.n_users)
+            users = users.take(place)
+        notes = (*self.notes, *([f"{own} ties of a user with himself left out"] if own else []))
+        listed |= np.diff(matrix.indptr) + np.bincount(matrix.indices, minlength=len(ids)) > 0
+        return dataclasses.replace(self, user_ids=ids, users=users, users_listed=listed, ties=matrix, notes=notes)
 
     def with_events_or(self, users: np.ndarray | None, items: np.ndarray | None) -> Dataset:
         """As `warm`, but ids at which `users` or `items` (bool by code) hold stay without events."""
@@ -326,6 +364,7 @@ class Dataset:
             items=None if self.items is None else self.items.filter(pa.array(items_kept)),
             users_listed=None if self.users_listed is None else self.users_listed[users_kept],
             items_listed=None if self.items_listed is None else self.items_listed[items_kept],
+            ties=None if self.ties is None else self.ties[users_kept][:, users_kept],
         )
 
 

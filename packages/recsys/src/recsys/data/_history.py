@@ -141,12 +141,15 @@ class History:
         return np.exp2(-np.maximum(now - self.time, 0) / DAY / half_life).astype(np.float32)
 
     def _latest(self, decay: np.ndarray) -> Csr:
-        """The weight of each pair's latest event."""
-        keys = self.rows() * self.n_items + self.item
-        _, last = np.unique(keys[::-1], return_index=True)  # events are oldest first: reversed, the first is the latest
-        last = len(keys) - 1 - last
-        shape = (len(self), self.n_items)
-        return sp.csr_matrix((decay[last], (self.rows()[last], self.item[last])), shape=shape)
+        """The weight of each pair's latest event, which is its greatest."""
+        matrix = sp.csr_matrix((decay, self.item.copy(), self.indptr.copy()), shape=(len(self), self.n_items))
+        matrix.sort_indices()
+        first = np.append(True, matrix.indices[1:] != matrix.indices[:-1])[: len(decay)]
+        first[self.indptr[:-1][self.counts > 0]] = True
+        starts = np.flatnonzero(first)
+        data = np.maximum.reduceat(matrix.data, starts) if len(starts) else matrix.data
+        indptr = np.concatenate([[0], np.cumsum(first)])[self.indptr]
+        return sp.csr_matrix((data, matrix.indices[starts], indptr), shape=matrix.shape)
 
 
 def rows_at(values: Any, rows: np.ndarray) -> Any:
@@ -186,4 +189,10 @@ def shares(row: np.ndarray, column: np.ndarray, rows: int, columns: int) -> Csr:
 
 def by_user_and_time(user: np.ndarray, time: np.ndarray | None) -> np.ndarray:
     """Positions that sort events by user, then time, then place in the file; int64 (n,)."""
-    return np.argsort(user, kind="stable") if time is None else np.lexsort((time, user))
+    order = np.argsort(user, kind="stable")
+    if time is None:
+        return order
+    who, when = user[order], time[order]
+    if ((when[1:] >= when[:-1]) | (who[1:] != who[:-1])).all():  # a log, or later events after those of a history
+        return order
+    return np.lexsort((time, user))

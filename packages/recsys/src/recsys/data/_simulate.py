@@ -56,6 +56,8 @@ def simulate(
     context: float = 0.0,
     drift: float = 0.0,
     mnar: float = 1.0,
+    ties: float = 0.0,
+    homophily: float = 0.8,
     seed: int = 0,
 ) -> World:
     """Draw a world.
@@ -69,6 +71,8 @@ def simulate(
         context: how strongly the scene (0 or 1) of an event moves utilities.
         drift: how far utilities turn towards another cluster from the first to the last event.
         mnar: how strongly liked items are shown more: 0 shows by popularity alone.
+        ties: mean number of ties of a user; 0: none.
+        homophily: share of the ties between users of one cluster; the others are between any two.
         seed: of all draws.
 
     Examples:
@@ -82,6 +86,8 @@ def simulate(
     """
     if min(users, items, clusters, dimension) < 2 or events < 1:
         raise InputError("users, items, clusters, dimension", got="below 2", expected="2 or more of each, and an event")
+    if not 0 <= ties < users or not 0 <= homophily <= 1:
+        raise InputError("ties, homophily", got=(ties, homophily), expected="fewer than the users, a share in 0..1")
     if not 0 <= transitions <= 1 or not 0 <= feature_r2 <= 1:
         raise InputError("transitions, feature_r2", got=(transitions, feature_r2), expected="shares in 0..1")
     draw = np.random.default_rng(seed)
@@ -116,8 +122,23 @@ def simulate(
     data = Dataset.from_frame(
         frame, user="user", item="item", value="rating", time="time", context=["scene"], items=side
     )
+    if ties:
+        data = data.with_ties(_ties(of_user, ties, homophily, np.random.default_rng([seed, 1])))
     affinity, propensity, ratings = (one.astype(np.float32) for one in (affinity, propensity, ratings))
     return World(data, affinity, propensity, ratings, (of_user, of_item))
+
+
+def _ties(of_user: np.ndarray, ties: float, homophily: float, draw: np.random.Generator) -> dict[str, list[str]]:
+    """So many pairs of users that each has `ties` in the mean, a share of them within a cluster."""
+    users = len(of_user)
+    one = draw.integers(0, users, round(users * ties / 2))
+    other = draw.integers(0, users, len(one))
+    alike = np.flatnonzero(draw.random(len(one)) < homophily)
+    order = np.argsort(of_user, kind="stable")
+    size, kind = np.bincount(of_user), of_user[one[alike]]
+    other[alike] = order[(np.cumsum(size) - size)[kind] + (draw.random(len(alike)) * size[kind]).astype(int)]
+    kept = one != other
+    return {"user": [f"u{code}" for code in one[kept]], "friend": [f"u{code}" for code in other[kept]]}
 
 
 def _choose(

@@ -83,7 +83,8 @@ def latest(time: np.ndarray) -> int:
 
     At most one event in a hundred that lies ten years or more after all others does not move it.
     """
-    last = np.sort(time)[-(max(len(time) // 100, int(len(time) >= 20))) - 1 :]
+    few = min(max(len(time) // 100, int(len(time) >= 20)) + 1, len(time))
+    last = np.sort(np.partition(time, len(time) - few)[len(time) - few :])
     gaps = np.flatnonzero(np.diff(last) > _APART)
     return int(last[gaps[0]] if len(gaps) else last[-1])
 

@@ -21,6 +21,7 @@ from recsys.evaluation._stats import bootstrap_interval, holm, randomisation_tes
 from recsys.factors._bias import Bias
 from recsys.recommender._base import Recommender
 from recsys.recommender._rating import RatingModel
+from recsys.sequence._social import Social
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def compare(
 ) -> Comparison:
     """Fit models on the same events and evaluate them on the same users; popular and recent-popular always join.
 
+    Beside a `Social` stand its model without ties, and itself with shuffled ones.
     With metrics of errors ("rmse", "mae", "log_loss") values are predicted, the least error leads, and `Bias` joins.
 
     Args:
@@ -183,6 +185,10 @@ def _join_rivals(entries: list[Recommender], train: Dataset, of_errors: bool) ->
         if not any(isinstance(one, Bias) for one in entries):
             entries.append(Bias())
         return
+    for one in [one for one in entries if isinstance(one, Social) and not one.shuffle]:  # what its ties are worth
+        known = {repr(other) for other in entries}
+        controls = [*one.parts(), one.clone().set_params(shuffle=True)]
+        entries += [other for other in controls if repr(other) not in known]
     if not any(type(one) is Popular for one in entries):
         entries.append(Popular())
     if train.time is not None and not any(isinstance(one, RecentPopular) for one in entries):

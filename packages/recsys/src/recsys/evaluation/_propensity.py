@@ -43,7 +43,7 @@ def ips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimate:
     """
     weight = _weights(reward, target, logged)
     values = weight * reward
-    return _estimate(float(values.mean()), (values - values.mean()) / len(values), weight)
+    return estimate(float(values.mean()), (values - values.mean()) / len(values), weight)
 
 
 def snips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimate:
@@ -65,7 +65,7 @@ def snips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimat
     """
     weight = _weights(reward, target, logged)
     mean = float((weight * reward).sum() / weight.sum())
-    return _estimate(mean, weight * (reward - mean) / weight.sum(), weight)
+    return estimate(mean, weight * (reward - mean) / weight.sum(), weight)
 
 
 def doubly_robust(
@@ -100,7 +100,7 @@ def doubly_robust(
         if len(array) != len(reward) or not np.isfinite(array).all():
             raise InputError(name, got="another length, or values that are not finite", expected="one for each event")
     values = expected + weight * (reward - predicted)
-    return _estimate(float(values.mean()), (values - values.mean()) / len(values), weight)
+    return estimate(float(values.mean()), (values - values.mean()) / len(values), weight)
 
 
 def events_needed(baseline: float, lift: float, *, power: float = 0.8, level: float = 0.05) -> int:
@@ -132,7 +132,7 @@ def events_needed(baseline: float, lift: float, *, power: float = 0.8, level: fl
     return int(np.ceil((reach / (other - baseline)) ** 2))
 
 
-def _estimate(mean: float, parts: np.ndarray, weight: np.ndarray) -> Estimate:
+def estimate(mean: float, parts: np.ndarray, weight: np.ndarray) -> Estimate:
     """Interval from the events' shares e of the error. Few great weights make the variance itself unsure: Student's t
     with (sum e^2)^2 / sum e^4 degrees of freedom (Satterthwaite 1946) allows for it."""
     squares = parts**2

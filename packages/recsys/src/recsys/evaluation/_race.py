@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,12 @@ from recsys.linear._sansa import SANSA
 from recsys.linear._slim import SLIM
 from recsys.recommender._base import Recommender
 from recsys.recommender._trend import Trend
+from recsys.sequence._two_stage import TwoStage
 
 _BEHIND = 0.93  # of the leader's score on the same cut, below which a trial stops
+_STAGES = "+".join(f"trend(model={one},trend=0.8,damp=0.8)" for one in (
+    "ease(l2=300,half_life=240)", "ials(factors=64,reg=0.006,a0=0.6,half_life=240)", "ease(l2=100,half_life=20)",
+    "item-knn(weighting=bm25,k=100,k1=1.2,b=0.25,half_life=120)", "user-knn"))  # fmt: skip
 _DENSE = 8000  # items up to which tables of items by items are tried
 
 
@@ -87,6 +92,9 @@ def families(
     if data.time is not None:
         model = RecentPopular()
         found["recent-popular"] = model, dict(model.space), [{"days": 31.0, "half_life": None}]
+        span = (int(data.time.max()) - int(data.time.min())) / DAY
+        if span > 180 and dense and find_spec("lightgbm"):
+            found["two-stage"] = TwoStage(models=_STAGES, candidates=100, ranker="trees", windows=3, lead=2), {}, [{}]
     return found if today is None else {"today": (today, {}, [{}])} | found
 
 

@@ -9,14 +9,18 @@ This is not what `implicit` calls ALS; see `recsys.ImplicitALS`.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from recsys.data._dataset import Dataset
+from recsys.data._dataset import Dataset, need_dataset
 from recsys.data._history import HALF_LIVES, History
+from recsys.data._time import latest
 from recsys.data._untyped import Csr
 from recsys.recommender._rows import solve_rows
 from recsys.recommender._weighted import Weighted, weights_and_targets
@@ -106,6 +110,46 @@ class IALS(Weighted):
 
     def _fold(self, history: History) -> dict[str, np.ndarray]:
         return {"user_factors_": self._solve(self._rows(history), self.item_factors_)}
+
+    def partial_fit(self, events: Dataset, *, items: bool = False) -> Self:
+        """See `Recommender.partial_fit`.
+
+        Args:
+            events: later ones.
+            items: items learn, too, and new ones join: users and items of the events are solved anew, each from all of
+                its events; all others stay as they are. It takes some hundredths of the time of `fit`.
+        """
+        if not items:
+            return super().partial_fit(events)
+        self._need_fit()
+        need_dataset(events, "events")
+        ready = copy.copy(self)  # events that are refused leave the model as it was
+        ready._grow(events)
+        history, users, touched = ready._merged(events)
+        before = ready.user_factors_
+        ready.user_ids_, ready.history_ = users, history
+        ready.now_ = None if history.time is None else latest(history.time)
+        X, added = ready._rows(history), np.unique(ready.item_ids_.codes(events.item_ids.values)[events.item])
+        ready._count(X if self.transform != "bm25" else None)
+        columns = sp.csr_matrix(X[:, added].T)
+        ready.user_factors_ = np.zeros((len(users), self.factors), np.float32)
+        ready.user_factors_[: len(before)] = before
+        ready.item_factors_ = ready.item_factors_.copy()
+        ready.item_factors_[added] = ready._solve(columns, ready.user_factors_)
+        ready.user_factors_[touched] = ready._solve(X[touched], ready.item_factors_)
+        ready._check_finite(("user_factors_", "item_factors_"), "after partial_fit")
+        self.__dict__.update(vars(ready))
+        return self
+
+    def _grow(self, events: Dataset) -> None:
+        """Room for the items of the events that are new."""
+        self._refuse_values(events)
+        both = self.item_ids_.extended(events.warm().item_ids.values)
+        new = np.zeros(len(both) - len(self.item_ids_), np.float32)
+        self.item_ids_, self.history_ = both, dataclasses.replace(self.history_, n_items=len(both))
+        self.item_factors_ = np.vstack([self.item_factors_, np.zeros((len(new), self.factors), np.float32)])
+        if self.transform == "bm25":
+            self.bm25_ = np.concatenate([self.bm25_[:-1], new + self.bm25_[:-1].max(), self.bm25_[-1:]])
 
     def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:
         """y_ui = sum_j x_uj h_i' A^-1 h_j with A of the user's row solve (Hu et al. 2008, section 5)."""

@@ -52,6 +52,7 @@ def fit_key(model: str, data: Dataset) -> str:
     """Digest of a model's text and all that it is fitted on: events, contexts, tables, and the columns' names."""
     key = hashlib.sha256(json.dumps([model, repr(data), vars(data.names)]).encode())
     parts: list[Any] = [data.user, data.item, data.value, data.time, data.users_listed, data.items_listed]
+    parts += [] if data.ties is None else [data.ties.indptr, data.ties.indices, data.ties.data]
     for part in parts:
         if part is not None:
             key.update(np.ascontiguousarray(part).data)

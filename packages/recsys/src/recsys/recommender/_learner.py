@@ -22,6 +22,7 @@ from recsys.data._frame import as_in_fit, need
 from recsys.data._history import History
 from recsys.data._ids import IdMap
 from recsys.data._time import DAY, latest
+from recsys.data._untyped import Csr
 from recsys.neural._checkpoint import Checkpoint, fit_key
 from recsys.recommender._query import FOLD_IN, MODEL
 from recsys.recommender._registry import NAMES, kinds_of, register
@@ -232,6 +233,16 @@ class Learner(Parameters):
         Items unknown to the model are left out until the next `fit`. Users' own vectors are computed anew. Events that
         are refused leave the model as it was.
         """
+        history, all_ids, _ = self._merged(events)
+        arrays = self._fold(history)  # may refuse: nothing is replaced before
+        self.user_ids_, self.history_ = all_ids, history
+        self._count()
+        for name, array in arrays.items():
+            setattr(self, name, array)
+        return self
+
+    def _merged(self, events: Dataset) -> tuple[History, IdMap, np.ndarray]:
+        """(the events so far and later ones, by user; the users of both; codes of the later ones' users)."""
         self._need_fit()
         added, users = self._history_of(events)
         all_ids = self.user_ids_.extended(users.values)
@@ -248,18 +259,17 @@ class Learner(Parameters):
             user, np.concatenate([old.item, new.item]), _joined(old.value, new.value), _joined(old.time, new.time),
             context, len(all_ids), len(self.item_ids_),
         )  # fmt: skip
-        arrays = self._fold(history)  # may refuse: nothing is replaced before
-        self.user_ids_, self.history_ = all_ids, history
-        self._count()
-        for name, array in arrays.items():
-            setattr(self, name, array)
-        return self
+        return history, all_ids, code_of_new
 
-    def _count(self) -> None:
-        """Users of each item, the last moment, and what sells now: from the history, whenever it grows."""
+    def _count(self, pairs: Csr | None = None) -> None:
+        """Users of each item, the last moment, and what sells now: from the history, whenever it grows.
+
+        `pairs` holds an entry for each pair of a history without values, if that is at hand.
+        """
         history = self.history_
-        clicks = history.matrix() if history.value is None else history.positive().matrix()
-        self.popular_ = np.bincount(clicks.indices, minlength=history.n_items).astype(np.float32)
+        if pairs is None or history.value is not None:
+            pairs = history.matrix() if history.value is None else history.positive().matrix()
+        self.popular_ = np.bincount(pairs.indices, minlength=history.n_items).astype(np.float32)
         self.now_ = None if history.time is None else latest(history.time)
         self.fallback_ = fallback(history, self.popular_, self.now_)
 

@@ -48,6 +48,7 @@ MODELS: dict[str, str] = {  # name -> the public class
     "sansa": "SANSA",
     "sasrec": "SASRec",
     "slim": "SLIM",
+    "social": "Social",
     "svd++": "SVDpp",
     "trend": "Trend",
     "two-stage": "TwoStage",

@@ -40,7 +40,8 @@ KIND = "recsys.model"
 _FILES = ("model.safetensors", "users.arrow", "items.arrow", "context.arrow")
 _ABOUT = {"class": str, "params": dict, "names": dict, "schema": str, "sparse": dict, "digests": dict}
 _MAPPED = {"BOOL": np.bool_, "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}  # safetensors' names
-_PERHAPS = ("bm25_", "item_scale_")  # held where a model has them; of models with a trend 0.1 held some alone
+_TREES = ("tree_value_", "tree_root_", "tree_child_", "tree_feature_")
+_PERHAPS = ("bm25_", "item_scale_", "item_facts_", *_TREES)  # held where a model has them; 0.1 held some trends alone
 _SHARED = ("user_ids_", "item_ids_", "names_", "history_", "popular_", "now_", "fallback_", "origin_", "key_")
 
 

@@ -13,6 +13,7 @@ from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import History
+from recsys.data._ids import IdMap
 from recsys.data._time import DAY
 from recsys.data._untyped import Csr
 from recsys.neural._checkpoint import fit_key
@@ -165,23 +166,22 @@ class Trend(Recommender):
         self.key_ = fit_key(repr(self), self.seen_by(data))
         return self
 
-    def fold_in(self, events: Dataset) -> Self:
-        """See `Recommender.fold_in`; the trend is that of the fit."""
+    def _history_of(self, events: Dataset) -> tuple[History, IdMap]:
         self._need_fit()
-        copied = copy.copy(self)
-        copied.parts_ = [self.inner.fold_in(events)]
+        return self.inner._history_of(events)
+
+    def _folded(self, history: History, users: IdMap) -> Self:
+        copied = copy.copy(self)  # the trend is that of the fit
+        copied.parts_ = [self.inner._folded(history, users)]
         return copied
 
-    def answering(self, history: History) -> Self:
-        """See `Recommender.answering`."""
-        copied = copy.copy(self)
-        copied.parts_ = [self.inner.answering(history)]
-        return copied
-
-    def partial_fit(self, events: Dataset) -> Self:
-        """See `Recommender.partial_fit`; the trend follows the events."""
+    def partial_fit(self, events: Dataset, *, items: bool = False) -> Self:
+        """See `Recommender.partial_fit`; the trend follows the events. `items`: see `IALS.partial_fit`."""
         self._need_fit()
-        self.inner.partial_fit(events)
+        inner: Any = self.inner
+        if items and not hasattr(inner, "_grow"):
+            raise InputError("items", got=repr(inner), expected="IALS, whose items learn in partial_fit")
+        inner.partial_fit(events, items=True) if items else inner.partial_fit(events)
         self._follow()
         return self
 

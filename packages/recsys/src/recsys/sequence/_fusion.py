@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
-from recsys.data._history import History
-from recsys.data._ids import IdMap
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
-from recsys.recommender._registry import parse_model, split_outside
+from recsys.recommender._registry import split_outside
+from recsys.sequence._parts import OfParts
 
 _SMOOTH = 60.0  # of reciprocal ranks (Cormack et al. 2009)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Fusion(Recommender):
+class Fusion(OfParts):
     """Score of an item: sum over models of weight / (60 + its rank), or of weight times its share of the score's range.
 
     Args:
@@ -48,18 +46,6 @@ class Fusion(Recommender):
     by: str = "rank"
     depth: int = 200
 
-    def parts(self) -> list[Recommender]:
-        """The models, not fitted."""
-        return [parse_model(text, None, "models") for text in split_outside(self.models, "+")]
-
-    def check_extras(self) -> None:
-        """See `Recommender.check_extras`."""
-        for part in self.parts():
-            part.check_extras()
-
-    def _reads_values(self) -> bool:
-        return any(part._reads_values() for part in self.parts())
-
     def _weights(self) -> list[float]:
         try:
             found = [float(one) for one in self.weights.split(",")]
@@ -73,32 +59,7 @@ class Fusion(Recommender):
 
     def _fit(self, data: Dataset) -> None:
         self._weights()
-        self.parts_ = [part.fit(data) for part in self.parts()]
-        for part in self.parts_:
-            if not part.item_ids_.values.equals(self.item_ids_.values):
-                raise InputError("models", got=repr(part), expected="models of the items that have events")
-            part.history_ = self.history_  # one copy for all
-
-    def _folded(self, history: History, users: IdMap) -> Self:
-        copied: Any = super()._folded(history, users)
-        copied.parts_ = [part._folded(history, users) for part in self.parts_]
-        return copied
-
-    def answering(self, history: History) -> Self:
-        """See `Recommender.answering`."""
-        copied = super()._folded(history, self.user_ids_)
-        copied.parts_ = [part.answering(history) for part in self.parts_]
-        return copied
-
-    def partial_fit(self, events: Dataset) -> Self:
-        """See `Recommender.partial_fit`; events that one of the models refuses leave all as they were."""
-        parts = [copy.copy(part).partial_fit(events) for part in self.parts_]
-        super().partial_fit(events)
-        self.parts_ = parts
-        return self
-
-    def _reads(self) -> list[str]:
-        return list(dict.fromkeys(name for part in self.parts() for name in part._reads()))
+        self._fit_parts(data)
 
     def _score(self, query: Query) -> np.ndarray:
         total = np.zeros((len(query), len(self.item_ids_)), np.float32)
@@ -114,9 +75,6 @@ class Fusion(Recommender):
                 share = np.where(named, scores - low, 0) / np.where(np.isfinite(span) & (span > 0), span, 1)
                 total += np.float32(weight) * np.where(named, share + np.float32(1e-6), 0).astype(np.float32)
         return total
-
-    def _similarities(self, codes: np.ndarray) -> np.ndarray:
-        return self.parts_[0]._similarities(codes)
 
 
 def text_of(model: Recommender) -> str:
