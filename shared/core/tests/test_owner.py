@@ -177,6 +177,14 @@ def test_begun_run_may_go_on(tmp_path):
     judge_out(tmp_path / "run", what="run")
 
 
+def test_run_that_was_killed_before_its_first_byte_may_go_on(tmp_path):
+    (tmp_path / ".lock").touch()
+    judge_out(tmp_path, what="run")
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(ArtifactError, match="exists already"):
+        judge_out(tmp_path, what="run")
+
+
 def test_place_without_rights_is_named(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(os, "access", lambda place, mode: asked.append(place))  # the tests may run as root

@@ -98,6 +98,13 @@ def test_kill_while_opening_leaves_a_run_that_opens(tmp_path, left):
     json.loads((tmp_path / "environment.json").read_text())
 
 
+def test_run_that_goes_on_never_empties_its_lock(tmp_path, monkeypatch):
+    (tmp_path / ".lock").write_bytes(RUN)
+    (tmp_path / "checkpoints").mkdir()
+    monkeypatch.setattr(Path, "write_bytes", lambda path, _: pytest.fail(f"{path.name} was written again"))
+    Run(tmp_path, CONFIG).close()
+
+
 @pytest.mark.parametrize(("torn", "kept"), [('{"step": 2, "lo', [1]), ("", [1]), ('{"step": 2}\n', [1, 2])])
 def test_torn_last_line_is_cut_off(tmp_path, torn, kept):
     with Run(tmp_path, CONFIG) as run:

@@ -50,9 +50,7 @@ class Run:
         self.config = json.loads(json.dumps(config, sort_keys=True))
         known, lock_path = self.path / "config.json", self.path / ".lock"
         recover(self.path)
-        held = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else {""}
-        begun = held == {".lock"} and lock_path.stat().st_size == 0  # a kill came before the first byte
-        free = not self.path.exists() or not held or begun
+        free = not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir()))
         if not free and not is_run(self.path):
             raise ArtifactError(self.path, "holds something that is no run; choose another place")
         self.path.mkdir(parents=True, exist_ok=True)
@@ -61,7 +59,8 @@ class Run:
         if self._lock is None:
             raise ArtifactError(self.path, "is in use by another process")
         try:
-            lock_path.write_bytes(RUN)  # first of all: it marks the folder as ours, should a kill come next
+            if lock_path.read_bytes() != RUN:  # written once: a kill must not meet it emptied beside other files
+                lock_path.write_bytes(RUN)  # first of all: it marks the folder as ours, should a kill come next
             self.checkpoints.mkdir(exist_ok=True)
             self.figures.mkdir(exist_ok=True)
             self.resumed = known.exists()

@@ -240,6 +240,8 @@ def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str =
 def is_run(path: Path) -> bool:
     """Whether `path` is a folder of `ninefold.run.Run`, begun at least: its lock says so, or its environment does.
 
+    A folder of nothing but an empty lock counts: a kill came before the lock's first byte.
+
     Examples:
         >>> from pathlib import Path
         >>> from ninefold.files._owner import is_run
@@ -252,7 +254,8 @@ def is_run(path: Path) -> bool:
         (True, False)
     """
     lock_file, environment = path / ".lock", path / "environment.json"
-    if lock_file.is_file() and lock_file.read_bytes()[: len(RUN)] == RUN:
+    words = lock_file.read_bytes()[: len(RUN)] if lock_file.is_file() else None
+    if words == RUN or (words == b"" and len(list(path.iterdir())) == 1):
         return True
     about = json_or_none(environment.read_bytes()) if environment.is_file() else None
     return isinstance(about, dict) and {"libraries", "cores"} <= about.keys() and (path / "config.json").is_file()
