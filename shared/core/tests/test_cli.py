@@ -223,6 +223,15 @@ def test_threads_are_set_before_the_verb_imports(sample, monkeypatch):
     assert os.environ["OMP_NUM_THREADS"] == os.environ["NUMBA_NUM_THREADS"] == "3"
 
 
+@pytest.mark.parametrize("set_by_the_user", [None, "active"])
+def test_waiting_threads_leave_their_core_to_others(sample, monkeypatch, set_by_the_user):
+    monkeypatch.setenv("OMP_WAIT_POLICY", set_by_the_user or "")
+    if set_by_the_user is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    sample("echo", "x")
+    assert os.environ["OMP_WAIT_POLICY"] == (set_by_the_user or "passive")
+
+
 def test_statuses_reach_the_shell(sample):
     assert run("sample_nine", "table-of", "--json").stdout.count("null") == 1
     assert run("sample_nine", "fail", "defect").returncode == 1

@@ -8,4 +8,5 @@ SYSTEM = System(
     demo="fastocc.demo:demo",
     claims="fastocc_experiments.claims:CLAIMS",
     own="fastocc train --root nuscenes -o run",
+    seconds=25,
 )

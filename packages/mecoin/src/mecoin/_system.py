@@ -8,4 +8,5 @@ SYSTEM = System(
     demo="mecoin.demo:demo",
     claims="mecoin_experiments.claims:CLAIMS",
     own="mecoin fit mine -o base.safetensors",
+    seconds=15,
 )

@@ -8,4 +8,5 @@ SYSTEM = System(
     demo="mldgg.demo:demo",
     claims="mldgg_experiments.claims:CLAIMS",
     own="mldgg fit mine --leave-out new -o run",
+    seconds=20,
 )

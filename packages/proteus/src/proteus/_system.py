@@ -8,4 +8,5 @@ SYSTEM = System(
     demo="proteus.demo:demo",
     claims="proteus_experiments.claims:CLAIMS",
     own="proteus run proteinGroups.txt -s samples.csv -o run",
+    seconds=15,
 )

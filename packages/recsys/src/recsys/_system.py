@@ -8,4 +8,5 @@ SYSTEM = System(
     demo="recsys.demo:demo",
     claims="recsys_experiments.claims:CLAIMS",
     own="recsys best shop.csv --minutes 20 -o best",
+    seconds=15,
 )

@@ -8,6 +8,7 @@ CARRIER = System(
     demo="semcom.demo:demo",
     claims="semcom_experiments.claims:CLAIMS",
     own="semcom carrier send pictures --payload note.txt -o sent",
+    seconds=15,
 )
 
 MM = System(
@@ -16,5 +17,5 @@ MM = System(
     demo="semcom.demo:mm_demo",
     claims="semcom_experiments.claims:MM_CLAIMS",
     own="semcom mm send pictures -o sent",
-    seconds=25,
+    seconds=20,
 )

@@ -7,6 +7,6 @@ SYSTEM = System(
     summary="store each fine-tuned model as a 1-3 % ternary switch, flip between tasks, route automatically",
     demo="tswitch.demo:demo",
     claims="tswitch_experiments.claims:CLAIMS",
-    seconds=70,
+    seconds=40,
     own="tswitch compress base tuned -o switch",
 )

@@ -174,6 +174,7 @@ def _parameters(settings: Any) -> list[inspect.Parameter]:
 
 
 def _set_threads(threads: int | None) -> None:
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin take ten times as long where a core is busy
     if threads is None:
         return
     for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
