@@ -98,7 +98,7 @@ class Repeat(Recommender):
 
         >>> weeks = {"user": ["ann"] * 5 + ["bob"], "item": ["milk", "tea", "milk", "bread", "milk", "tea"]}
         >>> data = recsys.Dataset.from_frame(weeks, user="user", item="item")
-        >>> model = recsys.Repeat().fit(data)
+        >>> model = recsys.baselines.Repeat().fit(data)
         >>> [item for item, score in model.recommend_one("ann", k=3)]
         ['milk', 'tea', 'bread']
     """
@@ -125,7 +125,7 @@ class RandomItems(Recommender):
         >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
-        >>> lists = recsys.RandomItems(seed=0).fit(data).recommend(k=2)
+        >>> lists = recsys.baselines.RandomItems(seed=0).fit(data).recommend(k=2)
         >>> lists.num_rows, lists.column("rank").to_pylist()[:4]
         (12, [1, 2, 1, 2])
     """

@@ -118,7 +118,6 @@ class Learner(Parameters):
     }  # fmt: skip
     vocabularies: ClassVar[tuple[str, ...]] = ()  # attributes made by fit: lists of texts and numbers, as JSON has them
 
-    removed: ClassVar[dict[str, Any]] = {}  # parameters of older versions: the value that means the same
     renamed: ClassVar[dict[str, str]] = {}  # parameters and arrays of older versions -> their names today
     differences_count: ClassVar[bool] = False  # scores are logits or ratings: a trend is added, else it is a factor
 
