@@ -57,8 +57,8 @@ def models() -> list[Any]:
     return [
         recsys.EASE(l2=10.0), recsys.ItemKNN(k=5), recsys.baselines.UserKNN(k=5), recsys.IALS(factors=4, epochs=2),
         recsys.RP3beta(k=5), recsys.SANSA(neighbours=5), recsys.baselines.CoOccurrence(),
-        recsys.Markov(order=2, action="scene"), recsys.VSKNN(k=5), recsys.RecentPopular(), recsys.baselines.PureSVD(factors=3),
-        recsys.EASE(transform="bm25", half_life=9.0),
+        recsys.Markov(order=2, action="scene"), recsys.VSKNN(k=5), recsys.RecentPopular(),
+        recsys.baselines.PureSVD(factors=3), recsys.EASE(transform="bm25", half_life=9.0),
         recsys.Trend(model=recsys.ItemKNN(k=5)), recsys.TwoStage(models="markov+item-knn", candidates=5),
         recsys.TwoStage(models="ials(factors=4,epochs=2)+item-knn", candidates=9, windows=2, days=1.0,
                         ranker=_RANKER, trees=9),

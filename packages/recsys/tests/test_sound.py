@@ -33,7 +33,7 @@ def test_mutated_folders_are_refused_or_answer():
 
 
 def test_a_sound_model_keeps_its_shapes():
-    world = recsys.simulate(40, 25, 600, seed=0)
+    world = recsys.simulate(40, 25, 600, ties=4.0, seed=0)
     for model in models():
         fitted = model.fit(world.data if model.reads_values and model.name != "recent-popular" else world.data.clicks())
         for part in [fitted, *getattr(fitted, "parts_", [])]:

@@ -71,8 +71,8 @@ class RecentPopular(Recommender):
     def _fit(self, data: Dataset) -> None:
         pass  # `_count` has seen to it, as it does after later events
 
-    def _count(self) -> None:
-        super()._count()
+    def _count(self, pairs: Csr | None = None) -> None:
+        super()._count(pairs)
         history, half_life = self.history_, self.half_life
         if history.time is None or self.now_ is None:
             raise InputError("RecentPopular", got="events without times", expected="a time column")

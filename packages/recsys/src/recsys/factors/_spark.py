@@ -106,7 +106,7 @@ class SparkFactors:
         settings = {"factors": factors, "reg": reg, "alpha": alpha, "epochs": epochs, "blocks": blocks, "seed": seed}
         if min(factors, epochs, blocks) < 1 or reg < 0 or alpha <= 0:
             raise InputError("factors, epochs, reg, alpha, blocks", got=str(settings), expected="positive numbers")
-        als = require("pyspark.ml.recommendation", "recsys", "spark").ALS(
+        als: Any = require("pyspark.ml.recommendation", "recsys", "spark").ALS(
             rank=factors, regParam=reg, alpha=alpha, maxIter=epochs, implicitPrefs=True, userCol="u", itemCol="i",
             ratingCol="r", seed=seed, numUserBlocks=blocks, numItemBlocks=blocks,
         )  # fmt: skip
@@ -127,8 +127,8 @@ class SparkFactors:
             popular = pairs.groupBy("i").agg(functions.count("*").alias("popular"))
             tables = {"users": (ids["u"], learned.userFactors, "u"), "items": (ids["i"].join(popular, "i"),
                                                                              learned.itemFactors, "i")}  # fmt: skip
-            for name, (table, factors, code) in tables.items():
-                found = _written(table.join(factors.withColumnRenamed("id", code), code), place / name)
+            for name, (table, vectors, code) in tables.items():
+                found = _written(table.join(vectors.withColumnRenamed("id", code), code), place / name)
                 meta[name] = found.count()
             session.catalog.clearCache()
             for name in ("raw", "user-ids", "item-ids"):

@@ -266,9 +266,10 @@ class Learner(Parameters):
         `pairs` holds an entry for each pair of a history without values, if that is at hand.
         """
         history = self.history_
-        if pairs is None or history.value is not None:
-            pairs = history.matrix() if history.value is None else history.positive().matrix()
-        self.popular_ = np.bincount(pairs.indices, minlength=history.n_items).astype(np.float32)
+        if history.value is not None:
+            pairs = history.positive().matrix()
+        had = history.matrix() if pairs is None else pairs
+        self.popular_ = np.bincount(had.indices, minlength=history.n_items).astype(np.float32)
         self.now_ = None if history.time is None else latest(history.time)
         self.fallback_ = fallback(history, self.popular_, self.now_)
 
