@@ -9,8 +9,8 @@ import numpy as np
 from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
-from recsys.data._untyped import Csr
 from recsys.data._time import DAY
+from recsys.data._untyped import Csr
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
 
