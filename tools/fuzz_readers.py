@@ -186,7 +186,7 @@ def recsys() -> Iterator[Reader]:
         package.Dataset.from_frame(path, user="user", item="item", value="value", time="time")))  # fmt: skip
     for form, (name, content) in FORMS.items():
         yield Reader(form, text(name, content), functools.partial(_published, load_published, form))
-    yield Reader("open bandit", text("all.csv", logs), lambda path: [package.open_bandit(path).propensity])
+    yield Reader("open bandit", text("all.csv", logs), lambda path: [package.loaders.open_bandit(path).propensity])
 
 
 def _published(load: Callable[..., Any], form: str, path: Path) -> None:

@@ -88,10 +88,5 @@ MATRIX = "protein,s1,s2,s3\n" + "".join(f"P{row},{20 + row},{21 + row}.25,{22.5 
 
 FORMS = {
     "movielens": ("u.data", "1\t10\t4\t881250949\n2\t10\t3\t881250950\n2\t11\t5\t881250951\n"),
-    "goodbooks": ("ratings.csv", "user_id,book_id,rating\n1,10,4\n2,10,3\n2,11,5\n"),
-    "otto": ("otto.jsonl", '{"session": 1, "events": [{"aid": 5, "ts": 1661724000278, "type": "clicks"}]}\n' * 3),
     "recbole": ("a.inter", "user_id:token\titem_id:token\trating:float\n1\t10\t4\n2\t10\t3\n"),
-    "retailrocket": ("events.csv", "timestamp,visitorid,event,itemid,transactionid\n1433221332117,1,view,5,\n" * 2),
-    "yoochoose": ("clicks.dat", "1,2014-04-07T10:51:09.277Z,214536502,0\n1,2014-04-07T10:54:09.868Z,214536500,0\n"),
-    "steam": ("steam-200k.csv", "1,Fallout 4,purchase,1.0,0\n1,Fallout 4,play,87.0,0\n2,Spore,play,14.9,0\n"),
 }

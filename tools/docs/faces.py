@@ -51,7 +51,8 @@ def names(source: Path, module: str = "") -> list[Name]:
     module = module or source.name
     face = module_file(source, module)
     attached = _attached(face)
-    public = importlib.import_module(module).__all__ if module == source.name else _listed(face) or _defined(face)
+    lazy = module == source.name or bool(attached)
+    public = importlib.import_module(module).__all__ if lazy else _listed(face) or _defined(face)
     found = [_name(source, module, name, attached.get(name, "")) for name in public]
     twins = Counter(one.name.casefold() for one in found)
     return [

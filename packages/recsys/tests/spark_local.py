@@ -32,39 +32,32 @@ spark = (
     .getOrCreate()
 )
 frame = spark.createDataFrame(table)
-model = recsys.SparkALS(factors=5, reg=0.05, alpha=3.0, epochs=2, blocks=2).fit_frame(
-    frame, user="who", item="sku", value="n"
-)
-assert type(model) is recsys.SparkALS
-assert set(model.user_ids_.values.to_pylist()) == {f"u{one}" for one in user}
+place = Path(sys.argv[1]).parent
+settings = {"factors": 5, "reg": 0.05, "alpha": 3.0, "epochs": 2, "blocks": 2}
+fitted = recsys.SparkFactors.fit(frame, place / "factors", user="who", item="sku", value="n", **settings)
+factors = {row["i"]: (row["item"], np.array(row["features"])) for row in fitted.table(spark, "items").collect()}
+assert sorted(factors) == list(range(len(factors)))
+H = np.stack([factors[code][1] for code in range(len(factors))])
+of_user = {row["user"]: np.array(row["features"]) for row in fitted.table(spark, "users").collect()}
+code_of = {sku: code for code, (sku, _) in factors.items()}
+assert set(of_user) == {f"u{one}" for one in user}
 
 # MLlib solves the users last: each is the solution of its normal equations against the final items
-X = np.zeros((len(model.user_ids_), len(model.item_ids_)))
-who, what = model.user_ids_.codes(table.column("who")), model.item_ids_.codes(table.column("sku"))
-np.add.at(X, (who, what), table.column("n").to_numpy())
-H = model.item_factors_.astype(np.float64)
-for row in range(len(X)):
-    had = X[row] > 0
-    A = H.T @ H + (H[had].T * (3.0 * X[row, had])) @ H[had] + 0.05 * had.sum() * np.eye(5)
-    expected = np.linalg.solve(A, H[had].T @ (1 + 3.0 * X[row, had]))
-    np.testing.assert_allclose(model.user_factors_[row], expected, rtol=2e-3, atol=1e-4)
-
-lists = model.recommend(["u3", "nobody"], k=4).to_pandas()
-assert lists.source.tolist() == ["model"] * 4 + ["fallback"] * 4
-assert not set(lists[lists.who == "u3"].sku) & set(table.column("sku").to_numpy()[user == 3].tolist())
-loaded = recsys.load(model.save(sys.argv[1]))
-assert loaded.recommend(k=3).equals(model.recommend(k=3))
-
-# local events, sent to the same session: the fold-in of known users is MLlib's own solution
-data = recsys.Dataset.from_frame(table, user="who", item="sku", value="n")
-local = recsys.SparkALS(factors=5, reg=0.05, alpha=3.0, epochs=1, blocks=2).fit(data)
-np.testing.assert_allclose(local.fold_in(data).user_factors_, local.user_factors_, rtol=2e-3, atol=1e-4)
+X = {who: np.zeros(len(H)) for who in of_user}
+for who, sku, strength in zip(*(table.column(name).to_pylist() for name in ("who", "sku", "n")), strict=True):
+    X[who][code_of[sku]] += strength
+for who, row in X.items():
+    had = row > 0
+    A = H.T @ H + (H[had].T * (3.0 * row[had])) @ H[had] + 0.05 * had.sum() * np.eye(5)
+    np.testing.assert_allclose(of_user[who], np.linalg.solve(A, H[had].T @ (1 + 3.0 * row[had])), rtol=2e-3, atol=1e-4)
+pairs = sum(int((row > 0).sum()) for row in X.values())
+assert (fitted.about["users"], fitted.about["items"], fitted.about["pairs"]) == (len(X), len(H), pairs)
 
 
 def refusal(table: pa.Table, item: str = "sku") -> str:
     """What is said of a table that must be refused."""
     try:
-        recsys.SparkALS().fit_frame(spark.createDataFrame(table), user="who", item=item, value="n")
+        recsys.SparkFactors.fit(spark.createDataFrame(table), place / "refused", user="who", item=item, value="n")
     except InputError as error:
         return str(error)
     return "nothing"
@@ -74,20 +67,11 @@ assert "'who': got null in 1 rows" in refusal(pa.table({"who": ["a", None], "sku
 assert "'n': got null or not positive" in refusal(pa.table({"who": ["a", "b"], "sku": [1, 2], "n": [1.0, -1.0]}))
 assert "'n': got null or not positive" in refusal(pa.table({"who": ["a", "b"], "sku": [1, 2], "n": [1.0, np.nan]}))
 assert "column 'nope'" in refusal(table, "nope")
-# from end to end on Spark: the same factors, lists and metrics without anything coming here
-place = Path(sys.argv[1]).parent
-settings = recsys.SparkALS(factors=5, reg=0.05, alpha=3.0, epochs=2, blocks=2)
-fitted = recsys.SparkFactors.fit(frame, place / "factors", user="who", item="sku", value="n", model=settings)
-assert (fitted.about["users"], fitted.about["items"]) == (len(model.user_ids_), len(model.item_ids_))
-assert fitted.about["pairs"] == int((X > 0).sum())
+# lists and metrics, without anything coming here
 rows = fitted.recommend(spark, place / "lists", 4)
 lists = pq.read_table(place / "lists" / "lists").to_pandas()
 assert rows == len(lists)
 assert lists.groupby("who").size().max() == 4
-factors = {row["i"]: (row["item"], np.array(row["features"])) for row in fitted.table(spark, "items").collect()}
-assert sorted(factors) == list(range(len(factors)))
-H = np.stack([factors[code][1] for code in range(len(factors))])
-of_user = {row["user"]: np.array(row["features"]) for row in fitted.table(spark, "users").collect()}
 for who, own in lists.groupby("who"):  # the best of the products, without what the user had
     score = {factors[code][0]: float(H[code] @ of_user[who]) for code in range(len(H))}
     for sku in table.column("sku").to_numpy()[[one == who for one in table.column("who").to_pylist()]]:
@@ -99,7 +83,7 @@ later = pa.table({"who": [f"u{one % 40}" for one in range(90)], "sku": draw.inte
 found = fitted.evaluate(spark, place / "lists", spark.createDataFrame(later), 4)
 wanted, listed = {}, lists.set_index(["who", "sku"])["rank"].to_dict()
 for who, sku in set(zip(later.column("who").to_pylist(), later.column("sku").to_pylist(), strict=True)):
-    if who in of_user and X[model.user_ids_.code(who), model.item_ids_.code(sku)] == 0:
+    if who in of_user and sku in code_of and X[who][code_of[sku]] == 0:
         wanted.setdefault(who, []).append(listed.get((who, sku), 0))
 gain = [sum(1 / np.log2(rank + 1) for rank in ranks if rank) / sum(1 / np.log2(place + 2) for place in range(
     min(4, len(ranks)))) for ranks in wanted.values()]  # fmt: skip

@@ -6,7 +6,6 @@ from ninefold.errors import InputError, NinefoldError
 from recsys import (
     EASE,
     ELSA,
-    GFCF,
     IALS,
     BayesianFM,
     BiasedMF,
@@ -15,12 +14,12 @@ from recsys import (
     ItemKNN,
     Markov,
     Popular,
-    PureSVD,
     RecentPopular,
     evaluate,
     evaluate_next,
     tune,
 )
+from recsys.baselines import PureSVD
 from recsys.content._cold import KnowsItems
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._registry import make_model
@@ -159,7 +158,7 @@ def test_recent_popularity_needs_times():
         RecentPopular().fit(data)
 
 
-@pytest.mark.parametrize("model", [PureSVD(), GFCF()])
+@pytest.mark.parametrize("model", [PureSVD()])
 def test_a_decomposition_takes_what_vectors_there_are_and_refuses_one_user(model):
     few = Dataset.from_frame({"u": [1, 1, 2, 2, 3], "i": [1, 2, 2, 3, 1]}, user="u", item="i")
     assert model.clone().fit(few).recommend([1], k=1).num_rows == 1

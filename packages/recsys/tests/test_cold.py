@@ -3,7 +3,8 @@ import pyarrow as pa
 import pytest
 import recsys
 from ninefold.errors import InputError
-from recsys import IALS, ContentKNN, ContentProfile, Dataset, FeatureIALS, evaluate
+from recsys import IALS, ContentKNN, Dataset, FeatureIALS, evaluate
+from recsys.baselines import ContentProfile
 from recsys.content._features import Features
 
 from .helpers import events, needs_data

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
+import pytest
 import recsys
 from ninefold_testing import ContractTests
 
@@ -62,3 +63,15 @@ assert "torch" not in sys.modules
 def test_every_public_name_works_without_torch():
     done = subprocess.run([sys.executable, "-c", _WITHOUT_TORCH], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["PureSVD", "HSTU", "snips", "open_bandit"])
+def test_names_that_moved_are_found_with_a_warning_that_says_where(name):
+    with pytest.warns(FutureWarning, match=rf"recsys\.{name} is recsys\.\w+\.{name}"):
+        found = getattr(recsys, name)
+    assert found.__module__.startswith("recsys.")
+    assert name not in recsys.__all__
+
+
+def test_at_most_sixty_names_are_public():
+    assert len(recsys.__all__) <= 60

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from recsys import Dataset, Popular, RandomItems, RecentPopular, evaluate, evaluate_values
+from recsys import Dataset, Popular, RecentPopular, evaluate, evaluate_values
+from recsys.baselines import RandomItems
 from recsys.data._metrics import Ranks, ranking_metric
 from recsys.evaluation._ranks import rank_targets
 from recsys.evaluation._stats import bootstrap_interval, by_group, holm, randomisation_test

@@ -4,22 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from ninefold.errors import InputError
-from recsys import (
-    EASE,
-    ELSA,
-    GFCF,
-    IALS,
-    SLIM,
-    Dataset,
-    ImplicitALS,
-    ItemKNN,
-    PureSVD,
-    RecentPopular,
-    Repeat,
-    RP3beta,
-    UserKNN,
-    evaluate,
-)
+from recsys import EASE, ELSA, IALS, SLIM, Dataset, ItemKNN, RecentPopular, RP3beta, evaluate
+from recsys.baselines import ImplicitALS, PureSVD, Repeat, UserKNN
 from recsys.linear._ease import ease_weights
 
 from .helpers import events, needs_data, score_matrix
@@ -156,15 +142,6 @@ def test_rp3beta_equals_its_formula(data, normalise):
     if normalise:
         expected /= np.maximum(expected.sum(axis=1, keepdims=True), 1e-12)
     np.testing.assert_allclose(model.weights_.toarray(), expected, rtol=1e-4, atol=1e-7)
-
-
-def test_gfcf_equals_its_dense_formula(data):
-    X = data.warm().matrix().toarray().astype(np.float64)
-    of_user, of_item = X.sum(1), X.sum(0)
-    R = X / np.sqrt(np.outer(of_user, of_item))
-    V = np.linalg.svd(R)[2][:4].T
-    ideal = np.diag(of_item**-0.5) @ V @ V.T @ np.diag(of_item**0.5)
-    np.testing.assert_allclose(score_matrix(GFCF(factors=4).fit(data)), X @ (R.T @ R + 0.3 * ideal), atol=1e-3)
 
 
 def test_item_knn_keeps_k_others_at_their_cosine(data):

@@ -5,9 +5,10 @@ import pytest
 import recsys
 import scipy.sparse as sp
 from ninefold.errors import InputError
-from recsys import HSTU, Dataset, SASRec, Trend, evaluate_next
+from recsys import Dataset, SASRec, Trend, evaluate_next
 from recsys.recommender._query import Query
 from recsys.recommender._topk import Filter, top_of_factors
+from recsys.zoo import HSTU
 
 from .test_neural import successors
 from .test_transformers import layer_norm, sigmoid

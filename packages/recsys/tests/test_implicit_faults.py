@@ -4,7 +4,7 @@ If the first half of a test fails, implicit has mended the fault.
 """
 
 import numpy as np
-from recsys import ImplicitALS
+from recsys.baselines import ImplicitALS
 
 from .helpers import tiny
 

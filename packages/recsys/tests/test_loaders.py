@@ -1,12 +1,9 @@
-import gzip
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from ninefold.errors import InputError
 from recsys import loaders
-from sklearn.datasets import dump_svmlight_file
 
 
 def lines(*rows):
@@ -18,16 +15,6 @@ FILES = {
         ("u.data", "196\t242\t3\t881250949\n186\t302\t3\t891717742\n"),
         ("ratings.dat", "1::1193::5::978300760\n1::661::3.5::978302109\n"),
         ("ratings.csv", "userId,movieId,rating,timestamp\n1,2,3.5,1112486027\n1,29,3.5,1112484676\n"),
-    ],
-    "amazon": [
-        (
-            "All_Beauty.jsonl",
-            lines(
-                '{"user_id": "AG", "parent_asin": "B0", "rating": 5.0, "timestamp": 1588687728923, "text": "x"}',
-                '{"user_id": "AH", "parent_asin": "B1", "rating": 4.0, "timestamp": 1588615855070}',
-            ),
-        ),
-        ("All_Beauty.csv", "user_id,parent_asin,rating,timestamp\nAG,B0,5.0,1588687728923\nAH,B1,4.0,1588615855070\n"),
     ],
     "dst": [
         (
@@ -41,27 +28,6 @@ FILES = {
             ),
         )
     ],
-    "goodbooks": [("ratings.csv", "user_id,book_id,rating\n1,258,5\n2,4081,4\n")],
-    "lastfm-360k": [("plays.tsv", "00aa\tmbid1\tbetty\t2137\n00aa\t\tno id\t5\n00bb\tmbid2\tdie\t1099\n")],
-    "retailrocket": [
-        (
-            "events.csv",
-            lines(
-                "timestamp,visitorid,event,itemid,transactionid",
-                "1433221332117,257597,view,355908,",
-                "1433224214164,992329,view,248676,",
-            ),
-        )
-    ],
-    "yoochoose": [("clicks.dat", "1,2014-04-07T10:51:09.277Z,214536502,0\n1,2014-04-07T10:54:09.868Z,214536500,S\n")],
-    "otto": [
-        (
-            "train.jsonl",
-            '{"session": 7, "events": [{"aid": 5, "ts": 1659304800025, "type": "clicks"}, '  # noqa: ISC004
-            '{"aid": 6, "ts": 1659304904511, "type": "orders"}]}\n',
-        )
-    ],
-    "steam": [("steam-200k.csv", "151603712,The Elder Scrolls V,purchase,1.0,0\n59945701,Fallout 4,play,87.0,0\n")],
     "recbole": [
         (
             "ml.inter",
@@ -99,7 +65,6 @@ def test_side_files_beside_a_recbole_file_are_joined(tmp_path):
     ("loader", "name", "text"),
     [
         ("movielens", "u.data", '1\t"2\t3\t881250949\n1\t3\t4\t881250950\n2\t"4\t5\t881250951\n2\t5\t1\t881250952\n'),
-        ("lastfm-360k", "plays.tsv", 'u1\ta\t"Weird Al\t3\nu1\tb\tx\t1\nu2\tc\t"Heroes"\t2\nu2\ta\ty "z\t5\n'),
         ("recbole", "q.inter", 'user_id:token\titem_id:token\nu1\t"a\nu1\tb\nu2\t"c\nu2\td"\n'),
     ],
 )
@@ -178,25 +143,6 @@ def test_missing_fields_of_a_line_are_named(tmp_path):
         loaders.movielens(tmp_path / "ratings.dat")
     with pytest.raises(InputError, match=r"ratings\.csv: got no such file, expected"):
         loaders.movielens(tmp_path / "ratings.csv")
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_svmlight_agrees_with_scikit_learn(packed, tmp_path):
-    draw = np.random.default_rng(0)
-    design, target = draw.random((6, 5)) * (draw.random((6, 5)) < 0.5), draw.integers(0, 2, 6)
-    design[0, 4] = 1.0
-    path = tmp_path / "fm.txt"
-    dump_svmlight_file(design, target, str(path), zero_based=True)
-    if packed:
-        (tmp_path / "fm.txt.gz").write_bytes(gzip.compress(path.read_bytes()))
-        path = tmp_path / "fm.txt.gz"
-    found, labels = loaders.svmlight(path)
-    np.testing.assert_allclose(found.toarray(), design, rtol=1e-6)
-    assert labels.tolist() == target.tolist()
-    path = tmp_path / "bad.txt"
-    path.write_text("1 3:x\n")
-    with pytest.raises(InputError, match="line 1"):
-        loaders.svmlight(path)
 
 
 def test_modules_of_files_are_there_without_an_import_of_their_own():

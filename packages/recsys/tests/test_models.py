@@ -2,28 +2,8 @@ import numpy as np
 import pytest
 import recsys
 from ninefold.errors import ArtifactError, InputError
-from recsys import (
-    EASE,
-    ELSA,
-    GFCF,
-    IALS,
-    SANSA,
-    SLIM,
-    VSKNN,
-    CoOccurrence,
-    Dataset,
-    ImplicitALS,
-    ImplicitBPR,
-    ItemKNN,
-    Markov,
-    Popular,
-    PureSVD,
-    RandomItems,
-    RecentPopular,
-    Repeat,
-    RP3beta,
-    UserKNN,
-)
+from recsys import EASE, ELSA, IALS, SANSA, SLIM, VSKNN, Dataset, ItemKNN, Markov, Popular, RecentPopular, RP3beta
+from recsys.baselines import CoOccurrence, ImplicitALS, ImplicitBPR, PureSVD, RandomItems, Repeat, UserKNN
 
 from .helpers import events, score_matrix
 
@@ -31,7 +11,6 @@ MODELS = [
     CoOccurrence(),
     EASE(l2=5.0),
     ELSA(factors=8, epochs=3, batch=16),
-    GFCF(factors=4),
     IALS(factors=8, epochs=3),
     ImplicitALS(factors=8, epochs=3),
     ImplicitBPR(factors=8, epochs=5),

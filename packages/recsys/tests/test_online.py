@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ninefold.errors import InputError
-from recsys import doubly_robust, events_needed, ips
+from recsys.evaluation import doubly_robust, events_needed, ips
 from recsys.evaluation._propensity import Estimate
 
 

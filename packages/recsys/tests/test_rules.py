@@ -47,20 +47,20 @@ def test_utility_by_hand(model):
     later = {"user": ["a", "a", "b", "d", "zz", "c"], "item": [3, 1, 2, 2, 1, 9]}
     test = Dataset.from_frame(later, user="user", item="item")  # (a, 1) was had; zz and 9 are unknown
     lists = pa.table({"user": ["a", "a", "b", "d"], "item": [5, 3, 2, 4], "rank": pa.array([1, 2, 1, 1], pa.int32())})
-    rows = {row[0]: row[1:] for row in recsys.utility(model, lists, test, brands(model, {3})).rows}
+    rows = {row[0]: row[1:] for row in recsys.evaluation.utility(model, lists, test, brands(model, {3})).rows}
     second = 1 / np.log2(3)
     mean = (second + 1 + 0) / 3  # (a, 3) at rank 2, (b, 2) at 1, (d, 2) not listed
     assert rows["a"] == pytest.approx([1, 1.0, second, second - mean])
     assert rows["b"] == pytest.approx([2, 0.5, 0.5, 0.5 - mean])
     with pytest.raises(InputError, match="no new pair"):
-        recsys.utility(model, lists.slice(0, 1), test.take(np.array([1])), brands(model, {3}))
+        recsys.evaluation.utility(model, lists.slice(0, 1), test.take(np.array([1])), brands(model, {3}))
 
 
 def test_networks_are_kept_and_read_as_transformers_does(tmp_path):
     pytest.importorskip("torch")
-    fitted = recsys.MultVAE(hidden=4, latent=2, epochs=1).fit(tiny())
+    fitted = recsys.zoo.MultVAE(hidden=4, latent=2, epochs=1).fit(tiny())
     fitted.save_pretrained(tmp_path / "m")
-    again = recsys.MultVAE.from_pretrained(tmp_path / "m")
+    again = recsys.zoo.MultVAE.from_pretrained(tmp_path / "m")
     assert again.recommend(k=3).equals(fitted.recommend(k=3))
     with pytest.raises(InputError, match=r"a MultVAE.*a SASRec"):
         recsys.SASRec.from_pretrained(tmp_path / "m")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import recsys
 from ninefold.errors import InputError
-from recsys import VSKNN, CoOccurrence, Dataset, Markov, Popular, evaluate_next
+from recsys import VSKNN, Dataset, Markov, Popular, evaluate_next
+from recsys.baselines import CoOccurrence
 
 from .helpers import needs_data
 

@@ -175,11 +175,11 @@ def test_events_of_a_request_are_folded_in_and_not_kept(client):
 @pytest.mark.parametrize(
     "kind",
     [
-        recsys.ImplicitBPR(factors=4, epochs=3),
+        recsys.baselines.ImplicitBPR(factors=4, epochs=3),
         IALS(factors=4, epochs=2),
         recsys.Trend(model=recsys.ItemKNN(k=5)),
         recsys.Markov(),
-        recsys.UserKNN(k=5),
+        recsys.baselines.UserKNN(k=5),
     ],
     ids=lambda one: one.name,
 )

@@ -8,20 +8,8 @@ import pyarrow.parquet
 import pytest
 import recsys
 from ninefold.errors import ArtifactError, InputError, MissingExtraError
-from recsys import (
-    EASE,
-    IALS,
-    BayesianFM,
-    Dataset,
-    FeatureIALS,
-    ItemKNN,
-    Popular,
-    PureSVD,
-    RecentPopular,
-    SASRec,
-    compare,
-    tune,
-)
+from recsys import EASE, IALS, BayesianFM, Dataset, FeatureIALS, ItemKNN, Popular, RecentPopular, SASRec, compare, tune
+from recsys.baselines import PureSVD
 from recsys.evaluation._beyond import gini, kl
 from recsys.evaluation._report import compare_events
 
@@ -195,7 +183,7 @@ def test_gini_and_kl_by_hand():
 def test_beyond_accuracy_by_hand():
     model = Popular().fit(tiny())
     lists = model.recommend(k=2, filter_seen=False)  # everybody gets items 1 and 2 of five
-    found = recsys.beyond_accuracy(model, lists, vectors=np.eye(5))
+    found = recsys.evaluation.beyond_accuracy(model, lists, vectors=np.eye(5))
     assert found["coverage"] == pytest.approx(2 / 5)
     assert found["gini"] == pytest.approx(3 / 5)
     assert found["novelty"] == pytest.approx((-np.log2(3 / 4) - np.log2(2 / 4)) / 2)
@@ -222,7 +210,9 @@ def test_calibrated_lists_are_nearer_to_the_users_taste(data):
     lists = model.recommend(k=12, filter_seen=False)
     plain = recsys.mmr(model, lists, 4, weight=1.0, vectors=np.eye(len(kinds)))
     better = recsys.calibrate(model, lists, 4, kinds, weight=0.9)
-    before, after = (recsys.beyond_accuracy(model, one, categories=kinds)["calibration_kl"] for one in (plain, better))
+    before, after = (
+        recsys.evaluation.beyond_accuracy(model, one, categories=kinds)["calibration_kl"] for one in (plain, better)
+    )
     assert after < before
     same = recsys.calibrate(model, lists, 4, kinds, weight=0.0)
     assert same.column("what").to_pylist() == plain.column("what").to_pylist()
@@ -314,7 +304,7 @@ def test_exposure_is_discounted_by_rank_and_adds_up():
     model = recsys.Popular().fit(data)
     lists = model.recommend(["a"], k=2, filter_seen=False)
     category = pa.array(["x" if one in (1, 3) else "y" for one in model.item_ids_.values.to_pylist()])
-    rows = {row[0]: row[1:] for row in recsys.exposure(model, lists, category).rows}
+    rows = {row[0]: row[1:] for row in recsys.evaluation.exposure(model, lists, category).rows}
     top = {1: "x", 2: "y"}  # items by popularity: 1 (3 users), 2 (2 users)
     assert [top[one] for one in lists.column("item").to_pylist()] == ["x", "y"]
     assert rows["x"][0] == pytest.approx(1 / (1 + 1 / np.log2(3)))

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 from ninefold.errors import InputError
-from recsys import IALS, Popular, evaluate, ips, open_bandit, simulate, snips
+from recsys import IALS, Popular, evaluate, simulate
 from recsys.data._simulate import World
+from recsys.evaluation import ips, snips
+from recsys.loaders import open_bandit
 
 
 def test_same_seed_gives_the_same_world():

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from ninefold.errors import InputError
-from recsys import interleave, prefer, slate_value
+from recsys.evaluation import interleave, prefer, slate_value
 from recsys.evaluation._propensity import doubly_robust
 
 ITEMS, PLACES = 3, 2

@@ -33,7 +33,7 @@ def test_mutated_folders_are_refused_or_answer():
 
 
 def test_a_sound_model_keeps_its_shapes():
-    world = recsys.simulate(40, 25, 600, seed=0)
+    world = recsys.simulate(40, 25, 600, ties=4.0, seed=0)
     for model in models():
         fitted = model.fit(world.data if model.reads_values and model.name != "recent-popular" else world.data.clicks())
         for part in [fitted, *getattr(fitted, "parts_", [])]:
@@ -53,6 +53,8 @@ def test_a_sound_model_keeps_its_shapes():
         ({"a_": np.array([0, 4])}, {"a_": "below:items n"}, r"a_: got numbers from 0 to 4, expected 0 to 3"),
         ({"a_": np.array([np.nan])}, {}, "a_: got NaN"),
         ({"a_": np.array([1])}, {"a_": "n"}, "a_: got numbers of type int64"),
+        ({"a_": np.zeros(4, np.float16)}, {"a_": "items"}, "a_: got numbers of type float16"),  # scipy has no product
+        ({"a_": np.array([0, 3], np.uint64)}, {"a_": "below:items n"}, "a_: got numbers of type uint64"),  # nor numba
         ({"a_": np.zeros((4, 4))}, {"a_": "csr items items"}, "a_: got a dense array"),
         ({"a_": np.zeros(5)}, {"a_": "items+1"}, None),
     ],
@@ -63,6 +65,14 @@ def test_an_array_that_does_not_fit_is_named(arrays, shapes, reason):
     with pytest.raises(InputError, match=reason):
         check_arrays(arrays, shapes, {"items": 4, "users": 3})
     return None
+
+
+def test_one_user_is_answered_from_weights_of_double_precision():
+    model = recsys.EASE(l2=5.0).fit(DATA.clicks())
+    user = model.user_ids_.values[0].as_py()
+    expected = model.recommend_one(user, 3)
+    model.weights_ = model.weights_.astype(np.float64)
+    assert [item for item, _ in model.recommend_one(user, 3)] == [item for item, _ in expected]
 
 
 @pytest.mark.parametrize(

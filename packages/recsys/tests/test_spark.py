@@ -10,23 +10,21 @@ import pyarrow.parquet
 import pytest
 from ninefold.errors import InputError, MissingExtraError
 from ninefold_testing import run
-from recsys import SparkALS
-from recsys.factors._spark_tables import ListMaker
-
-from .helpers import events
+from recsys import SparkFactors
+from recsys.factors._spark import ListMaker
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyspark") is not None, reason="pyspark is here")
-def test_without_pyspark_the_line_that_brings_it_is_named():
+def test_without_pyspark_the_line_that_brings_it_is_named(tmp_path):
     with pytest.raises(MissingExtraError, match=r"pyspark.*\[spark\]"):
-        SparkALS().fit(events())
+        SparkFactors.fit(None, tmp_path / "f", user="who", item="what")
 
 
-def test_bad_settings_are_named():
+def test_bad_settings_are_named(tmp_path):
     with pytest.raises(InputError, match="factors, epochs, reg"):
-        SparkALS(factors=0).fit(events())
+        SparkFactors.fit(None, tmp_path / "f", user="who", item="what", factors=0)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyspark") is not None, reason="pyspark is here")
@@ -70,7 +68,7 @@ def java() -> int:
 
 @pytest.mark.peer
 @pytest.mark.slow
-def test_mllib_on_two_local_cores_gives_a_model_of_this_package(tmp_path):
+def test_mllib_on_two_local_cores_is_fitted_listed_and_judged(tmp_path):
     uv = shutil.which("uv")
     if uv is None:
         pytest.skip("pyspark lives in an environment of its own, and uv, which makes one, is not installed")

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 import recsys
 from ninefold.errors import ArtifactError, InputError, MissingExtraError
-from recsys import ContentKNN, ContentProfile, Dataset, FeatureIALS, encode_texts
+from recsys import ContentKNN, Dataset, FeatureIALS, encode_texts
+from recsys.baselines import ContentProfile
 from recsys.content._features import Features
 
 torch = pytest.importorskip("torch")

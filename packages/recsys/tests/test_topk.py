@@ -6,7 +6,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from recsys import EASE, IALS, Dataset, ItemKNN, Popular, Trend, UserKNN
+from recsys import EASE, IALS, Dataset, ItemKNN, Popular, Trend
+from recsys.baselines import UserKNN
 from recsys.recommender._topk import Filter, best_of_rows, top_of_factors, top_of_product, top_of_scores
 
 from .helpers import events

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from ninefold.errors import InputError
-from recsys import Dataset, ESASRec, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next, simulate
+from recsys import Dataset, SASRec, evaluate_next, simulate
 from recsys.recommender._query import Query
 from recsys.sequence._sequences import Sequences, time_codes
+from recsys.zoo import ESASRec, MultVAE
 
 from .test_neural import SASREC, successors
 
@@ -165,17 +166,13 @@ def test_sasrec_learns_what_the_action_means():
 # --- several processes ---
 
 
-VAE, GCN, TOWERS = (
-    MultVAE(hidden=8, latent=4, epochs=2, batch=16),
-    LightGCN(factors=4, epochs=2, batch=64),
-    TwoTower(factors=4, hidden=8, epochs=2, batch=32),
-)
+VAE = MultVAE(hidden=8, latent=4, epochs=2, batch=16)
 
 
 NEXT = [SASREC.clone().set_params(loss=loss, epochs=1, dropout=0.0) for loss in ("softmax", "sampled", "bce")]
 
 
-@pytest.mark.parametrize("model", [VAE, GCN, TOWERS, *NEXT], ids=repr)
+@pytest.mark.parametrize("model", [VAE, *NEXT], ids=repr)
 def test_shares_of_a_batch_add_up_to_its_gradient(model, data, monkeypatch):
     from recsys.neural._parallel import Group
     from recsys.recommender._neural import NeuralModel, _shared
@@ -219,7 +216,7 @@ def _remember(net_of):
 
 @pytest.mark.parametrize(
     "model",
-    [ESASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, max_len=20), VAE, GCN, TOWERS],
+    [ESASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, max_len=20), VAE],
     ids=lambda one: one.name,
 )
 def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(model, tmp_path, monkeypatch):

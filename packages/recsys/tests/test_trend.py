@@ -14,8 +14,6 @@ from recsys import (
     ContentKNN,
     Dataset,
     FeatureIALS,
-    ImplicitALS,
-    ImplicitBPR,
     ItemKNN,
     Markov,
     Popular,
@@ -25,6 +23,7 @@ from recsys import (
     TwoStage,
     simulate,
 )
+from recsys.baselines import ImplicitALS, ImplicitBPR
 from recsys.evaluation._tune import space_of
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._registry import make_model

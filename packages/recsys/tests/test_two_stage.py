@@ -10,7 +10,8 @@ import recsys
 from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import InputError, MissingExtraError
-from recsys import CoOccurrence, Markov, TwoStage, evaluate_next
+from recsys import Markov, TwoStage, evaluate_next
+from recsys.baselines import CoOccurrence
 from recsys.data._history import History
 from recsys.recommender._query import Query
 from recsys.recommender._registry import make_model

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import recsys
 from ninefold.errors import InputError
-from recsys import EASE, ELSA, IALS, BayesianFM, Bias, Dataset, ItemKNN, Popular, RandomItems, RecentPopular, compare
+from recsys import EASE, ELSA, IALS, BayesianFM, Bias, Dataset, ItemKNN, Popular, RecentPopular, compare
+from recsys.baselines import RandomItems
 from recsys.recommender._registry import MODELS, model_class
 
 from .helpers import events, needs_data

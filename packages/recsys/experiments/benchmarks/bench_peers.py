@@ -7,33 +7,19 @@ Run in an environment of its own, for irspack is no dependency:
 
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.nearest_neighbours import CosineRecommender
 from irspack import RP3betaRecommender, SLIMRecommender
 from ninefold.measure import emit
 from recsys import IALS, SLIM, Dataset, ItemKNN, RP3beta
 
+sys.path.insert(0, str(Path(__file__).parent))
+from pairs import zipf_pairs
+
 REPEATS = 3
-
-
-def pairs(users, items, wanted, seed=0):
-    """Zipf items with tastes: half of a user's events are in one of fifty clusters of items."""
-    draw = np.random.default_rng(seed)
-    user = np.sort(draw.choice(users, wanted, p=_shares(draw.lognormal(0, 1, users))))
-    item = draw.choice(items, wanted, p=_shares(1 / (20 + np.arange(items))))
-    taste = draw.integers(0, 50, users)
-    item = np.where(draw.random(wanted) < 0.5, item // 50 * 50 + taste[user], item) % items
-    X = sp.csr_matrix((np.ones(wanted, np.float32), (user, item)), shape=(users, items))
-    X.data[:] = 1
-    X = X[np.diff(X.indptr) > 0]
-    return sp.csr_matrix(X[:, np.diff(X.tocsc().indptr) > 0])
-
-
-def _shares(weight):
-    return weight / weight.sum()
 
 
 def timed(what, bar, ours, theirs, peer, repeats=REPEATS):
@@ -91,7 +77,7 @@ def fits(X, data):
 
 
 if __name__ == "__main__":
-    X = pairs(5_000, 1_000, 230_000) if "small" in sys.argv else pairs(50_000, 10_000, 2_800_000)
+    X = zipf_pairs(5_000, 1_000, 230_000) if "small" in sys.argv else zipf_pairs(50_000, 10_000, 2_800_000)
     emit(what="data", users=X.shape[0], items=X.shape[1], pairs=int(X.nnz))
     data = Dataset.from_csr(X)
     if "fits" not in sys.argv:

@@ -21,8 +21,7 @@ SIZES = (5_000_000, 20_000_000)
 
 def run(pairs: int) -> None:
     from pyspark.sql import functions
-    from recsys import SparkALS
-    from recsys.factors._spark_tables import SparkFactors, spark_session
+    from recsys.factors._spark import SparkFactors, spark_session
 
     session = spark_session("local[2]", "8g")
     session.sparkContext.setLogLevel("ERROR")
@@ -32,8 +31,7 @@ def run(pairs: int) -> None:
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        model = SparkALS(factors=16, epochs=3)
-        fitted = SparkFactors.fit(events, Path(folder) / "model", user="user", item="item", model=model)
+        fitted = SparkFactors.fit(events, Path(folder) / "model", user="user", item="item", factors=16, epochs=3)
         seconds["fit"] = round(time.perf_counter() - start, 1)
         start = time.perf_counter()
         rows = fitted.recommend(session, Path(folder) / "lists", 10)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from ninefold.measure import emit
-from recsys import ips, open_bandit, snips
+from recsys.evaluation import ips, snips
+from recsys.loaders import open_bandit
 
 if __name__ == "__main__":
     for campaign in ("all", "men", "women"):

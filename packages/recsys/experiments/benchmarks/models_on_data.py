@@ -36,10 +36,8 @@ PURCHASES = {
     "elsa": {},
     "feature-ials": {"factors": 64, "epochs": 8},
     "fusion": {},
-    "gf-cf": {},
     "ials": {"factors": 64, "a0": 0.6},
     "item-knn": {"k": 50},
-    "lightgcn": {"epochs": 10, "batch": 8192, "learning_rate": 0.01},
     "mult-vae": {"epochs": 30},
     "popular": {},
     "puresvd": {},
@@ -49,14 +47,11 @@ PURCHASES = {
     "sansa": {},
     "slim": {},
     "trend": {"model": "ease(half_life=240)", "trend": 0.8, "damp": 0.8},
-    "two-tower": {"epochs": 5, "batch": 2048, "learning_rate": 0.003},
     "user-knn": {},
 }
 RATINGS = {"bias": {}, "mf": {}, "svd++": {}, "rating-knn": {}, "bayesian-fm": {"factors": 10, "sweeps": 256}}
 STEPS = {
-    "bert4rec": {"epochs": 6, "learning_rate": 0.003},
     "esasrec": {"epochs": 6, "learning_rate": 0.003},
-    "gru4rec": {"epochs": 6, "learning_rate": 0.003},
     "hstu": {"epochs": 6, "learning_rate": 0.003, "action": "action"},
     "markov": {"order": 3, "action": "action"},
     "repeat": {},
@@ -166,21 +161,6 @@ def bm25(judged):
     line("item-knn", settings, "Online Retail", "ndcg@10", score, seconds, **beside)
 
 
-def spark():
-    """MLlib's ALS on the purchases, where pyspark is installed; wall-clock seconds, for Spark computes elsewhere."""
-    from recsys.factors._spark_tables import spark_session
-
-    session = spark_session("local[2]", "4g")
-    session.sparkContext.setLogLevel("ERROR")
-    train, test = datasets.online_retail().clicks().split.time("2011-11-01")
-    start = time.perf_counter()
-    fitted = recsys.SparkALS().fit(train)
-    seconds = time.perf_counter() - start
-    score = recsys.evaluate(fitted, test, ["ndcg@10"], targets="warm", filter_seen=True).mean("ndcg@10")
-    session.stop()
-    emit(model="SparkALS", settings={}, data="Online Retail", metric="ndcg@10", score=score, seconds=seconds)
-
-
 def ratings(names):
     """Held-out ratings of one fold."""
     train, test = next(iter(datasets.ml_latest_small().split.kfold(5)))
@@ -221,7 +201,15 @@ def chosen(table, names):
 
 def line(name, settings, data, metric, score, seconds, **beside):
     """One row of the table."""
-    emit(model=MODELS[name], settings=settings, data=data, metric=metric, score=score, seconds=seconds, **beside)
+    emit(
+        model=MODELS[name].rpartition(".")[2],
+        settings=settings,
+        data=data,
+        metric=metric,
+        score=score,
+        seconds=seconds,
+        **beside,
+    )
     sys.stdout.flush()
 
 
@@ -237,8 +225,6 @@ def table(path):
 
 if __name__ == "__main__" and sys.argv[1:2] == ["table"]:
     table(sys.argv[2])
-elif __name__ == "__main__" and sys.argv[1:2] == ["spark"]:
-    spark()
 elif __name__ == "__main__":
     parts = {"purchases": purchases, "ratings": ratings, "steps": steps, "answers": answers}
     missing = set(MODELS) - set(PURCHASES) - set(RATINGS) - set(STEPS) - set(ANSWERS)

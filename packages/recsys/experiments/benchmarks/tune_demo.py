@@ -6,7 +6,7 @@ Run: python tune_demo.py [TRIALS]. The starts and the trials are those of the cl
 import sys
 
 from ninefold.measure import emit
-from recsys import PureSVD
+from recsys.baselines import PureSVD
 from recsys.datasets import embedded_retail
 from recsys.demo import CUT
 from recsys_experiments.claims._trials_lists import _STARTS, _search

@@ -18,11 +18,10 @@ from recsys.baselines._popular import Popular
 from recsys.data._dataset import Dataset
 from recsys.evaluation._evaluate import evaluate
 from recsys.factors._ials import IALS
-from recsys.factors._mult_vae import MultVAE
 from recsys.linear._ease import EASE
 from recsys.recommender._base import Recommender
 from recsys.sequence._sasrec import SASRec
-from recsys.sequence._sequence_rivals import BERT4Rec
+from recsys.zoo._mult_vae import MultVAE
 
 METRICS = ("recall_min@20", "recall_min@50", "ndcg@100")
 
@@ -65,15 +64,14 @@ def _ranking(models: Mapping[str, Recommender], budget: Budget, seed: int) -> Ma
 
 
 def last_film(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
-    """Each user's last film of ML1M, full ranking, seen films left out: SASRec with its own loss, with full softmax
-    (SASRec+), and BERT4Rec; 200 events looked at, films and users with five events."""
+    """Each user's last film of ML1M, full ranking, seen films left out: SASRec with its own loss and with full
+    softmax (SASRec+); 200 events looked at, films and users with five events."""
     data = loaders.movielens(find("recsys", "movielens/ml-1m/ratings.dat"))
     train, test = _with_five(data.clicks()).split.leave_last_out()
     size = {"max_len": 200, "epochs": 200} if budget.form == "full" else {"max_len": 20, "epochs": 1, "factors": 8}
     common = {**size, "seed": seed, "device": _device()}
     models: dict[str, Callable[[], Recommender]] = {
         "SASRec": lambda: SASRec(loss="bce", **common),
-        "BERT4Rec": lambda: BERT4Rec(**common),
         "SASRec+": lambda: SASRec(**common),
     }
     arms = {}

@@ -17,79 +17,55 @@ Examples:
     '...'
 """
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 from ninefold.lazy import attach
 
 if TYPE_CHECKING:
+    from recsys import baselines as baselines
     from recsys import datasets as datasets
+    from recsys import evaluation as evaluation
     from recsys import loaders as loaders
-    from recsys.baselines._co_occurrence import CoOccurrence as CoOccurrence
-    from recsys.baselines._implicit import ImplicitALS as ImplicitALS
-    from recsys.baselines._implicit import ImplicitBPR as ImplicitBPR
+    from recsys import zoo as zoo
     from recsys.baselines._item_knn import ItemKNN as ItemKNN
     from recsys.baselines._popular import Popular as Popular
-    from recsys.baselines._popular import RandomItems as RandomItems
     from recsys.baselines._popular import RecentPopular as RecentPopular
-    from recsys.baselines._popular import Repeat as Repeat
-    from recsys.baselines._profile import ContentProfile as ContentProfile
-    from recsys.baselines._puresvd import PureSVD as PureSVD
-    from recsys.baselines._user_knn import UserKNN as UserKNN
     from recsys.content._content import ContentKNN as ContentKNN
     from recsys.content._feature_ials import FeatureIALS as FeatureIALS
     from recsys.content._texts import encode_texts as encode_texts
-    from recsys.content._two_tower import TwoTower as TwoTower
     from recsys.data._dataset import Dataset as Dataset
     from recsys.data._doctor import doctor as doctor
     from recsys.data._simulate import World as World
     from recsys.data._simulate import simulate as simulate
     from recsys.evaluation._best import best as best
-    from recsys.evaluation._beyond import beyond_accuracy as beyond_accuracy
-    from recsys.evaluation._beyond import exposure as exposure
-    from recsys.evaluation._beyond import utility as utility
     from recsys.evaluation._compare import Comparison as Comparison
     from recsys.evaluation._compare import compare as compare
     from recsys.evaluation._evaluate import Evaluation as Evaluation
     from recsys.evaluation._evaluate import evaluate as evaluate
     from recsys.evaluation._evaluate import evaluate_values as evaluate_values
     from recsys.evaluation._next import evaluate_next as evaluate_next
-    from recsys.evaluation._propensity import doubly_robust as doubly_robust
-    from recsys.evaluation._propensity import events_needed as events_needed
-    from recsys.evaluation._propensity import ips as ips
-    from recsys.evaluation._propensity import snips as snips
-    from recsys.evaluation._slates import interleave as interleave
-    from recsys.evaluation._slates import prefer as prefer
-    from recsys.evaluation._slates import slate_value as slate_value
     from recsys.evaluation._tune import Tuned as Tuned
     from recsys.evaluation._tune import tune as tune
     from recsys.factors._bias import Bias as Bias
     from recsys.factors._ials import IALS as IALS
-    from recsys.factors._lightgcn import LightGCN as LightGCN
     from recsys.factors._mf import BiasedMF as BiasedMF
     from recsys.factors._mf import SVDpp as SVDpp
-    from recsys.factors._mult_vae import MultVAE as MultVAE
     from recsys.factors._rating_knn import RatingKNN as RatingKNN
-    from recsys.factors._spark import SparkALS as SparkALS
-    from recsys.factors._spark_tables import SparkFactors as SparkFactors
+    from recsys.factors._spark import SparkFactors as SparkFactors
     from recsys.fm._bayesian_fm import BayesianFM as BayesianFM
     from recsys.fm._sgd_fm import FM as FM
     from recsys.linear._ease import EASE as EASE
     from recsys.linear._elsa import ELSA as ELSA
-    from recsys.linear._gfcf import GFCF as GFCF
     from recsys.linear._rp3beta import RP3beta as RP3beta
     from recsys.linear._sansa import SANSA as SANSA
     from recsys.linear._slim import SLIM as SLIM
-    from recsys.loaders._open_bandit import open_bandit as open_bandit
     from recsys.recommender._base import Recommender as Recommender
     from recsys.recommender._store import load as load
     from recsys.recommender._trend import Trend as Trend
     from recsys.sequence._fusion import Fusion as Fusion
-    from recsys.sequence._hstu import HSTU as HSTU
     from recsys.sequence._markov import Markov as Markov
-    from recsys.sequence._sasrec import ESASRec as ESASRec
     from recsys.sequence._sasrec import SASRec as SASRec
-    from recsys.sequence._sequence_rivals import BERT4Rec as BERT4Rec
-    from recsys.sequence._sequence_rivals import GRU4Rec as GRU4Rec
     from recsys.sequence._social import Social as Social
     from recsys.sequence._two_stage import TwoStage as TwoStage
     from recsys.sequence._vsknn import VSKNN as VSKNN
@@ -105,55 +81,41 @@ if TYPE_CHECKING:
     __version__: str
 
 _NAMES = {  # module -> what of it is public
-    "baselines._co_occurrence": ["CoOccurrence"],
-    "baselines._implicit": ["ImplicitALS", "ImplicitBPR"],
+    "baselines": ["baselines"],
     "baselines._item_knn": ["ItemKNN"],
-    "baselines._popular": ["Popular", "RandomItems", "RecentPopular", "Repeat"],
-    "baselines._profile": ["ContentProfile"],
-    "baselines._puresvd": ["PureSVD"],
-    "baselines._user_knn": ["UserKNN"],
+    "baselines._popular": ["Popular", "RecentPopular"],
     "content._content": ["ContentKNN"],
     "content._feature_ials": ["FeatureIALS"],
     "content._texts": ["encode_texts"],
-    "content._two_tower": ["TwoTower"],
     "data._dataset": ["Dataset"],
     "data._doctor": ["doctor"],
     "data._simulate": ["World", "simulate"],
     "datasets": ["datasets"],
-    "evaluation._beyond": ["beyond_accuracy", "exposure", "utility"],
+    "evaluation": ["evaluation"],
     "evaluation._best": ["best"],
     "evaluation._compare": ["Comparison", "compare"],
     "evaluation._evaluate": ["Evaluation", "evaluate", "evaluate_values"],
     "evaluation._next": ["evaluate_next"],
-    "evaluation._propensity": ["doubly_robust", "events_needed", "ips", "snips"],
-    "evaluation._slates": ["interleave", "prefer", "slate_value"],
     "evaluation._tune": ["Tuned", "tune"],
     "factors._bias": ["Bias"],
     "factors._ials": ["IALS"],
-    "factors._lightgcn": ["LightGCN"],
     "factors._mf": ["BiasedMF", "SVDpp"],
-    "factors._mult_vae": ["MultVAE"],
     "factors._rating_knn": ["RatingKNN"],
-    "factors._spark": ["SparkALS"],
-    "factors._spark_tables": ["SparkFactors"],
+    "factors._spark": ["SparkFactors"],
     "fm._bayesian_fm": ["BayesianFM"],
     "fm._sgd_fm": ["FM"],
     "linear._ease": ["EASE"],
     "linear._elsa": ["ELSA"],
-    "linear._gfcf": ["GFCF"],
     "linear._rp3beta": ["RP3beta"],
     "linear._sansa": ["SANSA"],
     "linear._slim": ["SLIM"],
     "loaders": ["loaders"],
-    "loaders._open_bandit": ["open_bandit"],
     "recommender._base": ["Recommender"],
     "recommender._store": ["load"],
     "recommender._trend": ["Trend"],
     "sequence._fusion": ["Fusion"],
-    "sequence._hstu": ["HSTU"],
     "sequence._markov": ["Markov"],
-    "sequence._sasrec": ["ESASRec", "SASRec"],
-    "sequence._sequence_rivals": ["BERT4Rec", "GRU4Rec"],
+    "sequence._sasrec": ["SASRec"],
     "sequence._social": ["Social"],
     "sequence._two_stage": ["TwoStage"],
     "sequence._vsknn": ["VSKNN"],
@@ -161,6 +123,43 @@ _NAMES = {  # module -> what of it is public
     "serving._app": ["make_app"],
     "serving._batch": ["recommend_to_file"],
     "serving._rerank": ["calibrate", "mmr", "quota", "rules"],
+    "zoo": ["zoo"],
+}
+_MOVED = {  # room -> names that were of `recsys` itself until 0.3, and are found there until 0.5
+    "baselines": [
+        "CoOccurrence",
+        "ContentProfile",
+        "ImplicitALS",
+        "ImplicitBPR",
+        "PureSVD",
+        "RandomItems",
+        "Repeat",
+        "UserKNN",
+    ],
+    "evaluation": (
+        [
+            "beyond_accuracy",
+            "doubly_robust",
+            "events_needed",
+            "exposure",
+            "interleave",
+            "ips",
+            "prefer",
+            "slate_value",
+            "snips",
+            "utility",
+        ]
+    ),
+    "loaders": ["open_bandit"],
+    "zoo": ["ESASRec", "HSTU", "MultVAE"],
 }
 
-__getattr__, __dir__, __all__ = attach(__name__, {name: module for module, names in _NAMES.items() for name in names})
+_resolve, __dir__, __all__ = attach(__name__, {name: module for module, names in _NAMES.items() for name in names})
+
+
+def __getattr__(name: str) -> Any:
+    room = next((room for room, names in _MOVED.items() if name in names), None)
+    if room is None:
+        return _resolve(name)
+    warnings.warn(f"recsys.{name} is recsys.{room}.{name}: the short name goes with 0.5", FutureWarning, stacklevel=2)
+    return getattr(_resolve(room), name)

@@ -24,7 +24,7 @@ from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import pc
-from recsys.loaders._sparse_rows import dst
+from recsys.loaders._dst import dst
 
 _SHA256 = {
     "coupon/coupons.csv.gz": "332f8694b6d3032b477304c83a2a6a5ab12527d059345f2bc9811bfeb8bb32b5",

@@ -23,7 +23,7 @@ class CoOccurrence(Recommender):
         >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
-        >>> model = recsys.CoOccurrence().fit(data)
+        >>> model = recsys.baselines.CoOccurrence().fit(data)
         >>> model.recommend_one("bob", k=1)  # what was bought with the pot, bob's last purchase
         [('tea', 2.0)]
     """

@@ -43,7 +43,7 @@ class ImplicitALS(Weighted):
         >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
-        >>> model = recsys.ImplicitALS(factors=4, reg=0.1).fit(data)
+        >>> model = recsys.baselines.ImplicitALS(factors=4, reg=0.1).fit(data)
         >>> [item for item, score in model.recommend_one("bob", k=1)]
         ['mug']
     """
@@ -109,7 +109,7 @@ class ImplicitBPR(Recommender):
         >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
-        >>> model = recsys.ImplicitBPR(factors=4, epochs=300).fit(data)
+        >>> model = recsys.baselines.ImplicitBPR(factors=4, epochs=300).fit(data)
         >>> model.recommend(["bob"], k=1).column("item").to_pylist()
         ['mug']
     """

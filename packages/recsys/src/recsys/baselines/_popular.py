@@ -10,6 +10,7 @@ from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._time import DAY
+from recsys.data._untyped import Csr
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
 
@@ -71,8 +72,8 @@ class RecentPopular(Recommender):
     def _fit(self, data: Dataset) -> None:
         pass  # `_count` has seen to it, as it does after later events
 
-    def _count(self) -> None:
-        super()._count()
+    def _count(self, pairs: Csr | None = None) -> None:
+        super()._count(pairs)
         history, half_life = self.history_, self.half_life
         if history.time is None or self.now_ is None:
             raise InputError("RecentPopular", got="events without times", expected="a time column")
@@ -98,7 +99,7 @@ class Repeat(Recommender):
 
         >>> weeks = {"user": ["ann"] * 5 + ["bob"], "item": ["milk", "tea", "milk", "bread", "milk", "tea"]}
         >>> data = recsys.Dataset.from_frame(weeks, user="user", item="item")
-        >>> model = recsys.Repeat().fit(data)
+        >>> model = recsys.baselines.Repeat().fit(data)
         >>> [item for item, score in model.recommend_one("ann", k=3)]
         ['milk', 'tea', 'bread']
     """
@@ -125,7 +126,7 @@ class RandomItems(Recommender):
         >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
-        >>> lists = recsys.RandomItems(seed=0).fit(data).recommend(k=2)
+        >>> lists = recsys.baselines.RandomItems(seed=0).fit(data).recommend(k=2)
         >>> lists.num_rows, lists.column("rank").to_pylist()[:4]
         (12, [1, 2, 1, 2])
     """

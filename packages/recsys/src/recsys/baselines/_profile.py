@@ -28,7 +28,7 @@ class ContentProfile(KnowsItems):
         >>> events = {"user": ["ann", "bob", "bob", "cy", "cy"], "item": ["b1", "b1", "b2", "b4", "b4"]}
         >>> data = recsys.Dataset.from_frame(events, user="user", item="item", items=titles)
 
-        >>> model = recsys.ContentProfile(columns="title").fit(data)
+        >>> model = recsys.baselines.ContentProfile(columns="title").fit(data)
         >>> [item for item, score in model.recommend_one("ann", k=1)]
         ['b2']
     """

@@ -29,7 +29,7 @@ class PureSVD(Weighted):
         >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
-        >>> model = recsys.PureSVD(factors=2).fit(data)
+        >>> model = recsys.baselines.PureSVD(factors=2).fit(data)
         >>> [item for item, score in model.recommend_one("eve", k=1)]
         ['filter']
     """

@@ -32,7 +32,7 @@ class UserKNN(Weighted):
         >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
-        >>> model = recsys.UserKNN(k=2).fit(data)
+        >>> model = recsys.baselines.UserKNN(k=2).fit(data)
         >>> [(item, round(score, 2)) for item, score in model.recommend_one("bob", k=1)]
         [('mug', 1.32)]
     """

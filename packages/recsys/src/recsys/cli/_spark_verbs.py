@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from ninefold.cli import Shared, verb
 
-from recsys.cli._app import Length, Settings, app
+from recsys.cli._app import Length, app
 
 Master = Annotated[str | None, typer.Option("--master", help='E.g. "local[2]"; as Spark is set up if none.')]
 Memory = Annotated[str | None, typer.Option("--memory", help="Heap of the driver's Java process, e.g. 8g.")]
@@ -21,15 +21,19 @@ def spark_fit(
     events: Frame, user: Annotated[str, typer.Option("--user", help="Column of user ids.")] = "user",
     item: Annotated[str, typer.Option("--item", help="Column of item ids.")] = "item",
     value: Annotated[str | None, typer.Option("--value", help="Column of positive strengths.")] = None,
-    settings: Settings = None, master: Master = None, memory: Memory = None, *, opts: Shared,
+    factors: Annotated[int, typer.Option("--factors", help="Numbers in a vector.")] = 64,
+    reg: Annotated[float, typer.Option("--reg", help="Ridge, times a row's pairs.")] = 0.1,
+    alpha: Annotated[float, typer.Option("--alpha", help="Confidence of a strength of 1, above 1.")] = 10.0,
+    epochs: Annotated[int, typer.Option("--epochs", help="Iterations.")] = 10,
+    master: Master = None, memory: Memory = None, *, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Fit MLlib's ALS on Spark; the folder -o holds ids, factors and pairs as Parquet tables."""
-    from recsys.factors._spark_tables import SparkFactors, read_events, spark_session
-    from recsys.recommender._registry import make_model
+    from recsys.factors._spark import SparkFactors, read_events, spark_session
 
-    out, model = opts.need_out(), make_model("spark-als", settings or [], opts.seed)
+    out = opts.need_out()
     frame = read_events(spark_session(master, memory), events)
-    found = SparkFactors.fit(frame, out, user=user, item=item, value=value, model=model, force=opts.force)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"factors": factors, "reg": reg, "alpha": alpha, "epochs": epochs, "seed": opts.seed}
+    found = SparkFactors.fit(frame, out, user=user, item=item, value=value, **settings, force=opts.force)
     return {"folder": out, **{name: found.about[name] for name in ("users", "items", "pairs")}}
 
 
@@ -40,7 +44,7 @@ def spark_recommend(
     master: Master = None, memory: Memory = None, *, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Lists for all users, written by Spark's executors as Parquet to the folder -o (in it: lists)."""
-    from recsys.factors._spark_tables import SparkFactors, spark_session
+    from recsys.factors._spark import SparkFactors, spark_session
 
     out, session = opts.need_out(), spark_session(master, memory)
     rows = SparkFactors(factors).recommend(session, out, k, filter_seen=not keep_seen, force=opts.force)
@@ -53,7 +57,7 @@ def spark_evaluate(
     test: Frame, k: Length = 10, master: Master = None, memory: Memory = None,
 ) -> dict[str, Any]:  # fmt: skip
     """NDCG, recall, hit rate and MRR at k of lists on later events, computed on Spark."""
-    from recsys.factors._spark_tables import SparkFactors, read_events, spark_session
+    from recsys.factors._spark import SparkFactors, read_events, spark_session
 
     session = spark_session(master, memory)
     return SparkFactors(factors).evaluate(session, lists, read_events(session, test), k)

@@ -1,5 +1,5 @@
 """Models that know new items and users by their features.
 
-Content kNN in `_content`, feature-aware iALS in `_feature_ials`, two towers with corrected in-batch softmax (Yi 2019)
-in `_two_tower`; `_features` and `_texts` turn side tables into numbers, `_cold` is what they share.
+Content kNN in `_content`, feature-aware iALS in `_feature_ials`; `_features` and `_texts` turn side tables into
+numbers, `_cold` is what they share.
 """

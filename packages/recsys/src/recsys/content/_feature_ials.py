@@ -129,9 +129,12 @@ class FeatureIALS(KnowsItems, IALS):
         ready.user_features_ = sp.csr_matrix((len(history), self.user_features_.shape[1]), dtype=np.float32)
         return super(FeatureIALS, ready).answering(history)
 
-    def partial_fit(self, events: Dataset) -> Self:
-        """As for every model; new users bring their features from the events' user table."""
+    def partial_fit(self, events: Dataset, *, items: bool = False) -> Self:
+        """As for every model; new users bring their features from the events' user table. New items join by
+        `add_items`, not here: `items` is refused."""
         self._need_fit()
+        if items:
+            raise InputError("items", got="True", expected="add_items(frame) for new items, and fit for what is known")
         new = np.flatnonzero(self.user_ids_.codes(events.user_ids.values) < 0)
         ready = copy.copy(self)  # events that are refused leave the model as it was
         ready.user_features_ = stacked(self.user_features_, self._features_of(events)[new])

@@ -1,7 +1,39 @@
-"""How models are judged: full catalogue, the future held out, intervals, paired tests.
+"""How models are judged: full catalogue, the future held out, intervals, paired tests; values of logged policies.
 
 `_evaluate` lists for users, `_next` the next item at each step, `_ranks` ties and ranks, `_stats` intervals and tests
 (Holm over models), `_compare` several models, `_tune` one budget of search for each; `_beyond` coverage, novelty and
-exposure, `_propensity` IPS and SNIPS; `_report` files, `_bench` speed; `_best` from a log to a
-model, by `_cuts` and `_race`.
+exposure, `_propensity` IPS, SNIPS and doubly robust, `_slates` values of whole lists and interleaving; `_report` files,
+`_bench` speed; `_best` from a log to a model, by `_cuts` and `_race`.
 """
+
+from typing import TYPE_CHECKING
+
+from ninefold.lazy import attach
+
+if TYPE_CHECKING:
+    from recsys.evaluation._beyond import beyond_accuracy as beyond_accuracy
+    from recsys.evaluation._beyond import exposure as exposure
+    from recsys.evaluation._beyond import utility as utility
+    from recsys.evaluation._propensity import doubly_robust as doubly_robust
+    from recsys.evaluation._propensity import events_needed as events_needed
+    from recsys.evaluation._propensity import ips as ips
+    from recsys.evaluation._propensity import snips as snips
+    from recsys.evaluation._slates import interleave as interleave
+    from recsys.evaluation._slates import prefer as prefer
+    from recsys.evaluation._slates import slate_value as slate_value
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "beyond_accuracy": "_beyond",
+        "doubly_robust": "_propensity",
+        "events_needed": "_propensity",
+        "exposure": "_beyond",
+        "interleave": "_slates",
+        "ips": "_propensity",
+        "prefer": "_slates",
+        "slate_value": "_slates",
+        "snips": "_propensity",
+        "utility": "_beyond",
+    },
+)

@@ -38,7 +38,7 @@ def beyond_accuracy(
 
         >>> model = recsys.ItemKNN().fit(train)
         >>> lists = model.recommend(k=5)
-        >>> for name, value in recsys.beyond_accuracy(model, lists).items():
+        >>> for name, value in recsys.evaluation.beyond_accuracy(model, lists).items():
         ...     print(f"{name:12} {value:.2f}")
         coverage     0.97
         gini         0.43
@@ -131,7 +131,7 @@ def exposure(model: Recommender, lists: pa.Table, categories: pa.Array) -> Table
         >>> makers = pa.array(["big", "big", "small", "small"])  # of each of model.item_ids_.values
         >>> lists = model.recommend(["eve"], k=4)
 
-        >>> for category, shown, *rest in recsys.exposure(model, lists, makers).rows:
+        >>> for category, shown, *rest in recsys.evaluation.exposure(model, lists, makers).rows:
         ...     print(f"{category:6} {shown:.2f} of the exposure")
         big    0.64 of the exposure
         small  0.36 of the exposure
@@ -170,7 +170,7 @@ def utility(model: Recommender, lists: pa.Table, test: Dataset, categories: pa.A
 
         >>> model = recsys.ItemKNN().fit(train)
         >>> halves = pa.array(["old" if code < 15 else "new" for code in range(len(model.item_ids_))])
-        >>> found = recsys.utility(model, model.recommend(k=5), test, halves)
+        >>> found = recsys.evaluation.utility(model, model.recommend(k=5), test, halves)
         >>> found.columns
         ['category', 'pairs', 'listed', 'utility', 'gap to all']
         >>> [row[0] for row in found.rows]

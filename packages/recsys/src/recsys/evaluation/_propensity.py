@@ -37,7 +37,7 @@ def ips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimate:
         >>> logged = np.full(n, 0.5)
         >>> target = np.where(action == 1, 0.9, 0.1)  # a new policy prefers the second
 
-        >>> found = recsys.ips(reward, target, logged)
+        >>> found = recsys.evaluation.ips(reward, target, logged)
         >>> round(found.mean, 2), round(found.low, 2), round(found.high, 2)
         (0.77, 0.74, 0.81)
     """
@@ -59,7 +59,7 @@ def snips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimat
         >>> logged = np.full(n, 0.5)
         >>> target = np.where(action == 1, 0.9, 0.1)  # a new policy prefers the second
 
-        >>> found = recsys.snips(reward, target, logged)
+        >>> found = recsys.evaluation.snips(reward, target, logged)
         >>> round(found.mean, 2), round(found.effective)
         (0.75, 1252)
     """
@@ -91,7 +91,7 @@ def doubly_robust(
 
         >>> predicted = np.where(action == 1, 0.7, 0.3)  # a model's guess of the reward of the logged action
         >>> expected = np.full(n, 0.9 * 0.7 + 0.1 * 0.3)  # and of what the new policy would show
-        >>> found = recsys.doubly_robust(reward, target, logged, predicted, expected)
+        >>> found = recsys.evaluation.doubly_robust(reward, target, logged, predicted, expected)
         >>> round(found.mean, 2), round(found.low, 2), round(found.high, 2)  # narrower than by `ips`
         (0.75, 0.73, 0.77)
     """
@@ -115,9 +115,9 @@ def events_needed(baseline: float, lift: float, *, power: float = 0.8, level: fl
     Examples:
         >>> import recsys
 
-        >>> recsys.events_needed(baseline=0.04, lift=0.05)  # to see 4 % become 4.2 %
+        >>> recsys.evaluation.events_needed(baseline=0.04, lift=0.05)  # to see 4 % become 4.2 %
         154304
-        >>> recsys.events_needed(baseline=0.04, lift=0.20)
+        >>> recsys.evaluation.events_needed(baseline=0.04, lift=0.20)
         10317
     """
     other = baseline * (1 + lift)

@@ -41,7 +41,7 @@ def slate_value(
         >>> logged, target = np.full((n, 2), 0.5), np.where(shown == 1, 0.8, 0.2)
 
         >>> for by in ("cascade", "independent", "pseudo-inverse"):  # the truth is 2 (.8 x .3 + .2 x .1) = .52
-        ...     found = recsys.slate_value(reward, target, logged, by=by)
+        ...     found = recsys.evaluation.slate_value(reward, target, logged, by=by)
         ...     print(by, round(found.mean, 2), round(found.high - found.low, 2))
         cascade 0.52 0.06
         independent 0.52 0.05
@@ -87,7 +87,7 @@ def interleave(first: Sequence[Any], second: Sequence[Any], k: int = 10, *, seed
     Examples:
         >>> import recsys
 
-        >>> recsys.interleave(["tea", "pot", "mug"], ["mug", "tea", "mill"], k=3, seed=1)
+        >>> recsys.evaluation.interleave(["tea", "pot", "mug"], ["mug", "tea", "mill"], k=3, seed=1)
         [('tea', 0), ('mug', 1), ('mill', 1)]
     """
     if k < 1 or len(set(first)) < len(first) or len(set(second)) < len(second):
@@ -130,7 +130,7 @@ def prefer(first: np.ndarray, second: np.ndarray) -> Preference:
         >>> import numpy as np
         >>> import recsys
 
-        >>> found = recsys.prefer(np.array([1] * 60 + [0] * 40), np.array([0] * 60 + [1] * 30 + [0] * 10))
+        >>> found = recsys.evaluation.prefer(np.array([1] * 60 + [0] * 40), np.array([0] * 60 + [1] * 30 + [0] * 10))
         >>> round(found.share, 2), round(found.low, 2), round(found.high, 2), found.p < 0.05, found.sessions
         (0.67, 0.56, 0.76, True, 90)
     """

@@ -4,7 +4,7 @@ Both minimise, over n users and m items, with y = w_u . h_i and S the observed p
 
     sum_S (y - 1)^2 + a0 sum_all y^2 + reg [sum_u (|I_u| + a0 m)^nu |w_u|^2 + sum_i (|U_i| + a0 n)^nu |h_i|^2].
 
-This is not what `implicit` calls ALS; see `recsys.ImplicitALS`.
+This is not what `implicit` calls ALS; see `recsys.baselines.ImplicitALS`.
 """
 
 from __future__ import annotations

@@ -1,142 +1,232 @@
-"""MLlib's ALS on an existing Spark, for events that no one machine can factorise; the result is a model like others."""
+"""ALS, its lists and their metrics on Spark from end to end: no pairs, factors or lists pass through this process.
+
+A fit writes a folder of Parquet tables that all executors must see: `users` and `items` (code, id, factors) and `pairs`
+(codes, strength). Lists are made by the executors that hold the users' factors, each with the items' factors in memory.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet
 import scipy.sparse as sp
+from ninefold.artifacts import FolderArtifact, write_folder
 from ninefold.errors import InputError, require
 
-from recsys.data._dataset import Dataset, Names
 from recsys.data._frame import need
-from recsys.data._history import History
-from recsys.data._ids import IdMap, id_array
-from recsys.data._untyped import Csr
-from recsys.recommender._base import Recommender
-from recsys.recommender._rows import solve_rows
+from recsys.recommender._query import check_length
+from recsys.recommender._topk import Filter, top_of_factors
 
-_MOST = 2**31 - 1  # MLlib's ids are 32-bit
+KIND, LISTS = "recsys.spark", "recsys.lists"
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class SparkALS(Recommender):
-    """ALS of MLlib with implicit preferences: target 1 with confidence 1 + alpha r, ridge reg times the row's pairs.
-
-    `fit_frame` takes a Spark frame, and Spark does the work; `fit` sends local events to the active Spark session.
-    Factors and distinct pairs come back to this process and must fit here. One machine first: implicit's own benchmark
-    has one processor 23 to 30 times faster an iteration than MLlib at 256 factors.
+def spark_session(master: str | None = None, memory: str | None = None) -> Any:
+    """The running Spark session, or a new one.
 
     Args:
-        factors, reg, alpha, epochs: MLlib's rank, regParam, alpha, maxIter.
-        blocks: parts that users and items are cut into.
-        seed: of the start.
+        master: e.g. "local[2]"; the one of Spark's own settings if None.
+        memory: heap of the driver's Java process, e.g. "8g", which with a local master does all work.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = require("pyspark.sql", "recsys", "spark").SparkSession.builder.appName("recsys")
+    settings = {"spark.ui.showConsoleProgress": "false", "spark.driver.memory": memory}
+    builder = builder if master is None else builder.master(master)
+    for name, value in settings.items():
+        builder = builder if value is None else builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def read_events(session: Any, path: str | Path) -> Any:
+    """A Parquet file or folder, or a CSV file with a header, as a Spark frame."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"file {path}", got="no such file", expected="a .csv or .parquet file or folder")
+    if path.suffix == ".csv":
+        return session.read.csv(_uri(path), header=True, inferSchema=True)
+    return session.read.parquet(_uri(path))
+
+
+@dataclass(frozen=True)
+class SparkFactors:
+    """A folder of factors that `fit` wrote; open one by its path. Only the manifest is read here.
 
     Examples:
         >>> import recsys
+        >>> from pathlib import Path
+        >>> from ninefold import ArtifactError
 
-        >>> model = recsys.SparkALS(factors=16, reg=0.05, epochs=5)
-        >>> model.get_params()["alpha"]
-        10.0
+        >>> try:
+        ...     recsys.SparkFactors(Path("factors")).about
+        ... except ArtifactError as error:
+        ...     print(error)
+        factors: is not there
 
-        `events` is a frame of a running Spark, which needs Java 17:
+        `events` is a frame of a running Spark, `session`, which needs Java 17:
 
-        >>> model.fit_frame(events, user="customer", item="sku")  # doctest: +SKIP
-        >>> model.recommend(["ann"], k=3)  # doctest: +SKIP
+        >>> factors = recsys.SparkFactors.fit(events, "factors", user="customer", item="sku")  # doctest: +SKIP
+        >>> factors.recommend(session, "lists", k=10)  # doctest: +SKIP
     """
 
-    source: ClassVar[str] = "Spark MLlib; Hu et al. 2008, Zhou et al. 2008"
-    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
-    reads_values: ClassVar[bool] = True
-    per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
-    factors: int = 64
-    reg: float = 0.1
-    alpha: float = 10.0
-    epochs: int = 10
-    blocks: int = 10
-    seed: int = 0
+    folder: Path
 
-    def fit_frame(self, frame: Any, *, user: str, item: str, value: str | None = None) -> Self:
-        """Learn from a Spark frame of events, on the Spark that it lives in.
+    @property
+    def about(self) -> dict[str, Any]:
+        """Names of the columns, parameters, and how many users, items and pairs there are."""
+        return FolderArtifact(self.folder, kind=KIND, format_version=1).meta
+
+    @classmethod
+    def fit(
+        cls, frame: Any, folder: str | Path, *, user: str, item: str, value: str | None = None, factors: int = 64,
+        reg: float = 0.1, alpha: float = 10.0, epochs: int = 10, blocks: int = 10, seed: int = 0, force: bool = False,
+    ) -> SparkFactors:  # fmt: skip
+        """Learn from a Spark frame of events and write the factors.
+
+        Target 1 with confidence 1 + alpha r, where r is the sum of a pair's values, and ridge reg times a row's pairs.
 
         Args:
             frame: pyspark.sql.DataFrame; a pair's rows are summed.
-            user, item: columns of ids, integer or text; they come back as they are.
+            folder: where all executors can write; refused if it is there, unless `force`.
+            user, item: columns of ids, integer or text.
             value: column of positive strengths; each pair counts 1 if None.
+            factors, reg, alpha, epochs: MLlib's rank, regParam, alpha, maxIter.
+            blocks: parts that users and items are cut into.
+            seed: random seed.
         Raises:
-            InputError: for a missing column, nulls, or values that are not positive and finite; counts the rows.
+            InputError: for settings out of range, a missing column, nulls, or values that are not positive and finite,
+                with how many rows.
         """
-        pairs = checked_pairs(frame, user, item, value)
-        users, items = _ids_of(pairs, "user"), _ids_of(pairs, "item")
-        coded = pairs
-        for kind, ids in (("user", users), ("item", items)):
-            table = pa.table({kind: ids.values, kind[0]: pa.array(np.arange(len(ids), dtype=np.int32))})
-            coded = coded.join(frame.sparkSession.createDataFrame(table), kind)
-        coded = coded.select("u", "i", "r").persist()
-        self._frame = coded
-        try:
-            local = coded.toArrow()
-            if local.num_rows == 0:
+        settings = {"factors": factors, "reg": reg, "alpha": alpha, "epochs": epochs, "blocks": blocks, "seed": seed}
+        if min(factors, epochs, blocks) < 1 or reg < 0 or alpha <= 0:
+            raise InputError("factors, epochs, reg, alpha, blocks", got=str(settings), expected="positive numbers")
+        als: Any = require("pyspark.ml.recommendation", "recsys", "spark").ALS(
+            rank=factors, regParam=reg, alpha=alpha, maxIter=epochs, implicitPrefs=True, userCol="u", itemCol="i",
+            ratingCol="r", seed=seed, numUserBlocks=blocks, numItemBlocks=blocks,
+        )  # fmt: skip
+        functions, session = require("pyspark.sql.functions", "recsys", "spark"), frame.sparkSession
+        pairs = _checked_pairs(frame, user, item, value)
+        meta: dict[str, Any] = {"user": user, "item": item, "value": value, "params": settings}
+        with write_folder(folder, kind=KIND, format_version=1, package="recsys", meta=meta, force=force) as place:
+            raw = _written(pairs, place / "raw")
+            coded, ids = raw, {}
+            for kind, code in (("user", "u"), ("item", "i")):
+                ids[code] = _codes(raw, kind, code, place / f"{kind}-ids")
+                coded = coded.join(ids[code], kind)
+            pairs = _written(coded.select("u", "i", "r"), place / "pairs")
+            meta["pairs"] = pairs.count()
+            if not meta["pairs"]:
                 raise InputError("events", got="no rows", expected="at least one event")
-            codes = (np.asarray(local.column(one).to_numpy(), np.int32) for one in ("u", "i"))
-            strengths = np.asarray(local.column("r").to_numpy(), np.float32) if value else None
-            return self.fit(Dataset(users, items, *codes, value=strengths, names=Names(user, item, value)))
-        finally:
-            self._frame = None
-            coded.unpersist()
+            learned = als.fit(pairs)
+            popular = pairs.groupBy("i").agg(functions.count("*").alias("popular"))
+            tables = {"users": (ids["u"], learned.userFactors, "u"), "items": (ids["i"].join(popular, "i"),
+                                                                             learned.itemFactors, "i")}  # fmt: skip
+            for name, (table, vectors, code) in tables.items():
+                found = _written(table.join(vectors.withColumnRenamed("id", code), code), place / name)
+                meta[name] = found.count()
+            session.catalog.clearCache()
+            for name in ("raw", "user-ids", "item-ids"):
+                shutil.rmtree(place / name)
+        return cls(Path(folder))
 
-    def check(self) -> None:
-        """InputError for parameters that are none."""
-        if min(self.factors, self.epochs, self.blocks) < 1 or self.reg < 0 or self.alpha <= 0:
-            raise InputError("factors, epochs, reg, alpha, blocks", got=repr(self), expected="positive numbers")
+    def table(self, session: Any, name: str) -> Any:
+        """One of the tables "users", "items" and "pairs" as a Spark frame."""
+        return session.read.parquet(_uri(self.folder / name))
 
-    def mllib(self, pairs: Any) -> Any:
-        """MLlib's fitted model of a Spark frame of pairs: user u, item i, strength r."""
-        return require("pyspark.ml.recommendation", "recsys", "spark").ALS(
-            rank=self.factors, regParam=self.reg, alpha=self.alpha, maxIter=self.epochs, implicitPrefs=True,
-            userCol="u", itemCol="i", ratingCol="r", seed=self.seed, numUserBlocks=self.blocks,
-            numItemBlocks=self.blocks,
-        ).fit(pairs)  # fmt: skip
+    def recommend(
+        self, session: Any, out: str | Path, k: int = 10, *, filter_seen: bool = True, force: bool = False
+    ) -> int:
+        """Write the k best items of each user to the folder `out` (in it `lists`, Parquet); returns how many rows.
 
-    def _fit(self, data: Dataset) -> None:
-        self.check()
-        frame = getattr(self, "_frame", None)
-        model = self.mllib(self._sent() if frame is None else frame)
-        self.user_factors_ = _collected(model.userFactors, data.n_users, self.factors)
-        self.item_factors_ = _collected(model.itemFactors, data.n_items, self.factors)
+        Columns are user and item as in the events, rank and score; a list is shorter where fewer items are left.
+        """
+        check_length(k)
+        functions, about = require("pyspark.sql.functions", "recsys", "spark"), self.about
+        users = self.table(session, "users")
+        if filter_seen:
+            seen = self.table(session, "pairs").groupBy("u").agg(functions.collect_list("i").alias("seen"))
+            users = users.join(seen, "u")
+        types = dict(users.dtypes)["user"], dict(self.table(session, "items").dtypes)["item"]
+        schema = f"`{about['user']}` {types[0]}, `{about['item']}` {types[1]}, `rank` int, `score` float"
+        make = ListMaker(str(self.folder / "items"), about["user"], about["item"], k)
+        with write_folder(out, kind=LISTS, format_version=1, package="recsys", force=force) as place:
+            return _written(users.mapInArrow(make, schema), place / "lists").count()
 
-    def _sent(self) -> Any:
-        """The history's pairs as a frame of the active session."""
-        session = require("pyspark.sql", "recsys", "spark").SparkSession.getActiveSession()
-        if session is None:
-            raise InputError("SparkALS.fit", got="no active Spark session", expected="one: start Spark, or fit_frame()")
-        X = self._strengths(self.history_)
-        user = np.repeat(np.arange(X.shape[0], dtype=np.int32), np.diff(X.indptr))
-        return session.createDataFrame(pa.table({"u": user, "i": X.indices.astype(np.int32), "r": X.data}))
+    def evaluate(self, session: Any, lists: str | Path, test: Any, k: int = 10) -> dict[str, float]:
+        """NDCG, recall, hit rate and MRR at k of lists on later events, as `recsys.evaluate` defines them.
 
-    def _strengths(self, history: History) -> Csr:
-        """r of each pair: the sum of its values, or 1."""
-        if history.value is None:
-            return history.matrix()
-        shape = (len(history), history.n_items)
-        matrix = sp.csr_matrix((history.value.copy(), history.item.copy(), history.indptr.copy()), shape=shape)
-        matrix.sum_duplicates()
-        return matrix
+        Means are over the listed users with a pair in `test` that the fit had not; only the means come to this process.
 
-    def _fold(self, history: History) -> dict[str, np.ndarray]:
-        """(H'H + alpha sum r h h' + reg n I) w = sum (1 + alpha r) h, as MLlib solves a user."""
-        X = self._strengths(history)
-        X.data = self.alpha * X.data
-        ridge = (self.reg * np.diff(X.indptr)).astype(np.float32)
-        ridge[ridge == 0] = max(self.reg, 1e-6)  # of users without events, who are never answered from it
-        H = self.item_factors_
-        return {"user_factors_": solve_rows(X, H, H.T @ H, ridge, target=1 + X.data)}
+        Args:
+            lists: folder of `recommend`.
+            test: Spark frame with the columns of the fit.
+            k: rank up to which lists count.
+        """
+        check_length(k)
+        functions, about = require("pyspark.sql.functions", "recsys", "spark"), self.about
+        keys = [about["user"], about["item"]]
+        need(test.columns, keys, where="the test frame")
+        FolderArtifact(lists, kind=LISTS, format_version=1)
+        listed = session.read.parquet(_uri(Path(lists) / "lists")).where(functions.col("rank") <= k)
+        had = self.table(session, "pairs").join(self.table(session, "users").select("u", "user"), "u")
+        had = had.join(self.table(session, "items").select("i", "item"), "i")
+        had = had.select(functions.col("user").alias(keys[0]), functions.col("item").alias(keys[1]))
+        wanted = test.select(*keys).distinct().join(had, keys, "left_anti")
+        wanted = wanted.join(listed.select(keys[0]).distinct(), keys[0], "left_semi").join(listed, keys, "left")
+        rank = functions.col("rank")
+        each = wanted.groupBy(keys[0]).agg(
+            functions.count("*").alias("relevant"), functions.count(rank).alias("hits"),
+            functions.coalesce(functions.sum(1 / functions.log2(rank + 1)), functions.lit(0.0)).alias("gain"),
+            functions.coalesce(1 / functions.min(rank), functions.lit(0.0)).alias("first"),
+        )  # fmt: skip
+        ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2))).tolist()
+        best = functions.array(*map(functions.lit, ideal))
+        at = functions.least(functions.col("relevant"), functions.lit(k)).cast("int")
+        found = each.agg(
+            functions.avg(functions.col("gain") / functions.element_at(best, at)).alias(f"ndcg@{k}"),
+            functions.avg(functions.col("hits") / functions.col("relevant")).alias(f"recall@{k}"),
+            functions.avg((functions.col("hits") > 0).cast("double")).alias(f"hr@{k}"),
+            functions.avg("first").alias(f"mrr@{k}"), functions.count("*").alias("users"),
+        ).first()  # fmt: skip
+        if not found["users"]:
+            raise InputError("test", got="no new pair of a listed user", expected="later events of these users")
+        return found.asDict()
 
 
-def checked_pairs(frame: Any, user: str, item: str, value: str | None) -> Any:
-    """A Spark frame of distinct pairs (user, item, strength r) of events; see `SparkALS.fit_frame`."""
+@dataclass(frozen=True)
+class ListMaker:
+    """Makes lists where Spark runs it: Arrow batches of users (user, features, perhaps seen) to batches of lists."""
+
+    items: str
+    user: str
+    item: str
+    k: int
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Lists of each batch; the items' factors are read once."""
+        table = pyarrow.parquet.read_table(self.items, columns=["i", "item", "features"]).sort_by("i")
+        ids, H = table.column("item").combine_chunks(), _matrix(table.column("features").combine_chunks())
+        for batch in batches:
+            hidden = None
+            if "seen" in batch.schema.names:
+                seen = batch.column("seen")
+                item, indptr = seen.flatten().to_numpy(), seen.offsets.to_numpy()
+                shape = (len(batch), len(H))
+                hidden = sp.csr_matrix((np.ones(len(item), np.int8), item, indptr - indptr[0]), shape=shape)
+            lists = top_of_factors(_matrix(batch.column("features")), H, self.k, Filter(hidden=hidden))
+            columns = batch.column("user").take(pa.array(lists.row)), ids.take(pa.array(lists.item))
+            made = [*columns, pa.array(lists.rank), pa.array(lists.score)]
+            yield pa.RecordBatch.from_arrays(made, [self.user, self.item, "rank", "score"])
+
+
+def _checked_pairs(frame: Any, user: str, item: str, value: str | None) -> Any:
+    """A Spark frame of distinct pairs (user, item, strength r) of events."""
     functions: Any = require("pyspark.sql.functions", "recsys", "spark")
     columns = [user, item, *([value] if value else [])]
     need(frame.columns, columns, where="the Spark frame")
@@ -156,18 +246,34 @@ def checked_pairs(frame: Any, user: str, item: str, value: str | None) -> Any:
     return pairs.agg(strength.cast("float").alias("r"))
 
 
-def _ids_of(pairs: Any, kind: str) -> IdMap:
-    values = id_array(pairs.select(kind).distinct().orderBy(kind).toArrow().column(kind), kind)
-    if len(values) > _MOST:
-        raise InputError(f"{kind} ids", got=f"{len(values):,}", expected=f"at most {_MOST:,}")
-    return IdMap(values, kind)
+def _matrix(features: Any) -> np.ndarray:
+    """A column of lists of equal length as float32 (rows, width)."""
+    values = features.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(values, np.float32).reshape(len(features), -1)
 
 
-def _collected(frame: Any, rows: int, width: int) -> np.ndarray:
-    """Factors float32 (rows, width) of a frame (id, features); zero where MLlib has none."""
-    table = frame.toArrow().combine_chunks()
-    factors = np.zeros((rows, width), np.float32)
-    if table.num_rows:
-        features = table.column("features").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        factors[table.column("id").to_numpy()] = features.reshape(-1, width)
-    return factors
+def _codes(pairs: Any, kind: str, code: str, place: Path) -> Any:
+    """A frame of the distinct ids and a code of each, from 0 without gaps in the ids' order."""
+    functions = require("pyspark.sql.functions", "recsys", "spark")
+    ids = pairs.select(kind).distinct().sort(kind).withColumn("at", functions.monotonically_increasing_id())
+    ids = _written(ids, place)  # numbers of rows are those of one run alone
+    part = functions.shiftright(functions.col("at"), 33)
+    counts = ids.groupBy(part.alias("part")).count().sort("part").collect()  # one row for each part of the frame
+    starts = np.cumsum([0, *(row["count"] for row in counts)])
+    if starts[-1] > 2**31 - 1:
+        raise InputError(f"{kind} ids", got=f"{starts[-1]:,}", expected=f"at most {2**31 - 1:,}")
+    session = pairs.sparkSession
+    offsets = pa.table({"part": [row["part"] for row in counts], "start": starts[:-1]})
+    ids = ids.withColumn("part", part).join(functions.broadcast(session.createDataFrame(offsets)), "part")
+    number = functions.col("at").bitwiseAND((1 << 33) - 1) + functions.col("start")
+    return ids.select(kind, number.cast("int").alias(code))
+
+
+def _written(frame: Any, path: Path) -> Any:
+    """The frame, written to Parquet by the executors and read back from there."""
+    frame.write.parquet(_uri(path))
+    return frame.sparkSession.read.parquet(_uri(path))
+
+
+def _uri(path: Path) -> str:
+    return Path(path).resolve().as_uri()

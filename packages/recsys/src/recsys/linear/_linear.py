@@ -37,7 +37,7 @@ class LinearItemModel(Weighted):
             return super()._row_of(code, had)
         weights = self.weights_
         if not (sp.issparse(weights) and self.zero_is_no_evidence):
-            return None if sp.issparse(weights) else weights[had].sum(axis=0)
+            return None if sp.issparse(weights) else np.asarray(weights[had].sum(axis=0), np.float32)
         ready = self.__dict__.get("_ready_weights")
         if ready is None or ready.matrix is not weights:
             ready = self.__dict__["_ready_weights"] = Weights.of(weights)

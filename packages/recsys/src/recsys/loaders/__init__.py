@@ -1,7 +1,7 @@
 r"""Real files as their publishers write them. Nothing is downloaded: pass the path of a file you have.
 
-MovieLens' ratings with their side tables stand in `_movielens`, the other published forms in `_published`, DST and
-svmlight in `_sparse_rows`; logs with propensities (Open Bandit) in `_open_bandit`.
+MovieLens' ratings with their side tables stand in `_movielens`, RecBole's atomic files in `_published`, DST in `_dst`;
+logs with propensities (Open Bandit) in `_open_bandit`. Any other table of events is read by `Dataset.from_frame`.
 
 Examples:
     >>> import recsys
@@ -11,39 +11,12 @@ Examples:
     >>> written = Path("ratings.dat").write_text("\n".join(rows))
     >>> recsys.loaders.movielens("ratings.dat")
     Dataset(3 events, 2 users, 2 items, values, times)
-    >>> sorted(recsys.loaders.LOADERS)[:3]
-    ['amazon', 'dst', 'goodbooks']
+    >>> sorted(recsys.loaders.LOADERS)
+    ['dst', 'movielens', 'recbole']
 """
 
-from recsys.loaders._published import (
-    LOADERS,
-    amazon,
-    goodbooks,
-    lastfm_360k,
-    load_published,
-    movielens,
-    otto,
-    recbole,
-    retailrocket,
-    steam,
-    yoochoose,
-)
-from recsys.loaders._sparse_rows import dst, svmlight
-from recsys.loaders._text_files import double_colon
+from recsys.loaders._dst import dst
+from recsys.loaders._open_bandit import open_bandit
+from recsys.loaders._published import LOADERS, load_published, movielens, recbole
 
-__all__ = [
-    "LOADERS",
-    "amazon",
-    "double_colon",
-    "dst",
-    "goodbooks",
-    "lastfm_360k",
-    "load_published",
-    "movielens",
-    "otto",
-    "recbole",
-    "retailrocket",
-    "steam",
-    "svmlight",
-    "yoochoose",
-]
+__all__ = ["LOADERS", "dst", "load_published", "movielens", "open_bandit", "recbole"]

@@ -48,9 +48,9 @@ def open_bandit(path: str | Path) -> Logged:
 
         >>> rows = ["item_id,position,click,propensity_score", "12,1,0,0.05", "7,2,1,0.20", "12,3,1,0.05"]
         >>> written = Path("all.csv").write_text("\n".join(rows))
-        >>> log = recsys.open_bandit("all.csv")
+        >>> log = recsys.loaders.open_bandit("all.csv")
         >>> always_12 = (log.item == 12).astype(float)  # a policy that shows nothing but item 12
-        >>> recsys.snips(log.click, always_12, log.propensity).mean
+        >>> recsys.evaluation.snips(log.click, always_12, log.propensity).mean
         0.5
     """
     table = as_table(path, columns=_NEEDED)

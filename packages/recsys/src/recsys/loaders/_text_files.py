@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.json
 from ninefold.errors import InputError
 
-from recsys.data._frame import as_table, read_file
+from recsys.data._frame import read_file
 from recsys.data._ids import typed_from_text
 from recsys.data._untyped import pc
 
@@ -40,19 +40,6 @@ def _fields(file: TextIO, path: Path, n: int) -> Iterator[list[str]]:
         if len(fields) != n:
             raise InputError(f"line {number}", where=path, got=line.strip()[:60], expected=f"{n} fields between ::")
         yield fields
-
-
-def json_lines(path: Path, names: list[str]) -> pa.Table:
-    return as_table(read_json(path), columns=names)
-
-
-def read_json(path: Path) -> pa.Table:
-    if not path.is_file():
-        raise InputError(f"file {path}", got="no such file", expected="a .jsonl file")
-    try:
-        return pyarrow.json.read_json(path, read_options=pyarrow.json.ReadOptions(block_size=32 << 20))
-    except pa.ArrowInvalid as error:
-        raise InputError(f"file {path}", got=str(error).splitlines()[0], expected="one JSON object a line") from None
 
 
 _ATOMIC = ("token", "float", "token_seq", "float_seq")

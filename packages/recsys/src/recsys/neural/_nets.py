@@ -1,10 +1,7 @@
-"""The networks of Mult-VAE, LightGCN and the two towers."""
+"""The network of Mult-VAE."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,79 +35,3 @@ def vae_loss(net: MultVAENet, X: Tensor, beta: float) -> Tensor:
     """- multinomial log likelihood + beta KL, mean over rows of X (rows, items)."""
     logp, kl = net(X)
     return (beta * kl - (logp * X).sum(1)).mean()
-
-
-class LightGCNNet(nn.Module):
-    """Vectors of users and items, spread over the normalised graph; the mean of all layers answers (He et al. 2020)."""
-
-    def __init__(self, users: int, items: int, width: int) -> None:
-        super().__init__()
-        self.user, self.item = nn.Embedding(users, width), nn.Embedding(items, width)
-        nn.init.normal_(self.user.weight, std=0.1)
-        nn.init.normal_(self.item.weight, std=0.1)
-
-    def layers(self, graph: Tensor, count: int) -> list[Tensor]:
-        """Layers 0 to count, each (users + items, d); graph: D^-1/2 A D^-1/2, sparse."""
-        found = [torch.cat([self.user.weight, self.item.weight])]
-        for _ in range(count):
-            found.append(torch.sparse.mm(graph, found[-1]))
-        return found
-
-
-def bpr_loss(net: LightGCNNet, graph: Tensor, count: int, triples: Tensor, l2: float) -> Tensor:
-    """BPR on the mean of the layers, and half the L2 of the triples' vectors of layer 0, over the batch's size.
-
-    Args:
-        net, graph, count: see `LightGCNNet.layers`.
-        triples: user, item had, item not had: codes (3, batch).
-        l2: weight of the penalty, on layer 0 alone.
-    """
-    layers = net.layers(graph, count)
-    mean = torch.stack(layers).mean(0)
-    user, item = mean.split([net.user.num_embeddings, net.item.num_embeddings])
-    own, had, other = user[triples[0]], item[triples[1]], item[triples[2]]
-    loss = F.softplus((own * other).sum(1) - (own * had).sum(1)).mean()
-    base = (net.user(triples[0]), net.item(triples[1]), net.item(triples[2]))
-    return loss + l2 * sum((one**2).sum() for one in base) / 2 / triples.shape[1]
-
-
-class TwoTowerNet(nn.Module):
-    """Two ReLU networks, one hidden layer each, onto the unit sphere."""
-
-    def __init__(self, inputs: int, hidden: int, width: int) -> None:
-        super().__init__()
-        sizes = ((inputs, hidden), (hidden, width))
-        self.user, self.item = (nn.ModuleList(nn.Linear(a, b) for a, b in sizes) for _ in range(2))
-
-    @staticmethod
-    def tower(layers: Any, x: Tensor) -> Tensor:
-        """Unit vectors (rows, d) of sparse inputs (rows, inputs)."""
-        first, second = layers
-        hidden = torch.sparse.mm(x, first.weight.T) + first.bias
-        return F.normalize(second(hidden.relu()))
-
-
-def in_batch_loss(
-    users: Tensor, items: Tensor, code: Tensor, log_share: Tensor, temperature: float, own: Tensor | None = None
-) -> Tensor:
-    """Softmax of each row's item among the batch's, corrected by how often an item is drawn (Yi et al. 2019).
-
-    Args:
-        users: unit vectors, (rows, d); items: those of the whole batch, (batch, d).
-        code: item of each row; other rows with the same item are left out.
-        log_share: log of the share of events of each row's item, (batch,).
-        temperature: by which cosines are divided.
-        own: place of each user's item in the batch, (rows,); in their order if None.
-    """
-    own = torch.arange(len(code), device=code.device) if own is None else own
-    scores = users @ items.T / temperature - log_share
-    same = (code[own][:, None] == code) & (own[:, None] != torch.arange(len(code), device=code.device))
-    return F.cross_entropy(scores.masked_fill(same, -torch.inf), own)
-
-
-def sparse(matrix: Any, device: str) -> Tensor:
-    """A scipy CSR matrix as a torch COO tensor, float32."""
-    coo = matrix.tocoo()
-    places = torch.from_numpy(np.stack([coo.row, coo.col]).astype(np.int64))
-    values = torch.from_numpy(coo.data.astype(np.float32))
-    return torch.sparse_coo_tensor(places, values, coo.shape, check_invariants=False).coalesce().to(device)

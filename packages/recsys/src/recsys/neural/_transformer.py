@@ -1,4 +1,4 @@
-"""The networks of sequences (SASRec, BERT4Rec, GRU4Rec) and their losses."""
+"""The network of SASRec and eSASRec, and the losses of sequences."""
 
 from __future__ import annotations
 
@@ -20,19 +20,16 @@ class SASRecNet(nn.Module):
         items: size of the catalogue.
         marks: codes of each mark (action, time) whose embedding is added to the item's.
         width, blocks, heads, max_len, dropout: d, layers, heads, positions, share of units dropped.
-        causal: a step sees itself and what came before it. Otherwise it sees all, and code `items` is a masked item.
         gated: LiGR blocks, after which no norm follows, instead of the published SASRec's.
     """
 
     def __init__(
         self, items: int, marks: Sequence[int], width: int, blocks: int, heads: int, max_len: int, dropout: float,
-        causal: bool = True, gated: bool = False,
+        gated: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.width, self.heads, self.max_len, self.dropout = width, heads, max_len, dropout
-        self.items, self.causal = items, causal
-        padding = items if causal else items + 1
-        self.item = nn.Embedding(padding + 1, width, padding_idx=padding)
+        self.item = nn.Embedding(items + 1, width, padding_idx=items)
         self.position = nn.Embedding(max_len, width)
         self.marks = embeddings(marks, width)
         self.blocks = nn.ModuleList(LiGRBlock(width) if gated else _Block(width) for _ in range(blocks))
@@ -41,7 +38,7 @@ class SASRecNet(nn.Module):
             if one.dim() > 1:
                 nn.init.xavier_normal_(one)
         with torch.no_grad():
-            self.item.weight[padding] = 0
+            self.item.weight[items] = 0
 
     def forward(self, items: Tensor, *marks: Tensor) -> Tensor:
         """Hidden states (rows, steps, d) of codes of items and marks (rows, steps), -1 where padded on the left."""
@@ -51,15 +48,14 @@ class SASRecNet(nn.Module):
         x = x + self.position.weight[self.max_len - items.shape[1] :]
         x = self._drop(add_marks(x, self.marks, marks)) * real[..., None]
         steps = torch.arange(items.shape[1], device=items.device)
-        seen = (steps[:, None] >= steps) if self.causal else torch.ones(len(steps), len(steps), device=items.device) > 0
-        allowed = seen & real[:, None, :] | (steps[:, None] == steps)
+        allowed = (steps[:, None] >= steps) & real[:, None, :] | (steps[:, None] == steps)
         for block in self.blocks:
             x = block(x, allowed[:, None], self.heads, self._drop) * real[..., None]
         return self.last(x)
 
     def vectors(self) -> Tensor:
         """The items' vectors, (items, d), tied with the input's."""
-        return self.item.weight[: self.items]
+        return self.item.weight[:-1]
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)
@@ -92,37 +88,6 @@ def add_marks(x: Tensor, embeddings: nn.ModuleList, marks: Sequence[Tensor]) -> 
         assert isinstance(embedding, nn.Embedding)
         x = x + embedding(torch.where(mark >= 0, mark, embedding.num_embeddings - 1))
     return x
-
-
-class GRU4RecNet(nn.Module):
-    """Gated recurrent layers over the last items (Hidasi et al. 2016), padded on the left with -1.
-
-    Args:
-        items, marks: as for `SASRecNet`.
-        width, layers, dropout: d of vectors and states, recurrent layers, share of units dropped.
-    """
-
-    def __init__(self, items: int, marks: Sequence[int], width: int, layers: int, dropout: float) -> None:
-        super().__init__()
-        self.items, self.dropout = items, dropout
-        self.item = nn.Embedding(items + 1, width, padding_idx=items)
-        self.marks = embeddings(marks, width)
-        self.recurrent = nn.GRU(width, width, layers, batch_first=True)
-
-    def forward(self, items: Tensor, *marks: Tensor) -> Tensor:
-        """Hidden states (rows, steps, d) of codes of items and marks (rows, steps), -1 where padded; 0 there."""
-        real = items >= 0
-        x = add_marks(self.item(torch.where(real, items, self.item.num_embeddings - 1)), self.marks, marks)
-        # a state must not run through the padding: rows are moved to the left for the recurrence, and back
-        steps = torch.arange(items.shape[1], device=items.device)
-        padded = (~real).sum(1, keepdim=True)
-        there, back = (((steps + sign * padded) % len(steps))[..., None].expand_as(x) for sign in (1, -1))
-        states, _ = self.recurrent(F.dropout(x, self.dropout, self.training).gather(1, there))
-        return F.dropout(states, self.dropout, self.training).gather(1, back) * real[..., None]
-
-    def vectors(self) -> Tensor:
-        """The items' vectors, (items, d), tied with the input's."""
-        return self.item.weight[: self.items]
 
 
 def softmax_loss(hidden: Tensor, target: Tensor, vectors: Tensor) -> Tensor:

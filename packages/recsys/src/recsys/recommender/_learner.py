@@ -118,7 +118,6 @@ class Learner(Parameters):
     }  # fmt: skip
     vocabularies: ClassVar[tuple[str, ...]] = ()  # attributes made by fit: lists of texts and numbers, as JSON has them
 
-    removed: ClassVar[dict[str, Any]] = {}  # parameters of older versions: the value that means the same
     renamed: ClassVar[dict[str, str]] = {}  # parameters and arrays of older versions -> their names today
     differences_count: ClassVar[bool] = False  # scores are logits or ratings: a trend is added, else it is a factor
 
@@ -267,9 +266,10 @@ class Learner(Parameters):
         `pairs` holds an entry for each pair of a history without values, if that is at hand.
         """
         history = self.history_
-        if pairs is None or history.value is not None:
-            pairs = history.matrix() if history.value is None else history.positive().matrix()
-        self.popular_ = np.bincount(pairs.indices, minlength=history.n_items).astype(np.float32)
+        if history.value is not None:
+            pairs = history.positive().matrix()
+        had = history.matrix() if pairs is None else pairs
+        self.popular_ = np.bincount(had.indices, minlength=history.n_items).astype(np.float32)
         self.now_ = None if history.time is None else latest(history.time)
         self.fallback_ = fallback(history, self.popular_, self.now_)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,36 +15,32 @@ import recsys
 if TYPE_CHECKING:
     from recsys.recommender._base import Recommender
 
-MODELS: dict[str, str] = {  # name -> the public class
-    "als": "ImplicitALS",
+MODELS: dict[str, str] = {  # name -> the public class below `recsys`
+    "als": "baselines.ImplicitALS",
     "bayesian-fm": "BayesianFM",
-    "bert4rec": "BERT4Rec",
     "bias": "Bias",
-    "bpr": "ImplicitBPR",
-    "co-occurrence": "CoOccurrence",
+    "bpr": "baselines.ImplicitBPR",
+    "co-occurrence": "baselines.CoOccurrence",
     "content-knn": "ContentKNN",
-    "content-profile": "ContentProfile",
+    "content-profile": "baselines.ContentProfile",
     "ease": "EASE",
     "elsa": "ELSA",
-    "esasrec": "ESASRec",
+    "esasrec": "zoo.ESASRec",
     "feature-ials": "FeatureIALS",
     "fm": "FM",
     "fusion": "Fusion",
-    "gf-cf": "GFCF",
-    "gru4rec": "GRU4Rec",
-    "hstu": "HSTU",
+    "hstu": "zoo.HSTU",
     "ials": "IALS",
     "item-knn": "ItemKNN",
-    "lightgcn": "LightGCN",
     "markov": "Markov",
     "mf": "BiasedMF",
-    "mult-vae": "MultVAE",
+    "mult-vae": "zoo.MultVAE",
     "popular": "Popular",
-    "puresvd": "PureSVD",
-    "random": "RandomItems",
+    "puresvd": "baselines.PureSVD",
+    "random": "baselines.RandomItems",
     "rating-knn": "RatingKNN",
     "recent-popular": "RecentPopular",
-    "repeat": "Repeat",
+    "repeat": "baselines.Repeat",
     "rp3beta": "RP3beta",
     "sansa": "SANSA",
     "sasrec": "SASRec",
@@ -52,15 +49,13 @@ MODELS: dict[str, str] = {  # name -> the public class
     "svd++": "SVDpp",
     "trend": "Trend",
     "two-stage": "TwoStage",
-    "two-tower": "TwoTower",
-    "user-knn": "UserKNN",
+    "user-knn": "baselines.UserKNN",
     "v-sknn": "VSKNN",
 }
 
-NAMES = {kind: name for name, kind in MODELS.items()} | {"SparkALS": "spark-als"}  # Spark's, which has verbs of its own
-
-
-_GONE = {"IALSpp": "IALS"}  # older versions' classes -> what reads their folders
+NAMES = {kind.rpartition(".")[2]: name for name, kind in MODELS.items()}  # class -> name
+_REPLACED = {"IALSpp": "IALS"}  # older versions' classes -> what reads their folders
+GONE = ("BERT4Rec", "GFCF", "GRU4Rec", "LightGCN", "SparkALS", "TwoTower")  # older versions' classes that nothing reads
 _OWN: dict[str, type[Recommender]] = {}  # users' models by the name that they registered
 
 
@@ -86,7 +81,7 @@ def stored_name(kind: type[Any]) -> str:
         InputError: for a class that `stored_class` could not find again.
     """
     name = kind.__name__
-    if name in NAMES and getattr(recsys, name) is kind:
+    if name in NAMES and _class(name) is kind:
         return name
     if _OWN.get(kind.name) is kind:
         return kind.name
@@ -97,8 +92,8 @@ def stored_name(kind: type[Any]) -> str:
 def stored_class(name: str) -> type[Recommender] | None:
     """The class of a name from a model folder, or of 0.1's "recsys._ease:EASE"; None if there is none."""
     name = name.rpartition(":")[2] if name.startswith("recsys.") else name
-    name = _GONE.get(name, name)
-    return getattr(recsys, name) if name in NAMES else _OWN.get(name)
+    name = _REPLACED.get(name, name)
+    return _class(name) if name in NAMES else _OWN.get(name)
 
 
 def model_class(name: str) -> type[Recommender]:
@@ -106,7 +101,11 @@ def model_class(name: str) -> type[Recommender]:
     found = {own: kind for kind, own in NAMES.items()}.get(name)
     if found is None and name not in _OWN:
         raise InputError("model", got=repr(name), expected=f"one of {', '.join([*MODELS, *_OWN])}")
-    return _OWN[name] if found is None else getattr(recsys, found)
+    return _OWN[name] if found is None else _class(found)
+
+
+def _class(name: str) -> type[Recommender]:
+    return operator.attrgetter(MODELS[NAMES[name]])(recsys)
 
 
 def make_model(

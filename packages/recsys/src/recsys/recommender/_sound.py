@@ -41,8 +41,8 @@ def check_arrays(arrays: Mapping[str, Any], shapes: Mapping[str, str], sizes: Ma
             raise InputError(name, got="a dense array", expected="a sparse matrix")
         else:
             numbers = array
-        wanted = {"bool": "b", "int": "iu", "csr": "f"}.get(kind, "iu" if kind.startswith("below:") else "f")
-        if numbers.dtype.kind not in wanted:
+        wanted = {"bool": "b", "int": "i", "csr": "f"}.get(kind, "i" if kind.startswith("below:") else "f")
+        if numbers.dtype.kind != wanted or numbers.dtype == np.float16:
             raise InputError(name, got=f"numbers of type {numbers.dtype}", expected=f"{kind} numbers")
         if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
             raise InputError(name, got="NaN or infinite values", expected="finite ones")

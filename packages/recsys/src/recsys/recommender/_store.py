@@ -29,7 +29,7 @@ from recsys.data._history import History
 from recsys.data._ids import IdMap
 from recsys.recommender._learner import Learner, fallback
 from recsys.recommender._query import FOLD_IN, MODEL, Query
-from recsys.recommender._registry import stored_class, stored_name
+from recsys.recommender._registry import GONE, stored_class, stored_name
 from recsys.recommender._sound import check_arrays, check_csr, check_history, check_ids
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def _load(folder: Path, mmap: bool) -> Recommender:
     kind = stored_class(about["class"])
     if kind is None:
         reason = f"field class names {about['class']}, which is neither a model of this package nor registered"
+        reason += "; 0.3 was the last version that has it" if about["class"] in GONE else ""
         raise ArtifactError(folder / "model.json", reason)
     model = _make(kind, about["params"], folder)
     held = artifacts.Artifact(folder / _FILES[0], kind=KIND, format_version=FORMAT)
@@ -151,8 +152,7 @@ def _make(kind: type[Any], stored: dict[str, Any], folder: Path) -> Recommender:
     """A model of the stored parameters, not fitted."""
     own = {field.name for field in dataclasses.fields(kind)}
     trend = {} if "trend" in own else {name: stored[name] for name in ("trend", "damp", "recent") if name in stored}
-    gone = [name for name, value in kind.removed.items() if stored.get(name, "") == value]
-    gone += [*trend, *(["block"] if "block" not in own else [])]  # of iALS++
+    gone = [*trend, *(["block"] if "block" not in own else [])]  # of iALS++
     params: dict[str, Any] = {
         str(kind.renamed.get(name, name)): one for name, one in stored.items() if name not in gone
     }

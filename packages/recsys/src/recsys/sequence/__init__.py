@@ -1,6 +1,6 @@
-"""Models of the next item.
+"""Models of the next item, and models that are made of others.
 
 Markov chains with back-off in `_markov`, V-SKNN (Ludewig and Jannach 2018) in `_vsknn`, SASRec with full softmax
-(Klenitskiy and Vasilev 2023) and eSASRec in `_sasrec`, GRU4Rec and BERT4Rec in `_sequence_rivals`; `_sequence_model` is
-what the networks share, `_sequences` cuts histories into training rows, `_two_stage` ranks what several models name.
+(Klenitskiy and Vasilev 2023) in `_sasrec`; `_sequence_model` is what networks share, `_sequences` cuts histories into
+training rows. `_two_stage` ranks what several models name, `_fusion` adds their lists, `_social` follows ties.
 """

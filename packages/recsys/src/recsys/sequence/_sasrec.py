@@ -1,23 +1,20 @@
-"""SASRec: self-attention over a user's last events; and eSASRec, which gates its blocks. Extra `torch`."""
+"""SASRec: self-attention over a user's last events. Extra `torch`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ninefold.errors import InputError
-
-from recsys.sequence._sequence_model import NextItemModel
+from recsys.sequence._sequence_model import SequenceModel
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SASRec(NextItemModel):
+class SASRec(SequenceModel):
     """A causal transformer (Kang and McAuley 2018), with full softmax if nothing is said (SASRec+). Extra `torch`.
 
     Args:
-        heads: of the attention.
-        factors, blocks, dropout, max_len, patience: see `SequenceModel`.
-        loss, negatives, action, time: see `NextItemModel`.
+        factors, blocks, heads, dropout, max_len, patience: see `SequenceModel`.
+        loss, negatives, action, time: see `SequenceModel`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
 
     Examples:
@@ -34,45 +31,9 @@ class SASRec(NextItemModel):
 
     source: ClassVar[str] = "arXiv 1808.09781, 2309.07602"
     gated: ClassVar[bool] = False
-    heads: int = 1
-
-    def _check(self) -> None:
-        super()._check()
-        check_heads(self)
 
     def _make_net(self) -> Any:
         from recsys.neural._transformer import SASRecNet
 
         sizes = self.factors, self.blocks, self.heads, self.max_len, self.dropout
         return SASRecNet(len(self.item_ids_), self._mark_sizes(), *sizes, gated=self.gated)
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class ESASRec(SASRec):
-    """SASRec in which blocks are gated and 256 negatives are drawn for each sequence. Needs the extra `torch`.
-
-    Args:
-        loss, negatives: of `SASRec`, with other defaults; its other parameters are the same.
-
-    Examples:
-        >>> import recsys
-
-        >>> steps = [(f"s{user}", f"lesson {step}") for user in range(60) for step in range(user % 3, user % 3 + 4)]
-        >>> users, items = zip(*steps)
-        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
-
-        >>> model = recsys.ESASRec(factors=16, blocks=1, epochs=30, learning_rate=0.01).fit(data)
-        >>> model.recommend(["s3"], k=1).column("item").to_pylist()  # s3 ended with lesson 3
-        ['lesson 4']
-    """
-
-    source: ClassVar[str] = "arXiv 2508.06450, 2502.03417"
-    gated: ClassVar[bool] = True
-    loss: str = "sampled"
-    negatives: int = 256
-
-
-def check_heads(model: Any) -> None:
-    """InputError unless a model's `heads` divide its `factors`."""
-    if model.heads < 1 or model.factors % model.heads:
-        raise InputError("heads", got=repr(model), expected="at least 1, and factors divided by heads")

@@ -1,4 +1,4 @@
-"""Networks of the next item: what they share, and the losses of those that look back alone."""
+"""What networks of the next item share: marks, losses, learning, answers."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ class SequenceModel(NeuralModel):
     Args:
         factors, blocks, dropout: width, layers, share of units dropped.
         max_len: events looked at.
+        heads: of the attention.
+        loss: "softmax" over the catalogue (SASRec+), "sampled" (`negatives` drawn for each sequence and shared by its
+            steps) or "bce" (one negative a step: the original, here as the rival).
+        negatives: of the sampled loss.
+        action: context column whose embedding is added to the item's; None: not used.
+        time: what of an event's time is added likewise: "gap" since the event before, hour of the "week", or None.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
         patience: epochs without a lower loss on held-out steps after which training stops; the best epoch is kept.
     """
@@ -36,6 +42,7 @@ class SequenceModel(NeuralModel):
         "factors": [32, 64, 128], "blocks": [1, 2], "dropout": (0.05, 0.5), "learning_rate": (0.0003, 0.003, "log"),
     }  # fmt: skip
     renamed: ClassVar[dict[str, str]] = {"longest": "max_len"}
+    vocabularies: ClassVar[tuple[str, ...]] = ("actions_",)
     differences_count: ClassVar[bool] = True
     factors: int = 64
     blocks: int = 2
@@ -44,27 +51,47 @@ class SequenceModel(NeuralModel):
     epochs: int = 100
     batch: int = 128
     patience: int = 10
-
-    # --- what a model fills in ---
+    heads: int = 1
+    loss: str = "softmax"
+    negatives: int = 3000
+    action: str | None = None
+    time: str | None = None
 
     def _make_net(self) -> Any:
         """The network, drawn anew."""
         raise NotImplementedError
 
-    def _marks(self, history: History) -> list[np.ndarray]:  # noqa: ARG002
+    def _reads(self) -> list[str]:
+        return [] if self.action is None else [self.action]
+
+    def _mark_sizes(self) -> list[int]:
+        """Codes of each mark that is added to an item."""
+        actions = [] if self.action is None else [len(self.actions_)]
+        return actions if self.time is None else [*actions, TIMES[self.time]]
+
+    def _marks(self, history: History) -> list[np.ndarray]:
         """Codes of what is added to each event's item, int (events,) each."""
-        return []
+        actions = [] if self.action is None else [codes(history.context[self.action], self.actions_)]
+        return actions if self.time is None else [*actions, time_codes(history, self.time)]
 
     def _batch(
         self, sequences: Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool
     ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None]:
         """(the network's inputs; items wanted, -1 for none; negative items, if the loss draws any)."""
-        raise NotImplementedError
+        inputs, target = sequences.padded(rows, held=held)
+        size = len(self.item_ids_)
+        if self.loss == "softmax":
+            return inputs, target, None
+        if self.loss == "sampled":
+            return inputs, target, draw.integers(0, size, (len(rows), min(self.negatives, size)))
+        return inputs, target, sequences.negatives(rows, target, draw)
 
-    def _loss(self, hidden: Any, target: Any, vectors: Any, negatives: Any) -> Any:  # noqa: ARG002
-        from recsys.neural._transformer import softmax_loss
+    def _loss(self, hidden: Any, target: Any, vectors: Any, negatives: Any) -> Any:
+        from recsys.neural._transformer import binary_loss, sampled_loss, softmax_loss
 
-        return softmax_loss(hidden, target, vectors)
+        if negatives is None:
+            return softmax_loss(hidden, target, vectors)
+        return (sampled_loss if self.loss == "sampled" else binary_loss)(hidden, target, vectors, negatives)
 
     def _check(self) -> None:
         if min(self.factors, self.blocks, self.max_len, self.epochs, self.batch) < 1:
@@ -73,11 +100,23 @@ class SequenceModel(NeuralModel):
             raise InputError("learning_rate, patience", got=repr(self), expected="positive numbers")
         if not 0 <= self.dropout < 1:
             raise InputError("dropout", got=self.dropout, expected="a share in [0, 1)")
+        if self.loss not in LOSSES:
+            raise InputError("loss", got=repr(self.loss), expected=f"one of {LOSSES}")
+        if self.negatives < 1:
+            raise InputError("negatives", got=self.negatives, expected="at least 1")
+        if self.heads < 1 or self.factors % self.heads:
+            raise InputError("heads", got=repr(self), expected="at least 1, and factors divided by heads")
+        known = self.history_.context.column_names
+        if self.action is not None and self.action not in known:
+            raise InputError("action", got=repr(self.action), expected=f"one of {known}, the context")
+        if self.time is not None and self.time not in TIMES:
+            raise InputError("time", got=repr(self.time), expected=f"one of {sorted(TIMES)}, or None")
 
     # --- learning ---
 
     def _fit(self, data: Dataset) -> None:  # noqa: ARG002
         self._check()
+        self.actions_ = distinct(self.history_.context[self.action]) if self.action else []
         sequences = Sequences(self.history_, self._marks(self.history_), self.max_len)
         if not len(sequences):
             raise InputError(type(self).__name__, got="no user with two events", expected="sequences")
@@ -127,13 +166,6 @@ class SequenceModel(NeuralModel):
 
     # --- answers ---
 
-    def _inputs(self, history: History) -> Sequences:
-        return Sequences(history, self._marks(history), self.max_len, shortest=1)
-
-    def _given(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """What the network is given to answer after the events of `inputs`."""
-        return inputs
-
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
         states, vectors = self._states(query)
         return states.cpu().numpy(), vectors.cpu().numpy().copy()
@@ -141,13 +173,14 @@ class SequenceModel(NeuralModel):
     def _states(self, query: Query) -> tuple[Any, Any]:
         """(last states of the users (rows, d), vectors of the items (items, d)), tensors on the device of answers."""
         torch = require("torch", "recsys", "torch")
-        net, inputs = self._network(), self._inputs(query.history)
+        net = self._network()
+        inputs = Sequences(query.history, self._marks(query.history), self.max_len, shortest=1)
         with torch.no_grad():
             vectors = net.vectors().detach()
             states = torch.zeros(len(query), self.factors, device=vectors.device)
             for start in range(0, len(inputs), 512):
                 rows = np.arange(start, min(start + 512, len(inputs)))
-                given = (torch.from_numpy(one).to(vectors.device) for one in self._given(inputs.inputs(rows)))
+                given = (torch.from_numpy(one).to(vectors.device) for one in inputs.inputs(rows))
                 states[torch.from_numpy(inputs.rows[rows]).to(vectors.device)] = net(*given)[:, -1]
         return states, vectors
 
@@ -187,69 +220,3 @@ class SequenceModel(NeuralModel):
 
     def _item_vectors(self) -> np.ndarray:
         return self._network().vectors().detach().cpu().numpy().copy()
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class NextItemModel(SequenceModel):
-    """Base of networks that look back alone: at each step the next item is wanted.
-
-    Args:
-        loss: "softmax" over the catalogue (SASRec+), "sampled" (`negatives` drawn for each sequence and shared by its
-            steps) or "bce" (one negative a step: the original, here as the rival).
-        negatives: of the sampled loss.
-        action: context column whose embedding is added to the item's; None: not used.
-        time: what of an event's time is added likewise: "gap" since the event before, hour of the "week", or None.
-    """
-
-    vocabularies: ClassVar[tuple[str, ...]] = ("actions_",)
-    loss: str = "softmax"
-    negatives: int = 3000
-    action: str | None = None
-    time: str | None = None
-
-    def _fit(self, data: Dataset) -> None:
-        self._check()
-        self.actions_ = distinct(self.history_.context[self.action]) if self.action else []
-        super()._fit(data)
-
-    def _reads(self) -> list[str]:
-        return [] if self.action is None else [self.action]
-
-    def _check(self) -> None:
-        super()._check()
-        if self.loss not in LOSSES:
-            raise InputError("loss", got=repr(self.loss), expected=f"one of {LOSSES}")
-        if self.negatives < 1:
-            raise InputError("negatives", got=self.negatives, expected="at least 1")
-        known = self.history_.context.column_names
-        if self.action is not None and self.action not in known:
-            raise InputError("action", got=repr(self.action), expected=f"one of {known}, the context")
-        if self.time is not None and self.time not in TIMES:
-            raise InputError("time", got=repr(self.time), expected=f"one of {sorted(TIMES)}, or None")
-
-    def _mark_sizes(self) -> list[int]:
-        """Codes of each mark that is added to an item."""
-        actions = [] if self.action is None else [len(self.actions_)]
-        return actions if self.time is None else [*actions, TIMES[self.time]]
-
-    def _marks(self, history: History) -> list[np.ndarray]:
-        actions = [] if self.action is None else [codes(history.context[self.action], self.actions_)]
-        return actions if self.time is None else [*actions, time_codes(history, self.time)]
-
-    def _batch(
-        self, sequences: Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool
-    ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None]:
-        inputs, target = sequences.padded(rows, held=held)
-        size = len(self.item_ids_)
-        if self.loss == "softmax":
-            return inputs, target, None
-        if self.loss == "sampled":
-            return inputs, target, draw.integers(0, size, (len(rows), min(self.negatives, size)))
-        return inputs, target, sequences.negatives(rows, target, draw)
-
-    def _loss(self, hidden: Any, target: Any, vectors: Any, negatives: Any) -> Any:
-        from recsys.neural._transformer import binary_loss, sampled_loss
-
-        if negatives is None:
-            return super()._loss(hidden, target, vectors, negatives)
-        return (sampled_loss if self.loss == "sampled" else binary_loss)(hidden, target, vectors, negatives)

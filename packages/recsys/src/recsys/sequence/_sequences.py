@@ -88,11 +88,6 @@ class Sequences:
             target[:, :-1] = -1
         return inputs, target
 
-    def window(self, rows: np.ndarray, *, held: bool) -> np.ndarray:
-        """Item codes of the last events of rows, int64 (rows, steps), without the step that `padded` holds out."""
-        skip = self.held[rows].astype(np.int64) * (not held)
-        return self._at(rows, skip, max(min(int((self.counts[rows] - skip).max()), self.max_len), 2), self.history.item)
-
     def batches(self, size: int, draw: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
         """(rows of each batch in chance order, their steps): pools of 32 batches are drawn, and sorted by length."""
         order, pool = draw.permutation(len(self)), 32 * size

@@ -62,6 +62,8 @@ class Live:
         """Take events into account from now on."""
         model = self.model
         for one in events:
+            if not self._fits(one.context):  # of an older log
+                continue
             try:
                 code = model.item_ids_.code(one.item)
             except InputError:  # an id of another type, of an older log
@@ -101,10 +103,25 @@ class Live:
                 raise InputError(
                     f"column {name[:80]!r}", got="unknown", expected=f"one of {[one for one in known if one]}"
                 )
-        return Dataset.from_frame(
+        events = Dataset.from_frame(
             frame, user=names.user, item=names.item, value=valued, context=columns,
             time=timed if timed in frame else None,
         )  # fmt: skip
+        for name in columns:
+            kind, own = events.context.schema.field(name).type, model.history_.context.schema.field(name).type
+            if not all(self._fits({name: one}) for one in pc.unique(events.context[name]).to_pylist()):
+                raise InputError(f"column {name!r}", got=str(kind), expected=f"{own}, as in the fit")
+        return events
+
+    def _fits(self, context: dict[str, Any]) -> bool:
+        """Whether what is said about an event is of the types of the fit's context."""
+        schema = self.model.history_.context.schema
+        try:
+            for name in schema.names:
+                pa.array([context.get(name)], schema.field(name).type)
+        except (pa.ArrowException, OverflowError):
+            return False
+        return True
 
     # --- answers ---
 

@@ -9,21 +9,19 @@ import numpy as np
 from ninefold.errors import InputError
 
 from recsys.data._history import History
-from recsys.sequence._sasrec import check_heads
-from recsys.sequence._sequence_model import NextItemModel
+from recsys.sequence._sequence_model import SequenceModel
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class HSTU(NextItemModel):
+class HSTU(SequenceModel):
     """Gated layers of pointwise attention (Zhai et al. 2024), with the losses of `SASRec`. Needs the extra `torch`.
 
     The time between two events is that between the events themselves; the moment of the next one is not used.
 
     Args:
-        heads: of the attention.
         relative_time: the time between two events biases the attention; needs times.
-        factors, blocks, dropout, max_len, patience: see `SequenceModel`.
-        loss, negatives, action, time: see `NextItemModel`.
+        factors, blocks, heads, dropout, max_len, patience: see `SequenceModel`.
+        loss, negatives, action, time: see `SequenceModel`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
 
     Examples:
@@ -33,18 +31,13 @@ class HSTU(NextItemModel):
         >>> users, items = zip(*steps)
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
-        >>> model = recsys.HSTU(factors=16, blocks=1, epochs=30, learning_rate=0.01, relative_time=False).fit(data)
+        >>> model = recsys.zoo.HSTU(factors=16, blocks=1, epochs=30, learning_rate=0.01, relative_time=False).fit(data)
         >>> model.recommend(["s3"], k=1).column("item").to_pylist()  # s3 ended with lesson 3
         ['lesson 4']
     """
 
     source: ClassVar[str] = "arXiv 2402.17152"
-    heads: int = 1
     relative_time: bool = True
-
-    def _check(self) -> None:
-        super()._check()
-        check_heads(self)
 
     def _make_net(self) -> Any:
         from recsys.neural._hstu import HSTUNet

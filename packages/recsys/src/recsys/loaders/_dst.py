@@ -1,12 +1,10 @@
-"""Files of sparse rows: UCI's DST (visits of users) and svmlight (a design and its targets)."""
+"""UCI's DST: visits of users, a line each."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
@@ -51,34 +49,6 @@ def dst(path: str | Path, *, users: str = "") -> Dataset:
     }
     frame = {"user": [f"{users}{one}" for one in user] if users else user, "item": item}
     return Dataset.from_frame(frame, user="user", item="item", items=side if items else None)
-
-
-def svmlight(path: str | Path) -> tuple[Any, np.ndarray]:
-    """libFM and svmlight files: `target index:value ...` a line. Returns (design, CSR float32; targets, float32)."""
-    import scipy.sparse as sp
-
-    targets, indptr, indices, data = [], [0], [], []
-    with open_text(Path(path)) as file:
-        for number, line in enumerate(file, start=1):
-            words = line.split("#")[0].split()
-            if not words:
-                continue
-            try:
-                targets.append(float(words[0]))
-                for word in words[1:]:
-                    index, _, value = word.partition(":")
-                    indices.append(int(index))
-                    data.append(float(value))
-            except ValueError:
-                raise InputError(
-                    f"line {number}", where=path, got=line.strip()[:60], expected="target index:value ..."
-                ) from None
-            indptr.append(len(indices))
-    if not targets:
-        raise InputError(f"file {path}", got="no rows", expected="target index:value ...")
-    width = max(indices, default=-1) + 1
-    matrix = sp.csr_matrix((np.array(data, np.float32), indices, indptr), shape=(len(targets), width))
-    return matrix, np.array(targets, np.float32)
 
 
 def _not_none(case: int | None) -> int:
