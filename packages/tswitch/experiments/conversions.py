@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import re
-import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -59,25 +58,6 @@ def stackoverflow(sources: Sequence[Path]) -> bytes:
     names = dict(re.findall(r"^\s*(\d+)\s+([\w-]+)\s*$", readme.split("20 different labels")[1], re.MULTILINE))
     pairs = zip(titles.split("\n"), numbers.split(), strict=False)  # the last line is empty
     return _table(["split", "label", "text"], ([_split(t), names[n], _plain(t)] for t, n in pairs))
-
-
-def cifar(sources: Sequence[Path]) -> bytes:
-    """The first pictures of each class by name, 250 of `train` and 80 of `test`, from an archive of PNG files."""
-    import numpy as np
-    from PIL import Image
-
-    arrays: dict[str, np.ndarray] = {}
-    with tarfile.open(sources[0]) as archive:
-        files = {member.name.partition("/")[2]: member for member in archive if member.name.endswith(".png")}
-        classes = sorted({name.split("/")[1] for name in files})
-        for split, most in (("train", 250), ("test", 80)):
-            names = [sorted(name for name in files if name.startswith(f"{split}/{one}/"))[:most] for one in classes]
-            read = [Image.open(archive.extractfile(files[name])).convert("RGB") for part in names for name in part]  # type: ignore[arg-type]
-            arrays[f"x_{split}"] = np.stack([np.asarray(picture) for picture in read])
-            arrays[f"y_{split}"] = np.repeat(np.arange(len(classes), dtype=np.uint8), most)
-    made = io.BytesIO()
-    np.savez_compressed(made, **arrays, classes=np.array(classes))
-    return made.getvalue()
 
 
 def _table(columns: list[str], rows: Iterable[list[str]]) -> bytes:

@@ -1,7 +1,6 @@
 import csv
 import gzip
 import os
-import struct
 from importlib.resources import files
 
 import numpy as np
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from ninefold.errors import ArtifactError, InputError
 from tswitch import datasets
 from tswitch.datasets._text_data import build_task, read_rows, text_hash
-from tswitch_experiments.models._pictures import image_task, mnist_like, read_idx
 
 needs_data = pytest.mark.skipif(not os.environ.get("NINEFOLD_DATA"), reason="NINEFOLD_DATA is not set")
 
@@ -162,46 +160,6 @@ def test_labels_that_train_lacks_are_refused():
 def test_empty_split_is_refused():
     with pytest.raises(InputError, match="no test rows"):
         build_task("x", rows(("train", "a", "x"), ("validation", "a", "y")))
-
-
-def test_digits_split_is_disjoint_and_complete():
-    task = image_task("digits")
-    assert sum(len(labels) for _, labels in (task.train, task.validation, task.test)) == 1797
-    assert task.train[0].dtype == np.uint8
-    assert task.train[0].max() == 255
-    assert len(task.classes) == 10
-
-
-def idx(array):
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-
-def test_idx_pair_plain_or_gzipped(tmp_path):
-    pictures = np.random.default_rng(0).integers(0, 256, (50, 4, 5), dtype=np.uint8)
-    labels = (np.arange(50) % 3).astype(np.uint8)
-    (tmp_path / "p").write_bytes(idx(pictures))
-    (tmp_path / "l.gz").write_bytes(gzip.compress(idx(labels)))
-    task = mnist_like(tmp_path / "p", tmp_path / "l.gz")
-    assert np.array_equal(task.test[0], pictures[40:])
-    assert np.array_equal(np.sort(np.concatenate([task.train[1], task.validation[1]])), np.sort(labels[:40]))
-
-
-@pytest.mark.parametrize("cut", [2, 10, -1])
-def test_truncated_idx_is_refused(tmp_path, cut):
-    path = tmp_path / "cut"
-    path.write_bytes(idx(np.zeros((3, 2, 2), np.uint8))[:cut])
-    with pytest.raises(ArtifactError, match="cut"):
-        read_idx(path)
-
-
-@needs_data
-@pytest.mark.data
-@pytest.mark.parametrize(("name", "sizes"), [("mnist", (7200, 800, 2000)), ("cifar10", (2250, 250, 800))])
-def test_real_image_sets(name, sizes):
-    task = image_task(name)
-    assert tuple(len(labels) for _, labels in (task.train, task.validation, task.test)) == sizes
-    assert len(task.classes) == 10
-    assert set(task.validation[1]) == set(range(10))
 
 
 def test_wheel_target_includes_the_embedded_files():

@@ -11,7 +11,6 @@ from tswitch import Checkpoint, Switch
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.models._models import TextClassifier, base_folder, load_encoder, mean_pool, minilm_folder, predict
 from tswitch.models._tiny_text import HashTokenizer
-from tswitch_experiments.models._image_model import ImageClassifier, efficientnet_folder
 
 from . import tiny
 
@@ -124,20 +123,6 @@ def test_minilm_round_trip_keeps_every_tensor_of_its_base(tmp_path):
     assert set(after.names) - set(before.names) == {"classifier.weight", "classifier.bias"}
     assert set(before.names) <= set(after.names)
     assert all(torch.equal(before.read(name), after.read(name)) for name in before.names)
-
-
-def test_efficientnet_round_trip_and_shapes(tmp_path, monkeypatch):
-    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "cache"))
-    model = ImageClassifier.of(efficientnet_folder(), 10)
-    pictures = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
-    with torch.no_grad():
-        logits = model.eval()(**model.pad(list(pictures)))
-    assert logits.shape == (3, 10)
-    model.save(out := tmp_path / "out")
-    with torch.no_grad():
-        assert torch.equal(ImageClassifier.of(out, 10)(**model.pad(list(pictures))), logits)
-    extra = set(Checkpoint.open(out).names) - set(Checkpoint.open(efficientnet_folder()).names)
-    assert extra == {"classifier.weight", "classifier.bias"}
 
 
 def bert_folder(folder, *, words=WORDS, vocab_size=None, dtype=torch.float32):
