@@ -28,13 +28,9 @@ from workspace import ROOT
 
 SETS = {f"{one.package} {one.name}": one for one in listed(ROOT / "packages")}
 SIMULATED = {  # claims that read no real data, or none but what is in the wheel
-    "proteus/a-good-model-equals-the-expert",
     "proteus/cells-hundred-thousand-in-a-minute",
-    "proteus/cells-state-is-told-from-share",
-    "proteus/faults-print-nothing-made-up",
     "proteus/finds-planted-truth",
     "proteus/fold-bar-cleans-chlamydomonas",
-    "proteus/joins-regulators-with-targets",
     "proteus/peptides-hold-at-a-quarter-of-the-load",
     "proteus/rubric-separates-within-a-grade",
     "recsys/doubly-robust-intervals-hold",

@@ -1,25 +1,22 @@
-"""What we say of the statistics, as experiments: parity with limma, spike-ins of known truth, quiet on nulls."""
+"""What we say of the statistics, as experiments: parity with limma, spike-ins of known truth, permutations."""
 
 import itertools
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from ninefold.datasets import find
 from ninefold_lab import Budget, Claim, Scores, all_of, at_least, at_most
-from proteus import datasets, roll_up, tl
+from proteus import datasets, roll_up
 from proteus.data._data import ProteomicsData
 from proteus.data._design import make_contrast, make_design
 from proteus.datasets import SpikeIn
 from proteus.differential._moderated_test import moderated_test
 from proteus.differential._normalise import normalise
-from proteus.loaders import load_gmt
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.statistics._moderated_t import fit_prior, moderated_t
 from proteus_experiments import published
 from proteus_experiments.baselines import BASELINES, Deqms, PlainModerated, Welch
 from proteus_experiments.baselines._peptides import RobustSummary
-from proteus_experiments.baselines._set_tests import rival_sets
 from proteus_experiments.benchmarks import _r
 
 _Q = 0.05
@@ -153,45 +150,6 @@ def _chlamydomonas(budget: Budget, seed: int) -> Scores:
     return scores
 
 
-def null_splits(data: ProteomicsData) -> list[tuple[str, pd.DataFrame]]:
-    """Every 2 against 2 split inside each level of `group`: (name, sample table with the column `half`)."""
-    splits = []
-    for level in sorted(data.samples["group"].unique()):
-        names = data.samples.index[data.samples["group"] == level].tolist()
-        for partner in names[1:]:
-            half = {name: "a" if name in (names[0], partner) else "b" for name in names}
-            sheet = pd.DataFrame({"half": [half.get(name) for name in data.samples.index]}, index=data.samples.index)
-            splits.append((f"{level}: {names[0]} {partner}", sheet))
-    return splits
-
-
-def _nulls(budget: Budget, seed: int) -> Scores:
-    del budget
-    peptides = datasets.ups1_peptides()
-    called = []
-    for _, sheet in null_splits(peptides):
-        kept = sheet["half"].notna().to_numpy()
-        part = peptides.take(samples=kept)
-        part = ProteomicsData(part.values, part.features, sheet[kept], "peptide")
-        called.append(float(_hits(moderated_test(normalise(part), "~ half", "a-b").table["q"].to_numpy()).sum()))
-    csf = normalise(published.csf())
-    csf = csf.take(samples=csf.samples["site"].notna().to_numpy())
-    sets = load_gmt(find("proteus", "knowledge/reactome_2020-11.symbols.gmt.gz"))
-    rng = np.random.default_rng(seed)
-    quiet = np.zeros(20)
-    loud = np.zeros(20)
-    for turn in range(20):
-        sheet = csf.samples.copy()
-        sheet["group"] = sheet.groupby("site")["group"].transform(lambda one: rng.permutation(one.to_numpy()))
-        table = ProteomicsData(csf.values, csf.features, sheet)
-        result = moderated_test(table, "~ site + group", "AD-control")
-        graded = sum(int((tl.enrich(result, sets, method)["q"] <= _Q).sum()) for method in ("camera", "fry"))
-        quiet[turn] = float(len(result.hits()) == 0 and graded == 0)
-        loud[turn] = float((rival_sets(result, sets, "gsea", seed=turn)["q"] <= _Q).sum() == 0)
-    splits = (np.array(called) <= 2).astype(float)
-    return {"splits with at most two calls": splits, "proteus quiet": quiet, "preranked GSEA quiet": loud}
-
-
 def _permutations(budget: Budget, seed: int) -> Scores:
     """Hits of CSF, and what share of them labels permuted within sites give at the same p."""
     draws = 20 if budget.minutes < _LONG else 500
@@ -299,14 +257,5 @@ STATISTICS_CLAIMS = [
         ),
         quick=_ONE,
         full=Budget(seeds=1, minutes=_LONG),
-    ),
-    Claim(
-        id="proteus/quiet-on-nulls",
-        says="splits inside a level call <= 2 of 10,599 peptides; 18 of 20 label permutations of CSF call nothing",
-        source="ours; preranked GSEA beside it",
-        run=_nulls,
-        verdict=all_of(at_least("splits with at most two calls", 1.0), at_least("proteus quiet", 0.9)),
-        quick=_ONE,
-        full=_ONE,
     ),
 ]

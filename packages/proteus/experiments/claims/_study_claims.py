@@ -23,7 +23,7 @@ from proteus.study._study import Report, Study
 from proteus.tools._tools_bulk import findings_of
 from proteus_experiments import published
 from proteus_experiments.baselines._systems import SYSTEMS, study
-from proteus_experiments.planted._regulation import plant_mediation, plant_regulators, score_joins
+from proteus_experiments.planted._regulation import plant_mediation
 from proteus_experiments.planted._truth import score
 from proteus_experiments.simulators._tables import Simulation, Template, learn, simulate
 from pydantic import BaseModel
@@ -105,24 +105,6 @@ class _LinksAlone(ExpertPlanner):
         wanted = ("group_contrast", "co_regulation")
         chosen = [one for one in found.objectives if one.template in wanted and one.contrast == "case-control"]
         return Objectives(objectives=chosen)
-
-
-def _regulation(budget: ClaimBudget, seed: int) -> Scores:
-    """Planted regulators and targets that come out as one joined hypothesis, and links that are joined and false."""
-    del budget
-    drawn = simulate(
-        learn(datasets.ups1_peptides(), "group"), samples=24, features=_FEATURES, effect=_EFFECT, seed=seed
-    )
-    planted = plant_regulators(drawn, seed=seed)
-    table = planted.simulation
-    report = study(table, _LinksAlone()).run(Budget(objectives=4, hypotheses=60), seed)
-    joined, false = score_joins(report.hypotheses, planted)
-    hits = {one.entity for one in report.findings if one.relation == "changed_in"}
-    part = table.network.restrict(hits)
-    linked = [{part.nodes[a], part.nodes[b]} for a, b in part.edges]
-    known = [set(pair) for pair in planted.pairs]
-    chance = np.array([float(one not in known) for one in linked])
-    return {"pairs joined": joined, "false joins": false, "false where each linked pair of hits is joined": chance}
 
 
 @functools.cache
@@ -256,16 +238,6 @@ STUDY_CLAIMS = [
         verdict=at_least("AUC of the rubric", 0.7),
         quick=ClaimBudget(seeds=2, minutes=1),
         full=ClaimBudget(seeds=10, minutes=1),
-    ),
-    Claim(
-        id="proteus/joins-regulators-with-targets",
-        says="at least 70 % of planted regulator-target pairs come out in a joined hypothesis with their signs, and at "
-        "most 10 % of joined links are false, with as many linked decoys that change too",
-        source="ours; tables simulated after the embedded UPS1 set, 24 samples, 600 features, 12 pairs, 12 decoys",
-        run=_regulation,
-        verdict=all_of(at_least("pairs joined", 0.7), at_most("false joins", 0.10)),
-        quick=ClaimBudget(seeds=2, minutes=1),
-        full=ClaimBudget(seeds=60, minutes=1),  # a second each; ten leave the bar on pairs open
     ),
     Claim(
         id="proteus/mediation-is-found-in-order",
