@@ -19,8 +19,6 @@ from semcom.paper import (
 
 from ._shared import SNR, links_at, mae, pictures_of, scored
 
-RATIOS = (0.5, 0.6, 0.75, 0.85, 0.9)
-
 
 def fillings(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """PSNR of the autoencoder and of fillings on the same received kept patches, at mask ratios .75 and .9."""
