@@ -36,7 +36,6 @@ SIMULATED = {  # claims that read no real data, or none but what is in the wheel
     "recsys/doubly-robust-intervals-hold",
     "recsys/interleaving-needs-fewer-sessions",
     "recsys/sequence-pays-when-there-is-one",
-    "recsys/snips-corrects-exposure",
     "recsys/ties-help-those-without-a-past",
 }
 

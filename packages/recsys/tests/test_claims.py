@@ -80,38 +80,6 @@ def test_sequence_models_are_asked_for_the_last_film(put):
     assert len(found.verdict([scores])) == 6
 
 
-def test_side_data_are_read_with_the_published_split(put):
-    some = rows()
-    for part, which in (("base", some[300:]), ("test", some[:300])):
-        put(f"ml-100k/u1.{part}", "".join(f"{chr(9).join(map(str, row))}\n" for row in which))
-    put(
-        "ml-100k/u.user",
-        "".join(f"{user}|{20 + user % 9}|{'MF'[user % 2]}|{'writer' * 1}|0{user % 4}\n" for user in range(1, 61)),
-    )
-    flags = "|".join("0" * 18)
-    put(
-        "ml-100k/u.item",
-        "".join(f"{item}|Film {item} (199{item % 5})||||{item % 2}|{flags}\n" for item in range(1, 31)),
-    )
-    claim = BY_ID["recsys/movielens-100k-side-data"]
-    scores = claim.run(Budget(1, 1, "quick"), 0)
-    assert list(scores) == ["Bayesian FM", "Bayesian FM, side data"]
-    assert not np.array_equal(*scores.values())
-    assert len(claim.verdict([scores])) == 2
-
-
-@pytest.mark.parametrize(
-    ("claim", "arms"), [("rating-table", ["MF", "BMF"]), ("sets", ["B-SVD++", "B-timeSVD++", "flipped"])]
-)
-def test_ten_million_ratings_are_split_ninety_to_ten(claim, arms, put):
-    put("ml-10M100K/ratings.dat", "".join(f"{'::'.join(map(str, row))}\n" for row in rows()))
-    found = BY_ID[f"recsys/movielens-10m-{claim}"]
-    scores = found.run(Budget(1, 1, "quick"), 0)
-    assert list(scores) == arms
-    assert {len(one) for one in scores.values()} == {150}
-    assert len(found.verdict([scores])) == len(arms)
-
-
 BROUGHT = [one.id for one in CLAIMS if one.id.startswith("recsys/movielens-")]
 
 

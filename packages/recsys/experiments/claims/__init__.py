@@ -2,7 +2,7 @@
 
 `_statements` holds each claim with its bar. The experiments: lists (Online Retail, MSWeb) in `_trials_lists`, next
 items and hidden items in `_trials_steps`, ratings and clicks in `_trials_values`, the simulator in `_trials_truth`,
-MovieLens files that a user brings in `_trials_movielens` and `_trials_movielens_ratings`.
+MovieLens files that a user brings in `_trials_movielens`.
 """
 
 from ._statements import CLAIMS

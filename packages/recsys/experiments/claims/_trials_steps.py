@@ -63,13 +63,6 @@ def two_stages(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     return {name: _steps(model.fit(train), test) for name, model in arms.items()}
 
 
-def one_step(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:  # noqa: ARG001
-    """As `entree`, of chains of one step with their default smoothing."""
-    train, test = datasets.entree().split.time("1998-10-01")
-    arms = {"Markov": Markov(), "Markov+action": Markov(action="action")}
-    return {name: _steps(model.fit(train), test) for name, model in arms.items()}
-
-
 def attention(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """As `entree`, of co-occurrence and SASRec with either loss, trained until its own validation loss no longer falls
     for three epochs; the learning rate of each is chosen among the same three on later training sessions."""

@@ -9,7 +9,7 @@ from ninefold_lab import Budget
 from recsys.data._simulate import simulate
 from recsys.evaluation._evaluate import evaluate
 from recsys.evaluation._next import evaluate_next
-from recsys.evaluation._propensity import doubly_robust, ips, snips
+from recsys.evaluation._propensity import doubly_robust, ips
 from recsys.evaluation._slates import interleave, prefer
 from recsys.evaluation._stats import by_group
 from recsys.linear._ease import EASE
@@ -18,27 +18,10 @@ from recsys.sequence._social import Social
 from scipy.stats import ttest_ind
 
 
-def propensities(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
-    """Estimates of the mean rating over all pairs from events shown mostly to those who like them: minus their errors,
-    and how often the 95 % interval holds the truth."""
-    runs, events = 500 if budget.form == "full" else 60, 8000
-    world = simulate(60, 20, 100, mnar=0.5, zipf=0.5, seed=seed)
-    truth, draw = float(world.ratings.mean()), np.random.default_rng(seed)
-    users, items = world.propensity.shape
-    naive, corrected, holds = np.empty(runs), np.empty(runs), np.empty(runs)
-    for run in range(runs):
-        user = draw.integers(0, users, events)
-        item = (world.propensity[user].cumsum(axis=1) > draw.random((events, 1))).argmax(axis=1)
-        reward = world.ratings[user, item]
-        found = snips(reward, np.full(events, 1 / items), world.propensity[user, item])
-        naive[run], corrected[run] = abs(reward.mean() - truth), abs(found.mean - truth)
-        holds[run] = found.low <= truth <= found.high
-    return {"SNIPS": -corrected, "naive mean": -naive, "interval holds the truth": holds}
-
-
 def doubly(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
-    """As `propensities`, by `doubly_robust` with a model of the rewards that is wrong by up to one star for each pair,
-    and rewards with noise: minus its errors, those of IPS, and how often its 95 % interval holds the truth."""
+    """Estimates of a policy's mean rating from events shown mostly to those who like them, by `doubly_robust` with a
+    model of the rewards that is wrong by up to one star for each pair, and rewards with noise: minus its errors, those
+    of IPS, and how often its 95 % interval holds the truth."""
     runs, events = 500 if budget.form == "full" else 60, 8000
     world = simulate(60, 20, 100, mnar=0.5, zipf=0.5, seed=seed)
     draw = np.random.default_rng(seed)

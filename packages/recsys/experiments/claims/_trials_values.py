@@ -1,41 +1,37 @@
-"""Experiments on values and labels: ratings of MovieLens, answers to coupons."""
+"""Experiments on values and labels: answers to coupons; ratings of MovieLens files that a user brings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from ninefold.datasets import find
 from ninefold_lab import Budget
-from recsys import datasets
+from recsys import datasets, loaders
 from recsys.data._dataset import Dataset
-from recsys.evaluation._tune import tune
 from recsys.factors._bias import Bias
 from recsys.factors._mf import BiasedMF, SVDpp
+from recsys.factors._rating_knn import RatingKNN
 from recsys.fm._bayesian_fm import BayesianFM
 from recsys.recommender._rating import RatingModel
 
 
-def ratings(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
-    """Minus the squared error of each rating of ml-latest-small, 5-fold (one fold in the quick form).
+def rating_table(file: str) -> Callable[[Budget, int], Mapping[str, np.ndarray]]:
+    """An experiment on a file that a user brings (see `_trials_movielens`): minus the squared error of each rating by
+    bias, kNN, MF and SVD++ as in Surprise's benchmark, 5-fold (one fold in the quick form)."""
 
-    Every model is tuned in each fold, with as many trials, on a tenth of the fold's training ratings.
-    """
-    models: dict[str, RatingModel] = {
-        "bias": Bias(),
-        "MF": BiasedMF(seed=seed),
-        "SVD++": SVDpp(seed=seed),
-        "Bayesian FM": BayesianFM(sweeps=128, burn_in=28, samples=50, seed=seed),
-    }
-    folds = list(datasets.ml_latest_small().split.kfold(5, seed=seed))
-    trials = 4 if budget.form == "full" else 2
-    found = {name: [] for name in models}
-    for train, test in folds if budget.form == "full" else folds[:1]:
-        inner = train.split.rows(0.1, seed=seed)
-        for name, model in models.items():
-            best: Any = tune(model, train, metric="rmse", trials=trials, seed=seed, validation=inner).best
-            found[name].append(-((predicted(best.fit(train), test) - test.value) ** 2))
-    return {name: np.concatenate(errors) for name, errors in found.items()}
+    def run(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
+        models: dict[str, RatingModel] = {
+            "bias": Bias(), "item kNN": RatingKNN(), "MF": BiasedMF(seed=seed), "SVD++": SVDpp(seed=seed),
+        }  # fmt: skip
+        folds = list(loaders.movielens(find("recsys", f"movielens/{file}")).split.kfold(5, seed=seed))
+        found: dict[str, list[np.ndarray]] = {name: [] for name in models}
+        for train, test in folds if budget.form == "full" else folds[:1]:
+            for name, model in models.items():
+                found[name].append(-((predicted(model.fit(train), test) - test.value) ** 2))
+        return {name: np.concatenate(errors) for name, errors in found.items()}
+
+    return run
 
 
 def coupon(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
