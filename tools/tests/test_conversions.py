@@ -35,7 +35,6 @@ SIMULATED = {  # claims that read no real data, or none but what is in the wheel
     "proteus/rubric-separates-within-a-grade",
     "recsys/doubly-robust-intervals-hold",
     "recsys/interleaving-needs-fewer-sessions",
-    "recsys/sequence-pays-when-there-is-one",
     "recsys/ties-help-those-without-a-past",
 }
 

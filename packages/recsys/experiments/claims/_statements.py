@@ -12,7 +12,7 @@ from ._trials_lists import msweb, retail
 from ._trials_movielens import METRICS, held_out, last_film
 from ._trials_shop import among_300, candidates, days, months, three_of_four
 from ._trials_steps import attention, cold_items, entree, two_stages
-from ._trials_truth import doubly, interleaved, ties, transitions
+from ._trials_truth import doubly, interleaved, ties
 from ._trials_values import coupon, rating_table
 
 Run: TypeAlias = Callable[[Budget, int], Mapping[str, np.ndarray]]
@@ -145,12 +145,6 @@ CLAIMS = [
         "ours", ties, at_least("ties, new users", "shuffled ties, new users"),
         at_least("ties, new users", "no ties, new users"), at_least("ties, others", "shuffled ties, others"),
         seeds=10, quick=0.1, full=0.2,
-    ),
-    _claim(
-        "sequence-pays-when-there-is-one",
-        "a chain beats EASE at the next item when events follow one another in the simulator, and only then",
-        "ours; brief, quality line 7", transitions, at_least("chain, transitions on", "static, transitions on"),
-        at_most("chain, transitions off", "static, transitions off"), seeds=10, quick=0.2, full=1,
     ),
     _ranking("ranking-table", "EASE", "EASE reaches its published table", "Steck 2019, table 1", (0.391, 0.521, 0.420),
              30),

@@ -8,12 +8,9 @@ import numpy as np
 from ninefold_lab import Budget
 from recsys.data._simulate import simulate
 from recsys.evaluation._evaluate import evaluate
-from recsys.evaluation._next import evaluate_next
 from recsys.evaluation._propensity import doubly_robust, ips
 from recsys.evaluation._slates import interleave, prefer
-from recsys.evaluation._stats import by_group
 from recsys.linear._ease import EASE
-from recsys.sequence._markov import Markov
 from recsys.sequence._social import Social
 from scipy.stats import ttest_ind
 
@@ -99,18 +96,4 @@ def ties(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
         known = np.isin(found.users.to_numpy(zero_copy_only=False), had)
         arms[f"{name}, new users"] = found.values["ndcg@10"][~known]
         arms[f"{name}, others"] = found.values["ndcg@10"][known]
-    return arms
-
-
-def transitions(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
-    """Reciprocal rank (to 10) of the next item, of a chain and of EASE, with transitions on and off."""
-    events = 40_000 if budget.form == "full" else 10_000
-    arms = {}
-    for name, share in (("on", 0.5), ("off", 0.0)):
-        data = simulate(events // 40, 200, events, transitions=share, seed=seed).data.clicks()
-        train, test = data.split.time()
-        for model, kind in (("chain", Markov(smoothing=20.0)), ("static", EASE(l2=100.0))):
-            found = evaluate_next(kind.fit(train), test, ["mrr@10"], filter_seen=False)
-            users = found.users.dictionary_encode().indices.to_numpy()
-            arms[f"{model}, transitions {name}"] = by_group(found.values["mrr@10"], users)
     return arms

@@ -7,7 +7,7 @@ from typing import Any
 
 from ninefold_lab import Budget, Claim, Verdict, all_of, at_least, at_most
 
-from ._pictures import apart, fillings, payload_masks, selection, sparse
+from ._pictures import apart, fillings, payload_masks
 from ._whole import known_snr, unknown_snr
 
 
@@ -56,14 +56,6 @@ CLAIMS = [
           payload_masks,
           all_of(*(_within(kind, "random mask", 0.1) for kind in ("random", "zeros", "text", "periodic")),
                  at_most("zeros without scrambler", "random mask", -1.0)), source="abstract; bars ours"),
-    claim("sparse-beats-dense",
-          "with the mask's number in a block a picture takes at most 30 % of the symbols of dense mask tokens, at "
-          "equal PSNR (within .05 dB)",
-          sparse, all_of(at_most("symbols, sparse by dense", 0.3), at_least("sparse", "dense", -0.05)),
-          source="abstract; bars ours"),
-    claim("selection-gains-a-decibel",
-          "the best of 16 scrambler alternatives is 1 dB above the first, for 4 bits a picture",
-          selection, at_least("select = 16", "select = 1", 1.0)),
     claim("bits-apart-are-as-good",
           "the same bits sent apart beside a pseudo-random mask, at equal symbols, give the same picture within "
           ".1 dB",
