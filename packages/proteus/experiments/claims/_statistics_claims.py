@@ -1,11 +1,11 @@
 """What we say of the statistics, as experiments: parity with limma, spike-ins of known truth, permutations."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from ninefold_lab import Budget, Claim, Scores, all_of, at_least, at_most
+from ninefold_lab import Budget, Claim, Scores, Verdict, all_of, at_least, at_most
 from proteus import datasets, roll_up
 from proteus.data._data import ProteomicsData
 from proteus.data._design import make_contrast, make_design
@@ -173,89 +173,63 @@ def _permutations(budget: Budget, seed: int) -> Scores:
     return {"hits": np.array([float(len(hits))]), "permutation FDR": false, "permuted tables with a hit": loud}
 
 
-def _fdp_bars(names: Mapping[str, float]) -> list:
-    return [at_most(name, bar) for name, bar in names.items()]
-
-
-_ONE = Budget(seeds=1, minutes=2)
 _LONG = 5  # minutes from which permutations are many
+_SPECIES = ("yeast", "E. coli")
+
+
+def _claim(
+    name: str, says: str, source: str, run: Callable[[Budget, int], Scores], *bars: Verdict, seeds: int = 1,
+    minutes: float = 2,
+) -> Claim:  # fmt: skip
+    """A claim whose bars all have to be passed; minutes are those of a seed."""
+    return Claim(id=f"proteus/{name}", says=says, source=source, run=run, verdict=all_of(*bars),
+                 quick=Budget(seeds=1, minutes=2), full=Budget(seeds=seeds, minutes=minutes))  # fmt: skip
+
 
 STATISTICS_CLAIMS = [
-    Claim(
-        id="proteus/equals-limma",
-        says="t, p, d0 and s0 equal limma's to 1e-6 relative (1e-3 for trend or robust with missing values), also with "
+    _claim(
+        "equals-limma",
+        "t, p, d0 and s0 equal limma's to 1e-6 relative (1e-3 for trend or robust with missing values), also with "
         "weights and TREAT",
-        source="limma >= 3.62 run beside it; Smyth 2004, Phipson 2016",
-        run=_parity,
-        verdict=all_of(at_most("exact arms", -6.0), at_most("trend or robust with missing values", -3.0)),
-        quick=_ONE,
-        full=Budget(seeds=3, minutes=2),
+        "limma >= 3.62 run beside it; Smyth 2004, Phipson 2016", _parity,
+        at_most("exact arms", -6.0), at_most("trend or robust with missing values", -3.0), seeds=3,
     ),
-    Claim(
-        id="proteus/hye124-finds-more-than-welch",
-        says="on HYE124 the default finds 1.2 times what Welch finds at the same fold bar, and more than Student and "
+    _claim(
+        "hye124-finds-more-than-welch",
+        "on HYE124 the default finds 1.2 times what Welch finds at the same fold bar, and more than Student and "
         "impute + t at it, at FDP <= 0.02",
-        source="LFQbench, Navarro 2016, PXD002952",
-        run=_hye124,
-        verdict=all_of(
-            *(
-                at_least(f"proteus {species}", f"{rival} {species}")
-                for species in ("yeast", "E. coli")
-                for rival in ("1.2 x Welch", "Student", "impute + t")
-            ),
-            at_most("proteus FDP", 0.02),
-        ),
-        quick=_ONE,
-        full=_ONE,
+        "LFQbench, Navarro 2016, PXD002952", _hye124,
+        *(at_least(f"proteus {species}", f"{rival} {species}") for species in _SPECIES
+          for rival in ("1.2 x Welch", "Student", "impute + t")),
+        at_most("proteus FDP", 0.02),
     ),
-    Claim(
-        id="proteus/hye124-keeps-up-with-moderated-rivals",
-        says="on HYE124 the default finds at least 0.95 of what TREAT, DEqMS and TREAT on robust summaries of peptides "
+    _claim(
+        "hye124-keeps-up-with-moderated-rivals",
+        "on HYE124 the default finds at least 0.95 of what TREAT, DEqMS and TREAT on robust summaries of peptides "
         "find at the same fold bar",
-        source="LFQbench, Navarro 2016, PXD002952; McCarthy 2009, Zhu 2020, Sticker 2020",
-        run=_hye124,
-        verdict=all_of(
-            *(
-                at_least(f"proteus {species}", f"0.95 x {rival} {species}")
-                for species in ("yeast", "E. coli")
-                for rival in _MODERATED
-            )
-        ),
-        quick=_ONE,
-        full=_ONE,
+        "LFQbench, Navarro 2016, PXD002952; McCarthy 2009, Zhu 2020, Sticker 2020", _hye124,
+        *(at_least(f"proteus {species}", f"0.95 x {rival} {species}") for species in _SPECIES for rival in _MODERATED),
     ),
-    Claim(
-        id="proteus/ups-yeast-beats-usable-rivals",
-        says="over three ratios the default finds more UPS proteins than each rival at the same fold bar, at FDP <= "
+    _claim(
+        "ups-yeast-beats-usable-rivals",
+        "over three ratios the default finds more UPS proteins than each rival at the same fold bar, at FDP <= "
         "0.15 on each",
-        source="Ramus 2016, PXD001819",
-        run=_ups_yeast,
-        verdict=all_of(
-            *(at_least("proteus TPR", f"{name} TPR") for name in BASELINES),
-            *_fdp_bars({f"proteus FDP {one}": 0.15 for one in published.UPS1_YEAST}),
-        ),
-        quick=_ONE,
-        full=_ONE,
+        "Ramus 2016, PXD001819", _ups_yeast,
+        *(at_least("proteus TPR", f"{name} TPR") for name in BASELINES),
+        *(at_most(f"proteus FDP {one}", 0.15) for one in published.UPS1_YEAST),
     ),
-    Claim(
-        id="proteus/fold-bar-cleans-chlamydomonas",
-        says="without a fold bar, 100 v 25 fmol has FDP >= 0.6; a bar of 1.2-fold brings it to <= 0.20 at TPR >= 0.9",
-        source="UPS1 in Chlamydomonas, Berg (baldur)",
-        run=_chlamydomonas,
-        verdict=all_of(at_least("no bar FDP", 0.6), at_most("1.2-fold FDP", 0.20), at_least("1.2-fold TPR", 0.9)),
-        quick=_ONE,
-        full=_ONE,
+    _claim(
+        "fold-bar-cleans-chlamydomonas",
+        "without a fold bar, 100 v 25 fmol has FDP >= 0.6; a bar of 1.2-fold brings it to <= 0.20 at TPR >= 0.9",
+        "UPS1 in Chlamydomonas, Berg (baldur)", _chlamydomonas,
+        at_least("no bar FDP", 0.6), at_most("1.2-fold FDP", 0.20), at_least("1.2-fold TPR", 0.9),
     ),
-    Claim(
-        id="proteus/csf-hits-hold-under-permutation",
-        says="CSF has 300 hits or more at a permutation FDR <= 0.06 (500 permutations within sites), permuted tables "
+    _claim(
+        "csf-hits-hold-under-permutation",
+        "CSF has 300 hits or more at a permutation FDR <= 0.06 (500 permutations within sites), permuted tables "
         "have any in <= 9 of 100",
-        source="Bader 2020; ours",
-        run=_permutations,
-        verdict=all_of(
-            at_least("hits", 300.0), at_most("permutation FDR", 0.06), at_most("permuted tables with a hit", 0.09)
-        ),
-        quick=_ONE,
-        full=Budget(seeds=1, minutes=_LONG),
+        "Bader 2020; ours", _permutations,
+        at_least("hits", 300.0), at_most("permutation FDR", 0.06), at_most("permuted tables with a hit", 0.09),
+        minutes=_LONG,
     ),
-]
+]  # fmt: skip

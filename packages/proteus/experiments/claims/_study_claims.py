@@ -2,13 +2,14 @@
 
 import functools
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from ninefold.datasets import find
 from ninefold_lab import Budget as ClaimBudget
-from ninefold_lab import Claim, Scores, all_of, at_least, at_most
+from ninefold_lab import Claim, Scores, Verdict, all_of, at_least, at_most
 from proteus import datasets
 from proteus.loaders import add_symbols, load, load_gmt, load_network, read_panel
 from proteus.outcomes._panel import area_under_curve
@@ -211,66 +212,56 @@ _ANSWERS = (
     "TFRC is the first for survival",
 )  # fmt: skip
 
+
+def _claim(
+    name: str, says: str, source: str, run: Callable[[ClaimBudget, int], Scores], *bars: Verdict, seeds: int,
+    minutes: float = 1, quick: tuple[int, float] = (2, 1),
+) -> Claim:  # fmt: skip
+    """A claim whose bars all have to be passed; minutes are those of a seed, `quick` is (seeds, minutes)."""
+    verdict = bars[0] if len(bars) == 1 else all_of(*bars)
+    return Claim(id=f"proteus/{name}", says=says, source=source, run=run, verdict=verdict, quick=ClaimBudget(*quick),
+                 full=ClaimBudget(seeds=seeds, minutes=minutes))  # fmt: skip
+
+
 STUDY_CLAIMS = [
-    Claim(
-        id="proteus/finds-planted-truth",
-        says="F1 on planted truth: proteus at least every rival system, no refinement at least the flat loop, that at "
+    _claim(
+        "finds-planted-truth",
+        "F1 on planted truth: proteus at least every rival system, no refinement at least the flat loop, that at "
         "least the fixed pipeline; what is firm is false in <= 10 % and never a decoy; <= 5 % of tables without signal "
         "get one",
-        source="ours; tables simulated after the embedded UPS1 set, 16 samples, 600 features",
-        run=_planted,
-        verdict=all_of(
-            *(at_least("proteus F1", f"{name} F1") for name in _RIVALS),
-            at_least("no refinement F1", "flat loop F1"),
-            at_least("flat loop F1", "fixed pipeline F1"),
-            at_most("firm ones that are false", 0.10),
-            at_most("firm ones about a decoy", 0.0),
-            at_most("tables without signal that get a firm one", 0.05),
-        ),
-        quick=ClaimBudget(seeds=2, minutes=1),
-        full=ClaimBudget(seeds=20, minutes=2),
+        "ours; tables simulated after the embedded UPS1 set, 16 samples, 600 features", _planted,
+        *(at_least("proteus F1", f"{name} F1") for name in _RIVALS), at_least("no refinement F1", "flat loop F1"),
+        at_least("flat loop F1", "fixed pipeline F1"), at_most("firm ones that are false", 0.10),
+        at_most("firm ones about a decoy", 0.0), at_most("tables without signal that get a firm one", 0.05),
+        seeds=20, minutes=2,
     ),
-    Claim(
-        id="proteus/rubric-separates-within-a-grade",
-        says="of hypotheses of one grade, many of them false, the rubric prefers the true one in at least 0.7 of pairs",
-        source="ours; tables simulated after the embedded UPS1 set, 16 samples, 600 features, 150 rows of smallest p",
-        run=_separation,
-        verdict=at_least("AUC of the rubric", 0.7),
-        quick=ClaimBudget(seeds=2, minutes=1),
-        full=ClaimBudget(seeds=10, minutes=1),
+    _claim(
+        "rubric-separates-within-a-grade",
+        "of hypotheses of one grade, many of them false, the rubric prefers the true one in at least 0.7 of pairs",
+        "ours; tables simulated after the embedded UPS1 set, 16 samples, 600 features, 150 rows of smallest p",
+        _separation, at_least("AUC of the rubric", 0.7), seeds=10,
     ),
-    Claim(
-        id="proteus/mediation-is-found-in-order",
-        says="at least 70 % of planted graphs of group, regulator and target come out in a joined hypothesis in this "
+    _claim(
+        "mediation-is-found-in-order",
+        "at least 70 % of planted graphs of group, regulator and target come out in a joined hypothesis in this "
         "order, and at most 10 % of orders are false, with as many targets that change on their own, linked or not",
-        source="ours; tables simulated after CSF, complete, 80 samples, 600 features, six graphs of each kind",
-        run=_mediation,
-        verdict=all_of(at_least("graphs found", 0.7), at_most("false orders", 0.10)),
-        quick=ClaimBudget(seeds=2, minutes=1),
-        full=ClaimBudget(seeds=36, minutes=1),  # a score a table: a pilot of sixteen left the interval open
+        "ours; tables simulated after CSF, complete, 80 samples, 600 features, six graphs of each kind", _mediation,
+        at_least("graphs found", 0.7), at_most("false orders", 0.10),
+        seeds=36,  # a score a table: a pilot of sixteen left the interval open
     ),
-    Claim(
-        id="proteus/csf-hypotheses-join-entities",
-        says="on CSF at least half of the hypotheses join three entities, the compared groups among them, each edge by "
+    _claim(
+        "csf-hypotheses-join-entities",
+        "on CSF at least half of the hypotheses join three entities, the compared groups among them, each edge by "
         "cells of its own; the others are a row of a test",
-        source="Bader 2020; Reactome, HI-union",
-        run=_joined,
-        verdict=at_least("hypotheses that join", 0.5),
-        quick=ClaimBudget(seeds=1, minutes=2),
-        full=ClaimBudget(seeds=1, minutes=2),
+        "Bader 2020; Reactome, HI-union", _joined, at_least("hypotheses that join", 0.5), seeds=1, minutes=2,
+        quick=(1, 2),
     ),
-    Claim(
-        id="proteus/finds-known-answers",
-        says="pS6 in B cells with n = 8 samples of 4 donors, FKBP1A, one proteasome, site-adjusted CSF, TFRC come out",
-        source="Bodenmiller 2012, Piazza 2020, Zhang 2017, Bader 2020, TCGA ACC",
-        run=_real,
-        verdict=all_of(
-            *(at_least(name, 1.0) for name in _ANSWERS),
-            at_most("units of the cytometry test", 8.0),
-            at_least("hypotheses on the proteasome in Ubi6", 1.0),
-            at_most("hypotheses on the proteasome in Ubi6", 1.0),
-        ),
-        quick=ClaimBudget(seeds=1, minutes=3),
-        full=ClaimBudget(seeds=2, minutes=3),
+    _claim(
+        "finds-known-answers",
+        "pS6 in B cells with n = 8 samples of 4 donors, FKBP1A, one proteasome, site-adjusted CSF, TFRC come out",
+        "Bodenmiller 2012, Piazza 2020, Zhang 2017, Bader 2020, TCGA ACC", _real,
+        *(at_least(name, 1.0) for name in _ANSWERS), at_most("units of the cytometry test", 8.0),
+        at_least("hypotheses on the proteasome in Ubi6", 1.0), at_most("hypotheses on the proteasome in Ubi6", 1.0),
+        seeds=2, minutes=3, quick=(1, 3),
     ),
-]
+]  # fmt: skip
