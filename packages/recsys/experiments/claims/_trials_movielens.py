@@ -8,6 +8,7 @@ the published ones; nothing is chosen here. Networks are trained on a CUDA devic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from ninefold.datasets import find
@@ -34,7 +35,7 @@ def held_out(name: str) -> Callable[[Budget, int], Mapping[str, np.ndarray]]:
 
     def run(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
         full = budget.form == "full"
-        size = {"factors": 2048, "epochs": 16} if full else {"factors": 16, "epochs": 4}
+        size: dict[str, Any] = {"factors": 2048, "epochs": 16} if full else {"factors": 16, "epochs": 4}
         makers: dict[str, Callable[[], Recommender]] = {
             "EASE": lambda: EASE(l2=500.0),
             "popular": Popular,
