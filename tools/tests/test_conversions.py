@@ -42,10 +42,6 @@ SIMULATED = {  # claims that read no real data, or none but what is in the wheel
     "recsys/sequence-pays-when-there-is-one",
     "recsys/snips-corrects-exposure",
     "recsys/ties-help-those-without-a-past",
-    "semcom/constant-weight-helps-detection",
-    "semcom/ldpc-is-as-good-as-it-should-be",
-    "semcom/payload-arrives",
-    "semcom/silent-errors-are-rare",
 }
 
 

@@ -24,7 +24,6 @@ class Setting:
     Attributes:
         preset: of the network. scenes: training scenes (a quarter of that for validation). frames: a scene.
         encoder_steps, head_steps, search_steps: of the encoder, of each head, of each trial of the rate search.
-        whole_steps: of models that are trained end to end.
     """
 
     preset: str
@@ -33,7 +32,6 @@ class Setting:
     encoder_steps: int
     head_steps: int
     search_steps: int
-    whole_steps: int
 
     @property
     def config(self) -> FastOccConfig:
@@ -88,8 +86,8 @@ class Setting:
         return 100 * done.miou.miou
 
 
-FULL = Setting("mini", 100, 4, 1500, 600, 600, 1000)
-QUICK = Setting("micro", 6, 2, 20, 20, 5, 20)
+FULL = Setting("mini", 100, 4, 1500, 600, 600)
+QUICK = Setting("micro", 6, 2, 20, 20, 5)
 
 
 def setting(budget: Budget) -> Setting:

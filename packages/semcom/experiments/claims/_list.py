@@ -1,4 +1,4 @@
-"""The statements on whole pictures, bits and the published carrier, with their bars."""
+"""The statements on whole pictures and the published carrier, with their bars."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 from ninefold_lab import Budget, Claim, Verdict, all_of, at_least, at_most
 
-from ._bits import arrival, code, detection, silent_errors
-from ._pictures import RATIOS, apart, fillings, payload_masks, selection, sparse
+from ._pictures import apart, fillings, payload_masks
 from ._whole import known_snr, unknown_snr
 
 
@@ -57,33 +56,8 @@ CLAIMS = [
           payload_masks,
           all_of(*(_within(kind, "random mask", 0.1) for kind in ("random", "zeros", "text", "periodic")),
                  at_most("zeros without scrambler", "random mask", -1.0)), source="abstract; bars ours"),
-    claim("payload-arrives",
-          "the check of 99.9 % of mask blocks holds at 4 dB (5 dB for blocks below 80 bits), and where it holds no "
-          "bit is wrong (QPSK, rate 1/2, token power 1)",
-          arrival,
-          all_of(*(at_least(f"passed, r = {ratio}, {5 if ratio > 0.8 else 4} dB", 0.999) for ratio in RATIOS),
-                 at_most("bit error rate where the check passed", 0.0)), source="abstract; bars ours"),
-    claim("silent-errors-are-rare",
-          "of 20,000 mask blocks at 1 dB at most two pass their check with wrong bits",
-          silent_errors, at_most("silent errors", 2.0), seeds=5),
-    claim("sparse-beats-dense",
-          "with the mask's number in a block a picture takes at most 30 % of the symbols of dense mask tokens, at "
-          "equal PSNR (within .05 dB)",
-          sparse, all_of(at_most("symbols, sparse by dense", 0.3), at_least("sparse", "dense", -0.05)),
-          source="abstract; bars ours"),
-    claim("selection-gains-a-decibel",
-          "the best of 16 scrambler alternatives is 1 dB above the first, for 4 bits a picture",
-          selection, at_least("select = 16", "select = 1", 1.0)),
     claim("bits-apart-are-as-good",
           "the same bits sent apart beside a pseudo-random mask, at equal symbols, give the same picture within "
           ".1 dB",
           apart, _within("carrier", "bits sent apart", 0.1), source="ours: the control"),
-    claim("ldpc-is-as-good-as-it-should-be",
-          "the (171, 342) code fails in at most 3 % of blocks at 2.5 dB and .5 % at 3 dB (QPSK, min-sum)",
-          code, all_of(at_most("block errors, 2.5 dB", 0.03), at_most("block errors, 3 dB", 0.005)),
-          source="ours; Sionna's sum-product has .9 and .1 %"),
-    claim("constant-weight-helps-detection",
-          "taking the n likeliest patches errs in at most a quarter of the masks that single decisions get wrong "
-          "(uncoded BPSK, 7 dB, 49 of 196 patches)",
-          detection, at_most("top-n", "a quarter of single decisions")),
 ]  # fmt: skip

@@ -17,15 +17,12 @@ from semcom.evaluation import kid, psnr
 from semcom.links import carry
 from semcom.models import Judge, load_judge
 from semcom.multimodal import RULES, MMSemCom, RxPictures, TextOnly, choose, unsharp, without_text
-from semcom.multiuser import MultiUserLink, SuperposedLink, User
 from semcom.phy import Channel
 from semcom_experiments.linear import LinearLink
 
 from ._list import claim
-from ._shared import scored
 
 _SNRS = (-5.0, 0.0, 5.0, 10.0)
-_RULES = ("multimodal", "random", "image", "text", "oracle")
 _COARSE, _LINEAR = _RIVALS = ("coarse picture", "linear picture")
 _LOW_ARMS = ("multimodal", *_RIVALS, "without text", "text only", "unsharp mask")
 
@@ -90,7 +87,6 @@ def _rows_at(pictures: int, seed: int, snr: float) -> tuple[dict[str, dict[str, 
         scores[name] = {
             "psnr": psnr(images, data.images).tolist(),
             "right": (100.0 * (probability.argmax(axis=1) == data.labels)).tolist(),
-            "confidence": probability[np.arange(len(images)), data.labels].tolist(),
             "kid": [1000 * kid(features[at::10], wanted) for at in range(10)] if len(images) >= 320 else [0.0],
         }
     seconds = time.perf_counter() - start
@@ -117,15 +113,6 @@ def selection(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     return scores
 
 
-def both_measures(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
-    """Mean of standardised PSNR and judge confidence of each rule by picture, averaged over 0, 5 and 10 dB."""
-    parts = []
-    for snr in _SNRS[1:]:
-        rows = [np.array([_mean(budget, seed, (snr,), key)[arm] for arm in _RULES]) for key in ("psnr", "confidence")]
-        parts.append(sum((one - one.mean()) / max(one.std(), 1e-12) / 2 for one in rows))
-    return dict(zip(_RULES, np.mean(parts, axis=0), strict=True))
-
-
 def low_snr(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """Judge accuracy in percent, KID by blocks of pictures, and PSNR of the mean, at -5 and 0 dB."""
     right, distance, quality = (_mean(budget, seed, _SNRS[:2], key) for key in ("right", "kid", "psnr"))
@@ -133,36 +120,6 @@ def low_snr(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     scores |= {f"KID, {arm}": distance[arm] for arm in _LOW_ARMS}
     scores |= {f"70 % of the KID, {arm}": 0.7 * distance[arm] for arm in _RIVALS}
     return scores | {f"PSNR, {arm}": quality[arm] for arm in ("mean", "own coarse picture", *_RIVALS, "unsharp mask")}
-
-
-def users(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
-    """PSNR of four orthogonal users at 10 dB, of each alone with the same symbols, and of all over the whole band.
-
-    Beside them the best linear link: with an orthogonal user's symbols, and with all of them and the other users as
-    Gaussian noise.
-    """
-    link, data, _, linear = _parts(_size(budget, 200, 40))
-    people = [
-        User(part.images, part.captions, snr_db=10.0, seed=1000 * seed + number)
-        for number, part in enumerate(data.taken(np.arange(at, len(data.images), 4)) for at in range(4))
-    ]
-    band = MultiUserLink([link] * 4, [10.0] * 4)
-    arguments: dict[str, Any] = {"num_candidates": 0, "seed": seed}
-    results = {
-        "orthogonal": band.carry(people, **arguments),
-        "alone": [band.alone(number, user, **arguments) for number, user in enumerate(people)],
-        "superposed": SuperposedLink([link] * 4).carry(people, **arguments),
-    }
-    scores = {
-        name: np.concatenate([psnr(one.received.images, user.images) for one, user in zip(found, people, strict=True)])
-        for name, found in results.items()
-    }
-    images = np.concatenate([user.images for user in people])
-    against = float(-10 * np.log10(3 + 10**-1.0))  # three users of equal power, and the noise of 10 dB
-    whole = link.report.symbols
-    for name, symbols, snr in (("linear, orthogonal", whole // 4, 10.0), ("linear, superposed", whole, against)):
-        scores[name] = scored(linear.of(symbols), images, snr, seed)
-    return scores
 
 
 MM_CLAIMS = [
@@ -173,11 +130,6 @@ MM_CLAIMS = [
           all_of(at_least("multimodal", "random", 0.08), at_least("multimodal", "image", -0.05),
                  at_least("multimodal", "text", -0.05), at_least("multimodal", "random and a fifth of the gap")),
           source="abstract; bars ours", seeds=3, minutes=12),
-    claim("both-modalities-serve-both-measures",
-          "on the mean of standardised PSNR and judge confidence the multimodal choice is above both modalities "
-          "alone",
-          both_measures, all_of(at_least("multimodal", "image"), at_least("multimodal", "text")),
-          source="abstract; bars ours", seeds=3, minutes=12),
     claim("generation-helps-at-low-snr",
           "at -5 and 0 dB and equal symbols the judge is 5 points more often right than on the coarse picture, "
           "ADJSCC's or the best linear one, KID is 30 % lower, and the mean of the candidates loses at most .6 dB",
@@ -186,10 +138,4 @@ MM_CLAIMS = [
                  *(at_most("KID, multimodal", f"70 % of the KID, {arm}") for arm in _RIVALS),
                  *(at_least("PSNR, mean", f"PSNR, {arm}", -0.6) for arm in _RIVALS)),
           source="abstract; bars ours", seeds=3, minutes=12),
-    claim("orthogonal-users-do-not-disturb",
-          "four orthogonal users are within .05 dB of themselves alone, and users superposed over the whole band "
-          "lose 3 dB (10 dB, AWGN)",
-          users,
-          all_of(at_least("orthogonal", "alone", -0.05), at_most("orthogonal", "alone", 0.05),
-                 at_least("orthogonal", "superposed", 3.0)), source="abstract; bars ours", seeds=3, minutes=5),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Experiments on the received picture: fillings, payload against random masks, selection, forms."""
+"""Experiments on the received picture: fillings, payload against random masks, bits sent apart."""
 
 from __future__ import annotations
 
@@ -8,18 +8,13 @@ import numpy as np
 from ninefold_lab import Budget
 from semcom.evaluation import psnr
 from semcom.paper import (
-    CarrierImageLink,
-    LinkConfig,
     MaskCodec,
     TokenCoder,
-    dense_tokens,
     harmonic_fill,
     random_masks,
 )
 
 from ._shared import SNR, links_at, mae, pictures_of, scored
-
-RATIOS = (0.5, 0.6, 0.75, 0.85, 0.9)
 
 
 def fillings(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
@@ -78,13 +73,6 @@ def payload_masks(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     return scores
 
 
-def selection(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
-    """PSNR with the best of 16 scrambler alternatives, and with the first."""
-    pictures = pictures_of(budget, 150, 20)
-    arms = {f"select = {count}": LinkConfig(select=count) for count in (1, 4, 16)}
-    return {name: scored(CarrierImageLink(mae(), config), pictures, SNR, seed) for name, config in arms.items()}
-
-
 def apart(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """PSNR of the carrier link and of the same bits sent apart beside a pseudo-random mask, at equal symbols."""
     pictures = pictures_of(budget)
@@ -94,14 +82,3 @@ def apart(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
         for name, scores in found.items():
             scores.append(scored(links[name], pictures, SNR, 10 * seed + turn))
     return {name: np.mean(scores, axis=0) for name, scores in found.items()}
-
-
-def sparse(budget: Budget, seed: int) -> Mapping[str, float | np.ndarray]:
-    """Symbols and PSNR with the mask's number in a coded block, and with all mask tokens sent."""
-    pictures, config = pictures_of(budget), LinkConfig()
-    sparse_link, dense_link = CarrierImageLink(mae(), config), dense_tokens(mae(), config)
-    return {
-        "sparse": scored(sparse_link, pictures, SNR, seed),
-        "dense": scored(dense_link, pictures, SNR, seed),
-        "symbols, sparse by dense": sparse_link.report.symbols / dense_link.report.symbols,
-    }

@@ -34,10 +34,10 @@ def pictures_of(budget: Budget, full: int = 250, quick: int = 40) -> np.ndarray:
     return test_pictures(full if budget.form == "full" else quick)
 
 
-def scored(link: PictureLink, pictures: np.ndarray, snr: float, seed: int, spec: str = "awgn") -> np.ndarray:
-    """PSNR of each picture over a channel, with random payload bits of the seed."""
+def scored(link: PictureLink, pictures: np.ndarray, snr: float, seed: int) -> np.ndarray:
+    """PSNR of each picture over AWGN, with random payload bits of the seed."""
     bits = np.random.default_rng([seed, 0]).integers(0, 2, (len(pictures), link.report.payload_bits), dtype=np.uint8)
-    delivered, _ = carry(link, pictures, bits, Channel.from_spec(spec), snr, np.random.default_rng([seed, 1]))
+    delivered, _ = carry(link, pictures, bits, Channel(), snr, np.random.default_rng([seed, 1]))
     return psnr(delivered.images, pictures)
 
 

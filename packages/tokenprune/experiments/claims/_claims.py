@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 from ninefold.datasets import cache_path
-from ninefold_lab import Budget, Claim, Scores, all_of, at_least, at_most, source_key
-from tokenprune.baselines import redundancy
+from ninefold_lab import Budget, Claim, Scores, all_of, at_most, source_key
 from tokenprune.ftp import SearchConfig, TrainConfig
-from tokenprune.models._layout import Layout
 
-from ._arms import Arms, calibration_windows, sizes_of, smollm2
+from ._arms import Arms, sizes_of
 from ._long import early_facts
 from ._published import FLOOR, MixedArms, stages_pay
 
@@ -24,12 +21,6 @@ from ._published import FLOOR, MixedArms, stages_pay
 def _arms(budget: Budget, seed: int) -> Arms:
     folder = cache_path("tokenprune") / "arms" / f"{budget.form}-{source_key(CLAIMS[0])}"
     return Arms(seed, sizes_of(budget.form), folder)
-
-
-def _redundant(budget: Budget, seed: int) -> Scores:
-    data = calibration_windows(seed, 12 if budget.form == "full" else 3)
-    share = redundancy(Layout.of(smollm2()[0]), data).share_above(0.8).numpy().astype(float)
-    return {"all blocks": float(share.mean()), "block 0": float(share[0]), "median block": float(np.median(share))}
 
 
 def _early_facts(budget: Budget, seed: int) -> Scores:
@@ -48,15 +39,6 @@ def _stages_pay(budget: Budget, seed: int) -> Scores:
 
 
 CLAIMS = [
-    Claim(
-        id="tokenprune/most-blocks-change-little",
-        says="cosine in/out is above 0.8 for 88 % of all pairs, at most 10 % in block 0, 98 % in the median block",
-        source="arXiv 2412.11494, its figure of redundancy (LLaMA2-7B: 89.9 %); here SmolLM2-135M",
-        run=_redundant,
-        verdict=all_of(at_least("all blocks", 0.88), at_most("block 0", 0.1), at_least("median block", 0.98)),
-        quick=Budget(seeds=1, minutes=1),
-        full=Budget(seeds=3, minutes=1),
-    ),
     Claim(
         id="tokenprune/keeps-early-facts-without-training",
         says="at 30 %, with default settings and at operations within .005 of truncation's, a needle and an early name "
