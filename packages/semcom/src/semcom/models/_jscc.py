@@ -14,6 +14,7 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from semcom.links import Settings
+from semcom.models._bands import banded, banded_means
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,16 @@ class Gdn(nn.Module):
 
 
 class Attention(nn.Module):
-    """Scales channels by their means over the picture and by the state of the link, `conditions` numbers a picture."""
+    """Factors of channels by their means over the picture and the state of the link, `conditions` numbers a picture."""
 
     def __init__(self, width: int, conditions: int = 1) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(width + conditions, width // 4), nn.Linear(width // 4, width)
 
-    def forward(self, x: Tensor, state: Tensor) -> Tensor:
-        """x (B, width, h, w), state (B, conditions) -> x scaled."""
-        about = torch.cat([x.mean((2, 3)), state], dim=1)
-        return x * torch.sigmoid(self.second(F.relu(self.first(about))))[:, :, None, None]
+    def forward(self, x: Tensor, state: Tensor, stride: int = 4) -> Tensor:
+        """x (B, width, h, w), state (B, conditions) -> factors of x (B, width, 1, 1)."""
+        about = torch.cat([banded_means(x, stride), state], dim=1)
+        return torch.sigmoid(self.second(F.relu(self.first(about))))[:, :, None, None]
 
 
 class _Stage(nn.Module):
@@ -80,7 +81,9 @@ class _Stage(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor, state: Tensor) -> Tensor:
-        return x + self.second(self.attention(self.norm(self.first(x)), state))
+        inner = banded(lambda part: self.norm(self.first(part)), x, halo=1, stride=4)
+        factors = self.attention(inner, state)
+        return banded(lambda part, own: part + self.second(own * factors), x, inner, halo=1, stride=4)
 
 
 class Adjscc(nn.Module):
@@ -104,18 +107,23 @@ class Adjscc(nn.Module):
         self.decoder_stages = nn.ModuleList(_Stage(w, conditions, inverse=True) for _ in range(stages))
 
     def to_features(self, images: Tensor, state: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [0, 1] -> (B, width, H/4, W/4), before the last convolution of the encoder."""
-        x = (images - 0.47) / 0.25
-        for layer, norm, attention in zip(self.encoder, self.encoder_norms, self.encoder_attention, strict=False):
-            x = attention(norm(layer(x)), state)
+        """Pictures (B, 3, H, W), uint8 or in [0, 1] -> (B, width, H/4, W/4), before the encoder's last convolution."""
+        first, second, third = (nn.Sequential(*layers) for layers in zip(self.encoder, self.encoder_norms, strict=False))
+        x = banded(lambda part: first((_unit(part) - 0.47) / 0.25), images, halo=2, stride=1)
+        scale = self.encoder_attention[0](x, state, 2)
+        x = banded(lambda part: second(part * scale), x, halo=2, stride=2)
+        scale = self.encoder_attention[1](x, state)
+        x = banded(lambda part: third(part * scale), x, halo=1, stride=4)
+        x = x * self.encoder_attention[2](x, state)
         for stage in self.encoder_stages:
             x = stage(x, state)
         return x
 
     def from_received(self, x: Tensor, state: Tensor) -> Tensor:
         """Received features (B, channels, H/4, W/4) -> (B, width, H/4, W/4)."""
-        for place in range(2):
-            x = self.decoder_attention[place](self.decoder_norms[place](self.decoder[place](x)), state)
+        for layer, norm, attention in zip(self.decoder, self.decoder_norms, self.decoder_attention, strict=False):
+            x = banded(nn.Sequential(layer, norm), x, halo=1, stride=4)
+            x = x * attention(x, state)
         for stage in self.decoder_stages:
             x = stage(x, state)
         return x
@@ -124,6 +132,11 @@ class Adjscc(nn.Module):
         """(B, width, H/4, W/4) -> pictures (B, 3, H, W), not clamped."""
         x = F.leaky_relu(F.pixel_shuffle(self.decoder[2](x), 2), 0.1)
         return F.pixel_shuffle(self.last(x), 2).float() * 0.25 + 0.47
+
+
+def _unit(images: Tensor) -> Tensor:
+    """Pixels in [0, 1] of uint8 or of such pixels."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
 
 
 class JsccCoder(Adjscc):
