@@ -45,7 +45,8 @@ def read_picture(path: str | Path) -> np.ndarray:
                         "picture", where=path, got=f"an animation of {frames} frames", expected="one frame"
                     )
                 opened.load()
-                return _rgb(ImageOps.exif_transpose(opened))
+                ImageOps.exif_transpose(opened, in_place=True)
+                return _rgb(opened)
     except UnidentifiedImageError:
         raise InputError("picture", where=path, got="a file that is no picture, or of an unknown kind") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -61,7 +62,7 @@ def _rgb(picture: Image.Image) -> np.ndarray:
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         over = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-    return np.asarray(picture.convert("RGB"))
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def find_pictures(paths: Sequence[str | Path]) -> list[Path]:

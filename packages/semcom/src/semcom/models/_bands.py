@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 WHOLE = 1 << 21  # pixels up to which a picture is one band
-_BAND = 3 << 18  # pixels of a band of a larger picture: its features stay below what an allocator gives back at once
+_BAND = 1 << 17  # pixels of a band at stride 1, s times as many at stride s: features stay in the caches
 
 
-def banded(function: Callable[..., Tensor], *maps: Tensor, halo: int, stride: int) -> Tensor:
+def banded(
+    function: Callable[..., Tensor], *maps: Tensor, halo: int, stride: int, inplace: bool = False
+) -> Tensor:
     """`function` of maps (B, C, h, w), band by band; with gradients in one band alone.
 
     Args:
@@ -19,8 +21,9 @@ def banded(function: Callable[..., Tensor], *maps: Tensor, halo: int, stride: in
         maps: of the same rows, or of whole multiples or parts of them; the first counts.
         halo: even where the function or a map halves the rows of the first map.
         stride: pixels of the picture at one row of the first map.
+        inplace: bands are written into the first map, of which a row of the result needs its own row alone.
     """
-    rows, step, result = maps[0].shape[2], _rows(maps[0], stride), None
+    rows, step, result = maps[0].shape[2], _rows(maps[0], stride), maps[0] if inplace else None
     if step >= rows:
         return function(*maps)
     for first in range(0, rows, step):
@@ -49,4 +52,4 @@ def banded_means(x: Tensor, stride: int) -> Tensor:
 def _rows(x: Tensor, stride: int) -> int:
     """Rows of a band."""
     pixels = x.shape[3] * stride**2
-    return x.shape[2] if x.shape[2] * pixels <= WHOLE else max(1, _BAND // pixels // 8) * 8
+    return x.shape[2] if x.shape[2] * pixels <= WHOLE else max(1, _BAND * stride // pixels // 8) * 8

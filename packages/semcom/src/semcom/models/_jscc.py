@@ -83,7 +83,7 @@ class _Stage(nn.Module):
     def forward(self, x: Tensor, state: Tensor) -> Tensor:
         inner = banded(lambda part: self.norm(self.first(part)), x, halo=1, stride=4)
         factors = self.attention(inner, state)
-        return banded(lambda part, own: part + self.second(own * factors), x, inner, halo=1, stride=4)
+        return banded(lambda part, own: part + self.second(own * factors), x, inner, halo=1, stride=4, inplace=True)
 
 
 class Adjscc(nn.Module):
@@ -114,7 +114,7 @@ class Adjscc(nn.Module):
         x = banded(lambda part: second(part * scale), x, halo=2, stride=2)
         scale = self.encoder_attention[1](x, state)
         x = banded(lambda part: third(part * scale), x, halo=1, stride=4)
-        x = x * self.encoder_attention[2](x, state)
+        x = _scaled(x, self.encoder_attention[2](x, state))
         for stage in self.encoder_stages:
             x = stage(x, state)
         return x
@@ -123,7 +123,7 @@ class Adjscc(nn.Module):
         """Received features (B, channels, H/4, W/4) -> (B, width, H/4, W/4)."""
         for layer, norm, attention in zip(self.decoder, self.decoder_norms, self.decoder_attention, strict=False):
             x = banded(nn.Sequential(layer, norm), x, halo=1, stride=4)
-            x = x * attention(x, state)
+            x = _scaled(x, attention(x, state))
         for stage in self.decoder_stages:
             x = stage(x, state)
         return x
@@ -137,6 +137,10 @@ class Adjscc(nn.Module):
 def _unit(images: Tensor) -> Tensor:
     """Pixels in [0, 1] of uint8 or of such pixels."""
     return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
+def _scaled(x: Tensor, factors: Tensor) -> Tensor:
+    return banded(lambda part: part * factors, x, halo=0, stride=4, inplace=True)
 
 
 class JsccCoder(Adjscc):

@@ -81,7 +81,11 @@ class _Context(nn.Module):
         fine = fine + F.interpolate(self.up(deep), scale_factor=2)
         for block in self.before:
             fine = block(fine)
-        return x + banded(lambda part: F.pixel_shuffle(self.out(F.leaky_relu(part, 0.1)), 2), fine, halo=1, stride=8)
+
+        def added(own: Tensor, part: Tensor) -> Tensor:
+            return own + F.pixel_shuffle(self.out(F.leaky_relu(part, 0.1)), 2)
+
+        return banded(added, x, fine, halo=2, stride=4, inplace=True)
 
 
 class PictureCoder(Adjscc):
