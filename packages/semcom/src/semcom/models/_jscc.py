@@ -14,7 +14,7 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from semcom.links import Settings
-from semcom.models._bands import banded, banded_means
+from semcom.models._bands import banded, banded_means, in_one_band
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class Attention(nn.Module):
         super().__init__()
         self.first, self.second = nn.Linear(width + conditions, width // 4), nn.Linear(width // 4, width)
 
-    def forward(self, x: Tensor, state: Tensor, stride: int = 4) -> Tensor:
-        """x (B, width, h, w), state (B, conditions) -> factors of x (B, width, 1, 1)."""
-        about = torch.cat([banded_means(x, stride), state], dim=1)
+    def forward(self, means: Tensor, state: Tensor) -> Tensor:
+        """Means (B, width), state (B, conditions) -> factors (B, width, 1, 1)."""
+        about = torch.cat([means, state], dim=1)
         return torch.sigmoid(self.second(F.relu(self.first(about))))[:, :, None, None]
 
 
@@ -82,7 +82,7 @@ class _Stage(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor) -> Tensor:
         inner = banded(lambda part: self.norm(self.first(part)), x, halo=1, stride=4)
-        factors = self.attention(inner, state)
+        factors = self.attention(banded_means(_same, inner), state)
         return banded(lambda part, own: part + self.second(own * factors), x, inner, halo=1, stride=4, inplace=True)
 
 
@@ -108,13 +108,20 @@ class Adjscc(nn.Module):
 
     def to_features(self, images: Tensor, state: Tensor) -> Tensor:
         """Pictures (B, 3, H, W), uint8 or in [0, 1] -> (B, width, H/4, W/4), before the encoder's last convolution."""
-        first, second, third = (nn.Sequential(*layers) for layers in zip(self.encoder, self.encoder_norms, strict=False))
-        x = banded(lambda part: first((_unit(part) - 0.47) / 0.25), images, halo=2, stride=1)
-        scale = self.encoder_attention[0](x, state, 2)
-        x = banded(lambda part: second(part * scale), x, halo=2, stride=2)
-        scale = self.encoder_attention[1](x, state)
+        first, second, third = (
+            nn.Sequential(*layers) for layers in zip(self.encoder, self.encoder_norms, strict=False)
+        )
+
+        def entry(part: Tensor) -> Tensor:
+            return first((_unit(part) - 0.47) / 0.25)
+
+        # at stride 2 the features of a large picture are made twice: they take ten times the memory of the picture
+        x, kept, stride = (entry(images), _same, 2) if in_one_band(images, 1) else (images, entry, 1)
+        scale = self.encoder_attention[0](banded_means(kept, x, halo=2, stride=stride), state)
+        x = banded(lambda part: second(kept(part) * scale), x, halo=8, stride=stride)
+        scale = self.encoder_attention[1](banded_means(_same, x), state)
         x = banded(lambda part: third(part * scale), x, halo=1, stride=4)
-        x = _scaled(x, self.encoder_attention[2](x, state))
+        x = _attended(x, self.encoder_attention[2], state)
         for stage in self.encoder_stages:
             x = stage(x, state)
         return x
@@ -123,7 +130,7 @@ class Adjscc(nn.Module):
         """Received features (B, channels, H/4, W/4) -> (B, width, H/4, W/4)."""
         for layer, norm, attention in zip(self.decoder, self.decoder_norms, self.decoder_attention, strict=False):
             x = banded(nn.Sequential(layer, norm), x, halo=1, stride=4)
-            x = _scaled(x, attention(x, state))
+            x = _attended(x, attention, state)
         for stage in self.decoder_stages:
             x = stage(x, state)
         return x
@@ -139,7 +146,12 @@ def _unit(images: Tensor) -> Tensor:
     return images.float().div_(255) if images.dtype == torch.uint8 else images
 
 
-def _scaled(x: Tensor, factors: Tensor) -> Tensor:
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _attended(x: Tensor, attention: nn.Module, state: Tensor) -> Tensor:
+    factors = attention(banded_means(_same, x), state)
     return banded(lambda part: part * factors, x, halo=0, stride=4, inplace=True)
 
 

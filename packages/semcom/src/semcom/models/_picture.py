@@ -77,10 +77,10 @@ class _Context(nn.Module):
     def forward(self, x: Tensor, state: Tensor) -> Tensor:
         fine = self.down(x)
         deep = self.deep(self.deeper(fine))
-        deep = deep * self.attention(deep, state)
+        deep = deep * self.attention(deep.mean((2, 3)), state)
         fine = fine + F.interpolate(self.up(deep), scale_factor=2)
         for block in self.before:
-            fine = block(fine)
+            fine = banded(block, fine, halo=2, stride=8)
 
         def added(own: Tensor, part: Tensor) -> Tensor:
             return own + F.pixel_shuffle(self.out(F.leaky_relu(part, 0.1)), 2)

@@ -69,4 +69,3 @@ def _laid_out(x: Tensor, pixels: int) -> Tensor:
 def _clipped(snr_db: float) -> float:
     noise_variance(snr_db)  # refuses NaN
     return float(np.clip(snr_db, *_SNR))
-
