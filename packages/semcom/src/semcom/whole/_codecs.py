@@ -13,11 +13,12 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from ninefold.errors import InputError, require
+from ninefold.errors import InputError
 from PIL import Image
 
+from semcom.datasets import PLUGINS, plug_in
+
 CODECS = ("jpeg", "jpeg2000", "webp", "avif")
-PLUGINS = {"heif": ("pillow_heif", "heif"), "jxl": ("pillow_jxl", "jxl")}  # codec: (module, extra)
 _FLAT = 127  # in the place of the quality: the mean colour alone, three bytes, where no version of a picture fits
 _SHORT = 65_536  # pixels up to which a length takes two bytes
 
@@ -32,7 +33,7 @@ class Codec:
         if self.name not in (*CODECS, *PLUGINS):
             raise InputError("codec", got=repr(self.name), expected=f"one of {', '.join((*CODECS, *PLUGINS))}")
         if self.name in PLUGINS:
-            _plug_in(self.name)
+            plug_in(self.name)
 
     def length_bytes(self, height: int, width: int) -> int:
         """Bytes that tell the length."""
@@ -104,13 +105,6 @@ class Ladder:
 def flat_version(image: np.ndarray, most: int) -> bytes | None:
     """The mean colour of a picture (H, W, 3) as what is sent, or None if `most` bytes have no room for it."""
     return bytes([_FLAT, *image.mean((0, 1)).round().astype(np.uint8)]) if most >= 4 else None
-
-
-def _plug_in(name: str) -> None:
-    """Register a codec with Pillow; MissingExtraError if its package is not installed."""
-    module = require(PLUGINS[name][0], "semcom", PLUGINS[name][1])
-    if name == "heif":
-        module.register_heif_opener()
 
 
 def _compress(name: str, image: np.ndarray, quality: int) -> bytes:
