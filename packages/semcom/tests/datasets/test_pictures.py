@@ -12,7 +12,14 @@ from ninefold.datasets import data_dir
 from ninefold.errors import DownloadError, InputError, MissingExtraError
 from PIL import Image
 from semcom.datasets import (
-    count_tiles, cut_tiles, embedded_photographs, find_pictures, join_tiles, load, plug_in, read_picture,
+    count_tiles,
+    cut_tiles,
+    embedded_photographs,
+    find_pictures,
+    join_tiles,
+    load,
+    plug_in,
+    read_picture,
 )  # fmt: skip
 
 
@@ -46,7 +53,7 @@ def test_photographs_of_plug_ins_are_read_from_files_and_folders(name, tmp_path)
     plug_in({"heic": "heif", "jxl": "jxl"}[name])
     photograph = embedded_photographs()["coffee"]
     Image.fromarray(photograph).save(tmp_path / f"a.{name}", quality=90)
-    Image.new("L", (1, 1), 90).save(tmp_path / f"b.{name}", quality=100)
+    Image.new("RGB", (1, 1), (90, 90, 90)).save(tmp_path / f"b.{name}", quality=90)
     first, second = (read_picture(path) for path in find_pictures([tmp_path]))
     assert np.abs(first.astype(int) - photograph).mean() < 6
     assert second.shape == (1, 1, 3)

@@ -12,7 +12,14 @@ Examples:
 
 from semcom.datasets._captioned import Captioned, caption, load_captioned, thumbnails
 from semcom.datasets._pictures import (
-    PLUGINS, SUFFIXES, count_tiles, cut_tiles, find_pictures, join_tiles, plug_in, read_picture,
+    PLUGINS,
+    SUFFIXES,
+    count_tiles,
+    cut_tiles,
+    find_pictures,
+    join_tiles,
+    plug_in,
+    read_picture,
 )  # fmt: skip
 from semcom.datasets._sets import EMBEDDED, NAMES, SPLITS, embedded_photographs, load, load_whole
 
