@@ -224,7 +224,8 @@ def semcom() -> Iterator[Reader]:
 
     def sent(form: str, datatype: str = "") -> Callable[[Path], Path]:
         def make(folder: Path) -> Path:
-            picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            side = 64 if form == "paper" else 16
+            picture = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
             if form == "paper":
                 held = record(CarrierImageLink.from_pretrained("mae-32p4"), [picture], _PAYLOAD[:4])[0]
             else:
@@ -243,7 +244,7 @@ def semcom() -> Iterator[Reader]:
         if held.link.get("system") == "beside":
             played = play_beside(beside_link_of(held, path), held, path)
         else:
-            played = play(link_of(held, path), held, path)
+            played = play(link_of(held, path, "mae-32p4", "0"), held, path)
         if played.payload not in (None, _PAYLOAD, _PAYLOAD[:4]):
             raise AssertionError(f"wrong bytes: {played.payload!r}")
         return played.pictures
