@@ -22,7 +22,8 @@ class JsccConfig(Settings):
     """Sizes of a coder.
 
     Attributes:
-        kind: `adjscc` (one model for all SNRs) or `deepjscc` (as published, for the SNR it was trained at).
+        kind: `adjscc` (one model for all SNRs), `deepjscc` (as published, for the SNR it was trained at) or
+            `deepjscc-sigmoid` (public checkpoints: pixels not centred, one more PReLU, a sigmoid at the end).
         channels: feature channels c; the bandwidth ratio is c / 96.
         width: inner channels of `adjscc`.
         stages: convolutions with GDN and SNR attention, of width and size unchanged, that `adjscc` has more on each
@@ -35,8 +36,8 @@ class JsccConfig(Settings):
     stages: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("adjscc", "deepjscc"):
-            raise InputError("kind", got=repr(self.kind), expected="adjscc or deepjscc")
+        if self.kind not in ("adjscc", "deepjscc", "deepjscc-sigmoid"):
+            raise InputError("kind", got=repr(self.kind), expected="adjscc, deepjscc or deepjscc-sigmoid")
         if self.channels < 1 or self.width < 8:
             raise InputError("channels, width", got=(self.channels, self.width), expected="at least 1 and 8")
         if self.stages < 0 or (self.stages and self.kind != "adjscc"):
@@ -163,7 +164,8 @@ class JsccCoder(Adjscc):
     def __init__(self, config: JsccConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or JsccConfig()
-        if c.kind == "deepjscc":
+        self._sigmoid = c.kind == "deepjscc-sigmoid"
+        if c.kind != "adjscc":
             widths = [3, 16, 32, 32, 32, c.channels]
             strides = [2, 2, 1, 1, 1]
             self.encoder = nn.ModuleList(
@@ -174,7 +176,7 @@ class JsccCoder(Adjscc):
                 nn.ConvTranspose2d(a, b, 5, s, 2, output_padding=s - 1)
                 for a, b, s in zip(back, back[1:], steps, strict=False)
             )
-            self.slopes = nn.ParameterList(nn.Parameter(torch.full((1,), 0.25)) for _ in range(8))
+            self.slopes = nn.ParameterList(nn.Parameter(torch.full((1,), 0.25)) for _ in range(8 + self._sigmoid))
             return
         self.add_layers(c.width, c.channels, c.stages)
 
@@ -187,14 +189,14 @@ class JsccCoder(Adjscc):
 
         Args:
             images: (B, 3, H, W) in [0, 1].
-            snr_db: (B,) Es/N0 that both sides know; of no effect in `deepjscc`.
+            snr_db: (B,) Es/N0 that both sides know; of no effect in DeepJSCC.
         Returns: (B, channels * H/4 * W/4), mean square 1 in each row.
         """
-        if self.config.kind == "deepjscc":
-            x = (images - 0.47) / 0.25
+        if self.config.kind != "adjscc":
+            x = images if self._sigmoid else (images - 0.47) / 0.25
             for place, layer in enumerate(self.encoder):
                 x = layer(x)
-                x = F.prelu(x, self.slopes[place]) if place < 4 else x
+                x = F.prelu(x, self.slopes[place]) if place < 4 + self._sigmoid else x
         else:
             x = self.encoder[3](self.to_features(images, snr_db[:, None] / 10))
         flat = x.flatten(1).float()
@@ -203,9 +205,9 @@ class JsccCoder(Adjscc):
     def decode(self, reals: Tensor, snr_db: Tensor, height: int, width: int) -> Tensor:
         """Pictures (B, 3, height, width), not clamped, of received reals (B, channels * H/4 * W/4)."""
         x = reals.reshape(len(reals), self.config.channels, height // 4, width // 4)
-        if self.config.kind == "deepjscc":
+        if self.config.kind != "adjscc":
             for place, layer in enumerate(self.decoder):
                 x = layer(x)
-                x = F.prelu(x, self.slopes[4 + place]) if place < 4 else x
-            return x.float() * 0.25 + 0.47
+                x = F.prelu(x, self.slopes[place - 4]) if place < 4 else x
+            return torch.sigmoid(x) if self._sigmoid else x.float() * 0.25 + 0.47
         return self.to_pictures(self.from_received(x, snr_db[:, None] / 10))
