@@ -26,7 +26,7 @@ def read_checkpoint(path: str | Path) -> JsccCoder:
         ArtifactError: if it cannot be read, or names or shapes of its tensors are not those of that repository; says
             which.
     """
-    state = _tensors(path)
+    state = tensors_of(path)
     last = state.get("encoder.conv5.conv.weight")
     channels = last.shape[0] if last is not None and last.ndim else 0
     if channels < 2 or channels % 2 or channels > 1 << 10:
@@ -48,8 +48,8 @@ def read_checkpoint(path: str | Path) -> JsccCoder:
     return model.eval()
 
 
-def _tensors(path: str | Path) -> dict[str, Tensor]:
-    """Tensors by name, without the prefix that training on several devices adds."""
+def tensors_of(path: str | Path) -> dict[str, Tensor]:
+    """Tensors by name of a file that PyTorch wrote, without the prefix that training on several devices adds."""
     if not Path(path).is_file():
         raise ArtifactError(path, "is not there")
     try:

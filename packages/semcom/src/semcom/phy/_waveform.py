@@ -51,8 +51,9 @@ class Waveform:
 
     def __post_init__(self) -> None:
         good = self.samples >= 2 and 0 < self.rolloff <= 1 and min(self.frame, self.sync) >= 1
+        good = good and self.samples <= 64 and max(self.frame, self.sync, self.preamble) <= 1 << 20
         if not good or self.preamble < 8 * _PART or self.preamble % _PART:
-            raise InputError("waveform", got=self, expected="2 samples or more, a rolloff in (0, 1], counts from 1")
+            raise InputError("waveform", got=self, expected="2 to 64 samples, a rolloff in (0, 1], counts from 1")
 
     @property
     def pulse(self) -> np.ndarray:
