@@ -43,7 +43,7 @@ def banded_means(function: Callable[[Tensor], Tensor], x: Tensor, *, halo: int =
     """Means over rows and columns (B, C) of what `banded` gives, which is not kept."""
     if in_one_band(x, stride):
         return function(x).mean((2, 3))
-    total = torch.zeros(())
+    total, part = torch.zeros(()), x
     for part, share in _bands(function, (x,), halo, stride):
         total = total + part.sum((2, 3), dtype=torch.float32) / (part.shape[3] * x.shape[2] * share)
     return total.to(part.dtype)
