@@ -46,6 +46,8 @@ def sign(place: Path) -> None:
             _sign_arrays(file, data)
         elif data[:4] == b"BNN1" or file.suffix == ".bnn":
             file.write_bytes(data[:-32] + hashlib.sha256(data[:-32]).digest())
+    for meta in place.rglob("*.sigmf-meta") if place.is_dir() else ():
+        _sign_samples(meta)
     for manifest in place.rglob(MANIFEST) if place.is_dir() else ():
         _sign_folder(manifest)
 
@@ -269,6 +271,16 @@ def _sign_arrays(file: Path, data: bytes) -> None:
     except (KeyError, TypeError, ValueError, AttributeError):
         return  # too damaged to be signed
     file.write_bytes(_packed(header, data[start:]))
+
+
+def _sign_samples(meta: Path) -> None:
+    """The digest of a SigMF recording's samples."""
+    try:
+        document = json.loads(meta.read_text(encoding="utf-8"))
+        document["global"]["core:sha512"] = hashlib.sha512(meta.with_suffix(".sigmf-data").read_bytes()).hexdigest()
+        meta.write_text(json.dumps(document), encoding="utf-8")
+    except (KeyError, OSError, TypeError, ValueError):
+        return
 
 
 def _sign_folder(manifest: Path) -> None:

@@ -193,12 +193,19 @@ def _published(load: Callable[..., Any], form: str, path: Path) -> None:
     _only(load(form, path))
 
 
+_PAYLOAD = b"bytes that arrive whole or are refused"
+
+
 def semcom() -> Iterator[Reader]:
-    from semcom import Channel, Recording, read_picture
-    from semcom.carrier import BesideConfig
+    from semcom import CarrierImageLink, Channel, Recording, read_picture, record
+    from semcom.carrier import BesideConfig, beside_link, beside_link_of, play_beside, record_beside
+    from semcom.links import load_waveform, save_waveform
+    from semcom.links._samples import DATATYPES
     from semcom.models import load_jscc
     from semcom.models._store import built_in_path
     from semcom.multimodal._captions import read_captions
+    from semcom.paper import link_of, play
+    from semcom.phy import PilotPattern
 
     def picture(folder: Path) -> Path:
         from PIL import Image
@@ -215,8 +222,37 @@ def semcom() -> Iterator[Reader]:
     def coder(folder: Path) -> Path:
         return Path(shutil.copy(built_in_path("adjscc-c8"), folder / "coder.safetensors"))
 
+    def sent(form: str, datatype: str = "") -> Callable[[Path], Path]:
+        def make(folder: Path) -> Path:
+            side = 64 if form == "paper" else 16
+            picture = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+            if form == "paper":
+                held = record(CarrierImageLink.from_pretrained("mae-32p4"), [picture], _PAYLOAD[:4])[0]
+            else:
+                held = record_beside(beside_link(), [picture], _PAYLOAD, PilotPattern(64, 2))
+            if datatype:
+                save_waveform(held, folder / f"{datatype} wave", datatype=datatype)
+            else:
+                held.save(folder / "sent")
+            return next(folder.iterdir())
+
+        return make
+
+    def received(path: Path) -> Any:
+        """The pictures; an error of no type where the payload is neither refused nor that of the sender."""
+        held = load_waveform(path) if path.name.endswith("wave") else Recording.load(path)
+        if held.link.get("system") == "beside":
+            played = play_beside(beside_link_of(held, path), held, path)
+        else:
+            played = play(link_of(held, path, "mae-32p4", "0"), held, path)
+        if played.payload not in (None, _PAYLOAD, _PAYLOAD[:4]):
+            raise AssertionError(f"wrong bytes: {played.payload!r}")
+        return played.pictures
+
     yield Reader("picture", picture, lambda path: [read_picture(path)])
     yield Reader("symbols", recording, lambda path: [np.abs(Recording.load(path).symbols)])
+    for form, datatype in (("beside", ""), ("paper", ""), *(("beside", one) for one in DATATYPES)):
+        yield Reader(f"{form} {datatype or 'symbols'} received", sent(form, datatype), received)
     yield Reader("coder", coder, lambda path: _tensors(load_jscc(path)))
     yield Reader("captions", text("captions.csv", "file,caption\na.png,a cat\nb.png,a dog\n"), lambda path: _only(
         read_captions(path)))  # fmt: skip

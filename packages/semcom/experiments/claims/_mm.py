@@ -13,11 +13,12 @@ from ninefold.datasets import cache_path
 from ninefold.files import write_text
 from ninefold_lab import Budget, add_seconds, all_of, at_least, at_most, source_key
 from semcom.datasets import Captioned, load, load_captioned
-from semcom.evaluation import kid, psnr
+from semcom.evaluation import psnr
 from semcom.links import carry
 from semcom.models import Judge, load_judge
 from semcom.multimodal import RULES, MMSemCom, RxPictures, TextOnly, choose, unsharp, without_text
 from semcom.phy import Channel
+from semcom_experiments.distance import kid
 from semcom_experiments.linear import LinearLink
 
 from ._list import claim

@@ -11,8 +11,9 @@ from semcom.datasets import load
 from semcom.evaluation import psnr
 from semcom.links import PictureLink, carry
 from semcom.models import SmallMae, load_mae
-from semcom.paper import BitsApart, CarrierImageLink, Harmonic, LinkConfig, MeanFill
+from semcom.paper import CarrierImageLink, Harmonic, LinkConfig, MeanFill
 from semcom.phy import Channel
+from semcom_experiments.apart import BitsApart
 
 SNR = 5.0  # dB, where a claim names none
 

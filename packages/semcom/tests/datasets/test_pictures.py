@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.datasets import data_dir
-from ninefold.errors import DownloadError, InputError
+from ninefold.errors import DownloadError, InputError, MissingExtraError
 from PIL import Image
-from semcom.datasets import count_tiles, cut_tiles, embedded_photographs, join_tiles, load, read_picture
+from semcom.datasets import (
+    count_tiles,
+    cut_tiles,
+    embedded_photographs,
+    find_pictures,
+    join_tiles,
+    load,
+    plug_in,
+    read_picture,
+)  # fmt: skip
 
 
 @settings(max_examples=30, deadline=None)
@@ -34,6 +45,29 @@ def test_conversions_are_right(tmp_path):
     exif[0x0112] = 6
     turned.save(tmp_path / "turned.jpg", exif=exif)
     assert read_picture(tmp_path / "turned.jpg").shape == (2, 1, 3)
+
+
+@pytest.mark.parametrize("name", ["heic", "jxl"])
+def test_photographs_of_plug_ins_are_read_from_files_and_folders(name, tmp_path):
+    pytest.importorskip({"heic": "pillow_heif", "jxl": "pillow_jxl"}[name], reason="the extra is not installed")
+    plug_in({"heic": "heif", "jxl": "jxl"}[name])
+    photograph = embedded_photographs()["coffee"]
+    Image.fromarray(photograph).save(tmp_path / f"a.{name}", quality=90)
+    Image.new("RGB", (1, 1), (90, 90, 90)).save(tmp_path / f"b.{name}", quality=90)
+    first, second = (read_picture(path) for path in find_pictures([tmp_path]))
+    assert np.abs(first.astype(int) - photograph).mean() < 6
+    assert second.shape == (1, 1, 3)
+    np.testing.assert_allclose(second[0, 0], 90, atol=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "extra"), [("a.HEIC", "pillow_heif", "heif"), ("a.jxl", "pillow_jxl", "jxl")]
+)
+def test_a_photograph_whose_plug_in_is_not_installed_says_what_to_install(name, module, extra, tmp_path, monkeypatch):
+    (tmp_path / name).write_bytes(bytes(40))
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"semcom\[{extra}\]"):
+        read_picture(tmp_path / name)
 
 
 def test_embedded_pictures_are_there_without_any_data():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from ninefold.errors import InputError
 from semcom.datasets import load_captioned
-from semcom.evaluation import kid
 from semcom.models import Judge, JudgeConfig
+from semcom_experiments.distance import kid
 
 
 def test_kid_is_the_unbiased_estimate(rng):

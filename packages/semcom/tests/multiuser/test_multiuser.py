@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
 from semcom.datasets import load_captioned
-from semcom.multiuser import ACCESS, ALLOCATIONS, MultiUserLink, SuperposedLink, User, allocate, owners
+from semcom.multiuser import ACCESS, ALLOCATIONS, MultiUserLink, User, allocate, owners
 from semcom.phy import Channel, power
+from semcom_experiments.superposed import SuperposedLink
 
 SNRS = (0.0, 5.0, 10.0, 15.0)
 

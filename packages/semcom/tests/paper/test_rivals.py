@@ -9,7 +9,6 @@ from semcom.evaluation import psnr
 from semcom.links import carry
 from semcom.models import load_mae
 from semcom.paper import (
-    BitsApart,
     CarrierImageLink,
     Harmonic,
     LinkConfig,
@@ -21,6 +20,7 @@ from semcom.paper import (
     random_masks,
 )
 from semcom.phy import Channel
+from semcom_experiments.apart import BitsApart
 
 
 @pytest.fixture(scope="module")

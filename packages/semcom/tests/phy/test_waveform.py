@@ -127,3 +127,18 @@ def test_a_flow_graph_of_gnu_radio_sends_and_receives(rng, tmp_path):
     subprocess.run(words, check=True, timeout=120)
     found = load_waveform(capture, tmp_path / "wave")
     assert np.mean(np.abs(found.symbols - symbols) ** 2) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("semcom:about", 1.5), ("semcom:about", True), ("semcom:waveform", {"samples": 10**30}),
+     ("semcom:waveform", {"preamble": 1 << 40}), ("semcom:waveform", {"sync": "x"})],
+)  # fmt: skip
+def test_headers_that_make_no_sense_are_refused(name, value, rng, tmp_path):
+    save_waveform(Recording(complex_noise((1, 50), rng), "m", [(8, 8)]), tmp_path / "wave")
+    path = tmp_path / "wave" / "symbols.sigmf-meta"
+    meta = json.loads(path.read_text())
+    meta["global"] |= {name: value}
+    path.write_text(json.dumps(meta))
+    with pytest.raises((ArtifactError, InputError)):
+        load_waveform(tmp_path / "wave")

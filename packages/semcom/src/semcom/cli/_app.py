@@ -84,7 +84,8 @@ def deliver(out: Path, pictures: Mapping[str, list[np.ndarray]], files: Mapping[
         for name, arrays in pictures.items():
             digits = max(3, len(str(len(arrays) - 1)))
             for number, array in enumerate(arrays):
-                Image.fromarray(array).save(folder / f"{name}-{number:0{digits}}.png")
+                file = folder / f"{name}-{number:0{digits}}.png"
+                Image.fromarray(array).save(file, compress_level=1)  # a fifth of the time, some percent more bytes
         for name, data in files.items():
             (folder / name).write_bytes(data)
 

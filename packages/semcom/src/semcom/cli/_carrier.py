@@ -77,12 +77,7 @@ def key_of(text: str | None) -> str | None:
 
 @verb(carrier, uses=("threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def send(
-    pictures: Pictures,
-    payload: PayloadFile = None,
-    *,
-    link: Link,
-    pilots: Pilots,
-    opts: Shared,
+    pictures: Pictures, payload: PayloadFile = None, *, link: Link, pilots: Pilots, opts: Shared
 ) -> dict[str, Any]:
     """Write the symbols of PICTURES and a payload to the folder -o (SigMF, cf32_le)."""
     out = opts.need_out()

@@ -50,7 +50,7 @@ def baseline(
     unknown: Annotated[bool, typer.Option("--unknown", help="The sender does not know the SNR.")] = False,
     assumed: Annotated[float, typer.Option(help="Es/N0 that the joint coder's sender assumes then.")] = 5.0,
     coder: Annotated[
-        str, typer.Option(help="picture-c16, or a file of `train picture` or `train jscc`.")
+        str, typer.Option(help="picture-c16, a file of `train picture` or `train jscc`, a DeepJSCC checkpoint.")
     ] = "picture-c16",
     jobs: Jobs = 1,
     opts: Shared,

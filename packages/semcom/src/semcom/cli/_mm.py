@@ -110,12 +110,7 @@ def send(
 
 @verb(mm, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def recv(
-    symbols: Symbols,
-    *,
-    model: Model = "mm-32",
-    snr: KnownSnr = None,
-    choice: Choice,
-    opts: Shared,
+    symbols: Symbols, *, model: Model = "mm-32", snr: KnownSnr = None, choice: Choice, opts: Shared
 ) -> dict[str, Any]:
     """Receive a folder of SYMBOLS into the folder -o: sharpened, or with -k the candidate that fits image and text."""
     from semcom import Recording

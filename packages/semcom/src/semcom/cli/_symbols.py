@@ -13,13 +13,7 @@ from semcom.cli._app import ChannelSpec, Snr, Symbols, app, channel, counts
 
 
 @verb(channel, uses=("seed", "force", "out"), out="folder", ours="semcom")
-def apply(
-    symbols: Symbols,
-    *,
-    channel: ChannelSpec = "awgn",
-    snr: Snr = 6.0,
-    opts: Shared,
-) -> dict[str, Any]:
+def apply(symbols: Symbols, *, channel: ChannelSpec = "awgn", snr: Snr = 6.0, opts: Shared) -> dict[str, Any]:
     """Let a channel act on a folder of symbols, as an antenna would receive them, into the folder -o."""
     import numpy as np
 

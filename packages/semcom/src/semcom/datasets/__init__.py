@@ -11,11 +11,20 @@ Examples:
 """
 
 from semcom.datasets._captioned import Captioned, caption, load_captioned, thumbnails
-from semcom.datasets._pictures import SUFFIXES, count_tiles, cut_tiles, find_pictures, join_tiles, read_picture
+from semcom.datasets._pictures import (
+    PLUGINS,
+    SUFFIXES,
+    count_tiles,
+    cut_tiles,
+    find_pictures,
+    join_tiles,
+    plug_in,
+    read_picture,
+)  # fmt: skip
 from semcom.datasets._sets import EMBEDDED, NAMES, SPLITS, embedded_photographs, load, load_whole
 
 __all__ = [
-    "EMBEDDED", "NAMES", "SPLITS", "SUFFIXES", "Captioned", "caption", "count_tiles", "cut_tiles",
-    "embedded_photographs", "find_pictures", "join_tiles", "load", "load_captioned", "load_whole", "read_picture",
-    "thumbnails",
+    "EMBEDDED", "NAMES", "PLUGINS", "SPLITS", "SUFFIXES", "Captioned", "caption", "count_tiles", "cut_tiles",
+    "embedded_photographs", "find_pictures", "join_tiles", "load", "load_captioned", "load_whole", "plug_in",
+    "read_picture", "thumbnails",
 ]  # fmt: skip

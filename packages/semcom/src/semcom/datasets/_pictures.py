@@ -7,10 +7,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from ninefold.errors import InputError
+from ninefold.errors import InputError, require
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".jp2", ".ppm", ".pgm"}
+PLUGINS = {"heif": ("pillow_heif", "heif"), "jxl": ("pillow_jxl", "jxl")}  # kind of file: (module, extra)
+_PLUGGED = {".heic": "heif", ".heif": "heif", ".hif": "heif", ".jxl": "jxl"}
+SUFFIXES = {
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".gif",
+    ".avif",
+    ".jp2",
+    ".ppm",
+    ".pgm",
+    *_PLUGGED,
+}
 
 
 def read_picture(path: str | Path) -> np.ndarray:
@@ -18,8 +34,11 @@ def read_picture(path: str | Path) -> np.ndarray:
 
     Grey, palette, CMYK and 16-bit pictures are converted; transparent ones are laid on white.
 
+    HEIF (`.heic`) needs the extra `heif`, JPEG XL the extra `jxl`.
+
     Raises:
         InputError: with the file's name, if it is missing, corrupt, animated, or of a kind that cannot be read.
+        MissingExtraError: if a package for its kind is not installed.
 
     Examples:
         >>> import numpy as np
@@ -35,6 +54,8 @@ def read_picture(path: str | Path) -> np.ndarray:
     if not path.is_file():
         found = "a folder or a device" if path.exists() else "nothing: there is no such file"
         raise InputError("picture", where=path, got=found, expected="a picture file", hint="check the path")
+    if path.suffix.lower() in _PLUGGED:
+        plug_in(_PLUGGED[path.suffix.lower()])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -45,11 +66,19 @@ def read_picture(path: str | Path) -> np.ndarray:
                         "picture", where=path, got=f"an animation of {frames} frames", expected="one frame"
                     )
                 opened.load()
-                return _rgb(ImageOps.exif_transpose(opened))
+                ImageOps.exif_transpose(opened, in_place=True)
+                return _rgb(opened)
     except UnidentifiedImageError:
         raise InputError("picture", where=path, got="a file that is no picture, or of an unknown kind") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError("picture", where=path, got=f"a damaged or unusable file ({error})") from None
+
+
+def plug_in(name: str) -> None:
+    """Register a kind of `PLUGINS` with Pillow; MissingExtraError if its package is not installed."""
+    module = require(PLUGINS[name][0], "semcom", PLUGINS[name][1])
+    if name == "heif":
+        module.register_heif_opener()
 
 
 def _rgb(picture: Image.Image) -> np.ndarray:
@@ -61,7 +90,7 @@ def _rgb(picture: Image.Image) -> np.ndarray:
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         over = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-    return np.asarray(picture.convert("RGB"))
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def find_pictures(paths: Sequence[str | Path]) -> list[Path]:

@@ -14,7 +14,7 @@ Examples:
 """
 
 from semcom.evaluation._figures import curves, masked_view, picture_strip, sweep_figure, sweep_table
-from semcom.evaluation._metrics import kid, psnr, ssim
+from semcom.evaluation._metrics import psnr, ssim
 from semcom.evaluation._whole import (
     WHOLE_ARMS,
     BaselineTask,
@@ -30,6 +30,6 @@ from semcom.evaluation._whole import (
 
 __all__ = [
     "WHOLE_ARMS", "BaselineTask", "arm_name", "baseline_csv", "baseline_figure", "baseline_table", "best_rates",
-    "curves", "kid", "make_whole_link", "masked_view", "measure_baseline", "measure_picture",
+    "curves", "make_whole_link", "masked_view", "measure_baseline", "measure_picture",
     "picture_strip", "psnr", "ssim", "sweep_figure", "sweep_table",
 ]  # fmt: skip

@@ -6,8 +6,6 @@ import numpy as np
 from ninefold.errors import InputError
 from scipy.ndimage import correlate1d
 
-LEAST_KID = 32  # pictures below which the estimate is mostly noise
-
 
 def psnr(images: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Peak signal-to-noise ratio of each picture in dB: (n, H, W, 3) uint8 twice -> (n,); equal pictures give 100."""
@@ -40,22 +38,3 @@ def ssim(images: np.ndarray, references: np.ndarray) -> np.ndarray:
         raise InputError("SSIM", got=f"pictures of {side} pixels", expected="at least 11")
     pairs = zip(images.astype(np.float64), references.astype(np.float64), strict=True)
     return np.array([np.mean([_structure(a[..., c], b[..., c]) for c in range(3)]) for a, b in pairs])
-
-
-def kid(features: np.ndarray, references: np.ndarray) -> float:
-    """Kernel inception distance (Binkowski et al. 2018): unbiased squared MMD with the kernel (x.y / d + 1)^3.
-
-    Args:
-        features: (n, d) of some extractor, which has to be named with the number.
-        references: (m, d) of source pictures.
-    Raises:
-        InputError: for fewer than 32 of either.
-    """
-    x, y = np.asarray(features, np.float64), np.asarray(references, np.float64)
-    n, m, d = len(x), len(y), x.shape[1]
-    if min(n, m) < LEAST_KID:
-        raise InputError("KID", got=f"{min(n, m)} pictures", expected=f"at least {LEAST_KID}")
-    if y.shape[1] != d:
-        raise InputError("KID", got=f"features of {d} and {y.shape[1]} numbers", expected="one extractor")
-    xx, yy, xy = ((a @ b.T / d + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
-    return float((xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1)) - 2 * xy.mean())

@@ -100,10 +100,15 @@ def measure_picture(path: Path, task: BaselineTask) -> list[dict[str, Any]]:
     """Scores of all arms on one picture: rows with picture, arm, snr_db, rate, psnr, ssim, symbols."""
     picture, channel = read_picture(path), Channel.from_spec(task.channel)
     rows: list[dict[str, Any]] = []
+    avif: CodecLink | None = None
     for arm in task.arms:
         codec = arm in (*CODECS, *PLUGINS)
         tries = [mcs_table()[place] for place in _ROWS] if codec and task.fixed_rates else [None]
         link = make_whole_link(arm, task.ratio, task.coder)
+        if arm == "avif" and isinstance(link, CodecLink):
+            avif = link
+        elif isinstance(link, ChosenLink) and avif is not None:
+            link.codec, avif.mcs = avif, None  # the picture is compressed already
         for mcs in tries:
             if isinstance(link, CodecLink):
                 link.mcs = mcs

@@ -64,7 +64,8 @@ def load_waveform(path: str | Path, like: str | Path | None = None, datatype: st
         raise InputError("datatype", where=path, got=repr(datatype), expected=f"one of {', '.join(DATATYPES)}")
     kind, zero, _ = DATATYPES[datatype]
     data = read_samples(data_path, header if like is None else {}, 2 * np.dtype(kind).itemsize)
-    count = header.get("semcom:symbols", header.get("semcom:about", {}).get("symbols"))
+    about = header.get("semcom:about")
+    count = header.get("semcom:symbols", about.get("symbols") if isinstance(about, dict) else None)
     if not isinstance(count, int) or not 0 < count < len(data):
         raise ArtifactError(
             path, f"has {len(data)} bytes for {count!r} symbols: it is truncated, or its header is wrong"

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
+from semcom.models._checkpoint import tensors_of
 from semcom.models._mae import gather_tokens, unpatchify
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -74,11 +75,7 @@ class HubMae(nn.Module):
     @classmethod
     def from_original(cls, path: Path) -> HubMae:
         """A .pth file of the authors, with keys `blocks.*`, `decoder_*`, `mask_token`."""
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)  # safe: weights_only never runs code
-        except Exception as error:
-            raise ArtifactError(path, f"cannot be read as weights ({type(error).__name__})") from None
-        state = state.get("model", state)
+        state = tensors_of(path)
         if not any(name.startswith("decoder_") for name in state):
             raise InputError("model", got=str(path), expected="an encoder and a decoder", hint=_ENCODER_ONLY)
         return cls(_converted(state, path), str(path))

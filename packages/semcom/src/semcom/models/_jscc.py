@@ -14,6 +14,7 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from semcom.links import Settings
+from semcom.models._bands import banded, banded_means, in_one_band
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class JsccConfig(Settings):
     """Sizes of a coder.
 
     Attributes:
-        kind: `adjscc` (one model for all SNRs) or `deepjscc` (as published, for the SNR it was trained at).
+        kind: `adjscc` (one model for all SNRs), `deepjscc` (as published, for the SNR it was trained at) or
+            `deepjscc-sigmoid` (public checkpoints: pixels not centred, one more PReLU, a sigmoid at the end).
         channels: feature channels c; the bandwidth ratio is c / 96.
         width: inner channels of `adjscc`.
         stages: convolutions with GDN and SNR attention, of width and size unchanged, that `adjscc` has more on each
@@ -34,8 +36,8 @@ class JsccConfig(Settings):
     stages: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("adjscc", "deepjscc"):
-            raise InputError("kind", got=repr(self.kind), expected="adjscc or deepjscc")
+        if self.kind not in ("adjscc", "deepjscc", "deepjscc-sigmoid"):
+            raise InputError("kind", got=repr(self.kind), expected="adjscc, deepjscc or deepjscc-sigmoid")
         if self.channels < 1 or self.width < 8:
             raise InputError("channels, width", got=(self.channels, self.width), expected="at least 1 and 8")
         if self.stages < 0 or (self.stages and self.kind != "adjscc"):
@@ -58,16 +60,16 @@ class Gdn(nn.Module):
 
 
 class Attention(nn.Module):
-    """Scales channels by their means over the picture and by the state of the link, `conditions` numbers a picture."""
+    """Factors of channels by their means over the picture and the state of the link, `conditions` numbers a picture."""
 
     def __init__(self, width: int, conditions: int = 1) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(width + conditions, width // 4), nn.Linear(width // 4, width)
 
-    def forward(self, x: Tensor, state: Tensor) -> Tensor:
-        """x (B, width, h, w), state (B, conditions) -> x scaled."""
-        about = torch.cat([x.mean((2, 3)), state], dim=1)
-        return x * torch.sigmoid(self.second(F.relu(self.first(about))))[:, :, None, None]
+    def forward(self, means: Tensor, state: Tensor) -> Tensor:
+        """Means (B, width), state (B, conditions) -> factors (B, width, 1, 1)."""
+        about = torch.cat([means, state], dim=1)
+        return torch.sigmoid(self.second(F.relu(self.first(about))))[:, :, None, None]
 
 
 class _Stage(nn.Module):
@@ -80,7 +82,9 @@ class _Stage(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor, state: Tensor) -> Tensor:
-        return x + self.second(self.attention(self.norm(self.first(x)), state))
+        inner = banded(lambda part: self.norm(self.first(part)), x, halo=1, stride=4)
+        factors = self.attention(banded_means(_same, inner), state)
+        return banded(lambda part, own: part + self.second(own * factors), x, inner, halo=1, stride=4, inplace=True)
 
 
 class Adjscc(nn.Module):
@@ -104,18 +108,30 @@ class Adjscc(nn.Module):
         self.decoder_stages = nn.ModuleList(_Stage(w, conditions, inverse=True) for _ in range(stages))
 
     def to_features(self, images: Tensor, state: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [0, 1] -> (B, width, H/4, W/4), before the last convolution of the encoder."""
-        x = (images - 0.47) / 0.25
-        for layer, norm, attention in zip(self.encoder, self.encoder_norms, self.encoder_attention, strict=False):
-            x = attention(norm(layer(x)), state)
+        """Pictures (B, 3, H, W), uint8 or in [0, 1] -> (B, width, H/4, W/4), before the encoder's last convolution."""
+        first, second, third = (
+            nn.Sequential(*layers) for layers in zip(self.encoder, self.encoder_norms, strict=False)
+        )
+
+        def entry(part: Tensor) -> Tensor:
+            return first((_unit(part) - 0.47) / 0.25)
+
+        # at stride 2 the features of a large picture are made twice: they take ten times the memory of the picture
+        x, kept, stride = (entry(images), _same, 2) if in_one_band(images, 1) else (images, entry, 1)
+        scale = self.encoder_attention[0](banded_means(kept, x, halo=2, stride=stride), state)
+        x = banded(lambda part: second(kept(part) * scale), x, halo=8, stride=stride)
+        scale = self.encoder_attention[1](banded_means(_same, x), state)
+        x = banded(lambda part: third(part * scale), x, halo=1, stride=4)
+        x = _attended(x, self.encoder_attention[2], state)
         for stage in self.encoder_stages:
             x = stage(x, state)
         return x
 
     def from_received(self, x: Tensor, state: Tensor) -> Tensor:
         """Received features (B, channels, H/4, W/4) -> (B, width, H/4, W/4)."""
-        for place in range(2):
-            x = self.decoder_attention[place](self.decoder_norms[place](self.decoder[place](x)), state)
+        for layer, norm, attention in zip(self.decoder, self.decoder_norms, self.decoder_attention, strict=False):
+            x = banded(nn.Sequential(layer, norm), x, halo=1, stride=4)
+            x = _attended(x, attention, state)
         for stage in self.decoder_stages:
             x = stage(x, state)
         return x
@@ -126,6 +142,20 @@ class Adjscc(nn.Module):
         return F.pixel_shuffle(self.last(x), 2).float() * 0.25 + 0.47
 
 
+def _unit(images: Tensor) -> Tensor:
+    """Pixels in [0, 1] of uint8 or of such pixels."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _attended(x: Tensor, attention: nn.Module, state: Tensor) -> Tensor:
+    factors = attention(banded_means(_same, x), state)
+    return banded(lambda part: part * factors, x, halo=0, stride=4, inplace=True)
+
+
 class JsccCoder(Adjscc):
     """Encoder and decoder of pictures in [0, 1] whose sides are multiples of four."""
 
@@ -134,7 +164,8 @@ class JsccCoder(Adjscc):
     def __init__(self, config: JsccConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or JsccConfig()
-        if c.kind == "deepjscc":
+        self._sigmoid = c.kind == "deepjscc-sigmoid"
+        if c.kind != "adjscc":
             widths = [3, 16, 32, 32, 32, c.channels]
             strides = [2, 2, 1, 1, 1]
             self.encoder = nn.ModuleList(
@@ -145,7 +176,7 @@ class JsccCoder(Adjscc):
                 nn.ConvTranspose2d(a, b, 5, s, 2, output_padding=s - 1)
                 for a, b, s in zip(back, back[1:], steps, strict=False)
             )
-            self.slopes = nn.ParameterList(nn.Parameter(torch.full((1,), 0.25)) for _ in range(8))
+            self.slopes = nn.ParameterList(nn.Parameter(torch.full((1,), 0.25)) for _ in range(8 + self._sigmoid))
             return
         self.add_layers(c.width, c.channels, c.stages)
 
@@ -158,14 +189,14 @@ class JsccCoder(Adjscc):
 
         Args:
             images: (B, 3, H, W) in [0, 1].
-            snr_db: (B,) Es/N0 that both sides know; of no effect in `deepjscc`.
+            snr_db: (B,) Es/N0 that both sides know; of no effect in DeepJSCC.
         Returns: (B, channels * H/4 * W/4), mean square 1 in each row.
         """
-        if self.config.kind == "deepjscc":
-            x = (images - 0.47) / 0.25
+        if self.config.kind != "adjscc":
+            x = images if self._sigmoid else (images - 0.47) / 0.25
             for place, layer in enumerate(self.encoder):
                 x = layer(x)
-                x = F.prelu(x, self.slopes[place]) if place < 4 else x
+                x = F.prelu(x, self.slopes[place]) if place < 4 + self._sigmoid else x
         else:
             x = self.encoder[3](self.to_features(images, snr_db[:, None] / 10))
         flat = x.flatten(1).float()
@@ -174,9 +205,9 @@ class JsccCoder(Adjscc):
     def decode(self, reals: Tensor, snr_db: Tensor, height: int, width: int) -> Tensor:
         """Pictures (B, 3, height, width), not clamped, of received reals (B, channels * H/4 * W/4)."""
         x = reals.reshape(len(reals), self.config.channels, height // 4, width // 4)
-        if self.config.kind == "deepjscc":
+        if self.config.kind != "adjscc":
             for place, layer in enumerate(self.decoder):
                 x = layer(x)
-                x = F.prelu(x, self.slopes[4 + place]) if place < 4 else x
-            return x.float() * 0.25 + 0.47
+                x = F.prelu(x, self.slopes[place - 4]) if place < 4 else x
+            return torch.sigmoid(x) if self._sigmoid else x.float() * 0.25 + 0.47
         return self.to_pictures(self.from_received(x, snr_db[:, None] / 10))

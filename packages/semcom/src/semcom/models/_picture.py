@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from semcom.links import Settings
+from semcom.models._bands import banded
 from semcom.models._jscc import Adjscc, Attention, JsccCoder
 
 MULTIPLE = 16  # sides are padded to multiples of this
@@ -74,11 +76,16 @@ class _Context(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor) -> Tensor:
         fine = self.down(x)
-        deep = self.attention(self.deep(self.deeper(fine)), state)
+        deep = self.deep(self.deeper(fine))
+        deep = deep * self.attention(deep.mean((2, 3)), state)
         fine = fine + F.interpolate(self.up(deep), scale_factor=2)
         for block in self.before:
-            fine = block(fine)
-        return x + F.pixel_shuffle(self.out(F.leaky_relu(fine, 0.1)), 2)
+            fine = banded(block, fine, halo=2, stride=8)
+
+        def added(own: Tensor, part: Tensor) -> Tensor:
+            return own + F.pixel_shuffle(self.out(F.leaky_relu(part, 0.1)), 2)
+
+        return banded(added, x, fine, halo=2, stride=4, inplace=True)
 
 
 class PictureCoder(Adjscc):
@@ -131,7 +138,7 @@ class PictureCoder(Adjscc):
         """Encoded pictures before the power is normalised.
 
         Args:
-            images: (B, 3, H, W) in [0, 1], sides multiples of 16.
+            images: (B, 3, H, W), uint8 or in [0, 1], sides multiples of 16.
             snr_db: (B,) Es/N0 that the encoder assumes.
             channels: feature channels to send.
         Returns: (B, channels, H/4, W/4) float32.
@@ -154,13 +161,22 @@ class PictureCoder(Adjscc):
             reals: as the channel gave them back, without bias.
             snr_db: (B,) Es/N0 that the receiver measured.
         """
+        return self.to_pictures(self._inner(reals, snr_db))
+
+    def decode_pixels(self, reals: Tensor, snr_db: Tensor) -> Tensor:
+        """`decode` in the pixels of a file, (B, 3, H, W) uint8, without a whole picture of floats."""
+
+        def pixels(part: Tensor) -> Tensor:
+            return self.to_pictures(part).nan_to_num_().clamp_(0, 1).mul_(255).round_().to(torch.uint8)
+
+        return banded(pixels, self._inner(reals, snr_db), halo=2, stride=4)
+
+    def _inner(self, reals: Tensor, snr_db: Tensor) -> Tensor:
         channels = reals.shape[1]
         state = _state(snr_db, channels)
         x = F.pad(reals, (0, 0, 0, 0, 0, self.config.channels - channels))
         x = self.from_received(x, state)
-        if self.config.context:
-            x = self.decoder_context(x, state)
-        return self.to_pictures(x)
+        return self.decoder_context(x, state) if self.config.context else x
 
 
 def _state(snr_db: Tensor, channels: int) -> Tensor:
@@ -169,7 +185,7 @@ def _state(snr_db: Tensor, channels: int) -> Tensor:
     return torch.stack([snr_db.clamp(-10, 30) / 10, size], dim=1)
 
 
-def pad_sides(images: Tensor) -> Tensor:
-    """(B, 3, H, W) with the last row and column repeated up to multiples of 16."""
-    height, width = images.shape[-2:]
-    return F.pad(images, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
+def pad_sides(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) with the last row and column repeated up to multiples of 16."""
+    height, width = picture.shape[:2]
+    return np.pad(picture, ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)), mode="edge")

@@ -11,6 +11,7 @@ import torch
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
 
+from semcom.models._checkpoint import SUFFIXES, read_checkpoint
 from semcom.models._hub import HubMae
 from semcom.models._jscc import JsccCoder, JsccConfig
 from semcom.models._judge import Judge, JudgeConfig
@@ -130,7 +131,9 @@ def _named(name: str | Path, kind: str) -> Any:
 
 
 def load_jscc(name: str | Path) -> JsccCoder:
-    """A joint source-channel coder: `adjscc-c8`, `deepjscc-c8` (of 5 dB), or a file of `train jscc`.
+    """A joint source-channel coder: `adjscc-c8`, `deepjscc-c8` (of 5 dB), a file of `train jscc`, or a public one.
+
+    A file ending in .pkl, .pth or .pt is a DeepJSCC checkpoint as the repository Deep-JSCC-PyTorch writes it.
 
     Examples:
         >>> from semcom import load_jscc
@@ -140,7 +143,7 @@ def load_jscc(name: str | Path) -> JsccCoder:
         >>> link.symbols(32, 32), round(link.symbols(32, 32) / 3072, 3)
         (256, 0.083)
     """
-    return _named(name, JsccCoder.kind)
+    return read_checkpoint(name) if Path(name).suffix in SUFFIXES else _named(name, JsccCoder.kind)
 
 
 def load_picture_coder(name: str | Path = "picture-c16") -> PictureCoder:
@@ -151,7 +154,8 @@ def load_picture_coder(name: str | Path = "picture-c16") -> PictureCoder:
 def load_coder(name: str | Path) -> PictureCoder | JsccCoder:
     """Whatever `load_picture_coder` and `load_jscc` know."""
     try:
-        return load_picture_coder(name)
+        if Path(name).suffix not in SUFFIXES:
+            return load_picture_coder(name)
     except ArtifactError as error:
         if "not a semcom.picture" not in str(error):
             raise

@@ -1,5 +1,5 @@
 """Several users in one band (paper: orthogonal transmission): shares of the band by `_allocation`, slots or
-subcarriers of their own in `_orthogonal`, and all at once as the rival in `_superposed`.
+subcarriers of their own in `_orthogonal`. Their rival, all users at once, is an experiment's.
 
 Examples:
     >>> from semcom.multiuser import ALLOCATIONS, allocate, owners
@@ -15,9 +15,7 @@ Examples:
 
 from semcom.multiuser._allocation import ALLOCATIONS, allocate
 from semcom.multiuser._orthogonal import ACCESS, MultiUserLink, User, UserResult, owners
-from semcom.multiuser._superposed import SUPERPOSABLE, SuperposedLink
 
 __all__ = [
-    "ACCESS", "ALLOCATIONS", "SUPERPOSABLE", "MultiUserLink", "SuperposedLink", "User", "UserResult", "allocate",
-    "owners",
+    "ACCESS", "ALLOCATIONS", "MultiUserLink", "User", "UserResult", "allocate", "owners",
 ]  # fmt: skip

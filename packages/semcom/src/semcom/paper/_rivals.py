@@ -1,4 +1,4 @@
-"""Rivals that share the masked autoencoder: other fillings, bits sent apart, other forms of the mask."""
+"""Rivals that share the masked autoencoder: other fillings, random masks, dense tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from semcom.paper._inpaint import harmonic_fill, mean_fill
 from semcom.paper._link import CarrierImageLink, LinkConfig
 from semcom.paper._mask_codec import MaskCodec
 from semcom.paper._scrambler import keyed_words
-from semcom.paper._sparse import EnumForm
 from semcom.phy import Received
 
 
@@ -36,37 +35,6 @@ class Harmonic(MeanFill):
 
     name: ClassVar[str] = "harmonic inpainting"
     fill: ClassVar[Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = staticmethod(harmonic_fill)
-
-
-class _ApartForm(EnumForm):
-    """The payload bits in the coded block; the mask is pseudo-random, from the sequence number."""
-
-    name = "apart"
-
-    def masks_of(self, bits: np.ndarray, sequence: np.ndarray, choice: np.ndarray) -> np.ndarray:  # noqa: ARG002
-        return random_masks(self.codec, sequence)
-
-
-class _ApartCodec(MaskCodec):
-    """A codec whose masks do not depend on the bits."""
-
-    def mask_of(self, scrambled, index, choice=0) -> np.ndarray:  # noqa: ARG002  (the base's)
-        return random_masks(self, index)
-
-
-class BitsApart(CarrierImageLink):
-    """As many payload bits in an ordinary coded block, and a pseudo-random mask that costs nothing: equal symbols."""
-
-    name: ClassVar[str] = "bits sent apart"
-    source: ClassVar[str] = "control"
-
-    def __init__(
-        self, model: Any, config: LinkConfig | None = None, *, key: int | str | None = 0, max_batch: int = 64
-    ) -> None:
-        super().__init__(model, config, key=key, max_batch=max_batch)
-        c = self.config
-        self.codec = _ApartCodec(model.num_patches, c.mask_ratio, c.mode, key)
-        self.form = _ApartForm(replace(self.form.setting, codec=self.codec))
 
 
 def random_masks(codec: MaskCodec, index: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from ninefold.errors import InputError
-from scipy.signal import oaconvolve, upfirdn
 
 from semcom.phy._modulation import Modulation
 
@@ -52,8 +51,9 @@ class Waveform:
 
     def __post_init__(self) -> None:
         good = self.samples >= 2 and 0 < self.rolloff <= 1 and min(self.frame, self.sync) >= 1
+        good = good and self.samples <= 64 and max(self.frame, self.sync, self.preamble) <= 1 << 20
         if not good or self.preamble < 8 * _PART or self.preamble % _PART:
-            raise InputError("waveform", got=self, expected="2 samples or more, a rolloff in (0, 1], counts from 1")
+            raise InputError("waveform", got=self, expected="2 to 64 samples, a rolloff in (0, 1], counts from 1")
 
     @property
     def pulse(self) -> np.ndarray:
@@ -70,6 +70,8 @@ class Waveform:
 
     def modulate(self, symbols: np.ndarray) -> np.ndarray:
         """Samples, complex64, of symbols (n,)."""
+        from scipy.signal import upfirdn  # half a second that other verbs need not wait for
+
         parts = [_known(self.preamble, 1)]
         for begin in range(0, len(symbols), self.frame):
             parts += [_known(self.sync, 2), symbols[begin : begin + self.frame]]
@@ -84,6 +86,8 @@ class Waveform:
         Raises:
             InputError: if there is no preamble, or the recording ends too early.
         """
+        from scipy.signal import oaconvolve
+
         samples = np.asarray(samples)
         if samples.ndim != 1 or not np.isfinite(samples).all():
             raise InputError("samples", got=f"shape {samples.shape}", expected="(m,) finite values")
@@ -111,6 +115,8 @@ class Waveform:
 
     def _start(self, heard: np.ndarray, latest: int) -> tuple[float, float]:
         """(instant of the preamble's first symbol, frequency in cycles a sample) of matched-filtered samples."""
+        from scipy.signal import oaconvolve
+
         known = _known(self.preamble, 1).reshape(-1, _PART)
         width = self.samples * (self.preamble - 1)
         if latest < 1:

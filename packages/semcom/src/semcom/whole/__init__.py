@@ -15,8 +15,9 @@ Examples:
     True
 """
 
+from semcom.datasets import PLUGINS
 from semcom.whole._chosen import ChosenLink
-from semcom.whole._codecs import CODECS, PLUGINS, Codec, Ladder
+from semcom.whole._codecs import CODECS, Codec, Ladder
 from semcom.whole._interface import WholeLink, carry_picture, checked_picture, symbols_of_ratio
 from semcom.whole._joint import JointLink
 from semcom.whole._separate import CodecLink

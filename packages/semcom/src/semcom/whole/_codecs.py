@@ -13,11 +13,12 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from ninefold.errors import InputError, require
+from ninefold.errors import InputError
 from PIL import Image
 
+from semcom.datasets import PLUGINS, plug_in
+
 CODECS = ("jpeg", "jpeg2000", "webp", "avif")
-PLUGINS = {"heif": ("pillow_heif", "heif"), "jxl": ("pillow_jxl", "jxl")}  # codec: (module, extra)
 _FLAT = 127  # in the place of the quality: the mean colour alone, three bytes, where no version of a picture fits
 _SHORT = 65_536  # pixels up to which a length takes two bytes
 
@@ -32,7 +33,7 @@ class Codec:
         if self.name not in (*CODECS, *PLUGINS):
             raise InputError("codec", got=repr(self.name), expected=f"one of {', '.join((*CODECS, *PLUGINS))}")
         if self.name in PLUGINS:
-            _plug_in(self.name)
+            plug_in(self.name)
 
     def length_bytes(self, height: int, width: int) -> int:
         """Bytes that tell the length."""
@@ -106,13 +107,6 @@ def flat_version(image: np.ndarray, most: int) -> bytes | None:
     return bytes([_FLAT, *image.mean((0, 1)).round().astype(np.uint8)]) if most >= 4 else None
 
 
-def _plug_in(name: str) -> None:
-    """Register a codec with Pillow; MissingExtraError if its package is not installed."""
-    module = require(PLUGINS[name][0], "semcom", PLUGINS[name][1])
-    if name == "heif":
-        module.register_heif_opener()
-
-
 def _compress(name: str, image: np.ndarray, quality: int) -> bytes:
     buffer, picture = io.BytesIO(), Image.fromarray(image)
     if name == "jpeg":
@@ -125,7 +119,7 @@ def _compress(name: str, image: np.ndarray, quality: int) -> bytes:
     elif name == "jxl":
         picture.save(buffer, "JXL", quality=quality)
     elif name == "heif":
-        picture.save(buffer, "HEIF", quality=quality, chroma=420)
+        picture.save(buffer, "HEIF", quality=quality, chroma=420, enc_params={"tune": "psnr"})  # x265's default: SSIM
     else:
         speed = 8 if image.shape[0] * image.shape[1] < 128 * 128 else 6
         picture.save(buffer, "AVIF", quality=quality, speed=speed, max_threads=1)

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError
-
 from semcom.multimodal import MMSemCom
-from semcom.multiuser._orthogonal import User, UserResult
+from semcom.multiuser import User, UserResult
 from semcom.phy import MAX_VARIANCE, Received, complex_noise, noise_variance
 
 SUPERPOSABLE = ("awgn", "rayleigh", "rician")
