@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -196,3 +197,15 @@ def test_root_that_is_not_there_is_named(tmp_path):
     done = run_here("fastocc.cli", "train", "--root", str(tmp_path / "nuscenes"), "-o", str(tmp_path / "run"))
     assert done.returncode == 2
     assert "nuscenes, where no folder is" in done.stderr
+
+
+def test_network_is_trained_on_sweeps_without_a_label_file(own, tmp_path):
+    root = tmp_path / "street"
+    shutil.copytree(own / "street", root)
+    shutil.rmtree(root / "gts")
+    words = ["train", "--preset", "micro", "--format", "sim", "--steps", 2, "--root", root]
+    assert "labels" in refused(*words, "-o", tmp_path / "labels")
+    ok(*words, "--supervision", "lidar", "-o", tmp_path / "run")
+    shutil.rmtree(root / "lidarseg")
+    ok(*words, "--supervision", "lidar", "-o", tmp_path / "distances")  # the image branch has nothing to learn from
+    assert "supervision" in refused(*words, "--supervision", "radar", "-o", tmp_path / "other")

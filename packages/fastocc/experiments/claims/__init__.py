@@ -4,6 +4,7 @@
 - `_heads.py`: the head against its rivals, and against itself with parts taken out
 - `_whole.py`: the segmentation branch; whether the images are what it works from
 - `_history.py`: what earlier frames add
+- `_rays.py`: training on LiDAR rays, without voxel labels
 - `_labels.py`: labels made from LiDAR sweeps
 - `_objects.py`: shapes that training never showed, and columns of several layers
 """
@@ -12,6 +13,7 @@ from ._heads import BEATS_2D_HEADS, EACH_PART_HELPS, NEAR_VOXEL3D, PARTIAL_NEAR_
 from ._history import HISTORY_HELPS
 from ._labels import LABELS_FROM_LIDAR
 from ._objects import SEVERAL_LAYERS, UNKNOWN_OBJECTS
+from ._rays import WITHOUT_VOXELS
 from ._whole import IMAGES_MATTER, SEGMENTATION_HELPS
 
 CLAIMS = [
@@ -25,6 +27,7 @@ CLAIMS = [
     SEVERAL_LAYERS,
     HISTORY_HELPS,
     LABELS_FROM_LIDAR,
+    WITHOUT_VOXELS,
 ]
 
 __all__ = ["CLAIMS"]

@@ -21,6 +21,7 @@ def simulate(
     grid: Annotated[str, typer.Option("--grid", help="mini, micro or occ3d.")] = "mini",
     height: Annotated[int, typer.Option("--height", min=8, help="Image rows.")] = 96,
     width: Annotated[int, typer.Option("--width", min=8, help="Image columns.")] = 256,
+    moving: Annotated[bool, typer.Option("--moving", help="The vehicle moves in every scene, not in half.")] = False,
     rig: Rig = None,
     *,
     opts: Shared,
@@ -32,7 +33,7 @@ def simulate(
     from fastocc import simulate as make
 
     out = opts.need_out()
-    config = SimConfig(train, val, frames, grid, height, width, opts.seed)
+    config = SimConfig(train, val, frames, grid, height, width, opts.seed, moving)
     begin = time.perf_counter()
     with progress(train + val, "scenes") as bar:
         make(out, config, open_rig(rig, (height, width)), bar.advance)
