@@ -177,5 +177,5 @@ def test_wrong_shapes_and_classes_are_named():
     with pytest.raises(InputError, match="points"):
         query_logits(logits, points[0], GRID)
     state, marks = torch.ones(1, 2, dtype=torch.uint8), torch.full((1, 2), 9, dtype=torch.uint8)
-    with pytest.raises(InputError, match="classes.*9.*at most 1"):
+    with pytest.raises(InputError, match=r"classes.*9.*at most 1"):
         ray_loss(logits, RayQueries(points, state, marks), GRID, 2)

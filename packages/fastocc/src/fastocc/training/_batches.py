@@ -35,7 +35,8 @@ class Batch:
     Attributes:
         images: (B, N, 3, H, W) float32, 0..255. cam2img, cam2ego: (B, N, 3, 3), (B, N, 4, 4).
         img_aug: (B, N, 3, 3) or None. bev_aug: (B, 4, 4).
-        labels: (B, X, Y, Z) uint8, or None with `queries`. mask: (B, X, Y, Z) bool or None. seg: (B, N, h, w) uint8 or None.
+        labels: (B, X, Y, Z) uint8, or None with `queries`. mask: (B, X, Y, Z) bool or None.
+        seg: (B, N, h, w) uint8 or None.
         depth: (B, N, h, w) float32, metres, 0 unknown; or None. lens: (B, N, 5) or None.
         queries: (B, Q) points on LiDAR rays, in place of labels; or None.
         history: earlier frames, first one first, as arguments of the model with `motion` to the frame before.
