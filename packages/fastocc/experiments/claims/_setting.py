@@ -46,12 +46,17 @@ class Setting:
         name = f"{self.preset}-{self.scenes}x{self.frames}-{self.encoder_steps}"
         return cache_path("fastocc") / "heads" / name
 
-    def splits(self) -> tuple[OccDataset, OccDataset]:
-        """Training and validation frames; validation scenes are unseen and hold shapes that training never shows."""
+    def splits(self, *, moving: bool = False) -> tuple[OccDataset, OccDataset]:
+        """Training and validation frames; validation scenes are unseen and hold shapes that training never shows.
+
+        Args:
+            moving: the vehicle moves in every scene, not in half of them.
+        """
         config = self.config
         root = default_simulation(
-            self.scenes, max(1, self.scenes // 4), frames=self.frames, grid=config.grid, size=config.image_size
-        )
+            self.scenes, max(1, self.scenes // 4), frames=self.frames, grid=config.grid, size=config.image_size,
+            moving=moving,
+        )  # fmt: skip
         train, val = (OccDataset(root, "sim", split) for split in ("train", "val"))
         return train, val
 
@@ -89,7 +94,7 @@ class Setting:
 
 
 FULL = Setting("mini", 100, 4, 1500, 600, 600, 1000)
-QUICK = Setting("micro", 6, 2, 20, 20, 5, 20)
+QUICK = Setting("micro", 4, 2, 8, 8, 2, 6)
 
 
 def setting(budget: Budget) -> Setting:
