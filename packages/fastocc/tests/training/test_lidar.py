@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -24,15 +25,15 @@ def bare(street, tmp_path_factory):
     return root
 
 
-def test_network_is_trained_where_no_label_file_is(bare, tmp_path):
+def test_network_learns_where_no_label_file_is(bare, tmp_path):
     data = OccDataset(bare, "sim", "train")
     assert not data.labelled
-    model = train(tmp_path / "run", CONFIG, RECIPE, data)
+    recipe = TrainConfig(steps=16, every=4, warmup=2, rate=6e-3, photometric=0.0, supervision="lidar")
+    model = train(tmp_path / "run", CONFIG, recipe, data)
     assert all(torch.isfinite(one).all() for one in model.parameters())
-    names = (tmp_path / "run" / "metrics.jsonl").read_text()
-    assert '"rays"' in names
-    assert '"classes"' in names
-    assert '"segmentation"' in names
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    assert rows[0].keys() >= {"rays", "classes", "segmentation", "total"}
+    assert rows[-1]["rays"] < 0.9 * rows[0]["rays"]
     with pytest.raises(InputError, match="labels"):
         BatchMaker(data, TrainConfig(), 8)
 
@@ -48,13 +49,6 @@ def test_points_are_mirrored_with_the_frame(street):
         returns = data.sweep(BatchMaker(data, RECIPE, 0).indices(0)[0])
         returns = torch.from_numpy(returns * (-1, -1, 1) if batch is mirrored else returns).float()
         assert torch.cdist(at[:200], returns).amin(1).max() < 0.5 * 0.8 + 0.01
-
-
-def test_loss_falls(street, tmp_path):
-    recipe = TrainConfig(steps=30, every=10, warmup=5, rate=4e-3, photometric=0.0, supervision="lidar")
-    train(tmp_path / "run", CONFIG, recipe, OccDataset(street, split="train"))
-    lines = [float(line.split('"rays": ')[1].split(",")[0]) for line in (tmp_path / "run" / "metrics.jsonl").open()]
-    assert lines[-1] < 0.85 * lines[0]
 
 
 def test_data_without_sweeps_and_wrong_choices_are_named(street, tmp_path):
