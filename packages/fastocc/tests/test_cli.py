@@ -96,37 +96,15 @@ def test_labels_are_made_from_sweeps_and_read_by_the_loader(own, tmp_path):
     assert (bare.semantics != 17).sum() < (labels.semantics != 17).sum()
 
 
-def test_trained_model_is_exported_for_its_rig(own, tmp_path):
-    pytest.importorskip("onnxscript")
-    words = (
-        "export",
-        own / "run",
-        "--rig",
-        own / "rig.yaml",
-        "--backend",
-        "decomposed",
-        "--logits",
-        "-o",
-        tmp_path / "onnx",
-        "--json",
-    )
-    facts = json.loads(ok(*words))
-    assert facts["weights"].endswith("model.onnx.data")
-    assert facts["largest relative difference"] < 1e-4
+def test_trained_model_is_exported_for_its_rig_in_8_bits(own, tmp_path):
+    pytest.importorskip("onnxscript")  # in 32 bits: the README's commands, and tests of `export`
+    rig, out = ("--rig", own / "rig.yaml"), tmp_path / "onnx"
+    words = ("export", own / "run", *rig, "--backend", "decomposed", "--logits", "--int8", own / "street", "-o", out)
+    facts = json.loads(ok(*words, "--json"))
+    assert facts["deformable convolution"] == "decomposed"
+    assert 0 < facts["largest relative difference"] < 0.2
+    assert json.loads((out / "about.json").read_text())["bits"] == 8
     assert "cameras" in refused("export", own / "run", "-o", tmp_path / "other")
-    words = (
-        "export",
-        own / "run",
-        "--rig",
-        own / "rig.yaml",
-        "--int8",
-        own / "street",
-        "-o",
-        tmp_path / "int8",
-        "--json",
-    )
-    assert json.loads(ok(*words))["share of labels that differ from torch"] < 0.2
-    assert json.loads((tmp_path / "int8" / "about.json").read_text())["bits"] == 8
 
 
 def test_inspect_tells_the_configuration_and_the_parts(own):

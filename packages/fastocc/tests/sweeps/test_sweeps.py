@@ -173,7 +173,7 @@ def test_mistakes_in_kitti_are_named(kitti, change, message):
 
 def test_kitti_without_point_labels_needs_a_class_for_its_voxels(drive, tmp_path):
     given.kitti(tmp_path / "kitti", drive, labels=False)
-    words = ["labels", str(tmp_path / "kitti"), "--every", "5", "--around", "1"]
+    words = ["labels", str(tmp_path / "kitti"), "--around", "0", "--ground", "0"]
     refused = run_here("fastocc.cli", *words, "-o", str(tmp_path / "a"))
     assert refused.returncode == 2
     assert "--unknown" in refused.stderr
