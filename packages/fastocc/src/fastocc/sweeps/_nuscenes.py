@@ -182,10 +182,8 @@ def _boxes(file: _File, keys: list[_File], drawn: Mapping[str, list[np.ndarray]]
     share = 0.0 if one is two else (file.time - one.time) / (two.time - one.time)
     before, later = ({int(box[8]): box for box in drawn.get(key.sample, [])} for key in (one, two))
     back, rows = np.linalg.inv(file.ego), []
-    for number in before.keys() | later.keys():
-        first, second = before.get(number, later.get(number)), later.get(number, before.get(number))
-        assert first is not None
-        assert second is not None
+    for number, known in {**later, **before}.items():
+        first, second = before.get(number, known), later.get(number, known)
         box = first + share * (second - first)
         turn = (second[6] - first[6] + np.pi) % (2 * np.pi) - np.pi
         box[:3] = back[:3, :3] @ box[:3] + back[:3, 3]
