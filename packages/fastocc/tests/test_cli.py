@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -95,37 +96,15 @@ def test_labels_are_made_from_sweeps_and_read_by_the_loader(own, tmp_path):
     assert (bare.semantics != 17).sum() < (labels.semantics != 17).sum()
 
 
-def test_trained_model_is_exported_for_its_rig(own, tmp_path):
-    pytest.importorskip("onnxscript")
-    words = (
-        "export",
-        own / "run",
-        "--rig",
-        own / "rig.yaml",
-        "--backend",
-        "decomposed",
-        "--logits",
-        "-o",
-        tmp_path / "onnx",
-        "--json",
-    )
-    facts = json.loads(ok(*words))
-    assert facts["weights"].endswith("model.onnx.data")
-    assert facts["largest relative difference"] < 1e-4
+def test_trained_model_is_exported_for_its_rig_in_8_bits(own, tmp_path):
+    pytest.importorskip("onnxscript")  # in 32 bits: the README's commands, and tests of `export`
+    rig, out = ("--rig", own / "rig.yaml"), tmp_path / "onnx"
+    words = ("export", own / "run", *rig, "--backend", "decomposed", "--logits", "--int8", own / "street", "-o", out)
+    facts = json.loads(ok(*words, "--json"))
+    assert facts["deformable convolution"] == "decomposed"
+    assert 0 < facts["largest relative difference"] < 0.2
+    assert json.loads((out / "about.json").read_text())["bits"] == 8
     assert "cameras" in refused("export", own / "run", "-o", tmp_path / "other")
-    words = (
-        "export",
-        own / "run",
-        "--rig",
-        own / "rig.yaml",
-        "--int8",
-        own / "street",
-        "-o",
-        tmp_path / "int8",
-        "--json",
-    )
-    assert json.loads(ok(*words))["share of labels that differ from torch"] < 0.2
-    assert json.loads((tmp_path / "int8" / "about.json").read_text())["bits"] == 8
 
 
 def test_inspect_tells_the_configuration_and_the_parts(own):
@@ -196,3 +175,15 @@ def test_root_that_is_not_there_is_named(tmp_path):
     done = run_here("fastocc.cli", "train", "--root", str(tmp_path / "nuscenes"), "-o", str(tmp_path / "run"))
     assert done.returncode == 2
     assert "nuscenes, where no folder is" in done.stderr
+
+
+def test_network_is_trained_on_sweeps_without_a_label_file(own, tmp_path):
+    root = tmp_path / "street"
+    shutil.copytree(own / "street", root)
+    shutil.rmtree(root / "gts")
+    words = ["train", "--preset", "micro", "--format", "sim", "--steps", 2, "--root", root]
+    assert "labels" in refused(*words, "-o", tmp_path / "labels")
+    ok(*words, "--supervision", "lidar", "-o", tmp_path / "run")
+    shutil.rmtree(root / "lidarseg")
+    ok(*words, "--supervision", "lidar", "-o", tmp_path / "distances")  # the image branch has nothing to learn from
+    assert "supervision" in refused(*words, "--supervision", "radar", "-o", tmp_path / "other")

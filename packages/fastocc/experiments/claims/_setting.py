@@ -23,7 +23,8 @@ class Setting:
 
     Attributes:
         preset: of the network. scenes: training scenes (a quarter of that for validation). frames: a scene.
-        encoder_steps, head_steps, search_steps: of the encoder, of each head, of each trial of the rate search.
+        encoder_steps, head_steps, search_steps, whole_steps: of the encoder, of each head, of each trial of the rate search,
+            of a whole network.
     """
 
     preset: str
@@ -32,6 +33,7 @@ class Setting:
     encoder_steps: int
     head_steps: int
     search_steps: int
+    whole_steps: int
 
     @property
     def config(self) -> FastOccConfig:
@@ -44,12 +46,17 @@ class Setting:
         name = f"{self.preset}-{self.scenes}x{self.frames}-{self.encoder_steps}"
         return cache_path("fastocc") / "heads" / name
 
-    def splits(self) -> tuple[OccDataset, OccDataset]:
-        """Training and validation frames; validation scenes are unseen and hold shapes that training never shows."""
+    def splits(self, *, moving: bool = False) -> tuple[OccDataset, OccDataset]:
+        """Training and validation frames; validation scenes are unseen and hold shapes that training never shows.
+
+        Args:
+            moving: the vehicle moves in every scene, not in half of them.
+        """
         config = self.config
         root = default_simulation(
-            self.scenes, max(1, self.scenes // 4), frames=self.frames, grid=config.grid, size=config.image_size
-        )
+            self.scenes, max(1, self.scenes // 4), frames=self.frames, grid=config.grid, size=config.image_size,
+            moving=moving,
+        )  # fmt: skip
         train, val = (OccDataset(root, "sim", split) for split in ("train", "val"))
         return train, val
 
@@ -86,8 +93,8 @@ class Setting:
         return 100 * done.miou.miou
 
 
-FULL = Setting("mini", 100, 4, 1500, 600, 600)
-QUICK = Setting("micro", 6, 2, 20, 20, 5)
+FULL = Setting("mini", 100, 4, 1500, 600, 600, 1000)
+QUICK = Setting("micro", 4, 2, 8, 8, 2, 6)
 
 
 def setting(budget: Budget) -> Setting:

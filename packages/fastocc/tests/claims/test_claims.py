@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from fastocc.geometry import GridSpec
 from fastocc_experiments.claims import CLAIMS
+from fastocc_experiments.claims._history import seen_now_or_before
 from ninefold_lab import Budget
+
+
+class Frames(SimpleNamespace):
+    """Three frames."""
+
+    def __len__(self):
+        return 3
+
+
+def test_what_was_seen_before_is_where_it_was_then():
+    poses = [np.eye(4) for _ in range(3)]
+    poses[1][0, 3], poses[2][0, 3] = 0.8, 1.6  # a voxel ahead each time
+    data = Frames(
+        grid=GridSpec.named("micro"), infos=[SimpleNamespace(ego2global=one) for one in poses],
+        previous=lambda at, count: list(range(max(0, at - count), at)),
+    )  # fmt: skip
+    masks = np.zeros((3, *data.grid.shape), bool)
+    masks[0, 10, 5, 3] = masks[2, 4, 4, 4] = True
+    made = seen_now_or_before(data, masks)
+    assert np.argwhere(made).tolist() == [[0, 10, 5, 3], [1, 9, 5, 3], [2, 4, 4, 4], [2, 8, 5, 3]]
+    assert masks.sum() == 2
 
 
 @pytest.fixture(scope="module")

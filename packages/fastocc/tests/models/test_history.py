@@ -138,7 +138,7 @@ def test_sequences_are_trained_and_predicted(street, tmp_path):
 def test_graph_carries_its_state(view, tmp_path):
     pytest.importorskip("onnxscript")
     model, frames = network(view, depth_step=4.0), clip(4, 1)
-    path = export_model(model, RIG, tmp_path / "onnx", backend="decomposed", logits=True)
+    path = export_model(model, RIG, tmp_path / "onnx", backend="native", logits=True)
     assert not {"ScatterND", "ScatterElements"} & set(node_types(path))
     graph, state = OnnxGraph(path), None
     for frame in frames:

@@ -211,3 +211,24 @@ def test_camera_mask_is_what_rays_to_all_centres_in_the_image_pass(scene):
         expected |= mark_seen(frame.semantics, GRID, camera.cam2ego[:3, 3], rays, free=FREE)
     assert 0.1 < expected.mean() < 0.9
     np.testing.assert_array_equal(frame.mask_camera, expected)
+
+
+def test_vehicle_moves_in_every_scene_where_asked_and_others_are_as_they_were():
+    still = moved = 0
+    for seed in range(6):
+        one, other = Scene(seed), Scene(seed, moving=True)
+        still += not one.speed
+        moved += 2 <= other.speed <= 8
+        assert one.speed in (0.0, other.speed)
+        assert [thing.pose(1.0) for thing in one.things] == [thing.pose(1.0) for thing in other.things]
+    assert 0 < still < 6
+    assert moved == 6
+
+
+def test_folder_of_moving_scenes_is_another_simulation(tmp_path):
+    config = SimConfig(1, 0, 1, "micro", 8, 16, moving=True)
+    root = simulate(tmp_path / "moving", config)
+    with pytest.raises(InputError, match="moving was True"):
+        simulate(root, dataclasses.replace(config, moving=False))
+    old = simulate(tmp_path / "old", dataclasses.replace(config, moving=False))
+    assert "moving" not in json.loads((old / "sim.json").read_text())

@@ -1,7 +1,8 @@
 """The `fastocc` command.
 
 - `_options.py`: the app, and options that verbs share
-- `_data.py`: simulate, labels, info, render
+- `_data.py`: simulate, info, render
+- `_labels.py`: labels
 - `_model.py`: train, eval, predict, export, convert, inspect
 - `_drive.py`: run
 - `_measure.py`: bench, compare

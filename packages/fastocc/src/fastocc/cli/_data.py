@@ -1,4 +1,4 @@
-"""Verbs on data: simulate, labels, info, render."""
+"""Verbs on data: simulate, info, render."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def simulate(
     grid: Annotated[str, typer.Option("--grid", help="mini, micro or occ3d.")] = "mini",
     height: Annotated[int, typer.Option("--height", min=8, help="Image rows.")] = 96,
     width: Annotated[int, typer.Option("--width", min=8, help="Image columns.")] = 256,
+    moving: Annotated[bool, typer.Option("--moving", help="The vehicle moves in every scene, not in half.")] = False,
     rig: Rig = None,
     *,
     opts: Shared,
@@ -32,7 +33,7 @@ def simulate(
     from fastocc import simulate as make
 
     out = opts.need_out()
-    config = SimConfig(train, val, frames, grid, height, width, opts.seed)
+    config = SimConfig(train, val, frames, grid, height, width, opts.seed, moving)
     begin = time.perf_counter()
     with progress(train + val, "scenes") as bar:
         make(out, config, open_rig(rig, (height, width)), bar.advance)
@@ -94,54 +95,6 @@ def info(
     table = Table(["label", "class", "share of voxels in %"])
     table.rows += [[at, name, 100 * counts[at] / counts.sum()] for at, name in enumerate(data.format.classes)]
     return [facts, table]
-
-
-@verb(app, uses=("quiet", "force", "out"), out="folder")
-def labels(
-    root: Annotated[
-        Path, typer.Argument(help="Folder with annotations.json, lidar/, and perhaps boxes/ and lidarseg/.")
-    ],
-    grid: Annotated[str, typer.Option("--grid", help="Grid to fill: mini, micro or occ3d.")] = "occ3d",
-    split: Split = "train",
-    rig: Rig = None,
-    boxes: Annotated[
-        bool, typer.Option("--boxes/--no-boxes", help="Move points with their boxes, or find what moved without.")
-    ] = True,
-    ground: Annotated[
-        float, typer.Option("--ground", min=0, help="Metres that ground reaches from where it was hit; 0: no filling.")
-    ] = 12.0,
-    *,
-    opts: Shared,
-) -> Table:
-    """Make Occ3D label files from LiDAR sweeps, with or without boxes, with masks, into the folder -o."""
-    import numpy as np
-    from ninefold import artifacts
-
-    from fastocc.datasets import generate_labels, read_sweeps
-    from fastocc.geometry import CameraRig, GridSpec
-
-    out, spec, scenes = opts.need_out(), GridSpec.named(grid), read_sweeps(root, split, boxes=boxes)
-    beside = root / "rig.yaml"
-    cameras = CameraRig.from_yaml(rig or beside) if rig or beside.exists() else CameraRig.nominal()
-    table = Table(["scene", "frames", "occupied voxels", "seen by a camera in %"])
-    with (
-        artifacts.write_folder(
-            out, kind="fastocc.labels", format_version=1, package="fastocc", force=opts.force
-        ) as folder,
-        progress(sum(len(tokens) for tokens, _ in scenes.values()), "frames") as bar,
-    ):
-        for scene, (tokens, sweeps) in scenes.items():
-            occupied = seen = 0.0
-            for at, token in enumerate(tokens):
-                made = generate_labels(sweeps, at, spec, cameras, boxes=boxes, ground=ground)
-                target = folder / "gts" / scene / token
-                target.mkdir(parents=True)
-                np.savez_compressed(target / "labels.npz", allow_pickle=False, **made)
-                occupied += (made["semantics"] != 17).sum() / len(tokens)
-                seen += 100 * made["mask_camera"].mean() / len(tokens)
-                bar.advance()
-            table.rows.append([scene, len(tokens), round(occupied), float(seen)])
-    return table
 
 
 @verb(app, uses=("quiet", "force", "out"), out="file")

@@ -70,6 +70,9 @@ def train(
     segmentation: Annotated[
         float | None, typer.Option("--segmentation", min=0, help="Weight of the image branch; default the preset's.")
     ] = None,
+    supervision: Annotated[
+        str, typer.Option("--supervision", help="labels, or lidar: points on LiDAR rays, without voxel labels.")
+    ] = "labels",
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Default: the preset's.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="Default: the preset's.")] = None,
     every: Annotated[int | None, typer.Option("--every", min=1, help="Steps between checkpoints.")] = None,
@@ -123,7 +126,10 @@ def train(
         root, format_name, "train", infos, limit, scenes, size=draft.image_size, grid=draft.grid, cameras=cameras,
         draft=True,
     )  # fmt: skip
-    data.need_labels()
+    if supervision == "labels":
+        data.need_labels()
+    elif segmentation is None and data.points(0) is None:  # its labels come from points with a class
+        changes["segmentation"] = 0.0
     if root is not None:
         if draft.format == "sim" and data.format.name != "sim":
             changes |= {"format": data.format.name, "grid": data.format.grid}
@@ -133,7 +139,9 @@ def train(
         raise InputError(
             "grid", got=data.grid.shape, expected=f"that of preset {preset}: {draft.spec.shape}", where=data.root
         )
-    wanted: dict[str, Any] = {"steps": steps, "batch": batch, "every": every, "bf16": bf16}
+    wanted: dict[str, Any] = {
+        "steps": steps, "batch": batch, "every": every, "bf16": bf16, "supervision": supervision,
+    }  # fmt: skip
     if batch is None:  # each of several processes has at least one frame
         world = launched()
         wanted["batch"] = -(-TrainConfig.for_preset(preset).batch // world) * world

@@ -12,17 +12,19 @@
 - `_generate.py`, `_complete.py`: voxel labels and masks from LiDAR sweeps; ground between beams, things that moved
 """
 
-from fastocc.datasets._annotations import read_annotations
+from fastocc.datasets._annotations import WRONG_ENTRY, read_annotations
 from fastocc.datasets._complete import close_gaps, contradicted, fill_ground
 from fastocc.datasets._dataset import OccDataset, OccFrame, default_simulation
 from fastocc.datasets._formats import FORMATS, IGNORE, LabelFormat
-from fastocc.datasets._frames import CameraInfo, FrameInfo, check_name
+from fastocc.datasets._frames import CameraInfo, Finder, FrameInfo, check_name, read_pose
 from fastocc.datasets._generate import Sweep, generate_labels, read_sweeps
-from fastocc.datasets._images import fit_image
+from fastocc.datasets._images import fit_image, read_classes, read_points
 from fastocc.datasets._infos import read_infos
-from fastocc.datasets._kitti import read_kitti
+from fastocc.datasets._kitti import KITTI_SPLITS, KITTI_STEP, kitti_poses, read_calibration, read_kitti
 from fastocc.datasets._labels import (
+    KITTI_RAW,
     VoxelLabels,
+    kitti_classes,
     read_occ3d,
     read_openocc_v1,
     read_openocc_v2,
@@ -31,12 +33,17 @@ from fastocc.datasets._labels import (
 )
 from fastocc.datasets._pickles import read_plain
 from fastocc.datasets._segmentation import depth_from_points, segmentation_from_points, segmentation_from_voxels
-from fastocc.datasets._tables import read_tables
+from fastocc.datasets._tables import find_tables, in_split, read_tables, table_rows
 
 __all__ = [
     "FORMATS",
     "IGNORE",
+    "KITTI_RAW",
+    "KITTI_SPLITS",
+    "KITTI_STEP",
+    "WRONG_ENTRY",
     "CameraInfo",
+    "Finder",
     "FrameInfo",
     "LabelFormat",
     "OccDataset",
@@ -49,19 +56,28 @@ __all__ = [
     "default_simulation",
     "depth_from_points",
     "fill_ground",
+    "find_tables",
     "fit_image",
     "generate_labels",
+    "in_split",
+    "kitti_classes",
+    "kitti_poses",
     "read_annotations",
+    "read_calibration",
+    "read_classes",
     "read_infos",
     "read_kitti",
     "read_occ3d",
     "read_openocc_v1",
     "read_openocc_v2",
     "read_plain",
+    "read_points",
+    "read_pose",
     "read_semantickitti",
     "read_surroundocc",
     "read_sweeps",
     "read_tables",
     "segmentation_from_points",
     "segmentation_from_voxels",
+    "table_rows",
 ]

@@ -191,6 +191,13 @@ class OccDataset(Sequence[OccFrame]):
             return None
         return read_points(path, 4 if self.format.name == "semantickitti" else 5) @ pose[:3, :3].T + pose[:3, 3]
 
+    def lidar_origin(self, at: int) -> np.ndarray | None:
+        """(3,) position of the LiDAR of frame `at` in the frame of the labels; None where it is not known."""
+        if self.format.frame == "lidar":
+            return np.zeros(3)
+        pose = self.lidar_pose(self.infos[at])
+        return None if pose is None else pose[:3, 3]
+
     def previous(self, at: int, count: int) -> list[int]:
         """The up to `count` frames before frame `at` in its scene, in order."""
         here = self.infos[at]
@@ -237,8 +244,9 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def default_simulation(
-    train: int, val: int, *, frames: int = 4, grid: str = "mini", size: tuple[int, int] = (96, 256), seed: int = 0
-) -> Path:
+    train: int, val: int, *, frames: int = 4, grid: str = "mini", size: tuple[int, int] = (96, 256), seed: int = 0,
+    moving: bool = False,
+) -> Path:  # fmt: skip
     """The folder of a simulated data set in the cache, made on first use (about three frames a second)."""
     import time
 
@@ -248,8 +256,8 @@ def default_simulation(
     from fastocc.geometry import CameraRig
     from fastocc.sim import SimConfig, simulate
 
-    config = SimConfig(train, val, frames, grid, size[0], size[1], seed)
-    name = f"sim-{grid}-{size[0]}x{size[1]}-{train}+{val}x{frames}-seed{seed}"
+    config = SimConfig(train, val, frames, grid, size[0], size[1], seed, moving)
+    name = f"sim-{grid}-{size[0]}x{size[1]}-{train}+{val}x{frames}-seed{seed}{'-moving' if moving else ''}"
     folder = cache_path("fastocc") / name
     while not first() and ((folder / "parts").exists() or not (folder / "annotations.json").exists()):
         time.sleep(0.5)  # torchrun's first process writes it

@@ -97,7 +97,10 @@ def read_pose(entry: Any, where: str) -> np.ndarray:
         turn = np.asarray(entry["rotation"], np.float64)
         if not (np.abs(turn) < _FARTHEST).all():
             raise InputError("rotation", got=turn.tolist(), expected="a quaternion or a matrix", where=where)
-        pose[:3, :3] = quaternion_matrix([float(one) for one in turn]) if turn.shape == (4,) else turn
+        try:
+            pose[:3, :3] = quaternion_matrix([float(one) for one in turn]) if turn.shape == (4,) else turn
+        except InputError as error:
+            raise InputError("rotation", got=error.got, expected=error.expected, where=where) from None
         pose[:3, 3] = np.asarray(entry["translation"], np.float64)
     if not (np.abs(pose) < _FARTHEST).all() or abs(np.linalg.det(pose[:3, :3]) - 1) > 1e-3:
         raise InputError("pose", got="no rigid motion", expected="finite numbers and a rotation", where=where)

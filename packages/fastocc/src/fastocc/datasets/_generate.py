@@ -17,6 +17,7 @@ from ninefold.errors import InputError
 
 from fastocc.datasets._annotations import WRONG_ENTRY, read_annotations
 from fastocc.datasets._complete import close_gaps, contradicted, fill_ground
+from fastocc.datasets._formats import IGNORE
 from fastocc.datasets._frames import Finder
 from fastocc.datasets._images import read_points
 from fastocc.geometry import CameraRig, GridSpec, mark_seen
@@ -28,7 +29,8 @@ class Sweep:
     """One LiDAR sweep.
 
     Attributes:
-        points: (P, 3) in LiDAR coordinates, metres. labels: (P,) uint8 classes, or None where nobody labelled points.
+        points: (P, 3) in LiDAR coordinates, metres.
+        labels: (P,) uint8 classes, 255 unknown; or None where nobody labelled points.
         lidar2ego, ego2global: (4, 4).
         boxes: (n, 9) x, y, z of the centre, length, width, height, yaw (radians), label, instance, in the ego frame.
     """
@@ -65,7 +67,7 @@ def generate_labels(
     Args:
         sweeps: the scene's, in order. reference: index of the frame. grid: voxels in its ego frame.
         rig: cameras, for mask_camera. free: label of empty space.
-        unknown: label of still points that nobody labelled.
+        unknown: label of voxels whose points nobody labelled.
         boxes: move points with the boxes of the sweeps; without, points that another sweep looked through are left out.
         inward: voxels that points are moved along their rays: they lie on surfaces, whose inside is what is occupied.
         ground: metres that ground reaches from where it was hit; 0 leaves it and gaps between filled voxels open.
@@ -94,14 +96,13 @@ def generate_labels(
     for sweep in sweeps:
         move = to_here @ sweep.ego2global
         local = _moved(sweep.lidar2ego, sweep.points)
-        labels = np.full(len(local), unknown, np.uint8) if sweep.labels is None else sweep.labels.copy()
+        labels = np.full(len(local), IGNORE, np.uint8) if sweep.labels is None else sweep.labels.copy()
         moved, keep = _moved(move, local), np.ones(len(local), bool)
         for box in sweep.boxes if boxes else ():
             inside = _inside(local, box)
             if not inside.any():
                 continue
-            if sweep.labels is None:
-                labels[inside] = np.uint8(box[7])
+            labels[inside & (labels == IGNORE)] = np.uint8(box[7])
             target = boxes_here.get(int(box[8]))
             if target is None:  # not there in this frame: its points would hang in the air
                 keep &= ~inside
@@ -124,7 +125,7 @@ def generate_labels(
     if not boxes:
         keeps = [~one for one in contradicted(hits, sensors, grid, reference)]
     kept = np.concatenate(keeps)
-    semantics = _majority(np.concatenate(places)[kept], np.concatenate(classes)[kept], grid, free)
+    semantics = _majority(np.concatenate(places)[kept], np.concatenate(classes)[kept], grid, free, unknown)
     if ground:
         semantics = close_gaps(fill_ground(semantics, free, ground, grid.voxel[0]), free)
     seen = mark_seen(
@@ -190,12 +191,14 @@ def _inside(points: np.ndarray, box: np.ndarray, slack: float = 0.1) -> np.ndarr
     return np.asarray((np.abs(_to_box(points, box)) <= box[3:6] / 2 + slack).all(1))
 
 
-def _majority(points: np.ndarray, labels: np.ndarray, grid: GridSpec, free: int) -> np.ndarray:
+def _majority(points: np.ndarray, labels: np.ndarray, grid: GridSpec, free: int, unknown: int) -> np.ndarray:
+    """(X, Y, Z) the commonest class of each voxel's points; `unknown` where none of them has a class."""
     index, inside = grid.index(points)
     cells = np.ravel_multi_index(tuple(index[inside].T), grid.shape)
-    kinds = int(max(labels.max(initial=0), free)) + 1
+    kinds = IGNORE + 1
     pairs, counts = np.unique(cells * kinds + labels[inside], return_counts=True)
-    order = np.argsort(counts, kind="stable")  # the commonest class of a voxel is written last
+    known = pairs % kinds != IGNORE
+    order = np.argsort(counts * known, kind="stable")  # the commonest class of a voxel is written last
     semantics = np.full(grid.size, free, np.uint8)
-    semantics[pairs[order] // kinds] = (pairs[order] % kinds).astype(np.uint8)
+    semantics[pairs[order] // kinds] = np.where(known, pairs % kinds, unknown)[order].astype(np.uint8)
     return semantics.reshape(grid.shape)

@@ -9,12 +9,12 @@ from ninefold.errors import InputError
 
 from fastocc.datasets._frames import FrameInfo, camera_info
 
-_SPLITS = {
+KITTI_SPLITS = {
     "train": ["00", "01", "02", "03", "04", "05", "06", "07", "09", "10"],
     "val": ["08"],
     "test": [f"{number:02d}" for number in range(11, 22)],
 }
-_STEP = 5  # every fifth image has voxels
+KITTI_STEP = 5  # every fifth image has voxels
 
 
 def read_kitti(root: str | Path, split: str) -> list[FrameInfo]:
@@ -24,19 +24,19 @@ def read_kitti(root: str | Path, split: str) -> list[FrameInfo]:
     P2 = K [I | t] moves camera 0's frame by t into camera 2's, Tr leads from the LiDAR into camera 0.
     """
     root, frames = Path(root), []
-    for name in _SPLITS[split]:
+    for name in KITTI_SPLITS[split]:
         folder = root / "sequences" / name
         if not folder.is_dir():
             continue
-        inner, velo = _calibration(folder / "calib.txt")
+        inner, velo = read_calibration(folder / "calib.txt")
         lidar2cam = velo.copy()
         lidar2cam[:3, 3] += np.linalg.solve(inner[:, :3], inner[:, 3])
-        poses = _poses(folder / "poses.txt", velo)
+        poses = kitti_poses(folder / "poses.txt", velo)
         marked = sorted({one.stem for one in (folder / "voxels").glob("*.label")} or {
             one.stem for one in (folder / "voxels").glob("*.bin")
         })  # fmt: skip
         images = sorted(one.stem for one in (folder / "image_2").glob("*.png")) if not marked else []
-        for stem in marked or images[::_STEP]:
+        for stem in marked or images[::KITTI_STEP]:
             base, where = f"sequences/{name}", f"frame {stem} of {folder}"
             if not stem.isdecimal():
                 raise InputError("frame", got=stem, expected="a number", where=folder)
@@ -51,11 +51,12 @@ def read_kitti(root: str | Path, split: str) -> list[FrameInfo]:
                 )
             )  # fmt: skip
     if not frames:
-        raise InputError("sequences", expected=f"folders {', '.join(_SPLITS[split])} with images", where=root)
+        raise InputError("sequences", expected=f"folders {', '.join(KITTI_SPLITS[split])} with images", where=root)
     return frames
 
 
-def _calibration(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_calibration(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(3, 4) projection of camera 2 from camera 0's frame, and (4, 4) LiDAR to camera 0, from a `calib.txt`."""
     matrices = {}
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -69,7 +70,7 @@ def _calibration(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return inner, velo
 
 
-def _poses(path: Path, velo: np.ndarray) -> np.ndarray | None:
+def kitti_poses(path: Path, velo: np.ndarray) -> np.ndarray | None:
     """(n, 4, 4) poses of the LiDAR in the first LiDAR's frame; None without the file."""
     if not path.is_file():
         return None

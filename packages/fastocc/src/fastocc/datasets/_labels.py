@@ -98,6 +98,25 @@ _KITTI_MAP = {
 }  # fmt: skip
 
 
+# the raw label that each class is written as
+KITTI_RAW = tuple(min(raw for raw, label in _KITTI_MAP.items() if label == at) for at in range(20))
+
+
+def kitti_classes(raw: np.ndarray, where: str | Path) -> np.ndarray:
+    """uint8 classes of raw labels of SemanticKITTI; 255 for those without a class (0, 1, 52, 99).
+
+    Raises: InputError for a label that is none of SemanticKITTI's.
+    """
+    table = np.full(65536, 254, np.uint8)
+    for key, value in _KITTI_MAP.items():
+        table[key] = value or IGNORE
+    classes = table[raw]
+    if (classes == 254).any():
+        value = int(raw[int((classes == 254).argmax())])
+        raise InputError("label", got=value, expected="a raw label of SemanticKITTI", where=where)
+    return classes
+
+
 def read_semantickitti(path: str | Path, invalid: str | Path | None = None) -> VoxelLabels:
     """SemanticKITTI scene completion: `.label` of uint16 in [x, y, z] order, `.invalid` of bits, highest first.
 
@@ -105,13 +124,8 @@ def read_semantickitti(path: str | Path, invalid: str | Path | None = None) -> V
     """
     grid = FORMATS["semantickitti"].spec
     raw = _read_bytes(Path(path), 2 * grid.size).view("<u2")
-    table = np.full(65536, 254, np.uint8)
-    for key, value in _KITTI_MAP.items():
-        table[key] = value if value or key == 0 else IGNORE
-    semantics = table[raw]
-    if (semantics == 254).any():
-        value = int(raw[int((semantics == 254).argmax())])
-        raise InputError("label", got=value, expected="a raw label of SemanticKITTI", where=path)
+    semantics = kitti_classes(raw, path)
+    semantics[raw == 0] = 0
     if invalid is not None:
         semantics[np.unpackbits(_read_bytes(Path(invalid), grid.size // 8)).astype(bool)] = IGNORE
     return VoxelLabels(semantics.reshape(grid.shape))

@@ -16,7 +16,10 @@ from fastocc.datasets._frames import CameraInfo, FrameInfo, camera_info, read_po
 
 _CHUNK = 1 << 20
 _LONGEST_ROW = 1 << 24
-_TYPES = {"timestamp": int, "is_key_frame": bool, "translation": list, "rotation": list, "camera_intrinsic": list}
+_TYPES = {
+    "timestamp": int, "is_key_frame": bool, "width": int, "height": int, "size": list, "translation": list,
+    "rotation": list, "camera_intrinsic": list,
+}  # fmt: skip
 _MINI = {"train": {61, 553, 655, 757, 796, 1077, 1094, 1100}, "val": {103, 916}}
 # the official validation scenes, as first and last numbers
 _VAL = [
@@ -53,11 +56,11 @@ def read_tables(folder: str | Path, split: str, format: str) -> list[FrameInfo]:
     """
     folder, frame = Path(folder), LabelFormat.named(format).frame
     names = {
-        row["token"]: row["name"] for row in _rows(folder, "scene", "token", "name")
+        row["token"]: row["name"] for row in table_rows(folder, "scene", "token", "name")
         if in_split(folder.name, str(row["name"]), split)
     }  # fmt: skip
     samples = {
-        row["token"]: row for row in _rows(folder, "sample", "token", "timestamp", "scene_token")
+        row["token"]: row for row in table_rows(folder, "sample", "token", "timestamp", "scene_token")
         if row["scene_token"] in names
     }  # fmt: skip
     sensors, data, poses = _records(folder, samples)
@@ -99,7 +102,7 @@ def read_tables(folder: str | Path, split: str, format: str) -> list[FrameInfo]:
 def lidar_poses(folder: str | Path) -> dict[str, np.ndarray]:
     """(4, 4) lidar2ego by the token of each key frame."""
     folder = Path(folder)
-    samples = {row["token"]: row for row in _rows(folder, "sample", "token", "timestamp", "scene_token")}
+    samples = {row["token"]: row for row in table_rows(folder, "sample", "token", "timestamp", "scene_token")}
     sensors, data, _ = _records(folder, samples, poses=False)
     return {
         token: read_pose(sensors[mine["LIDAR_TOP"]["calibrated_sensor_token"]], f"sample {token} of {folder}")
@@ -112,12 +115,12 @@ def _records(
     folder: Path, samples: Mapping[str, Any], *, poses: bool = True
 ) -> tuple[dict[str, dict], dict[str, dict[str, dict]], dict[str, dict]]:
     """Calibrated sensors by token, with their channel; key frames by sample and channel; ego poses by token."""
-    channels = {row["token"]: row["channel"] for row in _rows(folder, "sensor", "token", "channel")}
+    channels = {row["token"]: row["channel"] for row in table_rows(folder, "sensor", "token", "channel")}
     fields = ("token", "sensor_token", "translation", "rotation", "camera_intrinsic")
-    sensors = {row["token"]: row for row in _rows(folder, "calibrated_sensor", *fields)}
+    sensors = {row["token"]: row for row in table_rows(folder, "calibrated_sensor", *fields)}
     data: dict[str, dict[str, dict]] = {}
     fields = ("token", "sample_token", "ego_pose_token", "calibrated_sensor_token", "filename", "is_key_frame")
-    for row in _rows(folder, "sample_data", *fields):
+    for row in table_rows(folder, "sample_data", *fields):
         if row["is_key_frame"] and row["sample_token"] in samples:
             sensor = sensors.get(row["calibrated_sensor_token"])
             channel = channels.get(sensor["sensor_token"], "") if sensor else ""
@@ -127,15 +130,19 @@ def _records(
         return sensors, data, {}
     needed = {row["ego_pose_token"] for mine in data.values() for row in mine.values()}
     fields = ("token", "translation", "rotation")
-    return sensors, data, {row["token"]: row for row in _rows(folder, "ego_pose", *fields) if row["token"] in needed}
+    return (
+        sensors,
+        data,
+        {row["token"]: row for row in table_rows(folder, "ego_pose", *fields) if row["token"] in needed},
+    )
 
 
 def _optional_rows(folder: Path, table: str) -> Iterator[dict[str, Any]]:
     if (folder / f"{table}.json").is_file():
-        yield from _rows(folder, table, "sample_data_token", "filename")
+        yield from table_rows(folder, table, "sample_data_token", "filename")
 
 
-def _rows(folder: Path, table: str, *fields: str) -> Iterator[dict[str, Any]]:
+def table_rows(folder: Path, table: str, *fields: str) -> Iterator[dict[str, Any]]:
     """The rows of a table with the named fields alone, one by one; a table is a list of objects without nested ones."""
     path, decode = folder / f"{table}.json", json.JSONDecoder().raw_decode
     if not path.is_file():

@@ -8,27 +8,33 @@
 - `_run.py`: matching in time, and the run folder with voxels, page and rerun file
 """
 
-from fastocc.drive._bag import Bag
-from fastocc.drive._cdr import CdrReader, read_picture, read_poses
-from fastocc.drive._poses import Trajectory, read_trajectory
+from fastocc.drive._bag import Bag, read_messages
+from fastocc.drive._cdr import ODOMETRY, TF, CdrReader, StampedPose, read_picture, read_poses
+from fastocc.drive._poses import Trajectory, from_odometry, from_tf, read_trajectory
 from fastocc.drive._run import DriveResult, DriveSettings, match_frames, open_recording, run_drive, voxel_file
 from fastocc.drive._sources import Folders, Recording, bindings
 from fastocc.drive._stepper import Stepper
 from fastocc.drive._video import Videos
 
 __all__ = [
+    "ODOMETRY",
+    "TF",
     "Bag",
     "CdrReader",
     "DriveResult",
     "DriveSettings",
     "Folders",
     "Recording",
+    "StampedPose",
     "Stepper",
     "Trajectory",
     "Videos",
     "bindings",
+    "from_odometry",
+    "from_tf",
     "match_frames",
     "open_recording",
+    "read_messages",
     "read_picture",
     "read_poses",
     "read_trajectory",

@@ -14,6 +14,26 @@ from fastocc.drive._poses import from_odometry, from_tf
 from fastocc.drive._sources import Pixels, Recording, decode, fit_pixels
 
 
+def read_messages(path: Path, topics: list[str] | None = None) -> Iterator[tuple[str, str, bytes]]:
+    """(topic, type, bytes) of an mcap file's messages in CDR, in the order of the file; of all topics or some.
+
+    Raises: MissingExtraError without the extra; ArtifactError if the file is truncated, or none.
+    """
+    reading: Any = require("mcap.reader", "fastocc", "bags")
+    try:
+        with path.open("rb") as file:
+            for schema, channel, message in reading.make_reader(file).iter_messages(topics, log_time_order=False):
+                if schema is not None and channel.message_encoding == "cdr":
+                    yield channel.topic, schema.name, message.data
+    except NinefoldError:
+        raise
+    except Exception as error:  # mcap, its decompressors and struct have no common base
+        if isinstance(error, (KeyboardInterrupt, MemoryError)):
+            raise
+        reason = f"is truncated, or no mcap file ({type(error).__name__}: {error})"
+        raise ArtifactError(path, reason) from None
+
+
 class Bag(Recording):
     """One mcap file. It is read twice from front to back: for the times, then for the pictures.
 
@@ -25,7 +45,6 @@ class Bag(Recording):
     kind: ClassVar[str] = "a ROS 2 bag"
 
     def __init__(self, path: Path, sizes: Mapping[str, tuple[int, int]], topics: Mapping[str, str]) -> None:
-        self.reader = require("mcap.reader", "fastocc", "bags")
         self.path, self.sizes = path, sizes
         stamps: dict[str, list[float]] = {}
         odometry: list[StampedPose] = []
@@ -56,20 +75,7 @@ class Bag(Recording):
         return found[0]
 
     def _messages(self, topics: list[str] | None) -> Iterator[tuple[str, str, bytes]]:
-        """(topic, type, bytes) in the order of the file."""
-        try:
-            with self.path.open("rb") as file:
-                reader: Any = self.reader.make_reader(file)
-                for schema, channel, message in reader.iter_messages(topics, log_time_order=False):
-                    if schema is not None and channel.message_encoding == "cdr":
-                        yield channel.topic, schema.name, message.data
-        except NinefoldError:
-            raise
-        except Exception as error:  # mcap, its decompressors and struct have no common base
-            if isinstance(error, (KeyboardInterrupt, MemoryError)):
-                raise
-            reason = f"is truncated, or no mcap file ({type(error).__name__}: {error})"
-            raise ArtifactError(self.path, reason) from None
+        return read_messages(self.path, topics)
 
     def read(self, plan: Sequence[Mapping[str, int]], size: tuple[int, int] | None) -> Iterator[dict[str, Pixels]]:
         """See `Recording.read`."""

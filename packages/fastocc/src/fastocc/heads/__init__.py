@@ -3,6 +3,7 @@
 - `_base.py`: the interface of the method's head and of every rival
 - `_fastocc.py`: `FastOccHead`: deformable lifting, partial voxel FPN, per-voxel MLP
 - `_segmentation.py`: the perspective branch, present in training alone
+- `_rays.py`: points on LiDAR rays, and the loss at them: training without voxel labels
 - `_losses.py`: focal, weighted cross-entropy, affinity losses, Lovasz-softmax, depth
 """
 
@@ -19,12 +20,14 @@ from fastocc.heads._losses import (
     segmentation_loss,
     semantic_affinity,
 )
+from fastocc.heads._rays import RayQueries, query_logits, ray_loss, sample_queries
 from fastocc.heads._segmentation import SegmentationBranch
 
 __all__ = [
     "FastOccHead",
     "HeadContext",
     "OccHead",
+    "RayQueries",
     "SegmentationBranch",
     "balanced_weights",
     "class_weights",
@@ -34,6 +37,9 @@ __all__ = [
     "geometric_affinity",
     "lovasz_softmax",
     "occupancy_loss",
+    "query_logits",
+    "ray_loss",
+    "sample_queries",
     "segmentation_loss",
     "semantic_affinity",
 ]

@@ -50,6 +50,7 @@ class Scene:
         seed: random seed.
         validation: whether held-out shapes of debris appear.
         frames: length of the sequence.
+        moving: the vehicle moves in every scene; otherwise it stands still in about half of them.
 
     Examples:
         >>> from fastocc import CameraRig, GridSpec, Scene
@@ -63,7 +64,7 @@ class Scene:
         ((20, 20, 8), dtype('uint8'))
     """
 
-    def __init__(self, seed: int, *, validation: bool = False, frames: int = 4) -> None:
+    def __init__(self, seed: int, *, validation: bool = False, frames: int = 4, moving: bool = False) -> None:
         self.seed, self.frames = seed, frames
         rng = np.random.default_rng([seed, 7 if validation else 3])
         self.roads = lay_roads(rng)
@@ -76,6 +77,8 @@ class Scene:
         self.light = Light.drawn(rng)
         self.speed = float(rng.choice([0.0, rng.uniform(2, 8)]))
         self.start = float(rng.uniform(-8, -4))
+        if moving and not self.speed:
+            self.speed = float(np.random.default_rng([seed, 17]).uniform(2, 8))
 
     def pose(self, index: int) -> np.ndarray:
         """(4, 4) ego to world in frame `index`."""

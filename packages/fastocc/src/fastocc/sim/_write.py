@@ -32,6 +32,7 @@ class SimConfig:
     Attributes:
         train, val: number of scenes of each split. frames: frames a scene.
         grid: name of the label grid. height, width: image size, pixels. seed: random seed.
+        moving: the vehicle moves in every scene; otherwise it stands still in about half of them.
 
     Examples:
         >>> from fastocc import SimConfig
@@ -48,6 +49,7 @@ class SimConfig:
     height: int = 96
     width: int = 256
     seed: int = 0
+    moving: bool = False
 
     def __post_init__(self) -> None:
         for key in ("train", "val"):
@@ -81,6 +83,8 @@ def simulate(
     rig = rig or CameraRig.nominal(config.height, config.width)
     grid = GridSpec.named(config.grid)
     about = {"format_version": FORMAT, **asdict(config), "cameras": rig.names}
+    if not config.moving:
+        del about["moving"]  # folders written before it was there go on
     known = root / "sim.json"
     if root.exists() and (not root.is_dir() or (any(root.iterdir()) and not known.exists())):
         raise ArtifactError(root, "exists already and holds no simulation; choose another place")
@@ -105,8 +109,12 @@ def simulate(
 def _check_settings(root: Path, about: dict[str, Any]) -> None:
     before = _read_json(root / "sim.json")
     if before != about:
+        keys = list(dict.fromkeys([*about, *(before if isinstance(before, dict) else ())]))
+        before = before if isinstance(before, dict) else {}
         differ = [
-            f"{key} was {before.get(key)!r}, now {about[key]!r}" for key in about if before.get(key) != about[key]
+            f"{key} was {before.get(key)!r}, now {about.get(key)!r}"
+            for key in keys
+            if before.get(key) != about.get(key)
         ]
         raise InputError(f"simulation {root}", got=", ".join(differ), expected="the same settings, or another folder")
 
@@ -146,7 +154,7 @@ def _read_json(path: Path) -> Any:
 def _write_scene(
     root: Path, name: str, config: SimConfig, split: str, number: int, rig: CameraRig, grid: GridSpec
 ) -> dict[str, Any]:
-    scene = Scene(config.seed * 100_003 + number, validation=split == "val", frames=config.frames)
+    scene = Scene(config.seed * 100_003 + number, validation=split == "val", frames=config.frames, moving=config.moving)
     tokens = [f"{name}-{index:02d}" for index in range(config.frames)]
 
     def one(index: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from fastocc.datasets import (
     segmentation_from_voxels,
 )
 from fastocc.geometry import flip_volume
+from fastocc.heads import RayQueries, sample_queries
 from fastocc.training._recipe import TrainConfig
 from fastocc.views import bev_augmentation, image_augmentation
 
@@ -34,8 +35,10 @@ class Batch:
     Attributes:
         images: (B, N, 3, H, W) float32, 0..255. cam2img, cam2ego: (B, N, 3, 3), (B, N, 4, 4).
         img_aug: (B, N, 3, 3) or None. bev_aug: (B, 4, 4).
-        labels: (B, X, Y, Z) uint8. mask: (B, X, Y, Z) bool or None. seg: (B, N, h, w) uint8 or None.
+        labels: (B, X, Y, Z) uint8, or None with `queries`. mask: (B, X, Y, Z) bool or None.
+        seg: (B, N, h, w) uint8 or None.
         depth: (B, N, h, w) float32, metres, 0 unknown; or None. lens: (B, N, 5) or None.
+        queries: (B, Q) points on LiDAR rays, in place of labels; or None.
         history: earlier frames, first one first, as arguments of the model with `motion` to the frame before.
     """
 
@@ -44,17 +47,20 @@ class Batch:
     cam2ego: Tensor
     img_aug: Tensor | None
     bev_aug: Tensor
-    labels: Tensor
+    labels: Tensor | None
     mask: Tensor | None
     seg: Tensor | None
     depth: Tensor | None = None
     lens: Tensor | None = None
     motion: Tensor | None = None
+    queries: RayQueries | None = None
     history: tuple[dict[str, Tensor], ...] = ()
 
     def to(self, device: torch.device) -> Batch:
         """On another device."""
         moved: dict[str, Any] = {key: one.to(device) for key, one in vars(self).items() if isinstance(one, Tensor)}
+        if self.queries is not None:
+            moved["queries"] = RayQueries(*(one.to(device) for one in self.queries))
         moved["history"] = tuple({key: one.to(device) for key, one in frame.items()} for frame in self.history)
         return replace(self, **moved)
 
@@ -81,7 +87,8 @@ class BatchMaker:
     ) -> None:
         if queue > 1 and config.batch != world:
             raise InputError("batch", got=config.batch, expected=f"{world}: one frame a process, with its queue")
-        dataset.need_labels()
+        if config.supervision == "labels":
+            dataset.need_labels()
         self.depth_stride, self.queue = depth_stride, queue
         if config.batch % world:
             raise InputError("batch", got=config.batch, expected=f"a multiple of the {world} processes")
@@ -111,6 +118,9 @@ class BatchMaker:
             for column in zip(*parts, strict=True)
         ]
         batch = Batch(*stacked)  # type: ignore[arg-type]
+        if self.config.supervision == "lidar":
+            found = [self._queries(*one) for one in zip(mine, rngs, batch.bev_aug, strict=True)]
+            batch = replace(batch, queries=RayQueries(*(torch.stack(column) for column in zip(*found, strict=True))))
         earlier = self.dataset.previous(mine[0], self.queue - 1)
         return self._with_history(batch, [*earlier, mine[0]]) if earlier else batch
 
@@ -129,11 +139,11 @@ class BatchMaker:
 
     def _frame(self, index: int) -> OccFrame:
         if index not in self._frames:
-            frame = self.dataset[index]
+            frame = self.dataset.frame(index, labels=self.config.supervision == "labels")
             if self._bytes + frame.images.nbytes > _KEPT_BYTES:
                 return frame
             self._frames[index] = frame
-            self._bytes += frame.images.nbytes + frame.truth.semantics.nbytes
+            self._bytes += frame.images.nbytes + (frame.labels.semantics.nbytes if frame.labels else 0)
         return self._frames[index]
 
     def _one(self, index: int, rng: np.random.Generator) -> tuple[Tensor | None, ...]:
@@ -153,8 +163,9 @@ class BatchMaker:
             flip_y and abs(grid.lower[1] + grid.upper[1]) > 1e-6
         ):
             flip_x, flip_y = False, flip_y and abs(grid.lower[1] + grid.upper[1]) < 1e-6
-        labels = torch.from_numpy(flip_volume(frame.truth.semantics, flip_x, flip_y))
-        mask = frame.truth.mask_camera
+        with_labels = self.config.supervision == "labels"
+        labels = torch.from_numpy(flip_volume(frame.truth.semantics, flip_x, flip_y)) if with_labels else None
+        mask = frame.truth.mask_camera if with_labels else None
         return (
             images, torch.from_numpy(frame.cam2img), torch.from_numpy(frame.cam2ego), img_aug,
             bev_augmentation(flip_x, flip_y), labels,
@@ -163,6 +174,19 @@ class BatchMaker:
             self._depth(index, frame, img_aug) if self.depth_stride else None,
             None if frame.lens is None else torch.from_numpy(frame.lens),
         )  # fmt: skip
+
+    def _queries(self, index: int, rng: np.random.Generator, bev_aug: Tensor) -> RayQueries:
+        """Points on the rays of a frame's sweep, mirrored as the frame is."""
+        points, origin = self.dataset.sweep(index), self.dataset.lidar_origin(index)
+        if points is None or origin is None:
+            raise InputError(
+                "supervision", got=f"no LiDAR file, or no pose of it, for frame {self.dataset.infos[index].token}",
+                expected=f"LiDAR sweeps below {self.dataset.root}",
+            )  # fmt: skip
+        labelled = self.dataset.points(index)
+        classes = None if labelled is None else labelled[1]
+        found = sample_queries(points, origin, self.dataset.grid, rng, classes=classes, free=self.config.free_points)
+        return found._replace(points=found.points @ bev_aug[:3, :3].T + bev_aug[:3, 3])
 
     def _depth(self, index: int, frame: OccFrame, img_aug: Tensor | None) -> Tensor:
         points = self.dataset.sweep(index)
@@ -179,6 +203,8 @@ class BatchMaker:
         size = (frame.images.shape[2], frame.images.shape[3])
         source = self.config.seg_source
         points = self.dataset.points(index) if source != "voxels" else None
+        if self.config.supervision == "lidar":
+            source = "points"
         if points is not None:
             made = segmentation_from_points(*points, cam2img, frame.cam2ego, size, self.stride, frame.lens)
         elif source == "points":

@@ -11,6 +11,7 @@ from typing import Any
 from ninefold.errors import InputError
 
 SEG_SOURCES = ("auto", "points", "voxels")
+SUPERVISION = ("labels", "lidar")
 
 OFFSET_RATE = 0.1  # share of the rate for the weights that deformable offsets come from
 
@@ -28,6 +29,8 @@ class TrainConfig:
         image_resize, image_rotate, image_flip: half width, degrees and probability of image augmentation.
         grid_mask: probability of blanking a grid of squares.
         seg_source: where labels of the segmentation branch come from.
+        supervision: "labels", voxel labels; or "lidar", points on LiDAR rays, with no voxel labels at all.
+        free_points: points of each ray before its return that are free (lidar alone).
         bf16: compute in bfloat16 where that is safe (autocast); weights and losses stay float32.
         every: steps between checkpoints. limit: frames of the training split to use; 0 is all.
     """
@@ -48,6 +51,8 @@ class TrainConfig:
     image_flip: float = 0.0
     grid_mask: float = 0.0
     seg_source: str = "auto"
+    supervision: str = "labels"
+    free_points: int = 2
     bf16: bool = False
     every: int = 50
     limit: int = 0
@@ -62,6 +67,12 @@ class TrainConfig:
             wrong.append(f"rate {self.rate}, clip {self.clip} (above 0)")
         if self.seg_source not in SEG_SOURCES:
             wrong.append(f"seg_source {self.seg_source!r} (one of {', '.join(SEG_SOURCES)})")
+        if self.supervision not in SUPERVISION:
+            wrong.append(f"supervision {self.supervision!r} (one of {', '.join(SUPERVISION)})")
+        if self.free_points < 0:
+            wrong.append(f"free_points {self.free_points} (at least 0)")
+        if self.supervision == "lidar" and self.seg_source == "voxels":
+            wrong.append("seg_source 'voxels' (there are no voxel labels with supervision 'lidar')")
         if wrong:
             raise InputError("training", got="; ".join(wrong))
 
@@ -71,8 +82,11 @@ class TrainConfig:
         return cls(**{**_RECIPES.get(preset, {}), **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return dataclasses.asdict(self)
+        """As JSON values; what concerns LiDAR alone is left out where voxel labels are used, as in older runs."""
+        values = dataclasses.asdict(self)
+        for key in ("supervision", "free_points") if self.supervision == "labels" else ():
+            del values[key]
+        return values
 
 
 _RECIPES: dict[str, Mapping[str, Any]] = {

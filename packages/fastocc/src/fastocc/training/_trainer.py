@@ -15,7 +15,7 @@ from ninefold.run import Run
 from torch import Tensor, nn
 
 from fastocc.datasets import OccDataset
-from fastocc.heads import balanced_weights, class_weights, depth_loss, occupancy_loss, segmentation_loss
+from fastocc.heads import balanced_weights, class_weights, depth_loss, occupancy_loss, ray_loss, segmentation_loss
 from fastocc.lifting import offset_parameters
 from fastocc.models import FastOccConfig, FastOccModel
 from fastocc.training._batches import Batch, BatchMaker, Prefetch
@@ -57,8 +57,15 @@ def batch_loss(
     output = model(batch.images, batch.cam2img, batch.cam2ego, batch.img_aug, batch.bev_aug, prev, batch.lens)
     mask = batch.mask if config.mask else None
     free = config.labels.free
-    total = occupancy_loss(output.logits.float(), batch.labels, free, kind=config.loss, mask=mask, weights=weights)
-    losses = {"occupancy": total}
+    losses: dict[str, Tensor] = {}
+    if batch.queries is not None:
+        losses = ray_loss(output.logits, batch.queries, config.spec, free)
+        total = losses["rays"] + losses["classes"]
+    elif batch.labels is not None:
+        total = occupancy_loss(output.logits.float(), batch.labels, free, kind=config.loss, mask=mask, weights=weights)
+        losses = {"occupancy": total}
+    else:
+        raise InputError("batch", got="neither labels nor queries", expected="one of them")
     if output.seg is not None and batch.seg is not None:
         losses["segmentation"] = segmentation_loss(output.seg, _without_free(batch.seg, config))
         total = total + config.segmentation * losses["segmentation"]
@@ -174,7 +181,9 @@ def _loop(
         advance()
     sums: dict[str, float] = {}
     dataset = batches.maker.dataset
-    weights = label_weights(config, (dataset.labels(at).semantics for at in range(len(dataset))))
+    weights = None
+    if recipe.supervision == "labels":
+        weights = label_weights(config, (dataset.labels(at).semantics for at in range(len(dataset))))
     weights = None if weights is None else weights.to(device)
     while step < recipe.steps:
         for group in optimizer.param_groups:
