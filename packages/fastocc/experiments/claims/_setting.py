@@ -23,8 +23,8 @@ class Setting:
 
     Attributes:
         preset: of the network. scenes: training scenes (a quarter of that for validation). frames: a scene.
-        encoder_steps, head_steps, search_steps, whole_steps: of the encoder, of each head, of each trial of the rate search,
-            of a whole network.
+        encoder_steps, head_steps, search_steps: of the encoder, of each head, of each trial of the rate search.
+        whole_steps: of models that are trained end to end.
     """
 
     preset: str
