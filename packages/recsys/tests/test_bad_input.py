@@ -286,14 +286,13 @@ def test_a_text_in_place_of_a_column_is_not_taken_apart():
 @pytest.mark.parametrize(
     ("name", "setting"),
     [
-        ("lightgcn", "batch=0"), ("mult-vae", "batch=0"), ("two-tower", "batch=0"), ("two-tower", "learning_rate=-1"),
-        ("sasrec", "learning_rate=-1"), ("sasrec", "patience=0"),
-        ("gru4rec", "patience=0"), ("feature-ials", "factors=0"),
+        ("mult-vae", "batch=0"), ("mult-vae", "learning_rate=-1"),
+        ("sasrec", "learning_rate=-1"), ("sasrec", "patience=0"), ("feature-ials", "factors=0"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused_before_texts_are_read(name, setting, monkeypatch):
     monkeypatch.setattr(KnowsItems, "_learn_features", lambda *_: pytest.fail("texts were read"))
-    if name in ("sasrec", "gru4rec"):
+    if name == "sasrec":
         pytest.importorskip("torch")
     with pytest.raises(InputError, match=setting.partition("=")[0]):
         make_model(name, [setting]).fit(rated().clicks())
