@@ -53,7 +53,10 @@ def names(source: Path, module: str = "") -> list[Name]:
     attached = _attached(face)
     lazy = module == source.name or bool(attached)
     public = importlib.import_module(module).__all__ if lazy else _listed(face) or _defined(face)
-    found = [_name(source, module, name, attached.get(name, "")) for name in public]
+    of_a_room = lazy and module != source.name  # whose version is the package's
+    found = [
+        _name(source, module, name, attached.get(name, "")) for name in public if not (of_a_room and name == VERSION)
+    ]
     twins = Counter(one.name.casefold() for one in found)
     return [
         one if twins[one.name.casefold()] == 1 else Name(**{**vars(one), "slug": f"{one.slug}-{one.kind}"})

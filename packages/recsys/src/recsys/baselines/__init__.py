@@ -2,6 +2,14 @@
 
 `_popular`: random, popular, recently popular and repeated items; `_co_occurrence`; `_item_knn`, `_user_knn`;
 `_puresvd`; `_profile` (cosine of texts); `_implicit` (implicit's ALS and BPR).
+
+Examples:
+    >>> import recsys
+
+    >>> sales = {"who": "ann ann bob bob cy".split(), "what": "tea pot tea pot tea".split()}
+    >>> data = recsys.Dataset.from_frame(sales, user="who", item="what")
+    >>> recsys.baselines.CoOccurrence().fit(data).recommend_one("cy", k=1)
+    [('pot', 2.0)]
 """
 
 from typing import TYPE_CHECKING

@@ -4,6 +4,13 @@
 (Holm over models), `_compare` several models, `_tune` one budget of search for each; `_beyond` coverage, novelty and
 exposure, `_propensity` IPS, SNIPS and doubly robust, `_slates` values of whole lists and interleaving; `_report` files,
 `_bench` speed; `_best` from a log to a model, by `_cuts` and `_race`.
+
+Examples:
+    >>> import recsys
+
+    >>> reward, logged, target = [1.0, 0.0, 1.0, 1.0], [0.5] * 4, [0.9, 0.1, 0.9, 0.1]
+    >>> round(recsys.evaluation.snips(reward, target, logged).mean, 2)  # what a new policy would earn
+    0.95
 """
 
 from typing import TYPE_CHECKING

@@ -175,12 +175,11 @@ def _parameters(settings: Any) -> list[inspect.Parameter]:
 
 def _set_threads(threads: int | None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin take ten times as long where a core is busy
-    if threads is None:
-        return
-    for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[key] = str(threads)  # heavy libraries are imported by the verb, so they see it
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
+    if threads is not None:
+        for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+            os.environ[key] = str(threads)  # heavy libraries are imported by the verb, so they see it
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(threads)
 
 
 def _check_device(device: str) -> None:
