@@ -1,6 +1,14 @@
 """Published networks that simpler models lead in our tables: for comparisons. Extra `torch`.
 
 Mult-VAE (Liang 2018) in `_mult_vae`, HSTU (Zhai 2024) in `_hstu`, eSASRec (gated blocks) in `_esasrec`.
+
+Examples:
+    >>> import recsys
+
+    >>> sales = {"who": "ann ann ann bob bob cy cy".split(), "what": "tea pot mug tea pot tea mug".split()}
+    >>> data = recsys.Dataset.from_frame(sales, user="who", item="what")
+    >>> recsys.zoo.MultVAE(hidden=16, latent=4, epochs=10).fit(data).recommend_one("bob", k=1)[0][0]
+    'mug'
 """
 
 from typing import TYPE_CHECKING
