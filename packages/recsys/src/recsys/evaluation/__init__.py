@@ -6,9 +6,11 @@ exposure, `_propensity` IPS, SNIPS and doubly robust, `_slates` values of whole 
 `_bench` speed; `_best` from a log to a model, by `_cuts` and `_race`.
 
 Examples:
+    >>> import numpy as np
     >>> import recsys
 
-    >>> reward, logged, target = [1.0, 0.0, 1.0, 1.0], [0.5] * 4, [0.9, 0.1, 0.9, 0.1]
+    >>> reward, logged = np.array([1.0, 0.0, 1.0, 1.0]), np.full(4, 0.5)
+    >>> target = np.array([0.9, 0.1, 0.9, 0.1])
     >>> round(recsys.evaluation.snips(reward, target, logged).mean, 2)  # what a new policy would earn
     0.95
 """
