@@ -35,12 +35,15 @@ def follow(address: str, words: list[str]) -> None:
 
     with socket.socket(socket.AF_UNIX) as to:
         to.connect(address)
+        passed_on = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)  # until it is known to which process
         ask(to, words, str(Path.cwd()), dict(os.environ), [0, 1, 2])
         answers = to.makefile("r")
         process = int(answers.readline())
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in passed_on:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, lambda number, _: os.kill(process, number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
         status = int(answers.readline())
     if status < 0:
         with contextlib.suppress(OSError):  # SIGKILL needs none

@@ -101,7 +101,8 @@ def attentive():
 
 def test_a_signal_to_the_shim_is_the_programs(call, tmp_path, attentive):
     code = (
-        "import pathlib, time\npathlib.Path('on').touch()\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('bye')"
+        "import pathlib, time\ntry:\n    pathlib.Path('on').touch()\n    time.sleep(60)\n"
+        "except KeyboardInterrupt: print('bye')"
     )
     done = call(f'python -c "{code}" & while [ ! -e on ]; do sleep 0.01; done; kill -TERM $!; wait $!')
     assert done.returncode == 128 + signal.SIGTERM
