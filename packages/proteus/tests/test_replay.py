@@ -97,7 +97,7 @@ def test_killed_and_resumed_no_paid_call_is_made_twice(table, tmp_path):
         words = ["run", str(tmp_path / "table"), "--planner", "llm", "--base-url", fake.base_url, "--model", "fake",
                  "--objectives", "2", "-o", str(tmp_path / "run"), "--quiet"]  # fmt: skip
         process = subprocess.Popen(command("proteus.cli", *words), stderr=subprocess.PIPE)
-        while process.poll() is None and len(fake.requests) < 9:
+        while process.poll() is None and len(fake.requests) < 5:  # a whole run sends nine
             time.sleep(0.02)
         process.kill()
         assert process.communicate() is not None
@@ -105,7 +105,7 @@ def test_killed_and_resumed_no_paid_call_is_made_twice(table, tmp_path):
         done = CliRunner().invoke(app, [*words, "--resume"])
         assert done.exit_code == 0, done.output
         asked = [json.dumps(one["messages"]) for one in fake.requests]
-    assert 9 <= before < len(asked)
+    assert 5 <= before < len(asked)
     twice = {one for one in asked if asked.count(one) > 1}
     assert len(twice) <= 1  # one may have been on its way when the kill came
     assert not twice or asked.index(next(iter(twice))) == before - 1
