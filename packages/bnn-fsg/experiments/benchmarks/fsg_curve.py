@@ -1,13 +1,14 @@
 """FSG, MetaQuant and straight-through in their authors' setting, epoch by epoch: a ResNet-20 from MetaQuant's published
 full-precision start, all 50,000 pictures of CIFAR-10, every layer 1-bit (DoReFa), plain SGD at 1e-3, batches of 128.
 
-    OMP_NUM_THREADS=1 python packages/bnn-fsg/experiments/benchmarks/fsg_curve.py CIFAR START FOLDER [--minutes M]
+    export OMP_NUM_THREADS=1
+    python packages/bnn-fsg/experiments/benchmarks/fsg_curve.py CIFAR START FOLDER [--minutes M] [--only ESTIMATOR]
     python packages/bnn-fsg/experiments/benchmarks/fsg_curve.py --draw
 
 CIFAR: a folder of CIFAR-10 as `bnn-fsg train --data` reads it; START: ResNet20-CIFAR10-pretrain.pth of MetaQuant's
 repository. Estimators take turns, an epoch each, and none begins an epoch after M minutes; called again with the same
-FOLDER it goes on where it was, in the published schedule of 100 epochs. Each epoch is a line of
-`experiments/results/fsg-curve.jsonl`; --draw makes its picture.
+FOLDER it goes on where it was, in the published schedule of 100 epochs; --only lets two processes share the
+estimators. Each epoch is a line of `experiments/results/fsg-curve.jsonl`; --draw makes its picture.
 
 The forward pass runs convolutions in bfloat16, whose signs are exact; weights, gradients and what learns from them are
 float32. The slow-net has the "compact" sizes: with the published 6,400 numbers a step takes 20 times as long.
@@ -33,7 +34,6 @@ from bnn_fsg.layers._nets import build
 from bnn_fsg.training._scores import accuracy
 from bnn_fsg.training._trainer import CHECKPOINT, BinaryTrainer, Schedule
 from ninefold.artifacts import load_state
-from ninefold.files import write_text
 from ninefold.report import figure, save_figure
 from ninefold_lab.experiments import register
 
@@ -90,13 +90,13 @@ def lines() -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def run(cifar: Path, start: Path, folder: Path, minutes: float) -> None:
+def run(cifar: Path, start: Path, folder: Path, minutes: float, only: list[str] | None) -> None:
     """Estimators in turn, an epoch each, until the minutes are over."""
     train, test = (datasets.load(cifar, split) for split in ("train", "test"))
     ends = time.monotonic() + 60 * minutes
     while True:
         known = lines()
-        epochs = {name: sum(one["estimator"] == name for one in known) for name in ESTIMATORS}
+        epochs = {name: sum(one["estimator"] == name for one in known) for name in only or ESTIMATORS}
         left = {name: count for name, count in epochs.items() if count < LAST.get(name, SCHEDULE.epochs)}
         if time.monotonic() > ends or not left:
             return
@@ -112,7 +112,8 @@ def run(cifar: Path, start: Path, folder: Path, minutes: float) -> None:
             "seconds": round(time.process_time() - begin),
         }  # fmt: skip
         print(json.dumps(line), flush=True)
-        write_text(LINES, "".join(json.dumps(one) + "\n" for one in [*known, line]))
+        with LINES.open("a", encoding="utf-8") as to:
+            to.write(json.dumps(line) + "\n")
 
 
 def draw() -> None:
@@ -136,13 +137,14 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("paths", type=Path, nargs="*", metavar="CIFAR START FOLDER")
     options.add_argument("--minutes", type=float, default=180)
+    options.add_argument("--only", action="append", choices=ESTIMATORS, metavar="ESTIMATOR")
     options.add_argument("--draw", action="store_true")
     given = options.parse_args()
     if given.draw:
         draw()
         return
     cifar, start, folder = given.paths
-    run(cifar, start, folder, given.minutes)
+    run(cifar, start, folder, given.minutes, given.only)
 
 
 if __name__ == "__main__":
