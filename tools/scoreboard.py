@@ -6,9 +6,9 @@
 
 Results are made by `ninefold claims NAME --full --out packages/NAME/experiments/results`. Verdicts and intervals are
 computed here, from the scores that an outcome stores and the bars that the claim has today. A claim without an outcome
-is "not run"; an outcome without scores (of an older version), or without an arm of today's bars, is "to be judged
-again"; one whose experiment, or what that imports, has changed since is marked "older source". `--check` prints the
-number of these, and does not fail for a mark.
+is "not run", or named below the table if it needs files that a reader brings; an outcome without scores (of an older
+version), or without an arm of today's bars, is "to be judged again"; one whose experiment, or what that imports, has
+changed since is marked "older source". `--check` prints the number of these, and does not fail for a mark.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def judged(claim: Claim, outcome: Mapping[str, Any]) -> Row:
 def package_table(pairs: Sequence[Row]) -> str:
     """All that came out of a package's claims, for its own README."""
     table = Table(["claim", "scores", "passed by [95 % interval]", "verdict", "run"])
-    for row in pairs:
+    table.notes = waiting(pairs)
+    for row in answered(pairs):
         says, outcome = f"{row.claim.says} ({row.claim.source})", row.outcome
         if outcome is None:
             table.rows.append([says, "", "", row.state, ""])
@@ -128,6 +129,29 @@ def package_table(pairs: Sequence[Row]) -> str:
     return table.to_markdown().replace("\\<br>", "<br>")  # line breaks inside a cell are meant
 
 
+def answered(pairs: Sequence[Row]) -> list[Row]:
+    """Rows without the claims that wait for files which a reader must bring."""
+    return [row for row in pairs if row.outcome is not None or not row.claim.brings]
+
+
+def waiting(pairs: Sequence[Row]) -> list[str]:
+    """A line for each place where a reader's own files must lie before claims can run: what these say."""
+    by_place: dict[str, list[Claim]] = {}
+    for row in pairs:
+        if row.outcome is None and row.claim.brings:
+            by_place.setdefault(row.claim.brings, []).append(row.claim)
+    return [
+        f"{counted(len(claims), 'recipe')} for your own files in `{place}` (`ninefold claims NAME --only RECIPE`):\n\n"
+        + "\n".join(f"- `{claim.id.split('/')[1]}`: {claim.says} ({claim.source})" for claim in claims)
+        for place, claims in by_place.items()
+    ]  # fmt: skip
+
+
+def counted(number: int, what: str) -> str:
+    """`number` of `what` that wait."""
+    return f"{number} {what} waits" if number == 1 else f"{number} {what}s wait"
+
+
 def shown(arms: Mapping[str, Any], bars: Sequence[str]) -> dict[str, Any]:
     """All arms; of more than a cell holds, those that a bar names."""
     if len(arms) <= MOST_ARMS:
@@ -138,15 +162,18 @@ def shown(arms: Mapping[str, Any], bars: Sequence[str]) -> dict[str, Any]:
 def root_table(by_package: Mapping[str, Sequence[Row]]) -> str:
     """One line a package: how many of its claims came out how; each links to the package's own table."""
     table = Table(["package", *STATES])
-    older = total = 0
+    older = total = brought = 0
     for name, pairs in by_package.items():
         latest = {
-            row.claim.id: row for row in sorted(pairs, key=lambda row: row.outcome["date"] if row.outcome else "")
+            row.claim.id: row
+            for row in sorted(answered(pairs), key=lambda row: row.outcome["date"] if row.outcome else "")
         }
         counts = [sum(row.state in states for row in latest.values()) for states in STATES.values()]
         table.rows.append([f"[{name}](packages/{name}#results)", *(count or "" for count in counts)])
         older, total = older + sum(row.is_older for row in pairs), total + sum(row.outcome is not None for row in pairs)
+        brought += len(pairs) - len(answered(pairs))
     table.notes = [f"{older} of {total} outcomes are of {OLDER} than what stands beside them."] if older else []
+    table.notes += [f"{counted(brought, 'more claim')} for files that only a reader can bring."] if brought else []
     return table.to_markdown()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,6 +115,19 @@ def test_claim_without_a_result_is_shown_as_not_run(package):
     pairs = rows([claim("new")], package.read())
     assert "not run" in package_table(pairs)
     assert cells(root_table({"thing": pairs}), "[thing]")[4:] == ["", "1"]
+
+
+def test_claim_on_files_of_the_reader_is_named_below_the_table_until_it_is_run(package):
+    own = dataclasses.replace(claim("films"), brings="$NINEFOLD_DATA/films")
+    pairs = rows([own], package.read())
+    lines = package_table(pairs).splitlines()
+    assert not any(line.startswith("| says films") for line in lines)
+    assert "1 recipe waits for your own files in `$NINEFOLD_DATA/films`" in "\n".join(lines)
+    assert lines[-1] == "- `films`: says films (table 1)"
+    assert cells(root_table({"thing": pairs}), "[thing]")[1:] == ["", "", "", "", ""]
+    assert "1 more claim waits" in root_table({"thing": pairs})
+    package.put("films.full.x86_64-2cpu.json", scores=SCORES, id="thing/films")
+    assert "**not reproduced**" in package_table(rows([own], package.read()))
 
 
 def test_claim_with_two_outcomes_counts_once_by_the_later(package):

@@ -24,7 +24,7 @@ from ._trials_truth import doubly, interleaved, propensities, ties, transitions
 from ._trials_values import coupon, ratings
 
 Run: TypeAlias = Callable[[Budget, int], Mapping[str, np.ndarray]]
-_BYO = "(only with your own files in `$NINEFOLD_DATA/recsys/movielens`)"
+_BROUGHT = "$NINEFOLD_DATA/recsys/movielens"
 
 
 def _table(arms: dict[str, float], margin: float) -> Verdict:
@@ -45,8 +45,8 @@ def _lists(arm: str, *scores: float) -> Verdict:
 def _own(name: str, says: str, source: str, run: Run, verdict: Verdict, quick: Budget, full: Budget) -> Claim:
     """A claim on MovieLens files that a user brings."""
     return Claim(
-        id=f"recsys/movielens-{name}", says=f"{says} {_BYO}", source=f"{source}; brief, quality line 8", run=run,
-        verdict=verdict, quick=quick, full=full,
+        id=f"recsys/movielens-{name}", says=says, source=f"{source}; brief, quality line 8", run=run,
+        verdict=verdict, quick=quick, full=full, brings=_BROUGHT,
     )  # fmt: skip
 
 

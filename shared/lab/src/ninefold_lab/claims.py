@@ -97,6 +97,7 @@ class Claim:
         verdict: bars over all seeds' scores, made of `at_least`, `at_most`, `all_of`.
         quick: the form for a look (about a minute); never committed.
         full: the form that counts.
+        brings: where the reader's own files must lie, where a licence forbids a copy of ours.
 
     Examples:
         >>> import os
@@ -125,6 +126,7 @@ class Claim:
     verdict: Verdict
     quick: Budget = Budget(1, 1)
     full: Budget = Budget(3, 30, "full")
+    brings: str = ""
 
     @property
     def package(self) -> str:
