@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from fastocc.datasets import Sweep, generate_labels, read_occ3d, read_semantickitti
+from fastocc.datasets import Sweep, generate_labels, read_occ3d, read_points, read_semantickitti
 from fastocc.geometry import GridSpec
 from fastocc.sweeps import find_recordings, label_sequence, read_cloud
 from ninefold.errors import ArtifactError, InputError
@@ -60,7 +60,7 @@ def test_nuscenes_key_frames_get_the_labels_of_the_sweeps_that_were_written(driv
 
 
 def test_boxes_move_evenly_between_key_frames(drive, nuscenes):
-    sweeps = find_recordings(nuscenes, "train").sequences[0].load()
+    sweeps = find_recordings(nuscenes, "train").sequences[0].sweeps
     for at, sweep in enumerate(sweeps):
         np.testing.assert_allclose(sweep.ego2global, drive.poses[at], atol=1e-9)
         np.testing.assert_allclose(sweep.points, drive.points[at], atol=1e-6)
@@ -78,7 +78,7 @@ def test_boxes_move_evenly_between_key_frames(drive, nuscenes):
 def test_nuscenes_without_lidarseg_boxes_or_sweeps_between(drive, tmp_path):
     given.nuscenes(tmp_path, drive, lidarseg=False, between=False)
     found = find_recordings(tmp_path, "val", boxes=False)
-    sweeps = found.sequences[0].load()
+    sweeps = found.sequences[0].sweeps
     assert len(sweeps) == 3
     assert all(one.labels is None and not len(one.boxes) for one in sweeps)
     _, made = first(found, boxes=False)
@@ -168,7 +168,24 @@ def test_kitti_gets_voxels_in_the_lidars_frame_which_the_loader_reads(drive, kit
 def test_mistakes_in_kitti_are_named(kitti, change, message):
     change(kitti / "dataset" / "sequences" / "00")
     with pytest.raises((ArtifactError, InputError), match=message):
-        find_recordings(kitti, "train").sequences[0].load()
+        list(find_recordings(kitti, "train").sequences[0].sweeps)
+
+
+def test_sweeps_of_a_sequence_are_read_once_each_and_only_those_around_a_frame(kitti, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        "fastocc.sweeps._kitti.read_points", lambda path, width: read.append(path.stem) or read_points(path, width)
+    )
+    (sequence,) = find_recordings(kitti, "train", every=4).sequences
+    assert (list(sequence.frames), read) == (["000000", "000004"], [])
+    list(label_sequence(sequence, GRID, around=1))
+    assert read == ["000000", "000001", "000003", "000004"]
+    read.clear()
+    list(label_sequence(sequence, GRID, around=4))
+    assert read == sorted(set(read))
+    with pytest.raises(IndexError):
+        sequence.sweeps[len(sequence.sweeps)]
+    assert len(sequence.sweeps[1:3]) == 2
 
 
 def test_kitti_without_point_labels_needs_a_class_for_its_voxels(drive, tmp_path):
@@ -189,7 +206,7 @@ def test_a_bag_with_tf_gives_the_labels_of_its_clouds(drive, tmp_path):
     assert list(found.sequences[0].frames) == ["0000000100000000000", "0000000101000000000", "0000000102000000000"]
     sweeps = [drive.sweep(at, labelled=False, boxes=False) for at in range(given.FRAMES)]
     straight = generate_labels(sweeps, 0, GRID, RIG, boxes=False)
-    np.testing.assert_allclose(found.sequences[0].load()[3].lidar2ego, given.LIDAR2EGO, atol=1e-9)
+    np.testing.assert_allclose(found.sequences[0].sweeps[3].lidar2ego, given.LIDAR2EGO, atol=1e-9)
     _, made = first(found, rig=RIG, boxes=False)
     assert agreement(made, straight) > 0.995
     with pytest.raises(InputError, match=r"cameras.*--rig"):

@@ -57,7 +57,7 @@ def bag_sequences(
             raise InputError("motion", got=got, expected=expected, where=path)
         sweeps.append(Sweep(points, None, lidar, ego, np.zeros((0, 9))))
     frames = {f"{round(found[at][0] * 1e9):019d}": at for at in range(0, len(found), every)}
-    return [SweepSequence(path.stem, frames, lambda: sweeps)]
+    return [SweepSequence(path.stem, frames, sweeps)]
 
 
 def _sensor_pose(frame: str, links: list[StampedPose]) -> np.ndarray | None:

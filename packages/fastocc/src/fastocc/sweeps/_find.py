@@ -73,7 +73,7 @@ def find_recordings(
         expected = "a bag (.mcap), nuScenes tables (v1.0-*/), KITTI's sequences/, or annotations.json with lidar/"
         raise InputError("LiDAR sweeps", got="none found", expected=expected, where=root)
     made = [
-        SweepSequence(name, {token: at for at, token in enumerate(tokens)}, lambda sweeps=sweeps: sweeps)
+        SweepSequence(name, {token: at for at, token in enumerate(tokens)}, sweeps)
         for name, (tokens, sweeps) in read_sweeps(root, split, boxes=boxes).items()
     ]
     return Recordings("simulated", LabelFormat.named("occ3d"), made)

@@ -21,7 +21,7 @@ from fastocc.datasets import (
     read_points,
 )
 from fastocc.geometry import Camera, CameraRig
-from fastocc.sweeps._sequence import SweepSequence
+from fastocc.sweeps._sequence import SweepFiles, SweepSequence
 
 _SIZE = (370, 1220)  # pixels of camera 2 where no image is there to ask
 
@@ -53,11 +53,12 @@ def kitti_sequences(home: Path, split: str, *, every: int = KITTI_STEP) -> list[
         camera = Camera("CAM_2", inner[:, :3], np.linalg.inv(lidar2cam), _image_size(folder))
         frames = {stem: at for at, stem in enumerate(stems) if at % every == 0}
 
-        def load(files: list[Path] = files, poses: np.ndarray = poses, folder: Path = folder) -> list[Sweep]:
-            return [_sweep(one, poses[int(one.stem)], folder / "labels" / f"{one.stem}.label") for one in files]
+        def read(at: int, files: list[Path] = files, poses: np.ndarray = poses, folder: Path = folder) -> Sweep:
+            stem = files[at].stem
+            return _sweep(files[at], poses[int(stem)], folder / "labels" / f"{stem}.label")
 
         rig = CameraRig((camera,))
-        made.append(SweepSequence(name, frames, load, dict.fromkeys(frames, rig)))
+        made.append(SweepSequence(name, frames, SweepFiles(len(files), read), dict.fromkeys(frames, rig)))
     if not made:
         names = ", ".join(KITTI_SPLITS[split])
         raise InputError("sequences", expected=f"folders {names} with velodyne/*.bin", where=home / "sequences")

@@ -28,7 +28,7 @@ from fastocc.datasets import (
     table_rows,
 )
 from fastocc.geometry import Camera, CameraRig
-from fastocc.sweeps._sequence import SweepSequence
+from fastocc.sweeps._sequence import SweepFiles, SweepSequence
 
 _NEAR = 1.0  # metres around the sensor: the vehicle's own roof
 _CLASSES = {
@@ -73,10 +73,12 @@ def nuscenes_sequences(folder: Path, split: str, *, boxes: bool = True) -> list[
         frames = {one.sample: at for at, one in enumerate(files) if one.sample}
         rigs = {info.token: _rig(info, sizes) for info in mine}
 
-        def load(files: list[_File] = files, mine: list[FrameInfo] = mine) -> list[Sweep]:
-            return _load(files, {one.token: one for one in mine}, drawn, finder)
+        infos_of = {one.token: one for one in mine}
 
-        made.append(SweepSequence(name, frames, load, rigs))
+        def read(at: int, files: list[_File] = files, infos_of: dict[str, FrameInfo] = infos_of) -> Sweep:
+            return _read(files[at], [one for one in files if one.sample], infos_of, drawn, finder)
+
+        made.append(SweepSequence(name, frames, SweepFiles(len(files), read), rigs))
     return made
 
 
@@ -86,29 +88,22 @@ def _known(pose: np.ndarray | None, info: FrameInfo) -> np.ndarray:
     return pose
 
 
-def _load(
-    files: list[_File], infos: Mapping[str, FrameInfo], drawn: Mapping[str, list[np.ndarray]], finder: Finder
-) -> list[Sweep]:
-    known = LabelFormat.named("occ3d")
-    keys = [one for one in files if one.sample]
+def _read(
+    file: _File, keys: list[_File], infos: Mapping[str, FrameInfo], drawn: Mapping[str, list[np.ndarray]],
+    finder: Finder,
+) -> Sweep:  # fmt: skip
+    """One sweep; `keys` are the scene's key frames."""
     lidar = _known(infos[keys[0].sample].lidar2ego, infos[keys[0].sample])
-    made = []
-    for file in files:
-        path = finder(file.path, ("samples/LIDAR_TOP", "sweeps/LIDAR_TOP"))
-        if not path.is_file():
-            raise ArtifactError(path, "is not there (a LiDAR sweep that sample_data lists)")
-        points, labels = read_points(path, 5).astype(np.float64), None
-        keep = (np.abs(points[:, :2]) > _NEAR).any(1) & np.isfinite(points).all(1)
-        info = infos.get(file.sample)
-        if info is not None and info.lidarseg_path and (marks := finder(info.lidarseg_path)).is_file():
-            labels = read_classes(marks, len(points), known, nuscenes=True)
-            keep &= labels != 255  # noise, and the vehicle itself
-        made.append(
-            Sweep(
-                points[keep], None if labels is None else labels[keep], lidar, file.ego, _boxes(file, keys, drawn)
-            )
-        )  # fmt: skip
-    return made
+    path = finder(file.path, ("samples/LIDAR_TOP", "sweeps/LIDAR_TOP"))
+    if not path.is_file():
+        raise ArtifactError(path, "is not there (a LiDAR sweep that sample_data lists)")
+    points, labels = read_points(path, 5).astype(np.float64), None
+    keep = (np.abs(points[:, :2]) > _NEAR).any(1) & np.isfinite(points).all(1)
+    info = infos.get(file.sample)
+    if info is not None and info.lidarseg_path and (marks := finder(info.lidarseg_path)).is_file():
+        labels = read_classes(marks, len(points), LabelFormat.named("occ3d"), nuscenes=True)
+        keep &= labels != 255  # noise, and the vehicle itself
+    return Sweep(points[keep], None if labels is None else labels[keep], lidar, file.ego, _boxes(file, keys, drawn))
 
 
 def _between(folder: Path, scene_of: Mapping[str, str]) -> tuple[dict[str, list[_File]], dict[str, tuple[int, int]]]:
