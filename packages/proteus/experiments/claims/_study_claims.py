@@ -121,8 +121,11 @@ def _regulation(budget: ClaimBudget, seed: int) -> Scores:
     part = table.network.restrict(hits)
     linked = [{part.nodes[a], part.nodes[b]} for a, b in part.edges]
     known = [set(pair) for pair in planted.pairs]
-    chance = np.array([float(one not in known) for one in linked])
-    return {"pairs joined": joined, "false joins": false, "false where each linked pair of hits is joined": chance}
+    return {  # shares of a table: pairs and links are drawn anew for each
+        "pairs joined": float(joined.mean()),
+        "false joins": float(false.mean()),
+        "false where each linked pair of hits is joined": float(np.mean([one not in known for one in linked] or [0.0])),
+    }
 
 
 @functools.cache

@@ -71,7 +71,10 @@ def _faults(budget: ClaimBudget, seed: int) -> Scores:
                 continue
             clean[place] = float(read_journal(folder.events)[-1].kind == "finish")
             made_up[place] = inventions(folder)
-    return {"fault scripts that end cleanly": clean, "invented names and digits printed": made_up}
+    return {  # of all scripts there are: no sample of them
+        "fault scripts that end cleanly": float(clean.mean()),
+        "invented names and digits printed": float(made_up.sum()),
+    }
 
 
 def _good(budget: ClaimBudget, seed: int) -> Scores:
