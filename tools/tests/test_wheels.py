@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 import tomlkit
 import wheels
-from venvs import Venv
+from venvs import Venv, share_compiled
 from wheels import Wheel, build, check_contents, prefixed, put_prefix
 from workspace import CORE, ToolError, find
 
@@ -80,6 +85,39 @@ def test_prefix_changes_own_names_and_no_others():
 def test_prefix_is_put_once():
     assert prefixed("ninefold-core", "ninefold-") == "ninefold-core"
     assert prefixed("tswitch", "ninefold-") == "ninefold-tswitch"
+
+
+def test_wheel_that_is_there_is_built_no_second_time(core_wheel, monkeypatch, tmp_path):
+    made = []
+
+    def build(package, out):
+        made.append(package.name)
+        return Wheel(package.name, core_wheel().rename(out / "ninefold_core-0.1.0-py3-none-any.whl"))
+
+    monkeypatch.setattr(wheels, "build", build)
+    first, second = (wheels.built(find(CORE), tmp_path / "dist") for _ in range(2))
+    assert first == second
+    assert first.path.parent == tmp_path / "dist" / CORE
+    assert made == [CORE]
+
+
+def test_environment_takes_what_this_one_has_compiled_and_python_refuses_what_is_of_another_source(tmp_path):
+    import packaging
+
+    here = Path(packaging.__file__).parent
+    there = tmp_path / "lib" / here.parents[1].name / "site-packages" / "packaging"
+    shutil.copytree(here, there, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "lib" / "python2.7" / "site-packages" / "packaging").mkdir(parents=True)
+    changed = there / "version.py"
+    changed.write_text("changed = True\n")
+    share_compiled(tmp_path)
+    names = {file.name for file in (there / "__pycache__").iterdir()}
+    assert names == {file.name for file in (here / "__pycache__").iterdir()}
+    assert not list((tmp_path / "lib" / "python2.7").rglob("*.pyc"))
+    code = "import packaging.version as found; print(found.__file__, found.changed)"
+    env = {**os.environ, "PYTHONPATH": str(there.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(changed), "True"]
 
 
 @pytest.fixture
