@@ -83,7 +83,7 @@ def once(command: str, folder: Path, kept: Path, run: Callable[[], str]) -> str:
             return (place / "printed").read_text(encoding="utf-8")
         printed, after = run(), digests(folder)
         assert before.keys() <= after.keys(), f"{command} takes files away"
-        (place / "files").mkdir()
+        (place / "files").mkdir(exist_ok=True)
         for name in (name for name, digest in after.items() if before.get(name) != digest):
             (place / "files" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / name, place / "files" / name)
