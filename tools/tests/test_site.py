@@ -33,7 +33,7 @@ def site(tmp_path_factory, worker_id):
         if not (folder / "sitemap.xml").exists():
             mkdocs = ["-c", "from mkdocs.__main__ import cli; cli(prog_name='mkdocs')", "build", "--strict"]
             words = ["--config-file", str(ROOT / "tools" / "docs" / "mkdocs.yml"), "--site-dir", str(folder)]
-            done = warm().run([*mkdocs, *words], timeout=900)  # which has the torch that the claims import
+            done = warm().run([*mkdocs, *words], timeout=3600)  # which has the torch that the claims import
             assert done.returncode == 0, done.stdout + done.stderr
             assert "WARNING -" not in done.stderr
     return folder
