@@ -112,10 +112,9 @@ class Venv:
 
 
 def share_compiled(venv: Path) -> None:
-    """Link into an environment what this one has compiled of the libraries that both have.
+    """Link into an environment what this one has compiled of the very files that both have, as uv links them.
 
-    Python takes a compiled file only where the time and size of its source are those that it was made of, so another
-    version is compiled anew; to compile torch alone takes eight seconds in each new environment.
+    To compile torch alone takes eight seconds in each new environment. Where uv copies files, nothing is shared.
     """
     here = Path(sysconfig.get_path("purelib"))
     for there in venv.glob(f"lib/{here.parent.name}/site-packages"):  # none in an environment of another Python
@@ -125,8 +124,10 @@ def share_compiled(venv: Path) -> None:
                 if target.parent.is_dir():
                     target.mkdir(exist_ok=True)
                     for file in cache.iterdir():
-                        with contextlib.suppress(OSError):  # it is there already, or lies on another disk
-                            os.link(file, target / file.name)
+                        source = f"{file.name.split('.')[0]}.py"
+                        with contextlib.suppress(OSError):  # no such source, or it is compiled there already
+                            if (cache.parent / source).samefile(target.parent / source):
+                                os.link(file, target / file.name)
 
 
 def _asked(wheel: Wheel) -> list[str]:

@@ -101,18 +101,24 @@ def test_wheel_that_is_there_is_built_no_second_time(core_wheel, monkeypatch, tm
     assert made == [CORE]
 
 
-def test_environment_takes_what_this_one_has_compiled_and_python_refuses_what_is_of_another_source(tmp_path):
+def test_environment_takes_what_this_one_has_compiled_of_the_same_files_alone(tmp_path):
     import packaging
 
     here = Path(packaging.__file__).parent
+    if here.stat().st_dev != tmp_path.stat().st_dev:
+        pytest.skip("temporary files lie on another disk, where nothing can be linked")
     there = tmp_path / "lib" / here.parents[1].name / "site-packages" / "packaging"
-    shutil.copytree(here, there, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(here, there, copy_function=os.link, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "lib" / "python2.7" / "site-packages" / "packaging").mkdir(parents=True)
-    changed = there / "version.py"
-    changed.write_text("changed = True\n")
+    changed, before = there / "version.py", (here / "version.py").stat()
+    changed.unlink()
+    changed.write_text("changed = True".ljust(before.st_size))
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))  # which Python takes for the same file
     share_compiled(tmp_path)
-    names = {file.name for file in (there / "__pycache__").iterdir()}
-    assert names == {file.name for file in (here / "__pycache__").iterdir()}
+    shared = {file.name for file in (there / "__pycache__").iterdir()}
+    compiled = {file.name for file in (here / "__pycache__").iterdir()}
+    assert compiled - shared == {f"version.{sys.implementation.cache_tag}.pyc"}
+    assert shared < compiled
     assert not list((tmp_path / "lib" / "python2.7").rglob("*.pyc"))
     code = "import packaging.version as found; print(found.__file__, found.changed)"
     env = {**os.environ, "PYTHONPATH": str(there.parent)}
