@@ -54,7 +54,7 @@ def server(tmp_path_factory):
             pytest.skip(f"needs {module}")
     folder = tmp_path_factory.mktemp("local")
     model = str(folder / "model")
-    unpacked = warm().run(["-c", UNPACK, model])
+    unpacked = warm().run(["-c", UNPACK, model], timeout=600)
     assert unpacked.returncode == 0, unpacked.stderr
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -10,6 +10,8 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import looks
@@ -19,7 +21,7 @@ from browser import Browser, executable, picture
 from ninefold_testing import warm
 from workspace import ROOT, members, packages
 
-from .readme import blocks
+from .readme import Block, blocks, once
 from .shims import make_shims
 
 READMES = [
@@ -30,6 +32,10 @@ READMES = [
 ]
 RUNNABLE = {path.relative_to(ROOT).as_posix(): blocks(path) for path in READMES if blocks(path)}
 
+SCRIPTS = [script for package in members().values() for script in package.scripts]
+COUNTS = Counter(one for page in RUNNABLE.values() for one in {one for block in page for one in block.commands})
+SHARED = {one for one, pages in COUNTS.items() if pages > 1 and one.split()[0] in SCRIPTS}  # each is run once
+
 SYSTEMS = {system: f"{one.name} {one.version}" for one in packages().values() for system in one.systems}
 
 
@@ -37,15 +43,21 @@ SYSTEMS = {system: f"{one.name} {one.version}" for one in packages().values() fo
 def shims(tmp_path_factory):
     """A folder of programs by which a warm process runs Python and the packages' scripts."""
     folder = tmp_path_factory.mktemp("bin")
-    scripts = [script for package in members().values() for script in package.scripts]
-    make_shims(warm().address, folder, {script: Path(sys.executable).with_name(script) for script in scripts})
+    make_shims(warm().address, folder, {script: Path(sys.executable).with_name(script) for script in SCRIPTS})
     return folder
 
 
-def run_as_written(name: str, folder: Path, shims: Path) -> str:
-    """Run a README's blocks in `folder`; returns all they printed.
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory, worker_id):
+    """A folder for what commands of several pages printed and wrote, the same for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    return (base if worker_id == "master" else base.parent) / "commands"
 
-    The first has processes of its own, where a missing import would show; those of the others are forked.
+
+def run_as_written(name: str, folder: Path, shims: Path, kept: Path) -> str:
+    """Run a page's blocks in `folder`; returns all they printed.
+
+    The first of a README has processes of its own, where a missing import would show; those of all others are forked.
     """
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "UV_PROJECT": str(ROOT)}
     env["UV_NO_SYNC"] = "1"  # the environment is the one under test
@@ -54,13 +66,18 @@ def run_as_written(name: str, folder: Path, shims: Path) -> str:
     env.pop(
         "PYTHONDONTWRITEBYTECODE", None
     )  # nor has a newcomer's shell this: torch is compiled once, not by each command
-    printed = ""
-    for number, block in enumerate(RUNNABLE[name]):
-        if number == 1:
-            env["PATH"] = f"{shims}:{env['PATH']}"
+    printed, forked = "", {**env, "PATH": f"{shims}:{env['PATH']}"}
+
+    def run(block: Block, env: dict[str, str]) -> str:
         done = subprocess.run(block.command, cwd=folder, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{block.text}\n{done.stdout}{done.stderr}"
-        printed += done.stdout
+        return done.stdout
+
+    for number, block in enumerate(RUNNABLE[name]):
+        how = partial(run, env=env if number == 0 and Path(name).name == "README.md" else forked)
+        for piece in block.pieces(SHARED):
+            own = piece.text not in SHARED
+            printed += how(piece) if own else once(piece.text, folder, kept, partial(how, piece))
     look_at_pages(folder)
     return printed
 
@@ -106,8 +123,8 @@ def look_at_the_overview(page: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims):
-    printed = run_as_written("README.md", tmp_path, shims)
+def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims, kept):
+    printed = run_as_written("README.md", tmp_path, shims, kept)
     page = (tmp_path / "ninefold-demo.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page), "the page needs the network"
     for system, about in SYSTEMS.items():
@@ -120,12 +137,12 @@ def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in RUNNABLE if name != "README.md"])
-def test_marked_commands_run_as_written(name, tmp_path, shims):
+def test_marked_commands_run_as_written(name, tmp_path, shims, kept):
     text = (ROOT / name).read_text(encoding="utf-8")
     if reason := tutorials.no_data(text):
         pytest.skip(reason)
     tutorials.prepare(text, tmp_path)
-    printed = run_as_written(name, tmp_path, shims)
+    printed = run_as_written(name, tmp_path, shims, kept)
     if (ROOT / name).parent != tutorials.FOLDER:
         return
     assert tutorials.likeness(text, printed) > 0.9, "its outputs are not of today: tools/tutorials.py writes them"

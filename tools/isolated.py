@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from venvs import Venv, demo, smoke
-from wheels import build
+from wheels import built
 from workspace import ROOT, Package, ToolError, below, environment, exit_with, find, members
 
 NO_TESTS = 5  # pytest's status where the words after -- select none
@@ -29,8 +29,9 @@ NO_TESTS = 5  # pytest's status where the words after -- select none
 
 def isolated(package: Package, scratch: Path, options: argparse.Namespace, words: list[str]) -> None:
     """Build, install and try one package, and pass `words` to pytest; ToolError says what failed."""
-    wheel = build(package, scratch / "dist")
-    floors = {one.import_name: build(one, scratch / one.name) for one in below(package)}
+    dist = (options.wheels or scratch / "dist").resolve()
+    wheel = built(package, dist)
+    floors = {one.import_name: built(one, dist) for one in below(package)}
     venv = Venv(scratch / "clean", lowest=options.lowest)
     smoke(venv, package, wheel, floors)
     say("installed alone: import, --help and --version work")
@@ -39,7 +40,7 @@ def isolated(package: Package, scratch: Path, options: argparse.Namespace, words
         return
     for one in below(package, extra=package.test_group):
         if one.import_name not in floors:
-            floors[one.import_name] = build(one, scratch / one.name)
+            floors[one.import_name] = built(one, dist)
     venv.install([package.name, *package.test_group], [wheel, *floors.values()])
     venv.check_origin(wheel, package.import_name)
     venv.check_origin(floors.get("ninefold", wheel), "ninefold")
@@ -100,6 +101,7 @@ def main() -> int:
     parser.add_argument("--no-tests", action="store_true", help="leave the package's tests out")
     parser.add_argument("--no-demo", action="store_true", help="leave the package's demo out")
     parser.add_argument("--lowest", action="store_true", help="install the lowest direct versions")
+    parser.add_argument("--wheels", type=Path, metavar="FOLDER", help="where wheels are, or are kept once built")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="packages tried at a time; default 1")
     arguments = sys.argv[1:]
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -108,8 +110,9 @@ def main() -> int:
         known = members()
         if options.jobs > 1:
             flags = [word for word in arguments[:end] if word in ("--no-tests", "--no-demo", "--lowest")]
-            passed_on = [*flags, "--", *pytest_arguments]
-            return side_by_side(options.names or list(known), options.jobs, passed_on)
+            with tempfile.TemporaryDirectory(prefix="ninefold-wheels-") as dist:  # each is built once for all
+                passed_on = [*flags, "--wheels", str(options.wheels or dist), "--", *pytest_arguments]
+                return side_by_side(options.names or list(known), options.jobs, passed_on)
         for name in options.names or known:
             begin = time.monotonic()
             print(f"-- {name}", flush=True)

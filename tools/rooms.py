@@ -48,8 +48,10 @@ def breaches(package: Package) -> Iterator[str]:
                 yield f"{module} imports {other}: upward, from {_room(module)} to {_room(other)}"
     for circle in circles(edges):
         yield f"imports run in a circle: {' -> '.join(circle)}"
-    for file in sorted(package.source.rglob("*.py")):
-        yield from _private_names(package, file)
+    files = sorted(package.source.rglob("*.py"))
+    modules = {".".join(one.relative_to(package.source.parent).with_suffix("").parts) for one in files}
+    for file in files:
+        yield from _private_names(package, file, modules)
         if file.name == "__init__.py" and file.parent != package.source:
             yield from _logic(file)
 
@@ -128,12 +130,9 @@ def _way_round(start: str, edges: dict[str, set[str]], inside: set[str]) -> list
                 ways.append([*way, other])
 
 
-def _private_names(package: Package, file: Path) -> Iterator[str]:
-    """Imports of `_name` from a module of another room; private modules with public names are fine."""
+def _private_names(package: Package, file: Path, modules: set[str]) -> Iterator[str]:
+    """Imports of `_name` from a module of another room; private ones of the package's `modules` are fine."""
     room = file.relative_to(package.source).parts[0].removesuffix(".py")
-    modules = {
-        ".".join(one.relative_to(package.source.parent).with_suffix("").parts) for one in package.source.rglob("*.py")
-    }
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.ImportFrom) or not node.module or node.module.split(".")[0] != package.import_name:
             continue
@@ -166,8 +165,8 @@ def too_long(root: Path = ROOT) -> Iterator[str]:
         for file in sorted((root / top).rglob("*.py")):
             if "tests" in file.parts or ".venv" in file.parts:
                 continue
-            lines = _lines(file.read_text(encoding="utf-8"))
-            if lines > most:
+            text = file.read_text(encoding="utf-8")
+            if len(text.splitlines()) > most and (lines := _lines(text)) > most:
                 yield f"{file.relative_to(root)} has {lines} lines: at most {most} in {top}/"
 
 

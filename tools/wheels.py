@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import tempfile
 import zipfile
@@ -50,6 +51,16 @@ def build(package: Package, out: Path, *, prefix: str = "", sdist: bool = False,
     if target and path.name.endswith("-none-any.whl"):
         raise ToolError(f"{path.name} is for any system: {package.name} builds nothing for {target}")
     return Wheel(name, path)
+
+
+def built(package: Package, dist: Path) -> Wheel:
+    """The package's wheel, in a folder of its own below `dist`; who needs it first builds it, others wait for it."""
+    out = dist / package.name
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = list(out.glob("*.whl"))
+        return Wheel(package.name, found[0]) if found else build(package, out)
 
 
 def renamed_copy(package: Package, scratch: Path, prefix: str) -> Path:

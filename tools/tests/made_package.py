@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from venvs import share_compiled
 from workspace import ROOT, environment
 
 
@@ -39,6 +40,7 @@ def made(tmp_path_factory):
 
     subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
     assert run("python", "-c", "").returncode == 0  # the environment of a checkout, which is there before
+    share_compiled(copy / ".venv")
     done = run("python", "tools/new_package.py", "bright-idea", "--without-torch")
     assert done.returncode == 0, done.stderr
     yield copy, run

@@ -1,23 +1,21 @@
-"""Every public name has an example, and it prints what it says: one process for each package, so torch starts where
-a package needs it and nowhere else."""
+"""Every public name has an example, and it prints what it says: in a copy of a warm process for each package, which
+has loaded torch where the package needs it and nowhere else."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import pytest
 from examples import examples, problem
-from workspace import ROOT, members
+from ninefold_testing import warm
+from workspace import ROOT, find, members
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("package", members())
 def test_every_public_name_has_an_example_that_runs(package):
-    done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "examples.py", package], capture_output=True, text=True, check=False
-    )
+    done = warm(find(package).import_name).run([str(ROOT / "tools" / "examples.py"), package], timeout=3600)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

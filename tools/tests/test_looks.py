@@ -11,20 +11,26 @@ PAGE = """<!doctype html><html lang="en"><head><title>A page</title><meta name="
 <body><main><h1>Head</h1>%s</main></body></html>"""
 
 
-@pytest.fixture
-def shown(tmp_path):
-    """A function that opens a page with a body in a browser, and the browser."""
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
     if executable() is None:
         pytest.skip("needs Chromium or Chrome")
-    with Browser(tmp_path / "profile") as browser:
+    with Browser(tmp_path_factory.mktemp("profile")) as started:
+        yield started
 
-        def show(body: str) -> Browser:
-            (tmp_path / "page.html").write_text(PAGE % body)
-            browser.resize(1280)
-            browser.open((tmp_path / "page.html").as_uri())
-            return browser
 
-        yield show
+@pytest.fixture
+def shown(tmp_path, browser):
+    """A function that opens a page with a body in the browser."""
+
+    def show(body: str) -> Browser:
+        (tmp_path / "page.html").write_text(PAGE % body)
+        browser.resize(1280)
+        browser.scheme("light")
+        browser.open((tmp_path / "page.html").as_uri())
+        return browser
+
+    return show
 
 
 def test_faint_text_is_serious_and_plain_text_is_not(shown):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 import tomlkit
 import wheels
-from venvs import Venv
+from venvs import Venv, share_compiled
 from wheels import Wheel, build, check_contents, prefixed, put_prefix
 from workspace import CORE, ToolError, find
 
@@ -80,6 +85,45 @@ def test_prefix_changes_own_names_and_no_others():
 def test_prefix_is_put_once():
     assert prefixed("ninefold-core", "ninefold-") == "ninefold-core"
     assert prefixed("tswitch", "ninefold-") == "ninefold-tswitch"
+
+
+def test_wheel_that_is_there_is_built_no_second_time(core_wheel, monkeypatch, tmp_path):
+    made = []
+
+    def build(package, out):
+        made.append(package.name)
+        return Wheel(package.name, core_wheel().rename(out / "ninefold_core-0.1.0-py3-none-any.whl"))
+
+    monkeypatch.setattr(wheels, "build", build)
+    first, second = (wheels.built(find(CORE), tmp_path / "dist") for _ in range(2))
+    assert first == second
+    assert first.path.parent == tmp_path / "dist" / CORE
+    assert made == [CORE]
+
+
+def test_environment_takes_what_this_one_has_compiled_of_the_same_files_alone(tmp_path):
+    import packaging
+
+    here = Path(packaging.__file__).parent
+    if here.stat().st_dev != tmp_path.stat().st_dev:
+        pytest.skip("temporary files lie on another disk, where nothing can be linked")
+    there = tmp_path / "lib" / here.parents[1].name / "site-packages" / "packaging"
+    shutil.copytree(here, there, copy_function=os.link, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "lib" / "python2.7" / "site-packages" / "packaging").mkdir(parents=True)
+    changed, before = there / "version.py", (here / "version.py").stat()
+    changed.unlink()
+    changed.write_text("changed = True".ljust(before.st_size))
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))  # which Python takes for the same file
+    share_compiled(tmp_path)
+    shared = {file.name for file in (there / "__pycache__").iterdir()}
+    compiled = {file.name for file in (here / "__pycache__").iterdir()}
+    assert compiled - shared == {f"version.{sys.implementation.cache_tag}.pyc"}
+    assert shared < compiled
+    assert not list((tmp_path / "lib" / "python2.7").rglob("*.pyc"))
+    code = "import packaging.version as found; print(found.__file__, found.changed)"
+    env = {**os.environ, "PYTHONPATH": str(there.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(changed), "True"]
 
 
 @pytest.fixture

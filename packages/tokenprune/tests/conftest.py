@@ -41,14 +41,12 @@ def assert_rows_generate_as_alone(model, ids, options):
         assert torch.equal(together[row, 24:], alone[0, 24 - start :])
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True, scope="session")
 def short_collections():
     """A timing collects garbage before each call: what was imported by now is not looked at, or that is all it does."""
     tiny_model()  # transformers imports what a model needs once one is made
     gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+    gc.freeze()  # and stays so, for the tests of other packages that come after these, too
 
 
 @pytest.fixture(scope="session")

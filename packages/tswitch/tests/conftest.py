@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 
 import pytest
@@ -96,9 +95,3 @@ def refused(monkeypatch, capsys):
         return errors
 
     return call
-
-
-def pytest_collection_finish() -> None:
-    """Leave what the imports made out of each later collection of garbage, which would take longer than most tests."""
-    gc.collect()
-    gc.freeze()

@@ -86,6 +86,23 @@ def test_distribution_is_found_when_prefixed_by_a_publisher(site):
     assert "pip install 'acme-thing9[fast]'" in str(MissingExtraError("numba", "thing9", "fast"))
 
 
+def test_distribution_of_the_packages_own_name_is_found_without_a_look_into_all_others(site, monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: pytest.fail("all were read"))
+    module(site, "thing9.part", "")
+    install(site, "thing9", record="thing9/__init__.py,,\n")
+    install(site, "some-more9", record="_editable_impl_some_more9.pth,,\n")
+    assert distribution_of("thing9") == "thing9"
+    assert version_of("some_more9") == "1.2.3"
+
+
+def test_an_unrelated_distribution_of_the_packages_name_is_not_its_own(site):
+    module(site, "thing9.part", "")
+    module(site, "other9.part", "")
+    install(site, "thing9", version="9.9.9", record="other9/__init__.py,,\n")
+    install(site, "acme-thing9", record="thing9/__init__.py,,\n")
+    assert (distribution_of("thing9"), version_of("thing9")) == ("acme-thing9", "1.2.3")
+
+
 def test_distribution_is_found_when_editable(site):
     install(
         site,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.metadata
 import re
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -136,11 +136,11 @@ def distribution_of(package: str) -> str:
         >>> distribution_of("ninefold")
         'ninefold-core'
     """
-    for distribution in importlib.metadata.distributions():  # by its scripts: an editable install lists no modules
+    for distribution in metadata.distributions():  # by its scripts: an editable install lists no modules
         if any(re.split(r"[.:]", point.value)[0].strip() == package for point in distribution.entry_points):
             return distribution.name
-    names = importlib.metadata.packages_distributions().get(package)
-    return names[0] if names else package
+    own = (one.name for one in metadata.distributions(name=package) if re.search(f"{package}(/|.pth)", str(one.files)))
+    return next(own, "") or [*metadata.packages_distributions().get(package, ()), package][0]  # reads all there is
 
 
 def version_of(package: str) -> str:
@@ -155,8 +155,8 @@ def version_of(package: str) -> str:
         2
     """
     try:
-        return importlib.metadata.version(distribution_of(package))
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(distribution_of(package))
+    except metadata.PackageNotFoundError:
         return "unknown"
 
 
