@@ -161,12 +161,9 @@ def modules_of(function: Callable[..., Any], package: str) -> list[Module]:
     if experiments in sys.modules:
         roots += ((experiments, Path(sys.modules[experiments].__path__[0])),)
     found: dict[str, Module] = {}
-    queue, state, seen = sorted(_homes(function)), _state(roots), set[str]()
+    queue = sorted(_homes(function))
     while queue:
         wanted = queue.pop()
-        if wanted in seen:
-            continue
-        seen.add(wanted)
         parts = wanted.split(".")
         for name in (".".join(parts[: end + 1]) for end in range(len(parts))):
             list_of_claims = name in (f"{package}.claims", f"{experiments}.claims")
@@ -174,7 +171,7 @@ def modules_of(function: Callable[..., Any], package: str) -> list[Module]:
             module = None if name in found or judges else Module.find(name, roots)
             if module is not None:
                 found[name] = module
-                queue += _followed(module, state)
+                queue += _imported(module)
     return [found[name] for name in sorted(found)]
 
 
@@ -200,18 +197,6 @@ def _homes(function: Any) -> set[str]:
         queue += [getattr(one, "func", None), getattr(one, "__wrapped__", None), getattr(one, "__func__", None)]
         queue += [*getattr(one, "args", ()), *getattr(one, "keywords", {}).values()] if hasattr(one, "func") else []
     return {name for one in seen.values() if isinstance(name := getattr(one, "__module__", None), str)}
-
-
-def _state(roots: Roots) -> int:
-    """A number that is another one as soon as a source file below the roots is new, gone or changed."""
-    files = [one for _, folder in roots for one in folder.rglob("*.py")]
-    return hash(tuple((str(file), about.st_mtime_ns, about.st_size) for file in files for about in [file.stat()]))
-
-
-@functools.lru_cache(maxsize=8192)
-def _followed(module: Module, _state: int) -> tuple[str, ...]:
-    """The names of `_imported`, each once: the claims of a package share most of their modules."""
-    return tuple(dict.fromkeys(_imported(module)))
 
 
 def _imported(module: Module) -> Iterator[str]:
