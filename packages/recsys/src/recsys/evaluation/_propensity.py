@@ -150,7 +150,7 @@ def estimate(mean: float, parts: np.ndarray, weight: np.ndarray) -> Estimate:
 
 
 def as_numbers(name: str, values: Any, dimensions: int = 1) -> np.ndarray:
-    """Finite numbers, float64, of so many dimensions from an array, a list or a column; InputError for anything else."""
+    """Finite numbers, float64, of so many dimensions from an array, a list or a column; InputError for all else."""
     expected = f"finite numbers in {dimensions} dimension{'s' * (dimensions > 1)}: an array, a list or a column"
     try:
         array = np.asarray(values)

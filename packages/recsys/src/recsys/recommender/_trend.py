@@ -215,9 +215,6 @@ class Trend(Recommender):
         ones, log = np.ones((len(query), 1), np.float32), np.log(self.item_scale_)[:, None]
         return np.hstack([found[0], ones]), np.hstack([found[1], log])
 
-    def _row_of(self, code: int, had: np.ndarray) -> Any:
-        return None if self.inner.differences_count else self.inner._row_of(code, had)
-
     def _score(self, query: Query) -> np.ndarray:
         scores = self.inner._score(query)
         return scores + np.log(self.item_scale_) if self.inner.differences_count else scores
