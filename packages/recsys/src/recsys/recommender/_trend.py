@@ -77,7 +77,7 @@ class Trend(Recommender):
     """Another model's lists, in which what sells now moves up: each score times recent^trend / users^damp of its item.
 
     A score below 0 is divided instead. Where scores are logits or ratings, whose differences count (sequence networks,
-    BPR, factorisation machines, rating models), the logarithm is added. Explanations and likenesses are the model's.
+    factorisation machines, rating models), the logarithm is added. Explanations and likenesses are the model's.
     `predict` returns the scores by which lists rank: of a rating model no ratings.
 
     Args:
