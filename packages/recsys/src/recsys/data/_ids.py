@@ -14,6 +14,7 @@ from recsys.data._untyped import is_text, pc
 _SHOWN = 3
 _KINDS = (pa.int64(), pa.string())
 _FEW = 64  # ids looked up one by one; for more a hash table is made of all
+_MOST = 1 << 20  # ids whose places are kept for that: those of ten millions would take a gigabyte and more
 
 
 _take = pc.get_function("array_take")
@@ -53,7 +54,7 @@ class IdMap:
                 got=f"{_shown(array)} ({IdMap(array, '').type_name})",
                 expected=f"{self.type_name} ids as in the events, e.g. {_shown(self.values)}",
             )
-        if len(array) <= _FEW:
+        if len(array) <= _FEW and len(self) <= _MOST:
             return np.array([self._place_of.get(value, -1) for value in array.to_pylist()], np.int32)
         found = pc.index_in(array, value_set=self.values)
         return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)

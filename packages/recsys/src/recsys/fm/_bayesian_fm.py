@@ -94,7 +94,7 @@ class BayesianFM(FactorizationMachine):
         self.context_part_ = np.concatenate([empty, *context]).astype(np.float32)
 
     def check_params(self) -> None:
-        """See `Recommender.check_params`; folders of the ordinal head that older versions had are refused by it, too."""
+        """See `Recommender.check_params`; it refuses folders of the ordinal head, which older versions had, too."""
         super().check_params()
         if self.head not in ("regression", "probit"):
             raise InputError("head", got=repr(self.head), expected='"regression" or "probit"')
