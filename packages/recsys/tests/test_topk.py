@@ -249,4 +249,4 @@ def test_the_list_of_one_user_is_that_of_many(model):
     np.testing.assert_allclose(*scores, rtol=1e-5)
     assert alone.drop_columns("score").equals(together.drop_columns("score"))
     items = [item for user in users for item, _ in fitted.recommend_one(user, 6, exclude=["i1"])]
-    assert items == alone.column("item").to_pylist()
+    assert items == alone.column("what").to_pylist()
