@@ -5,7 +5,6 @@ import pytest
 from ninefold.errors import InputError, NinefoldError
 from recsys import (
     EASE,
-    ELSA,
     IALS,
     BayesianFM,
     BiasedMF,
@@ -93,7 +92,7 @@ def test_doctor_counts_what_is_no_error_by_itself(columns, check, text):
     assert any(one.check == check and text in one.text for one in events(**columns).doctor())
 
 
-@pytest.mark.parametrize("model", [EASE(), IALS(), ItemKNN(), ELSA(), Markov(), Popular()], ids=lambda one: one.name)
+@pytest.mark.parametrize("model", [EASE(), IALS(), ItemKNN(), Markov(), Popular()], ids=lambda one: one.name)
 def test_one_item_alone_is_refused(model):
     with pytest.raises(InputError, match=r"events: got 3 events of 1 items, expected two items"):
         model.fit(events(i=["x"] * 3).clicks())

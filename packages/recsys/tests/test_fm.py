@@ -334,7 +334,6 @@ def test_slope_is_the_derivative_of_the_loss():
     [
         BayesianFM(factors=2, sweeps=40, burn_in=8, samples=8, implicit=True, flipped=True),
         BayesianFM(factors=2, sweeps=40, burn_in=8, samples=8, head="probit"),
-        BayesianFM(factors=2, sweeps=40, burn_in=8, samples=8, head="ordinal"),
         FM(factors=2, epochs=6, head="logit"),
     ],
     ids=repr,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from ninefold.errors import InputError
-from recsys import EASE, ELSA, IALS, SLIM, Dataset, ItemKNN, RecentPopular, RP3beta, evaluate
+from recsys import EASE, IALS, SLIM, Dataset, ItemKNN, RecentPopular, RP3beta, evaluate
 from recsys.baselines import ImplicitALS, PureSVD, Repeat, UserKNN
 from recsys.linear._ease import ease_weights
 
@@ -41,7 +41,7 @@ def test_the_gram_matrix_is_whole_across_blocks(data):
 
 @pytest.mark.parametrize("model", [EASE(memory=1e-9), SLIM(memory=1e-9)])
 def test_too_large_a_catalogue_is_refused_before_allocation(model, data):
-    with pytest.raises(InputError, match=r"on 30 items.*GiB.*ELSA"):
+    with pytest.raises(InputError, match=r"on 30 items.*GiB.*SANSA"):
         model.fit(data)
 
 
@@ -105,27 +105,6 @@ def test_weighted_rows_solve_their_own_equations(data):
         h, x = H[X.indices[part]], X.data[part]
         A = (h * x[:, None]).T @ h + (1 + ridge[row]) * np.eye(5)
         np.testing.assert_allclose(W[row], np.linalg.solve(A, h.T @ target[part] + pull[row]), rtol=1e-3, atol=1e-4)
-
-
-def test_elsa_gradient_equals_finite_differences(data):
-    from recsys.linear._elsa import elsa_loss
-
-    X = data.warm().matrix()[:9].astype(np.float64)
-    V = np.random.default_rng(0).standard_normal((X.shape[1], 3))
-    _, gradient = elsa_loss(V, X)
-    for place in [(0, 0), (5, 2), (20, 1)]:
-        up, down = V.copy(), V.copy()
-        up[place] += 1e-5
-        down[place] -= 1e-5
-        slope = (elsa_loss(up, X)[0] - elsa_loss(down, X)[0]) / 2e-5
-        assert gradient[place] == pytest.approx(slope, rel=1e-4, abs=1e-8)
-
-
-def test_elsa_scores_leave_the_identity_out(data):
-    model = ELSA(factors=4, epochs=2, batch=16).fit(data)
-    A, X = model.item_factors_, data.warm().matrix().toarray()
-    np.testing.assert_allclose(np.linalg.norm(A, axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(score_matrix(model), X @ (A @ A.T - np.eye(len(A))), atol=1e-4)
 
 
 @pytest.mark.parametrize("normalise", [False, True])

@@ -28,12 +28,6 @@ FILES = {
             ),
         )
     ],
-    "recbole": [
-        (
-            "ml.inter",
-            "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t1193\t5\t978300760\n1\t661\t3\t978302109\n",
-        )
-    ],
 }
 
 
@@ -51,26 +45,10 @@ def test_each_loader_is_tried_here():
     assert set(FILES) == set(loaders.LOADERS)
 
 
-def test_side_files_beside_a_recbole_file_are_joined(tmp_path):
-    (tmp_path / "ml.inter").write_text("user_id:token\titem_id:token\n1\t11\n2\t12\n")
-    (tmp_path / "ml.item").write_text(
-        "item_id:token\tyear:float\tgenre:token_seq\n11\t1995\ta b\n12\t1996\tc\n13\t1997\td\n"
-    )
-    data = loaders.recbole(tmp_path / "ml.inter")
-    assert data.items.column("year").to_pylist() == [1995, 1996, 1997]
-    assert data.items.column("genre").to_pylist() == [["a", "b"], ["c"], ["d"]]
-
-
-@pytest.mark.parametrize(
-    ("loader", "name", "text"),
-    [
-        ("movielens", "u.data", '1\t"2\t3\t881250949\n1\t3\t4\t881250950\n2\t"4\t5\t881250951\n2\t5\t1\t881250952\n'),
-        ("recbole", "q.inter", 'user_id:token\titem_id:token\nu1\t"a\nu1\tb\nu2\t"c\nu2\td"\n'),
-    ],
-)
-def test_a_quote_is_a_character_like_others_where_the_form_has_none(loader, name, text, tmp_path):
-    (tmp_path / name).write_text(text)
-    assert len(loaders.LOADERS[loader](tmp_path / name)) == 4
+def test_a_quote_is_a_character_like_others_where_the_form_has_none(tmp_path):
+    text = '1\t"2\t3\t881250949\n1\t3\t4\t881250950\n2\t"4\t5\t881250951\n2\t5\t1\t881250952\n'
+    (tmp_path / "u.data").write_text(text)
+    assert len(loaders.movielens(tmp_path / "u.data")) == 4
 
 
 def test_quotes_in_a_table_beside_movielens_ratings_hide_no_row(tmp_path):
@@ -78,17 +56,6 @@ def test_quotes_in_a_table_beside_movielens_ratings_hide_no_row(tmp_path):
     rows = [f'{one}|"Title {one}|01-Jan-1997||http://x|' + "|".join("0" * 19) for one in (1, 2)]
     (tmp_path / "u.item").write_text(lines(*rows), encoding="latin-1")
     assert loaders.movielens(tmp_path / "u.data").items.column("title").to_pylist() == ['"Title 1', '"Title 2']
-
-
-def test_recbole_tokens_come_back_as_they_are_written(tmp_path):
-    head = "user_id:token\titem_id:token\trating:float\tdevice:token\n"
-    (tmp_path / "t.inter").write_text(head + "007\t1\t3\t01\n7\t2\t4\t02\n08\t1\t5\t1.0\n")
-    (tmp_path / "t.item").write_text("item_id:token\ttags:token_seq\tvector:float_seq\n1\t01\t0.5\n2\t1\t2\n")
-    data = loaders.recbole(tmp_path / "t.inter")
-    assert data.user_ids.values.to_pylist() == ["007", "7", "08"]
-    assert data.item_ids.values.to_pylist() == [1, 2]
-    assert data.context.column("device").to_pylist() == ["01", "02", "1.0"]
-    assert data.items.to_pylist() == [{"tags": ["01"], "vector": [0.5]}, {"tags": ["1"], "vector": [2.0]}]
 
 
 SIDE = {

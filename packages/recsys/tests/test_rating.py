@@ -91,17 +91,6 @@ def test_svdpp_is_sgd_on_the_published_model_when_sums_are_exchanged_at_each_ste
     np.testing.assert_allclose(model.user_factors_, whole, rtol=1e-9)
 
 
-def test_als_rows_solve_the_normal_equations(rated):
-    model = BiasedMF(factors=3, epochs=4, solver="als", reg=0.2).fit(rated)
-    W = np.hstack([np.ones((rated.n_users, 1)), model.user_factors_])  # the items were solved last
-    for item in range(5):
-        own = np.flatnonzero(rated.item == item)
-        h, target = W[rated.user[own]], rated.value[own] - model.mean_ - model.user_bias_[rated.user[own]]
-        expected = np.linalg.solve(h.T @ h + 0.2 * len(own) * np.eye(4), h.T @ target)
-        np.testing.assert_allclose(model.item_bias_[item], expected[0], rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(model.item_factors_[item], expected[1:], rtol=1e-3, atol=1e-4)
-
-
 def test_correlation_is_over_common_users_and_shrunk(rated):
     table = matrix_of(once(rated)) - 3.0
     residual = sp.csr_matrix(np.nan_to_num(table))
@@ -130,7 +119,6 @@ def test_rating_knn_weighs_the_users_own_deviations(rated):
 MODELS = [
     Bias(),
     BiasedMF(factors=4, epochs=3),
-    BiasedMF(factors=4, epochs=3, solver="als"),
     SVDpp(factors=4, epochs=3),
     RatingKNN(k=5),
 ]

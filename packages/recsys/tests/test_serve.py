@@ -175,7 +175,7 @@ def test_events_of_a_request_are_folded_in_and_not_kept(client):
 @pytest.mark.parametrize(
     "kind",
     [
-        recsys.baselines.ImplicitBPR(factors=4, epochs=3),
+        recsys.FM(head="bpr", factors=4, epochs=3),
         IALS(factors=4, epochs=2),
         recsys.Trend(model=recsys.ItemKNN(k=5)),
         recsys.Markov(),

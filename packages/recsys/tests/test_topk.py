@@ -1,13 +1,17 @@
 """The compiled lists: scores, inner products and sparse products, filtered, beside a full sort."""
 
+import dataclasses
+
 import numpy as np
+import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from recsys import EASE, IALS, Dataset, ItemKNN, Popular, Trend
+from recsys import EASE, IALS, SANSA, Dataset, ItemKNN, Popular, Trend
 from recsys.baselines import UserKNN
+from recsys.recommender._sound import Pairs
 from recsys.recommender._topk import Filter, best_of_rows, top_of_factors, top_of_product, top_of_scores
 
 from .helpers import events
@@ -197,3 +201,52 @@ def test_implicits_cosine_lists_are_ours():
     real = scores > 0
     np.testing.assert_allclose(ours.column("score").to_numpy(), scores[real], rtol=1e-5)
     assert (items[real] == model.item_ids_.codes(ours.column("what"))).mean() > 0.9  # ties may fall either way
+
+
+def test_ids_are_found_alike_one_by_one_and_by_a_table_of_all(monkeypatch):
+    from recsys.data import _ids
+
+    for values in (pa.array([7, -3, 12]), pa.array(["a", "", "ü"])):
+        known = [*values.to_pylist(), values[1].as_py()]
+        asked = [*known, 99 if isinstance(known[0], int) else "z"]
+        quick = _ids.IdMap(values, "user").codes(asked)
+        monkeypatch.setattr(_ids, "_MOST", 2)
+        assert quick.tolist() == _ids.IdMap(values, "user").codes(asked).tolist() == [0, 1, 2, 1, -1]
+        monkeypatch.undo()
+
+
+def test_rows_one_after_the_other_are_taken_as_others_are():
+    data = events(text=True)
+    history = data.history()
+    for rows in ([3], [0], [4, 5, 6], list(range(len(history)))):
+        found, other = history.take(np.array(rows)), history.take(np.array([*rows, -1]))
+        assert found.indptr.tolist() == other.indptr[:-1].tolist()
+        assert found.item.tolist() == other.item.tolist()
+        assert found.time.tolist() == other.time.tolist()
+
+
+def test_distinct_pairs_are_those_of_the_matrix_and_an_item_outside_is_refused():
+    history = events(text=True).history().take(np.array([2, -1, 7, 2]))
+    pairs, matrix = Pairs.of(history), history.matrix()
+    assert pairs.shape == matrix.shape
+    assert pairs.indptr.tolist() == matrix.indptr.tolist()
+    assert pairs.indices.tolist() == matrix.indices.tolist()
+    for bad in (-1, history.n_items):
+        item = history.item.copy()
+        item[0] = bad
+        with pytest.raises(InputError, match="outside"):
+            Pairs.of(dataclasses.replace(history, item=item))
+
+
+@pytest.mark.parametrize("model", [IALS(factors=4, epochs=2), ItemKNN(k=5), EASE(), Popular(), SANSA(neighbours=8)])
+def test_the_list_of_one_user_is_that_of_many(model):
+    data = events(text=True)
+    fitted = model.clone().fit(data)
+    users = [*data.user_ids.values.to_pylist()[:9], "nobody"]
+    together = fitted.recommend(users, k=6, exclude=["i1"])
+    alone = pa.concat_tables([fitted.recommend([user], k=6, exclude=["i1"]) for user in users])
+    scores = [one.column("score").to_numpy() for one in (together, alone)]
+    np.testing.assert_allclose(*scores, rtol=1e-5)
+    assert alone.drop_columns("score").equals(together.drop_columns("score"))
+    items = [item for user in users for item, _ in fitted.recommend_one(user, 6, exclude=["i1"])]
+    assert items == alone.column("what").to_pylist()

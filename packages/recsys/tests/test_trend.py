@@ -6,7 +6,6 @@ import recsys
 from ninefold.errors import InputError
 from recsys import (
     EASE,
-    ELSA,
     IALS,
     SANSA,
     SLIM,
@@ -23,7 +22,7 @@ from recsys import (
     TwoStage,
     simulate,
 )
-from recsys.baselines import ImplicitALS, ImplicitBPR
+from recsys.baselines import ImplicitALS
 from recsys.evaluation._tune import space_of
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._registry import make_model
@@ -35,7 +34,7 @@ from .test_cold import shop
 FOLLOW = {"trend": 0.5, "damp": 0.3, "recent": 0.002}
 MODELS = [
     EASE(l2=5.0), ItemKNN(k=5), IALS(factors=4, epochs=2), ImplicitALS(factors=4),
-    ELSA(factors=4, epochs=2, batch=16), SANSA(l2=5.0, neighbours=8), RP3beta(k=5), SLIM(l1=0.5, l2=5.0),
+    SANSA(l2=5.0, neighbours=8), RP3beta(k=5), SLIM(l1=0.5, l2=5.0),
 ]  # fmt: skip
 each = pytest.mark.parametrize("model", MODELS, ids=lambda one: one.name)
 
@@ -61,7 +60,7 @@ def test_scores_are_those_without_times_recent_over_users(model, data):
     np.testing.assert_allclose(score_matrix(following), expected, rtol=2e-3, atol=1e-5)
 
 
-ADDING = [ImplicitBPR(factors=4), BiasedMF(factors=4, epochs=2), SASRec(factors=4, epochs=1, max_len=5)]
+ADDING = [BiasedMF(factors=4, epochs=2), SASRec(factors=4, epochs=1, max_len=5)]
 
 
 @pytest.mark.parametrize("model", ADDING, ids=lambda one: one.name)

@@ -115,7 +115,7 @@ def test_files_and_users_who_come_later(fitted, data, tmp_path):
     [
         ({"models": "markov(order=1"}, "models.*markov"),
         ({"models": "nonsense"}, "nonsense.*one of"),
-        ({"models": "bpr+markov"}, "BPR.*events alone"),
+        ({"models": "bayesian-fm+markov"}, "BayesianFM.*events alone"),
         ({"action": "mood"}, r"action.*'mood'.*\['a'\]"),
         ({"candidates": 0}, "candidates"),
         ({"held": 1.0}, "held"),

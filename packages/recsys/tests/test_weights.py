@@ -7,17 +7,15 @@ import pytest
 import recsys
 import scipy.sparse as sp
 from ninefold.errors import InputError
-from recsys import EASE, ELSA, IALS, SANSA, SLIM, Dataset, ItemKNN, RP3beta
-from recsys.baselines import ImplicitALS, PureSVD, UserKNN
+from recsys import EASE, IALS, SANSA, SLIM, Dataset, ItemKNN, RP3beta
+from recsys.baselines import ImplicitALS, MultVAE, PureSVD, UserKNN
 from recsys.recommender._registry import MODELS, model_class
 from recsys.recommender._weighted import Weighted
-from recsys.zoo import MultVAE
 
 from .helpers import events
 
 WEIGHTED = [
     EASE(l2=5.0),
-    ELSA(factors=4, epochs=2, batch=16),
     IALS(factors=4, epochs=2),
     ImplicitALS(factors=4, epochs=2),
     ItemKNN(k=5),

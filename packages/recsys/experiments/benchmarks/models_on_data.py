@@ -28,12 +28,10 @@ from recsys.recommender._registry import MODELS, model_class
 
 PURCHASES = {
     "als": {"reg": 30.0, "alpha": 5.0, "factors": 64},
-    "bpr": {},
     "content-knn": {},
     "content-profile": {"grams": 2},
     "co-occurrence": {},
     "ease": {},
-    "elsa": {},
     "feature-ials": {"factors": 64, "epochs": 8},
     "fusion": {},
     "ials": {"factors": 64, "a0": 0.6},
@@ -51,8 +49,6 @@ PURCHASES = {
 }
 RATINGS = {"bias": {}, "mf": {}, "svd++": {}, "rating-knn": {}, "bayesian-fm": {"factors": 10, "sweeps": 256}}
 STEPS = {
-    "esasrec": {"epochs": 6, "learning_rate": 0.003},
-    "hstu": {"epochs": 6, "learning_rate": 0.003, "action": "action"},
     "markov": {"order": 3, "action": "action"},
     "repeat": {},
     "sasrec": {"epochs": 6, "learning_rate": 0.003},
@@ -96,9 +92,8 @@ def implicit_peer(kind, **settings):
     """A peer of inner products or item weights from implicit."""
     import implicit.nearest_neighbours as nearest
     from implicit.cpu.als import AlternatingLeastSquares
-    from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-    kinds = {"ALS": AlternatingLeastSquares, "BPR": BayesianPersonalizedRanking, "cosine": nearest.CosineRecommender}
+    kinds = {"ALS": AlternatingLeastSquares, "cosine": nearest.CosineRecommender}
 
     def scores(X):
         model = kinds[kind](num_threads=1, **settings)
@@ -116,7 +111,6 @@ def peer_of(name):
     """(its name, the peer) with the same settings as in the tables above, or None."""
     found = {
         "als": lambda: implicit_peer("ALS", factors=64, regularization=30.0, alpha=5.0, iterations=16, random_state=0),
-        "bpr": lambda: implicit_peer("BPR", factors=64, learning_rate=0.05, iterations=100, random_state=0),
         "ease": lambda: irspack_peer("DenseSLIMRecommender", reg=500.0),
         "ials": lambda: irspack_peer("IALSRecommender", n_components=64, alpha0=0.6, reg=0.003, n_threads=1),
         "item-knn": lambda: implicit_peer("cosine", K=51),

@@ -14,6 +14,7 @@ from ninefold.datasets import find
 from ninefold.errors import require
 from ninefold_lab import Budget
 from recsys import loaders
+from recsys.baselines._mult_vae import MultVAE
 from recsys.baselines._popular import Popular
 from recsys.data._dataset import Dataset
 from recsys.evaluation._evaluate import evaluate
@@ -21,7 +22,6 @@ from recsys.factors._ials import IALS
 from recsys.linear._ease import EASE
 from recsys.recommender._base import Recommender
 from recsys.sequence._sasrec import SASRec
-from recsys.zoo._mult_vae import MultVAE
 
 METRICS = ("recall_min@20", "recall_min@50", "ndcg@100")
 

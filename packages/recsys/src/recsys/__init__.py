@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from recsys import datasets as datasets
     from recsys import evaluation as evaluation
     from recsys import loaders as loaders
-    from recsys import zoo as zoo
     from recsys.baselines._item_knn import ItemKNN as ItemKNN
     from recsys.baselines._popular import Popular as Popular
     from recsys.baselines._popular import RecentPopular as RecentPopular
@@ -56,7 +55,6 @@ if TYPE_CHECKING:
     from recsys.fm._bayesian_fm import BayesianFM as BayesianFM
     from recsys.fm._sgd_fm import FM as FM
     from recsys.linear._ease import EASE as EASE
-    from recsys.linear._elsa import ELSA as ELSA
     from recsys.linear._rp3beta import RP3beta as RP3beta
     from recsys.linear._sansa import SANSA as SANSA
     from recsys.linear._slim import SLIM as SLIM
@@ -105,7 +103,6 @@ _NAMES = {  # module -> what of it is public
     "fm._bayesian_fm": ["BayesianFM"],
     "fm._sgd_fm": ["FM"],
     "linear._ease": ["EASE"],
-    "linear._elsa": ["ELSA"],
     "linear._rp3beta": ["RP3beta"],
     "linear._sansa": ["SANSA"],
     "linear._slim": ["SLIM"],
@@ -123,14 +120,13 @@ _NAMES = {  # module -> what of it is public
     "serving._app": ["make_app"],
     "serving._batch": ["recommend_to_file"],
     "serving._rerank": ["calibrate", "mmr", "quota", "rules"],
-    "zoo": ["zoo"],
 }
 _MOVED = {  # room -> names that were of `recsys` itself until 0.3, and are found there until 0.5
     "baselines": [
         "CoOccurrence",
         "ContentProfile",
         "ImplicitALS",
-        "ImplicitBPR",
+        "MultVAE",
         "PureSVD",
         "RandomItems",
         "Repeat",
@@ -151,7 +147,6 @@ _MOVED = {  # room -> names that were of `recsys` itself until 0.3, and are foun
         ]
     ),
     "loaders": ["open_bandit"],
-    "zoo": ["ESASRec", "HSTU", "MultVAE"],
 }
 
 _resolve, __dir__, __all__ = attach(__name__, {name: module for module, names in _NAMES.items() for name in names})

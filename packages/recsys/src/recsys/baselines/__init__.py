@@ -1,7 +1,8 @@
 """Rivals, with the interface of the methods, one short module each; resolved on first use.
 
 `_popular`: random, popular, recently popular and repeated items; `_co_occurrence`; `_item_knn`, `_user_knn`;
-`_puresvd`; `_profile` (cosine of texts); `_implicit` (implicit's ALS and BPR).
+`_puresvd`; `_profile` (cosine of texts); `_implicit` (implicit's ALS), `_mult_vae` (Mult-VAE: Liang et al.
+2018; extra `torch`).
 
 Examples:
     >>> import recsys
@@ -19,8 +20,8 @@ from ninefold.lazy import attach
 if TYPE_CHECKING:
     from recsys.baselines._co_occurrence import CoOccurrence as CoOccurrence
     from recsys.baselines._implicit import ImplicitALS as ImplicitALS
-    from recsys.baselines._implicit import ImplicitBPR as ImplicitBPR
     from recsys.baselines._item_knn import ItemKNN as ItemKNN
+    from recsys.baselines._mult_vae import MultVAE as MultVAE
     from recsys.baselines._popular import Popular as Popular
     from recsys.baselines._popular import RandomItems as RandomItems
     from recsys.baselines._popular import RecentPopular as RecentPopular
@@ -35,9 +36,9 @@ __getattr__, __dir__, __all__ = attach(
         "CoOccurrence": "_co_occurrence",
         "ContentProfile": "_profile",
         "ImplicitALS": "_implicit",
-        "ImplicitBPR": "_implicit",
         "ItemKNN": "_item_knn",
         "Popular": "_popular",
+        "MultVAE": "_mult_vae",
         "PureSVD": "_puresvd",
         "RandomItems": "_popular",
         "RecentPopular": "_popular",

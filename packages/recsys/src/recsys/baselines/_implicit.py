@@ -1,4 +1,4 @@
-"""implicit's ALS and BPR behind our interface, so that what its lists let through never reaches a user.
+"""implicit's ALS behind our interface, so that what its lists let through never reaches a user.
 
 Known faults of implicit 0.7.3, each with a test here: seen items come back at -3.4e38 when too few others remain, item
 0 is repeated when more are asked for than there are, a user without events gets arbitrary items at score 0.
@@ -6,20 +6,16 @@ Known faults of implicit 0.7.3, each with a test here: seen items come back at -
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
-from implicit.cpu.bpr import BayesianPersonalizedRanking
 from ninefold.errors import InputError
 from threadpoolctl import threadpool_limits
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES, History
-from recsys.recommender._base import Recommender
-from recsys.recommender._query import Query
 from recsys.recommender._rows import solve_rows, threads
 from recsys.recommender._weighted import Weighted, weights_and_targets
 
@@ -92,55 +88,3 @@ class ImplicitALS(Weighted):
         h, confidence = H[row.indices], self.alpha * np.abs(row.data)
         A = H.T @ H + (h * (confidence - 1)[:, None]).T @ h + self.reg * np.eye(len(H[0]))
         return row.indices, confidence * (row.data > 0) * (h @ np.linalg.solve(A, H[item]))
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class ImplicitBPR(Recommender):
-    """implicit's BPR (Rendle et al. 2009): sampled -log sigmoid(y_ui - y_uj), with an item bias. Users only by fit.
-
-    Args:
-        factors, learning_rate, reg, epochs: its own names but for reg (regularization) and epochs (iterations).
-        seed: of start and sampling; one thread, so that the same seed gives the same model.
-
-    Examples:
-        >>> import recsys
-
-        >>> users = "ann ann ann bob bob cy cy dee dee dee eve eve fay fay".split()
-        >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
-        >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
-
-        >>> model = recsys.baselines.ImplicitBPR(factors=4, epochs=300).fit(data)
-        >>> model.recommend(["bob"], k=1).column("item").to_pylist()
-        ['mug']
-    """
-
-    source: ClassVar[str] = "implicit"
-    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
-    differences_count: ClassVar[bool] = True
-    per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
-    space: ClassVar[dict[str, Any]] = {
-        "factors": [32, 64, 128],
-        "learning_rate": (0.01, 0.1, "log"),
-        "reg": (0.001, 0.1, "log"),
-    }
-    factors: int = 64
-    learning_rate: float = 0.05
-    reg: float = 0.01
-    epochs: int = 100
-    seed: int = 0
-
-    def _fit(self, data: Dataset) -> None:
-        with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            model = BayesianPersonalizedRanking(
-                factors=self.factors, learning_rate=self.learning_rate, regularization=self.reg,
-                iterations=self.epochs, random_state=self.seed, num_threads=1,
-            )  # fmt: skip
-            model.fit(self.history_.matrix(), show_progress=False)
-        self.user_factors_, self.item_factors_ = np.asarray(model.user_factors), np.asarray(model.item_factors)
-
-    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        return self.user_factors_[query.codes], self.item_factors_
-
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_[:, :-1]  # the last column is the bias

@@ -55,7 +55,7 @@ class History:
         indptr = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=n_users))]).astype(np.int64)
         return cls(indptr, item, value, time, context, n_items)._with(indptr, by_user_and_time(user, time))
 
-    def _with(self, indptr: np.ndarray, events: np.ndarray) -> History:
+    def _with(self, indptr: np.ndarray, events: np.ndarray | slice) -> History:
         """The events at some positions, in rows with these bounds."""
         columns = (rows_at(one, events) for one in (self.item, self.value, self.time, self.context))
         return History(indptr, *columns, self.n_items)  # pyright: ignore[reportCallIssue]  (four of them)
@@ -90,6 +90,10 @@ class History:
         """The history of some rows; a row of -1 has none."""
         if not len(self):
             return self.ranges(np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64))
+        first = int(rows[0]) if len(rows) else -1
+        if first >= 0 and (len(rows) == 1 or (np.diff(rows) == 1).all()):  # one after the other: nothing is copied
+            indptr = self.indptr[first : first + len(rows) + 1]
+            return self._with(indptr - indptr[0], slice(int(indptr[0]), int(indptr[-1])))
         known, rows = rows >= 0, np.maximum(rows, 0)
         starts = self.indptr[rows]
         return self.ranges(starts, np.where(known, self.indptr[rows + 1], starts))
@@ -152,10 +156,12 @@ class History:
         return sp.csr_matrix((data, matrix.indices[starts], indptr), shape=matrix.shape)
 
 
-def rows_at(values: Any, rows: np.ndarray) -> Any:
+def rows_at(values: Any, rows: np.ndarray | slice) -> Any:
     """An array's or a table's rows at some positions; None and a table without columns as they are."""
     if isinstance(values, pa.Table):
-        return values.take(pa.array(rows)) if values.num_columns else values
+        if not values.num_columns:
+            return values
+        return values.take(pa.array(rows)) if isinstance(rows, np.ndarray) else values[rows]
     return None if values is None else values[rows]
 
 

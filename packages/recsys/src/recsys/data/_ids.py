@@ -12,6 +12,12 @@ from ninefold.errors import InputError
 from recsys.data._untyped import is_text, pc
 
 _SHOWN = 3
+_KINDS = (pa.int64(), pa.string())
+_FEW = 64  # ids looked up one by one; for more a hash table is made of all
+_MOST = 1 << 20  # ids whose places are kept for that: those of ten millions would take a gigabyte and more
+
+
+_take = pc.get_function("array_take")
 
 
 class IdMap:
@@ -24,7 +30,6 @@ class IdMap:
 
     def __init__(self, values: pa.Array, what: str) -> None:
         self.values, self.what = values, what
-        self._places: dict[Any, int] | None = None  # by id, made when one is first asked for
 
     def __len__(self) -> int:
         return len(self.values)
@@ -49,7 +54,9 @@ class IdMap:
                 got=f"{_shown(array)} ({IdMap(array, '').type_name})",
                 expected=f"{self.type_name} ids as in the events, e.g. {_shown(self.values)}",
             )
-        found = pc.index_in(array, value_set=self.values) if len(array) else pa.array([], pa.int32())
+        if len(array) <= _FEW and len(self) <= _MOST:
+            return np.array([self._place_of.get(value, -1) for value in array.to_pylist()], np.int32)
+        found = pc.index_in(array, value_set=self.values)
         return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
 
     @cached_property
@@ -57,18 +64,21 @@ class IdMap:
         """The ids by code as Python's own values, made once: for answers about one user."""
         return self.values.to_pylist()
 
+    @cached_property
+    def _place_of(self) -> dict[Any, int]:
+        """Code by id, made when a few are first asked for."""
+        return {value: place for place, value in enumerate(self.listed)}
+
     def code(self, one: Any) -> int:
-        """The code of one id, -1 if it is unknown: without the cost of a table."""
-        if self._places is None:
-            self._places = {value: place for place, value in enumerate(self.listed)}
+        """The code of one id, -1 if it is unknown: without the cost of an array."""
         if isinstance(one, np.generic):
             one = one.item()
-        found = self._places.get(one, -1) if isinstance(one, (int, str)) and not isinstance(one, bool) else -1
+        found = self._place_of.get(one, -1) if isinstance(one, (int, str)) and not isinstance(one, bool) else -1
         return found if found >= 0 else int(self.codes([one])[0])  # which refuses an id of another type
 
     def ids(self, codes: np.ndarray) -> pa.Array:
         """The original ids of codes (n,)."""
-        return self.values.take(pa.array(codes))
+        return _take.call([self.values, as_arrow(codes)])
 
     def subset(self, keep: np.ndarray) -> tuple[IdMap, np.ndarray]:
         """The map of the ids where `keep` (bool by code) holds, and the new code by old code (-1: dropped)."""
@@ -105,6 +115,12 @@ def encode(column: pa.ChunkedArray, what: str) -> tuple[np.ndarray, IdMap]:
     return new[codes], ids
 
 
+def as_arrow(values: np.ndarray) -> pa.Array:
+    """Numbers (n,) as an Arrow array over the same memory: `pa.array` without its look at pandas."""
+    values = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
+
+
 def id_array(ids: Any, what: str) -> pa.Array:
     """Ids as one int64 or string Arrow array; InputError for nulls, mixed types, floats and anything else."""
     if isinstance(ids, (str, bytes, int)):
@@ -115,6 +131,8 @@ def id_array(ids: Any, what: str) -> pa.Array:
         array = ids
     else:
         array = _from_python(ids, what)
+    if array.type in _KINDS and not array.null_count:
+        return array
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     kind = array.type

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from recsys.data._dataset import Dataset
+from recsys.data._dataset import Dataset, need_dataset
+from recsys.data._frame import as_table, numbers, rows_text
 from recsys.data._untyped import pc
+from recsys.evaluation._propensity import as_numbers
 from recsys.recommender._base import Recommender
 from recsys.recommender._similar import cosines
 
 
-def beyond_accuracy(
-    model: Recommender, lists: pa.Table, *, vectors: np.ndarray | None = None, categories: pa.Array | None = None
-) -> dict[str, float]:
+def beyond_accuracy(model: Recommender, lists: Any, *, vectors: Any = None, categories: Any = None) -> dict[str, float]:
     """Describe lists made by a model.
 
     Args:
         model: gives catalogue, popularity and histories.
-        lists: as from `model.recommend`.
+        lists: as from `model.recommend`, in any frame.
         vectors: by the model's item codes, (items, d), for intra-list diversity; the model's own if None.
         categories: one for each of the model's items: for calibration.
     Returns: by name
@@ -45,24 +48,19 @@ def beyond_accuracy(
         novelty      2.03
         serendipity  0.71
     """
-    names = model.names_
-    item = model.item_ids_.codes(lists.column(names.item))
-    user = model.user_ids_.codes(lists.column(names.user))
-    if len(item) == 0:
-        raise InputError("lists", got="no rows", expected="at least one list")
+    user, item, rank = _entries(model, lists)
     items = len(model.item_ids_)
     counts = np.bincount(item, minlength=items)
     share = np.maximum(model.popular_[item], 1) / max(len(model.user_ids_), 1)
-    longest = int(pc.max(lists.column("rank")).as_py())
-    usual = np.argsort(-model.popular_, kind="stable")[:longest]
+    usual = np.argsort(-model.popular_, kind="stable")[: rank.max()]
     result = {
         "coverage": float((counts > 0).mean()),
         "gini": gini(counts),
         "novelty": float(-np.log2(share).mean()),
         "serendipity": float((~np.isin(item, usual)).mean()),
     }
-    starts = np.flatnonzero(np.append(True, lists.column("rank").to_numpy()[1:] == 1))
-    vectors = model._item_vectors() if vectors is None else vectors
+    starts = np.flatnonzero(np.append(True, rank[1:] == 1))
+    vectors = vectors_of(model, vectors)
     if vectors is not None:
         result["diversity"] = _diversity(item, starts, vectors)
     if categories is not None:
@@ -90,17 +88,44 @@ def _diversity(item: np.ndarray, starts: np.ndarray, vectors: np.ndarray) -> flo
     return float(np.mean(values)) if values else 0.0
 
 
-def category_codes(model: Recommender, categories: pa.Array) -> tuple[np.ndarray, list[str]]:
+def _entries(model: Recommender, lists: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(user codes, item codes, ranks), int (n,), of lists in any frame."""
+    names = model.names_
+    table = as_table(lists, columns=(names.user, names.item, "rank"))
+    if table.num_rows == 0:
+        raise InputError("lists", got="no rows", expected="at least one list")
+    rank = numbers(table.column("rank"), "rank").astype(np.int64)
+    user, item = model.user_ids_.codes(table.column(names.user)), model.item_ids_.codes(table.column(names.item))
+    if (item < 0).any():
+        raise InputError("lists", got=f"unknown items in {rows_text(item < 0)}", expected="items of the model")
+    return user, item, rank
+
+
+def vectors_of(model: Recommender, vectors: Any) -> Any:
+    """Given vectors, (items, d), checked; the model's own if None, and None if it has none."""
+    if vectors is None:
+        return model._item_vectors()
+    if not sp.issparse(vectors):
+        found = as_numbers("vectors", vectors, 2)  # which refuses what is not finite
+        vectors = vectors if isinstance(vectors, np.ndarray) else found
+    if vectors.shape[0] != len(model.item_ids_):
+        expected = f"one row for each of {len(model.item_ids_)} items"
+        raise InputError("vectors", got=f"shape {vectors.shape}", expected=expected)
+    return vectors
+
+
+def category_codes(model: Recommender, categories: Any) -> tuple[np.ndarray, list[str]]:
     """(category of each item, int (items,); the categories' names)."""
+    categories = as_table({"categories": categories}).column(0)
     if len(categories) != len(model.item_ids_):
         raise InputError(
             "categories", got=f"{len(categories)}", expected=f"one for each of {len(model.item_ids_)} items"
         )
-    encoded = pc.fill_null(categories.cast(pa.string()), "").dictionary_encode()
+    encoded = pc.fill_null(categories.cast(pa.string()), "").combine_chunks().dictionary_encode()
     return encoded.indices.to_numpy(zero_copy_only=False), encoded.dictionary.to_pylist()
 
 
-def category_shares(model: Recommender, categories: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def category_shares(model: Recommender, categories: Any) -> tuple[np.ndarray, np.ndarray]:
     """(category of each item, int (items,); share of each category in each history, (users, categories))."""
     code, names = category_codes(model, categories)
     size, history = len(names), model.history_
@@ -109,7 +134,7 @@ def category_shares(model: Recommender, categories: pa.Array) -> tuple[np.ndarra
     return code, shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
 
 
-def exposure(model: Recommender, lists: pa.Table, categories: pa.Array) -> Table:
+def exposure(model: Recommender, lists: Any, categories: Any) -> Table:
     """Who is shown: each category's share of exposure beside its share of the catalogue and of past events.
 
     Exposure of rank r is 1 / log2(1 + r) (Singh and Joachims, KDD 2018), so that it adds up as DCG does.
@@ -137,8 +162,8 @@ def exposure(model: Recommender, lists: pa.Table, categories: pa.Array) -> Table
         small  0.36 of the exposure
     """
     code, names = category_codes(model, categories)
-    item = code[model.item_ids_.codes(lists.column(model.names_.item))]
-    weight = 1 / np.log2(1 + lists.column("rank").to_numpy().astype(np.float64))
+    _, item, rank = _entries(model, lists)
+    item, weight = code[item], 1 / np.log2(1.0 + rank)
     shown, there, had = (
         np.bincount(one, weights, len(names))
         for one, weights in ((item, weight), (code, None), (code[model.history_.item], None))
@@ -151,7 +176,7 @@ def exposure(model: Recommender, lists: pa.Table, categories: pa.Array) -> Table
     return table
 
 
-def utility(model: Recommender, lists: pa.Table, test: Dataset, categories: pa.Array) -> Table:
+def utility(model: Recommender, lists: Any, test: Dataset, categories: Any) -> Table:
     """Who is found: of what listed users went on to have, how much their lists held, by category of item.
 
     Args:
@@ -182,8 +207,8 @@ def utility(model: Recommender, lists: pa.Table, test: Dataset, categories: pa.A
     def keys(user: np.ndarray, item: np.ndarray) -> np.ndarray:
         return user.astype(np.int64) * size + item
 
-    shown = (model.user_ids_.codes(lists.column(model.names_.user)),
-             model.item_ids_.codes(lists.column(model.names_.item)))  # fmt: skip
+    *shown, rank = _entries(model, lists)
+    need_dataset(test, "utility")
     user, item = test.encoded(model.user_ids_, model.item_ids_)
     requested = (user >= 0) & (item >= 0) & np.isin(user, shown[0])
     pairs = np.setdiff1d(keys(user[requested], item[requested]), keys(history.rows(), history.item))
@@ -193,7 +218,7 @@ def utility(model: Recommender, lists: pa.Table, test: Dataset, categories: pa.A
     listed = keys(*shown)[order]
     place = np.minimum(np.searchsorted(listed, pairs), len(listed) - 1)
     hit = listed[place] == pairs
-    gain = np.where(hit, 1 / np.log2(1 + lists.column("rank").to_numpy()[order][place].astype(np.float64)), 0.0)
+    gain = np.where(hit, 1 / np.log2(1.0 + rank[order][place]), 0.0)
     table = Table(["category", "pairs", "listed", "utility", "gap to all"])
     of_pair = code[pairs % size]
     for one in np.argsort(-np.bincount(of_pair, minlength=len(names)), kind="stable"):
@@ -211,9 +236,7 @@ def kl(p: np.ndarray, q: np.ndarray, smooth: float = 0.01) -> np.ndarray:
     return np.where(p > 0, p * np.log(np.where(p > 0, p, 1) / np.where(mixed > 0, mixed, 1)), 0.0).sum(axis=-1)
 
 
-def _calibration(
-    model: Recommender, user: np.ndarray, item: np.ndarray, starts: np.ndarray, categories: pa.Array
-) -> float:
+def _calibration(model: Recommender, user: np.ndarray, item: np.ndarray, starts: np.ndarray, categories: Any) -> float:
     code, shares = category_shares(model, categories)
     row = np.cumsum(np.isin(np.arange(len(item)), starts)) - 1
     size = shares.shape[1]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError
+from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
 
@@ -19,13 +21,15 @@ class Estimate:
     effective: float
 
 
-def ips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimate:
+def ips(reward: ArrayLike, target: ArrayLike, logged: ArrayLike) -> Estimate:
     """Inverse-propensity mean of the reward under a target policy: unbiased, of high variance.
 
     Args:
-        reward: of each logged event, (n,).
+        reward: of each logged event, (n,): an array, a list, or a column of a frame.
         target: probability of the logged action under the target policy, (n,).
         logged: its probability under the logging policy, (n,), positive.
+    Raises:
+        InputError: for lengths that differ, no probabilities, or what is no finite number.
 
     Examples:
         >>> import numpy as np
@@ -41,12 +45,12 @@ def ips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimate:
         >>> round(found.mean, 2), round(found.low, 2), round(found.high, 2)
         (0.77, 0.74, 0.81)
     """
-    weight = _weights(reward, target, logged)
+    reward, weight = _weighted(reward, target, logged)
     values = weight * reward
     return estimate(float(values.mean()), (values - values.mean()) / len(values), weight)
 
 
-def snips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimate:
+def snips(reward: ArrayLike, target: ArrayLike, logged: ArrayLike) -> Estimate:
     """Self-normalised form: weights divided by their sum (Swaminathan and Joachims 2015); delta-method interval.
 
     Examples:
@@ -63,13 +67,13 @@ def snips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimat
         >>> round(found.mean, 2), round(found.effective)
         (0.75, 1252)
     """
-    weight = _weights(reward, target, logged)
+    reward, weight = _weighted(reward, target, logged)
     mean = float((weight * reward).sum() / weight.sum())
     return estimate(mean, weight * (reward - mean) / weight.sum(), weight)
 
 
 def doubly_robust(
-    reward: np.ndarray, target: np.ndarray, logged: np.ndarray, predicted: np.ndarray, expected: np.ndarray
+    reward: ArrayLike, target: ArrayLike, logged: ArrayLike, predicted: ArrayLike, expected: ArrayLike
 ) -> Estimate:
     """A model's expectation, corrected by the weighted errors it makes on the log (Dudik et al. 2011): sound where the
     propensities are right or the model is, and of less variance than `ips` where the model is of use.
@@ -95,10 +99,11 @@ def doubly_robust(
         >>> round(found.mean, 2), round(found.low, 2), round(found.high, 2)  # narrower than by `ips`
         (0.75, 0.73, 0.77)
     """
-    weight = _weights(reward, target, logged)
-    for name, array in (("predicted", predicted), ("expected", expected)):
-        if len(array) != len(reward) or not np.isfinite(array).all():
-            raise InputError(name, got="another length, or values that are not finite", expected="one for each event")
+    reward, weight = _weighted(reward, target, logged)
+    predicted, expected = as_numbers("predicted", predicted), as_numbers("expected", expected)
+    if not len(predicted) == len(expected) == len(reward):
+        got = f"{len(predicted)} and {len(expected)} values"
+        raise InputError("predicted, expected", got=got, expected=f"one for each of {len(reward)} events")
     values = expected + weight * (reward - predicted)
     return estimate(float(values.mean()), (values - values.mean()) / len(values), weight)
 
@@ -120,6 +125,8 @@ def events_needed(baseline: float, lift: float, *, power: float = 0.8, level: fl
         >>> recsys.evaluation.events_needed(baseline=0.04, lift=0.20)
         10317
     """
+    rates = as_numbers("baseline, lift, power, level", [baseline, lift, power, level])
+    baseline, lift, power, level = rates.tolist()
     other = baseline * (1 + lift)
     if not (0 < baseline < 1 and 0 < other < 1 and lift != 0 and 0 < power < 1 and 0 < level < 1):
         got = (baseline, lift, power, level)
@@ -142,15 +149,38 @@ def estimate(mean: float, parts: np.ndarray, weight: np.ndarray) -> Estimate:
     return Estimate(mean, mean - reach, mean + reach, float(weight.sum() ** 2 / (weight**2).sum()))
 
 
-def _weights(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> np.ndarray:
-    if not len(reward) == len(target) == len(logged) >= 2:
-        raise InputError("reward, target, logged", got="other lengths, or fewer than 2", expected="equal lengths")
-    for name, array in (("reward", reward), ("target", target), ("logged", logged)):
-        if not np.isfinite(array).all():
-            raise InputError(name, got="NaN or infinite", expected="finite values")
+def as_numbers(name: str, values: Any, dimensions: int = 1) -> np.ndarray:
+    """Finite numbers, float64, of so many dimensions from an array, a list or a column; InputError for all else."""
+    expected = f"finite numbers in {dimensions} dimension{'s' * (dimensions > 1)}: an array, a list or a column"
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biufO":
+            raise InputError(name, got=f"values of type {array.dtype}", expected=expected)
+        array = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(name, got=str(error).splitlines()[0], expected=expected) from None
+    if array.ndim != dimensions:
+        raise InputError(name, got=f"shape {array.shape}", expected=expected)
+    if not np.isfinite(array).all():
+        raise InputError(name, got="NaN or infinite", expected=expected)
+    return array
+
+
+def need_probabilities(target: np.ndarray, logged: np.ndarray) -> None:
+    """InputError unless both are probabilities, the logged ones positive."""
     if (logged <= 0).any() or (logged > 1).any() or (target < 0).any() or (target > 1).any():
         raise InputError("logged, target", got="outside (0, 1]", expected="probabilities, the logged ones positive")
-    weight = target.astype(np.float64) / logged
+
+
+def _weighted(reward: Any, target: Any, logged: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(rewards, target / logged), float64 (n,)."""
+    reward, target, logged = (
+        as_numbers(name, values) for name, values in (("reward", reward), ("target", target), ("logged", logged))
+    )
+    if not len(reward) == len(target) == len(logged) >= 2:
+        raise InputError("reward, target, logged", got="other lengths, or fewer than 2", expected="equal lengths")
+    need_probabilities(target, logged)
+    weight = target / logged
     if weight.sum() == 0:
         raise InputError("target", got="0 for every logged event", expected="some overlap with what was logged")
-    return weight
+    return reward, weight

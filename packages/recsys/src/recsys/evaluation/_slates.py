@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError
+from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
-from recsys.evaluation._propensity import Estimate, estimate
+from recsys.evaluation._propensity import Estimate, as_numbers, estimate, need_probabilities
+from recsys.recommender._query import check_length
 
 BY = ("cascade", "independent", "pseudo-inverse")
 
 
 def slate_value(
-    reward: np.ndarray, target: np.ndarray, logged: np.ndarray, *, by: str = "cascade",
-    predicted: np.ndarray | None = None, expected: np.ndarray | None = None,
+    reward: ArrayLike, target: ArrayLike, logged: ArrayLike, *, by: str = "cascade",
+    predicted: ArrayLike | None = None, expected: ArrayLike | None = None,
 ) -> Estimate:  # fmt: skip
     """Mean reward of a list under a target policy, from lists that another policy drew position by position.
 
@@ -47,19 +49,19 @@ def slate_value(
         independent 0.52 0.05
         pseudo-inverse 0.52 0.06
     """
-    arrays = {"reward": reward, "target": target, "logged": logged}
-    arrays |= {name: one for name, one in (("predicted", predicted), ("expected", expected)) if one is not None}
-    shape = np.shape(reward)
-    for name, array in arrays.items():
-        if len(shape) != 2 or np.shape(array) != shape or shape[0] < 2 or not np.isfinite(array).all():
-            raise InputError(name, got=f"shape {np.shape(array)}, or not finite", expected="(lists, positions), finite")
-    if (logged <= 0).any() or (logged > 1).any() or (target < 0).any() or (target > 1).any():
-        raise InputError("logged, target", got="outside (0, 1]", expected="probabilities, the logged ones positive")
     if by not in BY:
         raise InputError("by", got=repr(by), expected=f"one of {BY}")
     if (predicted is None) != (expected is None) or (predicted is not None and by != "cascade"):
         raise InputError("predicted, expected", got="one alone, or not by cascade", expected="both, by cascade")
-    ratio = np.asarray(target, np.float64) / logged
+    given = {"reward": reward, "target": target, "logged": logged, "predicted": predicted, "expected": expected}
+    arrays = {name: as_numbers(name, one, 2) for name, one in given.items() if one is not None}
+    reward, target, logged = arrays["reward"], arrays["target"], arrays["logged"]
+    shape = reward.shape
+    for name, array in arrays.items():
+        if array.shape != shape or shape[0] < 2:
+            raise InputError(name, got=f"shape {array.shape}", expected="(lists, positions), 2 lists or more")
+    need_probabilities(target, logged)
+    ratio = target / logged
     if by == "independent":
         values, weight = (ratio * reward).sum(axis=1), ratio.mean(axis=1)
     elif by == "pseudo-inverse":
@@ -68,8 +70,8 @@ def slate_value(
     else:
         weight, values = ratio.prod(axis=1), np.zeros(shape[0])
         for place in reversed(range(shape[1])):
-            guess = 0.0 if predicted is None else predicted[:, place]
-            mean = 0.0 if expected is None else expected[:, place]
+            guess = arrays["predicted"][:, place] if "predicted" in arrays else 0.0
+            mean = arrays["expected"][:, place] if "expected" in arrays else 0.0
             values = mean + ratio[:, place] * (reward[:, place] + values - guess)
     return estimate(float(values.mean()), (values - values.mean()) / len(values), np.abs(weight))
 
@@ -90,10 +92,7 @@ def interleave(first: Sequence[Any], second: Sequence[Any], k: int = 10, *, seed
         >>> recsys.evaluation.interleave(["tea", "pot", "mug"], ["mug", "tea", "mill"], k=3, seed=1)
         [('tea', 0), ('mug', 1), ('mill', 1)]
     """
-    if k < 1 or len(set(first)) < len(first) or len(set(second)) < len(second):
-        raise InputError(
-            "first, second, k", got="an item twice, or no length", expected="distinct items, k of 1 or more"
-        )
+    k, first, second = check_length(k), _items("first", first), _items("second", second)
     draw, lists, places = np.random.default_rng(seed), (first, second), [0, 0]
     found: dict[Any, int] = {}
     while len(found) < k:
@@ -108,6 +107,21 @@ def interleave(first: Sequence[Any], second: Sequence[Any], k: int = 10, *, seed
     return list(found.items())
 
 
+def _items(name: str, items: Any) -> list[Any]:
+    """Items of a list, an array or a column; InputError unless they are distinct."""
+    expected = "a list of distinct items"
+    if isinstance(items, (str, bytes)):
+        raise InputError(name, got=repr(items), expected=expected)
+    try:
+        found = items.to_pylist() if hasattr(items, "to_pylist") else list(items)
+        distinct = len(set(found))
+    except TypeError as error:
+        raise InputError(name, got=str(error), expected=expected) from None
+    if distinct < len(found):
+        raise InputError(name, got="an item twice", expected=expected)
+    return found
+
+
 @dataclass(frozen=True)
 class Preference:
     """How often the first of two list makers won, among the sessions that one of them won, with its 95 % interval and
@@ -120,7 +134,7 @@ class Preference:
     sessions: int
 
 
-def prefer(first: np.ndarray, second: np.ndarray) -> Preference:
+def prefer(first: ArrayLike, second: ArrayLike) -> Preference:
     """Which of two list makers users prefer, from clicks on interleaved lists.
 
     Args:
@@ -134,8 +148,8 @@ def prefer(first: np.ndarray, second: np.ndarray) -> Preference:
         >>> round(found.share, 2), round(found.low, 2), round(found.high, 2), found.p < 0.05, found.sessions
         (0.67, 0.56, 0.76, True, 90)
     """
-    first, second = np.asarray(first), np.asarray(second)
-    if first.shape != second.shape or first.ndim != 1 or not (np.isfinite(first).all() and np.isfinite(second).all()):
+    first, second = as_numbers("first", first), as_numbers("second", second)
+    if first.shape != second.shape:
         raise InputError("first, second", got=f"{first.shape}, {second.shape}", expected="clicks of the same sessions")
     wins, losses = int((first > second).sum()), int((first < second).sum())
     if not wins + losses:

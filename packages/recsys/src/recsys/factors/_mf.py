@@ -1,4 +1,4 @@
-"""Biased matrix factorisation and SVD++ (Koren 2008), by SGD, or the former by alternating least squares."""
+"""Biased matrix factorisation and SVD++ (Koren 2008), by SGD."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ class BiasedMF(RatingModel):
 
     Args:
         factors: dimension.
-        epochs: passes over the ratings (SGD), or over users and items (ALS).
+        epochs: passes over the ratings.
         learning_rate: of SGD.
-        reg: L2 of each step (SGD); of a row per rating of it (ALS).
-        solver: "sgd" or "als".
+        reg: L2 of each step.
         seed: of the start, normal with deviation 0.1, and of the order.
 
     Examples:
@@ -62,12 +61,9 @@ class BiasedMF(RatingModel):
     epochs: int = 20
     learning_rate: float = 0.005
     reg: float = 0.02
-    solver: str = "sgd"
     seed: int = 0
 
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
-        if self.solver not in ("sgd", "als"):
-            raise InputError("solver", got=repr(self.solver), expected='"sgd" or "als"')
         if self.factors < 1 or self.epochs < 1 or self.learning_rate <= 0 or self.reg <= 0:
             raise InputError("factors, epochs, learning_rate, reg", got=repr(self), expected="positive numbers")
         draw = np.random.default_rng(self.seed)
@@ -77,9 +73,6 @@ class BiasedMF(RatingModel):
         self.item_factors_ = 0.1 * draw.standard_normal((data.n_items, self.factors))
         self._prepare(data)
         rest = value - self.mean_
-        if self.solver == "als":
-            self._als(data, rest)
-            return
         for epoch in self._epochs(self.epochs, self._state()):
             self._pass(data, rest, np.random.default_rng([self.seed, epoch]).permutation(len(data)))
         self._finish()
@@ -99,19 +92,8 @@ class BiasedMF(RatingModel):
         nothing = np.zeros((0, self.factors))
         sgd_steps(events, data.user, data.item, rest, self.learning_rate, self.reg, *state, nothing, nothing, _NOBODY)
 
-    def _als(self, data: Dataset, rest: np.ndarray) -> None:
-        """Each row's bias and factors solved together: the other side's factors with a 1 beside them."""
-        by_user = np.argsort(data.user, kind="stable")
-        by_item = np.argsort(data.item, kind="stable")
-        users = _rows(data.user[by_user], data.item[by_user], (data.n_users, data.n_items))
-        items = _rows(data.item[by_item], data.user[by_item], (data.n_items, data.n_users))
-        for _ in self._epochs(self.epochs, _STATE):
-            target = (rest - self.item_bias_[data.item])[by_user]
-            self.user_bias_, self.user_factors_ = self._solved(users, self.item_factors_, target)
-            target = (rest - self.user_bias_[data.user])[by_item]
-            self.item_bias_, self.item_factors_ = self._solved(items, self.user_factors_, target)
-
     def _solved(self, X: Csr, H: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A bias and factors of each row by ridge: the other side's factors with a 1 beside them."""
         one_and_factors = np.hstack([np.ones((len(H), 1)), H]).astype(np.float32)
         ridge = np.maximum(self.reg * np.diff(X.indptr), 1e-3).astype(np.float32)
         width = one_and_factors.shape[1]
@@ -176,8 +158,8 @@ class SVDpp(BiasedMF):
     exchanges: int = 20
 
     def _prepare(self, data: Dataset) -> None:
-        if self.solver != "sgd" or self.exchanges < 1:
-            raise InputError("solver, exchanges", got=repr(self), expected='"sgd" and at least 1 exchange')
+        if self.exchanges < 1:
+            raise InputError("exchanges", got=self.exchanges, expected="at least 1")
         draw = np.random.default_rng([self.seed, 1])
         self.implicit_factors_ = 0.1 * draw.standard_normal((data.n_items, self.factors))
         self.own_ = self.user_factors_

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import pyarrow as pa
 from ninefold.errors import InputError
 from scipy.special import ndtr
 
@@ -18,11 +17,9 @@ from recsys.fm._attributes import Attribute
 from recsys.fm._columns import Block, OneHot, SetColumns
 from recsys.fm._fm import FactorizationMachine, as_part, of_sets
 from recsys.fm._gibbs import Sampler
-from recsys.fm._ordinal import OrdinalSampler, expected_value, level_shares
 from recsys.recommender._query import Query
 
-_STATE = ("base_", "cuts_", "kept_", "w_", "v_", "z_", "e_", "level_")
-_MOST = 50  # values told apart by the ordinal head
+_STATE = ("base_", "kept_", "w_", "v_", "z_", "e_", "level_")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -32,8 +29,7 @@ class BayesianFM(FactorizationMachine):
     Each group of columns (users, items, a field, a column of a table) has its own prior.
 
     Args:
-        head: "regression" for values, "ordinal" for values of which only the order counts (see `levels`), "probit" for
-            labels 0 and 1.
+        head: "regression" for values, "probit" for labels 0 and 1.
         implicit: add the user's set of items, each at |I_u|^-1/2.
         flipped: add the item's set of users, each at |U_i|^-1/2.
         sweeps: of the Gibbs sampler.
@@ -58,8 +54,6 @@ class BayesianFM(FactorizationMachine):
     """
 
     source: ClassVar[str] = "arXiv 1905.01395"
-    fitted: ClassVar[tuple[str, ...]] = (*FactorizationMachine.fitted, "values_", "cuts_")
-    shapes: ClassVar[dict[str, str]] = FactorizationMachine.shapes | {"values_": "v"}
     space: ClassVar[dict[str, Any]] = {"factors": (4, 32, "log")}
     head: str = "regression"
     implicit: bool = False
@@ -84,11 +78,7 @@ class BayesianFM(FactorizationMachine):
         if self.flipped:
             sets.append(("item", shares(data.item, data.user, data.n_items, data.n_users)))
             blocks.append(SetColumns(data.item, sets[-1][1]))
-        self.values_ = np.unique(value) if self.head == "ordinal" else np.zeros(0)
-        if self.head == "ordinal":
-            sampler = OrdinalSampler(blocks, np.searchsorted(self.values_, value), self.factors, seed=self.seed)
-        else:
-            sampler = Sampler(blocks, value, self.factors, probit=self.head == "probit", seed=self.seed)
+        sampler = Sampler(blocks, value, self.factors, probit=self.head == "probit", seed=self.seed)
         kept = self._sampled(sampler)
         sizes = np.cumsum([0, *(block.size for block in blocks)])
         by_block = [kept[:, low:high].transpose(1, 0, 2) for low, high in itertools.pairwise(sizes)]
@@ -103,12 +93,13 @@ class BayesianFM(FactorizationMachine):
         empty = np.zeros((0, self.samples, 1 + self.factors))
         self.context_part_ = np.concatenate([empty, *context]).astype(np.float32)
 
+    def check_params(self) -> None:
+        """See `Recommender.check_params`; it refuses folders of the ordinal head, which older versions had, too."""
+        super().check_params()
+        if self.head not in ("regression", "probit"):
+            raise InputError("head", got=repr(self.head), expected='"regression" or "probit"')
+
     def _check(self, value: np.ndarray) -> None:
-        if self.head not in ("regression", "ordinal", "probit"):
-            raise InputError("head", got=repr(self.head), expected='"regression", "ordinal" or "probit"')
-        if self.head == "ordinal" and not 2 <= len(np.unique(value)) <= _MOST:
-            got = f"{len(np.unique(value))} distinct ones"
-            raise InputError("values", got=got, expected=f"2 to {_MOST} for the ordinal head")
         if self.head == "probit" and not np.isin(value, (0, 1)).all():
             raise InputError("values", got="others than 0 and 1", expected="labels 0 and 1 for the probit head")
         if not 1 <= self.samples <= self.sweeps - self.burn_in or self.burn_in < 0:
@@ -122,30 +113,27 @@ class BayesianFM(FactorizationMachine):
         self.base_ = np.zeros(self.samples)
         self.kept_ = np.zeros((self.samples, len(state.w), 1 + self.factors), np.float32)
         self.w_, self.v_, self.z_, self.e_ = state.w, state.v, sampler.z, sampler.e
-        cuts = sampler.cuts if isinstance(sampler, OrdinalSampler) else np.zeros(0)
-        self.cuts_ = np.zeros((self.samples, len(cuts)))
-        self.level_ = np.array([state.w0, state.alpha, *cuts])
+        self.level_ = np.array([state.w0, state.alpha])
         chunk = -(-self.sweeps // 32)  # sweeps between two checkpoints
         first = True
         for step in self._epochs(-(-self.sweeps // chunk), _STATE):
             if first:  # a checkpoint may have put other arrays in place
                 state.w, state.v, sampler.z, sampler.e = self.w_, self.v_, self.z_, self.e_
-                state.w0, state.alpha = map(float, self.level_[:2])
-                cuts[:] = self.level_[2:]
+                state.w0, state.alpha = map(float, self.level_)
                 first = False
             for sweep in range(step * chunk, min((step + 1) * chunk, self.sweeps)):
                 sampler.sweep(sweep)
                 if sweep in keep:
-                    self.base_[keep[sweep]], self.cuts_[keep[sweep]] = state.w0, cuts
+                    self.base_[keep[sweep]] = state.w0
                     self.kept_[keep[sweep], :, 0] = state.w
                     self.kept_[keep[sweep], :, 1:] = state.v.T
-            self.level_ = np.array([state.w0, state.alpha, *cuts])
+            self.level_ = np.array([state.w0, state.alpha])
         kept = self.kept_
         del self.kept_, self.w_, self.v_, self.z_, self.e_, self.level_
         return kept
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray] | None:
-        """None for heads whose mean over samples is no inner product: lists rank as `predict` does."""
+        """None for labels, whose mean over samples is no inner product: lists rank as `predict` does."""
         return super()._factors(query) if self.head == "regression" else None
 
     def _score(self, query: Query) -> np.ndarray:
@@ -157,33 +145,11 @@ class BayesianFM(FactorizationMachine):
         total = np.zeros((len(part), len(items)))
         for sample in range(len(self.base_)):
             score = own[:, sample, None] + bias[:, sample] + part[:, sample, 1:] @ items[:, sample, 1:].T
-            total += self._link_of(score, sample)
+            total += ndtr(score)
         return (total / len(self.base_)).astype(np.float32)
 
-    def _link_of(self, score: np.ndarray, sample: int) -> np.ndarray:
-        """The values that one sample's scores mean, of any shape."""
-        if self.head == "probit":
-            return ndtr(score)
-        cuts = self.cuts_[sample : sample + 1]
-        return expected_value(score.reshape(-1, 1), cuts, self.values_).reshape(score.shape)
-
     def _link(self, score: np.ndarray) -> np.ndarray:
-        if self.head == "ordinal":
-            return expected_value(score, self.cuts_, self.values_)
         return ndtr(score) if self.head == "probit" else score
-
-    def levels(self, pairs: Any) -> pa.Table:
-        """How likely each value is, of a model with the ordinal head.
-
-        Args:
-            pairs: as for `predict`.
-        Returns: table (user, item, a column for each value of the fit, named by it), rows as given; they add up to 1.
-        """
-        if self.head != "ordinal":
-            raise InputError("levels", got=f"head {self.head!r}", expected='a model with head="ordinal"')
-        ids, user, item, extra = self._pairs(pairs)
-        shares = self._mean_of(lambda score: level_shares(score, self.cuts_), user, item, extra)
-        return pa.table({**ids, **{f"{one:g}": shares[:, k] for k, one in enumerate(self.values_)}})
 
 
 def block_of(one: Attribute, codes: np.ndarray) -> Block:

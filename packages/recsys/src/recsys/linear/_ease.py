@@ -49,7 +49,7 @@ class EASE(LinearItemModel):
     def _fit(self, data: Dataset) -> None:
         if self.l2 <= 0:
             raise InputError("l2", got=self.l2, expected="a positive number: X'X alone is often singular")
-        refuse_if_too_large("EASE", data.n_items, 1.2, self.memory, "ELSA, which holds no such table, or SANSA")
+        refuse_if_too_large("EASE", data.n_items, 1.2, self.memory, "SANSA or IALS, which hold no such table")
         G = lower_gram(self._rows(self.history_))
         G[np.diag_indices_from(G)] += self.l2
         self.weights_ = ease_weights(G)

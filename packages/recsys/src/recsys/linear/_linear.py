@@ -14,7 +14,6 @@ from ninefold.errors import InputError
 from recsys.data._untyped import Csr
 from recsys.recommender._query import Query
 from recsys.recommender._rows import threads
-from recsys.recommender._topk import Weights
 from recsys.recommender._weighted import Weighted
 
 
@@ -30,18 +29,7 @@ class LinearItemModel(Weighted):
     def _product(self, query: Query) -> tuple[Csr, Csr] | None:
         if not (sp.issparse(self.weights_) and self.zero_is_no_evidence):
             return None
-        return self._rows(query.history), self.weights_
-
-    def _row_of(self, code: int, had: np.ndarray) -> np.ndarray | Weights | None:
-        if self.weight != "click" or self.half_life is not None or self.transform is not None:
-            return super()._row_of(code, had)
-        weights = self.weights_
-        if not (sp.issparse(weights) and self.zero_is_no_evidence):
-            return None if sp.issparse(weights) else np.asarray(weights[had].sum(axis=0), np.float32)
-        ready = self.__dict__.get("_ready_weights")
-        if ready is None or ready.matrix is not weights:
-            ready = self.__dict__["_ready_weights"] = Weights.of(weights)
-        return ready
+        return query.had if self._is_plain() else self._rows(query.history), self.weights_
 
     def _score(self, query: Query) -> np.ndarray:
         scores = self._rows(query.history) @ self.weights_

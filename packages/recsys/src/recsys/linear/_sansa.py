@@ -83,7 +83,7 @@ class SANSA(Weighted):
                 f"SANSA on {items:,} items",
                 got=f"a need of up to {need:.1f} GiB for X'X",
                 expected=f"at most {free:.1f} GiB (memory={self.memory:g})",
-                hint="use ELSA, or leave out users with very long histories",
+                hint="use IALS, or leave out users with very long histories",
             )
 
     def _score(self, query: Query) -> np.ndarray:

@@ -55,7 +55,7 @@ class SLIM(LinearItemModel):
     def _fit(self, data: Dataset) -> None:
         if self.l1 < 0 or self.l2 <= 0:
             raise InputError("l1, l2", got=(self.l1, self.l2), expected="l1 at least 0, l2 above 0")
-        refuse_if_too_large("SLIM", data.n_items, 1.2, self.memory, "ELSA or ItemKNN")
+        refuse_if_too_large("SLIM", data.n_items, 1.2, self.memory, "SANSA or ItemKNN")
         X = self._rows(self.history_)
         G, signed, size = gram(X), bool((X.data < 0).any()), X.shape[1]
         parts: list[Any] = []

@@ -11,7 +11,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._frame import read_file
 from recsys.loaders._dst import dst
 from recsys.loaders._movielens import tables_beside
-from recsys.loaders._text_files import atomic, double_colon
+from recsys.loaders._text_files import double_colon
 
 _ML = ["userId", "movieId", "rating", "timestamp"]
 
@@ -35,29 +35,6 @@ def movielens(path: str | Path) -> Dataset:
     )  # fmt: skip
 
 
-def recbole(path: str | Path) -> Dataset:
-    """RecBole atomic files: pass the .inter; .user and .item beside it become side tables. Types stand in the header.
-
-    user_id and item_id are needed; rating and timestamp (s) are used, other columns become context. Sequences of side
-    tables become lists, e.g. genres as a set.
-    """
-    path = Path(path)
-    table = atomic(path)
-    known = set(table.column_names)
-    if not {"user_id", "item_id"} <= known:
-        raise InputError(f"file {path}", got=f"columns {sorted(known)}", expected="user_id and item_id")
-    side = {
-        what: atomic(one, lists=True) if (one := path.with_suffix(f".{what}")).is_file() else None
-        for what in ("user", "item")
-    }
-    context = [name for name in table.column_names if name not in ("user_id", "item_id", "rating", "timestamp")]
-    return Dataset.from_frame(
-        table, user="user_id", item="item_id", value="rating" if "rating" in known else None,
-        time="timestamp" if "timestamp" in known else None, time_unit="s", context=context,
-        users=side["user"], items=side["item"],
-    )  # fmt: skip
-
-
 def load_published(name: str, path: str | Path) -> Dataset:
     """The file at a path by the loader of this name; InputError that lists the names if it is unknown."""
     if name not in LOADERS:
@@ -68,5 +45,4 @@ def load_published(name: str, path: str | Path) -> Dataset:
 LOADERS: dict[str, Callable[[str | Path], Dataset]] = {
     "dst": dst,
     "movielens": movielens,
-    "recbole": recbole,
 }

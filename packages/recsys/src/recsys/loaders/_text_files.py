@@ -1,4 +1,4 @@
-"""Text files of the forms that publishers use: plain or gzipped, `::` between fields, JSON lines, RecBole's headers."""
+"""Text files of the forms that publishers use: plain or gzipped, `::` between fields."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import TextIO
 
 import pyarrow as pa
-import pyarrow.json
 from ninefold.errors import InputError
 
-from recsys.data._frame import read_file
 from recsys.data._ids import typed_from_text
-from recsys.data._untyped import pc
 
 
 def open_text(path: Path, encoding: str = "utf-8") -> TextIO:
@@ -40,39 +37,3 @@ def _fields(file: TextIO, path: Path, n: int) -> Iterator[list[str]]:
         if len(fields) != n:
             raise InputError(f"line {number}", where=path, got=line.strip()[:60], expected=f"{n} fields between ::")
         yield fields
-
-
-_ATOMIC = ("token", "float", "token_seq", "float_seq")
-
-
-def atomic(path: Path, *, lists: bool = False) -> pa.Table:
-    """A RecBole file: tab separated, header `name:type`; tokens are ids or words, floats numbers, sequences text."""
-    try:
-        with open_text(path, "utf-8-sig") as file:
-            headings = file.readline().rstrip("\r\n").split("\t")
-    except UnicodeDecodeError as error:
-        raise InputError(f"file {path}", got=str(error), expected="text in UTF-8") from None
-    kinds = {heading: heading.partition(":")[2] for heading in headings}
-    for heading, kind in kinds.items():
-        if kind not in _ATOMIC:
-            raise InputError(f"column {heading!r}", where=path, expected=f"name:type with a type of {_ATOMIC}")
-    # the header decides: a reader that guesses would make one id of the tokens 007 and 7
-    texts = [heading for heading, kind in kinds.items() if kind != "float"]
-    raw = read_file(path, separator="\t", quoted=False, texts=texts)
-    columns = {}
-    for heading, column in zip(raw.column_names, raw.columns, strict=True):
-        name, _, kind = heading.partition(":")
-        if kind == "float":
-            try:
-                columns[name] = column.cast(pa.float64())
-            except pa.ArrowInvalid as error:
-                raise InputError(f"column {heading!r}", got=str(error), where=path, expected="numbers") from None
-        elif kind == "token":
-            columns[name] = typed_from_text(column.cast(pa.string()).combine_chunks())
-        else:
-            parts = pc.split_pattern(column.cast(pa.string()), " ") if lists else column
-            try:
-                columns[name] = parts.cast(pa.list_(pa.float64())) if lists and kind == "float_seq" else parts
-            except pa.ArrowInvalid as error:
-                raise InputError(f"column {heading!r}", got=str(error), where=path, expected="numbers") from None
-    return pa.table(columns)

@@ -1,16 +1,15 @@
-"""The network of SASRec and eSASRec, and the losses of sequences."""
+"""The network of SASRec, and the losses of sequences."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recsys.neural._attention import Drop, attend
-from recsys.neural._ligr import LiGRBlock
+Drop = Callable[[Tensor], Tensor]
 
 
 class SASRecNet(nn.Module):
@@ -20,20 +19,18 @@ class SASRecNet(nn.Module):
         items: size of the catalogue.
         marks: codes of each mark (action, time) whose embedding is added to the item's.
         width, blocks, heads, max_len, dropout: d, layers, heads, positions, share of units dropped.
-        gated: LiGR blocks, after which no norm follows, instead of the published SASRec's.
     """
 
     def __init__(
-        self, items: int, marks: Sequence[int], width: int, blocks: int, heads: int, max_len: int, dropout: float,
-        gated: bool = False,
+        self, items: int, marks: Sequence[int], width: int, blocks: int, heads: int, max_len: int, dropout: float
     ) -> None:  # fmt: skip
         super().__init__()
         self.width, self.heads, self.max_len, self.dropout = width, heads, max_len, dropout
         self.item = nn.Embedding(items + 1, width, padding_idx=items)
         self.position = nn.Embedding(max_len, width)
         self.marks = embeddings(marks, width)
-        self.blocks = nn.ModuleList(LiGRBlock(width) if gated else _Block(width) for _ in range(blocks))
-        self.last = nn.Identity() if gated else nn.LayerNorm(width, eps=1e-8)
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
+        self.last = nn.LayerNorm(width, eps=1e-8)
         for one in self.parameters():
             if one.dim() > 1:
                 nn.init.xavier_normal_(one)
@@ -75,6 +72,26 @@ class _Block(nn.Module):
         mixed = attend(self.query(normed), self.key(x), self.value(x), allowed, heads, drop)
         x = self.norm(normed + self.out(mixed))
         return x + drop(self.second(drop(self.first(x)).relu()))
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor, heads: int, drop: Drop) -> Tensor:
+    """softmax(q k' / sqrt(d / heads)) v in each head (Vaswani et al. 2017, equation 1).
+
+    Args:
+        query, key, value: (rows, steps, d), projected.
+        allowed: whether a step sees another, bool (rows, 1, steps, steps).
+        heads: that divide d.
+        drop: dropout on the shares.
+    Returns: (rows, steps, d), heads side by side, not yet projected.
+    """
+    rows, steps, width = query.shape
+
+    def split(one: Tensor) -> Tensor:
+        return one.view(rows, steps, heads, width // heads).transpose(1, 2)
+
+    scores = split(query) @ split(key).transpose(2, 3) / math.sqrt(width // heads)
+    share = drop(scores.masked_fill(~allowed, -math.inf).softmax(-1))
+    return (share @ split(value)).transpose(1, 2).reshape(rows, steps, width)
 
 
 def embeddings(sizes: Iterable[int], width: int) -> nn.ModuleList:

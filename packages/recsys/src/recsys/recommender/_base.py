@@ -15,7 +15,7 @@ from ninefold.progress import progress
 
 from recsys.data._dataset import Dataset
 from recsys.data._frame import as_table, need
-from recsys.data._ids import IdMap, id_array
+from recsys.data._ids import IdMap, as_arrow, id_array
 from recsys.data._untyped import Csr, pc
 from recsys.recommender._query import FALLBACK, FEATURES, SOURCES, Query, check_length, context_rows, is_table
 from recsys.recommender._similar import Likenesses
@@ -23,9 +23,7 @@ from recsys.recommender._store import save
 from recsys.recommender._topk import (
     Filter,
     Lists,
-    Weights,
     top_of_factors,
-    top_of_one,
     top_of_product,
     top_of_scores,
 )
@@ -169,33 +167,10 @@ class Recommender(Likenesses):
         if self._context_columns():
             raise InputError("recommend_one", got="a model that is asked in a context", expected="recommend(context=)")
         filter_seen = not self.counts_repeats if filter_seen is None else filter_seen
-        code, listed = self.user_ids_.code(user), self.item_ids_.listed
-        allowed = None if exclude is None else self._allowed(None, exclude)
-        history = self.history_
-        had = np.unique(history.item[history.indptr[code] : history.indptr[code + 1]]) if code >= 0 else _NOTHING
-        row = self._row_of(code, had) if len(had) and history.value is None else None
-        if row is not None:
-            item, score = top_of_one(
-                row, had, k, hides=filter_seen, allowed=allowed, scale=self._scale(),
-                skips_zeros=self.zero_is_no_evidence,
-            )  # fmt: skip
-        else:
-            codes = np.array([code], np.int32)
-            lists, _ = self._lists(Query(codes, history.take(codes)), k, filter_seen, allowed)
-            item, score = lists.item, lists.score
-        return [(listed[one], score) for one, score in zip(item.tolist(), score.tolist(), strict=True)]
-
-    def _row_of(self, code: int, had: np.ndarray) -> np.ndarray | Weights | None:  # noqa: ARG002
-        """For the list of one known user: scores of all items, float32 and fresh, or weights whose rows `had` add up to
-        them; None: as for many users."""
-        users = getattr(self, "user_factors_", None)
-        if (
-            users is None
-            or type(self)._factors is not Recommender._factors
-            or type(self)._lists is not Recommender._lists
-        ):
-            return None
-        return np.asarray(self._item_vectors() @ users[code], np.float32)
+        codes, listed = np.array([self.user_ids_.code(user)], np.int32), self.item_ids_.listed
+        query = Query(codes, self.history_.take(codes))
+        lists, _ = self._lists(query, k, filter_seen, self._allowed(None, exclude))
+        return [(listed[item], score) for item, score in zip(lists.item.tolist(), lists.score.tolist(), strict=True)]
 
     def _lists(
         self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None, among: Csr | None = None
@@ -203,11 +178,11 @@ class Recommender(Likenesses):
         """(lists of item codes, origin of each row)."""
         origin = self._origins(query)
         falls_back = origin == FALLBACK
+        any_falls = bool(falls_back.any())
         rules = Filter(
-            hidden=query.history.clicks if filter_seen else None, allowed=allowed, among=among,
+            hidden=query.had if filter_seen else None, allowed=allowed, among=among,
             skips_zeros=self.zero_is_no_evidence, scale=self._scale(),
-            falls_back=falls_back if falls_back.any() else None,
-            fallback=self._fallback_scores() if falls_back.any() else None,
+            falls_back=falls_back if any_falls else None, fallback=self._fallback_scores() if any_falls else None,
         )  # fmt: skip
         product = self._product(query)
         if product is not None:
@@ -239,9 +214,9 @@ class Recommender(Likenesses):
 
     def _origins(self, query: Query) -> np.ndarray:
         """Where each row's answer comes from, int8 (rows,): an index into SOURCES."""
-        empty = query.history.counts == 0
-        missing = FEATURES if self.knows_cold_users else FALLBACK
-        return np.where(empty, missing, self.origin_).astype(np.int8)
+        ends, origin = query.history.indptr, np.full(len(query), self.origin_, np.int8)
+        origin[ends[1:] == ends[:-1]] = FEATURES if self.knows_cold_users else FALLBACK
+        return origin
 
     def _featured_items(self) -> np.ndarray:
         """Of which items features tell, bool (items,)."""
@@ -253,20 +228,18 @@ class Recommender(Likenesses):
     def _sources(self, lists: Lists, origin: np.ndarray, described: np.ndarray) -> np.ndarray:
         """Where each entry comes from, int8 (total,): an item that nobody had is listed for its features, where
         `described` (bool by item) says that it has any."""
-        source = origin[lists.row]
+        source = origin[lists.row].astype(np.int8, copy=False)
+        if not described.any():
+            return source
         unseen = described[lists.item] & (self.popular_[lists.item] == 0) & (source != FALLBACK)
         return np.where(unseen, FEATURES, source).astype(np.int8)
 
     def _with_sources(self, users: pa.Array, lists: Lists, source: np.ndarray) -> pa.Table:
-        return pa.table(
-            {
-                self.names_.user: users.take(pa.array(lists.row)),
-                self.names_.item: self.item_ids_.ids(lists.item),
-                "rank": lists.rank,
-                "score": lists.score,
-                "source": pa.DictionaryArray.from_arrays(pa.array(source), list(SOURCES)),
-            }
-        )
+        columns = (
+            IdMap(users, "user").ids(lists.row), self.item_ids_.ids(lists.item), as_arrow(lists.rank),
+            as_arrow(lists.score), pa.DictionaryArray.from_arrays(as_arrow(source), _SOURCES),
+        )  # fmt: skip
+        return pa.Table.from_arrays(columns, [self.names_.user, self.names_.item, "rank", "score", "source"])
 
     def predict(self, pairs: Any, *, block: int = 1024) -> pa.Table:
         """Scores of given pairs.
@@ -282,7 +255,7 @@ class Recommender(Likenesses):
             {
                 **ids,
                 "score": pa.array(score, mask=~np.isfinite(score)),
-                "source": pa.DictionaryArray.from_arrays(pa.array(origin), list(SOURCES)),
+                "source": pa.DictionaryArray.from_arrays(pa.array(origin), _SOURCES),
             }
         )
 
@@ -356,7 +329,7 @@ class Recommender(Likenesses):
         return allowed
 
 
-_NOTHING = np.empty(0, np.int32)
+_SOURCES = pa.array(SOURCES)
 
 
 def _empty() -> Lists:

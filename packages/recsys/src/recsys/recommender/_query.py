@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ninefold.errors import InputError
 from recsys.data._frame import as_table
 from recsys.data._history import History
 from recsys.data._untyped import Csr
+from recsys.recommender._sound import Pairs
 
 SOURCES = ("model", "fold_in", "features", "fallback")
 MODEL, FOLD_IN, FEATURES, FALLBACK = range(len(SOURCES))
@@ -34,6 +36,11 @@ class Query:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    @cached_property
+    def had(self) -> Pairs:
+        """What each row had: `history.clicks` without what scipy's matrices cost where there is a single row."""
+        return Pairs.of(self.history)
 
 
 def mask_scores(scores: np.ndarray, hidden: Csr | None) -> None:

@@ -19,22 +19,18 @@ MODELS: dict[str, str] = {  # name -> the public class below `recsys`
     "als": "baselines.ImplicitALS",
     "bayesian-fm": "BayesianFM",
     "bias": "Bias",
-    "bpr": "baselines.ImplicitBPR",
     "co-occurrence": "baselines.CoOccurrence",
     "content-knn": "ContentKNN",
     "content-profile": "baselines.ContentProfile",
     "ease": "EASE",
-    "elsa": "ELSA",
-    "esasrec": "zoo.ESASRec",
     "feature-ials": "FeatureIALS",
     "fm": "FM",
     "fusion": "Fusion",
-    "hstu": "zoo.HSTU",
     "ials": "IALS",
     "item-knn": "ItemKNN",
     "markov": "Markov",
     "mf": "BiasedMF",
-    "mult-vae": "zoo.MultVAE",
+    "mult-vae": "baselines.MultVAE",
     "popular": "Popular",
     "puresvd": "baselines.PureSVD",
     "random": "baselines.RandomItems",
@@ -55,7 +51,9 @@ MODELS: dict[str, str] = {  # name -> the public class below `recsys`
 
 NAMES = {kind.rpartition(".")[2]: name for name, kind in MODELS.items()}  # class -> name
 _REPLACED = {"IALSpp": "IALS"}  # older versions' classes -> what reads their folders
-GONE = ("BERT4Rec", "GFCF", "GRU4Rec", "LightGCN", "SparkALS", "TwoTower")  # older versions' classes that nothing reads
+GONE = (  # older versions' classes that nothing reads
+    "BERT4Rec", "ELSA", "ESASRec", "GFCF", "GRU4Rec", "HSTU", "ImplicitBPR", "LightGCN", "SparkALS", "TwoTower",
+)  # fmt: skip
 _OWN: dict[str, type[Recommender]] = {}  # users' models by the name that they registered
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from recsys.data._ids import IdMap, id_array
+from recsys.data._ids import id_array
 from recsys.data._untyped import Csr
 from recsys.recommender._learner import Learner
 from recsys.recommender._query import check_length
@@ -67,41 +68,27 @@ class Likenesses(Learner):
 
     def similar_items(self, items: Any, k: int = 10) -> pa.Table:
         """The k items most like each given one: table (item, similar, rank, score), by cosine, itself left out."""
-        self._need_fit()
-        k = check_length(k)
-        ids = id_array(items, "item")
-        codes = self.item_ids_.codes(ids)
-        if (codes < 0).any():
-            raise InputError(
-                "items", got=f"{ids.filter(pa.array(codes < 0))[0].as_py()!r}", expected="items of the events"
-            )
-        return self._alike(self.names_.item, ids, codes, self._similarities(codes), k, self.item_ids_)
+        return self._alike("item", items, k, self._similarities)
 
     def similar_users(self, users: Any, k: int = 10) -> pa.Table:
         """The k users most like each given one: table (user, similar, rank, score), by cosine of their vectors (of what
         they had, where a model has none), itself left out."""
+        return self._alike("user", users, k, lambda codes: cosines(self._user_vectors(), codes))
+
+    def _alike(self, what: str, given: Any, k: int, alike: Callable[[np.ndarray], np.ndarray]) -> pa.Table:
+        """Lists of users or items for given ones, by the likeness of their codes to all, (codes, all)."""
         self._need_fit()
-        k = check_length(k)
-        ids = id_array(users, "user")
-        codes = self.user_ids_.codes(ids)
+        k, known = check_length(k), getattr(self, f"{what}_ids_")
+        ids = id_array(given, what)
+        codes = known.codes(ids)
         if (codes < 0).any():
             unknown = ids.filter(pa.array(codes < 0))[0].as_py()
-            raise InputError("users", got=repr(unknown), expected="users of the events")
-        return self._alike(self.names_.user, ids, codes, cosines(self._user_vectors(), codes), k, self.user_ids_)
-
-    def _alike(
-        self, name: str, ids: pa.Array, codes: np.ndarray, scores: np.ndarray, k: int, among: IdMap
-    ) -> pa.Table:  # fmt: skip
+            raise InputError(f"{what}s", got=repr(unknown), expected=f"{what}s of the events")
+        scores = alike(codes)
         scores[np.arange(len(codes)), codes] = -np.inf
         lists = top_of_scores(scores, k, Filter(skips_zeros=self.zero_is_no_evidence))
-        return pa.table(
-            {
-                name: ids.take(pa.array(lists.row)),
-                "similar": among.ids(lists.item),
-                "rank": lists.rank,
-                "score": lists.score,
-            }
-        )
+        columns = [ids.take(pa.array(lists.row)), known.ids(lists.item), lists.rank, lists.score]
+        return pa.table(dict(zip((getattr(self.names_, what), "similar", "rank", "score"), columns, strict=True)))
 
     def explain(self, user: Any, item: Any, k: int = 10, *, context: Any = None) -> pa.Table:
         """Which of a user's items speak for one item: table (item, share), the shares adding up to the score.

@@ -9,6 +9,7 @@ words: "items d" is a table of a row per item, whose width is that of all other 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import scipy.sparse as sp
 from ninefold.errors import InputError
 
 from recsys.data._history import History
-from recsys.data._untyped import Csr, pc
+from recsys.data._untyped import Csr, compiled, pc
 
 _MOST = 2**31 - 1  # rows and columns that an int32 code can name
 
@@ -102,8 +103,45 @@ def is_rising(pointers: np.ndarray) -> bool:
     return bool((pointers[1:] >= pointers[:-1]).all())
 
 
-def sound(matrix: Csr) -> Csr:
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Distinct pairs of row and item in the arrays of scipy's CSR, each with a 1: sound, as the compiled lists need."""
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    data: np.ndarray
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, history: History) -> Pairs:
+        """What each row of a history had."""
+        indptr, item = _distinct(history.indptr, history.item, history.n_items)
+        if len(indptr) != len(history) + 1:
+            raise InputError("history", got="items outside the catalogue", expected=f"codes below {history.n_items}")
+        return cls(indptr, item, np.ones(len(item), np.float32), (len(history), history.n_items))
+
+
+@compiled
+def _distinct(indptr, item, size):
+    """(bounds of rows, int64 (rows + 1,); the distinct items of each row, sorted) of events by row; no bounds at all if
+    an item is outside."""
+    ends, found, many = np.zeros(len(indptr), np.int64), np.empty(len(item), np.int32), 0
+    for row in range(len(indptr) - 1):
+        part, start = np.sort(item[indptr[row] : indptr[row + 1]]), many
+        for one in part:
+            if one < 0 or one >= size:
+                return ends[:0], found
+            if many == start or one != found[many - 1]:
+                found[many] = one
+                many += 1
+        ends[row + 1] = many
+    return ends, found[:many]
+
+
+def sound(matrix: Csr | Pairs) -> Csr | Pairs:
     """The matrix, checked once by `check_csr`: what a kernel takes."""
+    if isinstance(matrix, Pairs):
+        return matrix
     arrays = (id(matrix.indptr), id(matrix.indices), id(matrix.data), matrix.shape)
     if getattr(matrix, "_sound", None) != arrays:
         check_csr(matrix, "sparse matrix")

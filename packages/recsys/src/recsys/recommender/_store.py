@@ -152,7 +152,7 @@ def _make(kind: type[Any], stored: dict[str, Any], folder: Path) -> Recommender:
     """A model of the stored parameters, not fitted."""
     own = {field.name for field in dataclasses.fields(kind)}
     trend = {} if "trend" in own else {name: stored[name] for name in ("trend", "damp", "recent") if name in stored}
-    gone = [*trend, *(["block"] if "block" not in own else [])]  # of iALS++
+    gone = [*trend, *(name for name in ("block", "solver") if name not in own)]  # of iALS++, of BiasedMF
     params: dict[str, Any] = {
         str(kind.renamed.get(name, name)): one for name, one in stored.items() if name not in gone
     }

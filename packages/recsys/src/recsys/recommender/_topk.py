@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ninefold.errors import InputError
 
 from recsys.data._untyped import Csr, compiled
 from recsys.recommender._rows import threads
-from recsys.recommender._sound import sound
+from recsys.recommender._sound import Pairs, sound
 
 _BLOCK = 256  # rows whose scores are held at a time by one thread
 _NO_INDEX, _NO_POINTER = np.empty(0, np.int32), np.empty(0, np.int64)
@@ -39,7 +40,7 @@ class Filter:
         fallback: scores of those rows, float32 (items,), -inf where nothing is listed.
     """
 
-    hidden: Csr | None = None
+    hidden: Csr | Pairs | None = None
     allowed: np.ndarray | None = None
     among: Csr | None = None
     skips_zeros: bool = False
@@ -88,13 +89,16 @@ class Lists:
     @property
     def row(self) -> np.ndarray:
         """Row of each entry, int64 (total,)."""
-        return np.repeat(np.arange(len(self.counts)), self.counts)
+        return self._places[0]
 
     @property
     def rank(self) -> np.ndarray:
         """Rank of each entry in its list from 1, int32 (total,)."""
-        starts = np.cumsum(self.counts) - self.counts
-        return (np.arange(len(self.item)) - np.repeat(starts, self.counts) + 1).astype(np.int32)
+        return self._places[1]
+
+    @cached_property
+    def _places(self) -> tuple[np.ndarray, np.ndarray]:
+        return _rows_and_ranks(self.counts, len(self.item))
 
     def where(self, kept: np.ndarray) -> Lists:
         """The entries where `kept`, bool (total,), holds; ranks close up."""
@@ -136,7 +140,7 @@ def top_of_factors(queries: np.ndarray, items: np.ndarray, k: int, rules: Filter
     return _listed(len(queries), min(k, len(items)), fill)
 
 
-def top_of_product(left: Csr, right: Csr, k: int, rules: Filter | None = None) -> Lists:
+def top_of_product(left: Csr | Pairs, right: Csr, k: int, rules: Filter | None = None) -> Lists:
     """The k greatest entries of each row of `left` (rows, n) times `right` (n, items), CSR; zeros are not listed."""
     rules = rules or Filter()
     if sound(left).shape[1] != sound(right).shape[0]:
@@ -151,51 +155,6 @@ def top_of_product(left: Csr, right: Csr, k: int, rules: Filter | None = None) -
         _list_sparse(part, left.indices, values, *weights, right.shape[1], *rules.arrays(rows), *out)
 
     return _listed(left.shape[0], min(k, right.shape[1]), fill)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A sparse table of weights (n, items) as the compiled functions take it: made once for many single rows."""
-
-    matrix: Csr
-    arrays: tuple[np.ndarray, np.ndarray, np.ndarray]
-
-    @classmethod
-    def of(cls, matrix: Csr) -> Weights:
-        """The arrays of a CSR matrix, checked."""
-        sound(matrix)
-        return cls(matrix, (np.asarray(matrix.indptr, np.int64), matrix.indices, np.asarray(matrix.data, np.float32)))
-
-
-def top_of_one(
-    row: np.ndarray | Weights, had: np.ndarray, k: int, *, hides: bool, allowed: np.ndarray | None,
-    scale: np.ndarray | None, skips_zeros: bool,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """(items, scores) of one row, best first: as the functions above, without what only many rows need.
-
-    Args:
-        row: scores float32 (items,), which are changed; or weights whose rows `had` are added up.
-        had: distinct items, int32.
-        k: length.
-        hides: leave out `had`.
-        allowed, scale, skips_zeros: as of `Filter`.
-    """
-    size = row.matrix.shape[1] if isinstance(row, Weights) else len(row)
-    k = min(k, size)
-    items, scores, counts = np.empty((1, k), np.int32), np.empty((1, k), np.float32), np.zeros(1, np.int64)
-    ends = np.array([0, len(had)], np.int64)
-    hidden = (ends, had) if hides else (_NO_POINTER, _NO_INDEX)
-    if len(had) and (int(had[0]) < 0 or int(had[-1]) >= size):
-        raise InputError("items", got=f"codes to {had[-1]}", expected=f"sorted codes below {size}")
-    rules = (
-        *hidden, _NO_POINTER, _NO_INDEX, _NO_FLAG if allowed is None else allowed, skips_zeros,
-        _NO_SCORE if scale is None else scale, _NO_FLAG, _NO_SCORE, items, scores, counts,
-    )  # fmt: skip
-    if isinstance(row, Weights):
-        _list_sparse(ends, had, np.ones(len(had), np.float32), *row.arrays, size, *rules)
-    else:
-        _list_dense(row[None], *rules)
-    return items[0, : counts[0]], scores[0, : counts[0]]
 
 
 def best_of_rows(matrix: Csr, k: int, *, but_diagonal: bool = False) -> Csr:
@@ -227,13 +186,23 @@ def _listed(rows: int, k: int, fill: Callable[..., None]) -> Lists:
     return Lists(counts, items[real], scores[real])
 
 
-def _pointers(matrix: Csr | None, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+def _pointers(matrix: Csr | Pairs | None, rows: slice) -> tuple[np.ndarray, np.ndarray]:
     if matrix is None:
         return _NO_POINTER, _NO_INDEX
     return np.asarray(matrix.indptr[rows.start : rows.stop + 1], np.int64), np.asarray(matrix.indices, np.int32)
 
 
 # --- compiled ---
+
+
+@compiled
+def _rows_and_ranks(counts, total):
+    row, rank, at = np.empty(total, np.int64), np.empty(total, np.int32), 0
+    for r in range(len(counts)):
+        for place in range(min(counts[r], total - at)):
+            row[at], rank[at] = r, place + 1
+            at += 1
+    return row, rank
 
 
 @compiled

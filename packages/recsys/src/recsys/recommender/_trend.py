@@ -77,7 +77,7 @@ class Trend(Recommender):
     """Another model's lists, in which what sells now moves up: each score times recent^trend / users^damp of its item.
 
     A score below 0 is divided instead. Where scores are logits or ratings, whose differences count (sequence networks,
-    BPR, factorisation machines, rating models), the logarithm is added. Explanations and likenesses are the model's.
+    factorisation machines, rating models), the logarithm is added. Explanations and likenesses are the model's.
     `predict` returns the scores by which lists rank: of a rating model no ratings.
 
     Args:
@@ -214,9 +214,6 @@ class Trend(Recommender):
             return found
         ones, log = np.ones((len(query), 1), np.float32), np.log(self.item_scale_)[:, None]
         return np.hstack([found[0], ones]), np.hstack([found[1], log])
-
-    def _row_of(self, code: int, had: np.ndarray) -> Any:
-        return None if self.inner.differences_count else self.inner._row_of(code, had)
 
     def _score(self, query: Query) -> np.ndarray:
         scores = self.inner._score(query)

@@ -66,13 +66,16 @@ class Weighted(Recommender):
             rarity = np.maximum(np.log(max(X.shape[0], 1)) - np.log1p(counts), 0.0)
             self.bm25_ = np.append(rarity, np.abs(X.data).sum() / max(X.shape[0], 1)).astype(np.float32)
 
+    def _is_plain(self) -> bool:
+        """Whether each pair that occurs weighs 1."""
+        return self.weight == "click" and self.half_life is None and self.transform is None
+
     def _plain_rows(self, history: History) -> Csr:
         return history.matrix(self.weight, half_life=self.half_life, now=self.now_)
 
     def _rows(self, history: History) -> Csr:
         """Weights of pairs, CSR float32 (users, items), perhaps shared: not to be changed. Below 0: dislikes."""
-        plain = self.weight == "click" and self.half_life is None and self.transform is None
-        if plain and history is not self.history_:
+        if self._is_plain() and history is not self.history_:
             return history.clicks
         X = self._plain_rows(history)
         if self.transform == "log":

@@ -161,7 +161,7 @@ def build_index(
     coordinate was tried and found .67 where this finds .995, at the same width, when items differ in length.
 
     Args:
-        model: fitted, one whose scores are inner products (ALS, BPR, SASRec, ...).
+        model: fitted, one whose scores are inner products (ALS, SASRec, ...).
         recall: of the exact top 10 on `sample` users; the width is doubled until it is reached.
         connectivity, expansion: links of an item and candidates when it is added (M and efConstruction).
         sample: users on which recall is measured.

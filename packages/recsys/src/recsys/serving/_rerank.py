@@ -9,14 +9,12 @@ import numpy as np
 import pyarrow as pa
 from ninefold.errors import InputError
 
-from recsys.evaluation._beyond import category_codes, category_shares, kl
+from recsys.evaluation._beyond import category_codes, category_shares, kl, vectors_of
 from recsys.recommender._base import Recommender
 from recsys.recommender._similar import cosines
 
 
-def mmr(
-    model: Recommender, lists: pa.Table, k: int, *, weight: float = 0.7, vectors: np.ndarray | None = None
-) -> pa.Table:
+def mmr(model: Recommender, lists: pa.Table, k: int, *, weight: float = 0.7, vectors: Any = None) -> pa.Table:
     """Pick k of each list, each time the item of greatest weight * relevance - (1 - weight) * likeness to those picked.
 
     Carbonell and Goldstein (SIGIR 1998). Relevance is the score scaled to 0..1 within the list, likeness the cosine.
@@ -44,7 +42,7 @@ def mmr(
         >>> lists.column("item").to_pylist(), after.column("item").to_pylist()
         (['cup', 'jar', 'lid', 'pan'], ['cup', 'pan', 'jar'])
     """
-    vectors = model._item_vectors() if vectors is None else vectors
+    vectors = vectors_of(model, vectors)
     if vectors is None:
         raise InputError("mmr", got=f"{type(model).__name__}, which has no item vectors", expected="vectors=")
     codes = model.item_ids_.codes(lists.column(model.names_.item))
@@ -60,7 +58,7 @@ def mmr(
     return _greedy(lists, k, weight, gain)
 
 
-def calibrate(model: Recommender, lists: pa.Table, k: int, categories: pa.Array, *, weight: float = 0.5) -> pa.Table:
+def calibrate(model: Recommender, lists: pa.Table, k: int, categories: Any, *, weight: float = 0.5) -> pa.Table:
     """Pick k of each list for (1 - weight) * relevance - weight * KL(history's categories || list's) (Steck 2018).
 
     Args:
@@ -101,7 +99,7 @@ def calibrate(model: Recommender, lists: pa.Table, k: int, categories: pa.Array,
     return _greedy(lists, k, weight, gain)
 
 
-def quota(model: Recommender, lists: pa.Table, k: int, categories: pa.Array, shares: Mapping[str, float]) -> pa.Table:
+def quota(model: Recommender, lists: pa.Table, k: int, categories: Any, shares: Mapping[str, float]) -> pa.Table:
     """Pick k of each list so that of the first p items at least floor(p * share) are of a category, for each p up to k.
 
     DetGreedy of Geyik et al. (KDD 2019): where categories fall behind, the best item of those is next, else the best of
@@ -152,7 +150,7 @@ def rules(
     lists: pa.Table,
     k: int,
     *,
-    categories: pa.Array | None = None,
+    categories: Any = None,
     most: Mapping[str, int] | None = None,
     boost: Mapping[str, float] | None = None,
     first: Any = (),

@@ -35,7 +35,7 @@ class MultVAE(Weighted, NeuralModel):
         >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
-        >>> model = recsys.zoo.MultVAE(hidden=16, latent=4, epochs=100, dropout=0.2).fit(data)
+        >>> model = recsys.baselines.MultVAE(hidden=16, latent=4, epochs=100, dropout=0.2).fit(data)
         >>> model.recommend(["bob"], k=1).column("item").to_pylist()
         ['mug']
     """
