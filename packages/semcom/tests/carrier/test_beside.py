@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -54,6 +56,10 @@ def test_below_the_code_s_threshold_the_payload_is_refused_and_pictures_are_ther
         silent += got.payload not in (None, payload)
         assert [one.shape for one in got.pictures] == [one.shape for one in pictures]
     assert silent == 0
+
+
+def test_sender_does_not_wait_for_the_compiler_of_the_decoder():
+    subprocess.run([sys.executable, "-c", "import sys, semcom.carrier; assert 'numba' not in sys.modules"], check=True)
 
 
 def test_symbols_are_counted(link, pictures):

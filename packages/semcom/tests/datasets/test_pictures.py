@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import numpy as np
@@ -45,6 +46,41 @@ def test_conversions_are_right(tmp_path):
     exif[0x0112] = 6
     turned.save(tmp_path / "turned.jpg", exif=exif)
     assert read_picture(tmp_path / "turned.jpg").shape == (2, 1, 3)
+
+
+def test_photograph_with_a_second_view_beside_it_is_its_first(tmp_path):
+    views = [Image.new("RGB", (4, 3), colour) for colour in ("red", "blue")]
+    views[0].save(tmp_path / "telephone.jpg", "MPO", save_all=True, append_images=views[1:])
+    assert read_picture(tmp_path / "telephone.jpg")[0, 0].argmax() == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_floats_that_are_no_numbers_are_refused(tmp_path):
+    Image.fromarray(np.array([[np.nan, 0.5]], np.float32)).save(tmp_path / "depth.tif")
+    with pytest.raises(InputError, match=r"depth\.tif.*NaN"):
+        read_picture(tmp_path / "depth.tif")
+
+
+@pytest.mark.parametrize(("name", "share"), [("a.avif", 0.0), ("a.heic", 0.98), ("a.jxl", 0.5)])
+def test_damage_that_a_decoder_meets_in_its_own_words_is_the_file_s(name, share, tmp_path):
+    kind = {"a.avif": "AVIF", "a.heic": "HEIF", "a.jxl": "JXL"}[name]
+    if kind != "AVIF":
+        plug = {"HEIF": ("pillow_heif", "heif"), "JXL": ("pillow_jxl", "jxl")}[kind]
+        pytest.importorskip(plug[0], reason="the extra is not installed")
+        plug_in(plug[1])
+    file = io.BytesIO()
+    Image.fromarray(embedded_photographs()["coffee"]).save(file, kind)
+    data = file.getvalue().replace(b"pitm", b"free", 1) if not share else file.getvalue()[: int(share * file.tell())]
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=rf"{name}.*damaged|{name}.*no picture"):
+        read_picture(tmp_path / name)
+
+
+def test_folders_and_hidden_files_in_a_folder_are_no_pictures_of_it(tmp_path):
+    Image.new("RGB", (1, 1)).save(tmp_path / "one.png")
+    (tmp_path / "._one.png").write_bytes(b"what a file manager keeps beside it")
+    (tmp_path / "old.png").mkdir()
+    assert [path.name for path in find_pictures([tmp_path])] == ["one.png"]
 
 
 @pytest.mark.parametrize("name", ["heic", "jxl"])

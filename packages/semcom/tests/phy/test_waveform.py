@@ -48,6 +48,24 @@ def test_loss_is_below_half_a_decibel_and_every_payload_whole_or_refused():
     assert whole >= 74  # the code needs more than 2 dB
 
 
+def test_a_receiver_s_own_header_tells_the_type_and_must_agree_in_the_rate(rng, tmp_path):
+    sent = Recording(complex_noise((1, 300), rng), "hash", [(1, 1)], about={"symbols": 300})
+    save_waveform(sent, tmp_path / "sent", rate=2e6)
+    heard = tmp_path / "heard.sigmf-data"
+    heard.write_bytes((tmp_path / "sent" / "symbols.sigmf-data").read_bytes())
+    for rate, kind, named in ((2e6, "cf32_le", ""), (1e6, "cf32_le", "sample rate"), (2e6, "ci8", "datatype")):
+        about = {"global": {"core:datatype": kind, "core:sample_rate": rate}}
+        heard.with_suffix(".sigmf-meta").write_text(json.dumps(about))
+        if named:
+            with pytest.raises(InputError, match=named):
+                load_waveform(heard, tmp_path / "sent")
+        else:
+            np.testing.assert_allclose(load_waveform(heard, tmp_path / "sent").symbols, sent.symbols, atol=0.05)
+    heard.with_suffix(".sigmf-meta").write_text("[]")
+    with pytest.raises(ArtifactError, match="no SigMF header"):
+        load_waveform(heard, tmp_path / "sent")
+
+
 @pytest.mark.parametrize("count", [1, 7, 2048, 2049, 9000])
 def test_any_number_of_symbols_comes_back(count, rng):
     waveform, symbols = Waveform(), complex_noise((1, count), rng)[0]
@@ -91,8 +109,10 @@ def test_folders_and_files_of_any_name_give_the_symbols(datatype, rng, tmp_path)
     capture.write_bytes(data.read_bytes()[:-1] if datatype != "cu8" else b"")
     with pytest.raises(ArtifactError, match="truncated"):
         load_waveform(capture, tmp_path / "sent")
+    np.testing.assert_allclose(load_waveform(data, tmp_path / "sent").symbols, found.symbols, atol=0.1)
+    (tmp_path / "radio.bin").write_bytes(data.read_bytes())
     with pytest.raises(InputError, match="datatype"):
-        load_waveform(data, tmp_path / "sent")
+        load_waveform(tmp_path / "radio.bin", tmp_path / "sent")
     with pytest.raises(ArtifactError, match="not there"):
         load_waveform(tmp_path / "none.cu8", tmp_path / "sent")
 

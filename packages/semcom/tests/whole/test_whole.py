@@ -147,6 +147,20 @@ def test_bands_of_a_large_picture_give_what_the_whole_picture_gives(size, tiny, 
     assert np.abs(link.recover(received, *size, 10.0).astype(int) - whole).max() <= 1
 
 
+@pytest.mark.parametrize(("size", "last"), [((1024, 1040), True), ((32, 48), False)])
+def test_coder_gets_large_pictures_with_channels_last_in_strides_that_say_so(size, last, tiny, monkeypatch):
+    found = []
+
+    def encode(images, _snr, channels):  # torch reads the layout from strides, that of the batch among them
+        found.append(images.stride())
+        return torch.ones(1, channels, images.shape[2] // 4, images.shape[3] // 4)
+
+    monkeypatch.setattr(tiny, "encode", encode)
+    JointLink(tiny).send(np.zeros((*size, 3), np.uint8), 6.0)
+    values = 3 * size[0] * size[1]
+    assert found == [(values, 1, 3 * size[1], 3) if last else (values, values // 3, size[1], 1)]
+
+
 def test_coder_begins_as_the_tile_coder_it_is_made_of():
     torch.manual_seed(1)
     tiles = JsccCoder(JsccConfig(channels=4, width=16, stages=1)).eval()

@@ -6,6 +6,7 @@ them interleaved, so that a fade hits each a little. The form of the publication
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,13 +106,13 @@ class BesideLink:
             expected = f"at least {HEADER.symbols + sum(own)}: they are truncated"
             raise InputError("symbols", got=total, expected=expected)
         ordered = received.in_order
+        del received
         symbols, noise = ordered.symbols, ordered.noise
         payload, reason, unchecked, ok = self._payload(Received(symbols[:, :at], noise[:, :at]))
-        pictures = []
-        for size, count in zip(sizes, own, strict=True):
-            part = Received(symbols[:, at : at + count], noise[:, at : at + count])
-            pictures.append(self.pictures.recover(part, *size, self.snr_db))
-            at += count
+        ends = np.cumsum([at, *own])
+        parts = [Received(symbols[:, a:b].copy(), noise[:, a:b]) for a, b in itertools.pairwise(ends)]
+        del ordered, symbols  # a link may drop its own symbols before it draws
+        pictures = [self.pictures.recover(parts.pop(0), height, width, self.snr_db) for height, width in sizes]
         return Played(pictures, payload, reason, unchecked, ok)
 
     def _payload(self, received: Received) -> tuple[bytes | None, str, bytes, np.ndarray]:

@@ -59,29 +59,22 @@ def baseline(
 
     -o is a run that can be resumed, with scores.csv and the plot psnr.png.
     """
+    from semcom import evaluation
     from semcom.datasets import find_pictures
-    from semcom.evaluation import (
-        BaselineTask,
-        baseline_csv,
-        baseline_figure,
-        baseline_table,
-        best_rates,
-        measure_baseline,
-    )
     from semcom.phy import parse_range
 
     names = tuple(dict.fromkeys([*_words(codec), *_words(arms)]))
-    task = BaselineTask(names, parse_ratio(ratio), tuple(parse_range(snr)), channel, not unknown, assumed, coder,
-                        opts.seed)  # fmt: skip
+    over = (parse_ratio(ratio), tuple(parse_range(snr)), channel)
+    task = evaluation.BaselineTask(names, *over, not unknown, assumed, coder, opts.seed)
     paths = find_pictures(pictures)
     about = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(task).items()}
     with _kept(opts, {"verb": "baseline", **about, "pictures": [path.name for path in paths]}) as run:
-        rows = measure_baseline(paths, task, run, jobs)
+        rows = evaluation.measure_baseline(paths, task, run, jobs)
         if run is not None:
-            (run.path / "scores.csv").write_text(baseline_csv(rows), encoding="utf-8")
+            (run.path / "scores.csv").write_text(evaluation.baseline_csv(rows), encoding="utf-8")
             with contextlib.suppress(ImportError):  # matplotlib
-                baseline_figure(best_rates(rows, task), task).savefig(run.path / "psnr.png")
-    return baseline_table(rows, task)
+                evaluation.baseline_figure(evaluation.best_rates(rows, task), task).savefig(run.path / "psnr.png")
+    return evaluation.baseline_table(rows, task)
 
 
 @verb(bench, uses=("seed", "threads", "quiet", "out"), out="run")

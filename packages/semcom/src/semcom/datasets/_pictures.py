@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,21 +13,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 PLUGINS = {"heif": ("pillow_heif", "heif"), "jxl": ("pillow_jxl", "jxl")}  # kind of file: (module, extra)
 _PLUGGED = {".heic": "heif", ".heif": "heif", ".hif": "heif", ".jxl": "jxl"}
-SUFFIXES = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".gif",
-    ".avif",
-    ".jp2",
-    ".ppm",
-    ".pgm",
-    *_PLUGGED,
-}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".jp2", ".ppm", ".pgm",
+            *_PLUGGED}  # fmt: skip
+# what the decoders of Pillow and of its plug-ins raise at files that are no pictures, or no longer
+_DAMAGE = (OSError, EOFError, SyntaxError, ValueError, RuntimeError, TypeError, LookupError, OverflowError,
+           struct.error, Image.DecompressionBombError, Image.DecompressionBombWarning)  # fmt: skip
 
 
 def read_picture(path: str | Path) -> np.ndarray:
@@ -61,16 +52,15 @@ def read_picture(path: str | Path) -> np.ndarray:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
                 frames = getattr(opened, "n_frames", 1)
-                if frames > 1:
-                    raise InputError(
-                        "picture", where=path, got=f"an animation of {frames} frames", expected="one frame"
-                    )
+                if frames > 1 and opened.format != "MPO":  # of two cameras, or a preview of the first one: a photograph
+                    got = f"an animation of {frames} frames"
+                    raise InputError("picture", where=path, got=got, expected="one frame")
                 opened.load()
                 ImageOps.exif_transpose(opened, in_place=True)
                 return _rgb(opened)
     except UnidentifiedImageError:
         raise InputError("picture", where=path, got="a file that is no picture, or of an unknown kind") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except _DAMAGE as error:
         raise InputError("picture", where=path, got=f"a damaged or unusable file ({error})") from None
 
 
@@ -84,6 +74,8 @@ def plug_in(name: str) -> None:
 def _rgb(picture: Image.Image) -> np.ndarray:
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         values = np.asarray(picture).astype(np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError("pixels that are NaN or infinite")
         top = 65535 if picture.mode != "F" else max(float(values.max()), 1.0)
         grey = np.clip(values / top * 255, 0, 255).round().astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
@@ -94,7 +86,7 @@ def _rgb(picture: Image.Image) -> np.ndarray:
 
 
 def find_pictures(paths: Sequence[str | Path]) -> list[Path]:
-    """Files as they are given, and the pictures of folders by name.
+    """Files as they are given, and the pictures of folders by name; hidden files and folders inside are left out.
 
     Raises:
         InputError: if a path is not there, or a folder has no picture.
@@ -102,11 +94,11 @@ def find_pictures(paths: Sequence[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(one for one in path.iterdir() if one.suffix.lower() in SUFFIXES)
+            files = (one for one in path.iterdir() if one.is_file() and not one.name.startswith("."))
+            inside = sorted(one for one in files if one.suffix.lower() in SUFFIXES)
             if not inside:
-                raise InputError(
-                    "folder", where=path, got="no picture", expected=f"files such as {', '.join(sorted(SUFFIXES))}"
-                )
+                expected = f"files such as {', '.join(sorted(SUFFIXES))}"
+                raise InputError("folder", where=path, got="no picture", expected=expected)
             found += inside
         else:
             found.append(path)

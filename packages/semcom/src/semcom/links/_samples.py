@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,8 @@ def load_waveform(path: str | Path, like: str | Path | None = None, datatype: st
         header = read_header(header_path)
         endings = {name.removesuffix("_le"): name for name in DATATYPES}
         datatype = datatype or endings.get(path.suffix[1:])
+        if path.is_dir() or path.suffix.startswith(".sigmf"):
+            data_path, datatype = _of_receiver(path, header.get("core:sample_rate"), datatype)
     if datatype not in DATATYPES:
         raise InputError("datatype", where=path, got=repr(datatype), expected=f"one of {', '.join(DATATYPES)}")
     kind, zero, _ = DATATYPES[datatype]
@@ -67,9 +70,8 @@ def load_waveform(path: str | Path, like: str | Path | None = None, datatype: st
     about = header.get("semcom:about")
     count = header.get("semcom:symbols", about.get("symbols") if isinstance(about, dict) else None)
     if not isinstance(count, int) or not 0 < count < len(data):
-        raise ArtifactError(
-            path, f"has {len(data)} bytes for {count!r} symbols: it is truncated, or its header is wrong"
-        )
+        reason = f"has {len(data)} bytes for {count!r} symbols: it is truncated, or its header is wrong"
+        raise ArtifactError(path, reason)
     try:
         waveform = Waveform(**header.get("semcom:waveform", {}))
         values = (np.frombuffer(data, kind).astype(np.float32) - np.float32(zero)).view(np.complex64)
@@ -79,3 +81,17 @@ def load_waveform(path: str | Path, like: str | Path | None = None, datatype: st
     recording = Recording.of_header(header, symbols[None], header_path)
     recording.about["waveform noise"] = noise
     return recording
+
+
+def _of_receiver(path: Path, rate: float | None, datatype: str | None) -> tuple[Path, str | None]:
+    """Samples and their type in a SigMF recording that a receiver wrote, at the sender's samples a second."""
+    header_path, data_path = files_of(path)
+    try:
+        header = json.loads(header_path.read_text(encoding="utf-8"))["global"]
+        own, known = header.get("core:sample_rate", rate), header.get("core:datatype")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(header_path, f"is no SigMF header ({error})") from None
+    if rate and own != rate:
+        expected = f"the sender's, {rate:g}: resample the recording"
+        raise InputError("sample rate", where=header_path, got=own, expected=expected)
+    return data_path, datatype or known

@@ -54,7 +54,7 @@ def _bands(
 ) -> Iterator[tuple[Tensor, float]]:
     """Each band of the result, and rows of the result by rows of the first map."""
     rows, columns = maps[0].shape[2:]
-    step = max(8 * halo, _BAND // (columns * stride) // 8 * 8, 8)  # at most a quarter is margin
+    step = max(16 * halo, _BAND // (columns * stride) // 8 * 8, 8)  # at most an eighth is margin
     for first in range(0, rows, step):
         last = min(first + step, rows)
         begin, end = max(first - halo, 0), min(last + halo, rows)

@@ -6,6 +6,7 @@ normalise the power of each picture by itself, which the receiver need not know.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -130,7 +131,7 @@ class Adjscc(nn.Module):
     def from_received(self, x: Tensor, state: Tensor) -> Tensor:
         """Received features (B, channels, H/4, W/4) -> (B, width, H/4, W/4)."""
         for layer, norm, attention in zip(self.decoder, self.decoder_norms, self.decoder_attention, strict=False):
-            x = banded(nn.Sequential(layer, norm), x, halo=1, stride=4)
+            x = banded(functools.partial(_of_sent, layer, norm), x, halo=1, stride=4)
             x = _attended(x, attention, state)
         for stage in self.decoder_stages:
             x = stage(x, state)
@@ -149,6 +150,11 @@ def _unit(images: Tensor) -> Tensor:
 
 def _same(x: Tensor) -> Tensor:
     return x
+
+
+def _of_sent(layer: nn.Conv2d, norm: nn.Module, part: Tensor) -> Tensor:
+    """A layer of the decoder on the channels that were sent, which are its first ones; further ones count as zeros."""
+    return norm(F.conv2d(part, layer.weight[:, : part.shape[1]], layer.bias, padding=1))
 
 
 def _attended(x: Tensor, attention: nn.Module, state: Tensor) -> Tensor:

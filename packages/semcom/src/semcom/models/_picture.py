@@ -78,7 +78,8 @@ class _Context(nn.Module):
         fine = self.down(x)
         deep = self.deep(self.deeper(fine))
         deep = deep * self.attention(deep.mean((2, 3)), state)
-        fine = fine + F.interpolate(self.up(deep), scale_factor=2)
+        higher = nn.Sequential(self.up, nn.Upsample(scale_factor=2))
+        fine = banded(lambda own, part: own + higher(part), fine, deep, halo=0, stride=8, inplace=True)
         for block in self.before:
             fine = banded(block, fine, halo=2, stride=8)
 
@@ -172,10 +173,8 @@ class PictureCoder(Adjscc):
         return banded(pixels, self._inner(reals, snr_db), halo=2, stride=4)
 
     def _inner(self, reals: Tensor, snr_db: Tensor) -> Tensor:
-        channels = reals.shape[1]
-        state = _state(snr_db, channels)
-        x = F.pad(reals, (0, 0, 0, 0, 0, self.config.channels - channels))
-        x = self.from_received(x, state)
+        state = _state(snr_db, reals.shape[1])
+        x = self.from_received(reals, state)
         return self.decoder_context(x, state) if self.config.context else x
 
 

@@ -79,9 +79,8 @@ class ResidualDiffusion:
         if solver not in SOLVERS:
             raise InputError("solver", got=repr(solver), expected=f"one of {', '.join(SOLVERS)}")
         if steps < 1 or not np.isfinite(guidance) or guidance < 0:
-            raise InputError(
-                "steps, guidance", got=(steps, guidance), expected="at least 1, and a finite number from 0"
-            )
+            expected = "at least 1, and a finite number from 0"
+            raise InputError("steps, guidance", got=(steps, guidance), expected=expected)
         self.unet, self.steps, self.solver, self.guidance = unet.eval(), steps, solver, guidance
         self.bfloat16 = bfloat16
         self._alphabar = cosine_alphabar()

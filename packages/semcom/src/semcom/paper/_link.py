@@ -297,12 +297,10 @@ class CarrierImageLink(PictureLink):
         needed = self.splitter.pictures(len(payload))
         if needed > len(images) and not split:
             have, room = len(images), self.splitter.largest_payload(len(images))
-            raise InputError(
-                "payload",
-                got=f"{8 * len(payload)} bits, for which it takes {needed} pictures",
-                expected=f"at most {max(8 * room, 0)} bits in {have} pictures of {self.codec.capacity_bits} bits",
-                hint="more pictures, a lower mask ratio, or --split, which sends them again",
-            )
+            got = f"{8 * len(payload)} bits, for which it takes {needed} pictures"
+            expected = f"at most {max(8 * room, 0)} bits in {have} pictures of {self.codec.capacity_bits} bits"
+            hint = "more pictures, a lower mask ratio, or --split, which sends them again"
+            raise InputError("payload", got=got, expected=expected, hint=hint)
         pieces = self.splitter.split(make_frame(payload, stream))
         rows = max(len(pieces), len(images))
         if rows > MAX_PICTURES:

@@ -1,16 +1,16 @@
-"""Rivals that share the masked autoencoder: other fillings, random masks, dense tokens."""
+"""Rivals that share the masked autoencoder: other fillings, random masks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from semcom.links import Delivered
 from semcom.paper._inpaint import harmonic_fill, mean_fill
-from semcom.paper._link import CarrierImageLink, LinkConfig
+from semcom.paper._link import CarrierImageLink
 from semcom.paper._mask_codec import MaskCodec
 from semcom.paper._scrambler import keyed_words
 from semcom.phy import Received
@@ -44,9 +44,3 @@ def random_masks(codec: MaskCodec, index: np.ndarray) -> np.ndarray:
     masks = np.ones(words.shape, np.bool_)
     np.put_along_axis(masks, order[:, : codec.kept], False, axis=1)
     return masks
-
-
-def dense_tokens(model: Any, config: LinkConfig, key: int | str | None = 0) -> CarrierImageLink:
-    """The paper's baseline: all mask tokens are sent."""
-    made = type("DenseTokens", (CarrierImageLink,), {"name": "dense tokens", "source": "control"})
-    return made(model, replace(config, sparse="dense", tap="decoder_embed"), key=key)

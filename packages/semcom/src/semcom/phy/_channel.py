@@ -45,8 +45,10 @@ class Received:
     @property
     def in_order(self) -> Received:
         """The same without the interleaver, the noise variance of each symbol on its own."""
-        noise = np.broadcast_to(self.noise, self.symbols.shape).astype(np.float32)
-        return Received(restored(self.symbols), restored(noise), self.overhead)
+        noise = np.broadcast_to(np.asarray(self.noise, np.float32), self.symbols.shape)
+        if noise.strides[1]:  # else a row has one variance
+            noise = restored(noise)
+        return Received(restored(self.symbols), noise, self.overhead)
 
     @property
     def unbiased(self) -> np.ndarray:

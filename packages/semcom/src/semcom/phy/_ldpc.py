@@ -8,7 +8,6 @@ import numpy as np
 from ninefold.errors import InputError
 
 from semcom.phy._base_graph import Layout, base_graph, layout, lifted_checks
-from semcom.phy._layered import min_sum
 
 
 @functools.lru_cache(maxsize=64)
@@ -101,6 +100,8 @@ class LdpcCode:
         self, llr: np.ndarray, *, iterations: int = 20, scale: float = 0.78, stop: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
         """LLRs (rows, k) of the information bits after decoding, float32, and whether all checks hold; see `decode`."""
+        from semcom.phy._layered import min_sum  # numba takes as long to load as some verbs to run
+
         llr = np.asarray(llr, dtype=np.float32)
         if llr.ndim != 2 or llr.shape[1] != self.n:
             raise InputError("LLRs", got=f"shape {llr.shape}", expected=f"(rows, {self.n})")

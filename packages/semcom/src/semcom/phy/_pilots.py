@@ -62,7 +62,7 @@ class PilotPattern:
             variance = min(self._estimate_variance(received, data), MAX_VARIANCE)
         if not self.count:
             noise = np.full((len(received), 1), variance, np.float32)
-            return Received((received / (1 + variance)).astype(np.complex64), noise)
+            return Received((received / (1 + variance)).astype(np.complex64, copy=False), noise)
         span, symbols, noises, at = self._span(data), [], [], 0
         for begin in range(0, data, span):
             size = min(span, data - begin)
@@ -86,4 +86,5 @@ class PilotPattern:
                 total += float(np.sum(np.abs(pilots - pilots.mean(axis=1, keepdims=True)) ** 2, dtype=np.float64))
                 count += len(pilots) * (self.count - 1)
             return max(total / count, 1e-6)
-        return max(float(np.mean(np.abs(received.astype(np.complex128)) ** 2)) - 1, 1e-6)
+        parts = np.ascontiguousarray(received, np.complex64).view(np.float32).ravel()
+        return max(float(np.einsum("i,i", parts, parts, dtype=np.float64)) / received.size - 1, 1e-6)

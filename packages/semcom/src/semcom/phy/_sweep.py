@@ -45,14 +45,17 @@ class Point:
 
 
 def parse_range(text: str) -> list[float]:
-    """Numbers of `1,2.5,7` or `first:last:step`, both ends included."""
+    """Numbers of `1,2.5,7`, each once, or of `first:last:step`, both ends included."""
     try:
         if ":" in text:
             first, last, step = (float(part) for part in text.split(":"))
             if step <= 0 or last < first or (last - first) / step > 10_000:
                 raise ValueError
             return [round(first + step * place, 9) for place in range(math.floor((last - first) / step + 1e-9) + 1)]
-        return [float(part) for part in text.split(",")]
+        numbers = list(dict.fromkeys(float(part) for part in text.split(",")))
+        if any(map(math.isnan, numbers)):
+            raise ValueError
+        return numbers
     except ValueError:
         raise InputError("range", got=repr(text), expected="numbers like 1,2.5,7 or first:last:step") from None
 

@@ -30,9 +30,8 @@ def apply_torch(
         unbiased symbols, float32, (rows, 1) or (rows, n).
     """
     if symbols.ndim != 2 or not symbols.is_complex():
-        raise InputError(
-            "symbols", got=f"{symbols.dtype} of shape {tuple(symbols.shape)}", expected="(rows, n) complex"
-        )
+        got = f"{symbols.dtype} of shape {tuple(symbols.shape)}"
+        raise InputError("symbols", got=got, expected="(rows, n) complex")
     rows, count = symbols.shape
     variance = np.broadcast_to(noise_variance(snr_db).reshape(-1, 1), (rows, 1)).astype(np.float32)
 

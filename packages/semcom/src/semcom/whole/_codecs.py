@@ -64,7 +64,7 @@ class Codec:
         try:
             file = _rebuilt(self.name, body, max(1, min(quality, 100)), height, width)
             picture = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
-        except (OSError, ValueError, SyntaxError, RuntimeError):
+        except (OSError, EOFError, ValueError, SyntaxError, RuntimeError):
             return grey
         return picture if picture.shape == grey.shape else grey
 

@@ -38,32 +38,34 @@ class JointLink(WholeLink):
         return self.model.symbols(height, width, self.channels)
 
     def send(self, picture: np.ndarray, snr_db: float) -> np.ndarray:
-        images = torch.from_numpy(pad_sides(checked_picture(picture))).permute(2, 0, 1)[None]
+        images = torch.from_numpy(pad_sides(checked_picture(picture)))[None].permute(0, 3, 1, 2)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._half):
             reals = self.model.encode(_laid_out(images, 1), torch.tensor([_clipped(snr_db)]), self.channels)
         return reals_to_symbols(reals.reshape(1, -1).numpy())[0]
 
     def recover(self, received: Received, height: int, width: int, snr_db: float) -> np.ndarray:  # noqa: ARG002
         reals, effective = self._equal(received)
-        grid = torch.from_numpy(reals.reshape(1, self.channels, *self.model.grid(height, width)))
+        grid = _laid_out(torch.from_numpy(reals.reshape(1, self.channels, *self.model.grid(height, width))), 16)
+        grid = grid.bfloat16() if self._half else grid  # as the first layer would have it
+        del received, reals  # together as large as the features of a layer
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._half):
-            drawn = self.model.decode_pixels(_laid_out(grid, 16), torch.tensor([_clipped(effective)]))
+            drawn = self.model.decode_pixels(grid, torch.tensor([_clipped(effective)]))
         return drawn[0].permute(1, 2, 0).contiguous().numpy()[:height, :width]
 
     def _equal(self, received: Received) -> tuple[np.ndarray, float]:
         """Reals (n,) as over AWGN of one SNR, and that SNR in dB: symbols in more noise are shrunk the more."""
-        noise = np.broadcast_to(received.noise[0], received.symbols.shape[1:])
-        trust = 1 / (1 + noise.astype(np.float32))
-        error = float(np.clip(1 - trust.mean(dtype=np.float64), 1e-4, 0.999))
-        unbiased = np.nan_to_num(received.unbiased[0])
-        reals = symbols_to_reals((unbiased * trust / (1 - error))[None])[0]
-        return np.clip(reals, -30, 30), float(10 * np.log10((1 - error) / error))
+        noise = received.noise[0].astype(np.float32) if received.noise.strides[1] else received.noise[0, :1]
+        error = float(np.clip(1 - np.mean(1 / (1 + noise), dtype=np.float64), 1e-4, 0.999))
+        reals = symbols_to_reals(received.symbols)[0]  # MMSE estimates are shrunk by 1 / (1 + noise)
+        np.clip(np.nan_to_num(reals, copy=False), -30 * (1 - error), 30 * (1 - error), out=reals)
+        reals /= np.float32(1 - error)
+        return reals, float(10 * np.log10((1 - error) / error))
 
 
 def _laid_out(x: Tensor, pixels: int) -> Tensor:
     """(B, C, h, w), channels last from a million pixels on: a third of the time; `pixels` belong to a position."""
     large = x.shape[2] * x.shape[3] * pixels >= 1 << 20
-    return x.contiguous(memory_format=torch.channels_last) if large else x
+    return x.contiguous(memory_format=torch.channels_last if large else torch.contiguous_format)
 
 
 def _clipped(snr_db: float) -> float:
