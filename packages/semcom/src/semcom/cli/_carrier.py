@@ -27,7 +27,7 @@ from semcom.cli._app import (
     deliver,
     read_payload,
     read_pictures,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from semcom.links import Played, Recording
