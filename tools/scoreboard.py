@@ -173,7 +173,7 @@ def root_table(by_package: Mapping[str, Sequence[Row]]) -> str:
         older, total = older + sum(row.is_older for row in pairs), total + sum(row.outcome is not None for row in pairs)
         brought += len(pairs) - len(answered(pairs))
     table.notes = [f"{older} of {total} outcomes are of {OLDER} than what stands beside them."] if older else []
-    table.notes += [f"{counted(brought, 'more claim')} for files that only a reader can bring."] if brought else []
+    table.notes += [f"{counted(brought, 'claim')} for readers' files."] if brought else []
     return table.to_markdown()
 
 

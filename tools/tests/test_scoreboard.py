@@ -125,7 +125,7 @@ def test_claim_on_files_of_the_reader_is_named_below_the_table_until_it_is_run(p
     assert "1 recipe waits for your own files in `$NINEFOLD_DATA/films`" in "\n".join(lines)
     assert lines[-1] == "- `films`: says films (table 1)"
     assert cells(root_table({"thing": pairs}), "[thing]")[1:] == ["", "", "", "", ""]
-    assert "1 more claim waits" in root_table({"thing": pairs})
+    assert "1 claim waits for readers' files" in root_table({"thing": pairs})
     package.put("films.full.x86_64-2cpu.json", scores=SCORES, id="thing/films")
     assert "**not reproduced**" in package_table(rows([own], package.read()))
 
