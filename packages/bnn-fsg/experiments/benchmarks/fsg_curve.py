@@ -123,12 +123,12 @@ def draw() -> None:
         mine = [one for one in lines() if one["estimator"] == name]
         losses = [loss for one in mine for loss in one["losses"]]
         axes[0].plot((np.arange(len(losses)) + 0.5) / PARTS, losses, style[1:], label=name)
-        axes[1].plot([one["epoch"] for one in mine], [one["right"] for one in mine], style, label=name)
+        axes[1].plot([one["epoch"] for one in mine], [one["right"] for one in mine], style, markersize=3, label=name)
     for one, words in zip(axes, ("training loss", "test pictures right, %"), strict=True):
         one.xaxis.get_major_locator().set_params(integer=True)
         one.set_xlabel("epochs of 50,000 pictures")
         one.set_ylabel(words)
-    axes[0].set_ylim(bottom=0)
+    axes[0].set_yscale("log")
     axes[0].legend(fontsize=8)
     save_figure(picture, PICTURE)
 
