@@ -32,6 +32,8 @@ class FastOccConfig:
             whose BEVs are kept and aligned; 1 looks at the present frame alone.
         view_channels: of the view transform. bev_channels: C, of the BEV encoder's output. widths: of its stages.
         head: fastocc or a rival. channels: Cv. lift, fpn, form, reduce: of the fastocc head.
+        width, hidden: of `c2h` and `dcn-c2h`: channels after the convolution and of the layer after it; 0: C and twice
+            `width`.
         activation: softmax or sigmoid (without a free class). loss: ce, focal or strong.
         balance: exponent of the class weights of ce, by the labels' frequencies; 0 weighs all classes alike.
         mask: whether the camera mask enters the loss.
@@ -61,6 +63,8 @@ class FastOccConfig:
     widths: tuple[int, ...] = (48, 64, 96)
     head: str = "fastocc"
     channels: int = 8
+    width: int = 0
+    hidden: int = 0
     lift: str = "dcn"
     fpn: str = "partial"
     form: str = "residual"
@@ -100,8 +104,8 @@ class FastOccConfig:
         for key in ("cameras", "image_channels", "view_channels", "bev_channels", "channels"):
             if getattr(self, key) < 1:
                 wrong.append(f"{key} {getattr(self, key)} (at least 1)")
-        if min(self.segmentation, self.depth, self.balance) < 0:
-            wrong.append("segmentation, depth and balance (at least 0)")
+        if min(self.segmentation, self.depth, self.balance, self.width, self.hidden) < 0:
+            wrong.append("segmentation, depth, balance, width and hidden (at least 0)")
         if self.balance and self.loss != "ce":
             wrong.append(
                 f"balance {self.balance} with loss {self.loss!r} (ce alone takes it; strong has weights of its own)"

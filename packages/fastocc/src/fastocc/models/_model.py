@@ -10,7 +10,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from fastocc.baselines import BASELINES
+from fastocc.baselines import BASELINES, ChannelToHeight, DeformableC2h
 from fastocc.geometry import GridSpec, check_cameras
 from fastocc.heads import FastOccHead, HeadContext, OccHead, SegmentationBranch, decode
 from fastocc.models._config import DEPTH_VIEWS, FastOccConfig
@@ -85,6 +85,8 @@ def build_head(name: str, config: FastOccConfig, grid: GridSpec | None = None) -
             form=config.form, reduce=config.reduce, sparse=config.activation == "sigmoid",
         )  # fmt: skip
     more: dict[str, int] = {"context_channels": config.image_channels} if HEADS[name].needs_context else {}
+    if name in (ChannelToHeight.name, DeformableC2h.name):
+        more |= {"width": config.width, "hidden": config.hidden}
     return HEADS[name](config.bev_channels, grid, config.num_classes, channels=config.channels, **more)
 
 
