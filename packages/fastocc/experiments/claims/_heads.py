@@ -61,8 +61,8 @@ def _equal_cost(budget: Budget, seed: int) -> dict[str, float]:
 HEADS = [
     Claim(
         id="fastocc/leads-at-equal-operations",
-        says="at .63 GMAC for each, a deformable convolution before a wide channel-to-height layer is .3 points of mIoU "
-        "and .5 of RayIoU above the widest such layer behind a plain convolution, and above the published head",
+        says="at .63 GMAC for each, a deformable convolution before a wide channel-to-height layer is .3 points of "
+        "mIoU and .5 of RayIoU above the widest such layer behind a plain convolution, and above the published head",
         source="ours: what a user gets for the same operations",
         run=_equal_cost,
         verdict=all_of(
