@@ -99,14 +99,18 @@ def recv(
     opts: Shared,
 ) -> dict[str, Any]:
     """Receive a folder of symbols: pictures and payload into the folder -o. Status 2 if the payload is not whole."""
-    from semcom import Recording, carrier, paper
+    from semcom import Recording
 
     out = opts.need_out()
     recording = Recording.load(symbols)
     if recording.link.get("system") == "beside":
+        from semcom import carrier
+
         link = carrier.beside_link_of(recording, symbols, model or "picture-c16")
         played = carrier.play_beside(link, recording, symbols, snr)
     else:
+        from semcom import paper  # with numba: a second and 90 MB
+
         published = paper.link_of(recording, symbols, model or "mae-32p4", key_of(key))
         played = paper.play(published, recording, symbols, snr)
     said = _delivered(played, out, keep_bad=keep_bad, force=opts.force)

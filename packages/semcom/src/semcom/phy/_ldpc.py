@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+from typing import ClassVar
 
 import numpy as np
 from ninefold.errors import InputError
 
 from semcom.phy._base_graph import Layout, base_graph, layout, lifted_checks
+from semcom.phy._few_words import min_sum_of_few
+
+_NUMBA_FROM = 1 << 21  # edges that numpy decodes in the time that numba takes to load, 80 blocks of 400 bytes
 
 
 @functools.lru_cache(maxsize=64)
@@ -28,6 +32,8 @@ def ldpc(k: int, n: int) -> LdpcCode:
 
 class LdpcCode:
     """An LDPC code; make it with `ldpc(k, n)`."""
+
+    _decoded: ClassVar[int] = 0  # edges of all words that the program has decoded
 
     def __init__(self, code: Layout) -> None:
         self.layout, self.k, self.n = code, code.k, code.n
@@ -100,8 +106,6 @@ class LdpcCode:
         self, llr: np.ndarray, *, iterations: int = 20, scale: float = 0.78, stop: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
         """LLRs (rows, k) of the information bits after decoding, float32, and whether all checks hold; see `decode`."""
-        from semcom.phy._layered import min_sum  # numba takes as long to load as some verbs to run
-
         llr = np.asarray(llr, dtype=np.float32)
         if llr.ndim != 2 or llr.shape[1] != self.n:
             raise InputError("LLRs", got=f"shape {llr.shape}", expected=f"(rows, {self.n})")
@@ -114,5 +118,13 @@ class LdpcCode:
             part = self._sent[begin : begin + distinct]
             full[:, part] += llr[:, begin : begin + distinct]
         full += 0.0  # no negative zeros: the decoder reads signs
-        holds = min_sum(full, self._starts, self._places, iterations, np.float32(scale), stop)
+        LdpcCode._decoded += len(llr) * len(self._places)
+        if LdpcCode._decoded <= _NUMBA_FROM:
+            holds = min_sum_of_few(
+                full, self._starts, self._places, self.layout.lifting, iterations, np.float32(scale), stop
+            )
+        else:
+            from semcom.phy._layered import min_sum
+
+            holds = min_sum(full, self._starts, self._places, iterations, np.float32(scale), stop)
         return full[:, : self.k], holds
