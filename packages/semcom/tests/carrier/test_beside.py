@@ -180,8 +180,11 @@ def test_two_folders_on_the_command_line(tmp_path):
     line = call("carrier", "recv", tmp_path / "deaf", "-o", tmp_path / "bad", status=2)
     assert "check" in line
     assert not list((tmp_path / "bad").glob("payload*"))
-    run = call("carrier", "run", source, "--payload", tmp_path / "note.txt", "--snr", "8")
+    run = call("carrier", "run", source, "--payload", tmp_path / "note.txt", "--snr", "8", "--channel", "ofdm")
     assert run["same payload"] is True
+    assert run["symbols"] == run["payload symbols"] + run["picture symbols"] + run["pilot symbols"]
+    assert run["pilot symbols"] > 0
+    assert "--key" in call("carrier", "recv", tmp_path / "air", "--key", "k", "-o", tmp_path / "no", status=2)
     assert "one of picture, channels" in call("carrier", "run", source, "--link", "mask_ratio=0.5", status=2)
     assert "--form paper" in call("carrier", "run", source, "--key", "ours", status=2)
     assert "--form" in call("carrier", "run", source, "--form", "oil", status=2)

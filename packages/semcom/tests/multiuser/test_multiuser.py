@@ -52,9 +52,11 @@ def test_each_user_equals_its_single_run_and_symbols_add_up(access, people, tiny
     band = MultiUserLink([tiny_link()] * 4, SNRS, access=access)
     together = band.carry(people, num_candidates=1)
     for number, (user, one) in enumerate(zip(people, together, strict=True)):
-        alone = band.alone(number, user, num_candidates=1)
-        np.testing.assert_array_equal(one.received.images, alone.received.images)
-        assert one.report == alone.report
+        link = band.links[number]
+        sent = link.transmit(user.images, user.captions, user.effective_snr_db)
+        arrived = user.channel.apply(sent.symbols, user.effective_snr_db, np.random.default_rng(user.seed))
+        alone = link.receive(arrived, user.effective_snr_db, num_candidates=1)
+        np.testing.assert_array_equal(one.received.images, alone.images)
         assert one.report.energy == pytest.approx(user.power, rel=1e-4)
     assert sum(one.report.symbols for one in together) == band.symbols == 128
     frame, _ = band.frame(people)

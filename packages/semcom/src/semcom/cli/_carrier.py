@@ -106,6 +106,8 @@ def recv(
     if recording.link.get("system") == "beside":
         from semcom import carrier
 
+        if key is not None:
+            raise InputError("--key", got=key, expected="it left out: the recording is not of --form paper")
         link = carrier.beside_link_of(recording, symbols, model or "picture-c16")
         played = carrier.play_beside(link, recording, symbols, snr)
     else:
@@ -144,6 +146,10 @@ def run(
     quality = [float(psnr(a[None], b[None])[0]) for a, b in zip(played.pictures, arrays, strict=True)]
     said = _delivered(played, opts.out, keep_bad=keep_bad, force=opts.force)
     shown = _counts(recording) | {"pilot symbols": arrived.overhead}
+    own, rows = recording.symbols.size, len(recording.symbols)
+    shown["symbols"] = own + arrived.overhead * rows
+    if "bandwidth ratio" in shown:
+        shown["bandwidth ratio"] = round(shown["bandwidth ratio"] * shown["symbols"] / own, 6)
     return said | {"same payload": played.payload == data, "PSNR, dB": round(float(np.mean(quality)), 2), **shown}
 
 

@@ -50,8 +50,11 @@ def _trained(name: str, how: How, opts: Shared, net: Any, recipe: Any, call: Any
     from ninefold.files import digest_file
     from ninefold.run import Run
 
+    from semcom.models import BUILT_IN, built_in_path
+
     about = {"verb": f"train {name}", "data": how.data, **recipe.to_meta(), "model": net.to_meta(), **more}
-    about["start"] = digest_file(how.start) if how.start else None
+    start = built_in_path(str(how.start)) if str(how.start) in BUILT_IN else how.start
+    about["start"] = digest_file(start) if start else None
     with Run(opts.need_out(), about) as run:
         return _finished(run, call(run), about, half=how.half)
 

@@ -154,15 +154,6 @@ class MultiUserLink:
             results.append(UserResult(answer, replace(report, pilot_symbols=received.overhead)))
         return results
 
-    def alone(self, number: int, user: User, **arguments: Any) -> UserResult:
-        """The same user with the same symbols and nobody else in the band."""
-        link = self.links[number]
-        sent = link.transmit(user.images, user.captions, user.effective_snr_db)
-        received = at_power(user, np.float32(np.sqrt(user.power)) * sent.symbols)
-        answer = link.receive(received, user.effective_snr_db, **arguments)
-        report = replace(sent.report, energy=sent.report.energy * user.power, pilot_symbols=received.overhead)
-        return UserResult(answer, report)
-
     def _check(self, users: Sequence[User]) -> None:
         if len(users) != len(self.links):
             raise InputError("users", got=len(users), expected=f"{len(self.links)}, one a link")

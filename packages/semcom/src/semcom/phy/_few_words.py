@@ -6,8 +6,9 @@ import numpy as np
 
 
 def min_sum_of_few(
-    llr: np.ndarray, starts: np.ndarray, places: np.ndarray, lifting: int, iterations: int, scale: np.float32, stop: bool
-) -> np.ndarray:
+    llr: np.ndarray, starts: np.ndarray, places: np.ndarray, lifting: int, iterations: int, scale: np.float32,
+    stop: bool,
+) -> np.ndarray:  # fmt: skip
     """Decode rows of LLRs; arguments and result as those of `_layered.min_sum`.
 
     Args:
@@ -27,9 +28,7 @@ def min_sum_of_few(
     return holds
 
 
-def _update(
-    words: np.ndarray, messages: np.ndarray, places: np.ndarray, bounds: np.ndarray, scale: np.float32
-) -> None:
+def _update(words: np.ndarray, messages: np.ndarray, places: np.ndarray, bounds: np.ndarray, scale: np.float32) -> None:
     """New messages of the checks whose edges are between `bounds`, and the posteriors with them."""
     edges, begins, counts = slice(bounds[0], bounds[-1]), bounds[:-1] - bounds[0], np.diff(bounds)
     value = words[:, places[edges]] - messages[:, edges]

@@ -31,7 +31,9 @@ class JointLink(WholeLink):
         self.channels = round(96 * ratio)
         if abs(self.channels - 96 * ratio) > 1e-6:
             raise InputError("ratio", got=ratio, expected="a multiple of 1/48 for the joint coder, such as 1/12")
-        self.model.symbols(16, 16, self.channels)
+        if not 2 <= self.channels <= self.model.config.channels or self.channels % 2:
+            expected = f"an even number of 1/96, at most {self.model.config.channels}/96 for this joint coder"
+            raise InputError("ratio", got=ratio, expected=expected)
         self._half = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
     def symbols(self, height: int, width: int) -> int:
@@ -51,7 +53,7 @@ class JointLink(WholeLink):
         return drawn[0].permute(1, 2, 0).contiguous().numpy()[:height, :width]
 
     def _grid(self, received: Received, height: int, width: int) -> tuple[Tensor, float]:
-        """Reals (1, channels, H/4, W/4) as over AWGN of one SNR, and that SNR in dB: the noisier are shrunk the more."""
+        """Reals (1, channels, H/4, W/4) as over AWGN of one SNR, and that SNR in dB: noisy ones are shrunk more."""
         noise = received.noise[0].astype(np.float32) if received.noise.strides[1] else received.noise[0, :1]
         error = float(np.clip(1 - np.mean(1 / (1 + noise), dtype=np.float64), 1e-4, 0.999))
         rows, columns = self.model.grid(height, width)
