@@ -180,7 +180,7 @@ def test_two_folders_on_the_command_line(tmp_path):
     line = call("carrier", "recv", tmp_path / "deaf", "-o", tmp_path / "bad", status=2)
     assert "check" in line
     assert not list((tmp_path / "bad").glob("payload*"))
-    run = call("carrier", "run", source, "--payload", tmp_path / "note.txt", "--snr", "8", "--channel", "ofdm")
+    run = call("carrier", "run", source, "--payload", tmp_path / "note.txt", "--snr", "30", "--channel", "ofdm")
     assert run["same payload"] is True
     assert run["symbols"] == run["payload symbols"] + run["picture symbols"] + run["pilot symbols"]
     assert run["pilot symbols"] > 0

@@ -146,10 +146,9 @@ def run(
     quality = [float(psnr(a[None], b[None])[0]) for a, b in zip(played.pictures, arrays, strict=True)]
     said = _delivered(played, opts.out, keep_bad=keep_bad, force=opts.force)
     shown = _counts(recording) | {"pilot symbols": arrived.overhead}
-    own, rows = recording.symbols.size, len(recording.symbols)
-    shown["symbols"] = own + arrived.overhead * rows
+    shown["symbols"] += arrived.overhead * len(recording.symbols)
     if "bandwidth ratio" in shown:
-        shown["bandwidth ratio"] = round(shown["bandwidth ratio"] * shown["symbols"] / own, 6)
+        shown["bandwidth ratio"] *= round(shown["symbols"] / recording.symbols.size, 6)
     return said | {"same payload": played.payload == data, "PSNR, dB": round(float(np.mean(quality)), 2), **shown}
 
 

@@ -69,8 +69,7 @@ def baseline(
     over = (parse_ratio(ratio), tuple(parse_range(snr)), channel)
     if assumed is not None and not unknown:
         raise InputError("--assumed", got=assumed, expected="--unknown with it: else the sender knows the SNR")
-    assumed = 5.0 if assumed is None else assumed
-    task = evaluation.BaselineTask(names, *over, not unknown, assumed, coder, opts.seed)
+    task = evaluation.BaselineTask(names, *over, not unknown, 5.0 if assumed is None else assumed, coder, opts.seed)
     paths = find_pictures(pictures)
     evaluation.check_pictures(paths, task)
     about = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(task).items()}

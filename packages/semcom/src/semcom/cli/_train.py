@@ -1,4 +1,4 @@
-"""`train picture|jscc|mae|features|clip|diffusion|judge`, `finetune`: one pattern of options for all of them."""
+"""`train picture|jscc|mae|features|clip|diffusion`, `finetune`: one pattern of options for all of them."""
 
 from __future__ import annotations
 
@@ -152,19 +152,6 @@ def diffusion(
     hashes = {"features": model_hash(coder), "clip": model_hash(towers)}
     return _trained("diffusion", how, opts, net, recipe,
                     lambda run: train_diffusion(data, coder, towers, net, recipe, run), **hashes)  # fmt: skip
-
-
-@verb(train, uses=USES, out="run")
-def judge(*, how: How, opts: Shared) -> dict[str, Any]:
-    """Train the classifier that judges received pictures and never selects (about 8 minutes on a core)."""
-    from semcom.datasets import load_captioned
-    from semcom.models import JudgeConfig
-    from semcom.multimodal import MMRecipe, train_judge
-
-    pictures = load_captioned(how.data or "cifar10", "train")
-    recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=2000, lr=2e-3)
-    net = JudgeConfig.from_text(how.net, classes=len(pictures.classes))
-    return _trained("judge", how, opts, net, recipe, lambda run: train_judge(pictures, net, recipe, run))
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")

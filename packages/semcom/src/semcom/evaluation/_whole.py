@@ -151,9 +151,8 @@ def check_pictures(paths: Sequence[Path], task: BaselineTask) -> None:
     links, bad = [make_whole_link(arm, task.ratio, task.coder) for arm in task.arms], []
     for path in paths:
         try:
-            height, width = read_picture(path).shape[:2]
-            for link in links:
-                link.symbols(height, width)
+            size = read_picture(path).shape[:2]
+            _ = [link.symbols(*size) for link in links]
         except InputError as error:
             bad.append(f"{path.name} ({error.got})")
     if bad:

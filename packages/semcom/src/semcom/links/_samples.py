@@ -16,10 +16,7 @@ DATATYPES = {
     "ci16_be": (">i2", 0.0, 8000.0), "ci8": ("i1", 0.0, 32.0), "cu8": ("u1", 127.5, 32.0),
 }  # fmt: skip
 """Numbers of each form, their zero, and the root of their mean square."""
-_ENDINGS = {
-    "cf32": "cf32_le", "fc32": "cf32_le", "cfile": "cf32_le", "ci16": "ci16_le", "cs16": "ci16_le", "sc16": "ci16_le",
-    "ci8": "ci8", "cs8": "ci8", "cu8": "cu8",
-}  # fmt: skip
+_ENDINGS = {"fc32": "cf32_le", "cfile": "cf32_le", "cs16": "ci16_le", "sc16": "ci16_le", "cs8": "ci8"}
 
 
 def save_waveform(
@@ -70,7 +67,8 @@ def load_waveform(path: str | Path, like: str | Path | None = None, datatype: st
     else:
         header_path, data_path = files_of(Path(like))[0], path
         header = read_header(header_path)
-        datatype = datatype or _ENDINGS.get(path.suffix[1:].lower())
+        endings = _ENDINGS | {name.removesuffix("_le"): name for name in DATATYPES}
+        datatype = datatype or endings.get(path.suffix[1:].lower())
         if path.is_dir() or path.suffix.startswith(".sigmf"):
             data_path, datatype = _of_receiver(path, header.get("core:sample_rate"), datatype)
     if datatype not in DATATYPES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -87,7 +88,7 @@ class ResidualDiffusion:
             shape = (12, height // 2, width // 2)
             noise = [candidate_noise(request.seed, int(request.rows[row]), number, shape) for row, number in part]
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-                residual = sample(self._predictor(condition), torch.stack(noise), self.steps, _REACH)
+                residual = sample(partial(self._velocity, condition), torch.stack(noise), self.steps, _REACH)
                 pictures = self.unet.picture(residual, condition)
             made[begin : begin + len(part)] = as_bytes(pictures.permute(0, 2, 3, 1).numpy())
         return made.reshape(rows, request.count, height, width, 3)
@@ -100,5 +101,5 @@ class ResidualDiffusion:
             torch.from_numpy(np.clip(np.nan_to_num(request.snr_db[rows]), *SNR_RANGE).astype(np.float32)),
         )  # fmt: skip
 
-    def _predictor(self, condition: Condition) -> Callable[[Tensor, int], Tensor]:
-        return lambda z, t: self.unet(z, self._alphabar[t].expand(len(z)), condition).float()
+    def _velocity(self, condition: Condition, z: Tensor, t: int) -> Tensor:
+        return self.unet(z, self._alphabar[t].expand(len(z)), condition).float()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ninefold.errors import InputError
 
-from semcom.multimodal import MMConfig, MMReport, MMSemCom, RxPictures
+from semcom.multimodal import MMReport, MMSemCom, RxPictures
 from semcom.multiuser._allocation import allocate
 from semcom.phy import Channel, Received
 
@@ -173,8 +173,4 @@ def _with_share(link: MMSemCom, share: int) -> MMSemCom:
     most = link.features.count // 2 + link.text.symbols
     if share > most:
         raise InputError("symbols of a user", got=share, expected=f"at most {most}, what its coder fills")
-    config = MMConfig(**{**vars(link.config), "symbols": share})
-    return MMSemCom(
-        link.features.coder, link.text_features, link.generator, config, alpha=link.alpha, captioner=link.captioner,
-        max_batch=link.max_batch,
-    )  # fmt: skip
+    return link.with_settings(symbols=share)

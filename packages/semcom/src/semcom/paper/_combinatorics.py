@@ -13,16 +13,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Table = tuple[tuple[int, ...], ...]
-
 
 @functools.lru_cache(maxsize=8)
-def pascal_table(kept: int, masked: int) -> Table:
+def pascal_table(kept: int, masked: int) -> tuple[tuple[int, ...], ...]:
     """C(i + d, i) at [i][d], for i to `kept` and d to `masked`."""
     return tuple(tuple(math.comb(i + d, i) for d in range(masked + 1)) for i in range(kept + 1))
 
 
-def unrank(value: int, table: Table) -> bytearray:
+def unrank(value: int, table: Sequence[Sequence[int]]) -> bytearray:
     """The mask of a rank below C(N, n): N bytes, 1 where a patch is masked."""
     i, d = len(table) - 1, len(table[0]) - 1
     mask, row = bytearray(i + d), table[i]
@@ -38,7 +36,7 @@ def unrank(value: int, table: Table) -> bytearray:
     return mask
 
 
-def rank(kept: Sequence[int], table: Table) -> int:
+def rank(kept: Sequence[int], table: Sequence[Sequence[int]]) -> int:
     """The rank of the mask that keeps these positions, ascending."""
     return sum(table[i][place - i] for i, place in enumerate(kept, 1) if place >= i)
 

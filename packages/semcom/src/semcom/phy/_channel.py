@@ -114,8 +114,7 @@ class Channel:
         if self.detector not in DETECTORS:
             raise InputError("channel detector", got=self.detector, expected=f"one of {', '.join(DETECTORS)}")
         if not 0 < self.spread < 100 or not math.isfinite(self.decay):
-            got = (self.spread, self.decay)
-            raise InputError("channel spread, decay", got=got, expected="samples above 0, and finite decibels a tap")
+            raise InputError("channel spread, decay", got=(self.spread, self.decay), expected="above 0, and finite")
         if self.multicarrier and len(self.multipath.profile) > Multipath.prefix + 1:
             got = f"{len(self.multipath.profile)} samples"
             raise InputError("channel taps", got=got, expected=f"at most {Multipath.prefix + 1}: the prefix")
@@ -197,8 +196,7 @@ class Channel:
         Pilots, if a receiver is to have any, are among the symbols already.
         """
         if self.csi != "perfect":
-            hint = "a recording brings its own, see the sender's option --pilots"
-            raise InputError("channel csi", got=self.csi, expected="no pilots of the channel", hint=hint)
+            raise InputError("channel csi", got=self.csi, expected="none here: pilots are the sender's, see --pilots")
         symbols = checked_symbols(symbols)
         received = complex_noise(symbols.shape, generator)
         received *= np.float32(math.sqrt(float(noise_variance(snr_db))))

@@ -20,7 +20,7 @@ def min_sum_of_few(
         for check in range(0, len(starts) - 1, lifting):
             _update(words, messages, places, starts[check : check + lifting + 1], scale)
         good = (np.bitwise_xor.reduceat(words[:, places].view(np.int32), starts[:-1], axis=1) >= 0).all(axis=1)
-        ended = good & stop | (passes == iterations)
+        ended = np.logical_or(good & stop, passes == iterations)
         llr[rows[ended]], holds[rows[ended]] = words[ended], good[ended]
         words, messages, rows = words[~ended], messages[~ended], rows[~ended]
         if not len(rows):

@@ -119,12 +119,11 @@ class LdpcCode:
             full[:, part] += llr[:, begin : begin + distinct]
         full += 0.0  # no negative zeros: the decoder reads signs
         LdpcCode._decoded += len(llr) * len(self._places)
+        how = (iterations, np.float32(scale), stop)
         if LdpcCode._decoded <= _NUMBA_FROM:
-            holds = min_sum_of_few(
-                full, self._starts, self._places, self.layout.lifting, iterations, np.float32(scale), stop
-            )
+            holds = min_sum_of_few(full, self._starts, self._places, self.layout.lifting, *how)
         else:
             from semcom.phy._layered import min_sum
 
-            holds = min_sum(full, self._starts, self._places, iterations, np.float32(scale), stop)
+            holds = min_sum(full, self._starts, self._places, *how)
         return full[:, : self.k], holds

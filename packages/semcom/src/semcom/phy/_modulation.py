@@ -67,8 +67,7 @@ class Modulation:
             raise InputError("bits", got=f"shape {bits.shape}", expected="(rows, n)")
         if not ((bits == 0) | (bits == 1)).all():
             raise InputError("bits", got="other numbers", expected="0 or 1")
-        bits = bits.astype(np.uint8)
-        bits = np.pad(bits, ((0, 0), (0, -bits.shape[1] % self.bits)))
+        bits = np.pad(bits.astype(np.uint8), ((0, 0), (0, -bits.shape[1] % self.bits)))
         if self.bits == 1:
             return (1.0 - 2.0 * bits).astype(np.complex64)
         half = self.bits // 2

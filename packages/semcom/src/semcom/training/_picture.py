@@ -45,10 +45,9 @@ class PictureRecipe(JsccRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.crops or any(side < MULTIPLE or side % MULTIPLE for side in self.crops):
-            raise InputError("crops", got=self.crops, expected=f"multiples of {MULTIPLE}")
-        if not self.channels:
-            raise InputError("channels", got="none", expected="at least one")
+        if not self.crops or not self.channels or any(side < MULTIPLE or side % MULTIPLE for side in self.crops):
+            got, expected = (self.crops, self.channels), f"multiples of {MULTIPLE}, and at least one number"
+            raise InputError("crops, channels", got=got, expected=expected)
 
 
 def train_picture(pictures: Sequence[np.ndarray], model: PictureCoder, recipe: PictureRecipe, run: Run) -> PictureCoder:

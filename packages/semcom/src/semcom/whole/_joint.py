@@ -29,11 +29,9 @@ class JointLink(WholeLink):
         """
         self.model = model or load_picture_coder()
         self.channels = round(96 * ratio)
-        if abs(self.channels - 96 * ratio) > 1e-6:
-            raise InputError("ratio", got=ratio, expected="a multiple of 1/48 for the joint coder, such as 1/12")
-        if not 2 <= self.channels <= self.model.config.channels or self.channels % 2:
-            expected = f"an even number of 1/96, at most {self.model.config.channels}/96 for this joint coder"
-            raise InputError("ratio", got=ratio, expected=expected)
+        most = self.model.config.channels
+        if abs(self.channels - 96 * ratio) > 1e-6 or self.channels % 2 or not 2 <= self.channels <= most:
+            raise InputError("ratio", got=ratio, expected=f"a multiple of 1/48 such as 1/12, at most {most}/96")
         self._half = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
     def symbols(self, height: int, width: int) -> int:
