@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
 from semcom.phy import Channel, Modulation, layout, ldpc
-from semcom.phy._few_words import min_sum_of_few
 from semcom.phy._layered import min_sum
+from semcom.phy._ldpc import min_sum_of_few
 
 SIZES = [(40, 80), (80, 160), (96, 288), (171, 342), (320, 480), (500, 1500), (1000, 1500), (2000, 3000), (3900, 7800)]
 SIZES.append((8000, 10_000))

@@ -1,8 +1,8 @@
 """The physical layer (inferred, standard): what TS 38.211 and 38.212 call each part, and where it is.
 
 Definitions of power, SNR and bandwidth ratio: `_definitions`. Modulation: `_modulation`. LDPC base graphs and rate
-matching: `_base_graph`; coding: `_ldpc`, its decoders `_layered` and, for few words, `_few_words`. Modulation and rate
-by SNR: `_mcs`. Whole blocks with their CRC: `_block`. Channels: `_channel`, `_ofdm`, `_mimo`; with gradients:
+matching: `_base_graph`; coding: `_ldpc`, its decoder `_layered`. Modulation and rate by SNR: `_mcs`. Whole blocks with
+their CRC: `_block`. Channels: `_channel`, `_ofdm`, `_mimo`; with gradients:
 `_torch_channel`. Pilots in a stream: `_pilots`; symbols as samples: `_waveform`. Error rates over a grid: `_sweep`.
 
 Examples:
