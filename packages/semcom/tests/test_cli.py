@@ -218,6 +218,8 @@ def test_bad_options_are_named(refused, folder, note, tmp_path):
     for wrong in ("crops=20/32", "channels=3", "channels=32"):
         words = ("train", "picture", *TINY[:2], "--recipe", f"crops=16/32,steps=1,{wrong}", "-o", tmp_path / wrong[:8])
         assert wrong[:5] in refused(*words)
+    line = refused("carrier", "run", folder, "--link", "fec=ldpc:1/2,modulaton=qpsk")
+    assert "setting: got 'modulaton'" in line
     assert "--pilots with it" in refused("carrier", "send", folder, "--pilot-block", "64", "-o", tmp_path / "sent")
 
 

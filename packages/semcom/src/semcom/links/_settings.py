@@ -29,8 +29,9 @@ class Settings:
         """The values of `key=value,...`, numbers of a tuple with `/` between them, each of its field's type."""
         kinds, found, words = cls._kinds(), {}, []
         for word in filter(None, text.split(",")):
-            if words and ":" in words[-1] and word.partition("=")[0].strip() not in kinds:
-                words[-1] += f",{word}"  # another option of a channel
+            spec = words and words[-1].strip().startswith("channel=") and ":" in words[-1]
+            if spec and word.partition("=")[0].strip() not in kinds:
+                words[-1] += f",{word}"  # another option of the channel
             else:
                 words.append(word)
         for word in words:

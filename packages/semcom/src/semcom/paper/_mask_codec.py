@@ -147,7 +147,7 @@ class MaskCodec:
             reasons[row] = f"{weights[row]} kept patches where there are {self.kept}"
         usable = masks.copy()
         usable[wrong] = np.arange(self.num_patches) >= (self.kept or 0)
-        kept = np.nonzero(~usable)[1].reshape(len(masks), -1).tolist()
+        kept = np.nonzero(~usable)[1].reshape(len(masks), self.kept or 0).tolist()
         offsets, limit = self._offsets(index, choice), 1 << self.capacity_bits
         values = [
             (rank(places, self._table) - offset) % self._table[-1][-1]

@@ -37,7 +37,7 @@ def apply_torch(
 
     def to(array: np.ndarray) -> Tensor:
         kind = symbols.dtype if array.dtype.kind == "c" else symbols.dtype.to_real()
-        return torch.from_numpy(np.ascontiguousarray(array)).to(symbols.device, kind)
+        return torch.from_numpy(np.ascontiguousarray(array)).to(kind).to(symbols.device)
 
     if channel.multicarrier:
         scale, shift, effective = _multicarrier(channel, rows, count, variance, generator)
