@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ninefold.errors import InputError
 from semcom.datasets import load_captioned
 from semcom.multiuser import ACCESS, ALLOCATIONS, MultiUserLink, User, allocate, owners
+from semcom.multiuser._orthogonal import at_power
 from semcom.phy import Channel, power
 from semcom_experiments.superposed import SuperposedLink
 
@@ -54,7 +55,7 @@ def test_each_user_equals_its_single_run_and_symbols_add_up(access, people, tiny
     for number, (user, one) in enumerate(zip(people, together, strict=True)):
         link = band.links[number]
         sent = link.transmit(user.images, user.captions, user.effective_snr_db)
-        arrived = user.channel.apply(sent.symbols, user.effective_snr_db, np.random.default_rng(user.seed))
+        arrived = at_power(user, np.float32(np.sqrt(user.power)) * sent.symbols)
         alone = link.receive(arrived, user.effective_snr_db, num_candidates=1)
         np.testing.assert_array_equal(one.received.images, alone.images)
         assert one.report.energy == pytest.approx(user.power, rel=1e-4)

@@ -107,7 +107,7 @@ class MaskCodec:
         if self.mode == "bitmap":
             masks = scrambled.astype(bool)
             if masks.all(axis=1).any():
-                got = f"no kept patch in picture {int(masks.all(axis=1).argmax())}"
+                got = f"0 kept patches in picture {int(masks.all(axis=1).argmax())}"
                 raise InputError("bitmap", got=got, expected="at least one", hint="take another key")
             return masks
         masks = np.empty((len(scrambled), self.num_patches), np.bool_)
