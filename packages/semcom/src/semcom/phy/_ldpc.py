@@ -145,7 +145,8 @@ def min_sum_of_few(
     for passes in range(1, iterations + 1):
         for check in range(0, len(starts) - 1, lifting):
             _update(words, messages, places, starts[check : check + lifting + 1], scale)
-        good = (np.bitwise_xor.reduceat(words[:, places].view(np.int32), starts[:-1], axis=1) >= 0).all(axis=1)
+        parity = np.bitwise_xor.reduceat(words[:, places].view(np.int32), starts[:-1], axis=1)
+        good = np.asarray(np.all(parity >= 0, axis=1))
         ended = np.logical_or(good & stop, passes == iterations)
         llr[rows[ended]], holds[rows[ended]] = words[ended], good[ended]
         words, messages, rows = words[~ended], messages[~ended], rows[~ended]
