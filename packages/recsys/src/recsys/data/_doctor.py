@@ -57,10 +57,14 @@ def doctor(data: Dataset, test: Dataset | None = None) -> list[Finding]:
         ...         print(f"{finding.level}: {finding.text}")
         error: 1 event lies in the future: another unit, or typing errors?
     """
+    from recsys.data._dataset import need_dataset  # which imports this module
+
+    need_dataset(data, "data")
     found = [Finding("note", "loading", text) for text in data.notes]
     for check in (_sizes, _namespaces, _duplicates, _times, _values, _contexts):
         found += check(data)
     if test is not None:
+        need_dataset(test, "test")
         found += [*_leaks(data, test), *_restarted_ids(data, test)]
     return sorted(found, key=lambda one: ("error", "warning", "note").index(one.level))
 
@@ -119,7 +123,8 @@ def _duplicates(data: Dataset) -> Iterator[Finding]:
         order = np.lexsort((data.time, pair))
         same = (np.diff(pair[order]) == 0) & (np.diff(data.time[order]) == 0)
         if same.any():
-            yield Finding("warning", "duplicates", f"{int(same.sum()):,} events repeat user, item and time")
+            yield Finding("warning", "duplicates", f"{int(same.sum()):,} events repeat user, item and time: written twice? "
+                          'duplicates="distinct" takes each once')  # fmt: skip
 
 
 def _times(data: Dataset) -> Iterator[Finding]:
