@@ -27,7 +27,7 @@ from recsys.evaluation._race import Trial, families, made, prepared, race
 from recsys.evaluation._stats import bootstrap_interval, randomisation_test
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._base import Recommender
-from recsys.recommender._registry import parse_model
+from recsys.recommender._registry import as_model
 from recsys.sequence._fusion import Fusion, text_of
 
 _SEARCH, _FUSE = 0.75, 0.9  # shares of the time at which the search and the fusion end
@@ -71,7 +71,7 @@ class Best:
 
 def best(
     data: Dataset, out: str | Path, *, minutes: float = 20.0, metric: str = "ndcg@10", cuts: int = 5,
-    today: str | None = None, seed: int = 0, force: bool = False, trials: int | None = None,
+    today: Recommender | str | None = None, seed: int = 0, force: bool = False, trials: int | None = None,
 ) -> Best:  # fmt: skip
     """Find, prove and fit the best list maker for a log within some minutes; needs the extra `best`.
 
@@ -85,7 +85,7 @@ def best(
         minutes: for all of it; the last fits may take a little longer.
         metric: of lists, to maximise.
         cuts: moments, the last of which is kept for the end; see `moving_cuts`.
-        today: what the shop has today, e.g. "item-knn(k=50)", to compare with.
+        today: what the shop has today, a model or e.g. "item-knn(k=50)", to compare with.
         seed: of search, draws and models.
         force: replace a model that is there.
         trials: settings at most; None: as time allows.
@@ -104,12 +104,15 @@ def best(
     ranking_metric(metric)
     if not minutes > 0 or cuts < 3:
         raise InputError("minutes, cuts", got=(minutes, cuts), expected="more than 0 minutes, 3 cuts or more")
-    rival = None if today is None else parse_model(today, seed, "today")
+    rival = None if today is None else as_model(today, "today", seed)
+    if rival is not None:
+        rival.check_extras()
     begun, folder = time.monotonic(), Path(out)
     findings = doctor(data)
     clicks = data.clicks()
     parts = moving_cuts(clicks, cuts, seed=seed)
-    config = {"data": fit_key("", data), "metric": metric, "cuts": cuts, "seed": seed, "today": today}
+    config = {"data": fit_key("", data), "metric": metric, "cuts": cuts, "seed": seed,
+              "today": today if rival is None or isinstance(today, str) else text_of(rival)}  # fmt: skip
     with Run(folder, config) as run:
         refuse_existing(folder / "model", force, "recsys.model")
         spent = sum(line["seconds"] for line in run.metrics() if line["kind"] == "trial")
