@@ -71,6 +71,11 @@ def test_a_fusion_is_its_formula_and_is_kept(by, tmp_path):
     assert model.fold_in(fresh).recommend(users, 3)["what"].equals(model.recommend(users, 3)["what"])
 
 
+def test_a_user_of_more_items_than_ranks_count_still_gets_a_list():
+    model = Fusion(models="ease(l2=5)+item-knn", depth=1).fit(DATA)
+    assert set(np.bincount(model.user_ids_.codes(model.recommend(k=3)["who"]))) == {3}
+
+
 def test_a_part_of_weight_0_changes_nothing():
     one = Fusion(models="ease(l2=5)+item-knn", weights="1,0", by="rank").fit(DATA).recommend(k=5)
     assert one["what"].equals(EASE(l2=5.0).fit(DATA).recommend(k=5)["what"])

@@ -195,7 +195,7 @@ def evaluate(
             rows = slice(start, min(start + block, size))
             events = slice(*np.searchsorted(wanted.row, [rows.start, rows.stop]))
             context = None if wanted.context is None else wanted.context.slice(start, rows.stop - start)
-            query = Query(codes[rows], model.history_.take(codes[rows]), context)
+            query = Query(codes[rows], model.history_.take(codes[rows]), context, allowed)
             ranks, cold[rows] = block_ranks(
                 model, query, wanted.row[events] - start, wanted.item[events], start, filter_seen, allowed, seed,
                 None if wanted.gain is None else wanted.gain[events],

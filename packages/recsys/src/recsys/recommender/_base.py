@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +177,8 @@ class Recommender(Likenesses):
         self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None, among: Csr | None = None
     ) -> tuple[Lists, np.ndarray]:
         """(lists of item codes, origin of each row)."""
+        if self.chooses_candidates and (allowed is not None or among is not None):
+            query = dataclasses.replace(query, allowed=allowed, among=among)
         origin = self._origins(query)
         falls_back = origin == FALLBACK
         any_falls = bool(falls_back.any())
