@@ -5,6 +5,7 @@ import itertools
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import recsys
 from ninefold.errors import InputError
@@ -73,7 +74,7 @@ def test_a_fusion_is_its_formula_and_is_kept(by, tmp_path):
 
 def test_a_user_of_more_items_than_ranks_count_still_gets_a_list():
     model = Fusion(models="ease(l2=5)+item-knn", depth=1).fit(DATA)
-    assert set(np.bincount(model.user_ids_.codes(model.recommend(k=3)["who"]))) == {3}
+    assert model.recommend(k=1)["who"].equals(pa.chunked_array([model.user_ids_.values]))
 
 
 def test_a_part_of_weight_0_changes_nothing():

@@ -38,7 +38,7 @@ class Source:
     items: Annotated[Path | None, _option("--items", "Table about items.")] = None
     ties: Annotated[Path | None, _option("--ties", "Table of ties: user, user, perhaps weight.")] = None
     directed: Annotated[bool, _option("--directed", "The first user of a tie follows the second alone.")] = False
-    form: Annotated[str | None, _option("--form", "Published form of EVENTS, movielens or dst.")] = None
+    form: Annotated[str | None, _option("--form", "Published form of EVENTS: movielens.")] = None
     time_unit: TimeUnit = None
     duplicates: Annotated[str, _option("--duplicates", "Pairs that occur again: keep, distinct, sum, last or error.")] = "keep"
     nulls: Annotated[str, _option("--nulls", "Rows without an id: error or drop.")] = "error"

@@ -296,7 +296,7 @@ class Live:
 
 def _rows_of(model: Recommender, lists: Lists, origin: np.ndarray) -> list[tuple[list, list, list]]:
     """(item codes, scores, sources) of each row."""
-    sources = model._sources(lists, origin, model._featured_items()).tolist()
+    sources = model._sources(lists, origin).tolist()
     item, score, ends = lists.item.tolist(), lists.score.tolist(), np.cumsum(lists.counts).tolist()
     starts = [0, *ends[:-1]]
     return [(item[a:b], score[a:b], sources[a:b]) for a, b in zip(starts, ends, strict=True)]
