@@ -264,7 +264,7 @@ def hidden(data, share, seed=0):
 
 @needs_data
 def test_content_knn_finds_hidden_products():
-    from recsys.datasets import online_retail
+    from recsys_experiments.real_sets import online_retail
 
     train, test, ids = hidden(online_retail().clicks(), 0.15)
     few = test.take(test.user < 400)

@@ -54,8 +54,8 @@ def test_the_five_sets_have_their_documented_sizes():
 
 
 def test_dst_files_name_items_and_keep_equal_numbers_of_two_files_apart(tmp_path):
-    rows = 'I,4,"www.example.org","made by hand"', 'A,1000,1,"N\u00e9ws, sports","/news"', 'C,"10001",10001', "V,1000,1", "V,1001,1"
-    text = "".join(f"{row}\n" for row in rows)
+    rows = ['I,4,"www.example.org","made by hand"', 'A,1000,1,"N\u00e9ws, sports","/news"', 'C,"10001",10001']
+    text = "".join(f"{row}\n" for row in [*rows, "V,1000,1", "V,1001,1"])
     (tmp_path / "web.data").write_text(text, encoding="latin-1")
     data = real_sets.dst(tmp_path / "web.data", users="train-")
     assert data.user_ids.values.to_pylist() == ["train-10001"]

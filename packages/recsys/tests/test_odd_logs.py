@@ -23,8 +23,9 @@ def read(frame, **options):
 
 
 @pytest.mark.parametrize(
-    ("sign", "price"), [(",", "1.5"), (",", '"1.5"'), (";", "1,5"), (";", '"1,5"'), (";", "1.5"), ("\t", "1,5"), ("|", "1.5")]
-)  # fmt: skip
+    ("sign", "price"),
+    [(",", "1.5"), (",", '"1.5"'), (";", "1,5"), (";", '"1,5"'), (";", "1.5"), ("\t", "1,5"), ("|", "1.5")],
+)
 @pytest.mark.parametrize("ending", ["shop.csv", "shop.csv.gz"])
 def test_a_csv_file_is_read_whatever_parts_its_fields(tmp_path, sign, price, ending):
     rows = [["user", "item", "price"], ["7", "tea, green" if sign != "," else "tea", price], ["8", "pot", "2"]]
@@ -51,8 +52,9 @@ def test_a_file_in_another_encoding_says_what_to_do(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "2026-01-31 10:00:00+00", "2026-01-31 11:00:00 +0100", "2026-01-31 10:00:00 UTC", "2026-01-31T11:00:00.000+01:00",
-        "2026-01-31T10:00:00.000000789Z", "2026-01-31 10:00:00.000000789", WHEN, f"{WHEN}Z", "2026-01-31 10:00",
+        "2026-01-31 10:00:00+00", "2026-01-31 11:00:00 +0100", "2026-01-31 10:00:00 UTC",
+        "2026-01-31T11:00:00.000+01:00", "2026-01-31T10:00:00.000000789Z", "2026-01-31 10:00:00.000000789",
+        WHEN, f"{WHEN}Z", "2026-01-31 10:00",
     ],
 )  # fmt: skip
 def test_times_of_databases_are_read(text):

@@ -242,7 +242,8 @@ def test_rules_by_request(client, model):
     pinned = listed(client.ask("/recommend", users=["u3"], k=6, first=[plain[4], plain[2]])[1])
     assert pinned == [plain[4], plain[2], plain[0], plain[1], plain[3], plain[5]]
     kind = kinds[plain[4]]  # a cap is never broken, by what is pinned neither
-    both = listed(client.ask("/recommend", users=["u3"], k=2, first=[plain[4]], most={"kind": 1}, candidates=list(kinds))[1])
+    capped = {"k": 2, "first": [plain[4]], "most": {"kind": 1}, "candidates": list(kinds)}
+    both = listed(client.ask("/recommend", users=["u3"], **capped)[1])
     assert both[0] == plain[4]
     assert [kinds[one] for one in both] == [kind, "ab".replace(kind, "")]
 
@@ -264,7 +265,7 @@ def test_events_need_no_column_that_the_model_does_not_read():
     live.learn([event])
     (found,) = live.lists([{"users": ["new"], "k": 3}])
     assert found["lists"][0]["sources"] == ["fold_in"] * 3
-    with pytest.raises(InputError, match="column 'scene'.*no such column"):
+    with pytest.raises(InputError, match=r"column 'scene'.*no such column"):
         Live(recsys.Markov(action="scene").fit(data.clicks())).read({"user": ["new"], "item": ["i3"]})
 
 
@@ -272,7 +273,7 @@ def test_values_that_a_fit_would_refuse_are_refused_as_events():
     data = recsys.simulate(30, 12, 400, seed=0).data
     live = Live(recsys.EASE(l2=9.0, weight="value").fit(data))
     assert len(live.read({"user": ["new"], "item": ["i3"], "rating": [2.0]})) == 1
-    with pytest.raises(InputError, match="values of EASE.*below 0"):
+    with pytest.raises(InputError, match=r"values of EASE.*below 0"):
         live.read({"user": ["new"], "item": ["i3"], "rating": [-2.0]})
 
 

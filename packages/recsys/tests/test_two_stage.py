@@ -289,7 +289,9 @@ def test_trees_without_lightgbm_name_the_line_that_brings_it(shop, monkeypatch):
     "kind",
     [
         recsys.TwoStage(models="markov+item-knn(k=5)", candidates=5),
-        recsys.Trend(model=recsys.TwoStage(models="ials(factors=4,epochs=2)+ease(l2=9)", candidates=5, windows=2, days=2.0)),
+        recsys.Trend(
+            model=recsys.TwoStage(models="ials(factors=4,epochs=2)+ease(l2=9)", candidates=5, windows=2, days=2.0)
+        ),
         recsys.Fusion(models="ease(l2=9)+item-knn", depth=5),
     ],
     ids=repr,

@@ -23,6 +23,7 @@ EPOCHS, SEEDS, K = 10, (0, 1), 10
 def ours(folder):
     """Write the events, and our lists with the seconds of each fit."""
     import recsys
+
     sys.path.insert(0, str(Path(__file__).parents[1]))
     import real_sets
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from ninefold_lab import Budget
-from recsys_experiments import real_sets
 from recsys.baselines._co_occurrence import CoOccurrence
 from recsys.baselines._implicit import ImplicitALS
 from recsys.baselines._item_knn import ItemKNN
@@ -20,6 +19,7 @@ from recsys.factors._ials import IALS
 from recsys.linear._ease import EASE
 from recsys.recommender._base import Recommender
 from recsys.recommender._trend import Trend
+from recsys_experiments import real_sets
 
 # where each search starts: the best found by hand on validation events, see experiments/ATTEMPTS.md
 _STARTS: dict[str, list[Recommender]] = {  # the best item kNN is sought with the whole budget for each weighting

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from ninefold_lab import Budget, Verdict, at_least
 from ninefold_lab.claims import Comparison, Scores
-from recsys_experiments import real_sets
 from recsys.baselines._item_knn import ItemKNN
 from recsys.data._dataset import Dataset
 from recsys.data._time import DAY
@@ -22,6 +21,7 @@ from recsys.recommender._base import Recommender
 from recsys.recommender._trend import Trend
 from recsys.sequence._fusion import text_of
 from recsys.sequence._two_stage import TwoStage
+from recsys_experiments import real_sets
 
 MONTHS = ("2011-08", "2011-09", "2011-10", "2011-11")
 _STARTS: dict[str, Recommender] = {

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from ninefold_lab import Budget
-from recsys_experiments import real_sets
 from recsys.baselines._co_occurrence import CoOccurrence
 from recsys.baselines._popular import Popular
 from recsys.baselines._profile import ContentProfile
@@ -22,6 +21,7 @@ from recsys.recommender._base import Recommender
 from recsys.sequence._markov import Markov
 from recsys.sequence._two_stage import TwoStage
 from recsys.sequence._vsknn import VSKNN
+from recsys_experiments import real_sets
 
 
 def entree(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from ninefold_lab import Budget
-from recsys_experiments import real_sets
 from recsys.data._dataset import Dataset
 from recsys.evaluation._tune import tune
 from recsys.factors._bias import Bias
 from recsys.factors._mf import BiasedMF, SVDpp
 from recsys.fm._bayesian_fm import BayesianFM
 from recsys.recommender._rating import RatingModel
+from recsys_experiments import real_sets
 
 
 def ratings(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:

@@ -18,7 +18,9 @@ def _option(flag: str, text: str) -> Any:
 
 
 Events = Annotated[Path, typer.Argument(help="Events: a .csv, .tsv (also .gz) or .parquet file with a header.")]
-TimeUnit = Annotated[str | None, _option("--time-unit", 'Of numeric times: s, ms, us, ns or index; or a form, "%d/%m/%Y %H:%M".')]
+TimeUnit = Annotated[
+    str | None, _option("--time-unit", 'Of numeric times: s, ms, us, ns or index; of others, a form: "%d/%m/%Y %H:%M".')
+]
 
 
 _NOT_OF_FRAMES = ("events", "form", "clicks")
@@ -40,7 +42,7 @@ class Source:
     directed: Annotated[bool, _option("--directed", "The first user of a tie follows the second alone.")] = False
     form: Annotated[str | None, _option("--form", "Published form of EVENTS: movielens.")] = None
     time_unit: TimeUnit = None
-    duplicates: Annotated[str, _option("--duplicates", "Pairs that occur again: keep, distinct, sum, last or error.")] = "keep"
+    duplicates: Annotated[str, _option("--duplicates", "Pairs again: keep, distinct, sum, last or error.")] = "keep"
     nulls: Annotated[str, _option("--nulls", "Rows without an id: error or drop.")] = "error"
     scale: Annotated[tuple[float, float] | None, _option("--scale", "Least and greatest value allowed.")] = None
     clicks: Annotated[
@@ -65,9 +67,7 @@ class Source:
             if error.got != "no such column" or error.hint:
                 raise
             hint = "name yours: --user, --item, --value and --time take a column each"
-            raise InputError(
-                error.what, where=error.where, got=error.got, expected=error.expected, hint=hint
-            ) from None
+            raise InputError(error.what, where=error.where, got=error.got, expected=error.expected, hint=hint) from None
         return data.clicks() if self.clicks else data
 
 

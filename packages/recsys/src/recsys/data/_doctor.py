@@ -123,8 +123,8 @@ def _duplicates(data: Dataset) -> Iterator[Finding]:
         order = np.lexsort((data.time, pair))
         same = (np.diff(pair[order]) == 0) & (np.diff(data.time[order]) == 0)
         if same.any():
-            yield Finding("warning", "duplicates", f"{int(same.sum()):,} events repeat user, item and time: written twice? "
-                          'duplicates="distinct" takes each once')  # fmt: skip
+            text = f"{int(same.sum()):,} events repeat user, item and time: written twice?"
+            yield Finding("warning", "duplicates", f'{text} duplicates="distinct" takes each once')
 
 
 def _times(data: Dataset) -> Iterator[Finding]:

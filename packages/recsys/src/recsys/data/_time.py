@@ -93,7 +93,8 @@ def _from_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     try:
         return column.cast(kind)
     except pa.ArrowInvalid:  # perhaps as databases write them: "2026-01-31 10:00:00.123456789 UTC"
-        for pattern, instead in ((r"\s*(UTC|GMT)$", "Z"), (r"\s+([+-][0-9:]+)$", r"\1"), (r"(\.[0-9]{6})[0-9]+", r"\1")):
+        forms = (r"\s*(UTC|GMT)$", "Z"), (r"\s+([+-][0-9:]+)$", r"\1"), (r"(\.[0-9]{6})[0-9]+", r"\1")
+        for pattern, instead in forms:
             column = pc.replace_substring_regex(column, pattern=pattern, replacement=instead)
     try:
         return column.cast(kind)

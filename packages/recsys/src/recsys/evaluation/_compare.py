@@ -15,7 +15,15 @@ from ninefold.report import Table
 
 from recsys.baselines._popular import Popular, RecentPopular
 from recsys.data._dataset import Dataset, need_dataset
-from recsys.evaluation._evaluate import ERRORS, METRICS, Evaluation, check_metrics, check_targets, evaluate, metric_names
+from recsys.evaluation._evaluate import (
+    ERRORS,
+    METRICS,
+    Evaluation,
+    check_metrics,
+    check_targets,
+    evaluate,
+    metric_names,
+)
 from recsys.evaluation._next import evaluate_next
 from recsys.evaluation._stats import bootstrap_interval, holm, randomisation_test
 from recsys.factors._bias import Bias

@@ -158,7 +158,8 @@ def as_model(given: Any, argument: str = "model", seed: int | None = None) -> Re
         return parse_model(given, seed, argument)
     if not isinstance(given, recsys.Recommender):
         got = f"the class {given.__name__}" if isinstance(given, type) else repr(given)[:80]
-        raise InputError(argument, got=got, expected='a model, e.g. recsys.EASE(l2=300), or its name, e.g. "ease(l2=300)"')
+        expected = 'a model, e.g. recsys.EASE(l2=300), or its name, e.g. "ease(l2=300)"'
+        raise InputError(argument, got=got, expected=expected)
     return given
 
 

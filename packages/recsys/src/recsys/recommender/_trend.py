@@ -24,11 +24,10 @@ from recsys.recommender._registry import as_model, stored_class
 TRENDS = {"trend": (0.0, 1.2), "damp": (0.0, 1.2), "recent": [4.0, 7.0, 15.0, 30.0]}  # that a search tries
 _OF_THE_MODEL = (  # what a wrapper answers as the model inside does
     "user_ids_", "item_ids_", "names_", "history_", "popular_", "now_", "fallback_", "origin_", "key_",
-    "knows_cold_items", "knows_cold_users", "zero_is_no_evidence", "chooses_candidates", "counts_repeats", "reads_values",
-    "needs",
-    "trains_together", "per_user", "seen_by", "check_extras", "_context_columns", "_contexts_in", "_item_vectors",
-    "_user_vectors", "_similarities", "_origins", "_listed",
-    "_featured_items", "_reads", "_reads_values", "_refuse_values", "_explain",
+    "knows_cold_items", "knows_cold_users", "zero_is_no_evidence", "chooses_candidates", "counts_repeats",
+    "reads_values", "needs", "trains_together", "per_user", "seen_by", "check_extras", "_context_columns",
+    "_contexts_in", "_item_vectors", "_user_vectors", "_similarities", "_origins", "_listed", "_featured_items",
+    "_reads", "_reads_values", "_refuse_values", "_explain",
 )  # fmt: skip
 
 

@@ -315,8 +315,9 @@ class TwoStage(OfParts):
         for start in range(0, len(query), _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, len(query)))
             among = None if query.among is None else query.among[rows]
-            chosen = query.codes[rows], query.history.take(rows), None, *about, query.allowed, among
-            row, item, X = self._described(*chosen)
+            row, item, X = self._described(
+                query.codes[rows], query.history.take(rows), None, *about, allowed=query.allowed, among=among
+            )
             if self.ranker == "trees":
                 found = _trees.score_trees(tuple(getattr(self, name) for name in _trees.ARRAYS), X)
             else:
