@@ -11,7 +11,7 @@ import recsys
 from ninefold.errors import InputError
 from recsys import EASE, Fusion, ItemKNN, Trend
 from recsys.data._dataset import Dataset
-from recsys.evaluation import _race
+from recsys.evaluation import _best, _race
 from recsys.evaluation._cuts import moving_cuts, next_interval
 from recsys.recommender._query import Query
 from recsys.recommender._registry import parse_model
@@ -119,9 +119,18 @@ def test_a_log_becomes_a_model_that_serves(few, tmp_path):
     assert again.recommend(k=3).equals(found.model.recommend(k=3))
     assert repr(parse_model(found.text)) == repr(found.model)
     assert json.loads((tmp_path / "run" / "report.json").read_text())["trials"] == 5
-    assert "which no search has seen" in (tmp_path / "run" / "report.html").read_text()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "which no search has seen" in page
+    assert "Finding(" not in page  # a table for people
     with pytest.raises(Exception, match=r"exists|replace|force"):
         recsys.best(DATA, tmp_path / "run", minutes=5, trials=5, cuts=3, today="popular")
+
+
+def test_a_rival_that_leads_is_said():
+    rivals = {"popular": {"score": 0.5, "gain": -0.1, "low": -0.2, "high": 0.1, "p": 0.3}}
+    found = _best.Best(EASE(), "ease()", None, "ndcg@10", [0.3, 0.4], (0.2, 0.5), rivals, 9)
+    assert found.table().notes == ["Ahead of the model on the last cut: popular."]
+    assert not dataclasses.replace(found, cuts=[0.3, 0.6]).table().notes
 
 
 def test_the_last_cut_is_not_searched_on(few, tmp_path, monkeypatch):

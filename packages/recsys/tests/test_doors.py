@@ -14,9 +14,9 @@ TRAIN, TEST = DATA.split.time()
 MODEL = recsys.IALS(factors=4, epochs=2).fit(TRAIN)
 
 
-@pytest.mark.parametrize("users", [pd.DataFrame({"who": ["u1"]}), {"who": ["u1"]}, pa.table({"who": ["u1"]})])
+@pytest.mark.parametrize("users", [pd.DataFrame({"who": ["u1"]}), {"who": ["u1"]}, pa.table({"who": ["u1"]}), TEST])
 def test_a_frame_of_users_is_not_taken_for_its_columns_names(users):
-    with pytest.raises(InputError, match=r"user ids.*a (DataFrame|dict|Table).*one column"):
+    with pytest.raises(InputError, match=r"user ids.*a (DataFrame|dict|Table|Dataset).*one column"):
         MODEL.recommend(users, k=2)
 
 
@@ -98,3 +98,10 @@ def test_what_a_shop_has_today_is_tried_before_the_search(tmp_path, monkeypatch)
 def test_quotas_that_are_no_numbers_are_refused():
     with pytest.raises(InputError, match="shares"):
         recsys.quota(MODEL, MODEL.recommend(["u1"], k=6), 2, ["a", "b"] * 6, {"a": np.nan})
+
+
+@pytest.mark.parametrize("rows", [slice(2, 5), [2, 3, 4], np.isin(np.arange(400), [2, 3, 4])])
+def test_events_are_taken_by_slices_lists_and_masks(rows):
+    assert DATA[rows].to_table().equals(DATA.to_table().slice(2, 3))
+    assert len(DATA[5]) == 1
+    assert DATA.take([2, 3, 4]).to_table().equals(DATA.to_table().slice(2, 3))

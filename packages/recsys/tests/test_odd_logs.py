@@ -99,7 +99,7 @@ def test_events_written_twice_are_taken_once():
     twice["at"][-1], twice["n"][1] = 9, 2.0  # bought again later
     data = read(twice, time="at", value="n", time_unit="index", duplicates="distinct")
     assert data.time.tolist() == [2, 1, 1, 9]
-    assert data.notes == ("1 repeated events that repeat user, item, value and time: distinct",)
+    assert data.notes == ("1 repeated events with the user, item, value and time of another: distinct",)
     found = recsys.doctor(read(twice, time="at", value="n", time_unit="index"))
     assert any('duplicates="distinct"' in one.text for one in found)
     assert len(read({**log(), "item": ["x"] * 3}, duplicates="distinct")) == 2  # without times: each pair once

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 from ninefold.errors import InputError
+from numpy.typing import ArrayLike
 
 from recsys.data._doctor import Finding, doctor
 from recsys.data._frame import as_table, need, null_mask, numbers, one_kind_of_text, rows_text
@@ -189,8 +190,9 @@ class Dataset:
         return len(self.user)
 
     def __getitem__(self, rows: Any) -> Dataset:
-        """Some events, by position or mask, as `take`: what scikit-learn's searches split a data set by."""
-        return self.take(np.asarray(rows[0] if isinstance(rows, tuple) else rows))  # [rows, ...] names all columns
+        """Some events, by position, slice or mask, as `take`: what scikit-learn's searches split a data set by."""
+        rows = rows[0] if isinstance(rows, tuple) else rows  # [rows, ...] names all columns
+        return self.take(np.atleast_1d(np.arange(len(self))[rows]))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -237,8 +239,9 @@ class Dataset:
             matrix.data[:] = 1.0
         return matrix
 
-    def take(self, rows: np.ndarray) -> Dataset:
+    def take(self, rows: ArrayLike) -> Dataset:
         """Some events (positions or a mask, in that order) with the ids they use or a side table lists."""
+        rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         columns = {name: rows_at(getattr(self, name), rows) for name in ("user", "item", "value", "time", "context")}
         part = dataclasses.replace(self, **columns, notes=())
@@ -351,7 +354,7 @@ class Dataset:
             total = np.add.reduceat(weight[order], np.append(0, np.flatnonzero(last)[:-1] + 1))
             value = np.zeros(len(pair), np.float32)
             value[order[last]] = total
-        what = "events that repeat user, item, value and time" if policy == "distinct" else "(user, item) pairs"
+        what = "events with the user, item, value and time of another" if policy == "distinct" else "(user, item) pairs"
         notes.append(f"{repeated} repeated {what}: {policy}")
         names = dataclasses.replace(self.names, value=self.names.value or "count") if policy == "sum" else self.names
         return dataclasses.replace(self, value=value, names=names).take(np.sort(order[last]))

@@ -126,7 +126,7 @@ def id_array(ids: Any, what: str) -> pa.Array:
     """Ids as one int64 or string Arrow array; InputError for nulls, mixed types, floats and anything else."""
     if isinstance(ids, (str, bytes, int)):
         raise InputError(f"{what} ids", got=repr(ids), expected="a list of ids, e.g. [17850]")
-    if isinstance(ids, Mapping) or hasattr(ids, "columns"):  # a list of it would be that of its columns' names
+    if isinstance(ids, Mapping) or hasattr(ids, "columns") or hasattr(ids, "user_ids"):  # a list of it would be others
         raise InputError(f"{what} ids", got=f"a {type(ids).__name__}", expected="a list of ids, or one column")
     if isinstance(ids, pa.ChunkedArray):
         array = ids.combine_chunks()

@@ -19,7 +19,7 @@ from ninefold.run import Run
 
 from recsys.baselines._popular import Popular, RecentPopular
 from recsys.data._dataset import Dataset, need_dataset
-from recsys.data._doctor import doctor
+from recsys.data._doctor import doctor, findings_table
 from recsys.data._metrics import ranking_metric
 from recsys.evaluation._cuts import moving_cuts, next_interval
 from recsys.evaluation._evaluate import Evaluation, evaluate
@@ -66,7 +66,12 @@ class Best:
         rows: list[Sequence[Any]] = [["best", self.cuts[-1], "", ""]]
         for name, one in self.rivals.items():
             rows.append([name, one["score"], f"{one['gain']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]", one["p"]])
-        return Table(["model", self.metric, "best gains", "p"], rows, title=title)
+        return Table(["model", self.metric, "best gains", "p"], rows, title=title, notes=self._warnings())
+
+    def _warnings(self) -> list[str]:
+        """Which rivals lead on the last cut, if any do."""
+        ahead = [name for name, one in self.rivals.items() if one["score"] > self.cuts[-1]]
+        return [f"Ahead of the model on the last cut: {', '.join(ahead)}."] if ahead else []
 
 
 def best(
@@ -238,6 +243,6 @@ def _page(result: Best, data: Dataset, findings: list[Any], trials: list[Trial])
             [paragraph("All but the last were searched on: their scores are a little too good."), cuts.to_html()],
         ),
         ("What was tried", [tried.to_html()]),
-        ("The events", [paragraph(repr(data)), *(paragraph(str(one)) for one in findings)]),
+        ("The events", [paragraph(repr(data)), findings_table(findings).to_html()]),
     ]
     return html_page("The best recommender for these events", sections)
