@@ -7,6 +7,7 @@ import re
 import time
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import recsys
 from ninefold.errors import InputError
@@ -255,6 +256,24 @@ def test_a_list_that_a_cap_shortens_goes_on_until_it_is_full():
     live = Live(model, {"what": order, "kind": ["a"] * 150 + [f"b{one}" for one in range(len(order) - 150)]})
     (found,) = live.lists([{"users": ["nobody"], "k": 5, "most": {"kind": 1}}])
     assert found["lists"][0]["items"] == [order[0], *order[150:154]]
+
+
+def test_items_are_filtered_by_categories_and_by_tags():
+    data = events(text=True)
+    live = Live(recsys.Popular().fit(data), pa.table({
+        "what": ["i1", "i2", "i3", "i4"], "kind": pa.array(["a", "b", None, "a"]).dictionary_encode(),
+        "tags": [["x", "y"], [], None, ["y", None]],
+    }))  # fmt: skip
+
+    def found(**where):
+        (answer,) = live.lists([{"users": ["nobody"], "k": 9, "where": where}])
+        return sorted(answer["lists"][0]["items"])
+
+    assert found(kind="a") == ["i1", "i4"]
+    assert found(tags="y") == ["i1", "i4"]
+    assert found(tags=["x"], kind=["a", "b"]) == ["i1"]
+    (answer,) = live.lists([{"users": ["nobody"], "k": 2, "where": {"tags": 3}}])
+    assert "values of string" in str(answer)
 
 
 def test_events_need_no_column_that_the_model_does_not_read():

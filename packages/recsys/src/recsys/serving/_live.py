@@ -15,7 +15,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._frame import need
 from recsys.data._history import History
 from recsys.data._side import side_table
-from recsys.data._untyped import is_text, pc
+from recsys.data._untyped import is_text, pc, value_kind
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import SOURCES, Query, context_rows
 from recsys.recommender._store import load
@@ -263,16 +263,20 @@ class Live:
         if key not in self._masks:
             column = self._column(name)
             values = wanted if isinstance(wanted, list) else [wanted]
+            places = np.arange(len(column))
+            if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):  # e.g. tags: one of them is enough
+                places, column = pc.list_parent_indices(column).to_numpy(), pc.list_flatten(column)
             try:
                 among = pa.array(values)
                 if is_text(among.type) != is_text(column.type):
                     raise ValueError
-                among = among.cast(column.type)
-                mask = pc.fill_null(pc.is_in(column, value_set=among), False).to_numpy(zero_copy_only=False)
+                has = pc.fill_null(pc.is_in(column, value_set=among.cast(column.type)), False)
             except (pa.ArrowException, TypeError, ValueError, OverflowError):
                 raise InputError(
                     f"where {name!r}", got=repr(wanted)[:80], expected=f"values of {column.type}"
                 ) from None
+            mask = np.zeros(len(self.model.item_ids_), bool)
+            mask[places[has.to_numpy(zero_copy_only=False)]] = True
             if len(self._masks) > 256:
                 self._masks.clear()
             self._masks[key] = mask
@@ -332,7 +336,8 @@ def _item_columns(model: Recommender, items: Any) -> dict[str, pa.Array]:
     ids, table = side
     need([str(ids.type)], [str(model.item_ids_.values.type)], where="the types of the item table's ids")
     placed = table.take(pc.index_in(model.item_ids_.values, value_set=ids)).combine_chunks()
-    return {name: placed.column(name).combine_chunks() for name in placed.column_names}
+    columns = {name: placed.column(name).combine_chunks() for name in placed.column_names}
+    return {name: one.cast(value_kind(one)) for name, one in columns.items()}  # entries of a dictionary as values
 
 
 def read_live(folder: str | Path, items: Any = None) -> Live:
