@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import recsys
-from ninefold.errors import InputError
+from ninefold.errors import InputError, NinefoldError
 from recsys import EASE, IALS, make_app
 from recsys.serving import _app
 from recsys.serving._live import Live
+from recsys.serving._serve import serve
 
 from .helpers import events
 
@@ -447,3 +448,18 @@ def test_time_of_one_list_among_waiting_ones_is_bounded(client):
     found = client.together("/recommend", [{"users": [f"u{one % 60}"], "k": 10} for one in range(300)])
     assert {status for status, _ in found} == {200}
     assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"items": "nowhere.csv"}, r"nowhere\.csv: got no such file"),
+        ({"events": "nowhere/events.sqlite"}, r"events\.sqlite: cannot be used as an event log"),
+        ({"workers": 0}, "workers"),
+    ],
+)
+def test_what_a_worker_could_not_start_with_is_said_before_any_starts(folder, options, message, monkeypatch):
+    uvicorn = pytest.importorskip("uvicorn")
+    monkeypatch.setattr(uvicorn, "Config", lambda *a, **b: pytest.fail("a worker starts"))
+    with pytest.raises(NinefoldError, match=message):
+        serve(folder, port=0, **options)
