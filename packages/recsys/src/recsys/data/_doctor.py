@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ninefold.errors import InputError
 from ninefold.report import Table
 
 from recsys.data._metrics import row_auc
@@ -57,14 +58,14 @@ def doctor(data: Dataset, test: Dataset | None = None) -> list[Finding]:
         ...         print(f"{finding.level}: {finding.text}")
         error: 1 event lies in the future: another unit, or typing errors?
     """
-    from recsys.data._dataset import need_dataset  # which imports this module
-
-    need_dataset(data, "data")
+    for what, one in (("data", data), ("test", data if test is None else test)):
+        if not hasattr(one, "user_ids"):
+            hint = "recsys.Dataset.from_frame(frame, user=COLUMN, item=COLUMN)"
+            raise InputError(what, got=f"a {type(one).__name__}", expected="a recsys.Dataset", hint=hint)
     found = [Finding("note", "loading", text) for text in data.notes]
     for check in (_sizes, _namespaces, _duplicates, _times, _values, _contexts):
         found += check(data)
     if test is not None:
-        need_dataset(test, "test")
         found += [*_leaks(data, test), *_restarted_ids(data, test)]
     return sorted(found, key=lambda one: ("error", "warning", "note").index(one.level))
 
