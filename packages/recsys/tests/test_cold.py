@@ -279,7 +279,7 @@ def test_content_knn_finds_hidden_products():
 def test_texts_without_a_word_are_refused():
     items = {"item": ["x", "y"], "size": ["S", "M"]}
     data = Dataset.from_frame({"user": [1, 2], "item": ["x", "y"]}, user="user", item="item", items=items)
-    with pytest.raises(InputError, match=r"table of items.*no word of two letters or more in size"):
+    with pytest.raises(InputError, match=r"table of items.*no word of two letters or more"):
         ContentKNN().fit(data)
     items["title"] = ["red tea", "green tea"]  # one column is enough
     data = Dataset.from_frame({"user": [1, 2], "item": ["x", "y"]}, user="user", item="item", items=items)

@@ -63,11 +63,7 @@ class Features:
         need(table.column_names, chosen, where=f"the table of {what}")
         if not chosen:
             raise InputError(f"the table of {what}", got=f"{table.column_names}, none of which is text or numbers")
-        found = cls(tuple(_learn(table[name], name, grams, encoder) for name in chosen), grams)
-        if not found.width:
-            got = f"no word of two letters or more in {', '.join(chosen)}"
-            raise InputError(f"the table of {what}", got=got, expected="texts, tags or numbers")
-        return found
+        return cls(tuple(_learn(table[name], name, grams, encoder) for name in chosen), grams)
 
     @property
     def width(self) -> int:
