@@ -5,12 +5,13 @@ import itertools
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import recsys
 from ninefold.errors import InputError
 from recsys import EASE, Fusion, ItemKNN, Trend
 from recsys.data._dataset import Dataset
-from recsys.evaluation import _race
+from recsys.evaluation import _best, _race
 from recsys.evaluation._cuts import moving_cuts, next_interval
 from recsys.recommender._query import Query
 from recsys.recommender._registry import parse_model
@@ -71,6 +72,11 @@ def test_a_fusion_is_its_formula_and_is_kept(by, tmp_path):
     assert model.fold_in(fresh).recommend(users, 3)["what"].equals(model.recommend(users, 3)["what"])
 
 
+def test_a_user_of_more_items_than_ranks_count_still_gets_a_list():
+    model = Fusion(models="ease(l2=5)+item-knn", depth=1).fit(DATA)
+    assert model.recommend(k=1)["who"].equals(pa.chunked_array([model.user_ids_.values]))
+
+
 def test_a_part_of_weight_0_changes_nothing():
     one = Fusion(models="ease(l2=5)+item-knn", weights="1,0", by="rank").fit(DATA).recommend(k=5)
     assert one["what"].equals(EASE(l2=5.0).fit(DATA).recommend(k=5)["what"])
@@ -113,9 +119,18 @@ def test_a_log_becomes_a_model_that_serves(few, tmp_path):
     assert again.recommend(k=3).equals(found.model.recommend(k=3))
     assert repr(parse_model(found.text)) == repr(found.model)
     assert json.loads((tmp_path / "run" / "report.json").read_text())["trials"] == 5
-    assert "which no search has seen" in (tmp_path / "run" / "report.html").read_text()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "which no search has seen" in page
+    assert "Finding(" not in page  # a table for people
     with pytest.raises(Exception, match=r"exists|replace|force"):
         recsys.best(DATA, tmp_path / "run", minutes=5, trials=5, cuts=3, today="popular")
+
+
+def test_a_rival_that_leads_is_said():
+    rivals = {"popular": {"score": 0.5, "gain": -0.1, "low": -0.2, "high": 0.1, "p": 0.3}}
+    found = _best.Best(EASE(), "ease()", None, "ndcg@10", [0.3, 0.4], (0.2, 0.5), rivals, 9)
+    assert found.table().notes == ["Ahead of the model on the last cut: popular."]
+    assert not dataclasses.replace(found, cuts=[0.3, 0.6]).table().notes
 
 
 def test_the_last_cut_is_not_searched_on(few, tmp_path, monkeypatch):

@@ -283,12 +283,10 @@ def test_evaluate_refuses_what_it_would_ignore(words, popular):
     assert "none: " in refused("evaluate", popular[0], popular[1][0], *words)
 
 
-@pytest.mark.parametrize(
-    ("separator", "remedy"), [(",", "name yours: --user, --item"), (";", "not separated by commas")]
-)
-def test_missing_column_says_what_to_do(tmp_path, separator, remedy):
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_missing_column_says_what_to_do(tmp_path, separator):
     (tmp_path / "shop.csv").write_text(f"customer{separator}sku\n1{separator}2\n")
     done = run_here("recsys.cli", "doctor", str(tmp_path / "shop.csv"))
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert remedy in done.stderr
+    assert "['customer', 'sku'] (name yours: --user, --item" in done.stderr

@@ -264,7 +264,7 @@ def hidden(data, share, seed=0):
 
 @needs_data
 def test_content_knn_finds_hidden_products():
-    from recsys.datasets import online_retail
+    from recsys_experiments.real_sets import online_retail
 
     train, test, ids = hidden(online_retail().clicks(), 0.15)
     few = test.take(test.user < 400)
@@ -274,3 +274,13 @@ def test_content_knn_finds_hidden_products():
     }
     assert found[ContentKNN] >= 0.30
     assert 0.25 <= found[ContentProfile] < found[ContentKNN]
+
+
+def test_texts_without_a_word_are_refused():
+    items = {"item": ["x", "y"], "size": ["S", "M"]}
+    data = Dataset.from_frame({"user": [1, 2], "item": ["x", "y"]}, user="user", item="item", items=items)
+    with pytest.raises(InputError, match=r"table of items.*no word of two letters or more"):
+        ContentKNN().fit(data)
+    items["title"] = ["red tea", "green tea"]  # one column is enough
+    data = Dataset.from_frame({"user": [1, 2], "item": ["x", "y"]}, user="user", item="item", items=items)
+    assert ContentKNN().fit(data).recommend_one(1, 1)[0][0] == "y"

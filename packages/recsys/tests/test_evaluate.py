@@ -239,7 +239,7 @@ def test_holm_by_hand():
 
 @needs_data
 def test_popularity_on_online_retail_matches_the_measured_floor():
-    from recsys.datasets import online_retail
+    from recsys_experiments.real_sets import online_retail
 
     train, test = online_retail().clicks().split.time("2011-11-01")
     figures = {}

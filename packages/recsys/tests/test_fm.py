@@ -400,7 +400,7 @@ def test_bad_parameters_and_labels_are_refused(data):
 
 @needs_data
 def test_gibbs_reaches_myfm_on_movielens():
-    from recsys.datasets import ml_latest_small
+    from recsys_experiments.real_sets import ml_latest_small
 
     train, test = next(ml_latest_small().split.kfold(5))
     model = BayesianFM(sweeps=80, burn_in=20, samples=40).fit(train)

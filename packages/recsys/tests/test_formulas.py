@@ -181,7 +181,7 @@ def test_implicit_als_folds_in_as_implicit_does(data):
 
 @needs_data
 def test_tuned_floor_of_the_brief_is_reached_on_online_retail():
-    from recsys.datasets import online_retail
+    from recsys_experiments.real_sets import online_retail
 
     train, test = online_retail().clicks().split.time("2011-11-01")
     result = evaluate(EASE(l2=400).fit(train), test, ["ndcg@10"], targets="warm")

@@ -16,18 +16,6 @@ FILES = {
         ("ratings.dat", "1::1193::5::978300760\n1::661::3.5::978302109\n"),
         ("ratings.csv", "userId,movieId,rating,timestamp\n1,2,3.5,1112486027\n1,29,3.5,1112484676\n"),
     ],
-    "dst": [
-        (
-            "web.data",
-            lines(
-                'I,4,"www.example.org","made by hand"',
-                'A,1000,1,"News, sports","/news"',
-                'C,"10001",10001',
-                "V,1000,1",
-                "V,1001,1",
-            ),
-        )
-    ],
 }
 
 
@@ -90,18 +78,6 @@ def test_tables_beside_movielens_ratings_are_joined(name, tmp_path):
     if name != "ratings.csv":
         assert data.users.column("age").to_pylist() == [49, 39]
         assert data.users.column("zip").to_pylist() == ["55105", "00000"]
-
-
-def test_dst_files_name_items_and_keep_equal_numbers_of_two_files_apart(tmp_path):
-    (tmp_path / "web.data").write_text(FILES["dst"][0][1].replace("News", "N\u00e9ws"), encoding="latin-1")
-    data = loaders.dst(tmp_path / "web.data", users="train-")
-    assert data.user_ids.values.to_pylist() == ["train-10001"]
-    assert data.items.slice(0, 1).to_pylist() == [{"title": "N\u00e9ws, sports", "url": "/news"}]
-    assert data.items_listed.tolist() == [True, False]
-    for text, reason in (("V,1,1\n", "line 1.*after a C line"), ('C,"x",x\n', "line 1"), ("T,1\n", "no V line")):
-        (tmp_path / "bad.data").write_text(text)
-        with pytest.raises(InputError, match=reason):
-            loaders.dst(tmp_path / "bad.data")
 
 
 def test_missing_fields_of_a_line_are_named(tmp_path):

@@ -170,7 +170,7 @@ def test_killed_rating_fit_resumes_to_the_same_numbers(model, rated, tmp_path, m
 
 @needs_data
 def test_bias_reaches_its_figure_on_movielens():
-    from recsys.datasets import ml_latest_small
+    from recsys_experiments.real_sets import ml_latest_small
 
     train, test = next(ml_latest_small().split.kfold(5))
     models = Bias(), BiasedMF(epochs=10), Bias(damping_item=25, damping_user=10)

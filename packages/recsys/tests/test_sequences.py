@@ -192,7 +192,7 @@ def test_steps_that_cannot_be_asked_are_named():
 
 @needs_data
 def test_entree_actions_say_what_comes_next():
-    from recsys.datasets import entree
+    from recsys_experiments.real_sets import entree
 
     train, test = entree().split.time("1998-10-01")
     plain, acting = (

@@ -7,11 +7,14 @@ import re
 import time
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import recsys
-from ninefold.errors import InputError
+from ninefold.errors import InputError, NinefoldError
 from recsys import EASE, IALS, make_app
 from recsys.serving import _app
+from recsys.serving._live import Live
+from recsys.serving._serve import serve
 
 from .helpers import events
 
@@ -240,6 +243,58 @@ def test_rules_by_request(client, model):
     plain = expected(model, "u3", 6)
     pinned = listed(client.ask("/recommend", users=["u3"], k=6, first=[plain[4], plain[2]])[1])
     assert pinned == [plain[4], plain[2], plain[0], plain[1], plain[3], plain[5]]
+    kind = kinds[plain[4]]  # a cap is never broken, by what is pinned neither
+    capped = {"k": 2, "first": [plain[4]], "most": {"kind": 1}, "candidates": list(kinds)}
+    both = listed(client.ask("/recommend", users=["u3"], **capped)[1])
+    assert both[0] == plain[4]
+    assert [kinds[one] for one in both] == [kind, "ab".replace(kind, "")]
+
+
+def test_a_list_that_a_cap_shortens_goes_on_until_it_is_full():
+    data = events(users=40, items=200, n=4000, text=True)
+    model = recsys.Popular().fit(data)
+    order = [item for item, _ in model.recommend_one("nobody", 200)]
+    live = Live(model, {"what": order, "kind": ["a"] * 150 + [f"b{one}" for one in range(len(order) - 150)]})
+    (found,) = live.lists([{"users": ["nobody"], "k": 5, "most": {"kind": 1}}])
+    assert found["lists"][0]["items"] == [order[0], *order[150:154]]
+
+
+def test_items_are_filtered_by_categories_and_by_tags():
+    data = events(text=True)
+    live = Live(recsys.Popular().fit(data), pa.table({
+        "what": ["i1", "i2", "i3", "i4"], "kind": pa.array(["a", "b", None, "a"]).dictionary_encode(),
+        "tags": [["x", "y"], [], None, ["y", None]],
+    }))  # fmt: skip
+
+    def found(**where):
+        (answer,) = live.lists([{"users": ["nobody"], "k": 9, "where": where}])
+        return sorted(answer["lists"][0]["items"])
+
+    assert found(kind="a") == ["i1", "i4"]
+    assert found(tags="y") == ["i1", "i4"]
+    assert found(tags=["x"], kind=["a", "b"]) == ["i1"]
+    (answer,) = live.lists([{"users": ["nobody"], "k": 2, "where": {"tags": 3}}])
+    assert "values of string" in str(answer)
+
+
+def test_events_need_no_column_that_the_model_does_not_read():
+    data = recsys.simulate(30, 12, 400, seed=0).data
+    live = Live(recsys.EASE(l2=9.0).fit(data.clicks()))
+    (event,) = live.read({"user": ["new"], "item": ["i3"]})
+    assert event.context == {}
+    live.learn([event])
+    (found,) = live.lists([{"users": ["new"], "k": 3}])
+    assert found["lists"][0]["sources"] == ["fold_in"] * 3
+    with pytest.raises(InputError, match=r"column 'scene'.*no such column"):
+        Live(recsys.Markov(action="scene").fit(data.clicks())).read({"user": ["new"], "item": ["i3"]})
+
+
+def test_values_that_a_fit_would_refuse_are_refused_as_events():
+    data = recsys.simulate(30, 12, 400, seed=0).data
+    live = Live(recsys.EASE(l2=9.0, weight="value").fit(data))
+    assert len(live.read({"user": ["new"], "item": ["i3"], "rating": [2.0]})) == 1
+    with pytest.raises(InputError, match=r"values of EASE.*below 0"):
+        live.read({"user": ["new"], "item": ["i3"], "rating": [-2.0]})
 
 
 # --- what is asked wrongly ---
@@ -393,3 +448,18 @@ def test_time_of_one_list_among_waiting_ones_is_bounded(client):
     found = client.together("/recommend", [{"users": [f"u{one % 60}"], "k": 10} for one in range(300)])
     assert {status for status, _ in found} == {200}
     assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"items": "nowhere.csv"}, r"nowhere\.csv: got no such file"),
+        ({"events": "nowhere/events.sqlite"}, r"events\.sqlite: cannot be used as an event log"),
+        ({"workers": 0}, "workers"),
+    ],
+)
+def test_what_a_worker_could_not_start_with_is_said_before_any_starts(folder, options, message, monkeypatch):
+    uvicorn = pytest.importorskip("uvicorn")
+    monkeypatch.setattr(uvicorn, "Config", lambda *a, **b: pytest.fail("a worker starts"))
+    with pytest.raises(NinefoldError, match=message):
+        serve(folder, port=0, **options)

@@ -11,7 +11,7 @@ from ninefold.errors import ArtifactError, InputError, MissingExtraError
 from recsys import EASE, IALS, BayesianFM, Dataset, FeatureIALS, ItemKNN, Popular, RecentPopular, SASRec, compare, tune
 from recsys.baselines import PureSVD
 from recsys.evaluation._beyond import gini, kl
-from recsys.evaluation._report import compare_events
+from recsys.evaluation._report import compare_events, requested_models
 
 from .helpers import events, tiny
 
@@ -415,8 +415,9 @@ class _Days(Untouched):
 )  # fmt: skip
 def test_a_report_checks_what_is_asked_before_it_splits(names, options, message, monkeypatch):
     monkeypatch.setattr(Dataset, "split", property(lambda self: pytest.fail("split")))
+    cut, metrics = options.pop("cut", None), options.pop("metrics", ["ndcg@10"])
     with pytest.raises(InputError, match=message):
-        compare_events(next(known_users()), names, **options)
+        compare_events(next(known_users()), requested_models(names, metrics, **options), metrics, cut=cut)
 
 
 def test_settings_of_numpy_are_kept(data, tmp_path):

@@ -283,3 +283,30 @@ def test_trees_without_lightgbm_name_the_line_that_brings_it(shop, monkeypatch):
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     with pytest.raises(MissingExtraError, match=r"recsys\[lightgbm\]"):
         TwoStage(models="item-knn", windows=1, ranker="trees").fit(shop)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        recsys.TwoStage(models="markov+item-knn(k=5)", candidates=5),
+        recsys.Trend(
+            model=recsys.TwoStage(models="ials(factors=4,epochs=2)+ease(l2=9)", candidates=5, windows=2, days=2.0)
+        ),
+        recsys.Fusion(models="ease(l2=9)+item-knn", depth=5),
+    ],
+    ids=repr,
+)
+def test_candidates_are_chosen_among_what_lists_may_hold(kind):
+    data = recsys.simulate(60, 200, 4000, zipf=0.0, seed=0).data.clicks()
+    model = kind.clone().fit(data)
+    best = model.recommend(["u1"], k=30)["item"].to_pylist()
+    rare = [item for item in data.item_ids.values.to_pylist() if item not in best][:40]  # a shop's filter
+    found = model.recommend(["u1", "u2"], k=5, candidates=rare)
+    assert found.num_rows == 10
+    assert set(found["item"].to_pylist()) <= set(rare)
+    assert set(found["source"].to_pylist()) == {"model"}
+    own = {"user": ["u1"] * 20 + ["u2"] * 20, "item": rare}
+    each = model.recommend(["u2", "u1"], k=5, candidates=own)
+    assert each.num_rows == 10
+    assert set(each["item"].to_pylist()[:5]) <= set(rare[20:])
+    assert set(each["item"].to_pylist()[5:]) <= set(rare[:20])

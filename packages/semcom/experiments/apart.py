@@ -6,7 +6,17 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from semcom.paper import FORMS, CarrierImageLink, LinkConfig, MaskCodec, random_masks
+from semcom.paper import FORMS, CarrierImageLink, LinkConfig, MaskCodec
+from semcom.paper._scrambler import keyed_words
+
+
+def random_masks(codec: MaskCodec, index: np.ndarray) -> np.ndarray:
+    """Masks of the codec's weight drawn by a counter, all equally likely: (rows, N) bool."""
+    words = keyed_words(f"mask:{codec.scramble_key}", np.asarray(index), codec.num_patches)
+    order = np.argsort(words, axis=1, kind="stable")
+    masks = np.ones(words.shape, np.bool_)
+    np.put_along_axis(masks, order[:, : codec.kept], False, axis=1)
+    return masks
 
 
 class _ApartForm(FORMS["enum"]):

@@ -87,7 +87,9 @@ def test_pictures_of_any_kind_and_a_payload_travel_between_two_folders(semcom, f
 def test_run_says_all_symbols_and_whether_the_payload_came(semcom, folder, note, tmp_path):
     words = ("carrier", "run", folder, *PAPER, "--payload", note, "--channel")
     said = semcom(*words, "rayleigh:block=64,csi=pilot,pilots=2", "--snr", "25", "-o", tmp_path / "out")
-    assert said["symbols"] == said["tiles"] * (said["mask symbols"] + said["latent symbols"])
+    one = said["mask symbols"] + said["latent symbols"] + said["pilot symbols"]
+    assert said["symbols"] == said["tiles"] * one
+    assert said["bandwidth ratio"] == pytest.approx(one / 3072, abs=1e-6)
     assert said["pilot symbols"] == 2 * -(-1168 // 64)
     assert (tmp_path / "out" / "checks.jsonl").read_text().count("\n") == said["tiles"]
     said = semcom(*words, "awgn", "--snr", "-8")
@@ -212,6 +214,23 @@ def test_bad_options_are_named(refused, folder, note, tmp_path):
     assert "start" in refused(*words)
     words = ("train", "jscc", "--data", "embedded", "--start", built_in_path("deepjscc-c8"), "-o", tmp_path / "run2")
     assert "fewer stages" in refused(*words)
+    assert "lr" in refused("train", "jscc", *TINY[:2], "--recipe", "lr=-1", "-o", tmp_path / "run3")
+    for wrong in ("crops=20/32", "channels=3", "channels=32"):
+        words = ("train", "picture", *TINY[:2], "--recipe", f"crops=16/32,steps=1,{wrong}", "-o", tmp_path / wrong[:8])
+        assert wrong[:5] in refused(*words)
+    line = refused("carrier", "run", folder, "--link", "fec=ldpc:1/2,modulaton=qpsk")
+    assert "setting: got 'modulaton'" in line
+    assert "--pilots with it" in refused("carrier", "send", folder, "--pilot-block", "64", "-o", tmp_path / "sent")
+
+
+def test_training_takes_all_options_of_a_channel_and_begins_with_a_model_by_name(semcom, tmp_path):
+    recipe = "batch=4,steps=1,channel=rayleigh:block=64,csi=pilot,pilots=3,loss=log"
+    words = ("train", "jscc", "--data", "embedded", "--net", "stages=2", "--start", "adjscc-c8", "--recipe", recipe)
+    assert semcom(*words, "-o", tmp_path / "run")["steps"] == 1
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert "rayleigh:block=64,csi=pilot,pilots=3" in json.dumps(config)
+    words = ("train", "picture", "--data", "embedded", "--net", "context=8,blocks=1,channels=8", "--recipe")
+    assert semcom(*words, "batch=2,steps=1,crops=16/32,channels=4", "-o", tmp_path / "run2")["steps"] == 1
 
 
 def test_inspect_knows_each_kind(semcom, folder, tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from ninefold_testing import run_here
 from PIL import Image
+from semcom.models import built_in_path
 
 MODULE = "semcom.cli"
 
@@ -25,7 +26,7 @@ def call(*words, status=0):
     return json.loads(done.stdout)
 
 
-SIZES = {"features": "width=16", "clip": "width=8,text_width=16", "diffusion": "width=8", "judge": "width=8"}
+SIZES = {"features": "width=16", "clip": "width=8,text_width=16", "diffusion": "width=8"}
 
 
 def guide_commands():
@@ -134,7 +135,7 @@ def test_bad_input_is_one_line(parts, pictures, tmp_path):
     assert "select" in call("mm", "run", pictures, "--select", "best", *link, "-k", "1", "--steps", "1", status=2)
     assert "NaN" in call("mm", "run", pictures, "--snr", "nan", *link, status=2)
     assert "model_index" in call("mm", "run", pictures, "--pipeline", tmp_path, *link, status=2)
-    judge = parts / "runs" / "judge" / "model.safetensors"
+    judge = built_in_path("judge")
     assert "not a semcom" in call("mm", "pack", judge, judge, "-o", tmp_path / "x", status=2)
     assert "--captions" in call("train", "clip", "--data", pictures, "-o", tmp_path / "y", status=2)
     assert call("inspect", judge)["kind"] == "semcom.judge"

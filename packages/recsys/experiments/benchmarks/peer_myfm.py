@@ -7,14 +7,18 @@ Run in an environment of its own, for myFM is no dependency (NINEFOLD_DATA must 
 
 import sys
 import time
+from pathlib import Path
 
 import myfm
 import numpy as np
 import scipy.sparse as sp
 from ninefold.measure import emit
-from recsys import BayesianFM, datasets, evaluate_values
+from recsys import BayesianFM, evaluate_values
 from recsys.data._metrics import row_auc
 from recsys.fm._fields import encode_all, make_fields
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import real_sets
 
 SWEEPS, BURN_IN = 256, 32
 
@@ -70,9 +74,9 @@ def compare(name, train, test, factors, seed):
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]  # e.g. coupon-0; all if none is named
-    for fold, (train, test) in enumerate(datasets.ml_latest_small().split.kfold(5)):
+    for fold, (train, test) in enumerate(real_sets.ml_latest_small().split.kfold(5)):
         if not wanted or f"ml_latest_small-{fold}" in wanted:
             compare("ml_latest_small", train, test, 10, fold)
     for seed in range(3):
         if not wanted or f"coupon-{seed}" in wanted:
-            compare("coupon", *datasets.coupon().split.rows(0.3, seed=seed), 8, seed)
+            compare("coupon", *real_sets.coupon().split.rows(0.3, seed=seed), 8, seed)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from ninefold_lab import Budget
-from recsys import datasets
 from recsys.baselines._co_occurrence import CoOccurrence
 from recsys.baselines._implicit import ImplicitALS
 from recsys.baselines._item_knn import ItemKNN
@@ -20,6 +19,7 @@ from recsys.factors._ials import IALS
 from recsys.linear._ease import EASE
 from recsys.recommender._base import Recommender
 from recsys.recommender._trend import Trend
+from recsys_experiments import real_sets
 
 # where each search starts: the best found by hand on validation events, see experiments/ATTEMPTS.md
 _STARTS: dict[str, list[Recommender]] = {  # the best item kNN is sought with the whole budget for each weighting
@@ -38,7 +38,7 @@ _STARTS: dict[str, list[Recommender]] = {  # the best item kNN is sought with th
 def retail(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """NDCG@10 of each customer for new, warm products after the cut; every model tuned with one budget on train,
     the half-life and the trend around it among what is tuned; and co-occurrence with the last product, untuned."""
-    train, test = datasets.online_retail().clicks().split.time("2011-11-01")
+    train, test = real_sets.online_retail().clicks().split.time("2011-11-01")
     trials = 24 if budget.form == "full" else 2
     models: dict[str, Recommender] = {"popular": Popular(), "last-item co-occurrence": CoOccurrence()}
     for name in _STARTS:
@@ -53,7 +53,7 @@ def retail(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
 @functools.cache
 def _tuned(name: str, trials: int) -> Recommender:
     """A rival's best parameters on the latest fifth of the training events; searched once, whatever the seed."""
-    train, _ = datasets.online_retail().clicks().split.time("2011-11-01")
+    train, _ = real_sets.online_retail().clicks().split.time("2011-11-01")
     found = [_search(start, train, trials) for start in _STARTS[name]]
     return max(found, key=lambda one: one.score).best
 
@@ -71,8 +71,8 @@ def _values(model: Recommender, test: Dataset, metric: str, targets: str = "all"
 
 def msweb(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """Half-life utility (5) of the one hidden area of each test user; ridge and neighbours tuned on train users."""
-    train, test = datasets.msweb()
-    given, hidden = datasets.all_but_one(test, seed=seed)
+    train, test = real_sets.msweb()
+    given, hidden = real_sets.all_but_one(test, seed=seed)
     learn, fold, held = train.split.user_held_out(3000, fold_in=0.8, seed=seed)
     trials = 10 if budget.form == "full" else 4
     arms = {}

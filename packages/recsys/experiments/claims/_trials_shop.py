@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from ninefold_lab import Budget, Verdict, at_least
 from ninefold_lab.claims import Comparison, Scores
-from recsys import datasets
 from recsys.baselines._item_knn import ItemKNN
 from recsys.data._dataset import Dataset
 from recsys.data._time import DAY
@@ -22,6 +21,7 @@ from recsys.recommender._base import Recommender
 from recsys.recommender._trend import Trend
 from recsys.sequence._fusion import text_of
 from recsys.sequence._two_stage import TwoStage
+from recsys_experiments import real_sets
 
 MONTHS = ("2011-08", "2011-09", "2011-10", "2011-11")
 _STARTS: dict[str, Recommender] = {
@@ -61,7 +61,7 @@ def candidates(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
 @functools.cache
 def _tuned(trials: int) -> tuple[dict[str, Recommender], str]:
     """(the single models with the best settings on data before the first month; the models of the first stage)."""
-    data = datasets.online_retail().clicks()
+    data = real_sets.online_retail().clicks()
     assert data.time is not None
     before = data.take(data.time < _moment(MONTHS[0]))
     singles = {name: tune(start, before, trials=trials).best for name, start in _STARTS.items()}
@@ -70,7 +70,7 @@ def _tuned(trials: int) -> tuple[dict[str, Recommender], str]:
 
 def _parts(budget: Budget) -> Iterator[tuple[str, Dataset, Dataset]]:
     """(month, events before it, events in it)."""
-    data = datasets.online_retail().clicks()
+    data = real_sets.online_retail().clicks()
     assert data.time is not None
     for month in MONTHS if budget.form == "full" else MONTHS[:1]:
         start, end = _moment(month), _moment(str(np.datetime64(month) + 1))
@@ -116,7 +116,7 @@ def days(budget: Budget, seed: int) -> Mapping[str, np.ndarray | float]:
     """NDCG@10 of the next day's new products over 30 days, by a model that is fitted anew each night, by one that only
     takes each day's events in (`partial_fit`, with items where the model can), and by one that stays as it was; and the
     share of the fits' processor time that the second takes, over the nights after a day with events."""
-    data = datasets.online_retail().clicks()
+    data = real_sets.online_retail().clicks()
     last, count = int(data.time.max()), 30 if budget.form == "full" else 4
     first = last - count * DAY
     arms: dict[str, np.ndarray | float] = {}

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from ninefold_lab import Budget
-from recsys import datasets
 from recsys.baselines._co_occurrence import CoOccurrence
 from recsys.baselines._popular import Popular
 from recsys.baselines._profile import ContentProfile
@@ -22,11 +21,12 @@ from recsys.recommender._base import Recommender
 from recsys.sequence._markov import Markov
 from recsys.sequence._two_stage import TwoStage
 from recsys.sequence._vsknn import VSKNN
+from recsys_experiments import real_sets
 
 
 def entree(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """Reciprocal rank (to 10) of the next restaurant at each step of sessions from 1998-10-01 on, repeats counted."""
-    train, test = datasets.entree().split.time("1998-10-01")
+    train, test = real_sets.entree().split.time("1998-10-01")
     trials = 4 if budget.form == "full" else 1
     starts: dict[str, Recommender] = {
         "popular": Popular(),
@@ -52,7 +52,7 @@ def entree(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
 def two_stages(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """As `entree`, of chains of three steps and of a machine that ranks what chains and co-occurrence name; settings as
     chosen on later training sessions, see experiments/ATTEMPTS.md."""
-    train, test = datasets.entree().split.time("1998-10-01")
+    train, test = real_sets.entree().split.time("1998-10-01")
     models = "markov(order=3,action=action)+markov(order=1,action=action)+markov(order=3)+co-occurrence"
     steps = 6000 if budget.form == "full" else 1000
     arms: dict[str, Recommender] = {
@@ -65,7 +65,7 @@ def two_stages(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
 
 def one_step(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:  # noqa: ARG001
     """As `entree`, of chains of one step with their default smoothing."""
-    train, test = datasets.entree().split.time("1998-10-01")
+    train, test = real_sets.entree().split.time("1998-10-01")
     arms = {"Markov": Markov(), "Markov+action": Markov(action="action")}
     return {name: _steps(model.fit(train), test) for name, model in arms.items()}
 
@@ -73,7 +73,7 @@ def one_step(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:  # noqa: AR
 def attention(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """As `entree`, of co-occurrence and SASRec with either loss, trained until its own validation loss no longer falls
     for three epochs; the learning rate of each is chosen among the same three on later training sessions."""
-    train, test = datasets.entree().split.time("1998-10-01")
+    train, test = real_sets.entree().split.time("1998-10-01")
     arms = {"co-occurrence": _steps(CoOccurrence().fit(train), test)}
     for name, loss in (("softmax", "softmax"), ("original", "bce")):
         model = _patient(loss, budget.form).clone().set_params(seed=seed)
@@ -87,7 +87,7 @@ def _patient(loss: str, form: str) -> Recommender:
     from recsys.sequence._sasrec import SASRec
 
     epochs, patience = (100, 3) if form == "full" else (3, 3)
-    train, _ = datasets.entree().split.time("1998-10-01")
+    train, _ = real_sets.entree().split.time("1998-10-01")
     learn, held = train.split.time(test=0.15)
     rates = (0.001, 0.003, 0.0005) if form == "full" else (0.001,)
     models = [SASRec(loss=loss, epochs=epochs, patience=patience, learning_rate=rate) for rate in rates]
@@ -102,7 +102,7 @@ def _steps(model: Recommender, test: Dataset) -> np.ndarray:
 
 def cold_items(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """NDCG@10 among hidden products only: 15 % of Online Retail's, drawn by seed, known by their texts alone."""
-    data = datasets.online_retail().clicks()
+    data = real_sets.online_retail().clicks()
     train, test, hidden = _without_items(data, 0.15, seed)
     learn, held, among = _without_items(train, 0.15, seed + 1000)
     trials = 4 if budget.form == "full" else 2

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from ninefold_lab import Budget
-from recsys import datasets
 from recsys.data._dataset import Dataset
 from recsys.evaluation._tune import tune
 from recsys.factors._bias import Bias
 from recsys.factors._mf import BiasedMF, SVDpp
 from recsys.fm._bayesian_fm import BayesianFM
 from recsys.recommender._rating import RatingModel
+from recsys_experiments import real_sets
 
 
 def ratings(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
@@ -27,7 +27,7 @@ def ratings(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
         "SVD++": SVDpp(seed=seed),
         "Bayesian FM": BayesianFM(sweeps=128, burn_in=28, samples=50, seed=seed),
     }
-    folds = list(datasets.ml_latest_small().split.kfold(5, seed=seed))
+    folds = list(real_sets.ml_latest_small().split.kfold(5, seed=seed))
     trials = 4 if budget.form == "full" else 2
     found = {name: [] for name in models}
     for train, test in folds if budget.form == "full" else folds[:1]:
@@ -42,7 +42,7 @@ def coupon(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """For each accepted answer of the held-out 30 %, the share of refused ones scored below it: its mean is the AUC."""
     sweeps = 256 if budget.form == "full" else 120
     arms = {"LR": (0, "none"), "FM": (8, "none"), "LR+context": (0, "all"), "FM+context": (8, "all")}
-    train, test = datasets.coupon().split.rows(0.3, seed=seed)
+    train, test = real_sets.coupon().split.rows(0.3, seed=seed)
     label, found = np.asarray(test.value), {}
     for name, (factors, context) in arms.items():
         model = BayesianFM(head="probit", factors=factors, context=context, sweeps=sweeps, seed=seed)

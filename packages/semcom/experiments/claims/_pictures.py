@@ -11,8 +11,8 @@ from semcom.paper import (
     MaskCodec,
     TokenCoder,
     harmonic_fill,
-    random_masks,
 )
+from semcom_experiments.apart import random_masks
 
 from ._shared import SNR, links_at, mae, pictures_of, scored
 

@@ -16,7 +16,7 @@ from semcom.carrier import BesideLink, beside_link, beside_link_of, play_beside,
 from semcom.datasets import embedded_photographs
 from semcom.evaluation import psnr
 from semcom.links import Recording
-from semcom.phy import Channel, PilotPattern
+from semcom.phy import Channel, PilotPattern, interleaver
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,22 @@ def test_below_the_code_s_threshold_the_payload_is_refused_and_pictures_are_ther
     assert silent == 0
 
 
-def test_sender_does_not_wait_for_the_compiler_of_the_decoder():
-    subprocess.run([sys.executable, "-c", "import sys, semcom.carrier; assert 'numba' not in sys.modules"], check=True)
+def test_neither_side_loads_what_it_does_not_need(link, pictures, tmp_path):
+    record_beside(link, pictures, b"payload").save(tmp_path / "sent")
+    code = (
+        "import sys; from semcom.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        "assert not {'numba', 'scipy', 'semcom.paper'} & set(sys.modules)"
+    )
+    words = ["carrier", "recv", str(tmp_path / "sent"), "-o", str(tmp_path / "got")]  # and what a sender needs
+    subprocess.run([sys.executable, "-c", code, *words], check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "got" / "payload.bin").read_bytes() == b"payload"
+
+
+def test_an_interleaver_of_a_large_recording_is_not_kept():
+    with_memory, without = interleaver(1000), interleaver(1 << 19)
+    assert interleaver(1000) is with_memory
+    assert interleaver(1 << 19) is not without
+    np.testing.assert_array_equal(interleaver(1 << 19), without)
 
 
 def test_symbols_are_counted(link, pictures):
@@ -166,8 +180,11 @@ def test_two_folders_on_the_command_line(tmp_path):
     line = call("carrier", "recv", tmp_path / "deaf", "-o", tmp_path / "bad", status=2)
     assert "check" in line
     assert not list((tmp_path / "bad").glob("payload*"))
-    run = call("carrier", "run", source, "--payload", tmp_path / "note.txt", "--snr", "8")
+    run = call("carrier", "run", source, "--payload", tmp_path / "note.txt", "--snr", "30", "--channel", "ofdm")
     assert run["same payload"] is True
+    assert run["symbols"] == run["payload symbols"] + run["picture symbols"] + run["pilot symbols"]
+    assert run["pilot symbols"] > 0
+    assert "--key" in call("carrier", "recv", tmp_path / "air", "--key", "k", "-o", tmp_path / "no", status=2)
     assert "one of picture, channels" in call("carrier", "run", source, "--link", "mask_ratio=0.5", status=2)
     assert "--form paper" in call("carrier", "run", source, "--key", "ours", status=2)
     assert "--form" in call("carrier", "run", source, "--form", "oil", status=2)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ninefold.errors import InputError
 from semcom.datasets import load_captioned
 from semcom.multiuser import ACCESS, ALLOCATIONS, MultiUserLink, User, allocate, owners
+from semcom.multiuser._orthogonal import at_power
 from semcom.phy import Channel, power
 from semcom_experiments.superposed import SuperposedLink
 
@@ -52,9 +53,11 @@ def test_each_user_equals_its_single_run_and_symbols_add_up(access, people, tiny
     band = MultiUserLink([tiny_link()] * 4, SNRS, access=access)
     together = band.carry(people, num_candidates=1)
     for number, (user, one) in enumerate(zip(people, together, strict=True)):
-        alone = band.alone(number, user, num_candidates=1)
-        np.testing.assert_array_equal(one.received.images, alone.received.images)
-        assert one.report == alone.report
+        link = band.links[number]
+        sent = link.transmit(user.images, user.captions, user.effective_snr_db)
+        arrived = at_power(user, np.float32(np.sqrt(user.power)) * sent.symbols)
+        alone = link.receive(arrived, user.effective_snr_db, num_candidates=1)
+        np.testing.assert_array_equal(one.received.images, alone.images)
         assert one.report.energy == pytest.approx(user.power, rel=1e-4)
     assert sum(one.report.symbols for one in together) == band.symbols == 128
     frame, _ = band.frame(people)

@@ -81,6 +81,14 @@ def test_bits_come_back_in_each_mode_with_any_key(setting, key, index, choice, s
     np.testing.assert_array_equal(codec.decode(np.where(masks, -1.0, 1.0), index, choice), bits)
 
 
+@pytest.mark.parametrize("mode", ["enumerative", "bitmap"])
+def test_no_picture_has_no_mask_and_no_bits(mode):
+    codec = MaskCodec(64, 0.75, mode)
+    masks = codec.encode(np.zeros((0, codec.capacity_bits), np.uint8))
+    assert masks.shape == (0, 64)
+    assert codec.decode(masks).shape == (0, codec.capacity_bits)
+
+
 def test_codewords_out_of_range_are_refused():
     codec = MaskCodec(16, 0.75, scramble_key=None)
     assert 2**codec.capacity_bits < math.comb(16, 4)

@@ -16,10 +16,9 @@ from semcom.paper import (
     MeanFill,
     harmonic_fill,
     mean_fill,
-    random_masks,
 )
 from semcom.phy import Channel
-from semcom_experiments.apart import BitsApart
+from semcom_experiments.apart import BitsApart, random_masks
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from ninefold.errors import InputError
 from semcom.phy import Channel, Modulation, PilotPattern, complex_noise
 
 SPECS = ["awgn", "rayleigh:image", "rayleigh:block=50,csi=pilot", "rayleigh:symbol", "rician:block=64,k=3", "ofdm"]
+SPECS += ["tdl-a:csi=pilot", "tdl-c:csi=pilot,spread=1", "mimo:block=8,csi=pilot", "mimo:detector=zf"]
 SPECS += ["ofdm:csi=pilot,pilots=1", "erasure:p=0.2", "bsc:p=0.05", "rayleigh:block=64,csi=none"]
 
 
@@ -130,11 +131,22 @@ def test_pilots_in_a_stream_give_the_gain_back(rng):
         ("rayleigh:csi=maybe", "csi"),
         ("ofdm:taps=40", "taps"),
         ("bsc:p=2", "p"),
+        ("ofdm:decay=nan", "decay"),
     ],
 )
 def test_bad_specification_is_named(spec, named):
     with pytest.raises(InputError, match=named):
         Channel.from_spec(spec)
+
+
+def test_numbers_of_snrs_that_do_not_fit_the_rows_are_refused(symbols, rng):
+    with pytest.raises(InputError, match="SNR: got 2 values, expected one, or one for each of 6 rows"):
+        Channel().apply(symbols, np.array([1.0, 2.0]), rng)
+
+
+def test_a_recording_takes_no_pilots_of_a_channel(symbols, rng):
+    with pytest.raises(InputError, match=r"csi: got pilot.*--pilots"):
+        Channel.from_spec("rayleigh:block=64,csi=pilot").distort(symbols, 5.0, rng)
 
 
 def test_symbols_that_are_not_finite_are_named_by_row(symbols, rng):

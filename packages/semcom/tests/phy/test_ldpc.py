@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ninefold.errors import InputError
 from semcom.phy import Channel, Modulation, layout, ldpc
 from semcom.phy._layered import min_sum
+from semcom.phy._ldpc import min_sum_of_few
 
 SIZES = [(40, 80), (80, 160), (96, 288), (171, 342), (320, 480), (500, 1500), (1000, 1500), (2000, 3000), (3900, 7800)]
 SIZES.append((8000, 10_000))
@@ -150,6 +151,20 @@ def test_min_sum_equals_the_textbook_in_each_lane(rng):
     expected = np.stack([plain_min_sum(one, code._starts, code._places, 4, 0.78) for one in llr])
     min_sum(llr, code._starts, code._places, 4, np.float32(0.78), False)
     np.testing.assert_array_equal(llr, expected)
+
+
+@pytest.mark.parametrize(("k", "n"), [(24, 48), (40, 400), (88, 264), (320, 480), (1000, 1500), (8448, 9100)])
+@pytest.mark.parametrize(("iterations", "stop"), [(20, True), (3, False), (0, True)])
+def test_few_words_are_decoded_as_many_are(k, n, iterations, stop, rng):
+    code = ldpc(k, n)
+    llr = rng.normal(1, 1.5, (5, code._width)).astype(np.float32)
+    llr[2] = np.round(llr[2]) + np.float32(0)  # equal sizes and zeros
+    llr[3] = np.abs(llr[3])  # a codeword
+    few, many = llr.copy(), llr.copy()
+    holds = min_sum_of_few(few, code._starts, code._places, code.layout.lifting, iterations, np.float32(0.78), stop)
+    known = min_sum(many, code._starts, code._places, iterations, np.float32(0.78), stop)
+    np.testing.assert_array_equal(few.view(np.int32), many.view(np.int32))
+    np.testing.assert_array_equal(holds, known)
 
 
 @pytest.mark.parametrize("rows", [1, 15, 16, 17, 40])

@@ -65,6 +65,13 @@ def test_llrs_stay_finite_without_noise_and_without_signal():
         assert np.isfinite(Modulation("256qam").llr(np.array([[0.1 + 2j, 1e6]]), noise)).all()
 
 
+@pytest.mark.parametrize("bits", [[[0, 1, 2, 0]], [[0, -1]], [[0.5, 1]], [0, 1]])
+@pytest.mark.parametrize("name", MODULATIONS)
+def test_what_is_no_bit_is_refused(name, bits):
+    with pytest.raises(InputError, match="bits"):
+        Modulation(name).modulate(np.array(bits))
+
+
 def test_unknown_modulation_is_refused_with_the_names():
     with pytest.raises(InputError, match="256qam"):
         Modulation("8psk")

@@ -47,6 +47,15 @@ def test_torch_equals_numpy_with_the_same_generator(spec, rng):
 
 
 @pytest.mark.parametrize("spec", SPECS)
+def test_double_precision_stays_and_has_exact_gradients(spec, rng):
+    channel = Channel.from_spec(spec)
+    symbols = torch.from_numpy(complex_noise((2, 5), rng)).to(torch.complex128).requires_grad_()
+    found, noise = apply_torch(channel, symbols, 6.0, np.random.default_rng(1))
+    assert (found.dtype, noise.dtype) == (torch.complex128, torch.float64)
+    assert torch.autograd.gradcheck(lambda x: apply_torch(channel, x, 6.0, np.random.default_rng(1))[0], (symbols,))
+
+
+@pytest.mark.parametrize("spec", SPECS)
 def test_gradient_is_that_of_finite_differences(spec, rng):
     channel = Channel.from_spec(spec)
     symbols = torch.from_numpy(complex_noise((2, 20), rng)).requires_grad_()
@@ -77,6 +86,8 @@ def test_profiles_longer_than_the_prefix_are_refused():
         Channel.from_spec("tdl-a:spread=3")
     with pytest.raises(InputError, match="detector"):
         Channel.from_spec("mimo:detector=ml")
+    with pytest.raises(InputError, match="tdl-b"):
+        tdl_profile("tdl-b", 1.0)
 
 
 def test_mimo_at_high_snr_has_the_capacity_of_two_streams_and_zero_forcing_loses_at_low(rng):

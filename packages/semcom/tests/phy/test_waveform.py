@@ -53,7 +53,7 @@ def test_a_receiver_s_own_header_tells_the_type_and_must_agree_in_the_rate(rng, 
     save_waveform(sent, tmp_path / "sent", rate=2e6)
     heard = tmp_path / "heard.sigmf-data"
     heard.write_bytes((tmp_path / "sent" / "symbols.sigmf-data").read_bytes())
-    for rate, kind, named in ((2e6, "cf32_le", ""), (1e6, "cf32_le", "sample rate"), (2e6, "ci8", "datatype")):
+    for rate, kind, named in ((2e6, "cf32_le", ""), (1e6, "cf32_le", "sample rate"), (2e6, "ri8", "datatype")):
         about = {"global": {"core:datatype": kind, "core:sample_rate": rate}}
         heard.with_suffix(".sigmf-meta").write_text(json.dumps(about))
         if named:
@@ -64,6 +64,41 @@ def test_a_receiver_s_own_header_tells_the_type_and_must_agree_in_the_rate(rng, 
     heard.with_suffix(".sigmf-meta").write_text("[]")
     with pytest.raises(ArtifactError, match="no SigMF header"):
         load_waveform(heard, tmp_path / "sent")
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.0085, -0.012, 1 / 64, 0.03, -0.055])
+@pytest.mark.parametrize("snr", [0.0, 20.0])
+def test_a_carrier_is_found_within_a_twentieth_of_the_rate(offset, snr, rng):
+    """At 1 Msample/s and 433 MHz 20 ppm are 8.7 kHz, at 2.4 GHz 48 kHz."""
+    waveform, symbols = Waveform(), complex_noise((1, 3000), rng)[0]
+    heard = recorded(waveform.modulate(symbols), rng, snr_db=snr, offset=offset, lead=3000)
+    found, _ = waveform.demodulate(heard, 3000)
+    gain = np.vdot(symbols, found) / np.vdot(symbols, symbols)
+    assert abs(gain) == pytest.approx(1, abs=0.15)
+    assert np.mean(np.abs(found - gain * symbols) ** 2) < 1.3 * noise_variance(snr) + 0.01
+
+
+def test_a_carrier_beyond_is_refused_and_no_noise_is_handed_out(rng):
+    waveform, symbols = Waveform(), complex_noise((1, 3000), rng)[0]
+    heard = recorded(waveform.modulate(symbols), rng, snr_db=20.0, offset=0.09, lead=3000)
+    with pytest.raises(InputError, match=r"no preamble.*twentieth"):
+        waveform.demodulate(heard, 3000)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e30])
+def test_loudness_does_not_matter(scale, rng):
+    waveform, symbols = Waveform(), complex_noise((1, 500), rng)[0]
+    found, _ = waveform.demodulate((scale * waveform.modulate(symbols)).astype(np.complex64), 500)
+    np.testing.assert_allclose(found, symbols, atol=0.05)
+
+
+def test_a_long_recording_is_searched_part_by_part(rng, monkeypatch):
+    waveform, symbols = Waveform(), complex_noise((1, 300), rng)[0]
+    heard = recorded(waveform.modulate(symbols), rng, snr_db=10.0)
+    whole, _ = waveform.demodulate(heard, 300)
+    monkeypatch.setattr("semcom.phy._waveform._CHUNK", 1000)
+    parts, _ = waveform.demodulate(heard, 300)
+    np.testing.assert_allclose(parts, whole, atol=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 7, 2048, 2049, 9000])
@@ -87,6 +122,41 @@ def test_noise_and_cut_recordings_are_refused(rng):
         waveform.demodulate(np.full(9000, np.nan), 10)
     with pytest.raises(InputError, match="waveform"):
         Waveform(samples=1)
+
+
+@pytest.mark.parametrize("datatype", ["cf32_be", "ci16_be", "ci8"])
+def test_other_byte_orders_and_signed_bytes_are_read_as_sigmf_names_them(datatype, rng, tmp_path):
+    symbols = complex_noise((1, 900), rng)
+    sent = Recording(symbols, "m", [(8, 8)], about={"symbols": 900})
+    save_waveform(sent, tmp_path / "wave", datatype=datatype)
+    (tmp_path / "heard.raw").write_bytes((tmp_path / "wave" / "symbols.sigmf-data").read_bytes())
+    for found in (load_waveform(tmp_path / "wave"), load_waveform(tmp_path / "heard.raw", tmp_path / "wave", datatype)):
+        assert np.mean(np.abs(found.symbols - symbols) ** 2) < 1e-3
+
+
+def test_endings_of_receivers_tell_the_type_and_what_is_wrong_is_said(rng, tmp_path):
+    sent = Recording(complex_noise((1, 300), rng), "m", [(8, 8)], about={"symbols": 300})
+    save_waveform(sent, tmp_path / "wave")
+    sent.save(tmp_path / "sent")
+    data = (tmp_path / "wave" / "symbols.sigmf-data").read_bytes()
+    for name in ("RX 433.9 MHz.CF32", "rx.cfile", "rx.fc32"):
+        (tmp_path / name).write_bytes(data)
+        np.testing.assert_allclose(load_waveform(tmp_path / name, tmp_path / "sent").symbols, sent.symbols, atol=0.05)
+    with pytest.raises(InputError, match="--like"):
+        load_waveform(tmp_path / "rx.cfile")
+    with pytest.raises(ArtifactError, match="holds symbols"):
+        load_waveform(tmp_path / "sent")
+    (tmp_path / "rx.iq").write_bytes(data)
+    with pytest.raises(InputError, match=r"ending.*--type: cf32_le"):
+        load_waveform(tmp_path / "rx.iq", tmp_path / "sent")
+    (tmp_path / "two.sigmf-data").write_bytes(data)
+    header = {"core:datatype": "cf32_le", "core:num_channels": 2}
+    (tmp_path / "two.sigmf-meta").write_text(json.dumps({"global": header}))
+    with pytest.raises(InputError, match="channels"):
+        load_waveform(tmp_path / "two.sigmf-data", tmp_path / "sent")
+    np.array([1, np.nan] * 9000, "<f4").tofile(tmp_path / "nan.cf32")
+    with pytest.raises(InputError, match="NaN or infinity at sample 0"):
+        load_waveform(tmp_path / "nan.cf32", tmp_path / "sent")
 
 
 @pytest.mark.parametrize("datatype", ["cf32_le", "ci16_le", "cu8"])

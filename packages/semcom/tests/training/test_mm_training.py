@@ -10,9 +10,10 @@ from ninefold.run import Run
 from ninefold_testing import digests
 from semcom.datasets import load_captioned
 from semcom.models import JsccCoder, JsccConfig, JudgeConfig
-from semcom.multimodal import ClipConfig, MMRecipe, UnetConfig, train_clip, train_diffusion, train_features, train_judge
+from semcom.multimodal import ClipConfig, MMRecipe, UnetConfig, train_clip, train_diffusion, train_features
 from semcom.multimodal._features import sent_places
 from semcom.training import _loop
+from semcom_experiments.judged import train_judge
 
 STEPS = {"steps": 24, "batch": 16, "lr": 3e-3, "save_every": 8}
 CLIP = ClipConfig(width=8, text_width=16, depth=1, heads=2)

@@ -89,19 +89,20 @@ def compare(
     """
     from recsys.datasets import embedded_retail
     from recsys.demo import CUT
+    from recsys.evaluation._evaluate import METRICS
+    from recsys.evaluation._next import NEXT_METRICS
     from recsys.evaluation._report import compare_events, requested_models, write_report
 
     names = models or ["ease", "item-knn", "puresvd"]
-    options: dict[str, Any] = {
-        "metrics": metrics, "targets": targets, "seeds": seeds, "trials": trials, "seed": opts.seed,
-        "device": opts.device, "settings": settings or [],
-    }  # fmt: skip
-    requested_models(names, **options)
+    metrics = metrics or list(NEXT_METRICS if next_item else METRICS)
+    options: dict[str, Any] = {"targets": targets, "seeds": seeds}
+    search: dict[str, Any] = {"trials": trials, "seed": opts.seed}
+    made = requested_models(names, metrics, **options, **search, device=opts.device, settings=settings or [])
     if source.events is None:
         data, about, cut = embedded_retail(), "Online Retail (real)", cut or CUT
     else:
         data, about = source.load(), str(source.events)
-    result = compare_events(data, names, cut=cut, gain=gain, next_item=next_item, **options)
+    result = compare_events(data, made, metrics, cut=cut, **search, gain=gain, next_item=next_item, **options)
     table = result.table()
     table.title = f"{about}: {table.title}"
     if opts.out is not None:

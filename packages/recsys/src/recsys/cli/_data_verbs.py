@@ -43,16 +43,14 @@ def split(
         raise InputError("--cut", got=cut, expected=f"none with --by {by}: it is of --by time")
     out = opts.need_out()
     data = source.load()
-    if by == "time":
-        parts = dict(zip(("train", "test"), data.split.time(cut), strict=True))
-    elif by == "leave-last-out":
-        parts = dict(zip(("train", "test"), data.split.leave_last_out(), strict=True))
-    elif by == "user":
-        parts = dict(zip(("train", "fold_in", "test"), data.split.user_held_out(seed=opts.seed), strict=True))
-    elif by == "rows":
-        parts = dict(zip(("train", "test"), data.split.rows(seed=opts.seed), strict=True))
-    else:
+    ways = {
+        "time": lambda: data.split.time(cut), "leave-last-out": data.split.leave_last_out,
+        "user": lambda: data.split.user_held_out(seed=opts.seed), "rows": lambda: data.split.rows(seed=opts.seed),
+    }  # fmt: skip
+    if by not in ways:
         raise InputError("--by", got=repr(by), expected="time, leave-last-out, user or rows")
+    names = ("train", "fold_in", "test") if by == "user" else ("train", "test")
+    parts = dict(zip(names, ways[by](), strict=True))
     about = {"kind": "recsys.split", "format_version": 1, "package": "recsys"}
     with artifacts.write_folder(out, **about, force=opts.force) as folder:
         for name, part in parts.items():

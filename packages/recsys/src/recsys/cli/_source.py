@@ -18,7 +18,9 @@ def _option(flag: str, text: str) -> Any:
 
 
 Events = Annotated[Path, typer.Argument(help="Events: a .csv, .tsv (also .gz) or .parquet file with a header.")]
-TimeUnit = Annotated[str | None, _option("--time-unit", "Of numeric times: s, ms, us, ns or index.")]
+TimeUnit = Annotated[
+    str | None, _option("--time-unit", 'Of numeric times: s, ms, us, ns or index; of others, a form: "%d/%m/%Y %H:%M".')
+]
 
 
 _NOT_OF_FRAMES = ("events", "form", "clicks")
@@ -38,9 +40,9 @@ class Source:
     items: Annotated[Path | None, _option("--items", "Table about items.")] = None
     ties: Annotated[Path | None, _option("--ties", "Table of ties: user, user, perhaps weight.")] = None
     directed: Annotated[bool, _option("--directed", "The first user of a tie follows the second alone.")] = False
-    form: Annotated[str | None, _option("--form", "Published form of EVENTS, movielens or dst.")] = None
+    form: Annotated[str | None, _option("--form", "Published form of EVENTS: movielens.")] = None
     time_unit: TimeUnit = None
-    duplicates: Annotated[str, _option("--duplicates", "Pairs that occur again: keep, sum, last or error.")] = "keep"
+    duplicates: Annotated[str, _option("--duplicates", "Pairs again: keep, distinct, sum, last or error.")] = "keep"
     nulls: Annotated[str, _option("--nulls", "Rows without an id: error or drop.")] = "error"
     scale: Annotated[tuple[float, float] | None, _option("--scale", "Least and greatest value allowed.")] = None
     clicks: Annotated[
@@ -64,17 +66,9 @@ class Source:
         except InputError as error:
             if error.got != "no such column" or error.hint:
                 raise
-            raise InputError(
-                error.what, where=error.where, got=error.got, expected=error.expected, hint=_remedy(str(error.expected))
-            ) from None
+            hint = "name yours: --user, --item, --value and --time take a column each"
+            raise InputError(error.what, where=error.where, got=error.got, expected=error.expected, hint=hint) from None
         return data.clicks() if self.clicks else data
-
-
-def _remedy(present: str) -> str:
-    """What helps against a missing column, by the columns that are there."""
-    if "," not in present and any(mark in present for mark in (";", "\\t", "|")):
-        return "the columns are not separated by commas: save the file as CSV with commas, as .tsv or as Parquet"
-    return "name yours: --user, --item, --value and --time take a column each"
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,6 @@ class KnowsItems(Recommender):
         self.item_ids_ = both
         none = np.zeros(len(new), np.float32)
         self.popular_, self.fallback_ = np.append(self.popular_, none), np.append(self.fallback_, none)
-        if hasattr(self, "item_scale_"):
-            self.item_scale_ = np.append(self.item_scale_, none + 1)
         if hasattr(self, "bm25_"):  # nobody had them: as rare as the rarest
             self.bm25_ = np.concatenate([self.bm25_[:-1], none + self.bm25_[:-1].max(), self.bm25_[-1:]])
         self.history_ = dataclasses.replace(self.history_, n_items=len(both))

@@ -58,6 +58,9 @@ class ContentKNN(KnowsItems, LinearItemModel):
         if self.k < 1 or self.shrink < 0:
             raise InputError("k, shrink", got=repr(self), expected="at least 1 neighbour, and a shrink of 0 or more")
         self.features_ = unit_rows(self._learn_features(data)).astype(np.float32)
+        if not self.features_.nnz:
+            got = "no word of two letters or more, and no number that differs"
+            raise InputError("the table of items", got=got, expected="features to compare items by")
         self.weights_ = self._weights(0)
 
     def _weights(self, first: int) -> Csr:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 from ninefold.errors import InputError
+from numpy.typing import ArrayLike
 
 from recsys.data._doctor import Finding, doctor
 from recsys.data._frame import as_table, need, null_mask, numbers, one_kind_of_text, rows_text
@@ -92,7 +93,7 @@ class Dataset:
         item: str,
         value: str | None = None,
         time: str | None = None,
-        context: Sequence[str] = (),
+        context: Sequence[str] | str = (),
         users: Any = None,
         items: Any = None,
         ties: Any = None,
@@ -113,14 +114,18 @@ class Dataset:
             users, items: side tables (any frame) with a column named as `user` or `item`, one row an id.
             ties, directed: see `with_ties`.
             duplicates: of a (user, item) pair: "keep" all events, "sum" their values (or count them), keep the "last"
-                in time, or "error".
+                in time, or "error"; "distinct" keeps one of the events that agree in user, item, value and time.
             nulls: in an id column: "error", or "drop" those rows and note how many.
             scale: least and greatest value allowed.
-            time_unit: of numeric times: "s", "ms", "us", "ns" or "index"; found by their size if None.
+            time_unit: of numeric times: "s", "ms", "us", "ns" or "index"; found by their size if None. Or how times are
+                written that are no ISO text, e.g. "%d/%m/%Y %H:%M".
         Raises:
             InputError: for a missing, empty or all-null column, ids of other types in two tables, NaN or infinite
                 values, values off the scale, unclear times, forbidden duplicates; it names the column and rows.
         """
+        if user == item:
+            raise InputError("user, item", got=f"column {user!r} twice", expected="two columns")
+        context = [context] if isinstance(context, str) else context
         wanted = [user, item, value, time, *context]
         chosen = list(dict.fromkeys(name for name in wanted if name))
         table = as_table(frame, columns=chosen, ids=(user, item))
@@ -185,8 +190,9 @@ class Dataset:
         return len(self.user)
 
     def __getitem__(self, rows: Any) -> Dataset:
-        """Some events, by position or mask, as `take`: what scikit-learn's searches split a data set by."""
-        return self.take(np.asarray(rows[0] if isinstance(rows, tuple) else rows))  # [rows, ...] names all columns
+        """Some events, by position, slice or mask, as `take`: what scikit-learn's searches split a data set by."""
+        rows = rows[0] if isinstance(rows, tuple) else rows  # [rows, ...] names all columns
+        return self.take(np.atleast_1d(np.arange(len(self))[rows]))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -233,8 +239,9 @@ class Dataset:
             matrix.data[:] = 1.0
         return matrix
 
-    def take(self, rows: np.ndarray) -> Dataset:
+    def take(self, rows: ArrayLike) -> Dataset:
         """Some events (positions or a mask, in that order) with the ids they use or a side table lists."""
+        rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         columns = {name: rows_at(getattr(self, name), rows) for name in ("user", "item", "value", "time", "context")}
         part = dataclasses.replace(self, **columns, notes=())
@@ -327,14 +334,15 @@ class Dataset:
         return dataclasses.replace(self, item_ids=ids, items=table, items_listed=listed)
 
     def _deduplicated(self, policy: str, notes: list[str]) -> Dataset:
-        if policy not in ("keep", "sum", "last", "error"):
-            raise InputError("duplicates", got=repr(policy), expected='"keep", "sum", "last" or "error"')
+        if policy not in ("keep", "distinct", "sum", "last", "error"):
+            raise InputError("duplicates", got=repr(policy), expected='"keep", "distinct", "sum", "last" or "error"')
         if policy == "keep":
             return self
         pair = self.user.astype(np.int64) * self.n_items + self.item
-        order = np.lexsort((pair,)) if self.time is None else np.lexsort((self.time, pair))
-        sorted_pair = pair[order]
-        last = np.append(sorted_pair[1:] != sorted_pair[:-1], True)
+        agree = [self.value, self.time, pair] if policy == "distinct" else [pair]
+        agree = [one for one in agree if one is not None]
+        order = np.lexsort(agree if self.time is None or policy == "distinct" else (self.time, pair))
+        last = np.append(np.any([np.diff(one[order]) != 0 for one in agree], axis=0), True)
         repeated = len(pair) - int(last.sum())
         if repeated and policy == "error":
             again = np.zeros(len(pair), bool)
@@ -346,7 +354,8 @@ class Dataset:
             total = np.add.reduceat(weight[order], np.append(0, np.flatnonzero(last)[:-1] + 1))
             value = np.zeros(len(pair), np.float32)
             value[order[last]] = total
-        notes.append(f"{repeated} repeated (user, item) pairs: {policy}")
+        what = "events with the user, item, value and time of another" if policy == "distinct" else "(user, item) pairs"
+        notes.append(f"{repeated} repeated {what}: {policy}")
         names = dataclasses.replace(self.names, value=self.names.value or "count") if policy == "sum" else self.names
         return dataclasses.replace(self, value=value, names=names).take(np.sort(order[last]))
 
@@ -384,7 +393,7 @@ def _without_null_ids(table: pa.Table, columns: Sequence[str], policy: str, note
         if missing.all():
             raise InputError(f"column {name!r}", got=f"null in all {len(missing)} rows", expected="ids")
         if missing.any() and policy == "error":
-            hint = 'nulls="drop" leaves those rows out'
+            hint = 'nulls="drop" (--nulls drop) leaves those rows out'
             raise InputError(
                 f"column {name!r}", got=f"null in {rows_text(missing)}", expected="an id in each row", hint=hint
             )

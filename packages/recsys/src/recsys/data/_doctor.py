@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ninefold.errors import InputError
 from ninefold.report import Table
 
 from recsys.data._metrics import row_auc
@@ -57,6 +58,10 @@ def doctor(data: Dataset, test: Dataset | None = None) -> list[Finding]:
         ...         print(f"{finding.level}: {finding.text}")
         error: 1 event lies in the future: another unit, or typing errors?
     """
+    for what, one in (("data", data), ("test", data if test is None else test)):
+        if not hasattr(one, "user_ids"):
+            hint = "recsys.Dataset.from_frame(frame, user=COLUMN, item=COLUMN)"
+            raise InputError(what, got=f"a {type(one).__name__}", expected="a recsys.Dataset", hint=hint)
     found = [Finding("note", "loading", text) for text in data.notes]
     for check in (_sizes, _namespaces, _duplicates, _times, _values, _contexts):
         found += check(data)
@@ -119,7 +124,8 @@ def _duplicates(data: Dataset) -> Iterator[Finding]:
         order = np.lexsort((data.time, pair))
         same = (np.diff(pair[order]) == 0) & (np.diff(data.time[order]) == 0)
         if same.any():
-            yield Finding("warning", "duplicates", f"{int(same.sum()):,} events repeat user, item and time")
+            text = f"{int(same.sum()):,} events repeat user, item and time: written twice?"
+            yield Finding("warning", "duplicates", f'{text} duplicates="distinct" takes each once')
 
 
 def _times(data: Dataset) -> Iterator[Finding]:

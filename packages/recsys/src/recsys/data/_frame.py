@@ -16,7 +16,7 @@ from ninefold.errors import InputError
 from recsys.data._ids import typed_from_text
 from recsys.data._untyped import is_text, pc
 
-_TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
+_TEXT = {".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 
 
 def as_table(source: Any, *, columns: Collection[str] | None = None, ids: Collection[str] = ()) -> pa.Table:
@@ -95,7 +95,7 @@ def read_file(
         path: .parquet, or text.
         columns: those to read; all if None.
         ids: columns whose type is decided over all rows.
-        separator: one character; by the file's name if None.
+        separator: one character; by the file's name if None. A .csv file may have semicolons, with decimal commas.
         names: column names of a text file that has no header.
         encoding: of a text file.
         quoted: whether a field that starts with a quotation mark goes on to the next one, over separators and lines.
@@ -108,35 +108,56 @@ def read_file(
         if suffix == ".parquet":
             need(pyarrow.parquet.read_schema(path).names, columns or [], where=path)
             return pyarrow.parquet.read_table(path, columns=list(columns) if columns is not None else None)
-        separator = separator or _TEXT.get(suffix)
+        separator, point = separator or _TEXT.get(suffix), "."
+        if separator is None and suffix == ".csv":
+            separator, point = _signs(path)
         if separator is None:
             raise InputError(
                 f"file {path}", got=f"the ending {suffix!r}", expected="one of .csv, .tsv, .parquet, or .gz"
             )
-        return _read_text(path, columns, ids, separator, names, encoding, quoted, texts)
+        parse = pyarrow.csv.ParseOptions(delimiter=separator, quote_char='"' if quoted else False)
+        try:
+            return _read_text(path, columns, ids, parse, point, names, encoding, texts)
+        except pa.ArrowInvalid as error:
+            if not quoted or not str(error).startswith("CSV parse"):
+                raise
+            parse.newlines_in_values = True  # slower, and rarely needed: blocks end within a field
+            return _read_text(path, columns, ids, parse, point, names, encoding, texts)
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"file {path}", got=str(error).splitlines()[0], expected="a readable table") from None
+        hint = "save it as UTF-8" if "UTF8" in str(error) else None
+        got = str(error).splitlines()[0]
+        raise InputError(f"file {path}", got=got, expected="a readable table", hint=hint) from None
+
+
+def _signs(path: Path) -> tuple[str, str]:
+    """(what parts the fields of a .csv file, its decimal point): where the header has no comma, another sign that it
+    has; then numbers may have commas, as spreadsheets of many countries write them."""
+    with pa.input_stream(str(path)) as file:  # unpacked by its ending
+        header, _, rows = file.read(1 << 16).decode("latin1").partition("\n")
+    sign = next((one for one in (",", ";", "\t", "|") if one in header), ",")
+    number = rf'(^|{re.escape(sign)})"?-?[0-9]+,[0-9]+"?\s*({re.escape(sign)}|$)'
+    return sign, "," if sign != "," and re.search(number, rows, re.MULTILINE) else "."
 
 
 def _read_text(
     path: Path,
     columns: Collection[str] | None,
     ids: Collection[str],
-    separator: str,
+    parse: pyarrow.csv.ParseOptions,
+    point: str,
     names: list[str] | None,
     encoding: str,
-    quoted: bool,
     texts: Collection[str],
 ) -> pa.Table:
     read = pyarrow.csv.ReadOptions(column_names=names, encoding=encoding, block_size=8 << 20)
-    parse = pyarrow.csv.ParseOptions(delimiter=separator, quote_char='"' if quoted else False)
     if columns is not None:
         with pyarrow.csv.open_csv(path, read_options=read, parse_options=parse) as reader:
             need(reader.schema.names, columns, where=path)
     kinds = dict.fromkeys(texts, pa.string()) | dict.fromkeys(ids, pa.dictionary(pa.int32(), pa.string()))
     convert = pyarrow.csv.ConvertOptions(
-        column_types=kinds, include_columns=list(columns) if columns is not None else None, strings_can_be_null=True
-    )
+        column_types=kinds, include_columns=list(columns) if columns is not None else None, strings_can_be_null=True,
+        decimal_point=point,
+    )  # fmt: skip
     table = pyarrow.csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
     for name in ids:
         index = table.schema.get_field_index(name)
@@ -192,7 +213,8 @@ def numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
     """A finite float32 column (n,); InputError that names the column and the first rows otherwise."""
     if len(column) and column.null_count == len(column):
         raise InputError(f"column {name!r}", got=f"null in all {len(column)} rows", expected="numbers")
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
+    kinds = pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal
+    if not any(is_kind(column.type) for is_kind in kinds):
         raise InputError(f"column {name!r}", got=str(column.type), expected="numbers")
     array = np.asarray(column.cast(pa.float32(), safe=False).to_numpy())
     bad = ~np.isfinite(array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -125,6 +126,8 @@ def id_array(ids: Any, what: str) -> pa.Array:
     """Ids as one int64 or string Arrow array; InputError for nulls, mixed types, floats and anything else."""
     if isinstance(ids, (str, bytes, int)):
         raise InputError(f"{what} ids", got=repr(ids), expected="a list of ids, e.g. [17850]")
+    if isinstance(ids, Mapping) or hasattr(ids, "columns") or hasattr(ids, "user_ids"):  # a list of it would be others
+        raise InputError(f"{what} ids", got=f"a {type(ids).__name__}", expected="a list of ids, or one column")
     if isinstance(ids, pa.ChunkedArray):
         array = ids.combine_chunks()
     elif isinstance(ids, pa.Array):
@@ -139,10 +142,10 @@ def id_array(ids: Any, what: str) -> pa.Array:
     if array.null_count:
         row = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
         raise InputError(f"{what} ids", got=f"{array.null_count} nulls, first in row {row}", expected="ids")
-    if pa.types.is_integer(kind):
+    if pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):  # so some databases export them
         try:
             return array.cast(pa.int64())
-        except pa.ArrowInvalid:  # unsigned ones
+        except pa.ArrowInvalid:  # unsigned ones, long decimals
             raise _too_great(what) from None
     if is_text(kind):
         return array.cast(pa.string())

@@ -24,7 +24,7 @@ class Split:
     data: Dataset
 
     def time(
-        self, cut: str | int | dt.datetime | dt.date | None = None, *, test: float = 0.2
+        self, cut: str | int | dt.datetime | dt.date | np.datetime64 | None = None, *, test: float = 0.2
     ) -> tuple[Dataset, Dataset]:
         """Events before a moment, and from it on: what a launch would have seen. The default when times exist.
 

@@ -14,6 +14,7 @@ from recsys.data._untyped import is_text, pc
 DAY = 86_400_000_000  # microseconds
 _APART = 3653 * DAY  # a gap of ten years, after which a date is taken for a mistake
 _SCALE = {"s": 1_000_000, "ms": 1_000, "us": 1, "index": 1}
+_ZONE = r"[T ][0-9:.]+\s*(Z|UTC|GMT|[+-][0-9]{2}(:?[0-9]{2})?)$"  # at the end of a text
 _CLASSES = [("s", 1e8, 1e11), ("ms", 1e11, 1e14), ("us", 1e14, 1e17), ("ns", 1e17, 1e20)]  # 1973 to 5138
 
 
@@ -23,9 +24,11 @@ def microseconds(column: pa.ChunkedArray, name: str, unit: str | None = None) ->
     Args:
         column: timestamps, dates, ISO 8601 text, or numbers since 1970.
         name: the column's name, for messages.
-        unit: of numbers: "s", "ms", "us", "ns", or "index" for plain positions; guessed from their size if None.
+        unit: of numbers: "s", "ms", "us", "ns", or "index" for plain positions; guessed from their size if None. Or how
+            other times are written, e.g. "%d/%m/%Y %H:%M".
     Raises:
-        InputError: for nulls, numbers whose unit is unclear or mixed, text that is no time, or mixed zones.
+        InputError: for nulls, numbers whose unit is unclear or mixed, text that is no time, mixed zones, or a unit of
+            a column that needs none.
     """
     bad = null_mask(column)
     if bad.any():
@@ -33,9 +36,13 @@ def microseconds(column: pa.ChunkedArray, name: str, unit: str | None = None) ->
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+    if unit is not None and "%" in unit:
+        column = _as_written(column, name, unit)
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return _from_numbers(np.asarray(column.to_numpy()), name, unit)
-    if is_text(kind):
+    elif unit is not None:
+        raise InputError("time_unit", got=f"{unit!r} for a column of {kind}", expected="None: it is one of numbers")
+    elif is_text(kind):
         column = _from_text(column, name)
     elif not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         raise InputError(f"column {name!r}", got=str(kind), expected="timestamps, ISO text, or numbers since 1970")
@@ -66,16 +73,35 @@ def _from_numbers(values: np.ndarray, name: str, unit: str | None) -> np.ndarray
     return np.round(values * scale).astype(np.int64)
 
 
+def _as_written(column: pa.ChunkedArray, name: str, form: str) -> pa.ChunkedArray:
+    """Timestamps of texts, or whole numbers such as 20260131, by a form of strptime."""
+    try:
+        return pc.strptime(column.cast(pa.string()), format=form, unit="us")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputError(
+            f"column {name!r}", got=str(error).splitlines()[0], expected=f"times written as {form!r}"
+        ) from None
+
+
 def _from_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    zoned = pc.match_substring_regex(column, r"[0-9:](Z|[+-][0-9]{2}:?[0-9]{2})$").to_numpy()
+    zoned = pc.match_substring_regex(column, _ZONE).to_numpy()
     if zoned.any() and not zoned.all():
         raise InputError(
             f"column {name!r}", got=f"no zone in {rows_text(~zoned)}, a zone in the others", expected="one form of time"
         )
+    kind = pa.timestamp("us", "UTC") if zoned.all() and len(zoned) else pa.timestamp("us")
     try:
-        return column.cast(pa.timestamp("us", "UTC") if zoned.all() and len(zoned) else pa.timestamp("us"))
+        return column.cast(kind)
+    except pa.ArrowInvalid:  # perhaps as databases write them: "2026-01-31 10:00:00.123456789 UTC"
+        forms = (r"\s*(UTC|GMT)$", "Z"), (r"\s+([+-][0-9:]+)$", r"\1"), (r"(\.[0-9]{6})[0-9]+", r"\1")
+        for pattern, instead in forms:
+            column = pc.replace_substring_regex(column, pattern=pattern, replacement=instead)
+    try:
+        return column.cast(kind)
     except pa.ArrowInvalid as error:
-        raise InputError(f"column {name!r}", got=str(error).splitlines()[0], expected="ISO 8601 times") from None
+        hint = 'say how they are written, e.g. time_unit="%d/%m/%Y %H:%M"'
+        got = str(error).splitlines()[0]
+        raise InputError(f"column {name!r}", got=got, expected="ISO 8601 times", hint=hint) from None
 
 
 def latest(time: np.ndarray) -> int:
@@ -89,8 +115,10 @@ def latest(time: np.ndarray) -> int:
     return int(last[gaps[0]] if len(gaps) else last[-1])
 
 
-def moment(when: str | int | float | dt.datetime | dt.date, what: str = "cut") -> int:
+def moment(when: str | int | float | dt.datetime | dt.date | np.datetime64, what: str = "cut") -> int:
     """One moment as int64 microseconds: ISO text, a datetime or date (no zone means UTC), or microseconds."""
+    if isinstance(when, np.datetime64):
+        return int(when.astype("datetime64[us]").astype(np.int64))
     if isinstance(when, (int, float, np.integer)) and not isinstance(when, bool):
         return int(when)
     if isinstance(when, str):

@@ -19,7 +19,7 @@ from ninefold.run import Run
 
 from recsys.baselines._popular import Popular, RecentPopular
 from recsys.data._dataset import Dataset, need_dataset
-from recsys.data._doctor import doctor
+from recsys.data._doctor import doctor, findings_table
 from recsys.data._metrics import ranking_metric
 from recsys.evaluation._cuts import moving_cuts, next_interval
 from recsys.evaluation._evaluate import Evaluation, evaluate
@@ -27,7 +27,7 @@ from recsys.evaluation._race import Trial, families, made, prepared, race
 from recsys.evaluation._stats import bootstrap_interval, randomisation_test
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._base import Recommender
-from recsys.recommender._registry import parse_model
+from recsys.recommender._registry import as_model
 from recsys.sequence._fusion import Fusion, text_of
 
 _SEARCH, _FUSE = 0.75, 0.9  # shares of the time at which the search and the fusion end
@@ -66,12 +66,17 @@ class Best:
         rows: list[Sequence[Any]] = [["best", self.cuts[-1], "", ""]]
         for name, one in self.rivals.items():
             rows.append([name, one["score"], f"{one['gain']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]", one["p"]])
-        return Table(["model", self.metric, "best gains", "p"], rows, title=title)
+        return Table(["model", self.metric, "best gains", "p"], rows, title=title, notes=self._warnings())
+
+    def _warnings(self) -> list[str]:
+        """Which rivals lead on the last cut, if any do."""
+        ahead = [name for name, one in self.rivals.items() if one["score"] > self.cuts[-1]]
+        return [f"Ahead of the model on the last cut: {', '.join(ahead)}."] if ahead else []
 
 
 def best(
     data: Dataset, out: str | Path, *, minutes: float = 20.0, metric: str = "ndcg@10", cuts: int = 5,
-    today: str | None = None, seed: int = 0, force: bool = False, trials: int | None = None,
+    today: Recommender | str | None = None, seed: int = 0, force: bool = False, trials: int | None = None,
 ) -> Best:  # fmt: skip
     """Find, prove and fit the best list maker for a log within some minutes; needs the extra `best`.
 
@@ -85,7 +90,7 @@ def best(
         minutes: for all of it; the last fits may take a little longer.
         metric: of lists, to maximise.
         cuts: moments, the last of which is kept for the end; see `moving_cuts`.
-        today: what the shop has today, e.g. "item-knn(k=50)", to compare with.
+        today: what the shop has today, a model or e.g. "item-knn(k=50)", to compare with.
         seed: of search, draws and models.
         force: replace a model that is there.
         trials: settings at most; None: as time allows.
@@ -104,12 +109,15 @@ def best(
     ranking_metric(metric)
     if not minutes > 0 or cuts < 3:
         raise InputError("minutes, cuts", got=(minutes, cuts), expected="more than 0 minutes, 3 cuts or more")
-    rival = None if today is None else parse_model(today, seed, "today")
+    rival = None if today is None else as_model(today, "today", seed)
+    if rival is not None:
+        rival.check_extras()
     begun, folder = time.monotonic(), Path(out)
     findings = doctor(data)
     clicks = data.clicks()
     parts = moving_cuts(clicks, cuts, seed=seed)
-    config = {"data": fit_key("", data), "metric": metric, "cuts": cuts, "seed": seed, "today": today}
+    config = {"data": fit_key("", data), "metric": metric, "cuts": cuts, "seed": seed,
+              "today": today if rival is None or isinstance(today, str) else text_of(rival)}  # fmt: skip
     with Run(folder, config) as run:
         refuse_existing(folder / "model", force, "recsys.model")
         spent = sum(line["seconds"] for line in run.metrics() if line["kind"] == "trial")
@@ -235,6 +243,6 @@ def _page(result: Best, data: Dataset, findings: list[Any], trials: list[Trial])
             [paragraph("All but the last were searched on: their scores are a little too good."), cuts.to_html()],
         ),
         ("What was tried", [tried.to_html()]),
-        ("The events", [paragraph(repr(data)), *(paragraph(str(one)) for one in findings)]),
+        ("The events", [paragraph(repr(data)), findings_table(findings).to_html()]),
     ]
     return html_page("The best recommender for these events", sections)

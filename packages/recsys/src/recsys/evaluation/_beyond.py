@@ -95,10 +95,15 @@ def _entries(model: Recommender, lists: Any) -> tuple[np.ndarray, np.ndarray, np
     if table.num_rows == 0:
         raise InputError("lists", got="no rows", expected="at least one list")
     rank = numbers(table.column("rank"), "rank").astype(np.int64)
-    user, item = model.user_ids_.codes(table.column(names.user)), model.item_ids_.codes(table.column(names.item))
+    return model.user_ids_.codes(table.column(names.user)), item_codes(model, table), rank
+
+
+def item_codes(model: Recommender, lists: pa.Table) -> np.ndarray:
+    """Codes of the items of lists, int32 (n,); InputError for items that the model does not know."""
+    item = model.item_ids_.codes(lists.column(model.names_.item))
     if (item < 0).any():
         raise InputError("lists", got=f"unknown items in {rows_text(item < 0)}", expected="items of the model")
-    return user, item, rank
+    return item
 
 
 def vectors_of(model: Recommender, vectors: Any) -> Any:

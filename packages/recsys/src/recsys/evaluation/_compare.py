@@ -15,12 +15,21 @@ from ninefold.report import Table
 
 from recsys.baselines._popular import Popular, RecentPopular
 from recsys.data._dataset import Dataset, need_dataset
-from recsys.evaluation._evaluate import ERRORS, METRICS, Evaluation, check_metrics, check_targets, evaluate
+from recsys.evaluation._evaluate import (
+    ERRORS,
+    METRICS,
+    Evaluation,
+    check_metrics,
+    check_targets,
+    evaluate,
+    metric_names,
+)
 from recsys.evaluation._next import evaluate_next
 from recsys.evaluation._stats import bootstrap_interval, holm, randomisation_test
 from recsys.factors._bias import Bias
 from recsys.recommender._base import Recommender
 from recsys.recommender._rating import RatingModel
+from recsys.recommender._registry import as_model
 from recsys.sequence._social import Social
 
 
@@ -91,10 +100,10 @@ class Comparison:
 
 
 def compare(
-    models: Sequence[Recommender],
+    models: Sequence[Recommender | str],
     train: Dataset,
     test: Dataset,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] | str = METRICS,
     *,
     seeds: int = 1,
     targets: str = "all",
@@ -109,7 +118,7 @@ def compare(
     With metrics of errors ("rmse", "mae", "log_loss") values are predicted, the least error leads, and `Bias` joins.
 
     Args:
-        models: not fitted ones are fitted on `train`; fitted ones are taken as they are.
+        models: not fitted ones are fitted on `train`; fitted ones are taken as they are. Texts name one each.
         train, test: as from `data.split`.
         metrics: the first one orders the table.
         seeds: a model with a `seed` is fitted with that many seeds from its own on, and a user's value is the mean.
@@ -136,8 +145,9 @@ def compare(
     """
     need_dataset(train, "train")
     need_dataset(test, "test")
-    if isinstance(models, Recommender):
+    if isinstance(models, (Recommender, str)):
         raise InputError("models", got=repr(models), expected="a list of models, e.g. [recsys.EASE()]")
+    metrics, entries = metric_names(metrics), [as_model(one, "models") for one in models]
     if train.time is not None and test.time is not None and int(test.time.max()) < int(train.time.min()):
         message = "all events of test are earlier than those of train: compare(models, train, test) was meant?"
         warnings.warn(message, UserWarning, stacklevel=2)
@@ -146,7 +156,6 @@ def compare(
         raise InputError("next_item", got="beside errors, min_value or gain", expected="none of these")
     if targets == "cold" and (of_errors or next_item):
         raise InputError("targets", got=repr(targets), expected="none: errors and next items take no notice of them")
-    entries = list(models)
     for model in entries:
         _check_entry(model, train, of_errors)
     _join_rivals(entries, train, of_errors)
@@ -197,8 +206,6 @@ def _join_rivals(entries: list[Recommender], train: Dataset, of_errors: bool) ->
 
 def check_request(metrics: Sequence[str], targets: str, seeds: int) -> bool:
     """InputError for an unknown metric or kind of targets, or no seed; whether the metrics are of errors."""
-    if not metrics:
-        raise InputError("metrics", got="none", expected="at least one name, e.g. ndcg@10")
     of_errors = check_metrics(metrics)
     check_targets(targets)
     if seeds < 1:

@@ -135,7 +135,7 @@ class Evaluation:
 def evaluate(
     model: Recommender,
     test: Dataset,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] | str = METRICS,
     *,
     filter_seen: bool | None = None,
     candidates: Any = None,
@@ -176,9 +176,9 @@ def evaluate(
         >>> [round(one, 2) for one in found.interval("ndcg@10")]  # 95 %, over users
         [0.44, 0.62]
     """
-    model._need_fit()
-    need_dataset(test, "test")
-    if metrics and set(metrics) <= set(ERRORS):
+    metrics = metric_names(metrics)
+    check_judged(model, test)
+    if set(metrics) <= set(ERRORS):
         return _errors(model, test, metrics)
     functions = {name: ranking_metric(name) for name in metrics}
     check_gain(gain, metrics, test)
@@ -195,7 +195,7 @@ def evaluate(
             rows = slice(start, min(start + block, size))
             events = slice(*np.searchsorted(wanted.row, [rows.start, rows.stop]))
             context = None if wanted.context is None else wanted.context.slice(start, rows.stop - start)
-            query = Query(codes[rows], model.history_.take(codes[rows]), context)
+            query = Query(codes[rows], model.history_.take(codes[rows]), context, allowed)
             ranks, cold[rows] = block_ranks(
                 model, query, wanted.row[events] - start, wanted.item[events], start, filter_seen, allowed, seed,
                 None if wanted.gain is None else wanted.gain[events],
@@ -313,6 +313,22 @@ def _errors(model: Recommender, test: Dataset, metrics: Sequence[str]) -> Evalua
     return Evaluation(repr(model), users, values, ~known, len(test), int((~known).sum()), 0, "events")
 
 
+def metric_names(metrics: Sequence[str] | str) -> list[str]:
+    """Names of metrics, of which there may be a single one; InputError for none."""
+    if not len(metrics):
+        raise InputError("metrics", got="none", expected="at least one name, e.g. ndcg@10")
+    return [metrics] if isinstance(metrics, str) else list(metrics)
+
+
+def check_judged(model: Any, test: Any) -> None:
+    """InputError unless it is a fitted model, and a data set to judge it by."""
+    if not isinstance(model, Recommender):
+        got = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise InputError("model", got=got, expected="a fitted model, e.g. recsys.EASE().fit(train)")
+    model._need_fit()
+    need_dataset(test, "test")
+
+
 def in_unit(metric: str, mean: float) -> float:
     """A mean in the metric's own unit: of squared errors, their root."""
     return float(np.sqrt(max(mean, 0.0))) if metric == "rmse" else mean
@@ -320,7 +336,7 @@ def in_unit(metric: str, mean: float) -> float:
 
 def check_metrics(metrics: Sequence[str]) -> bool:
     """Whether metrics are of errors, which are to be small; InputError for an unknown one, or both kinds together."""
-    of_errors = bool(metrics) and set(metrics) <= set(ERRORS)
+    of_errors = set(metrics) <= set(ERRORS)
     for name in () if of_errors else metrics:
         if name in VALUE_METRICS:
             expected = (
@@ -354,7 +370,9 @@ def _contains(matrix: Csr, row: np.ndarray, column: np.ndarray) -> np.ndarray:
     return np.isin(row.astype(np.int64) * width + column, stored) & (row >= 0) & (column >= 0)
 
 
-def evaluate_values(model: Recommender, test: Dataset, metrics: Sequence[str] = ("rmse", "mae")) -> dict[str, float]:
+def evaluate_values(
+    model: Recommender, test: Dataset, metrics: Sequence[str] | str = ("rmse", "mae")
+) -> dict[str, float]:
     """Compare predicted with true values of the test's events, e.g. of ratings.
 
     Args:
@@ -381,6 +399,8 @@ def evaluate_values(model: Recommender, test: Dataset, metrics: Sequence[str] = 
         >>> {name: round(value, 2) for name, value in recsys.evaluate_values(model, test).items()}
         {'rmse': 1.94, 'mae': 1.89, 'unscored': 0.0}
     """
+    metrics = metric_names(metrics)
+    check_judged(model, test)
     for name in metrics:
         if name not in VALUE_METRICS:
             raise InputError("metric", got=repr(name), expected=f"one of {', '.join(VALUE_METRICS)}")

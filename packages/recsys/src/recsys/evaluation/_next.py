@@ -14,7 +14,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._frame import as_in_fit
 from recsys.data._history import History
 from recsys.data._metrics import ranking_metric
-from recsys.evaluation._evaluate import Evaluation, block_ranks
+from recsys.evaluation._evaluate import Evaluation, block_ranks, check_judged, metric_names
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
 
@@ -25,7 +25,7 @@ _CELLS, _EVENTS = 1 << 23, 1 << 20  # scores and events of histories held at a t
 def evaluate_next(
     model: Recommender,
     test: Dataset,
-    metrics: Sequence[str] = NEXT_METRICS,
+    metrics: Sequence[str] | str = NEXT_METRICS,
     *,
     filter_seen: bool | None = None,
     seed: int = 0,
@@ -57,8 +57,8 @@ def evaluate_next(
         >>> steps.unit, round(steps.mean("hr@1"), 2)
         ('steps', 0.91)
     """
-    model._need_fit()
-    functions = {name: ranking_metric(name) for name in metrics}
+    check_judged(model, test)
+    functions = {name: ranking_metric(name) for name in metric_names(metrics)}
     filter_seen = not model.counts_repeats if filter_seen is None else filter_seen
     history, users, own, starts, stops = _steps(model, test)
     item = history.item[stops]

@@ -14,74 +14,37 @@ from ninefold.report import Table, to_json
 
 from recsys.data._dataset import Dataset
 from recsys.evaluation._compare import Comparison, check_request, compare
-from recsys.evaluation._evaluate import METRICS
-from recsys.evaluation._next import NEXT_METRICS
 from recsys.evaluation._tune import tune
 from recsys.recommender._base import Recommender
 from recsys.recommender._registry import make_model, model_class
 
 
-def compare_events(
-    data: Dataset,
-    models: Sequence[str],
+def requested_models(
+    names: Sequence[str],
+    metrics: Sequence[str],
     *,
-    cut: str | None = None,
-    metrics: Sequence[str] | None = None,
     targets: str = "warm",
     seeds: int = 1,
     trials: int = 0,
     seed: int = 0,
     device: str = "cpu",
     settings: Sequence[str] = (),
-    gain: str | None = None,
-    next_item: bool = False,
-) -> Comparison:
-    """Split by time (leave-last-out without times), tune each model on train alone if asked, and compare.
+) -> list[Recommender]:
+    """The models of a comparison, not fitted; refuses what `compare_events` would refuse, before events are read.
 
     Args:
-        data: all events.
-        models: names as in `recsys.recommender._registry`.
-        cut, targets, seeds: see `Split.time`, `evaluate`, `compare`.
-        metrics: the first one orders the table and is what `tune` maximises.
-        trials: of `tune` for each model; 0 takes the defaults.
-        seed: of models and search.
+        names: as in `recsys.recommender._registry`.
+        metrics, targets, seeds: see `compare`.
+        trials: see `compare_events`.
+        seed: of the models.
         device: of models that torch trains.
         settings: such as "weight=count", of each model that has the parameter.
-        gain, next_item: see `compare`.
     """
-    metrics = metrics or (NEXT_METRICS if next_item else METRICS)
-    made = requested_models(
-        models, metrics, targets=targets, seeds=seeds, trials=trials, seed=seed, device=device, settings=settings
-    )
-    if cut is not None and data.time is None:
-        raise InputError("cut", got=repr(cut), expected="none for events without times (--time)")
-    train, test = data.split.leave_last_out() if data.time is None else data.split.time(cut)
-    chosen: list[Recommender] = []
-    for model in made:
-        if trials and getattr(model, "space", None):
-            options: dict[str, Any] = {"seed": seed, "targets": targets, "next_item": next_item}
-            model = tune(model, train, metric=metrics[0], trials=trials, **options).best
-        chosen.append(model)
-    return compare(chosen, train, test, metrics, seeds=seeds, targets=targets, gain=gain, next_item=next_item)
-
-
-def requested_models(
-    models: Sequence[str],
-    metrics: Sequence[str] | None,
-    *,
-    targets: str,
-    seeds: int,
-    trials: int,
-    seed: int,
-    device: str,
-    settings: Sequence[str] = (),
-) -> list[Recommender]:
-    """The models of a comparison, not fitted; refuses what `compare_events` would refuse, without any events."""
-    check_request(metrics or METRICS, targets, seeds)
+    check_request(metrics, targets, seeds)
     if trials < 0:
         raise InputError("trials", got=trials, expected="0 (take the defaults) or more")
     made, used = [], set()
-    for name in models:
+    for name in names:
         own = [one for one in settings if one.partition("=")[0] in model_class(name)().get_params()]
         used |= set(own)
         made.append(make_model(name, own, seed=seed, device=device))
@@ -91,6 +54,32 @@ def requested_models(
     for model in made:
         model.check_extras()
     return made
+
+
+def compare_events(
+    data: Dataset, models: Sequence[Recommender], metrics: Sequence[str], *, cut: str | None = None, trials: int = 0,
+    seed: int = 0, **options: Any,
+) -> Comparison:  # fmt: skip
+    """Split by time (leave-last-out without times), tune each model on train alone if asked, and compare.
+
+    Args:
+        data: all events.
+        models: as from `requested_models`.
+        metrics: the first one orders the table and is what `tune` maximises.
+        cut: see `Split.time`.
+        trials: of `tune` for each model; 0 takes the models as they are.
+        seed: of the search.
+        options: of `compare`.
+    """
+    if cut is not None and data.time is None:
+        raise InputError("cut", got=repr(cut), expected="none for events without times (--time)")
+    train, test = data.split.leave_last_out() if data.time is None else data.split.time(cut)
+    shared = {name: one for name, one in options.items() if name in ("targets", "next_item")}
+    tuned = [
+        tune(one, train, metric=metrics[0], trials=trials, seed=seed, **shared).best
+        if trials and getattr(one, "space", None) else one for one in models
+    ]  # fmt: skip
+    return compare(tuned, train, test, metrics, **options)
 
 
 def bars(result: Comparison) -> Any | None:

@@ -20,6 +20,8 @@ from recsys.evaluation._evaluate import ERRORS, check_metrics, check_targets, ev
 from recsys.evaluation._next import evaluate_next
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._base import Recommender
+from recsys.recommender._query import check_length
+from recsys.recommender._registry import as_model
 from recsys.recommender._trend import TRENDS
 
 
@@ -60,7 +62,7 @@ class Tuned:
 
 
 def tune(
-    model: Recommender,
+    model: Recommender | str,
     data: Dataset,
     *,
     metric: str = "ndcg@10",
@@ -75,7 +77,7 @@ def tune(
     """Try the model's own parameters and `trials` - 1 others, spread evenly over its space by a Sobol sequence.
 
     Args:
-        model: the start; its class says which parameters to search (`space`).
+        model: the start, or its name; its class says which parameters to search (`space`).
         data: training events only. The latest fifth is held out to judge by (each user's last event without times).
         metric: to maximise, e.g. "ndcg@10"; or to minimise, if it is an error ("rmse", "mae", "log_loss").
         trials: fits, the start included: give every rival the same number.
@@ -97,6 +99,7 @@ def tune(
         >>> model = found.best.fit(train)
     """
     need_dataset(data, "data")
+    model, trials = as_model(model), check_length(trials, "trials")
     chosen = dict(space if space is not None else space_of(model, data))
     if not chosen:
         raise InputError(f"{type(model).__name__}", got="nothing to search", expected="a space of parameters")
@@ -105,8 +108,6 @@ def tune(
         raise InputError(
             "space", got=f"unknown parameters {sorted(unknown)}", expected=f"of {sorted(model.get_params())}"
         )
-    if trials < 1:
-        raise InputError("trials", got=trials, expected="at least 1")
     for name, one in chosen.items():
         _check_range(name, one)
     of_errors = check_metrics([metric])

@@ -10,7 +10,7 @@ with h = x (for weights) or h = x (q - v x) (for factors),
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 
@@ -31,28 +31,6 @@ class Normal:
         precision = self.precision + self.alpha * square
         mean = (self.alpha * (slope + square * old) + self.precision * self.mean) / precision
         return mean + self.draw.standard_normal(len(old)) / np.sqrt(precision)
-
-
-class Block(Protocol):
-    """What the sampler needs of columns."""
-
-    size: int
-
-    def times(self, theta: np.ndarray) -> np.ndarray:
-        """X theta of this block, (n,)."""
-        ...
-
-    def squares(self, v: np.ndarray) -> np.ndarray:
-        """sum x^2 v^2 of this block, (n,)."""
-        ...
-
-    def draw_weights(self, w: np.ndarray, e: np.ndarray, law: Normal) -> None:
-        """Draw w (columns,) and update e (n,), both in place."""
-        ...
-
-    def draw_factor(self, v: np.ndarray, e: np.ndarray, q: np.ndarray, law: Normal) -> None:
-        """Draw v (columns,) of one factor and update e and q (n,), all in place."""
-        ...
 
 
 class OneHot:
@@ -158,6 +136,9 @@ class SetColumns:
 
     def _spread(self, by_set: np.ndarray) -> np.ndarray:
         return np.where(self._has, by_set[self._key], 0.0)
+
+
+Block: TypeAlias = OneHot | SetColumns  # what the sampler draws, one after the other
 
 
 def colours(sets: Csr) -> list[np.ndarray]:

@@ -1,6 +1,6 @@
 r"""Real files as their publishers write them. Nothing is downloaded: pass the path of a file you have.
 
-MovieLens' ratings with their side tables stand in `_published` and `_movielens`, DST in `_dst`;
+MovieLens' ratings with their side tables stand in `_published` and `_movielens`,
 logs with propensities (Open Bandit) in `_open_bandit`. Any other table of events is read by `Dataset.from_frame`.
 
 Examples:
@@ -12,11 +12,10 @@ Examples:
     >>> recsys.loaders.movielens("ratings.dat")
     Dataset(3 events, 2 users, 2 items, values, times)
     >>> sorted(recsys.loaders.LOADERS)
-    ['dst', 'movielens']
+    ['movielens']
 """
 
-from recsys.loaders._dst import dst
 from recsys.loaders._open_bandit import open_bandit
 from recsys.loaders._published import LOADERS, load_published, movielens
 
-__all__ = ["LOADERS", "dst", "load_published", "movielens", "open_bandit"]
+__all__ = ["LOADERS", "load_published", "movielens", "open_bandit"]

@@ -9,7 +9,6 @@ from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._frame import read_file
-from recsys.loaders._dst import dst
 from recsys.loaders._movielens import tables_beside
 from recsys.loaders._text_files import double_colon
 
@@ -42,7 +41,4 @@ def load_published(name: str, path: str | Path) -> Dataset:
     return LOADERS[name](path)
 
 
-LOADERS: dict[str, Callable[[str | Path], Dataset]] = {
-    "dst": dst,
-    "movielens": movielens,
-}
+LOADERS: dict[str, Callable[[str | Path], Dataset]] = {"movielens": movielens}

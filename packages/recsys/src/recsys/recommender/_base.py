@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ class Recommender(Likenesses):
                 strict=strict, block=block,
             )
         )  # fmt: skip
-        return pa.concat_tables(parts)
+        return pa.concat_tables(parts) if len(parts) > 1 else parts[0]
 
     def recommend_blocks(
         self,
@@ -176,6 +177,8 @@ class Recommender(Likenesses):
         self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None, among: Csr | None = None
     ) -> tuple[Lists, np.ndarray]:
         """(lists of item codes, origin of each row)."""
+        if self.chooses_candidates and (allowed is not None or among is not None):
+            query = dataclasses.replace(query, allowed=allowed, among=among)
         origin = self._origins(query)
         falls_back = origin == FALLBACK
         any_falls = bool(falls_back.any())
@@ -218,28 +221,25 @@ class Recommender(Likenesses):
         origin[ends[1:] == ends[:-1]] = FEATURES if self.knows_cold_users else FALLBACK
         return origin
 
-    def _featured_items(self) -> np.ndarray:
-        """Of which items features tell, bool (items,)."""
-        return np.full(len(self.item_ids_), self.knows_cold_items)
+    def _featured_items(self) -> np.ndarray | None:
+        """Of which items features tell, bool (items,); None: of no item."""
+        return np.ones(len(self.item_ids_), bool) if self.knows_cold_items else None
 
     def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
-        return self._with_sources(users, lists, self._sources(lists, origin, self._featured_items()))
+        columns = (
+            IdMap(users, "user").ids(lists.row), self.item_ids_.ids(lists.item), as_arrow(lists.rank),
+            as_arrow(lists.score),
+            pa.DictionaryArray.from_arrays(as_arrow(self._sources(lists, origin)), _SOURCES),
+        )  # fmt: skip
+        return pa.Table.from_arrays(columns, [self.names_.user, self.names_.item, "rank", "score", "source"])
 
-    def _sources(self, lists: Lists, origin: np.ndarray, described: np.ndarray) -> np.ndarray:
-        """Where each entry comes from, int8 (total,): an item that nobody had is listed for its features, where
-        `described` (bool by item) says that it has any."""
-        source = origin[lists.row].astype(np.int8, copy=False)
-        if not described.any():
+    def _sources(self, lists: Lists, origin: np.ndarray) -> np.ndarray:
+        """Where each entry comes from, int8 (total,): an item that nobody had is listed for its features, if any."""
+        source, described = origin[lists.row].astype(np.int8, copy=False), self._featured_items()
+        if described is None:
             return source
         unseen = described[lists.item] & (self.popular_[lists.item] == 0) & (source != FALLBACK)
         return np.where(unseen, FEATURES, source).astype(np.int8)
-
-    def _with_sources(self, users: pa.Array, lists: Lists, source: np.ndarray) -> pa.Table:
-        columns = (
-            IdMap(users, "user").ids(lists.row), self.item_ids_.ids(lists.item), as_arrow(lists.rank),
-            as_arrow(lists.score), pa.DictionaryArray.from_arrays(as_arrow(source), _SOURCES),
-        )  # fmt: skip
-        return pa.Table.from_arrays(columns, [self.names_.user, self.names_.item, "rank", "score", "source"])
 
     def predict(self, pairs: Any, *, block: int = 1024) -> pa.Table:
         """Scores of given pairs.

@@ -110,6 +110,7 @@ class Learner(Parameters):
     trains_together: ClassVar[bool] = False  # processes that torchrun starts share the work of one fit
     needs: ClassVar[tuple[tuple[str, str], ...]] = ()  # modules that fit imports, each with the extra that brings it
     reads_values: ClassVar[bool] = False  # learns from values; others take clicks alone
+    chooses_candidates: ClassVar[bool] = False  # scores only some items of each user, such as other models list
     counts_repeats: ClassVar[bool] = False  # made for tasks in which seen items count: filter_seen is off by default
 
     shapes: ClassVar[dict[str, str]] = {  # of the arrays in `fitted`, in the words of `_sound`: what a file must hold

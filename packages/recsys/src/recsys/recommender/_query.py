@@ -28,11 +28,15 @@ class Query:
         codes: user codes in the model, int (rows,); -1 for users it never met.
         history: their events.
         context: one row each, or None.
+        allowed: the only items that lists may hold, bool (items,), and `among`, those of each row, CSR (rows, items);
+            None: all. Models that choose candidates choose among these.
     """
 
     codes: np.ndarray
     history: History
     context: pa.Table | None = None
+    allowed: np.ndarray | None = None
+    among: Csr | None = None
 
     def __len__(self) -> int:
         return len(self.codes)

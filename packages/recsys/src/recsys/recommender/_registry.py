@@ -152,6 +152,17 @@ def parse_model(text: str, seed: int | None = None, argument: str = "model") -> 
     return make_model(match[1], split_outside(match[2], ",") if match[2] else [], seed)
 
 
+def as_model(given: Any, argument: str = "model", seed: int | None = None) -> Recommender:
+    """A model, or the one that a text names; InputError for a class and for anything else."""
+    if isinstance(given, str):
+        return parse_model(given, seed, argument)
+    if not isinstance(given, recsys.Recommender):
+        got = f"the class {given.__name__}" if isinstance(given, type) else repr(given)[:80]
+        expected = 'a model, e.g. recsys.EASE(l2=300), or its name, e.g. "ease(l2=300)"'
+        raise InputError(argument, got=got, expected=expected)
+    return given
+
+
 def split_outside(text: str, sign: str) -> list[str]:
     """The parts of a text between signs that stand in no brackets."""
     parts, depth = [""], 0

@@ -19,15 +19,15 @@ from recsys.data._untyped import Csr
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import FALLBACK, Query
-from recsys.recommender._registry import parse_model, stored_class
+from recsys.recommender._registry import as_model, stored_class
 
 TRENDS = {"trend": (0.0, 1.2), "damp": (0.0, 1.2), "recent": [4.0, 7.0, 15.0, 30.0]}  # that a search tries
 _OF_THE_MODEL = (  # what a wrapper answers as the model inside does
     "user_ids_", "item_ids_", "names_", "history_", "popular_", "now_", "fallback_", "origin_", "key_",
-    "knows_cold_items", "knows_cold_users", "zero_is_no_evidence", "counts_repeats", "reads_values", "needs",
-    "trains_together", "per_user", "seen_by", "check_extras", "_context_columns", "_contexts_in", "_item_vectors",
-    "_user_vectors", "_similarities", "_origins", "_listed",
-    "_featured_items", "_reads", "_reads_values", "_refuse_values", "_explain",
+    "knows_cold_items", "knows_cold_users", "zero_is_no_evidence", "chooses_candidates", "counts_repeats",
+    "reads_values", "needs", "trains_together", "per_user", "seen_by", "check_extras", "_context_columns",
+    "_contexts_in", "_item_vectors", "_user_vectors", "_similarities", "_origins", "_listed", "_featured_items",
+    "_reads", "_reads_values", "_refuse_values", "_explain",
 )  # fmt: skip
 
 
@@ -43,10 +43,6 @@ def item_scale(
         now: the last moment, microseconds.
         trend, damp, recent: see `Trend`.
     """
-    if not (0 <= trend < np.inf and 0 <= damp < np.inf and recent > 0):
-        raise InputError(
-            "trend, damp, recent", got=(trend, damp, recent), expected="exponents of 0 or more, a number of days"
-        )
     seen = popular > 0
     log = -damp * np.log(np.maximum(popular, 1.0))
     if trend:
@@ -111,13 +107,9 @@ class Trend(Recommender):
     recent: float = 7.0
 
     def __post_init__(self) -> None:
-        model = self.model
-        if isinstance(model, str):
-            self.model = parse_model(model)
-        elif isinstance(model, Mapping) and (kind := stored_class(str(model.get("class")))) is not None:
-            self.model = kind(**model["params"])
-        if not isinstance(self.model, Recommender):
-            raise InputError("model", got=repr(model), expected='a model, or its name, e.g. "ease(l2=300)"')
+        if isinstance(self.model, Mapping) and (kind := stored_class(str(self.model.get("class")))) is not None:
+            self.model = kind(**self.model["params"])  # as a file holds it
+        self.model = as_model(self.model)
 
     # --- parameters: those of the model inside are model__NAME ---
 
@@ -159,7 +151,7 @@ class Trend(Recommender):
         """See `Recommender.fit`."""
         if self.trend and data.time is None:
             raise InputError("trend", got="events without times", expected="a time column, or trend=0")
-        item_scale(data.history(), np.ones(data.n_items), 0, 0.0, self.damp, self.recent)  # refuses wrong settings
+        self._check()
         self.parts_ = [self.model.clone().fit(data, checkpoint=checkpoint)]
         self._follow()
         self._check_finite(self.fitted, "after fit")
@@ -195,6 +187,11 @@ class Trend(Recommender):
         new = len(self.item_ids_) - len(self.item_scale_)
         self.item_scale_ = np.append(self.item_scale_, np.ones(new, np.float32))
         return self
+
+    def _check(self) -> None:
+        settings = self.trend, self.damp, self.recent
+        if not (0 <= self.trend < np.inf and 0 <= self.damp < np.inf and self.recent > 0):
+            raise InputError("trend, damp, recent", got=settings, expected="exponents of 0 or more, a number of days")
 
     def _follow(self) -> None:
         settings = self.trend, self.damp, self.recent

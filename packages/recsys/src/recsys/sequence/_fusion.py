@@ -25,7 +25,7 @@ class Fusion(OfParts):
         models: with settings, e.g. "trend(model=ease(l2=300))+item-knn"; all must know the same items.
         weights: one for each, e.g. "1,0.5".
         by: "rank" or "score".
-        depth: ranks that count.
+        depth: ranks that count, beside as many more as the user had items.
 
     Examples:
         >>> import recsys
@@ -63,9 +63,11 @@ class Fusion(OfParts):
 
     def _score(self, query: Query) -> np.ndarray:
         total = np.zeros((len(query), len(self.item_ids_)), np.float32)
+        reach = self.depth + np.diff(query.had.indptr)  # else what a user had would leave little room for the rest
         for part, weight in zip(self.parts_, self._weights(), strict=True):
             if weight and self.by == "rank":
-                lists, _ = part._lists(query, self.depth, False, None)
+                lists, _ = part._lists(query, int(reach.max(initial=1)), False, query.allowed, query.among)
+                lists = lists.where(lists.rank <= reach[lists.row])
                 total[lists.row, lists.item] += np.float32(weight) / (_SMOOTH + lists.rank)
             elif weight:
                 scores = part._answers(query, part._origins(query))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from ninefold.errors import InputError
@@ -20,6 +20,7 @@ from recsys.recommender._registry import parse_model, split_outside
 class OfParts(Recommender):
     """Base of models of several others, `parts_`, that know the same users and items."""
 
+    chooses_candidates: ClassVar[bool] = True
     models: str = ""
 
     def parts(self, seed: int | None = None) -> list[Recommender]:

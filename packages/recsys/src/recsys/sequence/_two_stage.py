@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from recsys.data._dataset import Dataset
 from recsys.data._history import History
 from recsys.data._time import DAY
+from recsys.data._untyped import Csr
 from recsys.data._words import codes, distinct
 from recsys.recommender._base import Recommender
 from recsys.recommender._learner import Learner
@@ -251,6 +252,8 @@ class TwoStage(OfParts):
         places: Places | None = None,
         facts: np.ndarray | None = None,
         now: int | None = None,
+        allowed: np.ndarray | None = None,
+        among: Csr | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(row and item of each candidate, sorted; what is known of it, float32 (n, width)) after some histories.
 
@@ -259,6 +262,7 @@ class TwoStage(OfParts):
             history: of the users.
             places: from these items' codes to each model's and back, while the models know other ones.
             facts: `item_facts` with windows, at the moment `now`.
+            allowed, among: see `Query`; without `places`.
         """
         items, listed = history.n_items, []
         for number, part in enumerate(self.parts_):
@@ -268,7 +272,7 @@ class TwoStage(OfParts):
                 inside = History(history.indptr, known[history.item], None, history.time, history.context, len(back))
                 inside = inside.keep(inside.item >= 0)
                 part, users = part.answering(inside), np.arange(len(inside))
-            lists, _ = part._lists(Query(users, inside), self.candidates, self.windows > 0, None)
+            lists, _ = part._lists(Query(users, inside), self.candidates, self.windows > 0, allowed, among)
             if back is not None:
                 lists = lists.where(back[lists.item] >= 0)  # listed in a table, but without an event here
             item = lists.item if back is None else back[lists.item]
@@ -310,7 +314,10 @@ class TwoStage(OfParts):
         about = (self.item_facts_, self._now()) if self.windows else (None, None)
         for start in range(0, len(query), _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, len(query)))
-            row, item, X = self._described(query.codes[rows], query.history.take(rows), None, *about)
+            among = None if query.among is None else query.among[rows]
+            row, item, X = self._described(
+                query.codes[rows], query.history.take(rows), None, *about, allowed=query.allowed, among=among
+            )
             if self.ranker == "trees":
                 found = _trees.score_trees(tuple(getattr(self, name) for name in _trees.ARRAYS), X)
             else:

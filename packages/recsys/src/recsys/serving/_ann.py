@@ -13,7 +13,7 @@ from ninefold.files import atomic_folder, digest_file
 
 from recsys.data._ids import id_array
 from recsys.recommender._base import Recommender
-from recsys.recommender._query import FALLBACK, Query
+from recsys.recommender._query import FALLBACK, Query, check_length
 from recsys.recommender._rows import threads
 from recsys.recommender._store import schema_hash
 from recsys.recommender._topk import Lists, top_of_factors
@@ -63,8 +63,7 @@ class Index:
         with fewer than k of them, or of whom nothing is known, is answered by the model.
         """
         model = self.model
-        if k < 1:
-            raise InputError("k", got=k, expected="at least 1")
+        k, block = check_length(k), check_length(block, "block")
         ids = model.user_ids_.values if users is None else id_array(users, "user")
         codes = np.arange(len(ids), dtype=np.int32) if users is None else model.user_ids_.codes(ids)
         filter_seen = not model.counts_repeats if filter_seen is None else filter_seen
@@ -181,6 +180,8 @@ def build_index(
         >>> index.recommend(["u1"], k=3).column_names
         ['user', 'item', 'rank', 'score', 'source']
     """
+    if not 0 < recall <= 1:
+        raise InputError("recall", got=recall, expected="a share above 0, e.g. 0.95")
     vectors = _vectors(model)
     graph = _graph(vectors.shape[1], connectivity, expansion)
     graph.add(np.arange(len(vectors), dtype=np.uint64), vectors, threads=threads())

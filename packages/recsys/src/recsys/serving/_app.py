@@ -75,7 +75,8 @@ class Service:
     def _read(self) -> Live:
         live = read_live(self.folder, self.items)
         if self.log is not None:
-            live.place, events = self.log.since(0)
+            with contextlib.closing(EventLog(self.log.path)) as log:  # its own: the other may be within a write
+                live.place, events = log.since(0)
             live.learn(events)
         return live
 

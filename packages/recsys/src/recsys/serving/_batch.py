@@ -18,7 +18,7 @@ from recsys.data._frame import as_table
 from recsys.data._ids import id_array
 from recsys.neural._checkpoint import as_stream
 from recsys.recommender._base import Recommender
-from recsys.recommender._query import context_rows, is_table
+from recsys.recommender._query import check_length, context_rows, is_table
 from recsys.recommender._store import schema_hash
 
 
@@ -54,7 +54,7 @@ def recommend_to_file(
         >>> pq.read_table("lists.parquet").column_names
         ['user', 'item', 'rank', 'score', 'source']
     """
-    path = Path(path)
+    path, block = Path(path), check_length(block, "block")
     if path.suffix != ".parquet":
         raise InputError(f"file {path}", got=f"the ending {path.suffix!r}", expected=".parquet")
     refuse_existing(path, force, "recsys")

@@ -15,7 +15,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._frame import need
 from recsys.data._history import History
 from recsys.data._side import side_table
-from recsys.data._untyped import is_text, pc
+from recsys.data._untyped import is_text, pc, value_kind
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import SOURCES, Query, context_rows
 from recsys.recommender._store import load
@@ -23,7 +23,7 @@ from recsys.recommender._topk import Lists
 from recsys.serving._events import Event
 
 _RULED = ("candidates", "exclude", "where", "most", "first", "context", "strict")
-_MORE = 10  # lists that a rule shortens are made so many times as long
+_MORE = 10  # lists that a rule shortens are made so many times as long, until they are full
 
 
 class Live:
@@ -82,6 +82,7 @@ class Live:
             InputError: that names the column and the rows.
         """
         events = self._events(frame)
+        self.model._refuse_values(events)
         users, items = events.user_ids.ids(events.user).to_pylist(), events.item_ids.ids(events.item).to_pylist()
         for known, ids in ((self.model.user_ids_, users), (self.model.item_ids_, items)):
             known.codes(ids)  # refuses ids of another type
@@ -94,10 +95,10 @@ class Live:
         model, names = self.model, self.model.names_
         valued = None if model.history_.value is None else names.value or "value"
         timed = names.time or "time"
-        columns = model.history_.context.column_names
+        columns = [one for one in model.history_.context.column_names if one in frame or one in model._reads()]
         if timed not in frame and model.history_.time is not None:
             frame = {**frame, timed: [time.time_ns() // 1000] * len(next(iter(frame.values()), []))}
-        known = [names.user, names.item, valued, timed, *columns]
+        known = [names.user, names.item, valued, timed, *model.history_.context.column_names]
         for name in frame:
             if name not in known:
                 raise InputError(
@@ -232,17 +233,24 @@ class Live:
             mask = self._mask(name, wanted)
             allowed = mask if allowed is None else allowed & mask
         most = self._limits(request.get("most"))
-        length = k if most is None else min(k * _MORE, len(model.item_ids_))
-        found = _rows_of(model, *model._lists(query, length, filter_seen, allowed))
-        if most is not None:
-            found = [_at_most(*most, one) for one in found]
-        if request.get("first"):
-            codes = [code for one in request["first"] if (code := model.item_ids_.code(one)) >= 0]
-            pinned = np.zeros(len(model.item_ids_), bool)
+        items = len(model.item_ids_)
+        length = k if most is None else min(k * _MORE, items)
+        codes = [code for one in request.get("first") or [] if (code := model.item_ids_.code(one)) >= 0]
+        tops: list[tuple[list, list, list]] = [([], [], [])] * len(query)
+        if codes:
+            pinned = np.zeros(items, bool)
             pinned[codes] = True
             pinned &= True if allowed is None else allowed
-            tops = _rows_of(model, *model._lists(query, max(len(codes), 1), filter_seen, pinned))
-            found = [_pinned(codes, top, one) for top, one in zip(tops, found, strict=True)]
+            tops = _rows_of(model, *model._lists(query, len(codes), filter_seen, pinned))
+        while True:
+            listed = _rows_of(model, *model._lists(query, length, filter_seen, allowed))
+            found = [_pinned(codes, top, one) for top, one in zip(tops, listed, strict=True)]
+            if most is None:
+                break
+            found = [_at_most(*most, one) for one in found]  # a cap is never broken: what is too much makes room
+            if length >= items or all(len(a[0]) >= k or len(b[0]) < length for a, b in zip(found, listed, strict=True)):
+                break
+            length = min(length * _MORE, items)
         names = model.item_ids_.listed
         return [
             ([names[code] for code in codes[:k]], scores[:k], [SOURCES[one] for one in sources[:k]])
@@ -255,16 +263,20 @@ class Live:
         if key not in self._masks:
             column = self._column(name)
             values = wanted if isinstance(wanted, list) else [wanted]
+            places = np.arange(len(column))
+            if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):  # e.g. tags: one of them is enough
+                places, column = pc.list_parent_indices(column).to_numpy(), pc.list_flatten(column)
             try:
                 among = pa.array(values)
                 if is_text(among.type) != is_text(column.type):
                     raise ValueError
-                among = among.cast(column.type)
-                mask = pc.fill_null(pc.is_in(column, value_set=among), False).to_numpy(zero_copy_only=False)
+                has = pc.fill_null(pc.is_in(column, value_set=among.cast(column.type)), False)
             except (pa.ArrowException, TypeError, ValueError, OverflowError):
                 raise InputError(
                     f"where {name!r}", got=repr(wanted)[:80], expected=f"values of {column.type}"
                 ) from None
+            mask = np.zeros(len(self.model.item_ids_), bool)
+            mask[places[has.to_numpy(zero_copy_only=False)]] = True
             if len(self._masks) > 256:
                 self._masks.clear()
             self._masks[key] = mask
@@ -288,7 +300,7 @@ class Live:
 
 def _rows_of(model: Recommender, lists: Lists, origin: np.ndarray) -> list[tuple[list, list, list]]:
     """(item codes, scores, sources) of each row."""
-    sources = model._sources(lists, origin, model._featured_items()).tolist()
+    sources = model._sources(lists, origin).tolist()
     item, score, ends = lists.item.tolist(), lists.score.tolist(), np.cumsum(lists.counts).tolist()
     starts = [0, *ends[:-1]]
     return [(item[a:b], score[a:b], sources[a:b]) for a, b in zip(starts, ends, strict=True)]
@@ -324,7 +336,8 @@ def _item_columns(model: Recommender, items: Any) -> dict[str, pa.Array]:
     ids, table = side
     need([str(ids.type)], [str(model.item_ids_.values.type)], where="the types of the item table's ids")
     placed = table.take(pc.index_in(model.item_ids_.values, value_set=ids)).combine_chunks()
-    return {name: placed.column(name).combine_chunks() for name in placed.column_names}
+    columns = {name: placed.column(name).combine_chunks() for name in placed.column_names}
+    return {name: one.cast(value_kind(one)) for name, one in columns.items()}  # entries of a dictionary as values
 
 
 def read_live(folder: str | Path, items: Any = None) -> Live:

@@ -34,7 +34,9 @@ _RULES: dict[str, Field] = {
     "filter_seen": Field((bool,), "true: leave out what a user had; by default as the model is made for"),
     "candidates": Field((list,), f"the only items to list: {_IDS.says}"),
     "exclude": Field((list,), f"items never to list: {_IDS.says}"),
-    "where": Field((dict,), "an object: column of the item table -> value or list of values that an item must have"),
+    "where": Field(
+        (dict,), "an object: column of the item table -> value or list of values, one of which an item must have"
+    ),
     "most": Field((dict,), "an object with one column of the item table -> how many items of one value a list holds"),
     "first": Field((list,), f"items that stand first where the lists may hold them: {_IDS.says}"),
 }

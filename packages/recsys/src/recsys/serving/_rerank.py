@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow as pa
 from ninefold.errors import InputError
 
-from recsys.evaluation._beyond import category_codes, category_shares, kl, vectors_of
+from recsys.data._frame import as_table
+from recsys.evaluation._beyond import category_codes, category_shares, item_codes, kl, vectors_of
 from recsys.recommender._base import Recommender
+from recsys.recommender._query import check_length
 from recsys.recommender._similar import cosines
 
 
-def mmr(model: Recommender, lists: pa.Table, k: int, *, weight: float = 0.7, vectors: Any = None) -> pa.Table:
+def mmr(model: Recommender, lists: Any, k: int, *, weight: float = 0.7, vectors: Any = None) -> pa.Table:
     """Pick k of each list, each time the item of greatest weight * relevance - (1 - weight) * likeness to those picked.
 
     Carbonell and Goldstein (SIGIR 1998). Relevance is the score scaled to 0..1 within the list, likeness the cosine.
@@ -42,11 +44,10 @@ def mmr(model: Recommender, lists: pa.Table, k: int, *, weight: float = 0.7, vec
         >>> lists.column("item").to_pylist(), after.column("item").to_pylist()
         (['cup', 'jar', 'lid', 'pan'], ['cup', 'pan', 'jar'])
     """
-    vectors = vectors_of(model, vectors)
+    lists, vectors = as_table(lists), vectors_of(model, vectors)
     if vectors is None:
         raise InputError("mmr", got=f"{type(model).__name__}, which has no item vectors", expected="vectors=")
-    codes = model.item_ids_.codes(lists.column(model.names_.item))
-    distinct, place = np.unique(codes, return_inverse=True)
+    distinct, place = np.unique(item_codes(model, lists), return_inverse=True)
     alike = cosines(vectors[distinct], np.arange(len(distinct)))
 
     def gain(part: np.ndarray, relevance: np.ndarray, picked: list[int]) -> np.ndarray:
@@ -58,7 +59,7 @@ def mmr(model: Recommender, lists: pa.Table, k: int, *, weight: float = 0.7, vec
     return _greedy(lists, k, weight, gain)
 
 
-def calibrate(model: Recommender, lists: pa.Table, k: int, categories: Any, *, weight: float = 0.5) -> pa.Table:
+def calibrate(model: Recommender, lists: Any, k: int, categories: Any, *, weight: float = 0.5) -> pa.Table:
     """Pick k of each list for (1 - weight) * relevance - weight * KL(history's categories || list's) (Steck 2018).
 
     Args:
@@ -85,8 +86,8 @@ def calibrate(model: Recommender, lists: pa.Table, k: int, categories: Any, *, w
         >>> lists.column("item").to_pylist(), after.column("item").to_pylist()
         (['cup', 'jar', 'lid', 'pan'], ['cup', 'lid'])
     """
-    code, shares = category_shares(model, categories)
-    item = code[model.item_ids_.codes(lists.column(model.names_.item))]
+    lists, (code, shares) = as_table(lists), category_shares(model, categories)
+    item = code[item_codes(model, lists)]
     user = model.user_ids_.codes(lists.column(model.names_.user))
     one_hot = np.eye(shares.shape[1])
 
@@ -99,7 +100,7 @@ def calibrate(model: Recommender, lists: pa.Table, k: int, categories: Any, *, w
     return _greedy(lists, k, weight, gain)
 
 
-def quota(model: Recommender, lists: pa.Table, k: int, categories: Any, shares: Mapping[str, float]) -> pa.Table:
+def quota(model: Recommender, lists: Any, k: int, categories: Any, shares: Mapping[str, float]) -> pa.Table:
     """Pick k of each list so that of the first p items at least floor(p * share) are of a category, for each p up to k.
 
     DetGreedy of Geyik et al. (KDD 2019): where categories fall behind, the best item of those is next, else the best of
@@ -128,14 +129,14 @@ def quota(model: Recommender, lists: pa.Table, k: int, categories: Any, shares: 
         >>> lists.column("item").to_pylist(), after.column("item").to_pylist()
         (['cup', 'jar', 'lid', 'pan'], ['cup', 'lid', 'jar'])
     """
-    code, names = category_codes(model, categories)
+    lists, (code, names) = as_table(lists), category_codes(model, categories)
     unknown = sorted(set(shares) - set(names))
     if unknown:
         raise InputError("shares", got=f"no item of category {unknown[0]!r}", expected=f"of {', '.join(names[:10])}")
-    if min(shares.values(), default=0) < 0 or sum(shares.values()) > 1 + 1e-9:
+    if not (min(shares.values(), default=0) >= 0 and sum(shares.values()) <= 1 + 1e-9):
         raise InputError("shares", got=dict(shares), expected="0 or more each, at most 1 together")
     least = np.array([shares.get(name, 0.0) for name in names])
-    item = code[model.item_ids_.codes(lists.column(model.names_.item))]
+    item = code[item_codes(model, lists)]
 
     def gain(part: np.ndarray, relevance: np.ndarray, picked: list[int]) -> np.ndarray:
         counts = np.bincount(item[part[picked]], minlength=len(names))
@@ -147,7 +148,7 @@ def quota(model: Recommender, lists: pa.Table, k: int, categories: Any, shares: 
 
 def rules(
     model: Recommender,
-    lists: pa.Table,
+    lists: Any,
     k: int,
     *,
     categories: Any = None,
@@ -189,7 +190,8 @@ def rules(
         raise InputError("most, boost", got=f"no item of category {unknown[0]!r}", expected="one of the categories")
     if min((most or {}).values(), default=0) < 0:
         raise InputError("most", got=dict(most or {}), expected="0 items or more of a category")
-    item = model.item_ids_.codes(lists.column(model.names_.item))
+    lists = as_table(lists)
+    item = item_codes(model, lists)
     group = np.zeros(len(item), np.int64) if code is None else code[item]
     limit = np.array([(most or {}).get(name, np.inf) for name in names or [""]])
     added = np.array([(boost or {}).get(name, 0.0) for name in names or [""]])[group]
@@ -206,10 +208,11 @@ def rules(
 _Gain = Callable[[np.ndarray, np.ndarray, list[int]], np.ndarray]
 
 
-def _greedy(lists: pa.Table, k: int, weight: float, gain: _Gain) -> pa.Table:
+def _greedy(lists: Any, k: int, weight: float, gain: _Gain) -> pa.Table:
     """Rows of each list in the order in which they are picked, ranks renewed."""
-    if not 0 <= weight <= 1 or k < 1:
-        raise InputError("weight, k", got=(weight, k), expected="a weight in 0..1 and k of at least 1")
+    k = check_length(k)
+    if not 0 <= weight <= 1:
+        raise InputError("weight", got=weight, expected="a weight in 0..1")
     rank, score = lists.column("rank").to_numpy(), lists.column("score").to_numpy()
     starts = np.flatnonzero(rank == 1)
     rows, ranks = [], []

@@ -14,6 +14,8 @@ from ninefold.errors import InputError, require
 
 from recsys.recommender._store import load
 from recsys.serving._app import make_app
+from recsys.serving._events import EventLog
+from recsys.serving._live import Live
 
 _SETTING = "RECSYS_SERVE"  # what a worker is to serve, as JSON: workers are new processes
 
@@ -30,12 +32,15 @@ def serve(
         port: 0 takes a free one.
         workers: processes. One for each core that may be busy; each uses one thread for products.
     Raises:
-        InputError: if the port is taken, and for what a worker could not start with.
+        InputError: if the port is taken.
+        NinefoldError: for what a worker could not start with, before any starts.
     """
     if workers < 1:
         raise InputError("workers", got=workers, expected="at least 1")
     uvicorn: Any = require("uvicorn", "recsys", "serve")
-    load(folder)  # what is wrong is said here, not by each worker
+    Live(load(folder), items)  # what is wrong is said here, not by each worker
+    if events is not None:
+        EventLog(events).close()
     with tempfile.TemporaryDirectory(prefix="recsys-") as state, _listening(host, port) as found:
         setting = {
             "folder": str(folder),

@@ -108,11 +108,12 @@ class BesideLink:
         ordered = received.in_order
         del received
         symbols, noise = ordered.symbols, ordered.noise
-        payload, reason, unchecked, ok = self._payload(Received(symbols[:, :at], noise[:, :at]))
+        head = Received(symbols[:, :at].copy(), noise[:, :at])
         ends = np.cumsum([at, *own])
-        parts = [Received(symbols[:, a:b].copy(), noise[:, a:b]) for a, b in itertools.pairwise(ends)]
-        del ordered, symbols  # a link may drop its own symbols before it draws
+        parts = [Received(symbols[:, a:b], noise[:, a:b]) for a, b in itertools.pairwise(ends)]
+        del ordered, symbols, noise  # a link may drop its own symbols before it draws
         pictures = [self.pictures.recover(parts.pop(0), height, width, self.snr_db) for height, width in sizes]
+        payload, reason, unchecked, ok = self._payload(head)  # last: the decoder takes as much memory as features
         return Played(pictures, payload, reason, unchecked, ok)
 
     def _payload(self, received: Received) -> tuple[bytes | None, str, bytes, np.ndarray]:

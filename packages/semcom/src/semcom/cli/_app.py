@@ -54,6 +54,8 @@ class Pilots:
         """Where they are."""
         from semcom.phy import PilotPattern
 
+        if self.pilot_block and not self.pilots:
+            raise InputError("--pilot-block", got=self.pilot_block, expected="--pilots with it")
         return PilotPattern(self.pilot_block, self.pilots)
 
 

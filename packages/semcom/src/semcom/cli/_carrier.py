@@ -99,14 +99,20 @@ def recv(
     opts: Shared,
 ) -> dict[str, Any]:
     """Receive a folder of symbols: pictures and payload into the folder -o. Status 2 if the payload is not whole."""
-    from semcom import Recording, carrier, paper
+    from semcom import Recording
 
     out = opts.need_out()
     recording = Recording.load(symbols)
     if recording.link.get("system") == "beside":
+        from semcom import carrier
+
+        if key is not None:
+            raise InputError("--key", got=key, expected="it left out: the recording is not of --form paper")
         link = carrier.beside_link_of(recording, symbols, model or "picture-c16")
         played = carrier.play_beside(link, recording, symbols, snr)
     else:
+        from semcom import paper  # with numba: a second and 90 MB
+
         published = paper.link_of(recording, symbols, model or "mae-32p4", key_of(key))
         played = paper.play(published, recording, symbols, snr)
     said = _delivered(played, out, keep_bad=keep_bad, force=opts.force)
@@ -140,6 +146,9 @@ def run(
     quality = [float(psnr(a[None], b[None])[0]) for a, b in zip(played.pictures, arrays, strict=True)]
     said = _delivered(played, opts.out, keep_bad=keep_bad, force=opts.force)
     shown = _counts(recording) | {"pilot symbols": arrived.overhead}
+    shown["symbols"] += arrived.overhead * len(recording.symbols)
+    if "bandwidth ratio" in shown:
+        shown["bandwidth ratio"] *= round(shown["symbols"] / recording.symbols.size, 6)
     return said | {"same payload": played.payload == data, "PSNR, dB": round(float(np.mean(quality)), 2), **shown}
 
 

@@ -48,7 +48,9 @@ def baseline(
     snr: SnrRange = "-2:14:2",
     channel: ChannelSpec = "awgn",
     unknown: Annotated[bool, typer.Option("--unknown", help="The sender does not know the SNR.")] = False,
-    assumed: Annotated[float, typer.Option(help="Es/N0 that the joint coder's sender assumes then.")] = 5.0,
+    assumed: Annotated[
+        float | None, typer.Option(help="Es/N0 that the joint coder's sender assumes then.  [default: 5]")
+    ] = None,
     coder: Annotated[
         str, typer.Option(help="picture-c16, a file of `train picture` or `train jscc`, a DeepJSCC checkpoint.")
     ] = "picture-c16",
@@ -65,13 +67,16 @@ def baseline(
 
     names = tuple(dict.fromkeys([*_words(codec), *_words(arms)]))
     over = (parse_ratio(ratio), tuple(parse_range(snr)), channel)
-    task = evaluation.BaselineTask(names, *over, not unknown, assumed, coder, opts.seed)
+    if assumed is not None and not unknown:
+        raise InputError("--assumed", got=assumed, expected="--unknown with it: else the sender knows the SNR")
+    task = evaluation.BaselineTask(names, *over, not unknown, 5.0 if assumed is None else assumed, coder, opts.seed)
     paths = find_pictures(pictures)
+    evaluation.check_pictures(paths, task)
     about = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(task).items()}
     with _kept(opts, {"verb": "baseline", **about, "pictures": [path.name for path in paths]}) as run:
         rows = evaluation.measure_baseline(paths, task, run, jobs)
         if run is not None:
-            (run.path / "scores.csv").write_text(evaluation.baseline_csv(rows), encoding="utf-8")
+            (run.path / "scores.csv").write_text(evaluation.baseline_csv(rows), "utf-8", "backslashreplace")
             with contextlib.suppress(ImportError):  # matplotlib
                 evaluation.baseline_figure(evaluation.best_rates(rows, task), task).savefig(run.path / "psnr.png")
     return evaluation.baseline_table(rows, task)

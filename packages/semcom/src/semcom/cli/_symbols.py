@@ -32,7 +32,9 @@ def apply(symbols: Symbols, *, channel: ChannelSpec = "awgn", snr: Snr = 6.0, op
 def modulate(
     symbols: Symbols,
     *,
-    datatype: Annotated[str, typer.Option("--type", help="cf32_le, ci16_le or cu8.")] = "cf32_le",
+    datatype: Annotated[
+        str, typer.Option("--type", help="cf32_le, ci16_le, ci8 or cu8, as SigMF says; _be too.")
+    ] = "cf32_le",
     rate: Annotated[float, typer.Option(help="Samples a second.")] = 1e6,
     opts: Shared,
 ) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def demodulate(
     *,
     like: Annotated[Path | None, typer.Option(help="What was sent, for its header, if SAMPLES has none.")] = None,
     datatype: Annotated[
-        str | None, typer.Option("--type", help="cf32_le, ci16_le or cu8.  [default: the file's ending]")
+        str | None, typer.Option("--type", help="As of `channel modulate`.  [default: the file's ending]")
     ] = None,
     opts: Shared,
 ) -> dict[str, Any]:

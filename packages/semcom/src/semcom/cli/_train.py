@@ -1,4 +1,4 @@
-"""`train picture|jscc|mae|features|clip|diffusion|judge`, `finetune`: one pattern of options for all of them."""
+"""`train picture|jscc|mae|features|clip|diffusion`, `finetune`: one pattern of options for all of them."""
 
 from __future__ import annotations
 
@@ -50,8 +50,11 @@ def _trained(name: str, how: How, opts: Shared, net: Any, recipe: Any, call: Any
     from ninefold.files import digest_file
     from ninefold.run import Run
 
+    from semcom.models import BUILT_IN, built_in_path
+
     about = {"verb": f"train {name}", "data": how.data, **recipe.to_meta(), "model": net.to_meta(), **more}
-    about["start"] = digest_file(how.start) if how.start else None
+    start = built_in_path(str(how.start)) if str(how.start) in BUILT_IN else how.start
+    about["start"] = digest_file(start) if start else None
     with Run(opts.need_out(), about) as run:
         return _finished(run, call(run), about, half=how.half)
 
@@ -149,19 +152,6 @@ def diffusion(
     hashes = {"features": model_hash(coder), "clip": model_hash(towers)}
     return _trained("diffusion", how, opts, net, recipe,
                     lambda run: train_diffusion(data, coder, towers, net, recipe, run), **hashes)  # fmt: skip
-
-
-@verb(train, uses=USES, out="run")
-def judge(*, how: How, opts: Shared) -> dict[str, Any]:
-    """Train the classifier that judges received pictures and never selects (about 8 minutes on a core)."""
-    from semcom.datasets import load_captioned
-    from semcom.models import JudgeConfig
-    from semcom.multimodal import MMRecipe, train_judge
-
-    pictures = load_captioned(how.data or "cifar10", "train")
-    recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=2000, lr=2e-3)
-    net = JudgeConfig.from_text(how.net, classes=len(pictures.classes))
-    return _trained("judge", how, opts, net, recipe, lambda run: train_judge(pictures, net, recipe, run))
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")

@@ -23,6 +23,7 @@ from semcom.evaluation._whole import (
     baseline_figure,
     baseline_table,
     best_rates,
+    check_pictures,
     make_whole_link,
     measure_baseline,
     measure_picture,
@@ -30,6 +31,6 @@ from semcom.evaluation._whole import (
 
 __all__ = [
     "WHOLE_ARMS", "BaselineTask", "arm_name", "baseline_csv", "baseline_figure", "baseline_table", "best_rates",
-    "curves", "make_whole_link", "masked_view", "measure_baseline", "measure_picture",
+    "check_pictures", "curves", "make_whole_link", "masked_view", "measure_baseline", "measure_picture",
     "picture_strip", "psnr", "ssim", "sweep_figure", "sweep_table",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ def measure_picture(path: Path, task: BaselineTask) -> list[dict[str, Any]]:
         codec = arm in (*CODECS, *PLUGINS)
         tries = [mcs_table()[place] for place in _ROWS] if codec and task.fixed_rates else [None]
         link = make_whole_link(arm, task.ratio, task.coder)
+        own = link.symbols(*picture.shape[:2])
         if arm == "avif" and isinstance(link, CodecLink):
             avif = link
         elif isinstance(link, ChosenLink) and avif is not None:
@@ -113,14 +115,15 @@ def measure_picture(path: Path, task: BaselineTask) -> list[dict[str, Any]]:
             if isinstance(link, CodecLink):
                 link.mcs = mcs
             for snr in task.snrs:
-                rng = np.random.default_rng([task.seed, zlib.crc32(path.name.encode()), round(100 * (snr + 100))])
+                place = round(100 * (float(np.clip(snr, -100, 1000)) + 100))
+                rng = np.random.default_rng([task.seed, zlib.crc32(os.fsencode(path.name)), place])
                 assumed = snr if task.known else task.assumed_db
                 drawn = carry_picture(link, picture, channel, snr, rng, assumed)
                 similar = float(ssim(drawn[None], picture[None])[0]) if min(picture.shape[:2]) >= 11 else None
                 rows.append({
                     "picture": path.name, "arm": arm, "snr_db": snr, "rate": mcs.index if mcs else None,
                     "psnr": float(psnr(drawn[None], picture[None])[0]), "ssim": similar,
-                    "symbols": link.symbols(*picture.shape[:2]),
+                    "symbols": own + channel.overhead(own),
                 })  # fmt: skip
     return rows
 
@@ -141,6 +144,20 @@ def measure_baseline(
     fixed = len(_ROWS) if task.fixed_rates else 1
     size = len(task.snrs) * sum(fixed if arm in (*CODECS, *PLUGINS) else 1 for arm in task.arms)
     return resumed(functools.partial(measure_picture, task=task), paths, run, jobs, size)
+
+
+def check_pictures(paths: Sequence[Path], task: BaselineTask) -> None:
+    """InputError that names each picture that cannot be read, or that a link of the task cannot send."""
+    links, bad = [make_whole_link(arm, task.ratio, task.coder) for arm in task.arms], []
+    for path in paths:
+        try:
+            size = read_picture(path).shape[:2]
+            _ = [link.symbols(*size) for link in links]
+        except InputError as error:
+            bad.append(f"{path.name} ({error.got})")
+    if bad:
+        hint = "move them out of the folder, or name the others"
+        raise InputError("pictures", got=f"{len(bad)} of {len(paths)} unusable: {'; '.join(bad)}", hint=hint)
 
 
 def best_rates(rows: Sequence[Mapping[str, Any]], task: BaselineTask) -> list[Mapping[str, Any]]:
@@ -182,6 +199,8 @@ def baseline_table(rows: Sequence[Mapping[str, Any]], task: BaselineTask) -> Tab
     table.title = "; ".join(f"{arm_name(arm)} leads at {snrs} dB" for arm, snrs in leads.items() if snrs)
     pictures = f"means over {len({row['picture'] for row in rows})} pictures"
     table.notes.append(f"PSNR in dB (SSIM), {pictures}, bandwidth ratio {task.ratio:.4g}, {task.channel}.")
+    if Channel.from_spec(task.channel).overhead(1):
+        table.notes.append("Pilots and prefixes come on top, as many for each link; scores.csv counts them.")
     if task.fixed_rates:
         table.notes.append("Codecs: the best of ten fixed rates, chosen on these pictures.")
     return table

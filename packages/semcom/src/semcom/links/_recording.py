@@ -105,7 +105,8 @@ class Recording:
         meta_path, data_path = files_of(Path(path))
         header = read_header(meta_path)
         if header.get("core:datatype", "cf32_le") != "cf32_le" or "semcom:waveform" in header:
-            raise ArtifactError(meta_path, f"says {header.get('core:datatype')} samples of a waveform, not symbols")
+            kind = f"{header.get('core:datatype')} samples of a waveform, not symbols"
+            raise ArtifactError(meta_path, f"holds {kind}: use `channel demodulate` first")
         data = read_samples(data_path, header, 8)
         symbols = np.frombuffer(data, "<c8").reshape(1, -1)
         if not np.isfinite(symbols).all():

@@ -1,4 +1,4 @@
-"""Recordings as the samples of a radio: `cf32_le`, `ci16_le` or `cu8`, in a SigMF folder or any file of a receiver."""
+"""Recordings as the samples of a radio: floats or integers, in a SigMF folder or any file of a receiver."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from ninefold.errors import ArtifactError, InputError
 from semcom.links._recording import Recording, files_of, read_header, read_samples
 from semcom.phy import Waveform
 
-DATATYPES = {"cf32_le": ("<f4", 0.0, 1.0), "ci16_le": ("<i2", 0.0, 8000.0), "cu8": ("u1", 127.5, 32.0)}
+DATATYPES = {
+    "cf32_le": ("<f4", 0.0, 1.0), "cf32_be": (">f4", 0.0, 1.0), "ci16_le": ("<i2", 0.0, 8000.0),
+    "ci16_be": (">i2", 0.0, 8000.0), "ci8": ("i1", 0.0, 32.0), "cu8": ("u1", 127.5, 32.0),
+}  # fmt: skip
 """Numbers of each form, their zero, and the root of their mean square."""
+_ENDINGS = {"fc32": "cf32_le", "cfile": "cf32_le", "cs16": "ci16_le", "sc16": "ci16_le", "cs8": "ci8"}
 
 
 def save_waveform(
@@ -32,7 +36,7 @@ def save_waveform(
     waveform, (kind, zero, size) = waveform or Waveform(), DATATYPES[datatype]
     samples = waveform.modulate(recording.symbols.ravel())
     values = samples.view(np.float32) * np.float32(size / np.sqrt(np.mean(np.abs(samples) ** 2) / 2)) + zero
-    if kind != "<f4":
+    if np.dtype(kind).kind != "f":
         limits = np.iinfo(kind)
         values = np.clip(np.round(values), limits.min, limits.max)
     more = {"core:datatype": datatype, "core:sample_rate": rate, "semcom:waveform": dict(vars(waveform)),
@@ -53,18 +57,23 @@ def load_waveform(path: str | Path, like: str | Path | None = None, datatype: st
     """
     path = Path(path)
     if like is None:
+        if path.is_file() and not path.suffix.startswith(".sigmf"):
+            raise InputError("--like", where=path, expected="what was sent, whose header this file does not have")
         header_path, data_path = files_of(path)
         header = read_header(header_path)
         datatype = str(header.get("core:datatype"))
+        if "semcom:waveform" not in header:
+            raise ArtifactError(header_path, "holds symbols, not samples: `channel modulate` makes the samples")
     else:
         header_path, data_path = files_of(Path(like))[0], path
         header = read_header(header_path)
-        endings = {name.removesuffix("_le"): name for name in DATATYPES}
-        datatype = datatype or endings.get(path.suffix[1:])
+        endings = _ENDINGS | {name.removesuffix("_le"): name for name in DATATYPES}
+        datatype = datatype or endings.get(path.suffix[1:].lower())
         if path.is_dir() or path.suffix.startswith(".sigmf"):
             data_path, datatype = _of_receiver(path, header.get("core:sample_rate"), datatype)
     if datatype not in DATATYPES:
-        raise InputError("datatype", where=path, got=repr(datatype), expected=f"one of {', '.join(DATATYPES)}")
+        got, expected = datatype or "a file whose ending does not tell it", f"--type: {', '.join(DATATYPES)}"
+        raise InputError("datatype", where=path, got=got, expected=expected)
     kind, zero, _ = DATATYPES[datatype]
     data = read_samples(data_path, header if like is None else {}, 2 * np.dtype(kind).itemsize)
     about = header.get("semcom:about")
@@ -91,6 +100,8 @@ def _of_receiver(path: Path, rate: float | None, datatype: str | None) -> tuple[
         own, known = header.get("core:sample_rate", rate), header.get("core:datatype")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(header_path, f"is no SigMF header ({error})") from None
+    if header.get("core:num_channels", 1) != 1:
+        raise InputError("channels", where=header_path, got=header["core:num_channels"], expected="1")
     if rate and own != rate:
         expected = f"the sender's, {rate:g}: resample the recording"
         raise InputError("sample rate", where=header_path, got=own, expected=expected)

@@ -27,8 +27,14 @@ class Settings:
     @classmethod
     def parse(cls, text: str) -> dict[str, Any]:
         """The values of `key=value,...`, numbers of a tuple with `/` between them, each of its field's type."""
-        kinds, found = cls._kinds(), {}
+        kinds, found, words = cls._kinds(), {}, []
         for word in filter(None, text.split(",")):
+            spec = words and words[-1].strip().startswith("channel=") and ":" in words[-1]
+            if spec and word.partition("=")[0].strip() not in kinds:
+                words[-1] += f",{word}"  # another option of the channel
+            else:
+                words.append(word)
+        for word in words:
             name, _, value = word.strip().partition("=")
             if name not in kinds:
                 raise InputError("setting", got=repr(name), expected=f"one of {', '.join(kinds)}")

@@ -51,13 +51,7 @@ class HubMae(nn.Module):
         """A folder with `config.json` and safetensors weights, as `save_pretrained` writes it."""
         from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
-        config_file = path / "config.json"
-        try:
-            settings = json.loads(config_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise ArtifactError(path, "is no model folder: it has no readable config.json") from None
-        if settings.get("model_type") != "vit_mae":
-            raise ArtifactError(path, f"holds a model of type {settings.get('model_type')!r}, not a vit_mae")
+        settings = read_config(path, "vit_mae")
         if settings.get("norm_pix_loss") and norm_pix is not False:
             raise InputError("model", got=str(path), expected="one without norm_pix_loss", hint=_NORM_PIX)
         names = _tensor_names(path)
@@ -153,6 +147,18 @@ class HubMae(nn.Module):
             x = out[0] if isinstance(out, tuple) else out
         patches = decoder.decoder_pred(decoder.decoder_norm(x))[:, 1:]
         return unpatchify(patches, self.patch_size, self.image_size, self.image_size) * self.std + self.mean
+
+
+def read_config(path: Path, kind: str) -> dict[str, Any]:
+    """The config of a folder of `transformers`; ArtifactError unless its model is of that type."""
+    try:
+        settings = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        found = settings.get("model_type")
+    except (OSError, ValueError, AttributeError):
+        raise ArtifactError(path, "is no model folder: it has no readable config.json") from None
+    if found != kind:
+        raise ArtifactError(path, f"holds a model of type {found!r}, not a {kind}")
+    return settings
 
 
 def _tensor_names(path: Path) -> list[str]:

@@ -163,7 +163,7 @@ def load_coder(name: str | Path) -> PictureCoder | JsccCoder:
 
 
 def load_judge(name: str | Path) -> Judge:
-    """The judge: `judge` (built in) or a file of `semcom train judge`."""
+    """The judge: `judge` (built in), or a model file of one."""
     return _named(name, Judge.kind)
 
 

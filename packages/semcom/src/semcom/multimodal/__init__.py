@@ -28,7 +28,7 @@ from semcom.multimodal._session import PlayedPictures, mm_link_of, play_pictures
 from semcom.multimodal._store import link_folder, load_clip, load_unet, pack_parts
 from semcom.multimodal._text_features import ClipConfig, HubClip, SmallClip, TextImageFeatures
 from semcom.multimodal._text_forms import TEXT_FORMS, AnalogText, CaptionText, ReceivedText, TextForm
-from semcom.multimodal._training import MMRecipe, train_clip, train_diffusion, train_features, train_judge
+from semcom.multimodal._training import MMRecipe, train_clip, train_diffusion, train_features
 from semcom.multimodal._unet import Condition, Unet, UnetConfig
 
 __all__ = [
@@ -38,6 +38,6 @@ __all__ = [
     "TextImageFeatures", "TextOnly", "TxPictures", "Unet", "UnetConfig", "captioned_tiles", "captions_of",
     "checked_captions", "choose",
     "link_folder", "load_clip", "load_unet", "mm_link_of", "pack_parts", "play_pictures", "play_received",
-    "read_captions", "record_pictures", "train_clip", "train_diffusion", "train_features", "train_judge", "unsharp",
+    "read_captions", "record_pictures", "train_clip", "train_diffusion", "train_features", "unsharp",
     "without_text",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from ninefold.errors import InputError
 from torch import Tensor
 
 from semcom.multimodal._features import SNR_RANGE, as_bytes
-from semcom.multimodal._schedule import SOLVERS, cosine_alphabar, sample
+from semcom.multimodal._schedule import cosine_alphabar, sample
 from semcom.multimodal._unet import Condition, Unet
 
 _REACH = 6.0  # of the residual in units of its scale: samples beyond are numerical accidents
@@ -64,25 +65,17 @@ def candidate_noise(seed: int, row: int, candidate: int, shape: tuple[int, ...])
 
 
 class ResidualDiffusion:
-    """Draws candidates by a `Unet` with classifier-free guidance.
+    """Draws candidates by a `Unet`.
 
     Attributes:
         steps: calls of the network for a candidate.
-        solver: `ddim` or `dpmpp`.
-        guidance: w; v = v_without + w (v_with - v_without); 1 is plain conditioning, and costs half.
         bfloat16: whether the network's products are taken in bfloat16: faster where the processor has them.
     """
 
-    def __init__(
-        self, unet: Unet, steps: int = 5, solver: str = "dpmpp", guidance: float = 1.0, *, bfloat16: bool = False
-    ) -> None:
-        if solver not in SOLVERS:
-            raise InputError("solver", got=repr(solver), expected=f"one of {', '.join(SOLVERS)}")
-        if steps < 1 or not np.isfinite(guidance) or guidance < 0:
-            expected = "at least 1, and a finite number from 0"
-            raise InputError("steps, guidance", got=(steps, guidance), expected=expected)
-        self.unet, self.steps, self.solver, self.guidance = unet.eval(), steps, solver, guidance
-        self.bfloat16 = bfloat16
+    def __init__(self, unet: Unet, steps: int = 5, *, bfloat16: bool = False) -> None:
+        if steps < 1:
+            raise InputError("steps", got=steps, expected="at least 1")
+        self.unet, self.steps, self.bfloat16 = unet.eval(), steps, bfloat16
         self._alphabar = cosine_alphabar()
 
     def __call__(self, request: Request) -> np.ndarray:
@@ -95,7 +88,7 @@ class ResidualDiffusion:
             shape = (12, height // 2, width // 2)
             noise = [candidate_noise(request.seed, int(request.rows[row]), number, shape) for row, number in part]
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-                residual = sample(self._predictor(condition), torch.stack(noise), self.steps, self.solver, _REACH)
+                residual = sample(partial(self._velocity, condition), torch.stack(noise), self.steps, _REACH)
                 pictures = self.unet.picture(residual, condition)
             made[begin : begin + len(part)] = as_bytes(pictures.permute(0, 2, 3, 1).numpy())
         return made.reshape(rows, request.count, height, width, 3)
@@ -108,15 +101,5 @@ class ResidualDiffusion:
             torch.from_numpy(np.clip(np.nan_to_num(request.snr_db[rows]), *SNR_RANGE).astype(np.float32)),
         )  # fmt: skip
 
-    def _predictor(self, condition: Condition) -> Callable[[Tensor, int], Tensor]:
-        guided = self.guidance != 1 and bool(condition.has_text.any())
-        both = condition.joined(condition.without_text()) if guided else condition
-
-        def predict(z: Tensor, t: int) -> Tensor:
-            alphabar = self._alphabar[t].expand(len(z) * (2 if guided else 1))
-            if not guided:
-                return self.unet(z, alphabar, both).float()
-            with_text, without = self.unet(torch.cat([z, z]), alphabar, both).float().chunk(2)
-            return without + self.guidance * (with_text - without)
-
-        return predict
+    def _velocity(self, condition: Condition, z: Tensor, t: int) -> Tensor:
+        return self.unet(z, self._alphabar[t].expand(len(z)), condition).float()

@@ -182,6 +182,13 @@ class MMSemCom:
             alpha = AlphaTable(tuple(kept["snrs"]), tuple(kept["alphas"]))
         return cls(coder, clip, generator, config, alpha=alpha, captioner=captioner, max_batch=max_batch)
 
+    def with_settings(self, **settings: Any) -> MMSemCom:
+        """The same models with other settings, fields of `MMConfig`."""
+        return MMSemCom(
+            self.features.coder, self.text_features, self.generator, replace(self.config, **settings),
+            alpha=self.alpha, captioner=self.captioner, max_batch=self.max_batch,
+        )  # fmt: skip
+
     def save_pretrained(self, folder: str | Path, *, half: bool = False, force: bool = False) -> None:
         """Write the settings and our own models; text features or generators of others are refused."""
         if not isinstance(self.text_features, SmallClip):

@@ -10,17 +10,14 @@ from ninefold.errors import InputError
 
 from semcom.multimodal._captions import checked_captions
 from semcom.multimodal._generator import Request
-from semcom.multimodal._link import MMConfig, MMSemCom
+from semcom.multimodal._link import MMSemCom
 from semcom.multimodal._text_forms import AnalogText
 from semcom.phy import Received, interleaver
 
 
 def without_text(link: MMSemCom) -> MMSemCom:
     """The same link with the text's symbols given to the picture; selection is by image alone."""
-    config = MMConfig(**{**vars(link.config), "text": "none", "text_size": 0})
-    return MMSemCom(
-        link.features.coder, link.text_features, link.generator, config, alpha=link.alpha, max_batch=link.max_batch
-    )
+    return link.with_settings(text="none", text_size=0)
 
 
 class TextOnly:

@@ -1,4 +1,4 @@
-"""The noise schedule, v-prediction, and the two samplers: DDIM and DPM-Solver++ (2M).
+"""The noise schedule, v-prediction, and the sampler: DPM-Solver++ (2M), Lu et al. 2022.
 
 With signal a_t = sqrt(alphabar_t) and noise s_t = sqrt(1 - alphabar_t): z_t = a_t x + s_t e, v = a_t e - s_t x, so
 x = a_t z_t - s_t v and e = s_t z_t + a_t v (Salimans and Ho 2022, appendix D).
@@ -14,7 +14,6 @@ from ninefold.errors import InputError
 from torch import Tensor
 
 STEPS = 1000  # T
-SOLVERS = ("ddim", "dpmpp")
 
 
 def cosine_alphabar(steps: int = STEPS) -> Tensor:
@@ -50,21 +49,15 @@ def times(steps: int, total: int = STEPS) -> list[int]:
     return [round(float(value)) for value in torch.linspace(total - 1, 0, steps + 1)[:-1]]
 
 
-def sample(
-    predict_v: Callable[[Tensor, int], Tensor], noise: Tensor, steps: int, solver: str = "ddim",
-    reach: float | None = None,
-) -> Tensor:  # fmt: skip
+def sample(predict_v: Callable[[Tensor, int], Tensor], noise: Tensor, steps: int, reach: float | None = None) -> Tensor:
     """Clean data of unit noise.
 
     Args:
         predict_v: (z_t (B, ...), index t from 0 to T - 1) -> v.
         noise: (B, ...) standard normal.
         steps: calls of `predict_v`.
-        solver: `ddim` (Song et al. 2021, eta 0) or `dpmpp` (Lu et al. 2022, DPM-Solver++(2M)).
         reach: estimates of the clean data are kept within plus and minus this.
     """
-    if solver not in SOLVERS:
-        raise InputError("solver", got=repr(solver), expected=f"one of {', '.join(SOLVERS)}")
     table = cosine_alphabar()
     visited = times(steps)
     alphabars = [float(table[t]) for t in visited] + [1.0]
@@ -78,10 +71,6 @@ def sample(
             x = x.clamp(-reach, reach)
         if then == 1.0:
             return x
-        if solver == "ddim":
-            e = (z - a * x) / s
-            z = a_next * x + s_next * e
-            continue
         step = math.log(a_next / s_next) - math.log(a / s)  # of the logarithmic signal-to-noise ratio, halved
         ahead = x
         if before is not None:

@@ -42,13 +42,6 @@ class Evidence:
     text_weight: np.ndarray
     truth: np.ndarray | None = None
 
-    def permuted(self, order: np.ndarray) -> Evidence:
-        """The same with the candidates in another order."""
-        return Evidence(
-            self.candidates[:, order], self.coarse, self.image_error[:, order], self.image_misfit[:, order],
-            self.text_error[:, order], self.text_weight, self.truth,
-        )  # fmt: skip
-
 
 def standardised(errors: np.ndarray) -> np.ndarray:
     """(rows, K) to mean 0 and deviation 1 in each row; 0 where all are equal."""

@@ -6,7 +6,6 @@ picture of 32 x 32 has 128 symbols in all.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
 from semcom.links import Settings
+from semcom.models._hub import read_config
 
 _PAD = 256  # beside the 256 values of a byte
 
@@ -164,12 +164,7 @@ class HubClip(nn.Module):
         from transformers import CLIPModel, CLIPProcessor
 
         path = Path(path)
-        try:
-            kind = json.loads((path / "config.json").read_text(encoding="utf-8")).get("model_type")
-        except (OSError, ValueError, AttributeError):
-            raise ArtifactError(path, "is no model folder: it has no readable config.json") from None
-        if kind != "clip":
-            raise ArtifactError(path, f"holds a model of type {kind!r}, not a clip")
+        read_config(path, "clip")
         try:
             model = CLIPModel.from_pretrained(path, use_safetensors=True, local_files_only=True)
             processor = CLIPProcessor.from_pretrained(path, local_files_only=True)

@@ -1,4 +1,4 @@
-"""Training of the second system: image features, text and picture towers, the diffusion on top, and the judge."""
+"""Training of the second system: image features, text and picture towers, the diffusion on top."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ninefold.run import Run
 from torch import Tensor
 
 from semcom.datasets import Captioned, caption
-from semcom.models import JsccCoder, JsccConfig, Judge, JudgeConfig
+from semcom.models import JsccCoder, JsccConfig
 from semcom.multimodal._features import cut, filled, sent_places
 from semcom.multimodal._schedule import cosine_alphabar, mix, velocity
 from semcom.multimodal._text_features import ClipConfig, SmallClip, byte_tokens
@@ -176,21 +176,3 @@ def train_diffusion(
 
     fit(unet, loss_of, recipe, run)
     return unet
-
-
-def train_judge(data: Captioned, config: JudgeConfig, recipe: MMRecipe, run: Run) -> Judge:
-    """Train the classifier that judges, on clean training pictures; resumes what is there."""
-    if config.classes != len(data.classes):
-        raise InputError("classes", got=config.classes, expected=f"{len(data.classes)}, as the data have")
-    torch.manual_seed(recipe.seed)
-    model, images, labels = Judge(config), picture_tensor(data.images), torch.from_numpy(data.labels)
-
-    def loss_of(generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        at = torch.randint(len(images), (recipe.batch,), generator=generator)
-        with recipe.products():
-            logits = model(augment(images[at], generator)).float()
-        right = (logits.argmax(dim=1) == labels[at]).float().mean()
-        return F.cross_entropy(logits, labels[at], label_smoothing=0.1), {"right": float(right)}
-
-    fit(model, loss_of, recipe, run)
-    return model

@@ -54,17 +54,6 @@ class Condition:
     has_text: Tensor
     snr_db: Tensor
 
-    def without_text(self) -> Condition:
-        """The same with no text, for classifier-free guidance."""
-        return Condition(
-            self.coarse, self.has_coarse, torch.zeros_like(self.text), torch.zeros_like(self.has_text), self.snr_db
-        )
-
-    def joined(self, other: Condition) -> Condition:
-        """Both, one after the other."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Condition(*(torch.cat(pair) for pair in pairs))
-
 
 class _Res(nn.Module):
     """Two convolutions, the second scaled and shifted by the condition (FiLM)."""

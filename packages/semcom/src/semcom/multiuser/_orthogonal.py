@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ninefold.errors import InputError
 
-from semcom.multimodal import MMConfig, MMReport, MMSemCom, RxPictures
+from semcom.multimodal import MMReport, MMSemCom, RxPictures
 from semcom.multiuser._allocation import allocate
 from semcom.phy import Channel, Received
 
@@ -154,15 +154,6 @@ class MultiUserLink:
             results.append(UserResult(answer, replace(report, pilot_symbols=received.overhead)))
         return results
 
-    def alone(self, number: int, user: User, **arguments: Any) -> UserResult:
-        """The same user with the same symbols and nobody else in the band."""
-        link = self.links[number]
-        sent = link.transmit(user.images, user.captions, user.effective_snr_db)
-        received = at_power(user, np.float32(np.sqrt(user.power)) * sent.symbols)
-        answer = link.receive(received, user.effective_snr_db, **arguments)
-        report = replace(sent.report, energy=sent.report.energy * user.power, pilot_symbols=received.overhead)
-        return UserResult(answer, report)
-
     def _check(self, users: Sequence[User]) -> None:
         if len(users) != len(self.links):
             raise InputError("users", got=len(users), expected=f"{len(self.links)}, one a link")
@@ -182,8 +173,4 @@ def _with_share(link: MMSemCom, share: int) -> MMSemCom:
     most = link.features.count // 2 + link.text.symbols
     if share > most:
         raise InputError("symbols of a user", got=share, expected=f"at most {most}, what its coder fills")
-    config = MMConfig(**{**vars(link.config), "symbols": share})
-    return MMSemCom(
-        link.features.coder, link.text_features, link.generator, config, alpha=link.alpha, captioner=link.captioner,
-        max_batch=link.max_batch,
-    )  # fmt: skip
+    return link.with_settings(symbols=share)

@@ -21,7 +21,7 @@ from semcom.paper._framing import Joined, Splitter, make_frame, open_frame
 from semcom.paper._inpaint import harmonic_fill, mean_fill
 from semcom.paper._link import CarrierImageLink, LinkConfig, RxFrame, TxFrame
 from semcom.paper._mask_codec import MODES, MaskCodec, kept_count
-from semcom.paper._rivals import Harmonic, MeanFill, random_masks
+from semcom.paper._rivals import Harmonic, MeanFill
 from semcom.paper._session import link_of, play, receive_pictures, record
 from semcom.paper._sparse import FORMS
 from semcom.paper._training import MaeRecipe, finetune, train_mae
@@ -29,6 +29,6 @@ from semcom.paper._training import MaeRecipe, finetune, train_mae
 __all__ = [
     "FORMS", "MODES", "CarrierImageLink", "Harmonic", "Joined", "LinkConfig", "MaeRecipe", "MaskCodec",
     "MeanFill", "RxFrame", "Splitter", "TokenCoder", "TxFrame", "finetune", "harmonic_fill",
-    "kept_count", "link_of", "make_frame", "mean_fill", "open_frame", "play", "random_masks", "receive_pictures",
+    "kept_count", "link_of", "make_frame", "mean_fill", "open_frame", "play", "receive_pictures",
     "record", "train_mae",
 ]  # fmt: skip

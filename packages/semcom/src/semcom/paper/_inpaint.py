@@ -6,8 +6,6 @@ Both see the same received kept patches as the autoencoder gives out.
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.linalg import splu
 
 
 def pixel_mask(masks: np.ndarray, size: int, patch: int) -> np.ndarray:
@@ -45,6 +43,9 @@ def harmonic_fill(images: np.ndarray, masks: np.ndarray, patch: int) -> np.ndarr
 
 def _harmonic(picture: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     """(hidden pixels, 3) values of one picture."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.linalg import splu
+
     height, width = hidden.shape
     number = np.full(hidden.shape, -1)
     number[hidden] = np.arange(hidden.sum())

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from ninefold.errors import InputError
 
-from semcom.paper._combinatorics import bits_to_limbs, fraction_of, limbs_to_bits, pascal_table, rank, unrank
+from semcom.paper._combinatorics import bits_to_integers, integers_to_bits, pascal_table, rank, unrank
 from semcom.paper._scrambler import keyed_words, words_to_bits
 
 MODES = ("enumerative", "bitmap")
@@ -42,7 +42,6 @@ class MaskCodec:
         mode: `enumerative` or `bitmap`.
         kept: patches that stay, n; None in `bitmap`.
         capacity_bits: payload bits of a picture, B.
-        least_kept: in `bitmap`, the fewest patches that may stay.
 
     Examples:
         >>> import numpy as np
@@ -60,16 +59,14 @@ class MaskCodec:
     """
 
     def __init__(
-        self, num_patches: int, mask_ratio: float = 0.75, mode: str = "enumerative", scramble_key: int | str | None = 0,
-        *, least_kept: int = 1,
-    ) -> None:  # fmt: skip
+        self, num_patches: int, mask_ratio: float = 0.75, mode: str = "enumerative", scramble_key: int | str | None = 0
+    ) -> None:
         """See the class; `scramble_key=None` switches scrambling off.
 
         Raises:
             InputError: if a ratio keeps no patch or all, or a mode is unknown or does not fit.
         """
         self.num_patches, self.mask_ratio, self.mode, self.scramble_key = num_patches, mask_ratio, mode, scramble_key
-        self.least_kept = least_kept
         self.kept: int | None = None
         if mode == "enumerative":
             self.kept = kept_count(num_patches, mask_ratio)
@@ -109,14 +106,15 @@ class MaskCodec:
         """Masks (rows, N) of bits that are scrambled already."""
         if self.mode == "bitmap":
             masks = scrambled.astype(bool)
-            poor = (~masks).sum(axis=1) < self.least_kept
-            if poor.any():
-                got = f"{int((~masks[poor][0]).sum())} kept patches in picture {int(poor.argmax())}"
-                raise InputError("bitmap", got=got, expected=f"at least {self.least_kept}", hint="take another key")
+            if masks.all(axis=1).any():
+                got = f"0 kept patches in picture {int(masks.all(axis=1).argmax())}"
+                raise InputError("bitmap", got=got, expected="at least one", hint="take another key")
             return masks
         masks = np.empty((len(scrambled), self.num_patches), np.bool_)
-        values = bits_to_limbs(scrambled, self._table.shape[2])
-        unrank(values, self._offsets(index, choice), self._table, masks)
+        for row, (value, offset) in enumerate(
+            zip(bits_to_integers(scrambled), self._offsets(index, choice), strict=True)
+        ):
+            masks[row] = np.frombuffer(unrank((value + offset) % self._table[-1][-1], self._table), np.bool_)
         return masks
 
     def decode(self, mask: np.ndarray, index: np.ndarray | int = 0, choice: np.ndarray | int = 0) -> np.ndarray:
@@ -149,14 +147,17 @@ class MaskCodec:
             reasons[row] = f"{weights[row]} kept patches where there are {self.kept}"
         usable = masks.copy()
         usable[wrong] = np.arange(self.num_patches) >= (self.kept or 0)
-        values = np.empty((len(masks), self._table.shape[2]), np.uint32)
-        rank(usable, self._offsets(index, choice), self._table, values)
-        bits = limbs_to_bits(values)
-        beyond = bits[:, : -self.capacity_bits].any(axis=1)
-        bits = bits[:, -self.capacity_bits :]
-        for row in np.flatnonzero(beyond & ~wrong):
-            reasons[row] = "a codeword out of range"
-        return self.scramble(np.ascontiguousarray(bits), index, choice), reasons
+        kept = np.nonzero(~usable)[1].reshape(len(masks), self.kept or 0).tolist()
+        offsets, limit = self._offsets(index, choice), 1 << self.capacity_bits
+        values = [
+            (rank(places, self._table) - offset) % self._table[-1][-1]
+            for places, offset in zip(kept, offsets, strict=True)
+        ]
+        for row, value in enumerate(values):
+            if value >= limit and not wrong[row]:
+                reasons[row] = "a codeword out of range"
+        bits = integers_to_bits([value % limit for value in values], self.capacity_bits)
+        return self.scramble(bits, index, choice), reasons
 
     def detect(self, llr: np.ndarray) -> np.ndarray:
         """Likeliest masks of LLRs (rows, N), positive: kept. Of constant weight: the n largest; else by sign."""
@@ -169,11 +170,12 @@ class MaskCodec:
         np.put_along_axis(masks, order[:, : self.kept], False, axis=1)
         return masks
 
-    def _offsets(self, index: np.ndarray, choice: np.ndarray | int) -> np.ndarray:
+    def _offsets(self, index: np.ndarray, choice: np.ndarray | int) -> list[int]:
+        """A keyed fraction of C(N, n) for each picture."""
         if self.scramble_key is None:
-            return np.zeros((len(index), self._table.shape[2]), np.uint32)
+            return [0] * len(index)
         fractions = keyed_words(self.scramble_key, index, 1, choice)[:, 0] >> np.uint64(32)
-        return fraction_of(self._table[-1, -1], fractions.astype(np.uint32))
+        return [self._table[-1][-1] * fraction >> 32 for fraction in fractions.tolist()]
 
     @staticmethod
     def _checked(values: np.ndarray, width: int, what: str) -> np.ndarray:

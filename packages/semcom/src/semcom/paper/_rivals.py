@@ -1,4 +1,4 @@
-"""Rivals that share the masked autoencoder: other fillings, random masks."""
+"""Rivals that share the masked autoencoder: other fillings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import numpy as np
 from semcom.links import Delivered
 from semcom.paper._inpaint import harmonic_fill, mean_fill
 from semcom.paper._link import CarrierImageLink
-from semcom.paper._mask_codec import MaskCodec
-from semcom.paper._scrambler import keyed_words
 from semcom.phy import Received
 
 
@@ -35,12 +33,3 @@ class Harmonic(MeanFill):
 
     name: ClassVar[str] = "harmonic inpainting"
     fill: ClassVar[Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = staticmethod(harmonic_fill)
-
-
-def random_masks(codec: MaskCodec, index: np.ndarray) -> np.ndarray:
-    """Masks of the codec's weight drawn by a counter, all equally likely: (rows, N) bool."""
-    words = keyed_words(f"mask:{codec.scramble_key}", np.asarray(index), codec.num_patches)
-    order = np.argsort(words, axis=1, kind="stable")
-    masks = np.ones(words.shape, np.bool_)
-    np.put_along_axis(masks, order[:, : codec.kept], False, axis=1)
-    return masks

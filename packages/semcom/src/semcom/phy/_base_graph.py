@@ -99,10 +99,8 @@ def layout(k: int, n: int) -> Layout:
     fitting = [(z, index) for index, sizes in enumerate(_LIFTING) for z in sizes if used * z >= k]
     z, index = min(fitting)
     found = Layout(k, n, graph, z, index, columns)
-    if n < k - 2 * z + 4 or 2 * z >= k:
-        if 2 * z >= k:
-            raise InputError("k", got=k, expected=f"more than {2 * z} bits: that many are punctured")
-        raise InputError("n", got=n, expected=f"at least {k - 2 * z + 4}")
+    if 2 * z >= k:
+        raise InputError("k", got=k, expected=f"more than {2 * z} bits: that many are punctured")
     return found
 
 

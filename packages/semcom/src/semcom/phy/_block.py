@@ -13,6 +13,7 @@ from semcom.phy._ldpc import ldpc
 from semcom.phy._modulation import Modulation
 
 _POLYNOMIALS = {16: 0x1021, 24: 0x864CFB, 32: 0x04C11DB7}
+_KEPT = 1 << 18  # places up to which a permutation is kept for the next call
 _SHORTEST = 24  # shorter blocks are filled up: below, the code's punctured bits are most of it
 
 
@@ -64,9 +65,13 @@ def check_crc(bits: np.ndarray, size: int = 16) -> tuple[np.ndarray, np.ndarray]
     return own, (crc_bits(own, size) == check).all(axis=1)
 
 
-@functools.cache
 def interleaver(size: int, seed: int = 0) -> np.ndarray:
     """A fixed pseudo-random permutation of `size` places, the same on both sides: (size,) int64, read-only."""
+    return _kept_order(size, seed) if size <= _KEPT else _kept_order.__wrapped__(size, seed)
+
+
+@functools.cache
+def _kept_order(size: int, seed: int) -> np.ndarray:
     order = np.random.Generator(np.random.PCG64([size, seed])).permutation(size)
     order.setflags(write=False)
     return order

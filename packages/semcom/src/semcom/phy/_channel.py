@@ -20,6 +20,7 @@ from semcom.phy._definitions import (
     effective_and_weight,
     estimate_gain,
     noise_variance,
+    row_variances,
 )  # fmt: skip
 from semcom.phy._mimo import DETECTORS, Mimo
 from semcom.phy._ofdm import Multipath
@@ -112,8 +113,8 @@ class Channel:
             raise InputError("channel csi", got="pilot", expected="block or image fading: each symbol has its own gain")
         if self.detector not in DETECTORS:
             raise InputError("channel detector", got=self.detector, expected=f"one of {', '.join(DETECTORS)}")
-        if not 0 < self.spread < 100:
-            raise InputError("channel spread", got=self.spread, expected="samples above 0")
+        if not 0 < self.spread < 100 or not math.isfinite(self.decay):
+            raise InputError("channel spread, decay", got=(self.spread, self.decay), expected="above 0, and finite")
         if self.multicarrier and len(self.multipath.profile) > Multipath.prefix + 1:
             got = f"{len(self.multipath.profile)} samples"
             raise InputError("channel taps", got=got, expected=f"at most {Multipath.prefix + 1}: the prefix")
@@ -194,6 +195,8 @@ class Channel:
 
         Pilots, if a receiver is to have any, are among the symbols already.
         """
+        if self.csi != "perfect":
+            raise InputError("channel csi", got=self.csi, expected="none here: pilots are the sender's, see --pilots")
         symbols = checked_symbols(symbols)
         received = complex_noise(symbols.shape, generator)
         received *= np.float32(math.sqrt(float(noise_variance(snr_db))))
@@ -215,8 +218,7 @@ class Channel:
             generator: source of all randomness; no global state is touched.
         """
         symbols = checked_symbols(symbols)
-        variance = noise_variance(snr_db)
-        variance = np.broadcast_to(variance.reshape(-1, 1), (len(symbols), 1)).astype(np.float32)
+        variance = row_variances(snr_db, len(symbols))
         if self.multicarrier:
             found = self.multipath.apply(symbols, variance, self.csi, generator)
             return Received(*found, self.overhead(symbols.shape[1]))

@@ -23,6 +23,14 @@ def noise_variance(snr_db: float | np.ndarray) -> np.ndarray:
         return np.minimum(10.0 ** (-snr / 10), MAX_VARIANCE)
 
 
+def row_variances(snr_db: float | np.ndarray, rows: int) -> np.ndarray:
+    """s2 of each row as (rows, 1) float32, of one Es/N0 in dB or of one a row."""
+    variance = noise_variance(snr_db)
+    if variance.size not in (1, rows):
+        raise InputError("SNR", got=f"{variance.size} values", expected=f"one, or one for each of {rows} rows")
+    return np.broadcast_to(variance.reshape(-1, 1), (rows, 1)).astype(np.float32)
+
+
 def ebn0_db(esn0_db: float, bits_per_symbol: int, code_rate: float = 1.0) -> float:
     """Eb/N0 in dB of an Es/N0 in dB: Es/N0 - 10 log10(bits a symbol * code rate)."""
     return esn0_db - 10 * math.log10(bits_per_symbol * code_rate)

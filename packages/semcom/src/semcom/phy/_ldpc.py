@@ -1,13 +1,19 @@
-"""5G NR LDPC code: systematic encoder, rate matching, and a layered decoder (TS 38.212, section 5.3.2)."""
+"""5G NR LDPC code: systematic encoder, rate matching, and a layered decoder (TS 38.212, section 5.3.2).
+
+The decoder is compiled (`_layered`); numba takes longer to load than numpy to decode a few words.
+"""
 
 from __future__ import annotations
 
 import functools
+from typing import ClassVar
 
 import numpy as np
 from ninefold.errors import InputError
 
 from semcom.phy._base_graph import Layout, base_graph, layout, lifted_checks
+
+_NUMBA_FROM = 1 << 21  # edges that numpy decodes in the time that numba takes to load, 80 blocks of 400 bytes
 
 
 @functools.lru_cache(maxsize=64)
@@ -28,6 +34,8 @@ def ldpc(k: int, n: int) -> LdpcCode:
 
 class LdpcCode:
     """An LDPC code; make it with `ldpc(k, n)`."""
+
+    _decoded: ClassVar[int] = 0  # edges of all words that the program has decoded
 
     def __init__(self, code: Layout) -> None:
         self.layout, self.k, self.n = code, code.k, code.n
@@ -100,8 +108,6 @@ class LdpcCode:
         self, llr: np.ndarray, *, iterations: int = 20, scale: float = 0.78, stop: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
         """LLRs (rows, k) of the information bits after decoding, float32, and whether all checks hold; see `decode`."""
-        from semcom.phy._layered import min_sum  # numba takes as long to load as some verbs to run
-
         llr = np.asarray(llr, dtype=np.float32)
         if llr.ndim != 2 or llr.shape[1] != self.n:
             raise InputError("LLRs", got=f"shape {llr.shape}", expected=f"(rows, {self.n})")
@@ -114,5 +120,53 @@ class LdpcCode:
             part = self._sent[begin : begin + distinct]
             full[:, part] += llr[:, begin : begin + distinct]
         full += 0.0  # no negative zeros: the decoder reads signs
-        holds = min_sum(full, self._starts, self._places, iterations, np.float32(scale), stop)
+        LdpcCode._decoded += len(llr) * len(self._places)
+        how = (iterations, np.float32(scale), stop)
+        if LdpcCode._decoded <= _NUMBA_FROM:
+            holds = min_sum_of_few(full, self._starts, self._places, self.layout.lifting, *how)
+        else:
+            from semcom.phy._layered import min_sum
+
+            holds = min_sum(full, self._starts, self._places, *how)
         return full[:, : self.k], holds
+
+
+def min_sum_of_few(
+    llr: np.ndarray, starts: np.ndarray, places: np.ndarray, lifting: int, iterations: int, scale: np.float32,
+    stop: bool,
+) -> np.ndarray:  # fmt: skip
+    """Decode rows of LLRs, bit for bit as `_layered.min_sum` does, with its arguments: for a few words.
+
+    Args:
+        lifting: successive checks that have no place in common, so that the order among them does not matter.
+    """
+    words, messages = llr.copy(), np.zeros((len(llr), len(places)), np.float32)
+    holds, rows = np.zeros(len(llr), bool), np.arange(len(llr))
+    for passes in range(1, iterations + 1):
+        for check in range(0, len(starts) - 1, lifting):
+            _update(words, messages, places, starts[check : check + lifting + 1], scale)
+        parity = np.bitwise_xor.reduceat(words[:, places].view(np.int32), starts[:-1], axis=1)
+        good = np.asarray(np.all(parity >= 0, axis=1))
+        ended = np.logical_or(good & stop, passes == iterations)
+        llr[rows[ended]], holds[rows[ended]] = words[ended], good[ended]
+        words, messages, rows = words[~ended], messages[~ended], rows[~ended]
+        if not len(rows):
+            break
+    return holds
+
+
+def _update(words: np.ndarray, messages: np.ndarray, places: np.ndarray, bounds: np.ndarray, scale: np.float32) -> None:
+    """New messages of the checks whose edges are between `bounds`, and the posteriors with them."""
+    edges, begins, counts = slice(bounds[0], bounds[-1]), bounds[:-1] - bounds[0], np.diff(bounds)
+    value = words[:, places[edges]] - messages[:, edges]
+    size = np.abs(value)
+    least = np.minimum.reduceat(size, begins, axis=1)
+    smallest = size == np.repeat(least, counts, axis=1)
+    second = np.minimum.reduceat(np.where(smallest, np.float32(1e30), size), begins, axis=1)
+    second = np.where(np.add.reduceat(smallest, begins, axis=1, dtype=np.int32) > 1, least, second)
+    sign = np.bitwise_xor.reduceat(value.view(np.int32), begins, axis=1)
+    least, second, sign = (np.repeat(one, counts, axis=1) for one in (least * scale, second * scale, sign))
+    turned = (sign ^ value.view(np.int32)) & np.int32(-(1 << 31))
+    new = (np.where(smallest, second, least).view(np.int32) ^ turned).view(np.float32)
+    messages[:, edges] = new
+    words[:, places[edges]] = value + new

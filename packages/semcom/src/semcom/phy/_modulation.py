@@ -62,8 +62,12 @@ class Modulation:
 
     def modulate(self, bits: np.ndarray) -> np.ndarray:
         """(rows, n) of 0 and 1 -> (rows, ceil(n / bits)) complex64; the last symbol is filled up with zero bits."""
-        bits = np.asarray(bits, dtype=np.uint8)
-        bits = np.pad(bits, ((0, 0), (0, -bits.shape[1] % self.bits)))
+        bits = np.asarray(bits)
+        if bits.ndim != 2:
+            raise InputError("bits", got=f"shape {bits.shape}", expected="(rows, n)")
+        if not ((bits == 0) | (bits == 1)).all():
+            raise InputError("bits", got="other numbers", expected="0 or 1")
+        bits = np.pad(bits.astype(np.uint8), ((0, 0), (0, -bits.shape[1] % self.bits)))
         if self.bits == 1:
             return (1.0 - 2.0 * bits).astype(np.complex64)
         half = self.bits // 2

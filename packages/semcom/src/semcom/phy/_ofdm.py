@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from ninefold.errors import InputError
 
 from semcom.phy._definitions import MAX_VARIANCE
 
@@ -36,6 +37,8 @@ def tdl_profile(name: str, spread: float) -> np.ndarray:
     Args:
         spread: RMS delay spread in samples.
     """
+    if name not in _TDL:
+        raise InputError("TDL", got=repr(name), expected=f"one of {', '.join(_TDL)}")
     table = np.array(_TDL[name])
     places = np.round(table[:, 0] * spread).astype(int)
     powers = np.bincount(places, 10 ** (table[:, 1] / 10))
@@ -104,11 +107,8 @@ class Multipath:
         seen = received.reshape(rows, -1, size + self.prefix)[..., self.prefix :]
         carriers = np.fft.fft(seen, axis=2, norm="ortho")
         true = np.fft.fft(response, size, axis=1)
-        gains, error = self.known(true, carriers[:, : self.pilots], variance, csi)
-        total = variance + error
-        square = np.abs(gains) ** 2
-        effective = np.minimum(total / np.maximum(square, 1e-30), MAX_VARIANCE)
-        data = carriers[:, self.pilots :] * (gains.conj() / np.maximum(square + total, 1e-30))[:, None]
+        weight, effective = self.equaliser(true, carriers[:, : self.pilots], variance, csi)
+        data = carriers[:, self.pilots :] * weight[:, None]
         shape = (rows, data.shape[1], size)
         spread = np.broadcast_to(effective[:, None], shape).reshape(rows, -1)[:, :count]
         return data.reshape(rows, -1)[:, :count].astype(np.complex64), spread.astype(np.float32)
@@ -117,6 +117,15 @@ class Multipath:
         """Impulse responses (rows, taps) complex128."""
         profile = self.profile
         return generator.standard_normal((rows, len(profile), 2)) @ np.array([1, 1j]) * np.sqrt(profile / 2)
+
+    def equaliser(
+        self, true: np.ndarray, pilots: np.ndarray, variance: np.ndarray, csi: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(MMSE weight, noise variance after it) of each subcarrier; arguments as in `known`."""
+        gains, error = self.known(true, pilots, variance, csi)
+        total, square = variance + error, np.abs(gains) ** 2
+        weight = gains.conj() / np.maximum(square + total, 1e-30)
+        return weight, np.minimum(total / np.maximum(square, 1e-30), MAX_VARIANCE)
 
     def known(
         self, true: np.ndarray, pilots: np.ndarray, variance: np.ndarray, csi: str
@@ -131,7 +140,8 @@ class Multipath:
             return observed, variance / self.pilots
         basis = np.fft.fft(np.eye(len(self.profile)), self.carriers, axis=1)  # (taps, carriers)
         taps = observed @ basis.conj().T / self.carriers
-        trust = self.profile / (self.profile + variance / (self.pilots * self.carriers))
+        seen = self.profile + variance / (self.pilots * self.carriers)
+        trust = self.profile / np.maximum(seen, 1e-300)  # delays between the taps of a TDL have no power
         return (trust * taps) @ basis, ((1 - trust) * self.profile).sum(axis=1, keepdims=True)
 
 

@@ -12,7 +12,7 @@ from ninefold.errors import InputError
 from torch import Tensor
 
 from semcom.phy._channel import Channel
-from semcom.phy._definitions import MAX_VARIANCE, complex_noise, effective_and_weight, noise_variance
+from semcom.phy._definitions import complex_noise, effective_and_weight, row_variances
 from semcom.phy._ofdm import pilot_symbol
 
 
@@ -23,21 +23,21 @@ def apply_torch(
 
     Args:
         channel: any but `erasure` and `bsc`.
-        symbols: (rows, n) complex64 of unit mean power a row, on any device.
+        symbols: (rows, n) complex of unit mean power a row, on any device.
         snr_db: Es/N0, a number or (rows,).
         generator: source of all randomness.
-    Returns: MMSE estimates (rows, n) complex64, differentiable in `symbols`, and the effective noise variance of the
-        unbiased symbols, float32, (rows, 1) or (rows, n).
+    Returns: MMSE estimates (rows, n), differentiable in `symbols` and of their precision, and the effective noise
+        variance of the unbiased symbols, (rows, 1) or (rows, n).
     """
     if symbols.ndim != 2 or not symbols.is_complex():
         got = f"{symbols.dtype} of shape {tuple(symbols.shape)}"
         raise InputError("symbols", got=got, expected="(rows, n) complex")
     rows, count = symbols.shape
-    variance = np.broadcast_to(noise_variance(snr_db).reshape(-1, 1), (rows, 1)).astype(np.float32)
+    variance = row_variances(snr_db, rows)
 
     def to(array: np.ndarray) -> Tensor:
-        kind = np.complex64 if array.dtype.kind == "c" else np.float32
-        return torch.from_numpy(np.ascontiguousarray(array, kind)).to(symbols.device)
+        kind = symbols.dtype if array.dtype.kind == "c" else symbols.dtype.to_real()
+        return torch.from_numpy(np.ascontiguousarray(array)).to(kind).to(symbols.device)
 
     if channel.multicarrier:
         scale, shift, effective = _multicarrier(channel, rows, count, variance, generator)
@@ -73,10 +73,7 @@ def _multicarrier(
     noise = np.fft.fft(stream, axis=2, norm="ortho")
     true = np.fft.fft(response, size, axis=1)
     pilots = true[:, None] * pilot_symbol(size) + noise[:, : path.pilots]
-    gains, error = path.known(true, pilots, variance, channel.csi)
-    total, square = variance + error, np.abs(gains) ** 2
-    weight = gains.conj() / np.maximum(square + total, 1e-30)
-    effective = np.minimum(total / np.maximum(square, 1e-30), MAX_VARIANCE)
+    weight, effective = path.equaliser(true, pilots, variance, channel.csi)
     shift = (weight[:, None] * noise[:, path.pilots :]).reshape(rows, -1)[:, :count]
     all_of = [weight * true, np.broadcast_to(effective, true.shape)]
     factor, spread = (np.tile(one, (1, blocks - path.pilots))[:, :count] for one in all_of)

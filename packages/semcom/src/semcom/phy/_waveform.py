@@ -15,6 +15,8 @@ from semcom.phy._modulation import Modulation
 
 _PART = 16  # symbols of the preamble that are added coherently before the frequency is known
 _LEAST = 0.15  # share of the energy that a preamble explains; noise and data explain about 1 / _PART
+_COHERENT = 0.05  # the same of the preamble as a whole; noise and data explain about one in so many symbols
+_CHUNK = 1 << 18  # starts that are looked at together, so that a long recording takes no more memory
 _TAPS = np.arange(-7, 9)  # samples about an instant from which its value is interpolated
 
 
@@ -86,15 +88,19 @@ class Waveform:
         Raises:
             InputError: if there is no preamble, or the recording ends too early.
         """
-        from scipy.signal import oaconvolve
-
         samples = np.asarray(samples)
-        if samples.ndim != 1 or not np.isfinite(samples).all():
-            raise InputError("samples", got=f"shape {samples.shape}", expected="(m,) finite values")
+        if samples.ndim != 1:
+            raise InputError("samples", got=f"shape {samples.shape}", expected="(m,)")
+        if not np.isfinite(samples).all():
+            got = f"NaN or infinity at sample {int(np.isfinite(samples).argmin())}"
+            raise InputError("samples", got=got, expected="finite values: another type or byte order?")
         total = count + self.overhead(count)
-        heard = np.pad(oaconvolve(samples, self.pulse), 16)
+        loudest = np.float32(max(np.abs(samples).max(initial=0), 1e-37))
+        heard = self._filtered(samples / loudest)
         start, turn = self._start(heard, len(heard) - self.samples * (total - 1) - 32)
-        heard = heard * np.exp(-2j * np.pi * turn * np.arange(len(heard)))
+        first = max(int(start) - 128, 0)  # what follows is of the length of the frames, whatever was recorded besides
+        start, part = start - first, samples[first:][: int(1.001 * self.samples * total) + 1024] / loudest
+        heard = self._filtered(part * np.exp(-2j * np.pi * turn * np.arange(len(part))))
         places = np.minimum(np.arange(0, count + self.frame, self.frame), count)  # data before each sync word
         places = places + self.preamble + self.sync * np.arange(len(places))
         word, begin, gains, starts, left = _known(self.sync, 2), start, [], [], []
@@ -113,32 +119,55 @@ class Waveform:
         gain = np.vdot(known, values).real / np.count_nonzero(known)
         return (values[known == 0] / gain).astype(np.complex64), float(np.mean(left) / gain**2)
 
-    def _start(self, heard: np.ndarray, latest: int) -> tuple[float, float]:
-        """(instant of the preamble's first symbol, frequency in cycles a sample) of matched-filtered samples."""
+    def _filtered(self, samples: np.ndarray) -> np.ndarray:
+        """Samples after the matched filter, with 16 zeros on both sides."""
         from scipy.signal import oaconvolve
 
-        known = _known(self.preamble, 1).reshape(-1, _PART)
-        width = self.samples * (self.preamble - 1)
+        return np.pad(oaconvolve(samples, self.pulse.astype(np.float32)), 16)
+
+    def _start(self, heard: np.ndarray, latest: int) -> tuple[float, float]:
+        """(instant of the preamble's first symbol, frequency in cycles a sample) of matched-filtered samples."""
         if latest < 1:
             raise InputError("samples", got=f"{len(heard)}", expected="a recording to the end of the last frame")
-        parts = []
-        for place, one in enumerate(known):
-            comb = np.zeros(self.samples * (_PART - 1) + 1, np.complex64)
-            comb[:: self.samples] = one
-            shift = place * _PART * self.samples
-            parts.append(oaconvolve(heard[shift : shift + latest + len(comb) - 1], comb.conj()[::-1], mode="valid"))
-        found = np.array(parts)[:, :latest]  # (parts, starts)
-        power = np.concatenate([[0], np.cumsum(np.abs(heard) ** 2)])
+        for far in (0, 1, -1, 2, -2, 3, -3):  # parts of the preamble add up within .7 steps of the frequency
+            place, share = self._likeliest(heard, latest, far / (_PART * self.samples))
+            start, turn, coherent = self._refined(heard, place)
+            if share >= _LEAST and coherent >= _COHERENT:
+                return start, turn
+        expected = "a recording of `semcom channel modulate` at its sample rate, the carrier within a twentieth of it"
+        raise InputError("samples", got="no preamble", expected=expected)
+
+    def _refined(self, heard: np.ndarray, place: int) -> tuple[float, float, float]:
+        """(instant, frequency, share of the energy that the preamble explains as a whole) near a start."""
+        known = _known(self.preamble, 1)
+        at = place + self.samples * np.arange(self.preamble)
+        spectrum = np.abs(np.fft.fft(heard[at] * known.conj(), 64 * len(known)))
+        turn = np.fft.fftfreq(len(spectrum))[int(spectrum.argmax())] / self.samples
+        turned = known * np.exp(2j * np.pi * turn * at)
+        near = np.array([abs(np.vdot(turned, heard[at + step])) for step in (-1, 0, 1) if place + step >= 0])
+        share = spectrum.max() ** 2 / max(len(known) * np.vdot(heard[at], heard[at]).real, 1e-20)
+        return place - min(place, 1) + _peak(near), turn, share
+
+    def _likeliest(self, heard: np.ndarray, latest: int, turn: float) -> tuple[int, float]:
+        """Where before `latest` the preamble, at this frequency, explains most of the energy, and its share."""
+        from scipy.signal import oaconvolve
+
+        width, length = self.samples * (self.preamble - 1), self.samples * (_PART - 1) + 1
+        power = np.concatenate([[0], np.cumsum(np.abs(heard) ** 2, dtype=np.float64)])
         energy = (power[width + 1 : width + 1 + latest] - power[:latest]) / self.samples
-        share = (np.abs(found) ** 2).sum(axis=0) / np.maximum(_PART * energy, 1e-20)
-        place = int(np.argmax(share * (energy > 1e-3 * energy.max())))
-        if share[place] < _LEAST:
-            raise InputError("samples", got="no preamble", expected="a recording of `semcom channel modulate`")
-        spectrum = np.abs(np.fft.fft(found[:, place], 64 * len(found)))
-        turn = np.fft.fftfreq(len(spectrum))[int(spectrum.argmax())] / (_PART * self.samples)
-        middle = (np.arange(len(known)) * _PART * self.samples)[:, None]
-        near = found[:, max(0, place - 1) : place + 2] * np.exp(-2j * np.pi * turn * middle)
-        return place - min(place, 1) + _peak(np.abs(near.sum(axis=0))), turn
+        combs = np.zeros((self.preamble // _PART, length), np.complex64)
+        combs[:, :: self.samples] = _known(self.preamble, 1).reshape(-1, _PART)
+        combs *= np.exp(2j * np.pi * turn * np.arange(length)).astype(np.complex64)
+        share = np.empty(latest)
+        for begin in range(0, latest, _CHUNK):
+            size = min(_CHUNK, latest - begin)
+            found = np.zeros(size)
+            for place, comb in enumerate(combs):
+                part = heard[begin + place * _PART * self.samples :][: size + length - 1]
+                found += np.abs(oaconvolve(part, comb.conj()[::-1], mode="valid")) ** 2
+            share[begin : begin + size] = found / np.maximum(_PART * energy[begin : begin + size], 1e-20)
+        share *= energy > 1e-3 * energy.max()
+        return int(share.argmax()), float(share.max())
 
     def _synced(self, heard: np.ndarray, begin: float, place: int, word: np.ndarray) -> tuple[float, complex, float]:
         """(start as this sync word has it, complex gain, error left) near an expected start of the stream."""

@@ -12,6 +12,7 @@ from ninefold.run import Run
 from torch import Tensor
 
 from semcom.models import PictureCoder
+from semcom.models._picture import MULTIPLE
 from semcom.phy import Channel
 from semcom.training._jscc import JsccRecipe, over_channel
 from semcom.training._loop import fit
@@ -42,6 +43,12 @@ class PictureRecipe(JsccRecipe):
     channels: tuple[int, ...] = (4, 8, 16)
     usual: float = 0.7
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.crops or not self.channels or any(side < MULTIPLE or side % MULTIPLE for side in self.crops):
+            got, expected = (self.crops, self.channels), f"multiples of {MULTIPLE}, and at least one number"
+            raise InputError("crops, channels", got=got, expected=expected)
+
 
 def train_picture(pictures: Sequence[np.ndarray], model: PictureCoder, recipe: PictureRecipe, run: Run) -> PictureCoder:
     """Train a coder into a run folder; resumes what is there.
@@ -54,6 +61,8 @@ def train_picture(pictures: Sequence[np.ndarray], model: PictureCoder, recipe: P
     kept = [torch.from_numpy(np.array(one)) for one in pictures if min(one.shape[:2]) >= least]
     if not kept:
         raise InputError("pictures", got="none large enough", expected=f"sides of {least} or more")
+    for count in recipe.channels:
+        model.symbols(MULTIPLE, MULTIPLE, count)  # refuses what the coder has not
     if recipe.bfloat16:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -64,7 +73,7 @@ def train_picture(pictures: Sequence[np.ndarray], model: PictureCoder, recipe: P
         snr, assumed = recipe.snrs(size, generator), recipe.snrs(size, generator)
         draw = torch.rand(2, generator=generator)
         assumed = assumed if float(draw[0]) < recipe.unknown else snr
-        count = recipe.channels[1]
+        count = recipe.channels[min(1, len(recipe.channels) - 1)]
         if float(draw[1]) >= recipe.usual:
             count = recipe.channels[int(torch.randint(len(recipe.channels), (1,), generator=generator))]
         with recipe.products():

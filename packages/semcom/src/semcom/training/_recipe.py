@@ -47,6 +47,9 @@ class Recipe(Settings):
         for name in ("steps", "batch", "save_every"):
             if getattr(self, name) < 1:
                 raise InputError(name, got=getattr(self, name), expected="at least 1")
+        if not (0 <= self.lr < math.inf and 0 <= self.weight_decay < math.inf):
+            got = (self.lr, self.weight_decay)
+            raise InputError("lr, weight_decay", got=got, expected="finite numbers from 0")
         if not 0 <= self.average < 1:
             raise InputError("average", got=self.average, expected="a decay in [0, 1)")
         if self.loss not in ("mse", "log"):

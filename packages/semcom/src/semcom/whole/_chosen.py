@@ -34,19 +34,14 @@ class ChosenLink(WholeLink):
 
     def prefers_joint(self, picture: np.ndarray, snr_db: float) -> bool:
         """Whether the joint coder has less error on this picture."""
-        sent = self.joint.send(picture, snr_db)[None]
-        received = Channel().apply(sent, snr_db, np.random.default_rng(0))
-        joint = self.joint.recover(received, picture.shape[0], picture.shape[1], snr_db)
-        separate = self._decoded(picture, snr_db)
-        errors = [np.square(one.astype(np.float32) - picture).mean() for one in (joint, separate)]
+        height, width = picture.shape[:2]
+        separate = self.codec.send_in(picture, snr_db, self.symbols(height, width) - FLAG)
+        errors = []
+        for seed, (link, sent) in enumerate([(self.joint, self.joint.send(picture, snr_db)), (self.codec, separate)]):
+            received = Channel().apply(sent[None], snr_db, np.random.default_rng(seed))
+            drawn = link.recover(received, height, width, snr_db)
+            errors.append(np.square(drawn.astype(np.float32) - picture).mean())
         return bool(errors[0] * 10 ** (self.margin_db / 10) < errors[1])
-
-    def _decoded(self, picture: np.ndarray, snr_db: float) -> np.ndarray:
-        """What the codec gives where the code holds: it is chosen so that it does, unless no rate is low enough."""
-        total = self.symbols(*picture.shape[:2]) - FLAG
-        sent = self.codec.send_in(picture, snr_db, total)[None]
-        received = Channel().apply(sent, snr_db, np.random.default_rng(1))
-        return self.codec.recover(received, picture.shape[0], picture.shape[1], snr_db)
 
     def send(self, picture: np.ndarray, snr_db: float) -> np.ndarray:
         picture = checked_picture(picture)

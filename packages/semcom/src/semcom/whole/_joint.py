@@ -29,9 +29,9 @@ class JointLink(WholeLink):
         """
         self.model = model or load_picture_coder()
         self.channels = round(96 * ratio)
-        if abs(self.channels - 96 * ratio) > 1e-6:
-            raise InputError("ratio", got=ratio, expected="a multiple of 1/48 for the joint coder, such as 1/12")
-        self.model.symbols(16, 16, self.channels)
+        most = self.model.config.channels
+        if abs(self.channels - 96 * ratio) > 1e-6 or self.channels % 2 or not 2 <= self.channels <= most:
+            raise InputError("ratio", got=ratio, expected=f"a multiple of 1/48 such as 1/12, at most {most}/96")
         self._half = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
     def symbols(self, height: int, width: int) -> int:
@@ -44,22 +44,25 @@ class JointLink(WholeLink):
         return reals_to_symbols(reals.reshape(1, -1).numpy())[0]
 
     def recover(self, received: Received, height: int, width: int, snr_db: float) -> np.ndarray:  # noqa: ARG002
-        reals, effective = self._equal(received)
-        grid = _laid_out(torch.from_numpy(reals.reshape(1, self.channels, *self.model.grid(height, width))), 16)
-        grid = grid.bfloat16() if self._half else grid  # as the first layer would have it
-        del received, reals  # together as large as the features of a layer
+        grid, effective = self._grid(received, height, width)
+        del received  # as large as the features of a layer
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._half):
             drawn = self.model.decode_pixels(grid, torch.tensor([_clipped(effective)]))
         return drawn[0].permute(1, 2, 0).contiguous().numpy()[:height, :width]
 
-    def _equal(self, received: Received) -> tuple[np.ndarray, float]:
-        """Reals (n,) as over AWGN of one SNR, and that SNR in dB: symbols in more noise are shrunk the more."""
+    def _grid(self, received: Received, height: int, width: int) -> tuple[Tensor, float]:
+        """Reals (1, channels, H/4, W/4) as over AWGN of one SNR, and that SNR in dB: noisy ones are shrunk more."""
         noise = received.noise[0].astype(np.float32) if received.noise.strides[1] else received.noise[0, :1]
         error = float(np.clip(1 - np.mean(1 / (1 + noise), dtype=np.float64), 1e-4, 0.999))
-        reals = symbols_to_reals(received.symbols)[0]  # MMSE estimates are shrunk by 1 / (1 + noise)
-        np.clip(np.nan_to_num(reals, copy=False), -30 * (1 - error), 30 * (1 - error), out=reals)
-        reals /= np.float32(1 - error)
-        return reals, float(10 * np.log10((1 - error) / error))
+        rows, columns = self.model.grid(height, width)
+        half = torch.bfloat16 if self._half else torch.float32  # as the first layer would have it
+        grid = _laid_out(torch.empty((1, self.channels, rows, columns), dtype=half), 16)
+        for channel, symbols in enumerate(received.symbols[0].reshape(self.channels, -1)):
+            reals = symbols_to_reals(symbols)  # MMSE estimates are shrunk by 1 / (1 + noise)
+            np.clip(np.nan_to_num(reals, copy=False), -30 * (1 - error), 30 * (1 - error), out=reals)
+            reals /= np.float32(1 - error)
+            grid[0, channel] = torch.from_numpy(reals.reshape(rows, columns))
+        return grid, float(10 * np.log10((1 - error) / error))
 
 
 def _laid_out(x: Tensor, pixels: int) -> Tensor:
