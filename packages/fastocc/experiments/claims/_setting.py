@@ -84,7 +84,7 @@ class Setting:
     def _tag(self, name: str, changes: dict[str, Any]) -> str:
         if name != FastOccHead.name:
             return "-".join([name, *(str(value) for value in changes.values())])
-        whole = FastOccConfig.from_dict({**self.config.to_dict(), **changes})
+        whole = self.config.with_head(name, **changes)
         return f"{name}-{whole.lift}-{whole.fpn}-{whole.form}-{whole.channels}"
 
     def miou(self, name: str, encoded: Encoded, seed: int, **changes: Any) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastocc.geometry import CameraRig as CameraRig
     from fastocc.geometry import GridSpec as GridSpec
     from fastocc.geometry import raycast as raycast
+    from fastocc.heads import DeformableC2h as DeformableC2h
     from fastocc.heads import FastOccHead as FastOccHead
     from fastocc.models import FastOccConfig as FastOccConfig
     from fastocc.models import FastOccModel as FastOccModel
@@ -41,6 +42,7 @@ __getattr__, __dir__, __all__ = attach(
         "Camera": "geometry",
         "CameraRig": "geometry",
         "FastOccConfig": "models",
+        "DeformableC2h": "heads",
         "FastOccHead": "heads",
         "FastOccModel": "models",
         "GridSpec": "geometry",

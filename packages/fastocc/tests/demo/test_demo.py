@@ -21,7 +21,7 @@ def short(monkeypatch, tmp_path):
 def test_demo_beats_the_prior_and_draws(short):
     result = demo(0)
     rows = {row[0]: row for row in result.table.rows}
-    assert len(rows) == 4
+    assert len(rows) == 5
     ours, prior = (next(row for name, row in rows.items() if key in name) for key in ("fastocc", "prior"))
     assert ours[1] > prior[1] + 3  # mIoU in %
     assert ours[3] > prior[3]  # RayIoU in %
@@ -42,7 +42,7 @@ def test_shipped_files_are_small_and_are_those_of_the_recipe():
 def test_rivals_come_back_from_their_file(tmp_path):
     config = FastOccModel.from_pretrained(shipped_weights()).config
     heads = load_rivals(config)
-    assert set(heads) == {"bevnet", "c2h", "prior"}
+    assert set(heads) == {"bevnet", "c2h", "fastocc", "prior"}
     save_rivals(tmp_path / "r.safetensors", heads, {})
     again = load_rivals(config, tmp_path / "r.safetensors")
     for name, head in heads.items():

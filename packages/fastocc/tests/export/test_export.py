@@ -28,7 +28,7 @@ RIG, GRID = CameraRig.nominal(32, 64), GridSpec.named("micro")
 def exported(tmp_path_factory):
     torch.manual_seed(0)
     model = FastOccModel(FastOccConfig.preset("micro", segmentation=0.5)).eval()
-    torch.nn.init.normal_(model.head.lift.body.field.weight, std=0.1)
+    torch.nn.init.normal_(model.head.conv[0].field.weight, std=0.1)
     return model, export_model(model, RIG, tmp_path_factory.mktemp("onnx") / "model", backend="native", logits=True)
 
 

@@ -6,7 +6,8 @@ import math
 
 import pytest
 import torch
-from fastocc import FastOccHead, GridSpec
+from fastocc import DeformableC2h, FastOccHead, GridSpec
+from fastocc.baselines import ChannelToHeight
 from fastocc.heads import (
     balanced_weights,
     class_weights,
@@ -36,6 +37,21 @@ def test_head_works_on_any_bev_tensor():
 def test_wrong_options_are_named(key, value):
     with pytest.raises(InputError, match=key):
         FastOccHead(12, GRID, 5, **{key: value})
+
+
+def test_deformable_head_without_offsets_is_channel_to_height():
+    torch.manual_seed(0)
+    ours, flat = (kind(12, GRID, 5, width=24, hidden=30).eval() for kind in (DeformableC2h, ChannelToHeight))
+    state = flat.state_dict()
+    state["conv.0.weight"] = 2 * state["conv.0.weight"]  # modulation starts at a half
+    left = ours.load_state_dict(state, strict=False)
+    assert {name.partition(".field")[0] for name in left.missing_keys} == {"conv.0", "conv.0.bias"}
+    bev = torch.randn(2, 12, 13, 17)
+    torch.testing.assert_close(ours(bev), flat(bev), rtol=1e-4, atol=1e-5)
+    ours.conv[0].field.bias.data[0] = 3.0  # its first point looks three cells further
+    assert (ours(bev) - flat(bev)).abs().max() > 0.01
+    with pytest.raises(InputError, match="hidden"):
+        DeformableC2h(12, GRID, 5, hidden=-1)
 
 
 @pytest.mark.parametrize("name", [name for name, head in HEADS.items() if not head.needs_context])

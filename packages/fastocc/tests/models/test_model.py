@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 from fastocc import CameraRig, FastOccConfig, FastOccModel
-from fastocc.models import HEADS, PRESETS
+from fastocc.models import HEADS, PRESETS, build_head
 from fastocc.models._files import write_model
 from ninefold.errors import ArtifactError, InputError
 
@@ -112,7 +112,7 @@ def test_saved_model_comes_back_bit_for_bit(model, tmp_path):
     model.save_pretrained(tmp_path / "m")
     again = FastOccModel.from_pretrained(tmp_path / "m")
     torch.testing.assert_close(again(*inputs()).logits, model.eval()(*inputs()).logits, rtol=0, atol=0)
-    assert json.loads((tmp_path / "m" / "config.json").read_text())["head"] == "fastocc"
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["head"] == "dcn-c2h"
     with pytest.raises(ArtifactError, match="exists"):
         model.save_pretrained(tmp_path / "m")
     model.save_pretrained(tmp_path / "m", force=True)
@@ -164,6 +164,18 @@ def test_presets_are_complete_and_large_ones_have_the_published_widths():
     large = FastOccConfig.preset("openocc-r50")
     assert (large.num_classes, large.activation, large.spec.shape) == (16, "sigmoid", (200, 200, 16))
     assert FastOccConfig.preset("occ3d-r50").num_classes == 18
+
+
+def test_another_head_starts_from_its_own_widths():
+    mini = FastOccConfig.preset("mini")
+    assert (mini.head, mini.width, mini.hidden) == ("dcn-c2h", 64, 206)
+    flat = FastOccConfig.preset("mini", head="c2h")
+    assert (flat.width, flat.hidden) == (0, 0)
+    assert mini.with_head("c2h", hidden=229).hidden == 229
+    assert mini.with_head("dcn-c2h", depth=0.0) == mini
+    assert build_head("c2h", flat).conv[0].out_channels == mini.bev_channels
+    assert build_head("dcn-c2h", mini).conv[0].weight.shape[0] == 64
+    assert build_head("c2h", mini).conv[0].out_channels == mini.bev_channels  # widths are of the configuration's head
 
 
 def test_torchvision_weights_freeze_the_first_stage(tmp_path):

@@ -58,11 +58,12 @@ def train(
         str | None, typer.Option("--preset", help="mini (default), micro, occ3d-r50, flashocc-r50, ...; see README.")
     ] = None,
     head: Annotated[
-        str | None, typer.Option("--head", help="fastocc or a rival, see `fastocc compare`; default the preset's.")
+        str | None,
+        typer.Option("--head", help="dcn-c2h, fastocc or a rival; default the preset's."),
     ] = None,
-    lift: Annotated[str, typer.Option("--lift", help="dcn, conv or linear.")] = "dcn",
-    fpn: Annotated[str, typer.Option("--fpn", help="partial, full or none.")] = "partial",
-    form: Annotated[str, typer.Option("--form", help="Of the voxel features: residual or literal.")] = "residual",
+    lift: Annotated[str, typer.Option("--lift", help="Of head fastocc: dcn, conv or linear.")] = "dcn",
+    fpn: Annotated[str, typer.Option("--fpn", help="Of head fastocc: partial, full or none.")] = "partial",
+    form: Annotated[str, typer.Option("--form", help="Of head fastocc: residual or literal.")] = "residual",
     view: Annotated[str | None, typer.Option("--view", help="lut, lss or bevformer; default the preset's.")] = None,
     history: Annotated[
         int | None, typer.Option("--history", min=1, help="Frames seen at once (lut, lss); default the preset's.")
@@ -107,16 +108,15 @@ def train(
             raise InputError(
                 "--head, --view, --history, --lift, --fpn, --form", expected="nothing with --init: its network is kept"
             )
-        base, preset = start.config.to_dict(), preset or ("mini" if start.config.backbone == "slim" else "occ3d-r50")
+        base, preset = start.config, preset or ("mini" if start.config.backbone == "slim" else "occ3d-r50")
     else:
-        base = FastOccConfig.preset(preset := preset or "mini").to_dict()
-        if base["head"] == "fastocc" and head in (None, "fastocc"):
+        base = FastOccConfig.preset(preset := preset or "mini")
+        if (head or base.head) == "fastocc":
             changes |= {"lift": lift, "fpn": fpn, "form": form}
         elif (lift, fpn, form) != ("dcn", "partial", "residual"):
-            raise InputError(
-                "--lift, --fpn, --form", expected=f"nothing: head {head or base['head']!r} has none of them"
-            )
-    draft = FastOccConfig.from_dict({**base, **changes})
+            raise InputError("--lift, --fpn, --form", expected=f"nothing: head {head or base.head!r} has none of them")
+    changes.setdefault("head", base.head)
+    draft = base.with_head(**changes)
     cameras = open_rig(rig, draft.image_size).names if rig else None
     if cameras:
         changes["cameras"] = len(cameras)
@@ -134,7 +134,7 @@ def train(
         if draft.format == "sim" and data.format.name != "sim":
             changes |= {"format": data.format.name, "grid": data.format.grid}
         changes["cameras"] = len(data.cameras)
-    draft = FastOccConfig.from_dict({**base, **changes})
+    draft = base.with_head(**changes)
     if data.grid != draft.spec:
         raise InputError(
             "grid", got=data.grid.shape, expected=f"that of preset {preset}: {draft.spec.shape}", where=data.root

@@ -48,7 +48,7 @@ def demo(seed: int) -> DemoResult:
     model = FastOccModel.from_pretrained(shipped_weights()).to_inference()
     config, grid = model.config, model.config.spec
     rig = CameraRig.nominal(*config.image_size)
-    heads = {"fastocc": model.head, **load_rivals(config)}
+    heads = {config.head: model.head, **load_rivals(config)}
     arms = {
         name: _Arm(head, MIoU(labels.classes, labels.free), RayIoU(grid, labels.classes, labels.free))
         for name, head in heads.items()
@@ -92,14 +92,15 @@ def _result(
 ) -> DemoResult:
     labels = FORMATS["sim"]
     names = {
-        "fastocc": "fastocc",
+        "dcn-c2h": "fastocc",
+        "fastocc": "published head",
         "c2h": "FlashOcc's head",
         "bevnet": "BEVNet's head",
         "prior": "per-voxel prior",
     }
     table = Table(["head", "mIoU in %", "geometric IoU in %", "RayIoU in %", "head seconds", "all seconds"])
     scores = {names[name]: [100 * one.compute().miou for one in arm.streets] for name, arm in arms.items()}
-    compared = Arms(scores=scores, ours=names["fastocc"], measured="mIoU of a street", unit="%", margin=0.5)
+    compared = Arms(scores=scores, ours=names["dcn-c2h"], measured="mIoU of a street", unit="%", margin=0.5)
     for name, arm in arms.items():
         whole, ray = arm.miou.compute(), arm.ray.compute()
         table.rows.append(
@@ -113,7 +114,7 @@ def _result(
             ]
         )
     page = cache_path("fastocc") / "demo" / "viewer.html"
-    volumes = {"fastocc": arms["fastocc"].shown, names["c2h"]: arms["c2h"].shown, "labels": first[0].semantics}
+    volumes = {"fastocc": arms["dcn-c2h"].shown, names["c2h"]: arms["c2h"].shown, "labels": first[0].semantics}
     write_text(page, viewer_html(volumes, grid, labels.classes, labels.free, "fastocc: an unseen street"))
     return DemoResult(
         data=f"{SCENES * FRAMES} frames of {SCENES} simulated streets that training never saw, six cameras",
@@ -152,9 +153,9 @@ def _figures(
         axis.imshow(bird_view(volume, labels.classes, labels.free, mask=frame.mask_camera))
         axis.set_title(title, fontsize=9)
         axis.set_axis_off()
-    sheet = overlay_sheet(images, arms["fastocc"].shown, grid, rig.cam2img, rig.cam2ego, labels.classes, labels.free)
+    sheet = overlay_sheet(images, arms["dcn-c2h"].shown, grid, rig.cam2img, rig.cam2ego, labels.classes, labels.free)
     drawn, axis = figure(11, 3.2)
-    axis.imshow(with_legend(sheet, arms["fastocc"].shown, labels.classes, labels.free))
+    axis.imshow(with_legend(sheet, arms["dcn-c2h"].shown, labels.classes, labels.free))
     axis.set_axis_off()
     return [
         ("From above, ahead is up; dark where no camera looks", made),

@@ -1,4 +1,4 @@
-"""Rival heads on the shipped encoder, in one small file: c2h, bevnet, and the prior as its commonest labels."""
+"""Rival heads on the shipped encoder, in one small file; of the prior its commonest labels."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def load_rivals(config: FastOccConfig, path: Path | None = None) -> dict[str, Oc
         groups.setdefault(head, {})[key] = held.torch(name)
     made = {}
     for name, state in groups.items():
-        head = build_head(name, config)
+        head = build_head(name, config.with_head(name))
         if isinstance(head, Prior):
             head.counts.copy_(torch.nn.functional.one_hot(state["labels"].long(), config.num_classes))
         else:

@@ -40,8 +40,7 @@ def encode_splits(
     advance: Callable[[], object] = lambda: None,
 ) -> Encoded:  # fmt: skip
     """Train the encoder with `bevnet` into `folder`/encoder (resumable) and cache its bird's-eye views beside it."""
-    own = FastOccConfig.from_dict({**config.to_dict(), "head": "bevnet"})
-    model = train(folder / "encoder", own, recipe, splits[0], advance=advance)
+    model = train(folder / "encoder", config.with_head("bevnet"), recipe, splits[0], advance=advance)
     banks = [
         _bank(folder / f"bev-{name}.safetensors", model, data)
         for name, data in zip(("train", "val"), splits, strict=True)
@@ -64,7 +63,7 @@ def _bank(path: Path, model: FastOccModel, dataset: OccDataset) -> BevBank:
 def make_head(name: str, config: FastOccConfig, seed: int, **changes: Any) -> OccHead:
     """A fresh head; equal seeds start equal heads equally."""
     torch.manual_seed(seed)
-    return build_head(name, FastOccConfig.from_dict({**config.to_dict(), "head": name, **changes}))
+    return build_head(name, config.with_head(name, **changes))
 
 
 def choose_rate(

@@ -31,9 +31,8 @@ class FastOccConfig:
         queue: frames that bevformer looks back over, the present one included. history: the same for all other views,
             whose BEVs are kept and aligned; 1 looks at the present frame alone.
         view_channels: of the view transform. bev_channels: C, of the BEV encoder's output. widths: of its stages.
-        head: fastocc or a rival. channels: Cv. lift, fpn, form, reduce: of the fastocc head.
-        width, hidden: of `c2h` and `dcn-c2h`: channels after the convolution and of the layer after it; 0: C and twice
-            `width`.
+        head: dcn-c2h, fastocc or a rival. width, hidden: of `dcn-c2h` and `c2h`, channels after the convolution and of
+            the layer after it; 0: C and twice `width`. channels: Cv. lift, fpn, form, reduce: of the fastocc head.
         activation: softmax or sigmoid (without a free class). loss: ce, focal or strong.
         balance: exponent of the class weights of ce, by the labels' frequencies; 0 weighs all classes alike.
         mask: whether the camera mask enters the loss.
@@ -61,7 +60,7 @@ class FastOccConfig:
     queue: int = 1
     bev_channels: int = 32
     widths: tuple[int, ...] = (48, 64, 96)
-    head: str = "fastocc"
+    head: str = "dcn-c2h"
     channels: int = 8
     width: int = 0
     hidden: int = 0
@@ -140,7 +139,13 @@ class FastOccConfig:
         """A preset with some fields changed; InputError lists presets or fields."""
         if name not in PRESETS:
             raise InputError("preset", got=repr(name), expected=f"one of {', '.join(PRESETS)}")
-        return cls.from_dict({**PRESETS[name], **changes})
+        base = cls.from_dict(PRESETS[name])
+        return base.with_head(**{"head": base.head, **changes})
+
+    def with_head(self, head: str, **changes: Any) -> FastOccConfig:
+        """The same network with this head and other changes; another head starts from its own `width` and `hidden`."""
+        own = {} if head == self.head else {"width": 0, "hidden": 0}
+        return FastOccConfig.from_dict({**self.to_dict(), **own, "head": head, **changes})
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -162,7 +167,7 @@ class FastOccConfig:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "mini": {"balance": 0.25},
+    "mini": {"balance": 0.25, "width": 64, "hidden": 206},
     "micro": {
         "grid": "micro", "image_size": (32, 64), "image_channels": 8, "view_channels": 8, "bev_channels": 8,
         "widths": (8, 12, 16), "channels": 4, "balance": 0.25,
@@ -183,6 +188,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "openocc-r50": {
         "format": "openocc-v1", "grid": "openocc-v1", "image_size": (480, 800), "backbone": "resnet50-c5",
         "image_channels": 256, "view": "bevformer", "queue": 3, "view_channels": 256, "bev_channels": 256,
-        "widths": (128, 256, 512), "channels": 32, "activation": "sigmoid", "loss": "focal", "mask": False,
+        "head": "fastocc", "widths": (128, 256, 512), "channels": 32, "activation": "sigmoid", "loss": "focal",
+        "mask": False,
     },
 }  # fmt: skip

@@ -10,9 +10,9 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from fastocc.baselines import BASELINES, ChannelToHeight, DeformableC2h
+from fastocc.baselines import BASELINES
 from fastocc.geometry import GridSpec, check_cameras
-from fastocc.heads import FastOccHead, HeadContext, OccHead, SegmentationBranch, decode
+from fastocc.heads import DeformableC2h, FastOccHead, HeadContext, OccHead, SegmentationBranch, decode
 from fastocc.models._config import DEPTH_VIEWS, FastOccConfig
 from fastocc.models._files import read_model, write_model
 from fastocc.views import (
@@ -27,7 +27,7 @@ from fastocc.views import (
 )
 
 Prev = tuple[Tensor | HistoryState, Tensor]
-HEADS: dict[str, type[OccHead]] = {FastOccHead.name: FastOccHead, **BASELINES}
+HEADS: dict[str, type[OccHead]] = {head.name: head for head in (DeformableC2h, FastOccHead)} | BASELINES
 
 
 def shipped_weights() -> Path:
@@ -85,7 +85,7 @@ def build_head(name: str, config: FastOccConfig, grid: GridSpec | None = None) -
             form=config.form, reduce=config.reduce, sparse=config.activation == "sigmoid",
         )  # fmt: skip
     more: dict[str, int] = {"context_channels": config.image_channels} if HEADS[name].needs_context else {}
-    if name in (ChannelToHeight.name, DeformableC2h.name):
+    if name == config.head and name in (DeformableC2h.name, "c2h"):
         more |= {"width": config.width, "hidden": config.hidden}
     return HEADS[name](config.bev_channels, grid, config.num_classes, channels=config.channels, **more)
 
