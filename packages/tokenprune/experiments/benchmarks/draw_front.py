@@ -1,4 +1,6 @@
-"""Answers right against operations, by length, every arm at its sparsities: from `bench_long.py --summary`.
+"""Answers right, above the dense model, against operations: by length, every arm at its sparsities.
+
+From `bench_long.py --summary`.
 
     python packages/tokenprune/experiments/benchmarks/draw_front.py SUMMARY PICTURE
 
@@ -23,20 +25,19 @@ MARKS = "osD^vPX<>"
 
 def panel(axes: Any, lines: list[dict[str, Any]]) -> None:
     """Of one length."""
-    (dense,) = (line["right"][0] for line in lines if line["arm"] == "dense")
-    axes.axhline(dense, color="0.6", linewidth=1)
-    axes.annotate("dense", (1, dense), xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=8)
+    axes.axhline(0, color="0.6", linewidth=1)
+    axes.annotate("dense", (1, 0), xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=8)
     for mark, (arm, name) in zip(MARKS, NAMES.items(), strict=True):
         here = [line for line in lines if line["arm"].split()[0] == arm]
         if not here:
             continue
-        right, spent = [line["right"] for line in here], [line["operations"] for line in here]
+        right, spent = [line["right above dense"] for line in here], [line["operations"] for line in here]
         error = [[one[0] - one[1] for one in right], [one[2] - one[0] for one in right]]
         axes.errorbar(spent, [one[0] for one in right], yerr=error, marker=mark, label=name, linewidth=1, capsize=2)
     axes.set_title(f"{lines[0]['tokens']:,} tokens", fontsize=9)
     axes.set_xlabel("Operations, share of dense")
     axes.set_xlim(0.15, 1.05)
-    axes.set_ylim(0, 1)
+    axes.set_ylim(-0.75, 0.15)
 
 
 def main() -> None:
@@ -50,7 +51,7 @@ def main() -> None:
         axes = made.add_subplot(1, len(lengths), at + 1)
         panel(axes, [line for line in lines if line["tokens"] == length])
         if at == 0:
-            axes.set_ylabel("Answers right")
+            axes.set_ylabel("Answers right, above dense")
             axes.legend(fontsize=7)
     made.set_size_inches(4.2 * len(lengths), 3.6)
     save_figure(made, picture, "tokenprune")
