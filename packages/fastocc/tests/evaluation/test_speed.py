@@ -56,7 +56,7 @@ def test_stages_add_up_to_the_macs_of_the_model():
     images = torch.zeros(1, 6, 3, 32, 64)
     matrices = (torch.from_numpy(one)[None] for one in (rig.cam2img, rig.cam2ego))
     assert sum(one.macs for one in stages) == count_macs(model.to_inference(), images, *matrices)
-    assert stages[-1].name == "head fastocc"
+    assert stages[-1].name == "head dcn-c2h"
 
 
 def test_inputs_of_a_head_are_the_same_for_the_same_seed():

@@ -68,7 +68,7 @@ def test_loss_falls_and_offsets_move(data, tmp_path):
     model = train(tmp_path / "run", CONFIG, recipe, data)
     lines = [float(line.split('"total": ')[1].rstrip("}\n")) for line in (tmp_path / "run" / "metrics.jsonl").open()]
     assert lines[-1] < 0.85 * lines[0]
-    assert model.head.lift.body.field.weight.abs().max() > 1e-3
+    assert model.head.conv[0].field.weight.abs().max() > 1e-3
 
 
 def test_offsets_are_trained_at_a_tenth_of_the_rate(data, tmp_path, monkeypatch):
