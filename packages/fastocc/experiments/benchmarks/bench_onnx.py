@@ -17,7 +17,7 @@ from ninefold.measure import compare, emit
 
 ROUNDS, EQUAL = (
     int(sys.argv[1]) if len(sys.argv) > 1 else 9,
-    {"c2h": (64, 229), "fastocc": (0, 0), "dcn-c2h": (64, 206)},
+    {"c2h": (96, 185), "fastocc": (0, 0), "dcn-c2h": (64, 206)},
 )
 torch.set_num_threads(1)
 random = np.random.default_rng(0)
