@@ -26,7 +26,7 @@ Heads = Annotated[str, typer.Option("--heads", help="Comma-separated; all if lef
 @verb(app, uses=("seed", "threads"))
 def bench(
     preset: Annotated[str, typer.Option("--preset", help="mini, micro, occ3d-r50 or openocc-r50.")] = "mini",
-    heads: Heads = "fastocc,c2h,bevnet,voxel3d,cascade,tpv,fastocc2d",
+    heads: Heads = "dcn-c2h,fastocc,c2h,bevnet,voxel3d,cascade,tpv,fastocc2d",
     stages: Annotated[bool, typer.Option("--stages", help="Stages of the whole model instead of heads alone.")] = False,
     engine: Annotated[
         str, typer.Option("--engine", help="torch, compile (torch.compile) or ort (onnxruntime).")
@@ -84,7 +84,7 @@ def _by_compile(head: OccHead, bev: Tensor) -> Callable[[], object]:
 @verb(app, uses=("seed", "threads", "quiet", "out"), out="run")
 def compare(
     preset: Annotated[str, typer.Option("--preset", help="mini or micro.")] = "mini",
-    heads: Heads = "fastocc,bevnet,c2h,voxel3d,tpv,prior",
+    heads: Heads = "dcn-c2h,fastocc,bevnet,c2h,voxel3d,tpv,prior",
     encoder_steps: Annotated[int, typer.Option("--encoder-steps", min=1, help="Steps of the shared encoder.")] = 1500,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of each head.")] = 1200,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Paired seeds.")] = 1,
