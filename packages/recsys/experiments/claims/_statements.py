@@ -210,7 +210,7 @@ CLAIMS = [
             at_most("interval holds the truth", 0.97),
         ),
         quick=Budget(1, 0.1),
-        full=Budget(10, 0.5),
+        full=Budget(40, 0.5),
     ),
     Claim(
         id="recsys/doubly-robust-intervals-hold",
