@@ -18,7 +18,7 @@ from tokenprune.routers._static_router import StaticRouter
 
 def prefill(
     model: Any, length: int, sparsities: Sequence[float], *, rows: int = 1, padding: float = 0.0, repeats: int = 7,
-    seed: int = 0, more: dict[str, Executor] | None = None,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Time the model, the executor that skips nothing, and the routers at each sparsity.
 
@@ -30,7 +30,6 @@ def prefill(
         padding: of the shortest row, on the left.
         repeats: rounds, all arms in turn in each.
         seed: random seed of the ids.
-        more: further executors by name.
     Returns: for each arm tokens, arm, seconds, ratio to dense with its interval, operations, the bound they set on the
         ratio.
     """
@@ -46,7 +45,6 @@ def prefill(
         schedule = uniform(s, len(layout.blocks))
         arms[f"static {s:g}"] = Executor(layout, StaticRouter(schedule))
         arms[f"observation {s:g}"] = Executor(layout, ObservationRouter(dense_first(s, len(layout.blocks))))
-    arms |= more or {}
 
     @torch.no_grad()
     def dense() -> Any:

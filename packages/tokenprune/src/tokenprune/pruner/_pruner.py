@@ -14,7 +14,7 @@ import torch
 from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
-from tokenprune.executor._attach import Attached, Spans, spans_mask
+from tokenprune.executor._attach import Attached, Spans, kept_whole
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost
 from tokenprune.executor._executor import Executor
@@ -180,8 +180,7 @@ class TokenPruner:
         executor, protect = self.executor(), self.config.protect
         if spans:
             real = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask != 0
-            real = real.cpu()
-            protect = spans_mask(spans, real) | (real & (real.flip(1).cumsum(1).flip(1) <= protect))
+            protect = kept_whole(real.cpu(), protect, spans)
         stream = executor.start(input_ids, attention_mask, protect=protect, record=True)
         executor.prefill(stream, None if executor.shrink is None else PrunedCache(executor.blocks))
         return Report.of(executor, stream, self.schedule)
