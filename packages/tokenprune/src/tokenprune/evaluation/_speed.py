@@ -48,8 +48,7 @@ def prefill(
 
     @torch.no_grad()
     def dense() -> Any:
-        padded = None if padding == 0 else mask
-        return model(ids, attention_mask=padded, logits_to_keep=1, use_cache=False)
+        return model(ids, attention_mask=None if padding == 0 else mask, logits_to_keep=1, use_cache=False)
 
     def finished(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
@@ -67,10 +66,8 @@ def prefill(
     whole = costs.dense([length] * rows, logits=rows).flops  # the dense model computes padding as well
     lines = []
     for name, timing in compare(calls, repeats=repeats).items():
-        flops = whole
-        if name != "dense":
-            one = arms[name]
-            flops = one.cost(one.logits(ids, mask)[1], logits=rows).flops
+        one = arms.get(name)  # the dense model is no executor
+        flops = whole if one is None else one.cost(one.logits(ids, mask)[1], logits=rows).flops
         lines.append({"tokens": length, "rows": rows, "arm": name, "seconds": timing.seconds, "ratio": timing.ratio,
                       "low": timing.low, "high": timing.high, "flops": flops, "bound": whole / flops})  # fmt: skip
     return lines

@@ -208,10 +208,8 @@ def kept_whole(real: Tensor, last: int, spans: Spans) -> Tensor:
         InputError: names the row and the span that is out of its prompt.
     """
     named = real & (real.flip(1).cumsum(1).flip(1) <= last)
-    if not spans:
-        return named
     rows = list(spans) * (len(real) if len(spans) == 1 else 1)
-    if len(rows) != len(real):
+    if spans and len(rows) != len(real):
         raise InputError("spans", got=f"of {len(spans)} rows", expected=f"of one row, or of {len(real)}")
     place = real.cumsum(1) - 1
     for row, pairs in enumerate(rows):
