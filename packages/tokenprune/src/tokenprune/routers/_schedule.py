@@ -44,17 +44,15 @@ def uniform(target: float, blocks: int) -> tuple[float, ...]:
 DENSE, LAST, STEEPER = 0.25, 1 / 6, 7 / 3  # of `dense_first`: at a target of .3 the last blocks skip .7
 
 
-SPARSE, SOON = 0.45, 0.1  # above this target so few blocks are dense
-SOFT, SOFT_TO = 0.2, 2 / 3  # and, up to this one, so many after them keep `STEEPER` times as much as the others
+SPARSE, SOON = 0.45, 0.1  # above this target so few blocks are dense, and the others skip alike
 
 
 def dense_first(target: float, blocks: int) -> tuple[float, ...]:
     """A schedule for routers that choose by attention: the first quarter dense, then even, the last sixth sparser.
 
     At a target of 0.3 and 30 blocks: eight dense, seventeen of .324, five of .7. Above `SPARSE` the first tenth is
-    dense: what is left for the others is too little where a quarter reads all. At .6 the six blocks after them skip .4,
-    so that what 21 of .743 keep is chosen by blocks that tell more of 4,000 tokens than the first three; above
-    `SOFT_TO` all but the dense ones skip alike. Dense blocks become fewer where the others cannot hold the target.
+    dense and all others skip alike: what is left for them is too little where a quarter reads all. Dense blocks become
+    fewer where the others cannot hold the target.
 
     Args:
         target: mean sparsity.
@@ -63,11 +61,7 @@ def dense_first(target: float, blocks: int) -> tuple[float, ...]:
     target = checked_target(target)
     if target > SPARSE:
         dense = min(max(1, round(SOON * blocks)), int(blocks * (1 - target / HIGHEST) + 1e-9))
-        even, soft, others = target * blocks / (blocks - dense), round(SOFT * blocks), blocks - dense
-        kept = (1 - even) * others / (others + (STEEPER - 1) * soft)
-        if target > SOFT_TO or 1 - kept > HIGHEST:
-            return (0.0,) * dense + (even,) * others
-        return (0.0,) * dense + (1 - STEEPER * kept,) * soft + (1 - kept,) * (others - soft)
+        return (0.0,) * dense + (target * blocks / (blocks - dense),) * (blocks - dense)
     dense, last = round(DENSE * blocks), min(round(LAST * blocks), max(0, blocks - 2))
     high = min(HIGHEST, STEEPER * target)
     while dense and (target * blocks - last * high) / (blocks - dense - last) > high:
