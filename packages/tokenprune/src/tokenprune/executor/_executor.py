@@ -63,6 +63,10 @@ class Executor:
         """N."""
         return len(self.layout.blocks)
 
+    def routing(self, stream: Stream) -> Any:
+        """The router of a prompt."""
+        return self.router.of(max(stream.lengths))
+
     @torch.compiler.disable  # it asks how long the rows are; blocks are traced in one graph from here on
     def start(
         self, input_ids: Tensor | None, attention_mask: Tensor | None = None, position_ids: Tensor | None = None, *,
@@ -115,7 +119,7 @@ class Executor:
 
     def step(self, stream: Stream, block: int, cache: PrunedCache | None = None) -> None:
         """Run one block on a prompt; the stream is changed in place."""
-        choice = self.router.keep(block, stream)
+        choice = self.routing(stream).keep(block, stream)
         looked = 0 if isinstance(choice, bool) else sum(stream.lengths) * self.router.flops
         stream.routed.append(looked)
         stream.kept.append(self._run(stream, block, choice, cache))
@@ -138,8 +142,9 @@ class Executor:
             if counts != stream.lengths:
                 index, where = keep.places(stream), keep.mask
         shape = (stream.rows, counts[0]) if len(set(counts)) == 1 else (1, sum(counts))
+        router = self.routing(stream)
         about = Attention(
-            counts=counts, cached=cache is not None, window=self.router.queries(block), reduction=self.router.reduction
+            counts=counts, cached=cache is not None, window=router.queries(block), reduction=router.reduction
         )
         if stream.places is not None:
             about.places = (stream.places if index is None else stream.places[index]).view(shape)
@@ -155,7 +160,7 @@ class Executor:
             where = where.to(stream.table.device)
             nothing = torch.full_like(stream.table, float("nan"))
             scores = nothing.masked_scatter(where, about.scores.to(stream.table.device))
-            stream.note_scores(scores, lasting=self.router.lasts(block))
+            stream.note_scores(scores, lasting=router.lasts(block))
         if cache is not None:
             cache.held[block] = about.present
             if self.shrink is not None and about.present is not None:
@@ -185,7 +190,7 @@ class Executor:
 
     def read(self, stream: Stream, cache: PrunedCache) -> None:
         """Run the first blocks, which keep every token, on a prompt: no later token changes what they hold of it."""
-        first = self.router.whole_blocks(self.blocks)
+        first = self.routing(stream).whole_blocks(self.blocks)
         for block in range(first):
             self.step(stream, block, cache)
         cache.seen, cache.tokens = stream.width, torch.tensor(stream.lengths)
@@ -246,7 +251,7 @@ class Executor:
                 found = scores_over(queries, held.side_by_side(), self.forms[block], self.router.reduction,
                                     beyond=self._beyond(max(lengths))).to(x.device)  # fmt: skip
                 scores = torch.full_like(stream.table, float("nan")).masked_scatter(stream.real, found)
-                stream.note_scores(scores, lasting=self.router.lasts(block))
+                stream.note_scores(scores, lasting=self.routing(stream).lasts(block))
         for block in range(read.blocks, self.blocks):
             self.step(stream, block, cache)
         return stream
@@ -275,7 +280,7 @@ class Executor:
             about.beyond = self._beyond(cache.seen + x.shape[1])
         queries = None if cache.read is None else cache.read.queries[block : block + 1]
         if queries and queries[0] is not None:
-            about.window, about.queries = self.router.queries(block), queries[0]
+            about.window, about.queries = self.router.window, queries[0]
         x = self.whole(block, x, positions, cos, sin, about)
         cache.held[block] = about.present
         if queries and cache.read is not None:
@@ -306,7 +311,7 @@ class Executor:
 
     def cost(self, stream: Stream, logits: int = 0) -> Cost:
         """What the pass that left this stream took; `logits`: positions whose logits are computed."""
-        scored = [self.router.queries(block) for block in range(len(stream.kept))]
+        scored = [self.routing(stream).queries(block) for block in range(len(stream.kept))]
         return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, cached=stream.cached)
 
 

@@ -82,11 +82,8 @@ class Scored:
     @property
     def highest(self) -> float:
         """Largest share of tokens that can be skipped in every row, beside the protected ones."""
-        shares = []
-        for one, count in zip(self.sequences, self.counts, strict=True):
-            length = len(one) - 1
-            shares.append(max(0, length - count - (length > count)) / length)
-        return min(shares)
+        read = [(len(one) - 1, count) for one, count in zip(self.sequences, self.counts, strict=True)]
+        return min(max(0, length - count - (length > count)) / length for length, count in read)
 
     def start(self, executor: Executor) -> Stream:
         """These sequences before block 0."""
