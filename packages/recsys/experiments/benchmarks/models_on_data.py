@@ -61,7 +61,7 @@ STEPS = {
     },
     "v-sknn": {},
 }  # fmt: skip
-ANSWERS = {"fm": {"head": "logit", "factors": 8}}
+ANSWERS = {"bayesian-fm": {"head": "probit", "factors": 8}}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from recsys.factors._rating_knn import RatingKNN as RatingKNN
     from recsys.factors._spark import SparkFactors as SparkFactors
     from recsys.fm._bayesian_fm import BayesianFM as BayesianFM
-    from recsys.fm._sgd_fm import FM as FM
     from recsys.linear._ease import EASE as EASE
     from recsys.linear._rp3beta import RP3beta as RP3beta
     from recsys.linear._sansa import SANSA as SANSA
@@ -101,7 +100,6 @@ _NAMES = {  # module -> what of it is public
     "factors._rating_knn": ["RatingKNN"],
     "factors._spark": ["SparkFactors"],
     "fm._bayesian_fm": ["BayesianFM"],
-    "fm._sgd_fm": ["FM"],
     "linear._ease": ["EASE"],
     "linear._rp3beta": ["RP3beta"],
     "linear._sansa": ["SANSA"],
