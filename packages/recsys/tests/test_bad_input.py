@@ -285,8 +285,7 @@ def test_a_text_in_place_of_a_column_is_not_taken_apart():
 @pytest.mark.parametrize(
     ("name", "setting"),
     [
-        ("mult-vae", "batch=0"), ("mult-vae", "learning_rate=-1"),
-        ("sasrec", "learning_rate=-1"), ("sasrec", "patience=0"), ("feature-ials", "factors=0"),
+        ("sasrec", "batch=0"), ("sasrec", "learning_rate=-1"), ("sasrec", "patience=0"), ("feature-ials", "factors=0"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused_before_texts_are_read(name, setting, monkeypatch):

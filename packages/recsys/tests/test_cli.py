@@ -106,7 +106,7 @@ def test_tables_and_the_way_of_reading_are_told_to_every_verb_that_reads_events(
 
 
 def test_the_device_goes_to_models_that_torch_trains():
-    assert make_model("mult-vae", device="cuda:1").device == "cuda:1"
+    assert make_model("sasrec", device="cuda:1").device == "cuda:1"
     assert make_model("ease", device="cuda:1").get_params() == make_model("ease").get_params()
 
 

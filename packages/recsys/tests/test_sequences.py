@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import recsys
 from ninefold.errors import InputError
-from recsys import VSKNN, Dataset, Markov, Popular, evaluate_next
+from recsys import Dataset, Markov, Popular, evaluate_next
 from recsys.baselines import CoOccurrence
+from recsys_experiments.claims._session_knn import VSKNN
 
 from .helpers import needs_data
 

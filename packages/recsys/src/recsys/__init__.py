@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from recsys.factors._ials import IALS as IALS
     from recsys.factors._mf import BiasedMF as BiasedMF
     from recsys.factors._mf import SVDpp as SVDpp
-    from recsys.factors._rating_knn import RatingKNN as RatingKNN
     from recsys.factors._spark import SparkFactors as SparkFactors
     from recsys.fm._bayesian_fm import BayesianFM as BayesianFM
     from recsys.linear._ease import EASE as EASE
@@ -65,7 +64,6 @@ if TYPE_CHECKING:
     from recsys.sequence._sasrec import SASRec as SASRec
     from recsys.sequence._social import Social as Social
     from recsys.sequence._two_stage import TwoStage as TwoStage
-    from recsys.sequence._vsknn import VSKNN as VSKNN
     from recsys.serving._ann import Index as Index
     from recsys.serving._ann import build_index as build_index
     from recsys.serving._app import make_app as make_app
@@ -97,7 +95,6 @@ _NAMES = {  # module -> what of it is public
     "factors._bias": ["Bias"],
     "factors._ials": ["IALS"],
     "factors._mf": ["BiasedMF", "SVDpp"],
-    "factors._rating_knn": ["RatingKNN"],
     "factors._spark": ["SparkFactors"],
     "fm._bayesian_fm": ["BayesianFM"],
     "linear._ease": ["EASE"],
@@ -113,7 +110,6 @@ _NAMES = {  # module -> what of it is public
     "sequence._sasrec": ["SASRec"],
     "sequence._social": ["Social"],
     "sequence._two_stage": ["TwoStage"],
-    "sequence._vsknn": ["VSKNN"],
     "serving._ann": ["Index", "build_index"],
     "serving._app": ["make_app"],
     "serving._batch": ["recommend_to_file"],
@@ -124,7 +120,6 @@ _MOVED = {  # room -> names that were of `recsys` itself until 0.3, and are foun
         "CoOccurrence",
         "ContentProfile",
         "ImplicitALS",
-        "MultVAE",
         "PureSVD",
         "RandomItems",
         "Repeat",

@@ -1,8 +1,7 @@
 """Rivals, with the interface of the methods, one short module each; resolved on first use.
 
 `_popular`: random, popular, recently popular and repeated items; `_co_occurrence`; `_item_knn`, `_user_knn`;
-`_puresvd`; `_profile` (cosine of texts); `_implicit` (implicit's ALS), `_mult_vae` (Mult-VAE: Liang et al.
-2018; extra `torch`).
+`_puresvd`; `_profile` (cosine of texts); `_implicit` (implicit's ALS).
 
 Examples:
     >>> import recsys
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from recsys.baselines._co_occurrence import CoOccurrence as CoOccurrence
     from recsys.baselines._implicit import ImplicitALS as ImplicitALS
     from recsys.baselines._item_knn import ItemKNN as ItemKNN
-    from recsys.baselines._mult_vae import MultVAE as MultVAE
     from recsys.baselines._popular import Popular as Popular
     from recsys.baselines._popular import RandomItems as RandomItems
     from recsys.baselines._popular import RecentPopular as RecentPopular
@@ -38,7 +36,6 @@ __getattr__, __dir__, __all__ = attach(
         "ImplicitALS": "_implicit",
         "ItemKNN": "_item_knn",
         "Popular": "_popular",
-        "MultVAE": "_mult_vae",
         "PureSVD": "_puresvd",
         "RandomItems": "_popular",
         "RecentPopular": "_popular",

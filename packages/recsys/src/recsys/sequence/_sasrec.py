@@ -151,7 +151,7 @@ class SASRec(NeuralModel):
 
         self._ready = self._train(
             self._make_net, losses, -(-len(sequences) // self.batch),
-            held=lambda net: self._held_loss(net, sequences, held), patience=self.patience,
+            lambda net: self._held_loss(net, sequences, held), self.patience,
         )  # fmt: skip
 
     def _batch_loss(
