@@ -8,7 +8,6 @@ import pyarrow.parquet
 import pytest
 from ninefold.errors import NinefoldError
 from ninefold_testing import run, run_here
-from recsys import loaders
 from recsys.cli import app
 from recsys.recommender._registry import MODELS, make_model
 from typer.testing import CliRunner
@@ -135,8 +134,8 @@ def test_settings_are_typed():
             make_model("ials", [wrong])
 
 
-def test_loaders_and_models_have_plain_names():
-    for name in [*MODELS, *loaders.LOADERS]:
+def test_models_have_plain_names():
+    for name in MODELS:
         assert re.fullmatch(r"[a-z0-9+-]+", name)
 
 

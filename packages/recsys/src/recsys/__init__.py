@@ -139,7 +139,6 @@ _MOVED = {  # room -> names that were of `recsys` itself until 0.3, and are foun
             "utility",
         ]
     ),
-    "loaders": ["open_bandit"],
 }
 
 _resolve, __dir__, __all__ = attach(__name__, {name: module for module, names in _NAMES.items() for name in names})
