@@ -130,7 +130,7 @@ def best(
 
 @verb(app, uses=("seed", "threads"))
 def bench(*, opts: Shared) -> Table:
-    """Speed of lists and fits beside implicit's and a bare matrix product, on made data, in one process."""
+    """Speed of lists beside implicit's and a bare matrix product, on made data, in one process."""
     from recsys.evaluation._bench import bench as run
 
     return run(opts.seed)
