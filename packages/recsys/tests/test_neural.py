@@ -91,9 +91,9 @@ def test_another_seed_gives_another_model(model, data):
         (SASRec(loss="hinge"), "loss.*'hinge'.*softmax"),
         (SASRec(factors=7, heads=2), "divided by heads"),
         (SASRec(action="mood"), r"action.*'mood'.*\['a'\]"),
-        (SASRec(epochs=0), "positive sizes"),
-        (SASRec(time="noon"), r"time.*'noon'.*\['gap', 'week'\]"),
-        (SASRec(blocks=0), "positive sizes"),
+        (SASRec(epochs=0), "epochs of SASRec: got 0, expected at least 1"),
+        (SASRec(time="noon"), r"time.*'noon'.*\('gap', 'week'\)"),
+        (SASRec(blocks=0), "blocks of SASRec: got 0, expected at least 1"),
         (SASRec(dropout=1.0), "dropout"),
     ],
 )

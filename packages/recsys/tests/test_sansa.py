@@ -74,6 +74,6 @@ def test_items_that_meet_nobody_are_alone():
 def test_what_is_too_large_is_refused_before_it_is_made(data):
     with pytest.raises(InputError, match=r"SANSA on 30 items.*GiB.*IALS"):
         SANSA(memory=1e-9).fit(data)
-    for wrong in (SANSA(l2=0.0), SANSA(neighbours=-1)):
-        with pytest.raises(InputError, match="l2, neighbours"):
-            wrong.fit(data)
+    for name, wrong in (("l2", 0.0), ("neighbours", -1)):
+        with pytest.raises(InputError, match=f"{name} of SANSA: got {wrong}, expected"):
+            SANSA().set_params(**{name: wrong}).fit(data)

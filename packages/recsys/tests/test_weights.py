@@ -195,8 +195,8 @@ def test_a_return_is_no_purchase_in_any_weighted_model():
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"weight": "worth"}, "weight, transform.*click"),
-        ({"transform": "root"}, "weight, transform.*bm25"),
+        ({"weight": "worth"}, "weight of EASE: got 'worth', expected one of .*click"),
+        ({"transform": "root"}, "transform of EASE: got 'root', expected one of .*bm25"),
         ({"weight": "count"}, r"weight='value', or data.clicks\(\)"),
         ({"dislikes": True}, r"dislikes of EASE.*weight='value'"),
     ],

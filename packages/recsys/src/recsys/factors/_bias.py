@@ -11,6 +11,7 @@ from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import History
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import Query
 from recsys.recommender._rating import RatingModel, at
 
@@ -43,12 +44,10 @@ class Bias(RatingModel):
     shapes: ClassVar[dict[str, str]] = RatingModel.shapes | {"mean_": "1"}
     per_user: ClassVar[tuple[str, ...]] = ("user_bias_",)
     space: ClassVar[dict[str, Any]] = {"damping_item": (1.0, 50.0, "log"), "damping_user": (1.0, 50.0, "log")}
-    damping_item: float = 10.0
-    damping_user: float = 15.0
+    damping_item: float = bounded(10.0, least=0)
+    damping_user: float = bounded(15.0, least=0)
 
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
-        if self.damping_item < 0 or self.damping_user < 0:
-            raise InputError("damping_item, damping_user", got=repr(self), expected="0 or more")
         self.mean_ = np.array([value.mean()])
         total = np.bincount(data.item, value - self.mean_, data.n_items)
         self.item_bias_ = total / np.maximum(self.damping_item + np.bincount(data.item, minlength=data.n_items), 1e-9)

@@ -13,6 +13,7 @@ from ninefold.errors import InputError
 from recsys.data._dataset import Dataset
 from recsys.data._history import History, shares
 from recsys.data._untyped import Csr, compiled
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import Query
 from recsys.recommender._rating import RatingModel, at
 from recsys.recommender._rows import solve_rows
@@ -57,15 +58,13 @@ class BiasedMF(RatingModel):
         "learning_rate": (0.002, 0.02, "log"),
         "reg": (0.01, 0.2, "log"),
     }
-    factors: int = 100
-    epochs: int = 20
-    learning_rate: float = 0.005
-    reg: float = 0.02
+    factors: int = bounded(100, least=1)
+    epochs: int = bounded(20, least=1)
+    learning_rate: float = bounded(0.005, above=0)
+    reg: float = bounded(0.02, above=0)
     seed: int = 0
 
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
-        if self.factors < 1 or self.epochs < 1 or self.learning_rate <= 0 or self.reg <= 0:
-            raise InputError("factors, epochs, learning_rate, reg", got=repr(self), expected="positive numbers")
         draw = np.random.default_rng(self.seed)
         self.mean_ = np.array([value.mean()])
         self.user_bias_, self.item_bias_ = np.zeros(data.n_users), np.zeros(data.n_items)
@@ -153,13 +152,11 @@ class SVDpp(BiasedMF):
     """
 
     fitted: ClassVar[tuple[str, ...]] = (*BiasedMF.fitted, "implicit_factors_")
-    factors: int = 20
-    learning_rate: float = 0.007
-    exchanges: int = 20
+    factors: int = bounded(20, least=1)
+    learning_rate: float = bounded(0.007, above=0)
+    exchanges: int = bounded(20, least=1)
 
     def _prepare(self, data: Dataset) -> None:
-        if self.exchanges < 1:
-            raise InputError("exchanges", got=self.exchanges, expected="at least 1")
         draw = np.random.default_rng([self.seed, 1])
         self.implicit_factors_ = 0.1 * draw.standard_normal((data.n_items, self.factors))
         self.own_ = self.user_factors_

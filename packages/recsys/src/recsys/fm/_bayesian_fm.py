@@ -16,6 +16,7 @@ from recsys.fm._attributes import Attribute
 from recsys.fm._columns import Block, OneHot, SetColumns
 from recsys.fm._fm import FactorizationMachine, as_part, of_sets
 from recsys.fm._gibbs import Sampler
+from recsys.recommender._learner import bounded
 
 _STATE = ("base_", "kept_", "w_", "v_", "z_", "e_", "level_")
 
@@ -55,8 +56,8 @@ class BayesianFM(FactorizationMachine):
     implicit: bool = False
     flipped: bool = False
     sweeps: int = 256
-    burn_in: int = 32
-    samples: int = 64
+    burn_in: int = bounded(32, least=0)
+    samples: int = bounded(64, least=1)
 
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
         self._check(value)
@@ -89,16 +90,10 @@ class BayesianFM(FactorizationMachine):
         empty = np.zeros((0, self.samples, 1 + self.factors))
         self.context_part_ = np.concatenate([empty, *context]).astype(np.float32)
 
-    def check_params(self) -> None:
-        """See `Recommender.check_params`; it refuses folders of the ordinal head, which older versions had, too."""
-        super().check_params()
-        if self.head not in ("regression", "probit"):
-            raise InputError("head", got=repr(self.head), expected='"regression" or "probit"')
-
     def _check(self, value: np.ndarray) -> None:
         if self.head == "probit" and not np.isin(value, (0, 1)).all():
             raise InputError("values", got="others than 0 and 1", expected="labels 0 and 1 for the probit head")
-        if not 1 <= self.samples <= self.sweeps - self.burn_in or self.burn_in < 0:
+        if self.samples > self.sweeps - self.burn_in:
             raise InputError("sweeps, burn_in, samples", got=repr(self), expected="samples <= sweeps - burn_in")
 
     def _sampled(self, sampler: Sampler) -> np.ndarray:

@@ -23,6 +23,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
 from recsys.fm._attributes import Attribute, attributes, chosen_columns, described
 from recsys.fm._fields import Field, encode_all, make_fields, packed, unpacked
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import FALLBACK, FEATURES, Query, check_length, context_rows
 from recsys.recommender._rating import RatingModel, at
 
@@ -54,11 +55,11 @@ class FactorizationMachine(RatingModel):
     renamed: ClassVar[dict[str, str]] = {"told_users_": "described_users_", "told_items_": "described_items_"}
     vocabularies: ClassVar[tuple[str, ...]] = ("fields_",)
     per_user: ClassVar[tuple[str, ...]] = ("user_part_",)
-    factors: int = 10
+    factors: int = bounded(10, least=0)
     context: str = "all"
     features: str = "none"
     seed: int = 0
-    head: str = "regression"
+    head: str = bounded("regression", among=("regression", "probit"))
 
     def __post_init__(self) -> None:
         self.fields_: list[list[Any]]
@@ -89,8 +90,6 @@ class FactorizationMachine(RatingModel):
 
     def _chosen(self, data: Dataset) -> pa.Table:
         """The context columns that are fields."""
-        if self.factors < 0:
-            raise InputError("factors", got=self.factors, expected="0 or more")
         if self.context in ("all", "none"):
             return data.context if self.context == "all" else pa.table({})
         names = self.context.split(",")

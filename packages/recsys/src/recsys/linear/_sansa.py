@@ -18,6 +18,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES
 from recsys.data._untyped import Csr
 from recsys.linear._linear import available_gib
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import Query
 from recsys.recommender._topk import best_of_rows
 from recsys.recommender._weighted import Weighted
@@ -59,13 +60,11 @@ class SANSA(Weighted):
         "neighbours": [50, 100, 200],
         "half_life": HALF_LIVES,
     }
-    l2: float = 500.0
-    neighbours: int = 100
+    l2: float = bounded(500.0, above=0)
+    neighbours: int = bounded(100, least=0)
     memory: float = 10.0
 
     def _fit(self, data: Dataset) -> None:  # noqa: ARG002
-        if self.l2 <= 0 or self.neighbours < 0:
-            raise InputError("l2, neighbours", got=repr(self), expected="a positive l2, and 0 neighbours or more")
         X = self._rows(self.history_)
         self._refuse_if_too_large(X)
         order = np.lexsort((np.arange(X.shape[1]), -self.popular_))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,11 @@ from recsys.recommender._registry import NAMES, kinds_of, register
 RECENT = 31.0  # days that count as now
 
 
+T = TypeVar("T")
+_LIMITS = {
+    "least": ("at least", operator.ge), "above": ("above", operator.gt), "most": ("at most", operator.le),
+    "below": ("below", operator.lt), "among": ("one of", lambda value, known: value in known),
+}  # fmt: skip
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "True or False", "str": "a text"}
 
 
@@ -42,6 +48,13 @@ def _is_a(value: Any, kind: str) -> bool:
     if kind == "int":
         return isinstance(value, (int, np.integer))
     return isinstance(value, (int, float, np.integer, np.floating))
+
+
+def bounded(default: T, **limits: Any) -> T:
+    """A parameter's default and its bounds: at `least` or at `most` a number, `above` or `below` one, `among` some values.
+    `Parameters.check_params` refuses others."""
+    field: Any = dataclasses.field(default=default, metadata=limits)
+    return field
 
 
 class Parameters:
@@ -63,16 +76,19 @@ class Parameters:
         return self
 
     def check_params(self) -> None:
-        """InputError for a parameter that is not of its type, e.g. factors=2.5; a whole number may be written 2.0."""
+        """InputError for a parameter of another type or out of bounds, e.g. factors=2.5; a whole number may be 2.0."""
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             kinds, value = kinds_of(field), getattr(self, field.name)
             if not set(kinds) <= {*_KINDS, "None"} or (value is None and "None" in kinds):
                 continue
             if "int" in kinds and isinstance(value, (float, np.floating)) and float(value).is_integer():
                 setattr(self, field.name, value := int(value))
-            right = any(_is_a(value, kind) for kind in kinds)
-            if not right:
+            expected = None
+            if not any(_is_a(value, kind) for kind in kinds):
                 expected = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
+            elif not all(_LIMITS[name][1](value, limit) for name, limit in field.metadata.items()):
+                expected = " and ".join(f"{_LIMITS[name][0]} {limit}" for name, limit in field.metadata.items())
+            if expected:
                 raise InputError(f"{field.name} of {type(self).__name__}", got=repr(value)[:80], expected=expected)
 
     def clone(self) -> Self:

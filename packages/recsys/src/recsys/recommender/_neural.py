@@ -11,6 +11,7 @@ import numpy as np
 from ninefold.errors import InputError, require
 
 from recsys.recommender._base import Recommender
+from recsys.recommender._learner import bounded
 from recsys.recommender._store import load
 
 BatchLoss: TypeAlias = tuple[np.ndarray, Callable[[slice], Any]]
@@ -32,9 +33,9 @@ class NeuralModel(Recommender):
     shapes: ClassVar[dict[str, str]] = Recommender.shapes | {"parameters_": "p"}
     needs: ClassVar[tuple[tuple[str, str], ...]] = (("torch", "torch"),)
     trains_together: ClassVar[bool] = True
-    epochs: int = 50
-    batch: int = 512
-    learning_rate: float = 0.001
+    epochs: int = bounded(50, least=1)
+    batch: int = bounded(512, least=1)
+    learning_rate: float = bounded(0.001, above=0)
     device: str = "cpu"
     seed: int = 0
 
