@@ -115,37 +115,16 @@ _NAMES = {  # module -> what of it is public
     "serving._batch": ["recommend_to_file"],
     "serving._rerank": ["calibrate", "mmr", "quota", "rules"],
 }
-_MOVED = {  # room -> names that were of `recsys` itself until 0.3, and are found there until 0.5
-    "baselines": [
-        "CoOccurrence",
-        "ContentProfile",
-        "ImplicitALS",
-        "PureSVD",
-        "RandomItems",
-        "Repeat",
-        "UserKNN",
-    ],
-    "evaluation": (
-        [
-            "beyond_accuracy",
-            "doubly_robust",
-            "events_needed",
-            "exposure",
-            "interleave",
-            "ips",
-            "prefer",
-            "slate_value",
-            "snips",
-            "utility",
-        ]
-    ),
-}
+_MOVED = (
+    "baselines",
+    "evaluation",
+)  # rooms whose names were of `recsys` itself until 0.3, and are found here until 0.5
 
 _resolve, __dir__, __all__ = attach(__name__, {name: module for module, names in _NAMES.items() for name in names})
 
 
 def __getattr__(name: str) -> Any:
-    room = next((room for room, names in _MOVED.items() if name in names), None)
+    room = next((room for room in _MOVED if name in _resolve(room).__all__ and name not in __all__), None)
     if room is None:
         return _resolve(name)
     warnings.warn(f"recsys.{name} is recsys.{room}.{name}: the short name goes with 0.5", FutureWarning, stacklevel=2)

@@ -307,8 +307,7 @@ def _errors(model: Recommender, test: Dataset, metrics: Sequence[str]) -> Evalua
     values = {}
     for name in metrics:
         values[name] = np.zeros(len(test))
-        loss = {"rmse": "squared", "mae": "absolute", "log_loss": "log"}[name]
-        values[name][known] = value_metric(loss, test.value[known], score.to_numpy()[known])
+        values[name][known] = value_metric(name, test.value[known], score.to_numpy()[known])
     users = test.user_ids.ids(test.user)
     return Evaluation(repr(model), users, values, ~known, len(test), int((~known).sum()), 0, "events")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ from recsys.linear._rp3beta import RP3beta
 from recsys.linear._sansa import SANSA
 from recsys.linear._slim import SLIM
 from recsys.recommender._base import Recommender
-from recsys.recommender._trend import Trend
+from recsys.recommender._trend import TRENDS, Trend
 from recsys.sequence._two_stage import TwoStage
 
 _BEHIND = 0.93  # of the leader's score on the same cut, below which a trial stops
@@ -78,13 +79,7 @@ def families(
         plain = {key: getattr(model, key) for key in space}
         starts = [plain, *(plain | one for one in starts)]
         if data.time is not None:
-            space |= {
-                "half_life": HALF_LIVES,
-                "trend": (0.0, 1.2),
-                "damp": (0.0, 1.2),
-                "recent": [4.0, 7.0, 15.0, 30.0],
-            }
-            space["days"] = [None, 365.0, 180.0]
+            space |= {"half_life": HALF_LIVES, **TRENDS, "days": [None, 365.0, 180.0]}
             now = {"half_life": 240.0, "trend": 0.8, "damp": 0.8, "recent": 7.0, "days": None}
             still = {"half_life": None, "trend": 0.0, "damp": 0.0, "recent": 7.0, "days": None}
             starts = [start | add for start in starts for add in (still, now)]
@@ -138,19 +133,12 @@ def race(
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of `group`
         sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=2 * len(known))
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    trials = [
-        Trial(**{key: one for key, one in line.items() if key != "kind"})
-        for line in run.metrics()
-        if line["kind"] == "trial"
-    ]
+    kept = [line for line in run.metrics() if line["kind"] == "trial"]
+    trials = [Trial(**{key: one for key, one in line.items() if key != "kind"}) for line in kept]
     for one in trials:
         _remember(optuna, study, known, one)
-    queue = [
-        (name, start)
-        for place in range(8)
-        for name, (_, _, starts) in known.items()
-        for start in starts[place : place + 1]
-    ]
+    starts = [[(name, start) for start in starts] for name, (_, _, starts) in known.items()]
+    queue = [one for turn in itertools.zip_longest(*starts) for one in turn if one is not None]
     leader: list[float] = []
     for one in trials:
         leader = one.scores if one.whole and (not leader or one.mean > np.mean(leader)) else leader

@@ -80,7 +80,8 @@ class IALS(Weighted):
         columns = X.T.tocsr()
         self._start(X)
         for _ in self._epochs(self.epochs, ("user_factors_", "item_factors_")):
-            self._sweep(X, columns)
+            self.user_factors_ = self._solve(X, self.item_factors_)
+            self.item_factors_ = self._solve(columns, self.user_factors_)
 
     def _start(self, X: Csr) -> None:
         """Draw the first factors."""
@@ -89,10 +90,6 @@ class IALS(Weighted):
         scale = 0.1 / np.sqrt(self.factors)
         self.user_factors_ = (draw.standard_normal((users, self.factors)) * scale).astype(np.float32)
         self.item_factors_ = (draw.standard_normal((items, self.factors)) * scale).astype(np.float32)
-
-    def _sweep(self, X: Csr, columns: Csr) -> None:
-        self.user_factors_ = self._solve(X, self.item_factors_)
-        self.item_factors_ = self._solve(columns, self.user_factors_)
 
     def _solve(self, X: Csr, H: np.ndarray) -> np.ndarray:
         """The rows' factors, float32 (rows, d), given those of the other side."""

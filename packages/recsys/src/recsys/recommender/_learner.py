@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import numbers
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,23 +37,15 @@ _LIMITS = {
     "least": ("at least", operator.ge), "above": ("above", operator.gt), "most": ("at most", operator.le),
     "below": ("below", operator.lt), "among": ("one of", lambda value, known: value in known),
 }  # fmt: skip
-_KINDS = {"int": "a whole number", "float": "a number", "bool": "True or False", "str": "a text"}
-
-
-def _is_a(value: Any, kind: str) -> bool:
-    """Whether a parameter is of the type that its annotation names."""
-    if kind in ("bool", "str"):
-        return isinstance(value, (bool, np.bool_) if kind == "bool" else str)
-    if isinstance(value, (bool, np.bool_)):
-        return False
-    if kind == "int":
-        return isinstance(value, (int, np.integer))
-    return isinstance(value, (int, float, np.integer, np.floating))
+_KINDS = {  # annotation -> the same in words, types
+    "int": ("a whole number", numbers.Integral), "float": ("a number", numbers.Real),
+    "bool": ("True or False", (bool, np.bool_)), "str": ("a text", str),
+}  # fmt: skip
 
 
 def bounded(default: T, **limits: Any) -> T:
-    """A parameter's default and its bounds: at `least` or at `most` a number, `above` or `below` one, `among` some values.
-    `Parameters.check_params` refuses others."""
+    """A parameter's default and its bounds, which `check_params` keeps: at `least` or at `most` a number, `above` or
+    `below` one, `among` some values."""
     field: Any = dataclasses.field(default=default, metadata=limits)
     return field
 
@@ -84,8 +77,9 @@ class Parameters:
             if "int" in kinds and isinstance(value, (float, np.floating)) and float(value).is_integer():
                 setattr(self, field.name, value := int(value))
             expected = None
-            if not any(_is_a(value, kind) for kind in kinds):
-                expected = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
+            known = [kind for kind in kinds if kind != "None" and isinstance(value, _KINDS[kind][1])]
+            if not known or (isinstance(value, bool) and "bool" not in kinds):
+                expected = " or ".join(_KINDS[kind][0] if kind in _KINDS else kind for kind in kinds)
             elif not all(_LIMITS[name][1](value, limit) for name, limit in field.metadata.items()):
                 expected = " and ".join(f"{_LIMITS[name][0]} {limit}" for name, limit in field.metadata.items())
             if expected:

@@ -94,11 +94,9 @@ class Social(OfParts):
         size = len(self.user_ids_)
         self.ties_ = resized(before, np.arange(users), size)
         if events.ties is not None and not self.shuffle:
-            self.ties_ = sp.csr_matrix(self.ties_.maximum(resized(events.ties, self._codes_of(events), size)))
+            added = resized(events.ties, self.user_ids_.codes(events.user_ids.values), size)
+            self.ties_ = sp.csr_matrix(self.ties_.maximum(added))
         return self
-
-    def _codes_of(self, events: Dataset) -> np.ndarray:
-        return self.user_ids_.codes(events.user_ids.values)
 
     def _friends(self, query: Query) -> tuple[Csr, np.ndarray]:
         """(each row's weights of its friends, rows adding up to 1, CSR (rows, friends); these friends' codes)."""

@@ -73,7 +73,7 @@ def recommend_to_file(
                 if not part.exists():
                     chosen = ids.slice(index * block, block)
                     requested = None if context is None else context.slice(index * block, block)
-                    table = pa.concat_tables(model.recommend_blocks(chosen, k, context=requested, **options))
+                    table = model.recommend(chosen, k, context=requested, block=block, **options)
                     with atomic_file(part) as temporary:
                         pyarrow.parquet.write_table(table, temporary)
                 bar.advance()
