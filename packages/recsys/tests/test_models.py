@@ -44,7 +44,7 @@ def test_lists_hold_no_seen_item_no_repeat_and_no_padding(model, data):
     assert not seen & set(zip(lists.who, lists.what, strict=True))
     assert np.isfinite(lists.score).all()
     assert (lists.score > -1e30).all()
-    left = data.n_items - np.diff(data.matrix().indptr)
+    left = data.n_items - np.diff(data.history().matrix().indptr)
     assert (lists.groupby("who", sort=False).size() <= left.max()).all()
     for _, one in lists.groupby("who", sort=False):
         assert one["rank"].tolist() == list(range(1, len(one) + 1))

@@ -47,7 +47,7 @@ def data():
 def expected_scale(data):
     age = (data.time.max() - data.time) / 86_400_000_000
     recent = np.bincount(data.item, weights=0.5 ** (age / 0.002), minlength=data.n_items)
-    users = np.diff(data.matrix().tocsc().indptr)
+    users = np.diff(data.history().matrix().tocsc().indptr)
     scale = np.maximum(recent, 1e-3) ** 0.5 / users**0.3
     return scale / np.exp(np.log(scale).mean())
 

@@ -123,7 +123,7 @@ def test_log_weights_are_those_of_one_plus_the_value(X, data):
 def test_counts_weigh_without_a_value():
     data = events()
     model = EASE(l2=5.0, weight="count").fit(data)
-    assert np.array_equal(model._rows(model.history_).toarray(), data.matrix(counts=True).toarray())
+    assert np.array_equal(model._rows(model.history_).toarray(), data.history().matrix("count").toarray())
     assert not np.allclose(model.weights_, EASE(l2=5.0).fit(data).weights_)
 
 

@@ -115,10 +115,7 @@ _NAMES = {  # module -> what of it is public
     "serving._batch": ["recommend_to_file"],
     "serving._rerank": ["calibrate", "mmr", "quota", "rules"],
 }
-_MOVED = (
-    "baselines",
-    "evaluation",
-)  # rooms whose names were of `recsys` itself until 0.3, and are found here until 0.5
+_MOVED = ("baselines", "evaluation")  # their names were of `recsys` itself until 0.3; they are found here until 0.5
 
 _resolve, __dir__, __all__ = attach(__name__, {name: module for module, names in _NAMES.items() for name in names})
 

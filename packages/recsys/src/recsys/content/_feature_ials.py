@@ -144,11 +144,7 @@ class FeatureIALS(KnowsItems, IALS):
 
     def _origins(self, query: Query) -> np.ndarray:
         origin = super()._origins(query)
-        if self.user_features_.shape[0] == 0 or self.user_features_.shape[1] == 0:
-            described = np.zeros(len(query), bool)
-        else:
-            filled = np.diff(self.user_features_.indptr) > 0
-            described = (query.codes >= 0) & filled[np.maximum(query.codes, 0)]
+        described = np.append(np.diff(self.user_features_.indptr) > 0, False)[query.codes]  # the last: an unknown user
         return np.where((origin == FEATURES) & ~described, FALLBACK, origin).astype(np.int8)
 
     def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:

@@ -230,15 +230,6 @@ class Dataset:
         """The events grouped by user code, oldest first."""
         return History.group(self.user, self.item, self.value, self.time, self.context, self.n_users, self.n_items)
 
-    def matrix(self, *, counts: bool = False) -> Csr:
-        """Users by items, float32 CSR: 1 where a pair occurs, or how often."""
-        ones = np.ones(len(self), np.float32)
-        matrix = sp.csr_matrix((ones, (self.user, self.item)), shape=(self.n_users, self.n_items))
-        matrix.sum_duplicates()
-        if not counts:
-            matrix.data[:] = 1.0
-        return matrix
-
     def take(self, rows: ArrayLike) -> Dataset:
         """Some events (positions or a mask, in that order) with the ids they use or a side table lists."""
         rows = np.asarray(rows)

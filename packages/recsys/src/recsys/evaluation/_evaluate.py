@@ -205,16 +205,8 @@ def evaluate(
             bar.advance(len(query))
     if cold.all():
         raise InputError("test", got=f"{size} users, all unknown to the model", expected="users with events in train")
-    return Evaluation(
-        repr(model),
-        wanted.users,
-        values,
-        cold,
-        len(wanted.item),
-        int((wanted.item < 0).sum()),
-        wanted.seen,
-        "users" if wanted.context is None else "events",
-    )
+    unit, of_cold = "users" if wanted.context is None else "events", int((wanted.item < 0).sum())
+    return Evaluation(repr(model), wanted.users, values, cold, len(wanted.item), of_cold, wanted.seen, unit)
 
 
 def block_ranks(

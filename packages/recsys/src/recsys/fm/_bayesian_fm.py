@@ -106,12 +106,9 @@ class BayesianFM(FactorizationMachine):
         self.w_, self.v_, self.z_, self.e_ = state.w, state.v, sampler.z, sampler.e
         self.level_ = np.array([state.w0, state.alpha])
         chunk = -(-self.sweeps // 32)  # sweeps between two checkpoints
-        first = True
         for step in self._epochs(-(-self.sweeps // chunk), _STATE):
-            if first:  # a checkpoint may have put other arrays in place
-                state.w, state.v, sampler.z, sampler.e = self.w_, self.v_, self.z_, self.e_
-                state.w0, state.alpha = map(float, self.level_)
-                first = False
+            state.w, state.v, sampler.z, sampler.e = self.w_, self.v_, self.z_, self.e_  # perhaps of a checkpoint
+            state.w0, state.alpha = map(float, self.level_)
             for sweep in range(step * chunk, min((step + 1) * chunk, self.sweeps)):
                 sampler.sweep(sweep)
                 if sweep in keep:

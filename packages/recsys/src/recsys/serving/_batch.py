@@ -85,12 +85,8 @@ def recommend_to_file(
 def _config(
     model: Recommender, ids: pa.Array, k: int, block: int, context: pa.Table | None, options: dict[str, Any]
 ) -> dict[str, Any]:
-    """What a resumed run must share: the model's parameters and learned arrays, the users, the options."""
-    state = [schema_hash(model), repr(model)]
-    for name in ("popular_", *model.fitted):
-        array = getattr(model, name)
-        array = array.data if hasattr(array, "indptr") else array
-        state.append(digest(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data))
+    """What a resumed run must share: the model, the fit and the events since, the users, the options."""
+    state = [schema_hash(model), repr(model), model.key_]
     history = digest(np.ascontiguousarray(model.history_.item).view(np.uint8).data)
     settings = {
         name: one.to_pylist() if isinstance(one, (pa.Array, pa.Table)) else one for name, one in options.items()
