@@ -56,7 +56,7 @@ BAD_COLUMNS = {
     "ids as decimals": (
         {"users": {"u": ["17850.0"], "land": ["UK"]}},
         {"u": [17850, 17851, 17850]},
-        r"user ids of the side table: got text, e\.g\. '17850\.0', expected integer.*17850",
+        r"user ids of the side table: got '17850\.0'.* \(text\), expected integer.*17850",
     ),
 }
 

@@ -28,18 +28,13 @@ if TYPE_CHECKING:
     from recsys.baselines._puresvd import PureSVD as PureSVD
     from recsys.baselines._user_knn import UserKNN as UserKNN
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "CoOccurrence": "_co_occurrence",
-        "ContentProfile": "_profile",
-        "ImplicitALS": "_implicit",
-        "ItemKNN": "_item_knn",
-        "Popular": "_popular",
-        "PureSVD": "_puresvd",
-        "RandomItems": "_popular",
-        "RecentPopular": "_popular",
-        "Repeat": "_popular",
-        "UserKNN": "_user_knn",
-    },
-)
+_NAMES = {
+    "_co_occurrence": ["CoOccurrence"],
+    "_implicit": ["ImplicitALS"],
+    "_item_knn": ["ItemKNN"],
+    "_popular": ["Popular", "RandomItems", "RecentPopular", "Repeat"],
+    "_profile": ["ContentProfile"],
+    "_puresvd": ["PureSVD"],
+    "_user_knn": ["UserKNN"],
+}
+__getattr__, __dir__, __all__ = attach(__name__, {name: room for room, names in _NAMES.items() for name in names})

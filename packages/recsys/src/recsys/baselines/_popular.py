@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys.data._dataset import Dataset
 from recsys.data._time import DAY
 from recsys.data._untyped import Csr
 from recsys.recommender._base import Recommender
@@ -32,9 +31,6 @@ class Popular(Recommender):
     """
 
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
-
-    def _fit(self, data: Dataset) -> None:
-        pass  # the base counts users of each item: it falls back on them
 
     def _score(self, query: Query) -> np.ndarray:
         return np.tile(self.popular_, (len(query), 1))
@@ -70,9 +66,6 @@ class RecentPopular(Recommender):
     days: float = bounded(31.0, above=0)
     half_life: float | None = bounded(None, above=0)
 
-    def _fit(self, data: Dataset) -> None:
-        pass  # `_count` has seen to it, as it does after later events
-
     def _count(self, pairs: Csr | None = None) -> None:
         super()._count(pairs)
         history, half_life = self.history_, self.half_life
@@ -106,9 +99,6 @@ class Repeat(Recommender):
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
     counts_repeats: ClassVar[bool] = True
 
-    def _fit(self, data: Dataset) -> None:
-        pass
-
     def _score(self, query: Query) -> np.ndarray:
         share = self.popular_ / (self.popular_.max() + 1)  # below 1: it never outweighs one more event
         return (query.history.positive().matrix("count").toarray() + share).astype(np.float32)
@@ -132,9 +122,6 @@ class RandomItems(Recommender):
 
     reads_values: ClassVar[bool] = True  # as it reads nothing
     seed: int = 0
-
-    def _fit(self, data: Dataset) -> None:
-        pass
 
     def _score(self, query: Query) -> np.ndarray:
         rows = [

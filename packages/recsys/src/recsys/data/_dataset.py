@@ -318,11 +318,8 @@ class Dataset:
     def _with_side(self, kind: str, side: tuple[pa.Array, pa.Table] | None) -> Dataset:
         if side is None:
             return self
-        known = self.user_ids if kind == "user" else self.item_ids
-        ids, table, listed = align(known, *side)
-        if kind == "user":
-            return dataclasses.replace(self, user_ids=ids, users=table, users_listed=listed)
-        return dataclasses.replace(self, item_ids=ids, items=table, items_listed=listed)
+        ids, table, listed = align(getattr(self, f"{kind}_ids"), *side)
+        return dataclasses.replace(self, **{f"{kind}_ids": ids, f"{kind}s": table, f"{kind}s_listed": listed})
 
     def _deduplicated(self, policy: str, notes: list[str]) -> Dataset:
         if policy not in ("keep", "distinct", "sum", "last", "error"):

@@ -19,7 +19,7 @@ from recsys.data._untyped import Csr
 from recsys.evaluation._ranks import rank_targets
 from recsys.evaluation._stats import bootstrap_interval, by_group
 from recsys.recommender._base import Recommender
-from recsys.recommender._query import FALLBACK, Query, mask_scores
+from recsys.recommender._query import FALLBACK, Query
 from recsys.recommender._trend import Trend
 from recsys.recommender._weighted import Weighted
 
@@ -223,7 +223,8 @@ def block_ranks(
     """(ranks of a block's targets, rows that fell back)."""
     origin = model._origins(query)
     scores = model._answers(query, origin)
-    mask_scores(scores, query.history.matrix() if filter_seen else None)
+    if filter_seen:
+        scores[query.history.rows(), query.history.item] = -np.inf
     if allowed is not None:
         scores[:, ~allowed] = -np.inf
     rank = np.zeros(len(item), np.int64)

@@ -103,9 +103,8 @@ def made(model: Recommender, params: Mapping[str, Any]) -> Recommender:
     return built
 
 
-def prepared(data: Dataset, params: Mapping[str, Any], family: str) -> Dataset:
+def prepared(data: Dataset, days: float | None) -> Dataset:
     """The events that a trial learns from: all, or those of its last days."""
-    days = params.get("days") if family != "recent-popular" else None
     if days is None or data.time is None:
         return data
     return data.take(data.time >= int(data.time.max()) - int(days * DAY))
@@ -177,9 +176,10 @@ def _judged(
     leader: list[float],
 ) -> Trial:  # fmt: skip
     start, scores = time.monotonic(), []
+    days = None if family == "recent-popular" else params.get("days")  # there it is the model's own
     try:
         for place, (train, test) in enumerate(cuts):
-            fitted = made(model, params).fit(prepared(train, params, family))
+            fitted = made(model, params).fit(prepared(train, days))
             scores.append(evaluate(fitted, test, [metric], targets="warm", filter_seen=True).mean(metric))
             if leader and place + 1 < len(cuts) and scores[-1] < _BEHIND * leader[place]:
                 break

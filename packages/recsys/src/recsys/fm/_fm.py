@@ -62,13 +62,10 @@ class FactorizationMachine(RatingModel):
     head: str = bounded("regression", among=("regression", "probit"))
 
     def __post_init__(self) -> None:
-        self.fields_: list[list[Any]]
         self.base_: np.ndarray
         self.user_part_: np.ndarray
         self.item_part_: np.ndarray
         self.context_part_: np.ndarray
-        self.described_users_: np.ndarray  # of whom a table says something, bool by code
-        self.described_items_: np.ndarray
 
     def seen_by(self, data: Dataset) -> Dataset:
         """What `fit` learns from: ids without events are kept where a column of `features` tells of them."""

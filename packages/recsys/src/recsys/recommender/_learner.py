@@ -150,8 +150,7 @@ class Learner(Parameters):
     # --- what a model fills in ---
 
     def _fit(self, data: Dataset) -> None:
-        """Learn from events; `self.history_` holds them by user. Set what `fitted` lists."""
-        raise NotImplementedError
+        """Learn from events; `self.history_` holds them by user. Set what `fitted` lists; by default nothing."""
 
     def _fold(self, history: History) -> dict[str, np.ndarray]:  # noqa: ARG002
         """The `per_user` arrays for the users of a history, without touching what was learned of items."""
