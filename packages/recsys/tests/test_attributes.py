@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 import recsys
 from ninefold.errors import InputError
-from recsys import BayesianFM, Dataset, evaluate
+from recsys import FM, BayesianFM, Dataset, evaluate
 from recsys.fm._attributes import attributes, chosen_columns, described
 
 from .test_fm import pair_sum
@@ -70,7 +70,7 @@ def test_a_column_that_no_table_has_is_named(features, reason):
         QUICK.clone().set_params(features=features).fit(dataset())
     bare = Dataset.from_frame(films()[0], user="who", item="film", value="rating")
     with pytest.raises(InputError, match=r"features.*no column of a table"):
-        BayesianFM(features="all").fit(bare)
+        FM(features="all").fit(bare)
 
 
 def test_a_column_without_a_value_is_named():
@@ -81,11 +81,12 @@ def test_a_column_without_a_value_is_named():
         QUICK.clone().set_params(features="genres").fit(data)
 
 
-def test_a_users_category_counts_as_the_same_in_the_context_of_each_event():
+@pytest.mark.parametrize("model", [QUICK, FM(factors=2, epochs=3)], ids=lambda one: one.name)
+def test_a_users_category_counts_as_the_same_in_the_context_of_each_event(model):
     """The same columns, once from the table of users and once from each event, are the same model."""
-    by_table = QUICK.clone().set_params(features="group", context="none").fit(dataset(cold=False))
+    by_table = model.clone().set_params(features="group", context="none").fit(dataset(cold=False))
     data = dataset(context=["side"], cold=False)
-    by_event = QUICK.clone().fit(data)
+    by_event = model.clone().fit(data)
     pairs = data.to_table()
     first = by_table.predict(pairs.drop_columns(["side"])).column("score").to_numpy()
     np.testing.assert_allclose(first, by_event.predict(pairs).column("score").to_numpy(), rtol=2e-4)
@@ -133,9 +134,17 @@ def cinema(n=2500, users=300, films=60):
     )  # fmt: skip
 
 
-def test_ids_without_events_are_answered_by_their_tables(tmp_path):
+@pytest.mark.parametrize(
+    "model",
+    [
+        BayesianFM(factors=4, sweeps=80, burn_in=40, samples=20, features="all"),
+        FM(factors=4, epochs=40, features="genres,group", reg=0.05),
+    ],
+    ids=lambda one: one.name,
+)
+def test_ids_without_events_are_answered_by_their_tables(model, tmp_path):
     data = cinema()
-    fitted = BayesianFM(factors=4, sweeps=80, burn_in=40, samples=20, features="all").fit(data)
+    fitted = model.clone().fit(data)
     odd, even = fitted.predict({"who": [1, 2], "film": [60, 60]}).to_pylist()
     assert odd["score"] > 3.5
     assert even["score"] < 2.5

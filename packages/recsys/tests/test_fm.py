@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from ninefold.errors import InputError
-from recsys import BayesianFM, Dataset, evaluate, evaluate_values, load, simulate
+from recsys import FM, BayesianFM, Dataset, evaluate, evaluate_values, load, simulate
 from recsys.fm._columns import Normal, OneHot, SetColumns, colours
 from recsys.fm._fields import encode_all, make_fields, packed, unpacked
 from recsys.fm._gibbs import Sampler
@@ -67,6 +67,9 @@ def columns_of(model, data, event, sample):
 
 
 MODELS = [
+    FM(factors=3, epochs=2),
+    FM(factors=0, epochs=2),
+    FM(factors=3, epochs=2, head="bpr"),
     BayesianFM(factors=3, sweeps=8, burn_in=2, samples=3),
     BayesianFM(factors=3, sweeps=8, burn_in=7, samples=1),
     BayesianFM(factors=0, sweeps=8, burn_in=2, samples=3),
@@ -125,11 +128,9 @@ def test_context_moves_lists_and_strangers_are_answered_from_it(data):
 def test_a_model_of_contexts_is_evaluated_once_an_event_in_its_context():
     world = simulate(60, 20, 3000, context=3.0, mnar=0.5, seed=1)
     train, test = world.data.split.time()
-    train, test = (_labelled(one, seed) for seed, one in enumerate((train, test)))
-    aware = BayesianFM(head="probit", factors=4, sweeps=80, burn_in=30, samples=20).fit(train)
-    test = test.positive()
+    aware = FM(head="bpr", factors=4, epochs=10, reg=0.001).fit(train)
     result = evaluate(aware, test, ["mrr"], filter_seen=False)
-    assert len(result.users) == len(test) == 600
+    assert len(result.users) == len(test)
     other = pa.array(["home" if one == "out" else "out" for one in test.context["scene"].to_pylist()])
     elsewhere = dataclasses.replace(test, context=pa.table({"scene": other}))
     assert result.mean("mrr") > evaluate(aware, elsewhere, ["mrr"], filter_seen=False).mean("mrr") + 0.2
@@ -139,29 +140,19 @@ def test_a_model_of_contexts_is_evaluated_once_an_event_in_its_context():
         context = test.context.take(pa.array([event] * n))
         scores = aware._rate(np.full(n, users[event]), np.arange(n), context)
         assert result.values["mrr"][event] == pytest.approx(1 / (1 + (scores > scores[items[event]]).sum()))
-    without = Dataset.from_frame(test.to_table(), user="user", item="item", value="label")
+    without = Dataset.from_frame(test.to_table(), user="user", item="item", time="time")
     with pytest.raises(InputError, match=r"scene.*context of the test events"):
         evaluate(aware, without)
 
 
-def _labelled(data, seed):
-    """The events, with label 1, and as many of random items, with label 0."""
-    draw, n = np.random.default_rng(seed), len(data)
-    user, item = data.user_ids.ids(data.user).to_pylist(), data.item_ids.ids(data.item).to_pylist()
-    other = data.item_ids.ids(draw.integers(0, data.n_items, n)).to_pylist()
-    scene = data.context["scene"].to_pylist()
-    frame = {"user": user * 2, "item": item + other, "label": [1.0] * n + [0.0] * n, "scene": scene * 2}
-    return Dataset.from_frame(frame, user="user", item="item", value="label", context="scene")
-
-
 def test_missing_context_is_named(data):
-    model = BayesianFM(factors=2, sweeps=8, burn_in=2, samples=2).fit(data)
+    model = FM(epochs=1).fit(data)
     with pytest.raises(InputError, match=r"context.*no scene, heat"):
         model.recommend([1])
     with pytest.raises(InputError, match=r"context.*no heat"):
         model.predict({"user": [1], "item": [1], "scene": ["out"]})
     with pytest.raises(InputError, match="no column 'mood' in the events"):
-        BayesianFM(context="mood").fit(data)
+        FM(context="mood").fit(data)
 
 
 def test_unknown_categories_and_nulls_add_nothing(data):
@@ -261,7 +252,7 @@ def test_gibbs_finds_the_truth_to_the_noise():
     train, test = dataset(clicks(4000, noise=0.3)).split.rows(0.25)
     model = BayesianFM(factors=4, sweeps=150, burn_in=50, samples=20).fit(train)
     assert 0.29 < evaluate_values(model, test)["rmse"] < 0.36  # the noise is .3
-    assert evaluate_values(model.clone().set_params(factors=0).fit(train), test)["rmse"] > 1.2
+    assert evaluate_values(FM(factors=0).fit(train), test)["rmse"] > 1.2
 
 
 def test_probit_tells_labels_better_than_weights_alone():
@@ -278,11 +269,74 @@ def test_probit_tells_labels_better_than_weights_alone():
     assert pairs["log_loss"] < alone["log_loss"]
 
 
+@pytest.mark.parametrize("head", ["squared", "logit", "bpr"])
+def test_gradient_heads_learn(head):
+    frame = clicks(4000)
+    if head == "bpr":  # events are the liked pairs alone
+        liked = frame["value"] > 1.5
+        frame = {name: column[liked] for name, column in frame.items()}
+        data = dataset(frame, value=None)
+        alone, pairs = (FM(head="bpr", factors=k, epochs=20, reg=0.001).fit(data) for k in (0, 3))
+        item = np.random.default_rng(0).integers(0, 12, len(data))
+
+        def share(model):
+            above = model._rate(data.user, data.item, data.context) - model._rate(data.user, item, data.context)
+            return (above > 0).mean() + 0.5 * (above == 0).mean()
+
+        assert share(pairs) > share(alone) + 0.03 > 0.55
+        return
+    train, test = dataset(frame, value="label" if head == "logit" else "value").split.rows(0.25)
+    metric = "row_auc" if head == "logit" else "rmse"
+    found = {
+        k: evaluate_values(FM(head=head, factors=k, epochs=40, reg=0.002).fit(train), test, [metric])[metric]
+        for k in (0, 4)
+    }
+    assert found[4] > found[0] + 0.1 if head == "logit" else found[4] < 0.6 * found[0]
+
+
+def test_slope_is_the_derivative_of_the_loss():
+    model = FM(factors=3)
+    draw = np.random.default_rng(0)
+    index, x, target = draw.integers(0, 8, (30, 3)), draw.normal(size=(30, 3)), draw.integers(0, 2, 30).astype(float)
+    index[:, 1] += 8
+    index[:, 2] += 16
+    X = sp.csr_matrix((x.ravel(), index.ravel(), np.arange(0, 91, 3)), shape=(30, 24))
+    penalty = np.zeros(24)
+    for head in ("squared", "logit", "bpr"):
+        start = [np.array([0.1]), draw.normal(size=24), draw.normal(size=(24, 3))]
+
+        def loss(w0, w, v, head=head):
+            score = np.array(
+                [pair_sum([(x[r, c], w[index[r, c]], v[index[r, c]]) for c in range(3)], w0[0]) for r in range(30)]
+            )
+            if head == "squared":
+                return 0.5 * ((score - target) ** 2).sum()
+            if head == "logit":
+                return (np.logaddexp(0, score) - target * score).sum()
+            return np.logaddexp(0, score[15:] - score[:15]).sum()
+
+        model.head, model.learning_rate = head, 1.0
+        model.w0_, model.w_, model.v_ = (one.copy() for one in start)
+        model.w0_sum_, model.w_sum_, model.v_sum_ = (np.zeros_like(one) for one in start)
+        model._step(X, target, penalty)
+        for place, (name, at) in enumerate(
+            [("w0_sum_", (0,)), ("w_sum_", (3,)), ("w_sum_", (17,)), ("v_sum_", (9, 1))]
+        ):
+            which = ("w0", "w", "w", "v")[place]
+            k = ("w0", "w", "v").index(which)
+            high, low = [one.copy() for one in start], [one.copy() for one in start]
+            high[k][at] += 1e-5
+            low[k][at] -= 1e-5
+            slope = (loss(*high) - loss(*low)) / 2e-5
+            assert np.sqrt(getattr(model, name)[at]) == pytest.approx(abs(slope), rel=1e-3, abs=1e-4), (head, name)
+
+
 @pytest.mark.parametrize(
     "model",
     [
         BayesianFM(factors=2, sweeps=40, burn_in=8, samples=8, implicit=True, flipped=True),
         BayesianFM(factors=2, sweeps=40, burn_in=8, samples=8, head="probit"),
+        FM(factors=2, epochs=6, head="logit"),
     ],
     ids=repr,
 )
@@ -336,13 +390,17 @@ def test_set_parts_equal_the_brute_force_pair_sum():
 
 def test_bad_parameters_and_labels_are_refused(data):
     for model, reason in [
-        (BayesianFM(factors=-1), "factors"), (BayesianFM(head="x"), "head"),
-        (BayesianFM(head="probit"), "0 and 1"), (BayesianFM(samples=500), "samples"),
+        (FM(head="hinge"), "head"), (FM(head="logit"), "0 and 1"), (FM(factors=-1), "factors"),
+        (FM(epochs=0), "epochs"),
+        (BayesianFM(head="x"), "head"), (BayesianFM(head="probit"), "0 and 1"), (BayesianFM(samples=500), "samples"),
+        (FM(batch=0), "batch"), (FM(learning_rate=0.0), "learning_rate"), (FM(reg=-1.0), "reg"),
+        (FM(context_reg=-1.0), "context_reg"),
     ]:  # fmt: skip
         with pytest.raises(InputError, match=reason):
             model.fit(data)
-    with pytest.raises(InputError, match=r"BayesianFM.fold_in.*only in fit"):
-        BayesianFM(factors=2, sweeps=8, burn_in=2, samples=2).fit(data).fold_in(data)
+    for model in (FM(epochs=1), BayesianFM(factors=2, sweeps=8, burn_in=2, samples=2)):
+        with pytest.raises(InputError, match=rf"^{type(model).__name__}.fold_in.*only in fit"):
+            model.fit(data).fold_in(data)
 
 
 @needs_data

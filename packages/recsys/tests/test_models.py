@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import recsys
 from ninefold.errors import ArtifactError, InputError
-from recsys import EASE, IALS, SANSA, SLIM, Dataset, ItemKNN, Markov, Popular, RecentPopular, RP3beta
+from recsys import EASE, FM, IALS, SANSA, SLIM, Dataset, ItemKNN, Markov, Popular, RecentPopular, RP3beta
 from recsys.baselines import CoOccurrence, ImplicitALS, PureSVD, RandomItems, Repeat, UserKNN
 
 from .helpers import events, score_matrix
@@ -137,6 +137,11 @@ def test_folded_in_users_get_the_lists_of_known_ones_with_the_same_events(model,
     lists, twins = fitted.recommend(k=5).to_pandas(), fitted.fold_in(twin).recommend(k=5).to_pandas()
     assert twins.what.tolist() == lists.what.tolist()
     assert set(twins.source) == {"fold_in"}
+
+
+def test_a_model_that_learns_users_in_fit_alone_says_that_it_cannot_fold_in(data):
+    with pytest.raises(InputError, match=r"FM.fold_in.*only in fit"):
+        FM(head="bpr", factors=4, epochs=2).fit(data).fold_in(data)
 
 
 @pytest.mark.parametrize("model", FOLDING, ids=lambda one: one.name)

@@ -59,7 +59,7 @@ STEPS = {
         "action": "action", "candidates": 30, "steps": 6000,
     },
 }  # fmt: skip
-ANSWERS = {"bayesian-fm": {"head": "probit", "factors": 8}}
+ANSWERS = {"fm": {"head": "logit", "factors": 8}}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

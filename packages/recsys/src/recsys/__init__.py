@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from recsys.factors._mf import SVDpp as SVDpp
     from recsys.factors._spark import SparkFactors as SparkFactors
     from recsys.fm._bayesian_fm import BayesianFM as BayesianFM
+    from recsys.fm._sgd_fm import FM as FM
     from recsys.linear._ease import EASE as EASE
     from recsys.linear._rp3beta import RP3beta as RP3beta
     from recsys.linear._sansa import SANSA as SANSA
@@ -97,6 +98,7 @@ _NAMES = {  # module -> what of it is public
     "factors._mf": ["BiasedMF", "SVDpp"],
     "factors._spark": ["SparkFactors"],
     "fm._bayesian_fm": ["BayesianFM"],
+    "fm._sgd_fm": ["FM"],
     "linear._ease": ["EASE"],
     "linear._rp3beta": ["RP3beta"],
     "linear._sansa": ["SANSA"],

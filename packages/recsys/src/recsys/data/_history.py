@@ -165,6 +165,25 @@ def rows_at(values: Any, rows: np.ndarray | slice) -> Any:
     return None if values is None else values[rows]
 
 
+def unseen_items(user: np.ndarray, had: np.ndarray, items: int, draw: np.random.Generator) -> np.ndarray:
+    """An item for each user code (an array of any shape) that the user never had, as far as 20 draws find one.
+
+    Args:
+        user: codes of users, int64.
+        had: user * items + item of all pairs, sorted.
+        items: size of the catalogue.
+        draw: generator.
+    """
+    item = draw.integers(0, items, user.shape)
+    for _ in range(20):
+        keys = user * items + item
+        again = had[np.minimum(np.searchsorted(had, keys), len(had) - 1)] == keys
+        if not again.any():
+            break
+        item[again] = draw.integers(0, items, int(again.sum()))
+    return item
+
+
 def shares(row: np.ndarray, column: np.ndarray, rows: int, columns: int) -> Csr:
     """|set|^-1/2 at each member of a row's set, float64 CSR (rows, columns)."""
     sets = sp.csr_matrix((np.ones(len(row)), (row, column)), shape=(rows, columns))

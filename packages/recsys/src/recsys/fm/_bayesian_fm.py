@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ninefold.errors import InputError
+from scipy.special import ndtr
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import shares
@@ -17,6 +18,7 @@ from recsys.fm._columns import Block, OneHot, SetColumns
 from recsys.fm._fm import FactorizationMachine, as_part, of_sets
 from recsys.fm._gibbs import Sampler
 from recsys.recommender._learner import bounded
+from recsys.recommender._query import Query
 
 _STATE = ("base_", "kept_", "w_", "v_", "z_", "e_", "level_")
 
@@ -28,6 +30,7 @@ class BayesianFM(FactorizationMachine):
     Each group of columns (users, items, a field, a column of a table) has its own prior.
 
     Args:
+        head: "regression" for values, "probit" for labels 0 and 1.
         implicit: add the user's set of items, each at |I_u|^-1/2.
         flipped: add the item's set of users, each at |U_i|^-1/2.
         sweeps: of the Gibbs sampler.
@@ -53,6 +56,7 @@ class BayesianFM(FactorizationMachine):
 
     source: ClassVar[str] = "arXiv 1905.01395"
     space: ClassVar[dict[str, Any]] = {"factors": (4, 32, "log")}
+    head: str = bounded("regression", among=("regression", "probit"))
     implicit: bool = False
     flipped: bool = False
     sweeps: int = 256
@@ -119,6 +123,25 @@ class BayesianFM(FactorizationMachine):
         kept = self.kept_
         del self.kept_, self.w_, self.v_, self.z_, self.e_, self.level_
         return kept
+
+    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray] | None:
+        """None for labels, whose mean over samples is no inner product: lists rank as `predict` does."""
+        return super()._factors(query) if self.head == "regression" else None
+
+    def _score(self, query: Query) -> np.ndarray:
+        if self.head == "regression":
+            return super()._score(query)
+        part, items = self._parts(query.codes, query.context), self.item_part_
+        own = self.base_ + part[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
+        bias = items[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", items[..., 1:], items[..., 1:])
+        total = np.zeros((len(part), len(items)))
+        for sample in range(len(self.base_)):
+            score = own[:, sample, None] + bias[:, sample] + part[:, sample, 1:] @ items[:, sample, 1:].T
+            total += ndtr(score)
+        return (total / len(self.base_)).astype(np.float32)
+
+    def _link(self, score: np.ndarray) -> np.ndarray:
+        return ndtr(score) if self.head == "probit" else score
 
 
 def block_of(one: Attribute, codes: np.ndarray) -> Block:

@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 from ninefold.errors import InputError
-from scipy.special import ndtr
 
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
@@ -32,8 +31,8 @@ _CELLS = 1 << 23  # numbers held at a time while predicting
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class FactorizationMachine(RatingModel):
-    """What a factorisation machine answers from samples of its parameters, held in parts: `user_part_` and `item_part_`
-    (rows, samples, 1 + factors) hold l and v, `context_part_` w and v by column.
+    """Base of all factorisation machines. It holds samples of parameters (one, unless they are drawn) in parts:
+    `user_part_` and `item_part_` (rows, samples, 1 + factors) hold l and v, `context_part_` w and v by column.
 
     Args:
         factors: dimension; 0 leaves the pairs out.
@@ -41,7 +40,6 @@ class FactorizationMachine(RatingModel):
         features: columns of the users' and items' tables: "none", "all", or names with commas between. A list of text,
             or a text such as "Action|Comedy", is a set.
         seed: of all draws.
-        head: "regression" for values, "probit" for labels 0 and 1.
     """
 
     fitted: ClassVar[tuple[str, ...]] = (
@@ -59,7 +57,6 @@ class FactorizationMachine(RatingModel):
     context: str = "all"
     features: str = "none"
     seed: int = 0
-    head: str = bounded("regression", among=("regression", "probit"))
 
     def __post_init__(self) -> None:
         self.base_: np.ndarray
@@ -125,13 +122,14 @@ class FactorizationMachine(RatingModel):
             part = self._parts(user[rows], context.slice(start, block) if context.num_columns else context)
             part += at(self.item_part_, item[rows])
             score = self.base_ + part[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
-            found[rows] = (ndtr(score) if self.head == "probit" else score).mean(axis=1)
+            found[rows] = self._link(score).mean(axis=1)
         return found
 
+    def _link(self, score: np.ndarray) -> np.ndarray:
+        """The values that scores (n, samples) mean."""
+        return score
+
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray] | None:
-        """None for labels, whose mean over samples is no inner product: lists rank as `predict` does."""
-        if self.head == "probit":
-            return None
         part, items = self._parts(query.codes, query.context), self.item_part_
         own = self.base_ + part[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
         ones, samples = np.ones((len(query), 1)), len(self.base_)
@@ -140,22 +138,11 @@ class FactorizationMachine(RatingModel):
         right = [items[..., 1:].reshape(len(items), -1) / samples, bias.mean(axis=1)[:, None], np.ones((len(items), 1))]
         return left.astype(np.float32), np.hstack(right).astype(np.float32)
 
-    def _score(self, query: Query) -> np.ndarray:
-        if self.head == "regression":
-            return super()._score(query)
-        part, items = self._parts(query.codes, query.context), self.item_part_
-        own = self.base_ + part[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
-        bias = items[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", items[..., 1:], items[..., 1:])
-        total = np.zeros((len(part), len(items)))
-        for sample in range(len(self.base_)):
-            total += ndtr(own[:, sample, None] + bias[:, sample] + part[:, sample, 1:] @ items[:, sample, 1:].T)
-        return (total / len(self.base_)).astype(np.float32)
-
     def explain(self, user: Any, item: Any, k: int = 10, *, context: Any = None) -> pa.Table:
         """What each part of an event, and each pair of parts, adds to its score: table (part, share), greatest first.
 
         Parts are the user, the item and each field of the context ("scene=out"); "level" is w0. All shares add up to
-        the score, of which the probit head then makes the prediction.
+        the score, of which a head's link (probit, logit) then makes the prediction.
 
         Args:
             user, item: ids of the fit.

@@ -24,6 +24,7 @@ MODELS: dict[str, str] = {  # name -> the public class below `recsys`
     "content-profile": "baselines.ContentProfile",
     "ease": "EASE",
     "feature-ials": "FeatureIALS",
+    "fm": "FM",
     "fusion": "Fusion",
     "ials": "IALS",
     "item-knn": "ItemKNN",
@@ -48,7 +49,7 @@ MODELS: dict[str, str] = {  # name -> the public class below `recsys`
 NAMES = {kind.rpartition(".")[2]: name for name, kind in MODELS.items()}  # class -> name
 _REPLACED = {"IALSpp": "IALS"}  # older versions' classes -> what reads their folders
 GONE = (  # older versions' classes that nothing reads
-    "BERT4Rec", "ELSA", "ESASRec", "FM", "GFCF", "GRU4Rec", "HSTU", "ImplicitBPR", "LightGCN", "MultVAE", "RatingKNN",
+    "BERT4Rec", "ELSA", "ESASRec", "GFCF", "GRU4Rec", "HSTU", "ImplicitBPR", "LightGCN", "MultVAE", "RatingKNN",
     "SparkALS", "TwoTower", "VSKNN",
 )  # fmt: skip
 _OWN: dict[str, type[Recommender]] = {}  # users' models by the name that they registered

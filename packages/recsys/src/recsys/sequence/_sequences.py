@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys.data._history import History
+from recsys.data._history import History, unseen_items
 
 TIMES = {"gap": 32, "week": 168}  # how an event's time is told -> codes
 _HOUR = 3_600_000_000  # microseconds
@@ -99,13 +99,6 @@ class Sequences:
         return [batches[one] for one in chance], np.array([steps[batches[one]].sum() for one in chance], np.float64)
 
     def negatives(self, rows: np.ndarray, target: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """An item that the row's user never had, as far as 20 draws find one, for each target; int64 (rows, steps)."""
-        user, items = np.broadcast_to(self.rows[rows][:, None], target.shape), self.history.n_items
-        item = draw.integers(0, items, user.shape)
-        for _ in range(20):
-            keys = user * items + item
-            again = self.had[np.minimum(np.searchsorted(self.had, keys), len(self.had) - 1)] == keys
-            if not again.any():
-                break
-            item[again] = draw.integers(0, items, int(again.sum()))
-        return item
+        """An item that the row's user never had, for each target, int64 like target (rows, steps)."""
+        user = np.broadcast_to(self.rows[rows][:, None], target.shape)
+        return unseen_items(user, self.had, self.history.n_items, draw)
