@@ -50,6 +50,7 @@ def test_what_is_planned_is_what_a_prompt_takes(pruner, ids):
     head = 2 * pruner.executor().costs.head
     for length in LENGTHS:
         assert pruner.cost([length]).flops == pytest.approx(pruner.report(ids[:1, :length]).cost.flops + head)
+    assert pruner.cost([]).flops == 0
 
 
 @torch.no_grad()

@@ -97,7 +97,7 @@ class Report:
 
 def planned_cost(executor: Executor, config: FTPConfig, lengths: Sequence[int]) -> Cost:
     """Cost of prompts of these lengths under a pruner's settings, when the budget is met exactly."""
-    router: Any = executor.router.of(max(lengths))
+    router: Any = executor.router.of(max(lengths, default=0))
     kept = [[kept_count(length, s) for length in lengths] for s in router.schedule]
     routed = [sum(lengths) * router.flops if s > 0 else 0 for s in router.schedule]
     cached = None
