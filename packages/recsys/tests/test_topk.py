@@ -4,13 +4,15 @@ import dataclasses
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from recsys import EASE, IALS, SANSA, Dataset, ItemKNN, Popular, Trend
+from recsys import EASE, IALS, SANSA, ContentKNN, Dataset, ItemKNN, Markov, Popular, Trend
 from recsys.baselines import UserKNN
+from recsys.data._ids import IdMap
 from recsys.recommender._sound import Pairs
 from recsys.recommender._topk import Filter, best_of_rows, top_of_factors, top_of_product, top_of_scores
 
@@ -250,3 +252,59 @@ def test_the_list_of_one_user_is_that_of_many(model):
     assert alone.drop_columns("score").equals(together.drop_columns("score"))
     items = [item for user in users for item, _ in fitted.recommend_one(user, 6, exclude=["i1"])]
     assert items == alone.column("what").to_pylist()
+
+
+@pytest.mark.parametrize("model", [IALS(factors=4, epochs=2), ItemKNN(k=5), EASE(), ContentKNN(), Markov()])
+@pytest.mark.parametrize("text", [True, False])
+def test_one_user_in_a_list_an_array_and_among_others_has_one_list(model, text):
+    data = events(text=text)
+    kinds = {"kind": [f"k{one % 7}" for one in range(data.n_items)]}
+    data = dataclasses.replace(data, items=pa.table(kinds)) if isinstance(model, ContentKNN) else data
+    fitted = model.clone().fit(data)
+    users = data.user_ids.values.to_pylist()
+    for k, seen in ((1, True), (7, False), (99, True)):
+        together = fitted.recommend(users, k, filter_seen=seen, block=3)
+        for user in (users[0], users[-1]):
+            alone = fitted.recommend([user], k, filter_seen=seen)
+            assert alone.equals(fitted.recommend(pa.array([user]), k, filter_seen=seen))
+            assert alone.schema == together.schema
+            among = together.filter(pc.equal(together.column(0), user))
+            assert alone.drop_columns("score").equals(among.drop_columns("score").combine_chunks())
+            np.testing.assert_allclose(alone.column("score"), among.column("score"), rtol=1e-5)
+
+
+def test_an_id_that_is_found_at_once_is_that_of_an_array():
+    for values in (pa.array([7, -3, 12]), pa.array(["a", "", "ü"])):
+        ids = IdMap(values, "user")
+        for one in values.to_pylist():
+            for form in ([one], (one,), np.array([one])):
+                codes, array = ids.find(form)
+                assert (codes.dtype, codes.tolist()) == (np.int32, ids.codes([one]).tolist())
+                assert array.equals(pa.array([one]))
+    integers = IdMap(pa.array([0, 1]), "user")
+    assert integers.find([np.int32(1)])[0].tolist() == [1]
+    assert integers.find([5])[0].tolist() == [-1]
+    for bad in ([True], [1.0], ["1"], [None]):
+        with pytest.raises(InputError, match="user ids"):
+            integers.find(bad)
+
+
+def test_rows_with_a_score_for_most_items_are_listed_as_others_are():
+    draw = np.random.default_rng(3)
+    left = sp.csr_matrix((draw.random((9, 12)) < np.linspace(0, 1, 9)[:, None]).astype(np.float32))
+    right = sp.csr_matrix(np.where(draw.random((12, 20)) < 0.5, draw.integers(-3, 4, (12, 20)), 0), dtype=np.float32)
+    hidden = sp.csr_matrix((draw.random((9, 20)) < 0.2).astype(np.float32))
+    among = sp.csr_matrix((draw.random((9, 20)) < 0.6).astype(np.float32))
+    scale = (0.5 + draw.random(20)).astype(np.float32)
+    for rules in (
+        Filter(),
+        Filter(hidden=hidden),
+        Filter(among=among, scale=scale),
+        Filter(hidden=hidden, scale=scale),
+    ):
+        whole = dataclasses.replace(rules, skips_zeros=True)
+        expected = top_of_scores((left @ right).toarray(), 6, whole)
+        found = top_of_product(left, right, 6, rules)
+        assert found.counts.tolist() == expected.counts.tolist()
+        assert found.item.tolist() == expected.item.tolist()
+        np.testing.assert_allclose(found.score, expected.score, rtol=1e-6)

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 uv run python packages/recsys/experiments/benchmarks/bench_one_user.py
 
 The same factors and the same neighbours answer on both sides; implicit takes the user's row beside his number. Both
-of ours take the path of many users; `recommend` then makes an Arrow table with sources. The bar is that of `recommend_one`.
+of ours take the path of many users; `recommend` then makes an Arrow table with sources. One bar holds for both.
 """
 
 import sys

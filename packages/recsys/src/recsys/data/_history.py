@@ -57,8 +57,9 @@ class History:
 
     def _with(self, indptr: np.ndarray, events: np.ndarray | slice) -> History:
         """The events at some positions, in rows with these bounds."""
-        columns = (rows_at(one, events) for one in (self.item, self.value, self.time, self.context))
-        return History(indptr, *columns, self.n_items)  # pyright: ignore[reportCallIssue]  (four of them)
+        value = None if self.value is None else self.value[events]
+        time = None if self.time is None else self.time[events]
+        return History(indptr, self.item[events], value, time, rows_at(self.context, events), self.n_items)
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -88,12 +89,13 @@ class History:
 
     def take(self, rows: np.ndarray) -> History:
         """The history of some rows; a row of -1 has none."""
-        if not len(self):
-            return self.ranges(np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64))
         first = int(rows[0]) if len(rows) else -1
         if first >= 0 and (len(rows) == 1 or (np.diff(rows) == 1).all()):  # one after the other: nothing is copied
             indptr = self.indptr[first : first + len(rows) + 1]
-            return self._with(indptr - indptr[0], slice(int(indptr[0]), int(indptr[-1])))
+            start = indptr[0]
+            return self._with(indptr - start, slice(start, indptr[-1]))
+        if not len(self):
+            return self.ranges(np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64))
         known, rows = rows >= 0, np.maximum(rows, 0)
         starts = self.indptr[rows]
         return self.ranges(starts, np.where(known, self.indptr[rows + 1], starts))

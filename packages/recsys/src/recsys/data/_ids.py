@@ -18,6 +18,7 @@ _FEW = 64  # ids looked up one by one; for more a hash table is made of all
 _MOST = 1 << 20  # ids whose places are kept for that: those of ten millions would take a gigabyte and more
 
 
+_ARROW = {np.dtype(name): pa.from_numpy_dtype(name) for name in ("int8", "int32", "int64", "float32")}
 _take = pc.get_function("array_take")
 
 
@@ -61,6 +62,13 @@ class IdMap:
         found = pc.index_in(array, value_set=self.values)
         return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
 
+    def find(self, ids: Any) -> tuple[np.ndarray, pa.Array]:
+        """(codes of some ids, int32 (n,); the ids as an Arrow array); see `codes`."""
+        if type(ids) is list and len(ids) == 1 and len(self) <= _MOST and (code := self._known(ids[0])) >= 0:
+            return np.array([code], np.int32), self.values.slice(code, 1)  # cheaper than an array of Arrow's
+        array = id_array(ids, self.what)
+        return self.codes(array), array
+
     @cached_property
     def listed(self) -> list[Any]:
         """The ids by code as Python's own values, made once: for answers about one user."""
@@ -73,13 +81,22 @@ class IdMap:
 
     def code(self, one: Any) -> int:
         """The code of one id, -1 if it is unknown: without the cost of an array."""
+        found = self._known(one)
+        return found if found >= 0 else int(self.codes([one])[0])  # which refuses an id of another type
+
+    def _known(self, one: Any) -> int:
         if isinstance(one, np.generic):
             one = one.item()
-        found = self._place_of.get(one, -1) if isinstance(one, (int, str)) and not isinstance(one, bool) else -1
-        return found if found >= 0 else int(self.codes([one])[0])  # which refuses an id of another type
+        return self._place_of.get(one, -1) if isinstance(one, (int, str)) and not isinstance(one, bool) else -1
+
+    @cached_property
+    def _integers(self) -> np.ndarray | None:
+        return self.values.to_numpy() if pa.types.is_int64(self.values.type) else None
 
     def ids(self, codes: np.ndarray) -> pa.Array:
         """The original ids of codes (n,)."""
+        if self._integers is not None:
+            return as_arrow(self._integers.take(codes))
         return _take.call([self.values, as_arrow(codes)])
 
     def subset(self, keep: np.ndarray) -> tuple[IdMap, np.ndarray]:
@@ -119,8 +136,8 @@ def encode(column: pa.ChunkedArray, what: str) -> tuple[np.ndarray, IdMap]:
 
 def as_arrow(values: np.ndarray) -> pa.Array:
     """Numbers (n,) as an Arrow array over the same memory: `pa.array` without its look at pandas."""
-    values = np.ascontiguousarray(values)
-    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
+    kind = _ARROW.get(values.dtype) or pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def id_array(ids: Any, what: str) -> pa.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,10 @@ class Recommender(Likenesses):
         k, block = check_length(k), check_length(block, "block")
         if context is not None and not self._context_columns():
             raise InputError("context", got="one", expected=f"none: {self!r} does not use it")
-        ids = self.user_ids_.values if users is None else id_array(users, "user")
-        codes = np.arange(len(ids), dtype=np.int32) if users is None else self.user_ids_.codes(ids)
+        if users is None:
+            codes, ids = np.arange(len(self.user_ids_), dtype=np.int32), self.user_ids_.values
+        else:
+            codes, ids = self.user_ids_.find(users)
         if strict and (codes < 0).any():
             unknown = ids.filter(pa.array(codes < 0))
             raise InputError(
@@ -118,8 +121,13 @@ class Recommender(Likenesses):
         allowed, among = self._candidates(candidates, exclude, ids)
         rows = context_rows(context, len(ids))
         filter_seen = not self.counts_repeats if filter_seen is None else filter_seen
-        nothing = Lists(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
-        parts = [] if len(ids) else [self._listed(ids, nothing, np.empty(0, np.int8))]
+        if not len(ids):
+            nothing = Lists(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+            return self._listed(ids, nothing, np.empty(0, np.int8))
+        if len(ids) <= block:
+            query = Query(codes, self.history_.take(codes), rows)
+            return self._listed(ids, *self._lists(query, k, filter_seen, allowed, among))
+        parts = []
         with progress(len(ids), "lists") as bar:
             for start in range(0, len(ids), block):
                 part = slice(start, start + block)
@@ -130,7 +138,7 @@ class Recommender(Likenesses):
                 lists, origin = self._lists(query, k, filter_seen, allowed, own)
                 parts.append(self._listed(ids.slice(start, block), lists, origin))
                 bar.advance(len(query))
-        return pa.concat_tables(parts) if len(parts) > 1 else parts[0]
+        return pa.concat_tables(parts)
 
     def recommend_one(
         self, user: Any, k: int = 10, *, filter_seen: bool | None = None, exclude: Any = None
@@ -153,12 +161,12 @@ class Recommender(Likenesses):
         if self.chooses_candidates and (allowed is not None or among is not None):
             query = dataclasses.replace(query, allowed=allowed, among=among)
         origin = self._origins(query)
-        falls_back = origin == FALLBACK
-        any_falls = bool(falls_back.any())
+        any_falls = FALLBACK in origin.tolist()
         rules = Filter(
             hidden=query.had if filter_seen else None, allowed=allowed, among=among,
             skips_zeros=self.zero_is_no_evidence, scale=self._scale(),
-            falls_back=falls_back if any_falls else None, fallback=self._fallback_scores() if any_falls else None,
+            falls_back=origin == FALLBACK if any_falls else None,
+            fallback=self._fallback_scores() if any_falls else None,
         )  # fmt: skip
         product = self._product(query)
         if product is not None:
@@ -190,20 +198,26 @@ class Recommender(Likenesses):
 
     def _origins(self, query: Query) -> np.ndarray:
         """Where each row's answer comes from, int8 (rows,): an index into SOURCES."""
-        ends, origin = query.history.indptr, np.full(len(query), self.origin_, np.int8)
-        origin[ends[1:] == ends[:-1]] = FEATURES if self.knows_cold_users else FALLBACK
-        return origin
+        ends, of_new = query.history.indptr, FEATURES if self.knows_cold_users else FALLBACK
+        if len(ends) == 2:
+            return np.array([self.origin_ if ends[0] < ends[1] else of_new], np.int8)
+        return np.where(ends[1:] == ends[:-1], of_new, self.origin_).astype(np.int8)
 
     def _featured_items(self) -> np.ndarray | None:
         """Of which items features tell, bool (items,); None: of no item."""
         return np.ones(len(self.item_ids_), bool) if self.knows_cold_items else None
 
     def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
-        columns = (
-            IdMap(users, "user").ids(lists.row), self.item_ids_.ids(lists.item), as_arrow(lists.rank),
-            as_arrow(lists.score),
-            pa.DictionaryArray.from_arrays(as_arrow(self._sources(lists, origin)), _SOURCES),
-        )  # fmt: skip
+        many = len(lists.item)
+        if len(users) == 1:
+            user, rank = pa.repeat(users[0], many), _ranks(many)
+        else:
+            user, rank = IdMap(users, "user").ids(lists.row), as_arrow(lists.rank)
+        if len(users) == 1 and self._featured_items() is None:
+            source = _alike(many, int(origin[0]))
+        else:
+            source = pa.DictionaryArray.from_arrays(as_arrow(self._sources(lists, origin)), _SOURCES)
+        columns = user, self.item_ids_.ids(lists.item), rank, as_arrow(lists.score), source
         return pa.Table.from_arrays(columns, [self.names_.user, self.names_.item, "rank", "score", "source"])
 
     def _sources(self, lists: Lists, origin: np.ndarray) -> np.ndarray:
@@ -276,7 +290,7 @@ class Recommender(Likenesses):
 
     def _candidates(self, candidates: Any, exclude: Any, users: pa.Array) -> tuple[np.ndarray | None, Csr | None]:
         """(items that may be listed, bool (items,); those of each user, CSR (users, items)); None: all."""
-        if not is_table(candidates):
+        if candidates is None or not is_table(candidates):
             return self._allowed(candidates, exclude), None
         names = self.names_
         table = as_table(candidates, ids=(names.user, names.item))
@@ -303,3 +317,13 @@ class Recommender(Likenesses):
 
 
 _SOURCES = pa.array(SOURCES)
+
+
+@lru_cache(16)  # a service makes the same columns for each list
+def _ranks(many: int) -> pa.Array:
+    return as_arrow(np.arange(1, many + 1, dtype=np.int32))
+
+
+@lru_cache(16)
+def _alike(many: int, origin: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(as_arrow(np.full(many, origin, np.int8)), _SOURCES)

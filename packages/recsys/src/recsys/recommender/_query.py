@@ -67,6 +67,8 @@ def is_table(candidates: Any) -> bool:
 
 def check_length(k: Any, what: str = "k") -> int:
     """A length as a whole number of at least 1; InputError for anything else, e.g. "3" or 2.5."""
+    if type(k) is int and 0 < k < 2**31:
+        return k
     if isinstance(k, (float, np.floating)) and float(k).is_integer():
         k = int(k)
     if isinstance(k, (bool, np.bool_)) or not isinstance(k, (int, np.integer)):

@@ -115,27 +115,27 @@ class Pairs:
     @classmethod
     def of(cls, history: History) -> Pairs:
         """What each row of a history had."""
-        indptr, item = _distinct(history.indptr, history.item, history.n_items)
-        if len(indptr) != len(history) + 1:
+        indptr, item = np.zeros(len(history.indptr), np.int64), np.empty(len(history.item), np.int32)
+        many = _distinct(history.indptr, history.item, history.n_items, indptr, item)
+        if many < 0:
             raise InputError("history", got="items outside the catalogue", expected=f"codes below {history.n_items}")
-        return cls(indptr, item, np.ones(len(item), np.float32), (len(history), history.n_items))
+        return cls(indptr, item[:many], np.ones(many, np.float32), (len(indptr) - 1, history.n_items))
 
 
 @compiled
-def _distinct(indptr, item, size):
-    """(bounds of rows, int64 (rows + 1,); the distinct items of each row, sorted) of events by row; no bounds at all if
-    an item is outside."""
-    ends, found, many = np.zeros(len(indptr), np.int64), np.empty(len(item), np.int32), 0
+def _distinct(indptr, item, size, ends, found):
+    """Write the distinct items of each row, sorted, and where each row ends; return how many, -1 if one is outside."""
+    many = 0
     for row in range(len(indptr) - 1):
         part, start = np.sort(item[indptr[row] : indptr[row + 1]]), many
         for one in part:
             if one < 0 or one >= size:
-                return ends[:0], found
+                return -1
             if many == start or one != found[many - 1]:
                 found[many] = one
                 many += 1
         ends[row + 1] = many
-    return ends, found[:many]
+    return many
 
 
 def sound(matrix: Csr | Pairs) -> Csr | Pairs:

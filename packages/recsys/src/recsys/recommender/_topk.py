@@ -174,13 +174,15 @@ def _listed(rows: int, k: int, fill: Callable[..., None]) -> Lists:
         fill(part, items[part], scores[part], counts[part])
 
     starts = range(0, rows, _BLOCK)
-    if len(starts) > 1 and threads() > 1:
+    if rows <= _BLOCK:
+        fill(slice(0, rows), items, scores, counts)
+    elif threads() > 1:
         with ThreadPoolExecutor(threads()) as pool:
             list(pool.map(block, starts))
     else:
         for start in starts:
             block(start)
-    if (counts == k).all():
+    if np.count_nonzero(counts == k) == rows:
         return Lists(counts, items.reshape(-1), scores.reshape(-1))
     real = np.arange(k) < counts[:, None]
     return Lists(counts, items[real], scores[real])
@@ -301,6 +303,20 @@ def _list_sparse(
             row = fallback.copy()
             _set_hidden(row, hidden_at, hidden, r, -np.inf)
             counts[r] = _pick(row, own, len(among_at) == 0, allowed, False, items[r], scores[r])
+            continue
+        many = 0
+        for place in range(left_at[r], left_at[r + 1]):
+            many += right_at[left[place] + 1] - right_at[left[place]]
+        if many >= size:  # most items have a score: which have one need not be known
+            for place in range(left_at[r], left_at[r + 1]):
+                value, through = left_value[place], left[place]
+                for at in range(right_at[through], right_at[through + 1]):
+                    total[right[at]] += value * right_value[at]
+            if len(scale) > 0:
+                _scale_row(total, scale)
+            _set_hidden(total, hidden_at, hidden, r, -np.inf)
+            counts[r] = _pick(total, own, len(among_at) == 0, allowed, True, items[r], scores[r])
+            total[:] = 0
             continue
         many = 0
         for place in range(left_at[r], left_at[r + 1]):
