@@ -12,7 +12,7 @@ from ninefold.errors import InputError
 
 from recsys.data._frame import null_mask
 from recsys.data._untyped import Csr, is_text, pc, value_kind
-from recsys.fm._fields import make_fields
+from recsys.fm._fields import make_fields, one_hot
 
 BETWEEN = "|"  # parts the entries of a set in a text
 
@@ -113,8 +113,4 @@ def _of_sets(name: str, entries: list[list[str]]) -> Attribute:
 
 def _of_field(table: pa.Table) -> Attribute:
     (field,) = make_fields(table)
-    index, x = field.encode(table[field.name])
-    has = np.flatnonzero(index >= 0)
-    data = np.ones(len(has)) if x is None else x[has]
-    values = sp.csr_matrix((data, (has, index[has])), shape=(len(index), field.size))
-    return Attribute(field.name, values, is_set=False)
+    return Attribute(field.name, one_hot(*field.encode(table[field.name]), field.size), is_set=False)

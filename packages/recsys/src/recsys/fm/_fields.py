@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 from ninefold.errors import InputError
 
 from recsys.data._frame import null_mask, numbers
-from recsys.data._untyped import pc, value_kind
+from recsys.data._untyped import Csr, pc, value_kind
 
 _FEW = 50  # an integer column of no more distinct values is taken as categories
 
@@ -76,6 +77,13 @@ def encode_all(fields: list[Field], context: pa.Table | None, rows: int) -> list
     if context.num_rows != rows:
         raise InputError("context", got=f"{context.num_rows} rows", expected=f"{rows}")
     return [field.encode(context.column(field.name)) for field in fields]
+
+
+def one_hot(index: np.ndarray, x: np.ndarray | None, size: int) -> Csr:
+    """An encoded field as CSR (rows, size); see `Field.encode`."""
+    has = np.flatnonzero(index >= 0)
+    data = np.ones(len(has)) if x is None else x[has]
+    return sp.csr_matrix((data, (has, index[has])), shape=(len(index), size))
 
 
 def packed(fields: list[Field]) -> list[list[Any]]:

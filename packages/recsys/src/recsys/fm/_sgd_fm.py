@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from scipy.special import expit
 from recsys.data._dataset import Dataset
 from recsys.data._history import unseen_items
 from recsys.data._untyped import Csr
+from recsys.fm._fields import one_hot
 from recsys.fm._fm import FactorizationMachine, as_part, of_sets
 from recsys.recommender._learner import bounded
 
@@ -84,7 +85,10 @@ class FM(FactorizationMachine):
         after = offset[2 + len(fields) :]  # where each attribute's columns start
         users = _placed([(0, own[0]), *zip(after, features[: len(of_users)], strict=False)], offset[-1])
         items = [(offset[1], own[1]), *zip(after[len(of_users) :], features[len(of_users) :], strict=False)]
-        design = users, _placed(items, offset[-1]), _context_design(encoded, offset[2:], len(data), offset[-1])
+        own_fields = [one_hot(*one, field.size) for one, field in zip(encoded, fields, strict=True)]
+        none: Csr = sp.csr_matrix((len(data), 1))  # of events without fields
+        context = _placed([(0, none), *zip(offset[2:], own_fields, strict=False)], offset[-1])
+        design = users, _placed(items, offset[-1]), context
         penalty = np.repeat([self.reg, self.reg, *[self.context_reg] * (len(fields) + len(features))], sizes)
         draw = np.random.default_rng(self.seed)
         self.w0_ = np.array([value.mean() if self.head == "squared" else 0.0])
@@ -151,20 +155,6 @@ def _placed(parts: Iterable[tuple[int, Csr]], width: int) -> Csr:
         coo: Any = one.tocoo()
         moved.append(sp.csr_matrix((coo.data, (coo.row, coo.col + start)), shape=(one.shape[0], width)))
     return sum(moved[1:], moved[0])
-
-
-def _context_design(
-    encoded: Sequence[tuple[np.ndarray, np.ndarray | None]], starts: np.ndarray, n: int, width: int
-) -> Csr:
-    """Values of the fields in each event, CSR (n, width); see `Field.encode`."""
-    rows, columns, data = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
-    for (index, x), start in zip(encoded, starts, strict=False):
-        has = np.flatnonzero(index >= 0)
-        rows.append(has)
-        columns.append(start + index[has])
-        data.append(np.ones(len(has)) if x is None else x[has])
-    place = np.concatenate(rows), np.concatenate(columns)
-    return sp.csr_matrix((np.concatenate(data), place), shape=(n, width))
 
 
 def _adagrad(theta: np.ndarray, total: np.ndarray, at: Any, slope: np.ndarray, rate: float) -> None:

@@ -11,12 +11,10 @@ from ninefold.errors import InputError, require
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import History
-from recsys.data._untyped import Csr
 from recsys.data._words import codes, distinct
 from recsys.recommender._learner import bounded
 from recsys.recommender._neural import BatchLoss, NeuralModel
-from recsys.recommender._query import FALLBACK, Query
-from recsys.recommender._topk import Lists
+from recsys.recommender._query import Query
 from recsys.sequence._sequences import TIMES, Sequences, time_codes
 
 LOSSES = ("softmax", "sampled", "bce")
@@ -170,11 +168,7 @@ class SASRec(NeuralModel):
     # --- answers ---
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        states, vectors = self._states(query)
-        return states.cpu().numpy(), vectors.cpu().numpy().copy()
-
-    def _states(self, query: Query) -> tuple[Any, Any]:
-        """(last states of the users (rows, d), vectors of the items (items, d)), tensors on the device of answers."""
+        """(last states of the users, vectors of the items)."""
         torch = require("torch", "recsys", "torch")
         net = self._network()
         inputs = Sequences(query.history, self._marks(query.history), self.max_len, shortest=1)
@@ -185,41 +179,20 @@ class SASRec(NeuralModel):
                 rows = np.arange(start, min(start + 512, len(inputs)))
                 given = (torch.from_numpy(one).to(vectors.device) for one in inputs.inputs(rows))
                 states[torch.from_numpy(inputs.rows[rows]).to(vectors.device)] = net(*given)[:, -1]
-        return states, vectors
-
-    def _lists(
-        self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None, among: Csr | None = None
-    ) -> tuple[Lists, np.ndarray]:
-        """On the CPU by the compiled top-k; on another device there."""
-        if self._device().type == "cpu":
-            return super()._lists(query, k, filter_seen, allowed, among)
-        from recsys.neural._answers import top_on_device
-
-        origin = self._origins(query)
-        items, scores = top_on_device(
-            *self._states(query), min(k, len(self.item_ids_)), hidden=query.history.clicks if filter_seen else None,
-            among=among, allowed=allowed, falls_back=origin == FALLBACK, fallback=self._fallback_scores(),
-        )  # fmt: skip
-        real = np.isfinite(scores)
-        return Lists(real.sum(axis=1), items[real], scores[real]), origin
-
-    def _device(self) -> Any:
-        """Where answers are made, a torch device."""
-        require("torch", "recsys", "torch")
-        from recsys.neural._answers import answer_device
-
-        return answer_device(self.device)
+        return states.cpu().numpy(), vectors.cpu().numpy().copy()
 
     def _network(self) -> Any:
-        """The network with its learned parameters, on the device of answers, made once."""
+        """The network with its learned parameters, made once; on its device, or the CPU where this machine has none
+        such: a model is also read where it was not trained."""
+        torch = require("torch", "recsys", "torch")
         if getattr(self, "_ready", None) is None:
-            torch = require("torch", "recsys", "torch")
             from recsys.neural._train import set_vector
 
             with torch.random.fork_rng(devices=[]):
                 self._ready = self._make_net()
             set_vector(self._ready, self.parameters_)
-        return self._ready.to(self._device()).eval()
+        has_none = torch.device(self.device).type == "cuda" and not torch.cuda.is_available()
+        return self._ready.to("cpu" if has_none else self.device).eval()
 
     def _item_vectors(self) -> np.ndarray:
         return self._network().vectors().detach().cpu().numpy().copy()
