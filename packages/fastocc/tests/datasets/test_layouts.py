@@ -17,7 +17,6 @@ from PIL import Image
 
 from .layouts import LAYOUTS, LIDAR2EGO, SCENES, SIZE, drive, tables
 
-
 SEVEN = ["occ3d", "bevdet", "tables", "openocc-v1", "openocc-v2", "surroundocc", "semantickitti"]
 
 
