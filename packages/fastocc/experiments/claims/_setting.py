@@ -90,7 +90,7 @@ class Setting:
         if name != FastOccHead.name:
             return "-".join([name, *(str(value) for value in changes.values())])
         whole = self.config.with_head(name, **changes)
-        return f"{name}-{whole.lift}-{whole.fpn}-{whole.form}-{whole.channels}"
+        return f"{name}-{whole.lift}-{whole.fpn}-residual-{whole.channels}"  # as heads are named that were kept before
 
     def miou(self, name: str, encoded: Encoded, seed: int, **changes: Any) -> float:
         """mIoU in % of a head on unseen frames, camera mask."""
