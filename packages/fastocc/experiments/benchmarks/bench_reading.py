@@ -17,7 +17,7 @@ from fastocc.training import Prefetch, TrainConfig, train
 from ninefold.measure import emit
 from PIL import Image
 
-SCENES, FRAMES, THREADS, LARGE = 8, 4, 2, (1600, 900)
+SCENES, FRAMES, THREADS, LARGE = 4, 4, 2, (1600, 900)
 torch.set_num_threads(THREADS)
 
 

@@ -75,6 +75,15 @@ def test_head_that_looks_at_images_takes_their_features(name, tmp_path):
         export_head(head, bev, tmp_path / "other")
 
 
+@pytest.mark.parametrize(
+    ("view", "head"), [("lut", "dcn-c2h"), ("lss", "fastocc"), ("bevdet", "bevdet-occ"), ("lut", "voxel3d")]
+)
+def test_no_graph_scatters(view, head, tmp_path):
+    model = FastOccModel(FastOccConfig.preset("micro", view=view, head=head, depth_step=4.0)).eval()
+    kinds = node_types(export_model(model, RIG, tmp_path / "onnx", backend="decomposed"))
+    assert not {name for name in kinds if name.startswith("Scatter") or name == "DeformConv"}
+
+
 def test_old_opsets_and_other_rigs_are_refused(exported, tmp_path):
     model, _ = exported
     with pytest.raises(InputError, match="19"):
