@@ -5,7 +5,6 @@ A reader takes a path and returns the numbers that it read; `make` writes the sa
 
 from __future__ import annotations
 
-import functools
 import json
 import pickle
 import shutil
@@ -175,9 +174,7 @@ def proteus() -> Iterator[Reader]:
 
 def recsys() -> Iterator[Reader]:
     import recsys as package
-    from recsys.loaders import load_published
 
-    logs = "item_id,position,click,propensity_score\n1,0,0,0.1\n2,1,1,0.5\n"
     for name in ("ials", "item-knn", "markov"):
         yield Reader(f"model {name}", kept("recsys", name), lambda folder: _only(
             package.load(folder).recommend(["u3"], 3).to_pylist()))  # fmt: skip
@@ -185,12 +182,7 @@ def recsys() -> Iterator[Reader]:
     yield Reader("events", text("events.csv", events), lambda path: _only(
         package.Dataset.from_frame(path, user="user", item="item", value="value", time="time")))  # fmt: skip
     for form, (name, content) in FORMS.items():
-        yield Reader(form, text(name, content), functools.partial(_published, load_published, form))
-    yield Reader("open bandit", text("all.csv", logs), lambda path: [package.loaders.open_bandit(path).propensity])
-
-
-def _published(load: Callable[..., Any], form: str, path: Path) -> None:
-    _only(load(form, path))
+        yield Reader(form, text(name, content), lambda path: _only(package.loaders.movielens(path)))
 
 
 _PAYLOAD = b"bytes that arrive whole or are refused"

@@ -88,5 +88,4 @@ MATRIX = "protein,s1,s2,s3\n" + "".join(f"P{row},{20 + row},{21 + row}.25,{22.5 
 
 FORMS = {
     "movielens": ("u.data", "1\t10\t4\t881250949\n2\t10\t3\t881250950\n2\t11\t5\t881250951\n"),
-    "recbole": ("a.inter", "user_id:token\titem_id:token\trating:float\n1\t10\t4\n2\t10\t3\n"),
 }

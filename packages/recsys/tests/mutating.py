@@ -57,7 +57,7 @@ def models() -> list[Any]:
     return [
         recsys.EASE(l2=10.0), recsys.ItemKNN(k=5), recsys.baselines.UserKNN(k=5), recsys.IALS(factors=4, epochs=2),
         recsys.RP3beta(k=5), recsys.SANSA(neighbours=5), recsys.baselines.CoOccurrence(),
-        recsys.Markov(order=2, action="scene"), recsys.VSKNN(k=5), recsys.RecentPopular(),
+        recsys.Markov(order=2, action="scene"), recsys.RecentPopular(),
         recsys.baselines.PureSVD(factors=3), recsys.EASE(transform="bm25", half_life=9.0),
         recsys.Trend(model=recsys.ItemKNN(k=5)), recsys.TwoStage(models="markov+item-knn", candidates=5),
         recsys.TwoStage(models="ials(factors=4,epochs=2)+item-knn", candidates=9, windows=2, days=1.0,
@@ -65,7 +65,7 @@ def models() -> list[Any]:
         recsys.ContentKNN(k=3), recsys.FeatureIALS(factors=4, epochs=2), recsys.BiasedMF(factors=3, epochs=2),
         recsys.SLIM(sweeps=5), recsys.Fusion(models="ease(l2=9)+item-knn(k=5)", by="score"),
         recsys.Social(models="ease(l2=9)"), recsys.Social(models="trend(model=ials(factors=4,epochs=2))"),
-        recsys.RatingKNN(k=3), recsys.BayesianFM(factors=2, sweeps=6, burn_in=2, samples=2, features="all"),
+        recsys.BayesianFM(factors=2, sweeps=6, burn_in=2, samples=2, features="all"),
     ]  # fmt: skip
 
 

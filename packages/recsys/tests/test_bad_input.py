@@ -56,7 +56,7 @@ BAD_COLUMNS = {
     "ids as decimals": (
         {"users": {"u": ["17850.0"], "land": ["UK"]}},
         {"u": [17850, 17851, 17850]},
-        r"user ids of the side table: got text, e\.g\. '17850\.0', expected integer.*17850",
+        r"user ids of the side table: got '17850\.0'.* \(text\), expected integer.*17850",
     ),
 }
 
@@ -142,12 +142,14 @@ def test_a_list_of_no_length_is_refused(k):
 @pytest.mark.parametrize("half_life", [0.0, -1.0, float("nan")])
 @pytest.mark.parametrize("kind", [EASE, IALS, ItemKNN])
 def test_a_half_life_that_is_no_time_is_refused(kind, half_life):
-    with pytest.raises(InputError, match=r"half_life: got .*a positive number of days"):
+    with pytest.raises(InputError, match=rf"half_life of {kind.__name__}: got {half_life}, expected above 0"):
         kind(half_life=half_life).fit(events().clicks())
 
 
 def test_factors_that_are_not_finite_stop_the_fit_with_epoch_and_parameter():
     with pytest.raises(InputError, match=r"user_factors_ of IALS\(.*NaN or infinite values after epoch 1"):
+        IALS(factors=4, nu=float("nan")).fit(events().clicks())
+    with pytest.raises(InputError, match="reg of IALS: got nan, expected above 0"):
         IALS(factors=4, reg=float("nan")).fit(events().clicks())
 
 
@@ -285,8 +287,7 @@ def test_a_text_in_place_of_a_column_is_not_taken_apart():
 @pytest.mark.parametrize(
     ("name", "setting"),
     [
-        ("mult-vae", "batch=0"), ("mult-vae", "learning_rate=-1"),
-        ("sasrec", "learning_rate=-1"), ("sasrec", "patience=0"), ("feature-ials", "factors=0"),
+        ("sasrec", "batch=0"), ("sasrec", "learning_rate=-1"), ("sasrec", "patience=0"), ("feature-ials", "factors=0"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused_before_texts_are_read(name, setting, monkeypatch):

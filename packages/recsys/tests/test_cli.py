@@ -8,7 +8,6 @@ import pyarrow.parquet
 import pytest
 from ninefold.errors import NinefoldError
 from ninefold_testing import run, run_here
-from recsys import loaders
 from recsys.cli import app
 from recsys.recommender._registry import MODELS, make_model
 from typer.testing import CliRunner
@@ -106,7 +105,7 @@ def test_tables_and_the_way_of_reading_are_told_to_every_verb_that_reads_events(
 
 
 def test_the_device_goes_to_models_that_torch_trains():
-    assert make_model("mult-vae", device="cuda:1").device == "cuda:1"
+    assert make_model("sasrec", device="cuda:1").device == "cuda:1"
     assert make_model("ease", device="cuda:1").get_params() == make_model("ease").get_params()
 
 
@@ -135,8 +134,8 @@ def test_settings_are_typed():
             make_model("ials", [wrong])
 
 
-def test_loaders_and_models_have_plain_names():
-    for name in [*MODELS, *loaders.LOADERS]:
+def test_models_have_plain_names():
+    for name in MODELS:
         assert re.fullmatch(r"[a-z0-9+-]+", name)
 
 

@@ -171,7 +171,7 @@ def test_added_items_without_the_fits_columns_are_refused():
 def test_feature_ials_solves_its_own_equations():
     data = with_features()
     model = FeatureIALS(factors=5, epochs=3, reg=0.05, a0=0.3, feature_reg=2.0).fit(data)
-    X = data.matrix().toarray().astype(np.float64)
+    X = data.history().matrix().toarray().astype(np.float64)
     H, B = (np.asarray(one, np.float64) for one in (model.item_factors_, model.item_map_))
     G = model.features_.toarray().astype(np.float64)
     lam = 0.05 * (X.sum(0) + 0.3 * len(X))

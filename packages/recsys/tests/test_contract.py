@@ -65,7 +65,7 @@ def test_every_public_name_works_without_torch():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["PureSVD", "MultVAE", "snips", "open_bandit"])
+@pytest.mark.parametrize("name", ["PureSVD", "snips"])
 def test_names_that_moved_are_found_with_a_warning_that_says_where(name):
     with pytest.warns(FutureWarning, match=rf"recsys\.{name} is recsys\.\w+\.{name}"):
         found = getattr(recsys, name)

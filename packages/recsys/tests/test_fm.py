@@ -71,6 +71,8 @@ MODELS = [
     FM(factors=0, epochs=2),
     FM(factors=3, epochs=2, head="bpr"),
     BayesianFM(factors=3, sweeps=8, burn_in=2, samples=3),
+    BayesianFM(factors=3, sweeps=8, burn_in=7, samples=1),
+    BayesianFM(factors=0, sweeps=8, burn_in=2, samples=3),
 ]
 
 
@@ -123,12 +125,17 @@ def test_context_moves_lists_and_strangers_are_answered_from_it(data):
     assert home.column("item").to_pylist() != out.column("item").to_pylist()
 
 
-def test_a_model_of_contexts_is_evaluated_once_an_event_in_its_context():
+@pytest.mark.parametrize("head", ["bpr", "probit"])
+def test_a_model_of_contexts_is_evaluated_once_an_event_in_its_context(head):
     world = simulate(60, 20, 3000, context=3.0, mnar=0.5, seed=1)
     train, test = world.data.split.time()
-    aware = FM(head="bpr", factors=4, epochs=10, reg=0.001).fit(train)
+    if head == "bpr":
+        aware = FM(head=head, factors=4, epochs=10, reg=0.001).fit(train)
+    else:
+        train, test = (_labelled(one, seed) for seed, one in enumerate((train, test)))
+        aware, test = BayesianFM(head=head, factors=4, sweeps=80, burn_in=30, samples=20).fit(train), test.positive()
     result = evaluate(aware, test, ["mrr"], filter_seen=False)
-    assert len(result.users) == len(test)
+    assert len(result.users) == len(test) == 600
     other = pa.array(["home" if one == "out" else "out" for one in test.context["scene"].to_pylist()])
     elsewhere = dataclasses.replace(test, context=pa.table({"scene": other}))
     assert result.mean("mrr") > evaluate(aware, elsewhere, ["mrr"], filter_seen=False).mean("mrr") + 0.2
@@ -138,9 +145,20 @@ def test_a_model_of_contexts_is_evaluated_once_an_event_in_its_context():
         context = test.context.take(pa.array([event] * n))
         scores = aware._rate(np.full(n, users[event]), np.arange(n), context)
         assert result.values["mrr"][event] == pytest.approx(1 / (1 + (scores > scores[items[event]]).sum()))
-    without = Dataset.from_frame(test.to_table(), user="user", item="item", time="time")
+    column = {"time": "time"} if head == "bpr" else {"value": "label"}
+    without = Dataset.from_frame(test.to_table(), user="user", item="item", **column)
     with pytest.raises(InputError, match=r"scene.*context of the test events"):
         evaluate(aware, without)
+
+
+def _labelled(data, seed):
+    """The events, with label 1, and as many of random items, with label 0."""
+    draw, n = np.random.default_rng(seed), len(data)
+    user, item = data.user_ids.ids(data.user).to_pylist(), data.item_ids.ids(data.item).to_pylist()
+    other = data.item_ids.ids(draw.integers(0, data.n_items, n)).to_pylist()
+    scene = data.context["scene"].to_pylist()
+    frame = {"user": user * 2, "item": item + other, "label": [1.0] * n + [0.0] * n, "scene": scene * 2}
+    return Dataset.from_frame(frame, user="user", item="item", value="label", context="scene")
 
 
 def test_missing_context_is_named(data):
@@ -391,11 +409,14 @@ def test_bad_parameters_and_labels_are_refused(data):
         (FM(head="hinge"), "head"), (FM(head="logit"), "0 and 1"), (FM(factors=-1), "factors"),
         (FM(epochs=0), "epochs"),
         (BayesianFM(head="x"), "head"), (BayesianFM(head="probit"), "0 and 1"), (BayesianFM(samples=500), "samples"),
+        (FM(batch=0), "batch"), (FM(learning_rate=0.0), "learning_rate"), (FM(reg=-1.0), "reg"),
+        (FM(context_reg=-1.0), "context_reg"),
     ]:  # fmt: skip
         with pytest.raises(InputError, match=reason):
             model.fit(data)
-    with pytest.raises(InputError, match=r"FM.fold_in.*only in fit"):
-        FM(epochs=1).fit(data).fold_in(data)
+    for model in (FM(epochs=1), BayesianFM(factors=2, sweeps=8, burn_in=2, samples=2)):
+        with pytest.raises(InputError, match=rf"^{type(model).__name__}.fold_in.*only in fit"):
+            model.fit(data).fold_in(data)
 
 
 @needs_data

@@ -17,7 +17,7 @@ def data():
 
 
 def test_ease_equals_the_dense_inverse(data):
-    X = data.warm().matrix().toarray().astype(np.float64)
+    X = data.warm().history().matrix().toarray().astype(np.float64)
     P = np.linalg.inv(X.T @ X + 5.0 * np.eye(X.shape[1]))
     B = -P / np.diag(P)[None, :]
     np.fill_diagonal(B, 0)
@@ -29,7 +29,7 @@ def test_ease_equals_the_dense_inverse(data):
 def test_the_gram_matrix_is_whole_across_blocks(data):
     from recsys.linear._linear import gram, lower_gram, mirror
 
-    X = data.matrix()
+    X = data.history().matrix()
     expected = (X.T @ X).toarray()
     assert np.array_equal(gram(X), expected)
     for block in (3, 7, 100):
@@ -48,7 +48,7 @@ def test_too_large_a_catalogue_is_refused_before_allocation(model, data):
 def test_slim_equals_scikit_learns_elastic_net(data):
     from sklearn.linear_model import ElasticNet
 
-    X = data.warm().matrix().toarray().astype(np.float64)
+    X = data.warm().history().matrix().toarray().astype(np.float64)
     n, l1, l2 = len(X), 0.5, 5.0
     model = SLIM(l1=l1, l2=l2, sweeps=500, tolerance=1e-7).fit(data)
     W = model.weights_.toarray()
@@ -71,7 +71,7 @@ def ials_objective(X, W, H, reg, a0, nu):
 
 @pytest.mark.parametrize("nu", [0.0, 0.5, 1.0])
 def test_ials_rows_solve_the_normal_equations(data, nu):
-    X = data.warm().matrix().toarray().astype(np.float64)
+    X = data.warm().history().matrix().toarray().astype(np.float64)
     model = IALS(factors=6, epochs=2, reg=0.05, a0=0.2, nu=nu).fit(data)
     W, H = (array.astype(np.float64) for array in (model.user_factors_, model.item_factors_))
     for item in range(X.shape[1]):  # the item side was solved last
@@ -82,7 +82,7 @@ def test_ials_rows_solve_the_normal_equations(data, nu):
 
 
 def test_ials_lowers_its_objective_every_epoch(data):
-    X = data.warm().matrix().toarray().astype(np.float64)
+    X = data.warm().history().matrix().toarray().astype(np.float64)
     losses = []
     for epochs in (1, 2, 4, 8):
         model = IALS(factors=6, epochs=epochs, reg=0.05, a0=0.2).fit(data)
@@ -94,7 +94,7 @@ def test_weighted_rows_solve_their_own_equations(data):
     from recsys.recommender._rows import solve_rows
 
     draw = np.random.default_rng(0)
-    X = data.warm().matrix()
+    X = data.warm().history().matrix()
     X.data = draw.uniform(0.2, 2, X.nnz).astype(np.float32)
     H = draw.normal(size=(X.shape[1], 5)).astype(np.float32)
     ridge, pull = draw.uniform(0.5, 2, X.shape[0]).astype(np.float32), draw.normal(size=(X.shape[0], 5))
@@ -109,7 +109,7 @@ def test_weighted_rows_solve_their_own_equations(data):
 
 @pytest.mark.parametrize("normalise", [False, True])
 def test_rp3beta_equals_its_formula(data, normalise):
-    X = data.warm().matrix().toarray().astype(np.float64)
+    X = data.warm().history().matrix().toarray().astype(np.float64)
     alpha, beta = 0.8, 0.4
     walk = (X.T / X.sum(0)[:, None]) ** alpha @ (X / X.sum(1)[:, None]) ** alpha
     np.fill_diagonal(walk, 0)
@@ -124,7 +124,7 @@ def test_rp3beta_equals_its_formula(data, normalise):
 
 
 def test_item_knn_keeps_k_others_at_their_cosine(data):
-    X = data.warm().matrix().toarray().astype(np.float64)
+    X = data.warm().history().matrix().toarray().astype(np.float64)
     cosine = X.T @ X / np.sqrt(np.outer(X.sum(0), X.sum(0)))
     np.fill_diagonal(cosine, 0)
     weights = ItemKNN(k=4).fit(data).weights_.toarray()
@@ -134,7 +134,7 @@ def test_item_knn_keeps_k_others_at_their_cosine(data):
 
 
 def test_user_knn_equals_its_formula(data):
-    X = data.warm().matrix().toarray().astype(np.float64)
+    X = data.warm().history().matrix().toarray().astype(np.float64)
     cosine = X @ X.T / np.sqrt(np.outer(X.sum(1), X.sum(1)))
     np.fill_diagonal(cosine, -1)
     scores = np.nan_to_num(score_matrix(UserKNN(k=3).fit(data)))
@@ -146,7 +146,7 @@ def test_user_knn_equals_its_formula(data):
 
 
 def test_puresvd_equals_the_dense_decomposition(data):
-    X = data.warm().matrix().toarray().astype(np.float64)
+    X = data.warm().history().matrix().toarray().astype(np.float64)
     _, _, Vt = np.linalg.svd(X)
     np.testing.assert_allclose(score_matrix(PureSVD(factors=5).fit(data)), X @ Vt[:5].T @ Vt[:5], atol=1e-3)
 
@@ -175,7 +175,7 @@ def test_implicit_als_folds_in_as_implicit_does(data):
 
     theirs = AlternatingLeastSquares(factors=4, regularization=0.5, alpha=7.0, num_threads=1)
     theirs.item_factors = model.item_factors_
-    expected = theirs.recalculate_user(np.arange(data.n_users), data.matrix())
+    expected = theirs.recalculate_user(np.arange(data.n_users), data.history().matrix())
     np.testing.assert_allclose(model.fold_in(data).user_factors_, expected, rtol=2e-3, atol=1e-4)
 
 

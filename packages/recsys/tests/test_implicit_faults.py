@@ -21,7 +21,7 @@ def implicit_als(X):
 
 def test_seen_items_do_not_come_back_at_the_least_float():
     data = tiny()
-    X = data.matrix()
+    X = data.history().matrix()
     _, scores = implicit_als(X).recommend(0, X[0], N=5)
     assert (scores < -1e38).any()  # implicit's fault is still there: if this fails, it was mended
     lists = ImplicitALS(factors=2, epochs=2).fit(data).recommend(["a"], k=5)
@@ -30,7 +30,7 @@ def test_seen_items_do_not_come_back_at_the_least_float():
 
 def test_item_zero_is_not_repeated_when_more_is_asked_than_there_is():
     data = tiny()
-    X = data.matrix()
+    X = data.history().matrix()
     ids, _ = implicit_als(X).recommend(0, X[0], N=9)
     assert len(set(ids.tolist())) < len(ids)  # implicit's fault
     lists = ImplicitALS(factors=2, epochs=2).fit(data).recommend(["a"], k=9, filter_seen=False)
@@ -41,7 +41,7 @@ def test_user_without_events_gets_no_arbitrary_items():
     import scipy.sparse as sp
 
     data = tiny()
-    X = sp.vstack([data.matrix(), sp.csr_matrix((1, 5), dtype=np.float32)]).tocsr()
+    X = sp.vstack([data.history().matrix(), sp.csr_matrix((1, 5), dtype=np.float32)]).tocsr()
     _, scores = implicit_als(X).recommend(4, X[4], N=3)
     assert np.allclose(scores, 0, atol=1e-6)  # implicit's fault: three items, all at 0
     lists = ImplicitALS(factors=2, epochs=2).fit(data).recommend(["nobody"], k=3)
@@ -51,7 +51,7 @@ def test_user_without_events_gets_no_arbitrary_items():
 
 def test_rows_of_other_users_cannot_be_passed_in_their_place():
     data = tiny()
-    X = data.matrix()
+    X = data.history().matrix()
     ids, _ = implicit_als(X).recommend([0, 3], X[[3, 0]], N=3)  # rows in another order than the users
     assert 4 not in ids[0]  # implicit's fault: what user 3 had is hidden from user 0 ...
     assert {0, 1} & set(ids[0].tolist())  # ... and what user 0 had comes back

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import recsys
 from ninefold.errors import ArtifactError, InputError
-from recsys import EASE, FM, IALS, SANSA, SLIM, VSKNN, Dataset, ItemKNN, Markov, Popular, RecentPopular, RP3beta
+from recsys import EASE, FM, IALS, SANSA, SLIM, Dataset, ItemKNN, Markov, Popular, RecentPopular, RP3beta
 from recsys.baselines import CoOccurrence, ImplicitALS, PureSVD, RandomItems, Repeat, UserKNN
 
 from .helpers import events, score_matrix
@@ -23,7 +23,6 @@ MODELS = [
     SANSA(l2=5.0, neighbours=8),
     SLIM(l1=0.5, l2=5.0),
     UserKNN(k=5),
-    VSKNN(k=5),
 ]
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda one: one.name)
 
@@ -45,7 +44,7 @@ def test_lists_hold_no_seen_item_no_repeat_and_no_padding(model, data):
     assert not seen & set(zip(lists.who, lists.what, strict=True))
     assert np.isfinite(lists.score).all()
     assert (lists.score > -1e30).all()
-    left = data.n_items - np.diff(data.matrix().indptr)
+    left = data.n_items - np.diff(data.history().matrix().indptr)
     assert (lists.groupby("who", sort=False).size() <= left.max()).all()
     for _, one in lists.groupby("who", sort=False):
         assert one["rank"].tolist() == list(range(1, len(one) + 1))
@@ -131,7 +130,7 @@ def test_folded_in_users_get_the_lists_of_known_ones_with_the_same_events(model,
         pytest.skip("the fit's last user step was not an exact solve against the final item factors")
     if isinstance(model, IALS):  # the same: bring known users to the final item factors first
         fitted = fitted.fold_in(data)
-    if isinstance(model, (UserKNN, VSKNN)):
+    if isinstance(model, UserKNN):
         pytest.skip("a known user is not his own neighbour, a new one with equal events finds him")
     table = data.to_table().to_pandas()
     twin = Dataset.from_frame(table.assign(who="new-" + table.who), user="who", item="what", time="when")

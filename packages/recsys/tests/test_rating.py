@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from ninefold.errors import InputError
-from recsys import Bias, BiasedMF, Dataset, RatingKNN, SVDpp, evaluate_values, simulate
-from recsys.factors._rating_knn import shrunk_correlation
+from recsys import Bias, BiasedMF, Dataset, SVDpp, evaluate_values, simulate
+from recsys_experiments.claims._rating_knn import RatingKNN, shrunk_correlation
 
 from .helpers import events, needs_data
 

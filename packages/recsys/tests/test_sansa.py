@@ -26,7 +26,7 @@ def dense_factor(A, pattern):
 
 
 def test_each_row_solves_its_own_system_on_its_nearest_earlier_items(data):
-    X = data.matrix()
+    X = data.history().matrix()
     G = (X.T @ X).toarray().astype(np.float64)
     cosine = G / np.sqrt(np.outer(G.diagonal(), G.diagonal()))
     nearest = [np.argsort(-cosine[item, :item], kind="stable")[:3] for item in range(len(G))]
@@ -37,7 +37,7 @@ def test_each_row_solves_its_own_system_on_its_nearest_earlier_items(data):
 
 def test_with_all_items_as_neighbours_it_is_ease():
     data = events(n=4000, text=True)
-    X = data.matrix()
+    X = data.history().matrix()
     assert (X.T @ X).nnz == data.n_items**2  # all meet
     first, second = EASE(l2=5.0).fit(data), SANSA(l2=5.0, neighbours=100).fit(data)
     np.testing.assert_allclose(score_matrix(second), score_matrix(first), atol=1e-4)
@@ -74,6 +74,6 @@ def test_items_that_meet_nobody_are_alone():
 def test_what_is_too_large_is_refused_before_it_is_made(data):
     with pytest.raises(InputError, match=r"SANSA on 30 items.*GiB.*IALS"):
         SANSA(memory=1e-9).fit(data)
-    for wrong in (SANSA(l2=0.0), SANSA(neighbours=-1)):
-        with pytest.raises(InputError, match="l2, neighbours"):
-            wrong.fit(data)
+    for name, wrong in (("l2", 0.0), ("neighbours", -1)):
+        with pytest.raises(InputError, match=f"{name} of SANSA: got {wrong}, expected"):
+            SANSA().set_params(**{name: wrong}).fit(data)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import re
 import time
@@ -179,6 +180,7 @@ def test_events_of_a_request_are_folded_in_and_not_kept(client):
     "kind",
     [
         recsys.FM(head="bpr", factors=4, epochs=3),
+        recsys.BayesianFM(factors=2, sweeps=8, burn_in=2, samples=2),  # learns users only in fit
         IALS(factors=4, epochs=2),
         recsys.Trend(model=recsys.ItemKNN(k=5)),
         recsys.Markov(),
@@ -187,10 +189,13 @@ def test_events_of_a_request_are_folded_in_and_not_kept(client):
     ids=lambda one: one.name,
 )
 def test_every_kind_of_model_hides_what_a_user_had_since(kind, tmp_path):
-    kind.fit(events(text=True)).save(tmp_path / "m")
+    data, stars = events(text=True), {}
+    if isinstance(kind, recsys.BayesianFM):
+        data, stars = dataclasses.replace(data, value=(np.arange(len(data)) % 5).astype("f")), {"value": [4, 2]}
+    kind.fit(data).save(tmp_path / "m")
     with serving(tmp_path / "m", events=tmp_path / "log") as client:
         top = listed(client.ask("/recommend", users=["u3"], k=1, filter_seen=True)[1])[0]
-        client.ask("/events", events={"who": ["u3", "x"], "what": [top, "i2"]})
+        assert client.ask("/events", events={"who": ["u3", "x"], "what": [top, "i2"], **stars})[0] == 200
         answer = client.ask("/recommend", users=["u3", "x"], k=5, filter_seen=True)[1]
         assert top not in listed(answer)
         assert len(listed(answer, 1)) > 0

@@ -81,7 +81,7 @@ def test_streamed_lists_equal_those_made_at_once(data, tmp_path):
 def test_killed_batch_resumes_at_the_next_block(data, tmp_path, monkeypatch):
     model = EASE(l2=5.0).fit(data)
     path, asked = tmp_path / "recs.parquet", []
-    plain = EASE.recommend_blocks
+    plain = EASE.recommend
 
     def watched(self, users=None, *args, **options):
         asked.append(users[0].as_py())
@@ -89,7 +89,7 @@ def test_killed_batch_resumes_at_the_next_block(data, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return plain(self, users, *args, **options)
 
-    monkeypatch.setattr(EASE, "recommend_blocks", watched)
+    monkeypatch.setattr(EASE, "recommend", watched)
     with pytest.raises(KeyboardInterrupt):
         recsys.recommend_to_file(model, path, k=4, block=10)
     assert not path.exists()

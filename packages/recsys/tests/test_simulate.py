@@ -4,7 +4,6 @@ from ninefold.errors import InputError
 from recsys import IALS, Popular, evaluate, simulate
 from recsys.data._simulate import World
 from recsys.evaluation import ips, snips
-from recsys.loaders import open_bandit
 
 
 def test_same_seed_gives_the_same_world():
@@ -99,19 +98,3 @@ def test_bad_propensities_are_refused(change, message):
     good = {"reward": np.ones(2), "target": np.full(2, 0.5), "logged": np.full(2, 0.5)}
     with pytest.raises(InputError, match=message):
         snips(**{**good, **change})
-
-
-def test_a_bandit_log_is_read_and_its_own_policy_earned_the_mean(tmp_path):
-    draw = np.random.default_rng(0)
-    shown = zip(draw.integers(9, size=40), draw.integers(1, 4, 40), draw.integers(2, size=40), strict=True)
-    rows = [f"{n},2019-11-24,{item},{place},{click},0.{n % 8 + 1}" for n, (item, place, click) in enumerate(shown)]
-    path = tmp_path / "all.csv"
-    path.write_text("\n".join([",timestamp,item_id,position,click,propensity_score", *rows]))
-    log = open_bandit(path)
-    assert (len(log), log.item.max() <= 8, log.position.min()) == (40, True, 1)
-    np.testing.assert_allclose(log.propensity[:3], [0.1, 0.2, 0.3], rtol=1e-6)
-    for estimator in (ips, snips):
-        assert estimator(log.click, log.propensity, log.propensity).mean == pytest.approx(log.click.mean())
-    path.write_text(path.read_text().replace(",0.2", ",0.0"))
-    with pytest.raises(InputError, match=r"propensity_score.*5 of 40 rows, first 1, 9, 17"):
-        open_bandit(path)

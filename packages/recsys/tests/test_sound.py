@@ -223,7 +223,7 @@ def test_a_comparison_on_earlier_events_warns():
 @pytest.mark.parametrize(
     "model",
     [
-        recsys.Bias(), recsys.BiasedMF(factors=3, epochs=2), recsys.RatingKNN(k=3), recsys.IALS(factors=3, epochs=2),
+        recsys.Bias(), recsys.BiasedMF(factors=3, epochs=2), recsys.IALS(factors=3, epochs=2),
         recsys.Trend(model=recsys.BiasedMF(factors=3, epochs=2)), recsys.Markov(),
         recsys.BayesianFM(factors=2, sweeps=6, burn_in=2, samples=2),
     ],

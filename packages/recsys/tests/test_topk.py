@@ -191,7 +191,7 @@ def test_implicits_cosine_lists_are_ours():
     from implicit.nearest_neighbours import CosineRecommender
 
     data = events(users=80, items=40, n=2000)
-    X = data.matrix()
+    X = data.history().matrix()
     peer = CosineRecommender(K=12, num_threads=1)
     peer.fit(X, show_progress=False)
     model = ItemKNN(k=11).fit(data)

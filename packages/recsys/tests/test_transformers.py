@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from ninefold.errors import InputError
 from recsys import Dataset, SASRec, evaluate_next, simulate
-from recsys.baselines import MultVAE
 from recsys.recommender._query import Query
 from recsys.sequence._sequences import Sequences, time_codes
 
@@ -153,22 +152,19 @@ def test_sasrec_learns_what_the_action_means():
 # --- several processes ---
 
 
-VAE = MultVAE(hidden=8, latent=4, epochs=2, batch=16)
-
-
 NEXT = [SASREC.clone().set_params(loss=loss, epochs=1, dropout=0.0) for loss in ("softmax", "sampled", "bce")]
 
 
-@pytest.mark.parametrize("model", [VAE, *NEXT], ids=repr)
+@pytest.mark.parametrize("model", NEXT, ids=repr)
 def test_shares_of_a_batch_add_up_to_its_gradient(model, data, monkeypatch):
     from recsys.neural._parallel import Group
     from recsys.recommender._neural import NeuralModel, _shared
 
     kept, train = {}, NeuralModel._train
 
-    def spy(self, make, losses, steps, **held):
+    def spy(self, make, losses, *rest):
         kept["losses"] = losses
-        return train(self, make, losses, steps, **held)
+        return train(self, make, losses, *rest)
 
     monkeypatch.setattr(NeuralModel, "_train", spy)
     net_of = {}
@@ -185,8 +181,7 @@ def test_shares_of_a_batch_add_up_to_its_gradient(model, data, monkeypatch):
     whole = gradient(0, 1)
     assert float(whole.abs().max()) > 0
     torch.testing.assert_close(sum(gradient(rank, 3) for rank in range(3)), whole, rtol=1e-4, atol=1e-6)
-    count = rows if isinstance(rows, int) else len(rows)
-    assert float(gradient(count, count + 1).abs().max()) == 0  # one process more than rows
+    assert float(gradient(len(rows), len(rows) + 1).abs().max()) == 0  # one process more than rows
 
 
 def _remember(net_of):
@@ -201,18 +196,14 @@ def _remember(net_of):
     return init
 
 
-@pytest.mark.parametrize(
-    "model",
-    [SASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, max_len=20, loss="sampled", negatives=256), VAE],
-    ids=lambda one: one.name,
-)
-def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(model, tmp_path, monkeypatch):
+def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(tmp_path, monkeypatch):
     from recsys.neural._checkpoint import Checkpoint
     from recsys.neural._parallel import Group
     from torch import distributed as dist
 
     if not dist.is_available() or not dist.is_gloo_available():
         pytest.skip("this torch has no gloo")
+    model = SASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, max_len=20, loss="sampled", negatives=256)
     data = simulate(40, 12, 600, transitions=0.5, seed=0).data.clicks()
     whole, saved = model.clone().fit(data), Checkpoint.save
 
@@ -235,9 +226,7 @@ def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(model, tmp_path,
     with ThreadPoolExecutor(2) as pool:
         both = list(pool.map(met, (0, 1)))
     assert not list(tmp_path.iterdir())
-    if model is VAE:  # each draws its own noise: they learn one model, if not that of one process
-        assert np.array_equal(both[0].parameters_, both[1].parameters_)
-        return
+    assert np.array_equal(both[0].parameters_, both[1].parameters_)
     expected = whole.recommend(k=12, filter_seen=False).to_pandas()
     for one in both:
         merged = one.recommend(k=12, filter_seen=False).to_pandas().merge(expected, on=["user", "item"])

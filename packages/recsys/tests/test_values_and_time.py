@@ -144,7 +144,7 @@ def test_every_model_with_parameters_has_a_space_to_search(name):
 
 def test_item_knn_keeps_the_neighbours_of_each_candidate():
     data = events(items=20, seed=3)
-    X = data.matrix().toarray()
+    X = data.history().matrix().toarray()
     cosine = X.T @ X / np.sqrt(np.outer(X.sum(0), X.sum(0)))
     np.fill_diagonal(cosine, 0)
     best = np.argsort(-cosine, axis=0, kind="stable")[:4]  # of each column, the candidate

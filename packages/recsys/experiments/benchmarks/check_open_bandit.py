@@ -10,17 +10,19 @@ from pathlib import Path
 
 import numpy as np
 from ninefold.measure import emit
+from pyarrow.csv import read_csv
 from recsys.evaluation import ips, snips
-from recsys.loaders import open_bandit
 
 if __name__ == "__main__":
     for campaign in ("all", "men", "women"):
         folders = [Path(sys.argv[1]) / policy / campaign for policy in ("random", "bts")]
-        known, log = (open_bandit(folder / f"{campaign}.csv") for folder in folders)
-        target = np.full(len(log), known.propensity.mean())
-        reach = 1.96 * known.click.std() / np.sqrt(len(known))
-        line = {"campaign": campaign, "rounds": len(log), "naive": log.click.mean(), "known": known.click.mean()}
+        known, log = (read_csv(folder / f"{campaign}.csv") for folder in folders)
+        shown, click = (known[name].to_numpy() for name in ("propensity_score", "click"))
+        target, logged = np.full(len(log), shown.mean()), log["propensity_score"]
+        reach = 1.96 * click.std() / np.sqrt(len(known))
+        line = {"campaign": campaign, "rounds": len(log), "naive": log["click"].to_numpy().mean()}
+        line["known"] = click.mean()
         for name, estimator in (("snips", snips), ("ips", ips)):
-            one = estimator(log.click, target, log.propensity)
+            one = estimator(log["click"], target, logged)
             line |= {name: one.mean, f"{name}_low": one.low, f"{name}_high": one.high, "effective": one.effective}
-        emit(**line, known_low=known.click.mean() - reach, known_high=known.click.mean() + reach)
+        emit(**line, known_low=click.mean() - reach, known_high=click.mean() + reach)

@@ -39,7 +39,6 @@ PURCHASES = {
     "fusion": {},
     "ials": {"factors": 64, "a0": 0.6},
     "item-knn": {"k": 50},
-    "mult-vae": {"epochs": 30},
     "popular": {},
     "puresvd": {},
     "random": {},
@@ -50,7 +49,7 @@ PURCHASES = {
     "trend": {"model": "ease(half_life=240)", "trend": 0.8, "damp": 0.8},
     "user-knn": {},
 }
-RATINGS = {"bias": {}, "mf": {}, "svd++": {}, "rating-knn": {}, "bayesian-fm": {"factors": 10, "sweeps": 256}}
+RATINGS = {"bias": {}, "mf": {}, "svd++": {}, "bayesian-fm": {"factors": 10, "sweeps": 256}}
 STEPS = {
     "markov": {"order": 3, "action": "action"},
     "repeat": {},
@@ -59,7 +58,6 @@ STEPS = {
         "models": "markov(order=3,action=action)+markov(order=1,action=action)+markov(order=3)+co-occurrence",
         "action": "action", "candidates": 30, "steps": 6000,
     },
-    "v-sknn": {},
 }  # fmt: skip
 ANSWERS = {"fm": {"head": "logit", "factors": 8}}
 

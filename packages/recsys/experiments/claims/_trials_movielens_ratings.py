@@ -18,10 +18,10 @@ from recsys.data._dataset import Dataset
 from recsys.data._time import DAY
 from recsys.factors._bias import Bias
 from recsys.factors._mf import BiasedMF, SVDpp
-from recsys.factors._rating_knn import RatingKNN
 from recsys.fm._bayesian_fm import BayesianFM
 from recsys.recommender._rating import RatingModel
 
+from ._rating_knn import RatingKNN
 from ._trials_values import predicted
 
 

@@ -20,8 +20,9 @@ from recsys.evaluation._tune import points
 from recsys.recommender._base import Recommender
 from recsys.sequence._markov import Markov
 from recsys.sequence._two_stage import TwoStage
-from recsys.sequence._vsknn import VSKNN
 from recsys_experiments import real_sets
+
+from ._session_knn import VSKNN
 
 
 def entree(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from recsys.factors._ials import IALS as IALS
     from recsys.factors._mf import BiasedMF as BiasedMF
     from recsys.factors._mf import SVDpp as SVDpp
-    from recsys.factors._rating_knn import RatingKNN as RatingKNN
     from recsys.factors._spark import SparkFactors as SparkFactors
     from recsys.fm._bayesian_fm import BayesianFM as BayesianFM
     from recsys.fm._sgd_fm import FM as FM
@@ -66,7 +65,6 @@ if TYPE_CHECKING:
     from recsys.sequence._sasrec import SASRec as SASRec
     from recsys.sequence._social import Social as Social
     from recsys.sequence._two_stage import TwoStage as TwoStage
-    from recsys.sequence._vsknn import VSKNN as VSKNN
     from recsys.serving._ann import Index as Index
     from recsys.serving._ann import build_index as build_index
     from recsys.serving._app import make_app as make_app
@@ -98,7 +96,6 @@ _NAMES = {  # module -> what of it is public
     "factors._bias": ["Bias"],
     "factors._ials": ["IALS"],
     "factors._mf": ["BiasedMF", "SVDpp"],
-    "factors._rating_knn": ["RatingKNN"],
     "factors._spark": ["SparkFactors"],
     "fm._bayesian_fm": ["BayesianFM"],
     "fm._sgd_fm": ["FM"],
@@ -115,45 +112,18 @@ _NAMES = {  # module -> what of it is public
     "sequence._sasrec": ["SASRec"],
     "sequence._social": ["Social"],
     "sequence._two_stage": ["TwoStage"],
-    "sequence._vsknn": ["VSKNN"],
     "serving._ann": ["Index", "build_index"],
     "serving._app": ["make_app"],
     "serving._batch": ["recommend_to_file"],
     "serving._rerank": ["calibrate", "mmr", "quota", "rules"],
 }
-_MOVED = {  # room -> names that were of `recsys` itself until 0.3, and are found there until 0.5
-    "baselines": [
-        "CoOccurrence",
-        "ContentProfile",
-        "ImplicitALS",
-        "MultVAE",
-        "PureSVD",
-        "RandomItems",
-        "Repeat",
-        "UserKNN",
-    ],
-    "evaluation": (
-        [
-            "beyond_accuracy",
-            "doubly_robust",
-            "events_needed",
-            "exposure",
-            "interleave",
-            "ips",
-            "prefer",
-            "slate_value",
-            "snips",
-            "utility",
-        ]
-    ),
-    "loaders": ["open_bandit"],
-}
+_MOVED = ("baselines", "evaluation")  # their names were of `recsys` itself until 0.3; they are found here until 0.5
 
 _resolve, __dir__, __all__ = attach(__name__, {name: module for module, names in _NAMES.items() for name in names})
 
 
 def __getattr__(name: str) -> Any:
-    room = next((room for room, names in _MOVED.items() if name in names), None)
+    room = next((room for room in _MOVED if name in _resolve(room).__all__ and name not in __all__), None)
     if room is None:
         return _resolve(name)
     warnings.warn(f"recsys.{name} is recsys.{room}.{name}: the short name goes with 0.5", FutureWarning, stacklevel=2)

@@ -99,8 +99,9 @@ class Ours(Dense):
     def __init__(self, before: Prefilled, executor: Executor, name: str) -> None:
         super().__init__(before)
         self.executor, self._cache, self.name = executor, before.begun(executor), name
-        first = executor.router.whole_blocks(executor.blocks)
-        scored = [executor.router.queries(block) for block in range(first)]
+        router = executor.router.of(self.length)
+        first = router.whole_blocks(executor.blocks)
+        scored = [router.queries(block) for block in range(first)]
         self.first = executor.costs.of_kept([[self.length]] * first, scored=scored).flops
         self.spent = self.first
 

@@ -84,10 +84,11 @@ class Prefilled:
 
     def begun(self, executor: Executor) -> PrunedCache:
         """What the first blocks of an executor, those that keep every token, would have left."""
-        first = executor.router.whole_blocks(executor.blocks)
+        router = executor.router.of(self.length)
+        first = router.whole_blocks(executor.blocks)
         cache = self.cache.fork()
         cache.held[first:] = [None] * (executor.blocks - first)
-        windows = [executor.router.queries(block) for block in range(first)]
+        windows = [router.queries(block) for block in range(first)]
         stream = copy.copy(self.stream)
         stream.x = self.states[first]
         cache.read = Read(stream, [self.queries[b][:, :, -w:] if w else None for b, w in enumerate(windows)])

@@ -72,6 +72,6 @@ def _figures(ours: Executor, found: list[Recall], ids: Any) -> list[tuple[str, A
     if importlib.util.find_spec("matplotlib") is None:
         return []
     stream = ours.prefill(ours.start(ids, record=True))
-    gates = Report.of(ours, stream, ours.router.schedule).gate_map()  # type: ignore[attr-defined]
+    gates = Report.of(ours, stream).gate_map()
     return [("Loss of the right answer by the depth of the fact: lower is better", by_depth(found)),
             ("Which token (across) each block (down) computed", gates)]  # fmt: skip

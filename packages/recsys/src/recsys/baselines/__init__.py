@@ -1,8 +1,7 @@
 """Rivals, with the interface of the methods, one short module each; resolved on first use.
 
 `_popular`: random, popular, recently popular and repeated items; `_co_occurrence`; `_item_knn`, `_user_knn`;
-`_puresvd`; `_profile` (cosine of texts); `_implicit` (implicit's ALS), `_mult_vae` (Mult-VAE: Liang et al.
-2018; extra `torch`).
+`_puresvd`; `_profile` (cosine of texts); `_implicit` (implicit's ALS).
 
 Examples:
     >>> import recsys
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from recsys.baselines._co_occurrence import CoOccurrence as CoOccurrence
     from recsys.baselines._implicit import ImplicitALS as ImplicitALS
     from recsys.baselines._item_knn import ItemKNN as ItemKNN
-    from recsys.baselines._mult_vae import MultVAE as MultVAE
     from recsys.baselines._popular import Popular as Popular
     from recsys.baselines._popular import RandomItems as RandomItems
     from recsys.baselines._popular import RecentPopular as RecentPopular
@@ -30,19 +28,13 @@ if TYPE_CHECKING:
     from recsys.baselines._puresvd import PureSVD as PureSVD
     from recsys.baselines._user_knn import UserKNN as UserKNN
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "CoOccurrence": "_co_occurrence",
-        "ContentProfile": "_profile",
-        "ImplicitALS": "_implicit",
-        "ItemKNN": "_item_knn",
-        "Popular": "_popular",
-        "MultVAE": "_mult_vae",
-        "PureSVD": "_puresvd",
-        "RandomItems": "_popular",
-        "RecentPopular": "_popular",
-        "Repeat": "_popular",
-        "UserKNN": "_user_knn",
-    },
-)
+_NAMES = {
+    "_co_occurrence": ["CoOccurrence"],
+    "_implicit": ["ImplicitALS"],
+    "_item_knn": ["ItemKNN"],
+    "_popular": ["Popular", "RandomItems", "RecentPopular", "Repeat"],
+    "_profile": ["ContentProfile"],
+    "_puresvd": ["PureSVD"],
+    "_user_knn": ["UserKNN"],
+}
+__getattr__, __dir__, __all__ = attach(__name__, {name: room for room, names in _NAMES.items() for name in names})

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
-from ninefold.errors import InputError
 from threadpoolctl import threadpool_limits
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES, History
+from recsys.recommender._learner import bounded
 from recsys.recommender._rows import solve_rows, threads
 from recsys.recommender._weighted import Weighted, weights_and_targets
 
@@ -54,16 +54,14 @@ class ImplicitALS(Weighted):
         "alpha": (1.5, 50.0, "log"),
         "half_life": HALF_LIVES,
     }
-    factors: int = 128
-    reg: float = 1.0
-    alpha: float = 10.0
-    epochs: int = 16
+    factors: int = bounded(128, least=1)
+    reg: float = bounded(1.0, least=0)
+    alpha: float = bounded(10.0, above=0)
+    epochs: int = bounded(16, least=1)
     cg: bool = True
     seed: int = 0
 
     def _fit(self, data: Dataset) -> None:
-        if self.factors < 1 or self.epochs < 1 or self.reg < 0 or self.alpha <= 0:
-            raise InputError("factors, epochs, reg, alpha", got=repr(self), expected="positive numbers")
         with threadpool_limits(1, user_api="blas"):
             model = AlternatingLeastSquares(
                 factors=self.factors, regularization=self.reg, alpha=self.alpha, iterations=self.epochs,

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
 from implicit.utils import ParameterWarning
-from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES
 from recsys.linear._linear import LinearItemModel
+from recsys.recommender._learner import bounded
 from recsys.recommender._rows import threads
 
 _KERNELS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
@@ -52,16 +52,12 @@ class ItemKNN(LinearItemModel):
         "half_life": HALF_LIVES,
     }
     zero_is_no_evidence: ClassVar[bool] = True
-    k: int = 100
-    weighting: str = "cosine"
-    k1: float = 1.2
-    b: float = 0.75
+    k: int = bounded(100, least=1)
+    weighting: str = bounded("cosine", among=tuple(_KERNELS))
+    k1: float = bounded(1.2, least=0)
+    b: float = bounded(0.75, least=0, most=1)
 
     def _fit(self, data: Dataset) -> None:
-        if self.weighting not in _KERNELS:
-            raise InputError("weighting", got=repr(self.weighting), expected=f"one of {sorted(_KERNELS)}")
-        if self.k < 1 or self.k1 < 0 or not 0 <= self.b <= 1:
-            raise InputError("k, k1, b", got=repr(self), expected="at least 1 neighbour, k1 of 0 or more, b in 0..1")
         X = self._rows(self.history_)
         settings: dict[str, Any] = {"K": min(self.k + 1, X.shape[1]), "num_threads": threads()}  # an item is its own
         if self.weighting == "bm25":

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys.data._dataset import Dataset
 from recsys.data._time import DAY
 from recsys.data._untyped import Csr
 from recsys.recommender._base import Recommender
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import Query
 
 
@@ -31,9 +31,6 @@ class Popular(Recommender):
     """
 
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
-
-    def _fit(self, data: Dataset) -> None:
-        pass  # the base counts users of each item: it falls back on them
 
     def _score(self, query: Query) -> np.ndarray:
         return np.tile(self.popular_, (len(query), 1))
@@ -66,19 +63,14 @@ class RecentPopular(Recommender):
     shapes: ClassVar[dict[str, str]] = Recommender.shapes | {"recent_": "items"}
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
     space: ClassVar[dict[str, Any]] = {"days": (2.0, 400.0, "log"), "half_life": [None, 60.0, 30.0, 15.0, 7.0, 3.0]}
-    days: float = 31.0
-    half_life: float | None = None
-
-    def _fit(self, data: Dataset) -> None:
-        pass  # `_count` has seen to it, as it does after later events
+    days: float = bounded(31.0, above=0)
+    half_life: float | None = bounded(None, above=0)
 
     def _count(self, pairs: Csr | None = None) -> None:
         super()._count(pairs)
         history, half_life = self.history_, self.half_life
         if history.time is None or self.now_ is None:
             raise InputError("RecentPopular", got="events without times", expected="a time column")
-        if self.days <= 0 or (half_life is not None and half_life <= 0):
-            raise InputError("days, half_life", got=(self.days, half_life), expected="positive numbers of days")
         age = (self.now_ - history.time) / DAY
         counted = (age >= 0) & (age < self.days)
         if history.value is not None:
@@ -107,9 +99,6 @@ class Repeat(Recommender):
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
     counts_repeats: ClassVar[bool] = True
 
-    def _fit(self, data: Dataset) -> None:
-        pass
-
     def _score(self, query: Query) -> np.ndarray:
         share = self.popular_ / (self.popular_.max() + 1)  # below 1: it never outweighs one more event
         return (query.history.positive().matrix("count").toarray() + share).astype(np.float32)
@@ -133,9 +122,6 @@ class RandomItems(Recommender):
 
     reads_values: ClassVar[bool] = True  # as it reads nothing
     seed: int = 0
-
-    def _fit(self, data: Dataset) -> None:
-        pass
 
     def _score(self, query: Query) -> np.ndarray:
         rows = [

@@ -10,6 +10,7 @@ from ninefold.errors import InputError
 from scipy.sparse.linalg import svds
 
 from recsys.data._dataset import Dataset
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import Query
 from recsys.recommender._weighted import Weighted
 
@@ -38,12 +39,10 @@ class PureSVD(Weighted):
     fitted: ClassVar[tuple[str, ...]] = ("item_factors_",)
     takes_dislikes: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {"factors": (8, 256, "log")}
-    factors: int = 64
+    factors: int = bounded(64, least=1)
 
     def _fit(self, data: Dataset) -> None:
         X = self._rows(self.history_)
-        if self.factors < 1:
-            raise InputError("factors", got=self.factors, expected="at least 1")
         if X.shape[0] < 2:
             raise InputError("users", got=X.shape[0], expected="two or more to decompose")
         size = min(self.factors, min(X.shape) - 1)

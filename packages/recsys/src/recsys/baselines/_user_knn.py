@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import MODEL, Query
 from recsys.recommender._similar import unit_rows
 from recsys.recommender._topk import Filter, top_of_product
@@ -41,11 +41,9 @@ class UserKNN(Weighted):
     shapes: ClassVar[dict[str, str]] = Weighted.shapes | {"neighbours_": "csr n items"}
     space: ClassVar[dict[str, Any]] = {"k": (10, 20_000, "log")}
     zero_is_no_evidence: ClassVar[bool] = True
-    k: int = 100
+    k: int = bounded(100, least=1)
 
     def _fit(self, data: Dataset) -> None:
-        if self.k < 1:
-            raise InputError("k", got=self.k, expected="at least 1 neighbour")
         self.neighbours_ = self._rows(self.history_)
         self._by_item = None
 

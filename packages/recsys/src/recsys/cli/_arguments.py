@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 def typed_ids(model: Recommender, texts: list[str], what: str) -> list[Any]:
     """Ids from the command line, as integers where the model's are."""
     ids = model.user_ids_ if what == "user" else model.item_ids_
-    if ids.type_name == "text":
-        return list(texts)
     try:
-        return [int(text) for text in texts]
+        return list(texts) if ids.type_name == "text" else [int(text) for text in texts]
     except ValueError:
         raise InputError(f"{what} ids", got=", ".join(texts), expected="integers, as in the events") from None
 

@@ -15,9 +15,6 @@ from recsys.cli._source import OwnSource, Source, TimeUnit
 if TYPE_CHECKING:
     from ninefold.report import Table
 
-    from recsys.data._dataset import Dataset
-    from recsys.recommender._base import Recommender
-
 
 @verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="file", ours=is_table)
 def evaluate(
@@ -30,8 +27,10 @@ def evaluate(
 
     With --metric rmse, mae, log_loss or row_auc, predicted values are compared with those of the events instead.
     """
+    from ninefold.report import Table
+
     from recsys import evaluate as run
-    from recsys import evaluate_next, load
+    from recsys import evaluate_next, evaluate_values, load
     from recsys.evaluation._evaluate import METRICS, VALUE_METRICS
     from recsys.evaluation._next import NEXT_METRICS
 
@@ -50,7 +49,8 @@ def evaluate(
     names = fitted.names_
     if metrics and of_values:
         held = Source(test, names.user, names.item, names.value, context=fitted._context_columns()).load()
-        return _value_table(fitted, held, metrics)
+        found = evaluate_values(fitted, held, metrics)
+        return Table(["metric", "value"], [list(one) for one in found.items()])
     if next_item:
         columns = fitted.history_.context.column_names
         held = Source(test, names.user, names.item, time=names.time, context=columns, time_unit=time_unit).load()
@@ -61,14 +61,6 @@ def evaluate(
     if opts.out is not None:
         write_parquet(result.per_user(), opts.out, force=opts.force)
     return result.table()
-
-
-def _value_table(model: Recommender, test: Dataset, metrics: list[str]) -> Table:
-    from ninefold.report import Table
-
-    from recsys import evaluate_values
-
-    return Table(["metric", "value"], [list(one) for one in evaluate_values(model, test, metrics).items()])
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "force", "out"), out="folder")
@@ -130,7 +122,7 @@ def best(
 
 @verb(app, uses=("seed", "threads"))
 def bench(*, opts: Shared) -> Table:
-    """Speed of lists and fits beside implicit's and a bare matrix product, on made data, in one process."""
+    """Speed of lists beside implicit's and a bare matrix product, on made data, in one process."""
     from recsys.evaluation._bench import bench as run
 
     return run(opts.seed)

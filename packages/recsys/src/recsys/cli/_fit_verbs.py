@@ -8,12 +8,7 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import ArtifactError
 
-from recsys.cli._app import (
-    Model,
-    Settings,
-    Trials,
-    app,
-)
+from recsys.cli._app import Model, Settings, Trials, app
 from recsys.cli._source import Source
 
 if TYPE_CHECKING:

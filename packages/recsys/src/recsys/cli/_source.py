@@ -53,9 +53,11 @@ class Source:
         """The events of the file, or of another one that is read in the same way."""
         path = events or self.events
         if self.form is not None:  # it says itself what its columns are
-            from recsys.loaders import load_published
+            from recsys.loaders import movielens
 
-            data = load_published(self.form, path)
+            if self.form != "movielens":
+                raise InputError("--form", got=repr(self.form), expected="movielens")
+            data = movielens(path)
             return data.clicks() if self.clicks else data
         from recsys import Dataset
 

@@ -16,6 +16,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._side import side_table
 from recsys.data._untyped import Csr
 from recsys.recommender._base import Recommender
+from recsys.recommender._learner import bounded
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -31,15 +32,13 @@ class KnowsItems(Recommender):
     knows_cold_items: ClassVar[bool] = True
     vocabularies: ClassVar[tuple[str, ...]] = ("encoder_",)
     columns: str | None = None
-    grams: int = 1
+    grams: int = bounded(1, least=1)
     encoder: str | None = None
 
     def __post_init__(self) -> None:
         self.encoder_: list[Any]
 
     def _learn_features(self, data: Dataset) -> Csr:
-        if self.grams < 1:
-            raise InputError("grams", got=self.grams, expected="at least 1 word")
         encoder = Features.learn(data.items, self.columns, self.grams, encoder=self.encoder)
         self.encoder_ = encoder.packed()
         assert data.items is not None  # else learn had refused

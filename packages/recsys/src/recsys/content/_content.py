@@ -13,6 +13,7 @@ from recsys.content._cold import KnowsItems, stacked
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
 from recsys.linear._linear import LinearItemModel
+from recsys.recommender._learner import bounded
 from recsys.recommender._similar import cosines, unit_rows
 from recsys.recommender._topk import Filter, top_of_scores
 
@@ -50,13 +51,11 @@ class ContentKNN(KnowsItems, LinearItemModel):
     fitted: ClassVar[tuple[str, ...]] = ("weights_", "features_")
     space: ClassVar[dict[str, Any]] = {"k": (3, 100, "log"), "shrink": (0.1, 10.0, "log"), "grams": [1, 2]}
     zero_is_no_evidence: ClassVar[bool] = True
-    k: int = 10
-    shrink: float = 1.0
-    grams: int = 2
+    k: int = bounded(10, least=1)
+    shrink: float = bounded(1.0, least=0)
+    grams: int = bounded(2, least=1)
 
     def _fit(self, data: Dataset) -> None:
-        if self.k < 1 or self.shrink < 0:
-            raise InputError("k, shrink", got=repr(self), expected="at least 1 neighbour, and a shrink of 0 or more")
         self.features_ = unit_rows(self._learn_features(data)).astype(np.float32)
         if not self.features_.nnz:
             got = "no word of two letters or more, and no number that differs"

@@ -18,6 +18,7 @@ from recsys.data._history import History
 from recsys.data._untyped import Csr
 from recsys.factors._ials import IALS
 from recsys.linear._linear import refuse_if_too_large
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import FALLBACK, FEATURES, Query
 from recsys.recommender._rows import solve_rows
 from recsys.recommender._weighted import weights_and_targets
@@ -66,17 +67,11 @@ class FeatureIALS(KnowsItems, IALS):
         "feature_reg": (0.01, 100.0, "log"),
         "grams": [1, 2],
     }
-    feature_reg: float = 1.0
-    factors: int = 256
-    grams: int = 2
-
-    def _check(self) -> None:
-        super()._check()
-        if self.feature_reg <= 0:
-            raise InputError("feature_reg", got=self.feature_reg, expected="a positive number")
+    feature_reg: float = bounded(1.0, above=0)
+    factors: int = bounded(256, least=1)
+    grams: int = bounded(2, least=1)
 
     def _fit(self, data: Dataset) -> None:
-        self._check()  # before texts are read
         self.features_ = self._learn_features(data)
         users = Features((), 1) if data.users is None else Features.learn(data.users, None, what="users")
         self.user_encoder_ = users.packed()
@@ -149,11 +144,7 @@ class FeatureIALS(KnowsItems, IALS):
 
     def _origins(self, query: Query) -> np.ndarray:
         origin = super()._origins(query)
-        if self.user_features_.shape[0] == 0 or self.user_features_.shape[1] == 0:
-            described = np.zeros(len(query), bool)
-        else:
-            filled = np.diff(self.user_features_.indptr) > 0
-            described = (query.codes >= 0) & filled[np.maximum(query.codes, 0)]
+        described = np.append(np.diff(self.user_features_.indptr) > 0, False)[query.codes]  # the last: an unknown user
         return np.where((origin == FEATURES) & ~described, FALLBACK, origin).astype(np.int8)
 
     def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:

@@ -230,15 +230,6 @@ class Dataset:
         """The events grouped by user code, oldest first."""
         return History.group(self.user, self.item, self.value, self.time, self.context, self.n_users, self.n_items)
 
-    def matrix(self, *, counts: bool = False) -> Csr:
-        """Users by items, float32 CSR: 1 where a pair occurs, or how often."""
-        ones = np.ones(len(self), np.float32)
-        matrix = sp.csr_matrix((ones, (self.user, self.item)), shape=(self.n_users, self.n_items))
-        matrix.sum_duplicates()
-        if not counts:
-            matrix.data[:] = 1.0
-        return matrix
-
     def take(self, rows: ArrayLike) -> Dataset:
         """Some events (positions or a mask, in that order) with the ids they use or a side table lists."""
         rows = np.asarray(rows)
@@ -327,11 +318,8 @@ class Dataset:
     def _with_side(self, kind: str, side: tuple[pa.Array, pa.Table] | None) -> Dataset:
         if side is None:
             return self
-        known = self.user_ids if kind == "user" else self.item_ids
-        ids, table, listed = align(known, *side)
-        if kind == "user":
-            return dataclasses.replace(self, user_ids=ids, users=table, users_listed=listed)
-        return dataclasses.replace(self, item_ids=ids, items=table, items_listed=listed)
+        ids, table, listed = align(getattr(self, f"{kind}_ids"), *side)
+        return dataclasses.replace(self, **{f"{kind}_ids": ids, f"{kind}s": table, f"{kind}s_listed": listed})
 
     def _deduplicated(self, policy: str, notes: list[str]) -> Dataset:
         if policy not in ("keep", "distinct", "sum", "last", "error"):

@@ -96,9 +96,8 @@ def _namespaces(data: Dataset) -> Iterator[Finding]:
     shared = int(pc.sum(pc.is_in(data.user_ids.values, value_set=data.item_ids.values)).as_py() or 0)
     small = min(data.n_users, data.n_items)
     if small > 1 and shared > 0.5 * small:
-        yield Finding(
-            "warning", "ids", f"{shared:,} ids name a user and an item: two namespaces; never join them by number"
-        )
+        text = f"{shared:,} ids name a user and an item: two namespaces; never join them by number"
+        yield Finding("warning", "ids", text)
     for ids in (data.user_ids, data.item_ids):
         if ids.type_name == "text":
             tail = pc.match_substring_regex(ids.values, r"^-?[0-9]+\.0$")
@@ -117,9 +116,8 @@ def _duplicates(data: Dataset) -> Iterator[Finding]:
     pair = data.user.astype(np.int64) * data.n_items + data.item
     repeated = len(pair) - len(np.unique(pair))
     if repeated:
-        yield Finding(
-            "note", "duplicates", f"{repeated:,} events repeat a (user, item) pair; duplicates= says what to do"
-        )
+        text = f"{repeated:,} events repeat a (user, item) pair; duplicates= says what to do"
+        yield Finding("note", "duplicates", text)
     if data.time is not None:
         order = np.lexsort((data.time, pair))
         same = (np.diff(pair[order]) == 0) & (np.diff(data.time[order]) == 0)
@@ -145,11 +143,9 @@ def _times(data: Dataset) -> Iterator[Finding]:
         yield Finding("warning", "time", f"{early:,} events lie before 1990: another unit, or missing values?")
     order = np.lexsort((data.time, data.user))
     ties = (np.diff(data.user[order]) == 0) & (np.diff(data.time[order]) == 0)
-    if ties.mean() > 0.01 if len(ties) else False:
-        share = ties.mean()
-        yield Finding(
-            "note", "time", f"{share:.0%} of events share user and time with another; the file's order decides"
-        )
+    if len(ties) and ties.mean() > 0.01:
+        text = f"{ties.mean():.0%} of events share user and time with another; the file's order decides"
+        yield Finding("note", "time", text)
 
 
 def _values(data: Dataset) -> Iterator[Finding]:
@@ -158,10 +154,8 @@ def _values(data: Dataset) -> Iterator[Finding]:
     distinct = np.unique(data.value)
     if len(distinct) == 1:
         yield Finding("warning", "values", f"every value is {distinct[0]:g}")
-    if (data.value < 0).any():
-        yield Finding(
-            "warning", "values", f"{int((data.value < 0).sum()):,} values are negative: returns, or dislikes?"
-        )
+    if below := int((data.value < 0).sum()):
+        yield Finding("warning", "values", f"{below:,} values are negative: returns, or dislikes?")
     zeros = int((data.value == 0).sum())
     if zeros and len(distinct) > 2:
         yield Finding("warning", "values", f"{zeros:,} values are 0; as weights they would count for nothing")
@@ -186,10 +180,9 @@ def _leaks(train: Dataset, test: Dataset) -> Iterator[Finding]:
     known = (user >= 0) & (item >= 0)
     had = np.isin(user[known].astype(np.int64) * train.n_items + item[known],
                   train.user.astype(np.int64) * train.n_items + train.item)  # fmt: skip
-    if had.any() and train.time is None:
-        yield Finding("warning", "leak", f"{int(had.sum()):,} of {len(test):,} test events repeat a pair of train")
-    elif had.any():
-        yield Finding("note", "split", f"{int(had.sum()):,} of {len(test):,} test events repeat a pair of train")
+    if had.any():
+        level, check = ("warning", "leak") if train.time is None else ("note", "split")
+        yield Finding(level, check, f"{int(had.sum()):,} of {len(test):,} test events repeat a pair of train")
     if train.time is not None and test.time is not None:
         late = int((train.time > test.time.min()).sum())
         if late:
@@ -197,9 +190,8 @@ def _leaks(train: Dataset, test: Dataset) -> Iterator[Finding]:
             text = f"{late:,} train events ({share:.0%}) are later than the first test event: the future is in the past"
             yield Finding("warning", "leak", text)
     cold_users, cold_items = float((user < 0).mean()), float((item < 0).mean())
-    yield Finding(
-        "note", "split", f"{cold_users:.1%} of test events are of users, {cold_items:.1%} of items, new to train"
-    )
+    text = f"{cold_users:.1%} of test events are of users, {cold_items:.1%} of items, new to train"
+    yield Finding("note", "split", text)
     if (user < 0).all():
         yield Finding("error", "split", "every test user is unknown to train; fold their events in, or split by time")
 
@@ -208,10 +200,8 @@ def _restarted_ids(train: Dataset, test: Dataset) -> Iterator[Finding]:
     """Users of a test file who share numbers, but hardly an item, with those of the training file."""
     if train.time is not None or train.user_ids.values.type != test.user_ids.values.type:
         return
-    codes = train.user_ids.codes(test.user_ids.values)
-    if train.user_ids.type_name == "integer" and (codes >= 0).mean() > 0.9:
-        low_train, low_test = (int(pc.min(one.user_ids.values).as_py()) for one in (train, test))
-        if low_train == low_test:
-            share = (codes >= 0).mean()
-            text = f"{share:.0%} of test users have a number of train, both from {low_train}: the same people?"
-            yield Finding("warning", "ids", text)
+    share = (train.user_ids.codes(test.user_ids.values) >= 0).mean()
+    low, low_test = (pc.min(one.user_ids.values).as_py() for one in (train, test))
+    if train.user_ids.type_name == "integer" and share > 0.9 and low == low_test:
+        text = f"{share:.0%} of test users have a number of train, both from {low}: the same people?"
+        yield Finding("warning", "ids", text)

@@ -59,14 +59,10 @@ def _plain(name: str, values: Any) -> Any:
     if isinstance(values, (str, bytes)):  # Arrow would take it as a list of its letters
         raise InputError(f"column {name!r}", got=repr(values), expected="a list of values, e.g. [17850]")
     try:
-        return _as_array(values)
+        return pa.array(values) if isinstance(values, (list, tuple, np.ndarray)) else values
     except OverflowError:
         got = "integers greater than 64 bits hold"
         raise InputError(f"column {name!r}", got=got, expected="smaller ones, or text") from None
-
-
-def _as_array(values: Any) -> Any:
-    return pa.array(values) if isinstance(values, (list, tuple, np.ndarray)) else values
 
 
 def need(present: Collection[str], columns: Collection[str], where: str | Path | None) -> None:
@@ -87,7 +83,6 @@ def read_file(
     names: list[str] | None = None,
     encoding: str = "utf8",
     quoted: bool = True,
-    texts: Collection[str] = (),
 ) -> pa.Table:
     """A text or Parquet file as a table; gzip is seen by its name.
 
@@ -99,7 +94,6 @@ def read_file(
         names: column names of a text file that has no header.
         encoding: of a text file.
         quoted: whether a field that starts with a quotation mark goes on to the next one, over separators and lines.
-        texts: columns of a text file that stay text as it is written, whatever it looks like.
     """
     if not path.is_file():
         raise InputError(f"file {path}", got="no such file", expected="a .csv, .tsv or .parquet file")
@@ -117,12 +111,12 @@ def read_file(
             )
         parse = pyarrow.csv.ParseOptions(delimiter=separator, quote_char='"' if quoted else False)
         try:
-            return _read_text(path, columns, ids, parse, point, names, encoding, texts)
+            return _read_text(path, columns, ids, parse, point, names, encoding)
         except pa.ArrowInvalid as error:
             if not quoted or not str(error).startswith("CSV parse"):
                 raise
             parse.newlines_in_values = True  # slower, and rarely needed: blocks end within a field
-            return _read_text(path, columns, ids, parse, point, names, encoding, texts)
+            return _read_text(path, columns, ids, parse, point, names, encoding)
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError, OSError) as error:
         hint = "save it as UTF-8" if "UTF8" in str(error) else None
         got = str(error).splitlines()[0]
@@ -147,13 +141,12 @@ def _read_text(
     point: str,
     names: list[str] | None,
     encoding: str,
-    texts: Collection[str],
 ) -> pa.Table:
     read = pyarrow.csv.ReadOptions(column_names=names, encoding=encoding, block_size=8 << 20)
     if columns is not None:
         with pyarrow.csv.open_csv(path, read_options=read, parse_options=parse) as reader:
             need(reader.schema.names, columns, where=path)
-    kinds = dict.fromkeys(texts, pa.string()) | dict.fromkeys(ids, pa.dictionary(pa.int32(), pa.string()))
+    kinds = dict.fromkeys(ids, pa.dictionary(pa.int32(), pa.string()))
     convert = pyarrow.csv.ConvertOptions(
         column_types=kinds, include_columns=list(columns) if columns is not None else None, strings_can_be_null=True,
         decimal_point=point,

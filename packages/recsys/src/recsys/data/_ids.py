@@ -40,18 +40,19 @@ class IdMap:
         """How people call the ids' type: "integer" or "text"."""
         return "integer" if pa.types.is_int64(self.values.type) else "text"
 
-    def codes(self, ids: Any) -> np.ndarray:
+    def codes(self, ids: Any, of: str = "") -> np.ndarray:
         """Codes of some ids, int32 (n,); -1 for an unknown one.
 
         Args:
             ids: a sequence, numpy or Arrow array of ids.
+            of: where they stand, for messages, e.g. " of the ties".
         Raises:
             InputError: if their type is not the map's (17850 is not "17850"), or one is null.
         """
         array = id_array(ids, self.what)
         if len(array) and array.type != self.values.type:
             raise InputError(
-                f"{self.what} ids",
+                f"{self.what} ids{of}",
                 got=f"{_shown(array)} ({IdMap(array, '').type_name})",
                 expected=f"{self.type_name} ids as in the events, e.g. {_shown(self.values)}",
             )

@@ -49,22 +49,6 @@ class Ranks:
         return (self.rank > 0) & (self.rank <= k)
 
 
-def _recall(ranks: Ranks, k: int) -> np.ndarray:
-    return ranks.total(ranks.hits(k)) / ranks.relevant
-
-
-def _recall_min(ranks: Ranks, k: int) -> np.ndarray:
-    return ranks.total(ranks.hits(k)) / np.minimum(k, ranks.relevant)
-
-
-def _precision(ranks: Ranks, k: int) -> np.ndarray:
-    return ranks.total(ranks.hits(k)) / k
-
-
-def _hr(ranks: Ranks, k: int) -> np.ndarray:
-    return (ranks.total(ranks.hits(k)) > 0).astype(np.float64)
-
-
 def _ndcg(ranks: Ranks, k: int) -> np.ndarray:
     if ranks.gain is not None:
         return _graded_ndcg(ranks, ranks.gain, k)
@@ -92,14 +76,6 @@ def _precision_at_hits(ranks: Ranks, k: int) -> np.ndarray:
     return ranks.total(np.where(ranks.hits(k), place / np.maximum(ranks.rank, 1), 0.0))
 
 
-def _map(ranks: Ranks, k: int) -> np.ndarray:
-    return _precision_at_hits(ranks, k) / ranks.relevant
-
-
-def _map_min(ranks: Ranks, k: int) -> np.ndarray:
-    return _precision_at_hits(ranks, k) / np.minimum(k, ranks.relevant)
-
-
 def _mrr(ranks: Ranks, k: int) -> np.ndarray:
     best = np.zeros(len(ranks.candidates))
     np.maximum.at(best, ranks.row, np.where(ranks.hits(k), 1 / np.maximum(ranks.rank, 1), 0.0))
@@ -125,13 +101,13 @@ def _half_life(ranks: Ranks, alpha: int) -> np.ndarray:
 
 
 _CUT: dict[str, Callable[[Ranks, int], np.ndarray]] = {
-    "recall": _recall,
-    "recall_min": _recall_min,
-    "precision": _precision,
-    "hr": _hr,
+    "recall": lambda ranks, k: ranks.total(ranks.hits(k)) / ranks.relevant,
+    "recall_min": lambda ranks, k: ranks.total(ranks.hits(k)) / np.minimum(k, ranks.relevant),
+    "precision": lambda ranks, k: ranks.total(ranks.hits(k)) / k,
+    "hr": lambda ranks, k: (ranks.total(ranks.hits(k)) > 0).astype(np.float64),
     "ndcg": _ndcg,
-    "map": _map,
-    "map_min": _map_min,
+    "map": lambda ranks, k: _precision_at_hits(ranks, k) / ranks.relevant,
+    "map_min": lambda ranks, k: _precision_at_hits(ranks, k) / np.minimum(k, ranks.relevant),
     "mrr": _mrr,
     "half_life": _half_life,
 }
@@ -155,14 +131,13 @@ def ranking_metric(name: str) -> Callable[[Ranks], np.ndarray]:
 
 
 def value_metric(name: str, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """The loss of each prediction, float64 (n,): "squared", "absolute" or "log" (truth 0 or 1, predicted in [0, 1])."""
+    """The loss of each prediction, float64 (n,): "mae", "log_loss" (truth 0 or 1, predicted in [0, 1]) or the square of
+    "rmse"."""
     truth, predicted = truth.astype(np.float64), predicted.astype(np.float64)
-    if name == "squared":
+    if name == "rmse":
         return (truth - predicted) ** 2
-    if name == "absolute":
+    if name == "mae":
         return np.abs(truth - predicted)
-    if name != "log":
-        raise InputError("metric", got=repr(name), expected='"squared", "absolute" or "log"')
     if not np.isin(truth, (0, 1)).all():
         raise InputError("values", got="other values than 0 and 1", expected="labels 0 and 1 for the log loss")
     if ((predicted < 0) | (predicted > 1)).any():

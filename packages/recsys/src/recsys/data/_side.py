@@ -44,14 +44,7 @@ def align(known: IdMap, ids: pa.Array, table: pa.Table) -> tuple[IdMap, pa.Table
     """
     if table.num_columns == 0:
         raise InputError(f"the table of {known.what}s", got="its ids alone", expected="a column that says more of them")
-    if len(ids) and ids.type != known.values.type:
-        raise InputError(
-            f"{known.what} ids of the side table",
-            got=f"{IdMap(ids, '').type_name}, e.g. {ids[0].as_py()!r}",
-            expected=f"{known.type_name} as in the events, e.g. {known.values[0].as_py()!r}",
-        )
-    codes = known.codes(ids)
-    if not (codes >= 0).any():
+    if not (known.codes(ids, " of the side table") >= 0).any():
         first = ids[0].as_py() if len(ids) else "nothing"
         raise InputError(
             f"the table of {known.what}s",

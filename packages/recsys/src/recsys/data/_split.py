@@ -33,7 +33,9 @@ class Split:
             test: share of events from the cut on.
         Returns: (train, test).
         """
-        time = self._need_time("split.time")
+        time = self.data.time
+        if time is None:
+            raise InputError("split.time", got="data without times", expected="a time column", hint="name it: time=...")
         if cut is None:
             _share(test, "test")
             cut = int(np.quantile(time, 1 - test, method="higher"))
@@ -114,11 +116,6 @@ class Split:
         if not test.any() or test.all():
             raise InputError("split", got="an empty side", expected="events on both", hint=why)
         return self.data.take(~test), self.data.take(test)
-
-    def _need_time(self, what: str) -> np.ndarray:
-        if self.data.time is None:
-            raise InputError(what, got="data without times", expected="a time column", hint="name it: time=...")
-        return self.data.time
 
 
 def _share(value: float, what: str) -> float:

@@ -34,11 +34,7 @@ def read_ties(source: Any, known: IdMap, columns: tuple[str, ...] | None, direct
     need(table.column_names, named, where="the table ties")
     sides = [id_array(table.column(name), f"ties table's {name}") for name in named[:2]]
     for ids in sides:
-        if len(ids) and ids.type != known.values.type:
-            raise InputError(
-                "user ids of the ties", got=f"{IdMap(ids, '').type_name}, e.g. {ids[0].as_py()!r}",
-                expected=f"{known.type_name} as in the events, e.g. {known.values[0].as_py()!r}",
-            )  # fmt: skip
+        known.codes(ids, " of the ties")  # refuses those of another type
     weight = np.ones(table.num_rows, np.float32) if len(named) == 2 else numbers(table.column(named[2]), named[2])
     if (weight <= 0).any():
         got = f"weights of 0 or less in {rows_text(weight <= 0)}"

@@ -117,21 +117,15 @@ def latest(time: np.ndarray) -> int:
 
 def moment(when: str | int | float | dt.datetime | dt.date | np.datetime64, what: str = "cut") -> int:
     """One moment as int64 microseconds: ISO text, a datetime or date (no zone means UTC), or microseconds."""
-    if isinstance(when, np.datetime64):
-        return int(when.astype("datetime64[us]").astype(np.int64))
     if isinstance(when, (int, float, np.integer)) and not isinstance(when, bool):
         return int(when)
-    if isinstance(when, str):
-        try:
-            when = dt.datetime.fromisoformat(when)
-        except ValueError:
-            raise InputError(what, got=repr(when), expected='a time such as "2011-11-01T12:00"') from None
-    if isinstance(when, dt.date) and not isinstance(when, dt.datetime):
-        when = dt.datetime(when.year, when.month, when.day, tzinfo=dt.UTC)
-    if not isinstance(when, dt.datetime):
-        raise InputError(what, got=repr(when), expected="a time")
-    when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
-    return (when - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
+    when = when.astype("datetime64[us]") if isinstance(when, np.datetime64) else when
+    try:
+        found = dt.datetime.fromisoformat(str(when))
+    except ValueError:
+        raise InputError(what, got=repr(when), expected='a time such as "2011-11-01T12:00"') from None
+    found = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    return (found - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
 
 
 def as_text(time: int) -> str:

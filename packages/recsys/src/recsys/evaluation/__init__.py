@@ -31,18 +31,9 @@ if TYPE_CHECKING:
     from recsys.evaluation._slates import prefer as prefer
     from recsys.evaluation._slates import slate_value as slate_value
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "beyond_accuracy": "_beyond",
-        "doubly_robust": "_propensity",
-        "events_needed": "_propensity",
-        "exposure": "_beyond",
-        "interleave": "_slates",
-        "ips": "_propensity",
-        "prefer": "_slates",
-        "slate_value": "_slates",
-        "snips": "_propensity",
-        "utility": "_beyond",
-    },
-)
+_NAMES = {
+    "_beyond": ["beyond_accuracy", "exposure", "utility"],
+    "_propensity": ["doubly_robust", "events_needed", "ips", "snips"],
+    "_slates": ["interleave", "prefer", "slate_value"],
+}
+__getattr__, __dir__, __all__ = attach(__name__, {name: room for room, names in _NAMES.items() for name in names})

@@ -130,7 +130,7 @@ def best(
             held = _judge(model, days, train, test, metric)
             scores.append(held.mean(metric))
         assert held is not None  # there are cuts
-        fitted, interval = model.clone().fit(_last_days(clicks, days)), next_interval(np.array(scores))
+        fitted, interval = model.clone().fit(prepared(clicks, days)), next_interval(np.array(scores))
         rivals = _against(held, parts[-1], metric, rival)
         result = Best(fitted, text_of(model), days, metric, scores, interval, rivals, len(found))
         result.model.save(folder / "model", force=force)
@@ -139,12 +139,8 @@ def best(
     return result
 
 
-def _last_days(data: Dataset, days: float | None) -> Dataset:
-    return prepared(data, {"days": days}, "")
-
-
 def _judge(model: Recommender, days: float | None, train: Dataset, test: Dataset, metric: str) -> Evaluation:
-    fitted = model.clone().fit(_last_days(train, days))
+    fitted = model.clone().fit(prepared(train, days))
     return evaluate(fitted, test, [metric], targets="warm", filter_seen=True)
 
 

@@ -159,14 +159,12 @@ def compare(
     for model in entries:
         _check_entry(model, train, of_errors)
     _join_rivals(entries, train, of_errors)
-    if (
-        targets != "all" and not of_errors and not next_item
-    ):  # decided here, once: models of features would take items without events for warm
+    of_lists = not (of_errors or next_item)
+    if targets != "all" and of_lists:  # here, once: models of features would take items without events for warm
         known = train.warm().item_ids.codes(test.item_ids.values)[test.item] >= 0
         test = test.take(known if targets == "warm" else ~known)
     options: dict[str, Any] = {} if of_errors else {"filter_seen": filter_seen}
-    if not of_errors and not next_item:
-        options |= {"min_value": min_value, "gain": gain}
+    options |= {"min_value": min_value, "gain": gain} if of_lists else {}
     judge = evaluate_next if next_item else evaluate
     found: dict[str, Evaluation] = {}
     for model in entries:

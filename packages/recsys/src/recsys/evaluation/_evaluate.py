@@ -19,7 +19,7 @@ from recsys.data._untyped import Csr
 from recsys.evaluation._ranks import rank_targets
 from recsys.evaluation._stats import bootstrap_interval, by_group
 from recsys.recommender._base import Recommender
-from recsys.recommender._query import FALLBACK, Query, mask_scores
+from recsys.recommender._query import FALLBACK, Query
 from recsys.recommender._trend import Trend
 from recsys.recommender._weighted import Weighted
 
@@ -205,16 +205,8 @@ def evaluate(
             bar.advance(len(query))
     if cold.all():
         raise InputError("test", got=f"{size} users, all unknown to the model", expected="users with events in train")
-    return Evaluation(
-        repr(model),
-        wanted.users,
-        values,
-        cold,
-        len(wanted.item),
-        int((wanted.item < 0).sum()),
-        wanted.seen,
-        "users" if wanted.context is None else "events",
-    )
+    unit, of_cold = "users" if wanted.context is None else "events", int((wanted.item < 0).sum())
+    return Evaluation(repr(model), wanted.users, values, cold, len(wanted.item), of_cold, wanted.seen, unit)
 
 
 def block_ranks(
@@ -231,7 +223,8 @@ def block_ranks(
     """(ranks of a block's targets, rows that fell back)."""
     origin = model._origins(query)
     scores = model._answers(query, origin)
-    mask_scores(scores, query.history.matrix() if filter_seen else None)
+    if filter_seen:
+        scores[query.history.rows(), query.history.item] = -np.inf
     if allowed is not None:
         scores[:, ~allowed] = -np.inf
     rank = np.zeros(len(item), np.int64)
@@ -307,8 +300,7 @@ def _errors(model: Recommender, test: Dataset, metrics: Sequence[str]) -> Evalua
     values = {}
     for name in metrics:
         values[name] = np.zeros(len(test))
-        loss = {"rmse": "squared", "mae": "absolute", "log_loss": "log"}[name]
-        values[name][known] = value_metric(loss, test.value[known], score.to_numpy()[known])
+        values[name][known] = value_metric(name, test.value[known], score.to_numpy()[known])
     users = test.user_ids.ids(test.user)
     return Evaluation(repr(model), users, values, ~known, len(test), int((~known).sum()), 0, "events")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ from recsys.linear._rp3beta import RP3beta
 from recsys.linear._sansa import SANSA
 from recsys.linear._slim import SLIM
 from recsys.recommender._base import Recommender
-from recsys.recommender._trend import Trend
+from recsys.recommender._trend import TRENDS, Trend
 from recsys.sequence._two_stage import TwoStage
 
 _BEHIND = 0.93  # of the leader's score on the same cut, below which a trial stops
@@ -78,13 +79,7 @@ def families(
         plain = {key: getattr(model, key) for key in space}
         starts = [plain, *(plain | one for one in starts)]
         if data.time is not None:
-            space |= {
-                "half_life": HALF_LIVES,
-                "trend": (0.0, 1.2),
-                "damp": (0.0, 1.2),
-                "recent": [4.0, 7.0, 15.0, 30.0],
-            }
-            space["days"] = [None, 365.0, 180.0]
+            space |= {"half_life": HALF_LIVES, **TRENDS, "days": [None, 365.0, 180.0]}
             now = {"half_life": 240.0, "trend": 0.8, "damp": 0.8, "recent": 7.0, "days": None}
             still = {"half_life": None, "trend": 0.0, "damp": 0.0, "recent": 7.0, "days": None}
             starts = [start | add for start in starts for add in (still, now)]
@@ -108,9 +103,8 @@ def made(model: Recommender, params: Mapping[str, Any]) -> Recommender:
     return built
 
 
-def prepared(data: Dataset, params: Mapping[str, Any], family: str) -> Dataset:
+def prepared(data: Dataset, days: float | None) -> Dataset:
     """The events that a trial learns from: all, or those of its last days."""
-    days = params.get("days") if family != "recent-popular" else None
     if days is None or data.time is None:
         return data
     return data.take(data.time >= int(data.time.max()) - int(days * DAY))
@@ -138,19 +132,12 @@ def race(
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of `group`
         sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=2 * len(known))
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    trials = [
-        Trial(**{key: one for key, one in line.items() if key != "kind"})
-        for line in run.metrics()
-        if line["kind"] == "trial"
-    ]
+    kept = [line for line in run.metrics() if line["kind"] == "trial"]
+    trials = [Trial(**{key: one for key, one in line.items() if key != "kind"}) for line in kept]
     for one in trials:
         _remember(optuna, study, known, one)
-    queue = [
-        (name, start)
-        for place in range(8)
-        for name, (_, _, starts) in known.items()
-        for start in starts[place : place + 1]
-    ]
+    starts = [[(name, start) for start in starts] for name, (_, _, starts) in known.items()]
+    queue = [one for turn in itertools.zip_longest(*starts) for one in turn if one is not None]
     leader: list[float] = []
     for one in trials:
         leader = one.scores if one.whole and (not leader or one.mean > np.mean(leader)) else leader
@@ -189,9 +176,10 @@ def _judged(
     leader: list[float],
 ) -> Trial:  # fmt: skip
     start, scores = time.monotonic(), []
+    days = None if family == "recent-popular" else params.get("days")  # there it is the model's own
     try:
         for place, (train, test) in enumerate(cuts):
-            fitted = made(model, params).fit(prepared(train, params, family))
+            fitted = made(model, params).fit(prepared(train, days))
             scores.append(evaluate(fitted, test, [metric], targets="warm", filter_seen=True).mean(metric))
             if leader and place + 1 < len(cuts) and scores[-1] < _BEHIND * leader[place]:
                 break

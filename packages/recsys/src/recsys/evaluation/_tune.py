@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,13 +127,11 @@ def tune(
             return evaluate_next(fitted, held, [metric]).mean(metric)
         return evaluate(fitted, held, [metric], targets=targets).mean(metric)
 
-    if run is None:
-        scores = _scores(model, candidates, train, score, None)
-    else:
-        config = {"model": repr(model), "space": chosen, "metric": metric, "trials": trials, "seed": seed,
-                  "targets": targets, "data": fit_key("", data), "validation": judged_on}  # fmt: skip
-        with Run(run, config | ({"next_item": True} if next_item else {})) as kept:
-            scores = _scores(model, candidates, train, score, kept)
+    config = {"model": repr(model), "space": chosen, "metric": metric, "trials": trials, "seed": seed,
+              "targets": targets, "data": fit_key("", data), "validation": judged_on}  # fmt: skip
+    config |= {"next_item": True} if next_item else {}
+    with contextlib.nullcontext() if run is None else Run(run, config) as kept:
+        scores = _scores(model, candidates, train, score, kept)
     best = int(np.argmin(scores) if of_errors else np.argmax(scores))
     return Tuned(
         model.clone().set_params(**candidates[best]), scores[best], list(zip(candidates, scores, strict=True)), metric

@@ -1,5 +1,5 @@
 """Models of user and item vectors.
 
-iALS (Rendle 2021) in `_ials`; for ratings the bias model in `_bias`, biased MF and SVD++ (Koren 2008) in `_mf`, item
-kNN over residuals in `_rating_knn`; `_spark` fits, lists and judges MLlib's ALS on Spark.
+iALS (Rendle 2021) in `_ials`; for ratings the bias model in `_bias`, biased MF and SVD++ (Koren 2008) in `_mf`;
+`_spark` fits, lists and judges MLlib's ALS on Spark.
 """

@@ -16,12 +16,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset, need_dataset
 from recsys.data._history import HALF_LIVES, History
 from recsys.data._time import latest
 from recsys.data._untyped import Csr
+from recsys.recommender._learner import bounded
 from recsys.recommender._rows import solve_rows
 from recsys.recommender._weighted import Weighted, weights_and_targets
 
@@ -68,24 +68,20 @@ class IALS(Weighted):
         "a0": (0.03, 3.0, "log"),
         "half_life": HALF_LIVES,
     }
-    factors: int = 128
-    reg: float = 0.003
-    a0: float = 0.1
+    factors: int = bounded(128, least=1)
+    reg: float = bounded(0.003, above=0)
+    a0: float = bounded(0.1, least=0)
     nu: float = 1.0
-    epochs: int = 16
+    epochs: int = bounded(16, least=1)
     seed: int = 0
 
     def _fit(self, data: Dataset) -> None:  # noqa: ARG002
-        self._check()
         X = self._rows(self.history_)
         columns = X.T.tocsr()
         self._start(X)
         for _ in self._epochs(self.epochs, ("user_factors_", "item_factors_")):
-            self._sweep(X, columns)
-
-    def _check(self) -> None:
-        if self.factors < 1 or self.epochs < 1 or self.reg <= 0 or self.a0 < 0:
-            raise InputError("factors, epochs, reg, a0", got=repr(self), expected="positive numbers")
+            self.user_factors_ = self._solve(X, self.item_factors_)
+            self.item_factors_ = self._solve(columns, self.user_factors_)
 
     def _start(self, X: Csr) -> None:
         """Draw the first factors."""
@@ -94,10 +90,6 @@ class IALS(Weighted):
         scale = 0.1 / np.sqrt(self.factors)
         self.user_factors_ = (draw.standard_normal((users, self.factors)) * scale).astype(np.float32)
         self.item_factors_ = (draw.standard_normal((items, self.factors)) * scale).astype(np.float32)
-
-    def _sweep(self, X: Csr, columns: Csr) -> None:
-        self.user_factors_ = self._solve(X, self.item_factors_)
-        self.item_factors_ = self._solve(columns, self.user_factors_)
 
     def _solve(self, X: Csr, H: np.ndarray) -> np.ndarray:
         """The rows' factors, float32 (rows, d), given those of the other side."""

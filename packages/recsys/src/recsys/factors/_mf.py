@@ -13,6 +13,7 @@ from ninefold.errors import InputError
 from recsys.data._dataset import Dataset
 from recsys.data._history import History, shares
 from recsys.data._untyped import Csr, compiled
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import Query
 from recsys.recommender._rating import RatingModel, at
 from recsys.recommender._rows import solve_rows
@@ -57,15 +58,13 @@ class BiasedMF(RatingModel):
         "learning_rate": (0.002, 0.02, "log"),
         "reg": (0.01, 0.2, "log"),
     }
-    factors: int = 100
-    epochs: int = 20
-    learning_rate: float = 0.005
-    reg: float = 0.02
+    factors: int = bounded(100, least=1)
+    epochs: int = bounded(20, least=1)
+    learning_rate: float = bounded(0.005, above=0)
+    reg: float = bounded(0.02, above=0)
     seed: int = 0
 
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
-        if self.factors < 1 or self.epochs < 1 or self.learning_rate <= 0 or self.reg <= 0:
-            raise InputError("factors, epochs, learning_rate, reg", got=repr(self), expected="positive numbers")
         draw = np.random.default_rng(self.seed)
         self.mean_ = np.array([value.mean()])
         self.user_bias_, self.item_bias_ = np.zeros(data.n_users), np.zeros(data.n_items)
@@ -92,25 +91,20 @@ class BiasedMF(RatingModel):
         nothing = np.zeros((0, self.factors))
         sgd_steps(events, data.user, data.item, rest, self.learning_rate, self.reg, *state, nothing, nothing, _NOBODY)
 
-    def _solved(self, X: Csr, H: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A bias and factors of each row by ridge: the other side's factors with a 1 beside them."""
-        one_and_factors = np.hstack([np.ones((len(H), 1)), H]).astype(np.float32)
-        ridge = np.maximum(self.reg * np.diff(X.indptr), 1e-3).astype(np.float32)
-        width = one_and_factors.shape[1]
-        W = solve_rows(X, one_and_factors, np.zeros((width, width), np.float32), ridge, target=target)
-        return W[:, 0].astype(np.float64), W[:, 1:].astype(np.float64)
-
     def _fold(self, history: History) -> dict[str, np.ndarray]:
         """Bias and factors of new users by ridge against the items', the implicit part held fixed."""
         if history.value is None:
             raise InputError("events", got="no values", expected="the value column (ratings) of the fit")
-        rows = _rows(history.rows(), history.item, (len(history), history.n_items))
         implicit = self._implicit(history)
         target = history.value - self.mean_ - self.item_bias_[history.item]
         if implicit is not None:
             target -= np.einsum("nd,nd->n", implicit[history.rows()], self.item_factors_[history.item])
-        bias, factors = self._solved(rows, self.item_factors_, target)
-        return {"user_bias_": bias, "user_factors_": factors if implicit is None else factors + implicit}
+        ones = np.ones(len(history.item), np.float32)
+        X: Csr = sp.csr_matrix((ones, history.item, history.indptr), shape=(len(history), history.n_items))
+        H = np.hstack([np.ones((X.shape[1], 1)), self.item_factors_]).astype(np.float32)  # the bias is one factor more
+        nothing, ridge = np.zeros((H.shape[1], H.shape[1]), np.float32), np.maximum(self.reg * history.counts, 1e-3)
+        W = solve_rows(X, H, nothing, ridge.astype(np.float32), target=target).astype(np.float64)
+        return {"user_bias_": W[:, 0], "user_factors_": W[:, 1:] if implicit is None else W[:, 1:] + implicit}
 
     def _implicit(self, history: History) -> np.ndarray | None:  # noqa: ARG002
         """What a user's set of items adds to the user's factors, (users, d), or None."""
@@ -153,13 +147,11 @@ class SVDpp(BiasedMF):
     """
 
     fitted: ClassVar[tuple[str, ...]] = (*BiasedMF.fitted, "implicit_factors_")
-    factors: int = 20
-    learning_rate: float = 0.007
-    exchanges: int = 20
+    factors: int = bounded(20, least=1)
+    learning_rate: float = bounded(0.007, above=0)
+    exchanges: int = bounded(20, least=1)
 
     def _prepare(self, data: Dataset) -> None:
-        if self.exchanges < 1:
-            raise InputError("exchanges", got=self.exchanges, expected="at least 1")
         draw = np.random.default_rng([self.seed, 1])
         self.implicit_factors_ = 0.1 * draw.standard_normal((data.n_items, self.factors))
         self.own_ = self.user_factors_
@@ -229,9 +221,3 @@ def sgd_steps(events, user, item, rest, rate, reg, bias_u, bias_i, P, Q, sums, p
 def _sets(history: History) -> Csr:
     """|I_u|^-1/2 at each item of a user, float64 CSR (users, items)."""
     return shares(history.rows(), history.item, len(history), history.n_items)
-
-
-def _rows(row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> Csr:
-    """Ones at events sorted by row, float32 CSR; a pair that occurs twice is there twice."""
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=shape[0]))])
-    return sp.csr_matrix((np.ones(len(row), np.float32), column.astype(np.int32), indptr), shape=shape)

@@ -37,10 +37,9 @@ def spark_session(master: str | None = None, memory: str | None = None) -> Any:
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = require("pyspark.sql", "recsys", "spark").SparkSession.builder.appName("recsys")
-    settings = {"spark.ui.showConsoleProgress": "false", "spark.driver.memory": memory}
+    builder = builder.config("spark.ui.showConsoleProgress", "false")
     builder = builder if master is None else builder.master(master)
-    for name, value in settings.items():
-        builder = builder if value is None else builder.config(name, value)
+    builder = builder if memory is None else builder.config("spark.driver.memory", memory)
     return builder.getOrCreate()
 
 

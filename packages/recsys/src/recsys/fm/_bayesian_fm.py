@@ -17,6 +17,7 @@ from recsys.fm._attributes import Attribute
 from recsys.fm._columns import Block, OneHot, SetColumns
 from recsys.fm._fm import FactorizationMachine, as_part, of_sets
 from recsys.fm._gibbs import Sampler
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import Query
 
 _STATE = ("base_", "kept_", "w_", "v_", "z_", "e_", "level_")
@@ -55,12 +56,12 @@ class BayesianFM(FactorizationMachine):
 
     source: ClassVar[str] = "arXiv 1905.01395"
     space: ClassVar[dict[str, Any]] = {"factors": (4, 32, "log")}
-    head: str = "regression"
+    head: str = bounded("regression", among=("regression", "probit"))
     implicit: bool = False
     flipped: bool = False
     sweeps: int = 256
-    burn_in: int = 32
-    samples: int = 64
+    burn_in: int = bounded(32, least=0)
+    samples: int = bounded(64, least=1)
 
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
         self._check(value)
@@ -93,16 +94,10 @@ class BayesianFM(FactorizationMachine):
         empty = np.zeros((0, self.samples, 1 + self.factors))
         self.context_part_ = np.concatenate([empty, *context]).astype(np.float32)
 
-    def check_params(self) -> None:
-        """See `Recommender.check_params`; it refuses folders of the ordinal head, which older versions had, too."""
-        super().check_params()
-        if self.head not in ("regression", "probit"):
-            raise InputError("head", got=repr(self.head), expected='"regression" or "probit"')
-
     def _check(self, value: np.ndarray) -> None:
         if self.head == "probit" and not np.isin(value, (0, 1)).all():
             raise InputError("values", got="others than 0 and 1", expected="labels 0 and 1 for the probit head")
-        if not 1 <= self.samples <= self.sweeps - self.burn_in or self.burn_in < 0:
+        if self.samples > self.sweeps - self.burn_in:
             raise InputError("sweeps, burn_in, samples", got=repr(self), expected="samples <= sweeps - burn_in")
 
     def _sampled(self, sampler: Sampler) -> np.ndarray:
@@ -115,12 +110,9 @@ class BayesianFM(FactorizationMachine):
         self.w_, self.v_, self.z_, self.e_ = state.w, state.v, sampler.z, sampler.e
         self.level_ = np.array([state.w0, state.alpha])
         chunk = -(-self.sweeps // 32)  # sweeps between two checkpoints
-        first = True
         for step in self._epochs(-(-self.sweeps // chunk), _STATE):
-            if first:  # a checkpoint may have put other arrays in place
-                state.w, state.v, sampler.z, sampler.e = self.w_, self.v_, self.z_, self.e_
-                state.w0, state.alpha = map(float, self.level_)
-                first = False
+            state.w, state.v, sampler.z, sampler.e = self.w_, self.v_, self.z_, self.e_  # perhaps of a checkpoint
+            state.w0, state.alpha = map(float, self.level_)
             for sweep in range(step * chunk, min((step + 1) * chunk, self.sweeps)):
                 sampler.sweep(sweep)
                 if sweep in keep:

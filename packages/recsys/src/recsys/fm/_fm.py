@@ -11,7 +11,6 @@ added to the parts of those: a known id is answered as before, and one without e
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,6 +22,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
 from recsys.fm._attributes import Attribute, attributes, chosen_columns, described
 from recsys.fm._fields import Field, encode_all, make_fields, packed, unpacked
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import FALLBACK, FEATURES, Query, check_length, context_rows
 from recsys.recommender._rating import RatingModel, at
 
@@ -53,19 +53,16 @@ class FactorizationMachine(RatingModel):
     renamed: ClassVar[dict[str, str]] = {"told_users_": "described_users_", "told_items_": "described_items_"}
     vocabularies: ClassVar[tuple[str, ...]] = ("fields_",)
     per_user: ClassVar[tuple[str, ...]] = ("user_part_",)
-    factors: int = 10
+    factors: int = bounded(10, least=0)
     context: str = "all"
     features: str = "none"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self.fields_: list[list[Any]]
         self.base_: np.ndarray
         self.user_part_: np.ndarray
         self.item_part_: np.ndarray
         self.context_part_: np.ndarray
-        self.described_users_: np.ndarray  # of whom a table says something, bool by code
-        self.described_items_: np.ndarray
 
     def seen_by(self, data: Dataset) -> Dataset:
         """What `fit` learns from: ids without events are kept where a column of `features` tells of them."""
@@ -87,8 +84,6 @@ class FactorizationMachine(RatingModel):
 
     def _chosen(self, data: Dataset) -> pa.Table:
         """The context columns that are fields."""
-        if self.factors < 0:
-            raise InputError("factors", got=self.factors, expected="0 or more")
         if self.context in ("all", "none"):
             return data.context if self.context == "all" else pa.table({})
         names = self.context.split(",")
@@ -120,25 +115,18 @@ class FactorizationMachine(RatingModel):
         return encode_all(self._fields(), context, rows)
 
     def _rate(self, user: np.ndarray, item: np.ndarray, context: pa.Table) -> np.ndarray:
-        return self._mean_of(self._link, user, item, context)
-
-    def _mean_of(
-        self, link: Callable[[np.ndarray], np.ndarray], user: np.ndarray, item: np.ndarray, context: pa.Table
-    ) -> np.ndarray:
-        """Mean over the samples, (n, ...), of a function of scores (n, samples) -> (n, samples, ...)."""
         samples, width = self.user_part_.shape[1:]
-        block = max(1, _CELLS // (samples * width))
-        found = [link(np.empty((0, samples))).mean(axis=1)]
+        found, block = np.empty(len(user)), max(1, _CELLS // (samples * width))
         for start in range(0, len(user), block):
             rows = slice(start, start + block)
             part = self._parts(user[rows], context.slice(start, block) if context.num_columns else context)
             part += at(self.item_part_, item[rows])
             score = self.base_ + part[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
-            found.append(link(score).mean(axis=1))
-        return np.concatenate(found)
+            found[rows] = self._link(score).mean(axis=1)
+        return found
 
     def _link(self, score: np.ndarray) -> np.ndarray:
-        """The value that a score means."""
+        """The values that scores (n, samples) mean."""
         return score
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray] | None:

@@ -16,6 +16,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import unseen_items
 from recsys.data._untyped import Csr
 from recsys.fm._fm import FactorizationMachine, as_part, of_sets
+from recsys.recommender._learner import bounded
 
 _STATE = ("w0_", "w_", "v_", "w0_sum_", "w_sum_", "v_sum_")
 
@@ -57,12 +58,12 @@ class FM(FactorizationMachine):
         "reg": (1e-4, 0.1, "log"),
         "context_reg": (1e-5, 0.03, "log"),
     }
-    head: str = "squared"
-    epochs: int = 30
-    batch: int = 512
-    learning_rate: float = 0.1
-    reg: float = 0.01
-    context_reg: float = 0.001
+    head: str = bounded("squared", among=("squared", "logit", "bpr"))
+    epochs: int = bounded(30, least=1)
+    batch: int = bounded(512, least=1)
+    learning_rate: float = bounded(0.1, above=0)
+    reg: float = bounded(0.01, least=0)
+    context_reg: float = bounded(0.001, least=0)
 
     def _fit(self, data: Dataset) -> None:
         if self.head != "bpr":
@@ -72,7 +73,8 @@ class FM(FactorizationMachine):
         self._learn(data, np.ones(len(data)))
 
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
-        self._check(value)
+        if self.head == "logit" and not np.isin(value, (0, 1)).all():
+            raise InputError("values", got="others than 0 and 1", expected="labels 0 and 1 for the logit head")
         fields, encoded = self._start(data)
         of_users, of_items = self._attributes(data)
         own: list[Any] = [sp.identity(data.n_users, format="csr"), sp.identity(data.n_items, format="csr")]
@@ -110,14 +112,6 @@ class FM(FactorizationMachine):
         self.base_, self.context_part_ = self.w0_.copy(), theta[offset[2] : after[0]]
         for name in _STATE:
             delattr(self, name)
-
-    def _check(self, value: np.ndarray) -> None:
-        if self.head not in ("squared", "logit", "bpr"):
-            raise InputError("head", got=repr(self.head), expected='"squared", "logit" or "bpr"')
-        if self.head == "logit" and not np.isin(value, (0, 1)).all():
-            raise InputError("values", got="others than 0 and 1", expected="labels 0 and 1 for the logit head")
-        if min(self.epochs, self.batch) < 1 or self.learning_rate <= 0 or min(self.reg, self.context_reg) < 0:
-            raise InputError("epochs, batch, learning_rate, reg", got=repr(self), expected="positive numbers")
 
     def _step(self, X: Csr, target: np.ndarray, penalty: np.ndarray) -> None:
         """One gradient step on a batch X, CSR (rows, all columns), on the columns that occur in it."""

@@ -12,6 +12,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES
 from recsys.data._untyped import lapack
 from recsys.linear._linear import LinearItemModel, lower_gram, mirror, refuse_if_too_large
+from recsys.recommender._learner import bounded
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -43,12 +44,10 @@ class EASE(LinearItemModel):
     source: ClassVar[str] = "arXiv 1905.03375"
     takes_dislikes: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {"l2": (10.0, 5000.0, "log"), "half_life": HALF_LIVES}
-    l2: float = 500.0
+    l2: float = bounded(500.0, above=0)
     memory: float = 10.0
 
     def _fit(self, data: Dataset) -> None:
-        if self.l2 <= 0:
-            raise InputError("l2", got=self.l2, expected="a positive number: X'X alone is often singular")
         refuse_if_too_large("EASE", data.n_items, 1.2, self.memory, "SANSA or IALS, which hold no such table")
         G = lower_gram(self._rows(self.history_))
         G[np.diag_indices_from(G)] += self.l2

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
 from recsys.linear._linear import LinearItemModel
+from recsys.recommender._learner import bounded
 from recsys.recommender._topk import Filter, top_of_product
 
 
@@ -43,14 +43,12 @@ class RP3beta(LinearItemModel):
         "alpha": (0.3, 1.7), "beta": (0.0, 1.0), "k": (20, 800, "log"), "normalise": [True, False],
     }  # fmt: skip
     zero_is_no_evidence: ClassVar[bool] = True
-    alpha: float = 0.6
+    alpha: float = bounded(0.6, above=0)
     beta: float = 0.3
-    k: int = 100
+    k: int = bounded(100, least=1)
     normalise: bool = True
 
     def _fit(self, data: Dataset) -> None:  # noqa: ARG002
-        if self.k < 1 or self.alpha <= 0:
-            raise InputError("k, alpha", got=(self.k, self.alpha), expected="both positive")
         X = self._rows(self.history_)
         to_item = _stochastic(X, self.alpha)
         to_user = _stochastic(X.T.tocsr(), self.alpha)

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES
 from recsys.data._untyped import Csr
-from recsys.linear._linear import available_gib
+from recsys.linear._linear import refuse_if_too_large
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import Query
 from recsys.recommender._topk import best_of_rows
 from recsys.recommender._weighted import Weighted
@@ -59,32 +59,21 @@ class SANSA(Weighted):
         "neighbours": [50, 100, 200],
         "half_life": HALF_LIVES,
     }
-    l2: float = 500.0
-    neighbours: int = 100
+    l2: float = bounded(500.0, above=0)
+    neighbours: int = bounded(100, least=0)
     memory: float = 10.0
 
-    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
-        if self.l2 <= 0 or self.neighbours < 0:
-            raise InputError("l2, neighbours", got=repr(self), expected="a positive l2, and 0 neighbours or more")
+    def _fit(self, data: Dataset) -> None:
         X = self._rows(self.history_)
-        self._refuse_if_too_large(X)
+        pairs = min(float((np.diff(X.indptr).astype(np.float64) ** 2).sum()), float(data.n_items) ** 2)
+        tables = 4 * pairs / data.n_items**2  # X'X holds a value and a place each, and is copied
+        instead = "IALS, leave out users with very long histories"
+        refuse_if_too_large("SANSA", data.n_items, tables, self.memory, instead)
         order = np.lexsort((np.arange(X.shape[1]), -self.popular_))
         K = inverse_factor(X[:, order], self.l2, self.neighbours)
         back = np.argsort(order)
         self.factor_ = sp.csr_matrix(K[:, back], dtype=np.float32)
         self.scale_ = (1 / np.asarray(self.factor_.multiply(self.factor_).sum(axis=0)).ravel()).astype(np.float32)
-
-    def _refuse_if_too_large(self, X: Csr) -> None:
-        items = X.shape[1]
-        pairs = min(float((np.diff(X.indptr).astype(np.float64) ** 2).sum()), float(items) ** 2)
-        need, free = 2 * 8 * pairs / 2**30, min(self.memory, available_gib())  # a value and a place each, and a copy
-        if need > free:
-            raise InputError(
-                f"SANSA on {items:,} items",
-                got=f"a need of up to {need:.1f} GiB for X'X",
-                expected=f"at most {free:.1f} GiB (memory={self.memory:g})",
-                hint="use IALS, or leave out users with very long histories",
-            )
 
     def _score(self, query: Query) -> np.ndarray:
         return self._of_rows(self._rows(query.history))

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold.errors import InputError
 from ninefold.progress import progress
 
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import compiled
 from recsys.linear._linear import LinearItemModel, gram, refuse_if_too_large
+from recsys.recommender._learner import bounded
 from recsys.recommender._rows import threads
 
 _BLOCK = 64  # items that one thread takes at a time
@@ -46,15 +46,13 @@ class SLIM(LinearItemModel):
     space: ClassVar[dict[str, Any]] = {"l1": (0.1, 50.0, "log"), "l2": (1.0, 500.0, "log")}
     zero_is_no_evidence: ClassVar[bool] = True
     takes_dislikes: ClassVar[bool] = True
-    l1: float = 1.0
-    l2: float = 50.0
+    l1: float = bounded(1.0, least=0)
+    l2: float = bounded(50.0, above=0)
     sweeps: int = 50
     tolerance: float = 1e-4
     memory: float = 10.0
 
     def _fit(self, data: Dataset) -> None:
-        if self.l1 < 0 or self.l2 <= 0:
-            raise InputError("l1, l2", got=(self.l1, self.l2), expected="l1 at least 0, l2 above 0")
         refuse_if_too_large("SLIM", data.n_items, 1.2, self.memory, "SANSA or ItemKNN")
         X = self._rows(self.history_)
         G, signed, size = gram(X), bool((X.data < 0).any()), X.shape[1]

@@ -1,7 +1,7 @@
 r"""Real files as their publishers write them. Nothing is downloaded: pass the path of a file you have.
 
-MovieLens' ratings with their side tables stand in `_published` and `_movielens`,
-logs with propensities (Open Bandit) in `_open_bandit`. Any other table of events is read by `Dataset.from_frame`.
+MovieLens' ratings with their side tables stand in `_movielens`. Any other table of events is read by
+`Dataset.from_frame`.
 
 Examples:
     >>> import recsys
@@ -11,11 +11,8 @@ Examples:
     >>> written = Path("ratings.dat").write_text("\n".join(rows))
     >>> recsys.loaders.movielens("ratings.dat")
     Dataset(3 events, 2 users, 2 items, values, times)
-    >>> sorted(recsys.loaders.LOADERS)
-    ['movielens']
 """
 
-from recsys.loaders._open_bandit import open_bandit
-from recsys.loaders._published import LOADERS, load_published, movielens
+from recsys.loaders._movielens import movielens
 
-__all__ = ["LOADERS", "load_published", "movielens", "open_bandit"]
+__all__ = ["movielens"]

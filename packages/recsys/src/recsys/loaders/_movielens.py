@@ -1,4 +1,4 @@
-"""What MovieLens says of users and films, in each of its forms, as tables that a data set takes."""
+"""MovieLens' ratings, and what it says of users and films, in each of its forms."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from recsys.data._dataset import Dataset
 from recsys.data._frame import read_file
 from recsys.data._untyped import pc
 from recsys.loaders._text_files import double_colon
 
+_ML = ["userId", "movieId", "rating", "timestamp"]
 GENRES_100K = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
     "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
@@ -21,32 +23,37 @@ _USERS_1M = ["userId", "gender", "age", "occupation", "zip"]
 _ITEMS_1M = ["movieId", "title", "genres"]
 
 
-def tables_beside(path: Path) -> tuple[pa.Table | None, pa.Table | None]:
-    """(users, items) that lie beside a file of ratings: u.user, u.item (100K); users.dat, movies.dat (1M, 10M);
-    movies.csv (20M and later). Genres are sets such as "Action|Comedy"; the year is taken from the title."""
-    users = _first(path, {"u.user": (_USERS_100K, "|"), "users.dat": (_USERS_1M, "::")}, _forms(path))
-    items = _first(path, {"u.item": (_ITEMS_100K, "|"), "movies.dat": (_ITEMS_1M, "::")}, _forms(path))
-    if path.suffix == ".csv" and (movies := path.with_name("movies.csv")).is_file():
-        items = read_file(movies, ids=["movieId"])
-    return users, None if items is None else _with_year(_with_genres(items))
+def movielens(path: str | Path) -> Dataset:
+    """MovieLens ratings: 100K's u.data, u1.base, u1.test (tabs), 1M and 10M ratings.dat (`::`), 20M to 32M ratings.csv.
+
+    Tables about users and films are read where they lie beside it: u.user, u.item; users.dat, movies.dat; movies.csv.
+    Genres are sets such as "Action|Comedy"; the year is taken from the title.
+    """
+    path, users = Path(path), None
+    if path.suffix in (".data", ".base", ".test"):
+        table = read_file(path, ids=_ML[:2], separator="\t", names=_ML, quoted=False)
+        users, items = _beside(path, "u.user", _USERS_100K), _beside(path, "u.item", _ITEMS_100K)
+    elif path.suffix == ".dat":
+        table = double_colon(path, _ML)
+        users, items = _beside(path, "users.dat", _USERS_1M), _beside(path, "movies.dat", _ITEMS_1M)
+    else:
+        table = read_file(path, columns=_ML, ids=_ML[:2])
+        movies = path.with_name("movies.csv")
+        items = read_file(movies, ids=["movieId"]) if movies.is_file() else None
+    return Dataset.from_frame(
+        table, user="userId", item="movieId", value="rating", time="timestamp", users=users,
+        items=None if items is None else _with_year(_with_genres(items)), scale=(0.5, 5.0), time_unit="s",
+    )  # fmt: skip
 
 
-def _forms(path: Path) -> tuple[str, ...]:
-    return {".dat": ("users.dat", "movies.dat"), ".csv": ()}.get(path.suffix, ("u.user", "u.item"))
-
-
-def _first(path: Path, known: dict[str, tuple[list[str], str]], names: tuple[str, ...]) -> pa.Table | None:
-    for name in names:
-        if name in known and (file := path.with_name(name)).is_file():
-            columns, between = known[name]
-            return _read(file, columns, between)
-    return None
-
-
-def _read(file: Path, columns: list[str], between: str) -> pa.Table:
-    if between == "|":
-        return read_file(file, ids=[columns[0], "zip"], separator="|", names=columns, encoding="latin1", quoted=False)
-    return double_colon(file, columns, encoding="latin1")
+def _beside(path: Path, name: str, columns: list[str]) -> pa.Table | None:
+    """A table that lies beside a file of ratings, if it does."""
+    file = path.with_name(name)
+    if not file.is_file():
+        return None
+    if file.suffix == ".dat":
+        return double_colon(file, columns, encoding="latin1")
+    return read_file(file, ids=[columns[0], "zip"], separator="|", names=columns, encoding="latin1", quoted=False)
 
 
 def _with_genres(items: pa.Table) -> pa.Table:

@@ -43,10 +43,6 @@ class Group:
         mine = slice(self.rank, None, self.size)
         return mine, float((target[mine] >= 0).sum() / max((target >= 0).sum(), 1)) if self.size > 1 else 1.0
 
-    def rows(self, count: int) -> tuple[slice, float]:
-        """As `share`, of a batch of so many rows that all weigh alike."""
-        return self.share(np.zeros((count, 1)))
-
     def add_gradients(self, net: nn.Module) -> None:
         """Replace the gradients by their sums over the processes."""
         if self.size == 1:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from recsys.neural._parallel import Group
 
@@ -59,14 +60,10 @@ class Trainer:
 
 def vector_of(net: nn.Module) -> np.ndarray:
     """All parameters in their order, float32 (parameters,)."""
-    return np.concatenate([one.detach().cpu().numpy().ravel() for one in net.parameters()]).astype(np.float32)
+    return parameters_to_vector(net.parameters()).detach().cpu().numpy()
 
 
 def set_vector(net: nn.Module, vector: np.ndarray) -> None:
     """The inverse of `vector_of`, in place."""
-    start = 0
-    with torch.no_grad():
-        for one in net.parameters():
-            part = torch.from_numpy(vector[start : start + one.numel()].copy())
-            one.copy_(part.view_as(one))
-            start += one.numel()
+    device = next(net.parameters()).device
+    vector_to_parameters(torch.tensor(vector, device=device), net.parameters())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ class SASRecNet(nn.Module):
         self.width, self.heads, self.max_len, self.dropout = width, heads, max_len, dropout
         self.item = nn.Embedding(items + 1, width, padding_idx=items)
         self.position = nn.Embedding(max_len, width)
-        self.marks = embeddings(marks, width)
+        self.marks = nn.ModuleList(nn.Embedding(size + 1, width, padding_idx=size) for size in marks)
         self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
         self.last = nn.LayerNorm(width, eps=1e-8)
         for one in self.parameters():
@@ -43,7 +43,10 @@ class SASRecNet(nn.Module):
         code = torch.where(real, items, self.item.num_embeddings - 1)
         x = self.item(code) * math.sqrt(self.width)
         x = x + self.position.weight[self.max_len - items.shape[1] :]
-        x = self._drop(add_marks(x, self.marks, marks)) * real[..., None]
+        for embedding, mark in zip(self.marks, marks, strict=True):
+            assert isinstance(embedding, nn.Embedding)
+            x = x + embedding(torch.where(mark >= 0, mark, embedding.num_embeddings - 1))
+        x = self._drop(x) * real[..., None]
         steps = torch.arange(items.shape[1], device=items.device)
         allowed = (steps[:, None] >= steps) & real[:, None, :] | (steps[:, None] == steps)
         for block in self.blocks:
@@ -92,19 +95,6 @@ def attend(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor, heads: in
     scores = split(query) @ split(key).transpose(2, 3) / math.sqrt(width // heads)
     share = drop(scores.masked_fill(~allowed, -math.inf).softmax(-1))
     return (share @ split(value)).transpose(1, 2).reshape(rows, steps, width)
-
-
-def embeddings(sizes: Iterable[int], width: int) -> nn.ModuleList:
-    """One embedding for each mark, of so many codes and one of padding, (size + 1, width)."""
-    return nn.ModuleList(nn.Embedding(size + 1, width, padding_idx=size) for size in sizes)
-
-
-def add_marks(x: Tensor, embeddings: nn.ModuleList, marks: Sequence[Tensor]) -> Tensor:
-    """x with the embedding of each mark added, (rows, steps, d); a code of -1 adds nothing."""
-    for embedding, mark in zip(embeddings, marks, strict=True):
-        assert isinstance(embedding, nn.Embedding)
-        x = x + embedding(torch.where(mark >= 0, mark, embedding.num_embeddings - 1))
-    return x
 
 
 def softmax_loss(hidden: Tensor, target: Tensor, vectors: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,7 @@ from recsys.data._untyped import Csr, pc
 from recsys.recommender._query import FALLBACK, FEATURES, SOURCES, Query, check_length, context_rows, is_table
 from recsys.recommender._similar import Likenesses
 from recsys.recommender._store import save
-from recsys.recommender._topk import (
-    Filter,
-    Lists,
-    top_of_factors,
-    top_of_product,
-    top_of_scores,
-)
+from recsys.recommender._topk import Filter, Lists, top_of_factors, top_of_product, top_of_scores
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -111,27 +104,6 @@ class Recommender(Likenesses):
             "fold_in", "features" (of a user or item without events), or "fallback": what sold in the last 31 days
             (popular items, without times) for a user of whom nothing is known.
         """
-        parts = list(
-            self.recommend_blocks(
-                users, k, filter_seen=filter_seen, candidates=candidates, exclude=exclude, context=context,
-                strict=strict, block=block,
-            )
-        )  # fmt: skip
-        return pa.concat_tables(parts) if len(parts) > 1 else parts[0]
-
-    def recommend_blocks(
-        self,
-        users: Any = None,
-        k: int = 10,
-        *,
-        filter_seen: bool | None = None,
-        candidates: Any = None,
-        exclude: Any = None,
-        context: Any = None,
-        strict: bool = False,
-        block: int = 1024,
-    ) -> Iterator[pa.Table]:
-        """As `recommend`, a table for each block of users: for catalogues of users that do not fit in memory."""
         self._need_fit()
         k, block = check_length(k), check_length(block, "block")
         if context is not None and not self._context_columns():
@@ -146,8 +118,8 @@ class Recommender(Likenesses):
         allowed, among = self._candidates(candidates, exclude, ids)
         rows = context_rows(context, len(ids))
         filter_seen = not self.counts_repeats if filter_seen is None else filter_seen
-        if len(ids) == 0:
-            yield self._listed(ids, _empty(), np.empty(0, np.int8))
+        nothing = Lists(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+        parts = [] if len(ids) else [self._listed(ids, nothing, np.empty(0, np.int8))]
         with progress(len(ids), "lists") as bar:
             for start in range(0, len(ids), block):
                 part = slice(start, start + block)
@@ -156,8 +128,9 @@ class Recommender(Likenesses):
                 )
                 own = None if among is None else among[part]
                 lists, origin = self._lists(query, k, filter_seen, allowed, own)
-                yield self._listed(ids.slice(start, block), lists, origin)
+                parts.append(self._listed(ids.slice(start, block), lists, origin))
                 bar.advance(len(query))
+        return pa.concat_tables(parts) if len(parts) > 1 else parts[0]
 
     def recommend_one(
         self, user: Any, k: int = 10, *, filter_seen: bool | None = None, exclude: Any = None
@@ -330,7 +303,3 @@ class Recommender(Likenesses):
 
 
 _SOURCES = pa.array(SOURCES)
-
-
-def _empty() -> Lists:
-    return Lists(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import numbers
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,18 +32,22 @@ from recsys.recommender._registry import NAMES, kinds_of, register
 RECENT = 31.0  # days that count as now
 
 
-_KINDS = {"int": "a whole number", "float": "a number", "bool": "True or False", "str": "a text"}
+T = TypeVar("T")
+_LIMITS = {
+    "least": ("at least", operator.ge), "above": ("above", operator.gt), "most": ("at most", operator.le),
+    "below": ("below", operator.lt), "among": ("one of", lambda value, known: value in known),
+}  # fmt: skip
+_KINDS = {  # annotation -> the same in words, types
+    "int": ("a whole number", numbers.Integral), "float": ("a number", numbers.Real),
+    "bool": ("True or False", (bool, np.bool_)), "str": ("a text", str),
+}  # fmt: skip
 
 
-def _is_a(value: Any, kind: str) -> bool:
-    """Whether a parameter is of the type that its annotation names."""
-    if kind in ("bool", "str"):
-        return isinstance(value, (bool, np.bool_) if kind == "bool" else str)
-    if isinstance(value, (bool, np.bool_)):
-        return False
-    if kind == "int":
-        return isinstance(value, (int, np.integer))
-    return isinstance(value, (int, float, np.integer, np.floating))
+def bounded(default: T, **limits: Any) -> T:
+    """A parameter's default and its bounds, which `check_params` keeps: at `least` or at `most` a number, `above` or
+    `below` one, `among` some values."""
+    field: Any = dataclasses.field(default=default, metadata=limits)
+    return field
 
 
 class Parameters:
@@ -63,16 +69,20 @@ class Parameters:
         return self
 
     def check_params(self) -> None:
-        """InputError for a parameter that is not of its type, e.g. factors=2.5; a whole number may be written 2.0."""
+        """InputError for a parameter of another type or out of bounds, e.g. factors=2.5; a whole number may be 2.0."""
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             kinds, value = kinds_of(field), getattr(self, field.name)
             if not set(kinds) <= {*_KINDS, "None"} or (value is None and "None" in kinds):
                 continue
             if "int" in kinds and isinstance(value, (float, np.floating)) and float(value).is_integer():
                 setattr(self, field.name, value := int(value))
-            right = any(_is_a(value, kind) for kind in kinds)
-            if not right:
-                expected = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
+            expected = None
+            known = [kind for kind in kinds if kind != "None" and isinstance(value, _KINDS[kind][1])]
+            if not known or (isinstance(value, bool) and "bool" not in kinds):
+                expected = " or ".join(_KINDS[kind][0] if kind in _KINDS else kind for kind in kinds)
+            elif not all(_LIMITS[name][1](value, limit) for name, limit in field.metadata.items()):
+                expected = " and ".join(f"{_LIMITS[name][0]} {limit}" for name, limit in field.metadata.items())
+            if expected:
                 raise InputError(f"{field.name} of {type(self).__name__}", got=repr(value)[:80], expected=expected)
 
     def clone(self) -> Self:
@@ -140,8 +150,7 @@ class Learner(Parameters):
     # --- what a model fills in ---
 
     def _fit(self, data: Dataset) -> None:
-        """Learn from events; `self.history_` holds them by user. Set what `fitted` lists."""
-        raise NotImplementedError
+        """Learn from events; `self.history_` holds them by user. Set what `fitted` lists; by default nothing."""
 
     def _fold(self, history: History) -> dict[str, np.ndarray]:  # noqa: ARG002
         """The `per_user` arrays for the users of a history, without touching what was learned of items."""

@@ -1,4 +1,4 @@
-"""What the torch models share: epochs that can be resumed, and networks as one array in a model's file."""
+"""What torch models need: epochs that can be resumed, and networks as one array in a model's file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 from ninefold.errors import InputError, require
 
 from recsys.recommender._base import Recommender
+from recsys.recommender._learner import bounded
 from recsys.recommender._store import load
 
-BatchLoss: TypeAlias = tuple[np.ndarray | int, Callable[[slice], Any]]
+BatchLoss: TypeAlias = tuple[np.ndarray, Callable[[slice], Any]]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -32,27 +33,22 @@ class NeuralModel(Recommender):
     shapes: ClassVar[dict[str, str]] = Recommender.shapes | {"parameters_": "p"}
     needs: ClassVar[tuple[tuple[str, str], ...]] = (("torch", "torch"),)
     trains_together: ClassVar[bool] = True
-    epochs: int = 50
-    batch: int = 512
-    learning_rate: float = 0.001
+    epochs: int = bounded(50, least=1)
+    batch: int = bounded(512, least=1)
+    learning_rate: float = bounded(0.001, above=0)
     device: str = "cpu"
     seed: int = 0
 
-    def _check_training(self) -> None:
-        """InputError for settings of the training that are none; before steps are counted and texts are read."""
-        if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0:
-            raise InputError("epochs, batch, learning_rate", got=repr(self), expected="positive numbers")
-
     def _train(
         self, make: Callable[[], Any], losses: Callable[[Any, int, np.random.Generator], Iterable[BatchLoss]],
-        steps: int, *, held: Callable[[Any], float] | None = None, patience: int = 0,
+        steps: int, held: Callable[[Any], float], patience: int,
     ) -> Any:  # fmt: skip
         """Train the network that `make` draws and return it, on the CPU; `parameters_` holds its numbers.
 
         Args:
             make: makes the network.
-            losses: (network, epoch, generator) -> for each step: how many rows its batch has, or its targets (-1 where
-                there is none), and their mean loss over some of the rows.
+            losses: (network, epoch, generator) -> for each step: its targets (-1 where there is none), and their mean
+                loss over some of the rows.
             steps: of an epoch.
             held: held-out loss of a network; the epoch where it is lowest is kept.
             patience: epochs without a lower held-out loss after which training stops.
@@ -69,21 +65,20 @@ class NeuralModel(Recommender):
         trainer = Trainer(net, self.learning_rate)
         self.state_ = trainer.state()
         self.best_, self.record_ = self.state_[0], np.array([np.inf, 0.0, 0.0])  # lowest loss, epochs since, epochs
-        kept = ("state_", "best_", "record_") if held else ("state_",)
+        kept = ("state_", "best_", "record_")
         if self._checkpoint is not None and group.size > 1:
             like = {name: getattr(self, name) for name in kept}
             self._checkpoint = SharedCheckpoint(self._checkpoint, group, like, self.device)
         for epoch in self._epochs(self.epochs, kept):
-            if held and self.record_[1] >= patience:
+            if self.record_[1] >= patience:
                 continue
             trainer.restore(self.state_, epoch * steps)
             draw = np.random.default_rng([self.seed, epoch])
             steps_of_epoch = (_shared(net, group, *one) for one in losses(net, epoch, draw))
             trainer.epoch(steps_of_epoch, (self.seed, epoch), group)
             self.state_ = trainer.state()
-            if held:
-                self._note(float(group.same(np.array([held(net)]), self.device)[0]), epoch)
-        self.parameters_ = self.best_ if held else self.state_[0].copy()
+            self._note(float(group.same(np.array([held(net)]), self.device)[0]), epoch)
+        self.parameters_ = self.best_
         set_vector(net, self.parameters_)
         del self.state_, self.best_
         return net.cpu().eval()
@@ -126,20 +121,9 @@ def _check_device(torch: Any, device: str) -> None:
         raise InputError("device", got=repr(device), expected='"cpu": this machine has no CUDA device')
 
 
-def _shared(net: Any, group: Any, target: np.ndarray | int, loss: Callable[[slice], Any]) -> Callable[[], Any]:
-    """What this process adds to the mean loss of a batch of so many rows, or of these targets."""
-    mine, share = group.rows(target) if isinstance(target, int) else group.share(target)
+def _shared(net: Any, group: Any, target: np.ndarray, loss: Callable[[slice], Any]) -> Callable[[], Any]:
+    """What this process adds to the mean loss of a batch of these targets."""
+    mine, share = group.share(target)
     if share == 0:  # fewer rows than processes: a gradient of zero
         return lambda: sum(one.sum() for one in net.parameters()) * 0.0
     return lambda: loss(mine) * share
-
-
-def layers_of(parameters: np.ndarray, sizes: list[tuple[int, int]]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(weights (inputs, outputs), bias (outputs,)) of dense layers, whose numbers stand one after the other."""
-    found, start = [], 0
-    for inputs, outputs in sizes:
-        weights = parameters[start : start + inputs * outputs].reshape(outputs, inputs).T
-        start += inputs * outputs
-        found.append((weights, parameters[start : start + outputs]))
-        start += outputs
-    return found

@@ -47,12 +47,6 @@ class Query:
         return Pairs.of(self.history)
 
 
-def mask_scores(scores: np.ndarray, hidden: Csr | None) -> None:
-    """Set scores to -inf where `hidden` (rows by items) is stored, in place."""
-    if hidden is not None:
-        scores[np.repeat(np.arange(len(scores)), np.diff(hidden.indptr)), hidden.indices] = -np.inf
-
-
 def context_rows(context: Any, n: int) -> pa.Table | None:
     if context is None:
         return None

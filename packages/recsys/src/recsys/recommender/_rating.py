@@ -53,10 +53,8 @@ class RatingModel(Recommender):
         self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None, among: Csr | None = None
     ) -> tuple[Lists, np.ndarray]:
         lists, origin = super()._lists(query, k, filter_seen, allowed, among)
-        score, falls = (
-            np.clip(lists.score, *self.range_).astype(np.float32),
-            np.flatnonzero(origin[lists.row] == FALLBACK),
-        )
+        score = np.clip(lists.score, *self.range_).astype(np.float32)
+        falls = np.flatnonzero(origin[lists.row] == FALLBACK)
         if len(falls):
             nobody = np.full(len(falls), -1)
             context = pa.table({}) if query.context is None else query.context.take(pa.array(lists.row[falls]))

@@ -30,11 +30,9 @@ MODELS: dict[str, str] = {  # name -> the public class below `recsys`
     "item-knn": "ItemKNN",
     "markov": "Markov",
     "mf": "BiasedMF",
-    "mult-vae": "baselines.MultVAE",
     "popular": "Popular",
     "puresvd": "baselines.PureSVD",
     "random": "baselines.RandomItems",
-    "rating-knn": "RatingKNN",
     "recent-popular": "RecentPopular",
     "repeat": "baselines.Repeat",
     "rp3beta": "RP3beta",
@@ -46,13 +44,13 @@ MODELS: dict[str, str] = {  # name -> the public class below `recsys`
     "trend": "Trend",
     "two-stage": "TwoStage",
     "user-knn": "baselines.UserKNN",
-    "v-sknn": "VSKNN",
 }
 
 NAMES = {kind.rpartition(".")[2]: name for name, kind in MODELS.items()}  # class -> name
 _REPLACED = {"IALSpp": "IALS"}  # older versions' classes -> what reads their folders
 GONE = (  # older versions' classes that nothing reads
-    "BERT4Rec", "ELSA", "ESASRec", "GFCF", "GRU4Rec", "HSTU", "ImplicitBPR", "LightGCN", "SparkALS", "TwoTower",
+    "BERT4Rec", "ELSA", "ESASRec", "GFCF", "GRU4Rec", "HSTU", "ImplicitBPR", "LightGCN", "MultVAE", "RatingKNN",
+    "SparkALS", "TwoTower", "VSKNN",
 )  # fmt: skip
 _OWN: dict[str, type[Recommender]] = {}  # users' models by the name that they registered
 

@@ -82,7 +82,9 @@ def solve_rows(
             right += pull[rows]
         W[rows] = np.linalg.solve(A, right[..., None])[..., 0]
 
-    _in_threads(solve, _batches(X, H.shape[1]))
+    # BLAS at one thread each: in problems this small its own only wait
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads()) as pool:
+        list(pool.map(solve, _batches(X, H.shape[1])))
     return W
 
 
@@ -106,13 +108,6 @@ def _conjugate_gradients(g: np.ndarray, x: np.ndarray, b: np.ndarray) -> tuple[n
         close = square <= _CLOSE**2 * np.vecdot(v, v)
         step = residual + (square / np.maximum(last, tiny))[:, None] * step
     return v, close
-
-
-def _in_threads(function, batches: Iterator[np.ndarray]) -> None:
-    """Run over batches of rows in threads, BLAS at one each: in problems this small its threads only wait."""
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads()) as pool:
-        for _ in pool.map(function, batches):
-            pass
 
 
 def threads() -> int:

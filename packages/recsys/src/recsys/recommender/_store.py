@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 FORMAT = 2  # 1 held vocabularies as bytes among the arrays
 KIND = "recsys.model"
 _FILES = ("model.safetensors", "users.arrow", "items.arrow", "context.arrow")
-_ABOUT = {"class": str, "params": dict, "names": dict, "schema": str, "sparse": dict, "digests": dict}
+_ABOUT = {  # fields of model.json
+    "class": str, "params": dict, "names": dict, "schema": str, "sparse": dict, "digests": dict, "origin": int,
+    "now": (int, type(None)), "fit": str,
+}  # fmt: skip
 _MAPPED = {"BOOL": np.bool_, "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}  # safetensors' names
 _TREES = ("tree_value_", "tree_root_", "tree_child_", "tree_feature_")
 _PERHAPS = ("bm25_", "item_scale_", "item_facts_", *_TREES)  # held where a model has them; 0.1 held some trends alone
@@ -306,10 +309,8 @@ def _plain(value: Any) -> Any:
 
 def _canonical(about: dict[str, Any]) -> str:
     body = {key: value for key, value in about.items() if key != "digest"}
-    return (
-        json.dumps({**body, "digest": digest(json.dumps(body, sort_keys=True).encode())}, indent=1, sort_keys=True)
-        + "\n"
-    )
+    whole = {**body, "digest": digest(json.dumps(body, sort_keys=True).encode())}
+    return json.dumps(whole, indent=1, sort_keys=True) + "\n"
 
 
 def _read_about(path: Path) -> dict[str, Any]:
@@ -328,10 +329,8 @@ def _read_about(path: Path) -> dict[str, Any]:
     if text != _canonical(about):
         raise ArtifactError(path, "is damaged: it does not match its own digest")
     for name, kind in _ABOUT.items():
-        if not isinstance(about.get(name), kind):
-            raise ArtifactError(path, f"field {name} is not there, or is no {kind.__name__}")
-    if not {"now", "origin", "fit"} <= about.keys():
-        raise ArtifactError(path, "has not the fields now, origin and fit")
+        if name not in about or not isinstance(about[name], kind):
+            raise ArtifactError(path, f"field {name} is not there, or of another kind")
     return about
 
 

@@ -268,6 +268,13 @@ def _scale_row(row, scale):
 
 
 @compiled
+def _set_hidden(row, hidden_at, hidden, r, value):
+    if len(hidden_at) > 0:
+        for place in range(hidden_at[r], hidden_at[r + 1]):
+            row[hidden[place]] = value
+
+
+@compiled
 def _list_dense(
     table, hidden_at, hidden, among_at, among, allowed, skips_zeros, scale, falls_back, fallback, items, scores, counts
 ):
@@ -276,9 +283,7 @@ def _list_dense(
         row = fallback.copy() if falls else table[r]
         if len(scale) > 0 and not falls:
             _scale_row(row, scale)
-        if len(hidden_at) > 0:
-            for place in range(hidden_at[r], hidden_at[r + 1]):
-                row[hidden[place]] = -np.inf
+        _set_hidden(row, hidden_at, hidden, r, -np.inf)
         own = among[among_at[r] : among_at[r + 1]] if len(among_at) > 0 else among
         counts[r] = _pick(row, own, len(among_at) == 0, allowed, skips_zeros and not falls, items[r], scores[r])
 
@@ -294,9 +299,7 @@ def _list_sparse(
         own = among[among_at[r] : among_at[r + 1]] if len(among_at) > 0 else among
         if len(falls_back) > 0 and falls_back[r]:
             row = fallback.copy()
-            if len(hidden_at) > 0:
-                for place in range(hidden_at[r], hidden_at[r + 1]):
-                    row[hidden[place]] = -np.inf
+            _set_hidden(row, hidden_at, hidden, r, -np.inf)
             counts[r] = _pick(row, own, len(among_at) == 0, allowed, False, items[r], scores[r])
             continue
         many = 0
@@ -313,14 +316,10 @@ def _list_sparse(
             for place in range(many):
                 item = touched[place]
                 total[item] = total[item] * scale[item] if total[item] > 0 else total[item] / scale[item]
-        if len(hidden_at) > 0:
-            for place in range(hidden_at[r], hidden_at[r + 1]):
-                total[hidden[place]] = -np.inf
+        _set_hidden(total, hidden_at, hidden, r, -np.inf)
         candidates = own if len(among_at) > 0 else touched[:many]
         counts[r] = _pick(total, candidates, False, allowed, True, items[r], scores[r])
         for place in range(many):
             total[touched[place]] = 0
             is_touched[touched[place]] = False
-        if len(hidden_at) > 0:
-            for place in range(hidden_at[r], hidden_at[r + 1]):
-                total[hidden[place]] = 0
+        _set_hidden(total, hidden_at, hidden, r, 0.0)

@@ -18,6 +18,7 @@ from recsys.data._time import DAY
 from recsys.data._untyped import Csr
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._base import Recommender
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import FALLBACK, Query
 from recsys.recommender._registry import as_model, stored_class
 
@@ -102,9 +103,9 @@ class Trend(Recommender):
 
     fitted: ClassVar[tuple[str, ...]] = ("item_scale_",)
     model: Any = "ease"
-    trend: float = 0.5
-    damp: float = 0.5
-    recent: float = 7.0
+    trend: float = bounded(0.5, least=0, below=np.inf)
+    damp: float = bounded(0.5, least=0, below=np.inf)
+    recent: float = bounded(7.0, above=0)
 
     def __post_init__(self) -> None:
         if isinstance(self.model, Mapping) and (kind := stored_class(str(self.model.get("class")))) is not None:
@@ -151,7 +152,7 @@ class Trend(Recommender):
         """See `Recommender.fit`."""
         if self.trend and data.time is None:
             raise InputError("trend", got="events without times", expected="a time column, or trend=0")
-        self._check()
+        self.check_params()
         self.parts_ = [self.model.clone().fit(data, checkpoint=checkpoint)]
         self._follow()
         self._check_finite(self.fitted, "after fit")
@@ -187,11 +188,6 @@ class Trend(Recommender):
         new = len(self.item_ids_) - len(self.item_scale_)
         self.item_scale_ = np.append(self.item_scale_, np.ones(new, np.float32))
         return self
-
-    def _check(self) -> None:
-        settings = self.trend, self.damp, self.recent
-        if not (0 <= self.trend < np.inf and 0 <= self.damp < np.inf and self.recent > 0):
-            raise InputError("trend, damp, recent", got=settings, expected="exponents of 0 or more, a number of days")
 
     def _follow(self) -> None:
         settings = self.trend, self.damp, self.recent

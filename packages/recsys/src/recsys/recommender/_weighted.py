@@ -12,6 +12,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import WEIGHTS, History
 from recsys.data._untyped import Csr
 from recsys.recommender._base import Recommender
+from recsys.recommender._learner import bounded
 
 _K1, _B = 100.0, 0.8  # of BM25: implicit's defaults for weights
 
@@ -29,18 +30,15 @@ class Weighted(Recommender):
     """
 
     takes_dislikes: ClassVar[bool] = False
-    weight: str = "click"
-    transform: str | None = None
+    weight: str = bounded("click", among=WEIGHTS)
+    transform: str | None = bounded(None, among=("log", "bm25"))
     dislikes: bool = False
-    half_life: float | None = None
+    half_life: float | None = bounded(None, above=0)
 
     def _reads_values(self) -> bool:
         return self.weight == "value"
 
     def _refuse_values(self, data: Dataset) -> None:
-        if self.weight not in WEIGHTS or self.transform not in (None, "log", "bm25"):
-            got = (self.weight, self.transform)
-            raise InputError("weight, transform", got=got, expected=f"one of {WEIGHTS}; None, 'log' or 'bm25'")
         if self.dislikes and (not self.takes_dislikes or self.weight != "value"):
             expected = "weight='value'" if self.takes_dislikes else "False: it cannot learn from dislikes"
             raise InputError(f"dislikes of {type(self).__name__}", got=True, expected=expected)

@@ -10,6 +10,7 @@ from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.recommender._base import Recommender
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import Query
 from recsys.recommender._registry import split_outside
 from recsys.sequence._parts import OfParts
@@ -43,8 +44,8 @@ class Fusion(OfParts):
     zero_is_no_evidence: ClassVar[bool] = True
     models: str = "ease+item-knn"
     weights: str = "1,1"
-    by: str = "rank"
-    depth: int = 200
+    by: str = bounded("rank", among=("rank", "score"))
+    depth: int = bounded(200, least=1)
 
     def _weights(self) -> list[float]:
         try:
@@ -53,8 +54,6 @@ class Fusion(OfParts):
             found = []
         if len(found) != len(split_outside(self.models, "+")) or not min(found, default=-1) >= 0 or not max(found) > 0:
             raise InputError("weights", got=repr(self.weights), expected="a number of 0 or more for each model")
-        if self.by not in ("rank", "score") or self.depth < 1:
-            raise InputError("by, depth", got=(self.by, self.depth), expected='"rank" or "score", at least 1')
         return found
 
     def _fit(self, data: Dataset) -> None:

@@ -13,6 +13,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import History
 from recsys.data._words import codes, distinct
 from recsys.recommender._base import Recommender
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import Query
 
 
@@ -55,15 +56,11 @@ class Markov(Recommender):
     vocabularies: ClassVar[tuple[str, ...]] = ("actions_",)
     space: ClassVar[dict[str, Any]] = {"order": [1, 2, 3], "smoothing": (0.1, 100.0, "log")}
     counts_repeats: ClassVar[bool] = True
-    order: int = 1
+    order: int = bounded(1, least=1)
     action: str | None = None
-    smoothing: float = 2.0
+    smoothing: float = bounded(2.0, above=0)
 
     def _fit(self, data: Dataset) -> None:
-        if self.order < 1 or self.smoothing <= 0:
-            raise InputError(
-                "order, smoothing", got=repr(self), expected="an order of at least 1, a positive smoothing"
-            )
         history, items = self.history_, data.n_items
         if self.action is not None and self.action not in history.context.column_names:
             raise InputError(

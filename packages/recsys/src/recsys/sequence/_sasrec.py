@@ -13,6 +13,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import History
 from recsys.data._untyped import Csr
 from recsys.data._words import codes, distinct
+from recsys.recommender._learner import bounded
 from recsys.recommender._neural import BatchLoss, NeuralModel
 from recsys.recommender._query import FALLBACK, Query
 from recsys.recommender._topk import Lists
@@ -58,18 +59,18 @@ class SASRec(NeuralModel):
     renamed: ClassVar[dict[str, str]] = {"longest": "max_len"}
     vocabularies: ClassVar[tuple[str, ...]] = ("actions_",)
     differences_count: ClassVar[bool] = True
-    factors: int = 64
-    blocks: int = 2
-    dropout: float = 0.1
-    max_len: int = 50
-    epochs: int = 100
-    batch: int = 128
-    patience: int = 10
-    heads: int = 1
-    loss: str = "softmax"
-    negatives: int = 3000
+    factors: int = bounded(64, least=1)
+    blocks: int = bounded(2, least=1)
+    dropout: float = bounded(0.1, least=0, below=1)
+    max_len: int = bounded(50, least=1)
+    epochs: int = bounded(100, least=1)
+    batch: int = bounded(128, least=1)
+    patience: int = bounded(10, least=1)
+    heads: int = bounded(1, least=1)
+    loss: str = bounded("softmax", among=LOSSES)
+    negatives: int = bounded(3000, least=1)
     action: str | None = None
-    time: str | None = None
+    time: str | None = bounded(None, among=tuple(TIMES))
 
     def _make_net(self) -> Any:
         """The network, drawn anew."""
@@ -110,29 +111,14 @@ class SASRec(NeuralModel):
             return softmax_loss(hidden, target, vectors)
         return (sampled_loss if self.loss == "sampled" else binary_loss)(hidden, target, vectors, negatives)
 
-    def _check(self) -> None:
-        if min(self.factors, self.blocks, self.max_len, self.epochs, self.batch) < 1:
-            raise InputError(type(self).__name__, got=repr(self), expected="positive sizes")
-        if not self.learning_rate > 0 or self.patience < 1:
-            raise InputError("learning_rate, patience", got=repr(self), expected="positive numbers")
-        if not 0 <= self.dropout < 1:
-            raise InputError("dropout", got=self.dropout, expected="a share in [0, 1)")
-        if self.loss not in LOSSES:
-            raise InputError("loss", got=repr(self.loss), expected=f"one of {LOSSES}")
-        if self.negatives < 1:
-            raise InputError("negatives", got=self.negatives, expected="at least 1")
-        if self.heads < 1 or self.factors % self.heads:
-            raise InputError("heads", got=repr(self), expected="at least 1, and factors divided by heads")
-        known = self.history_.context.column_names
-        if self.action is not None and self.action not in known:
-            raise InputError("action", got=repr(self.action), expected=f"one of {known}, the context")
-        if self.time is not None and self.time not in TIMES:
-            raise InputError("time", got=repr(self.time), expected=f"one of {sorted(TIMES)}, or None")
-
     # --- learning ---
 
     def _fit(self, data: Dataset) -> None:  # noqa: ARG002
-        self._check()
+        if self.factors % self.heads:
+            raise InputError("heads", got=repr(self), expected="factors divided by heads")
+        known = self.history_.context.column_names
+        if self.action is not None and self.action not in known:
+            raise InputError("action", got=repr(self.action), expected=f"one of {known}, the context")
         self.actions_ = distinct(self.history_.context[self.action]) if self.action else []
         sequences = Sequences(self.history_, self._marks(self.history_), self.max_len)
         if not len(sequences):
@@ -151,7 +137,7 @@ class SASRec(NeuralModel):
 
         self._ready = self._train(
             self._make_net, losses, -(-len(sequences) // self.batch),
-            held=lambda net: self._held_loss(net, sequences, held), patience=self.patience,
+            lambda net: self._held_loss(net, sequences, held), self.patience,
         )  # fmt: skip
 
     def _batch_loss(

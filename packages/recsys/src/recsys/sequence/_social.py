@@ -14,6 +14,7 @@ from recsys.data._history import History
 from recsys.data._ids import IdMap
 from recsys.data._ties import resized, shuffled
 from recsys.data._untyped import Csr
+from recsys.recommender._learner import bounded
 from recsys.recommender._query import FALLBACK, FEATURES, MODEL, Query
 from recsys.sequence._parts import OfParts
 
@@ -54,8 +55,8 @@ class Social(OfParts):
     knows_cold_users: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {"share": (0.0, 2.0), "adopt": (0.0, 1.0)}
     models: str = "ease"
-    share: float = 0.5
-    adopt: float = 0.1
+    share: float = bounded(0.5, least=0)
+    adopt: float = bounded(0.1, least=0)
     shuffle: bool = False
     seed: int = 0
 
@@ -64,8 +65,8 @@ class Social(OfParts):
         return data.warm() if data.ties is None else data.with_events_or(np.diff(data.ties.indptr) > 0, None)
 
     def _fit(self, data: Dataset) -> None:
-        if min(self.share, self.adopt) < 0 or len(self.parts()) != 1:
-            raise InputError("models, share, adopt", got=repr(self), expected="one model, weights of 0 or more")
+        if len(self.parts()) != 1:
+            raise InputError("models", got=repr(self.models), expected="one model")
         if data.ties is None:
             raise InputError("ties", got="events without ties", expected="data.with_ties(table), or the model alone")
         self.ties_ = shuffled(data.ties, self.seed) if self.shuffle else data.ties
@@ -93,11 +94,9 @@ class Social(OfParts):
         size = len(self.user_ids_)
         self.ties_ = resized(before, np.arange(users), size)
         if events.ties is not None and not self.shuffle:
-            self.ties_ = sp.csr_matrix(self.ties_.maximum(resized(events.ties, self._codes_of(events), size)))
+            added = resized(events.ties, self.user_ids_.codes(events.user_ids.values), size)
+            self.ties_ = sp.csr_matrix(self.ties_.maximum(added))
         return self
-
-    def _codes_of(self, events: Dataset) -> np.ndarray:
-        return self.user_ids_.codes(events.user_ids.values)
 
     def _friends(self, query: Query) -> tuple[Csr, np.ndarray]:
         """(each row's weights of its friends, rows adding up to 1, CSR (rows, friends); these friends' codes)."""

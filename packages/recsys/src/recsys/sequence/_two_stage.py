@@ -15,7 +15,7 @@ from recsys.data._time import DAY
 from recsys.data._untyped import Csr
 from recsys.data._words import codes, distinct
 from recsys.recommender._base import Recommender
-from recsys.recommender._learner import Learner
+from recsys.recommender._learner import Learner, bounded
 from recsys.recommender._query import Query
 from recsys.sequence import _trees
 from recsys.sequence._facts import FACTS, item_facts, number_columns, pair_facts
@@ -84,19 +84,19 @@ class TwoStage(OfParts):
     zero_is_no_evidence: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {"factors": [0, 2, 4, 8], "reg": (1e-5, 1e-2, "log"), "candidates": [20, 50, 100]}
     models: str = "markov(order=2)+co-occurrence"
-    candidates: int = 50
+    candidates: int = bounded(50, least=1)
     action: str | None = None
-    held: float = 0.15
-    steps: int = 20_000
-    ranker: str = "fm"
-    windows: int = 0
-    days: float = 28.0
-    lead: int = 0
+    held: float = bounded(0.15, above=0, below=1)
+    steps: int = bounded(20_000, least=1)
+    ranker: str = bounded("fm", among=("fm", "trees"))
+    windows: int = bounded(0, least=0)
+    days: float = bounded(28.0, above=0)
+    lead: int = bounded(0, least=0)
     numbers: str | None = None
-    factors: int = 4
-    reg: float = 1e-4
-    trees: int = 250
-    leaves: int = 15
+    factors: int = bounded(4, least=0)
+    reg: float = bounded(1e-4, above=0)
+    trees: int = bounded(250, least=1)
+    leaves: int = bounded(15, least=2)
     seed: int = 0
 
     @property
@@ -121,15 +121,8 @@ class TwoStage(OfParts):
             require("lightgbm", "recsys", "lightgbm")
 
     def _fit(self, data: Dataset) -> None:
-        positive = min(self.candidates, self.steps, self.days, self.trees) > 0 and self.leaves > 1 and self.reg > 0
-        if not positive or min(self.factors, self.windows, self.lead) < 0 or not 0 < self.held < 1:
-            expected = "positive numbers, two leaves or more, a share between 0 and 1"
-            what = "candidates, held, steps, factors, reg, windows, days, lead, trees, leaves"
-            raise InputError(what, got=repr(self), expected=expected)
         if self.lead > len(self.parts()):
             raise InputError("lead", got=self.lead, expected=f"at most {len(self.parts())}, the number of models")
-        if self.ranker not in ("fm", "trees"):
-            raise InputError("ranker", got=repr(self.ranker), expected='"fm" or "trees"')
         if self.windows and data.time is None:
             raise InputError("windows", got="events without times", expected="a time column, or windows=0")
         if self.numbers and not self.windows:

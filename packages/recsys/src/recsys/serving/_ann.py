@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 from ninefold.errors import ArtifactError, InputError, require
 from ninefold.files import atomic_folder, digest_file
 
-from recsys.data._ids import id_array
+from recsys.data._untyped import Csr
 from recsys.recommender._base import Recommender
-from recsys.recommender._query import FALLBACK, Query, check_length
+from recsys.recommender._query import FALLBACK, Query
 from recsys.recommender._rows import threads
 from recsys.recommender._store import schema_hash
-from recsys.recommender._topk import Lists, top_of_factors
+from recsys.recommender._topk import Filter, Lists, top_of_factors, top_of_product
 
 _WIDEST = 4096  # candidates looked at in one search
 
@@ -53,61 +55,41 @@ class Index:
         keys[np.arange(keys.shape[1]) >= counts[:, None]] = -1
         return keys
 
-    def recommend(
-        self, users: Any = None, k: int = 10, *, filter_seen: bool | None = None, candidates: Any = None,
-        exclude: Any = None, block: int = 1024,
-    ) -> pa.Table:  # fmt: skip
+    def recommend(self, users: Any = None, k: int = 10, **options: Any) -> pa.Table:
         """As `model.recommend`, through the index; filtered and exact where the index comes short.
 
         More items than k are fetched, as many as are likely to be filtered (seen, excluded, no candidates). A user left
         with fewer than k of them, or of whom nothing is known, is answered by the model.
         """
-        model = self.model
-        k, block = check_length(k), check_length(block, "block")
-        ids = model.user_ids_.values if users is None else id_array(users, "user")
-        codes = np.arange(len(ids), dtype=np.int32) if users is None else model.user_ids_.codes(ids)
-        filter_seen = not model.counts_repeats if filter_seen is None else filter_seen
-        allowed = model._allowed(candidates, exclude)
-        parts = []
-        for start in range(0, len(ids), block):
-            part = codes[start : start + block]
-            query = Query(part, model.history_.take(part))
-            lists, origin = self._lists(query, k, filter_seen, allowed)
-            parts.append(model._listed(ids.slice(start, block), lists, origin))
-        return pa.concat_tables(parts) if parts else model.recommend(ids, k)
+        view: Any = copy.copy(self.model)
+        view._lists = self._lists
+        return view.recommend(users, k, **options)
 
-    def _lists(self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None) -> tuple[Lists, np.ndarray]:
+    def _lists(
+        self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None, among: Csr | None = None
+    ) -> tuple[Lists, np.ndarray]:
         model, items = self.model, len(self.model.item_ids_)
-        origin = model._origins(query)
-        found = model._factors(query)
+        if among is not None:
+            return model._lists(query, k, filter_seen, allowed, among)
+        origin, found = model._origins(query), model._factors(query)
         assert found is not None  # build_index has seen to it
-        hidden = query.history.matrix() if filter_seen else None
+        hidden = query.had if filter_seen else None
         spare = 0 if allowed is None else int((~allowed).sum())
         if hidden is not None:  # enough for nine rows of ten; the others may come short
             spare += int(np.quantile(np.diff(hidden.indptr), 0.9, method="higher"))
         keys = self.search(found[0], min(k + spare, items, _WIDEST))
-        good = keys >= 0
-        if allowed is not None:
-            good &= allowed[keys]
-        if hidden is not None:
-            stored = np.repeat(np.arange(len(query)), np.diff(hidden.indptr)) * items + hidden.indices
-            good &= ~np.isin(np.arange(len(query))[:, None] * items + keys, stored)
-        scores = np.einsum("rd,rkd->rk", found[0], _scaled(model, found[1])[keys]).astype(np.float32)
-        scores[~good] = -np.inf
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        keys, scores = np.take_along_axis(keys, order, 1), np.take_along_axis(scores, order, 1)
-        real = np.isfinite(scores)
-        lists = [(keys[row][real[row]], scores[row][real[row]]) for row in range(len(query))]
-        short = np.flatnonzero((real.sum(axis=1) < min(k, items)) | (origin == FALLBACK))
-        if len(short):
-            rows = Query(query.codes[short], query.history.take(short))
-            exact, _ = model._lists(rows, k, filter_seen, allowed)
-            ends = np.cumsum(exact.counts)
-            for row, start, end in zip(short, ends - exact.counts, ends, strict=True):
-                lists[row] = (exact.item[start:end], exact.score[start:end])
-        counts = np.array([len(one) for one, _ in lists], np.int64)
-        item = np.concatenate([one for one, _ in lists]).astype(np.int32)
-        return Lists(counts, item, np.concatenate([one for _, one in lists]).astype(np.float32)), origin
+        scores = np.einsum("rd,rkd->rk", found[0], _scaled(model, found[1])[keys])
+        near = sp.csr_matrix((scores[keys >= 0], ((keys >= 0).nonzero()[0], keys[keys >= 0])), (len(query), items))
+        lists = top_of_product(sp.identity(len(query), format="csr"), near, k, Filter(hidden=hidden, allowed=allowed))
+        short = np.flatnonzero((lists.counts < min(k, items)) | (origin == FALLBACK))
+        if not len(short):
+            return lists, origin
+        exact, _ = model._lists(Query(query.codes[short], query.history.take(short)), k, filter_seen, allowed)
+        whole = lists.where(~np.isin(lists.row, short))
+        row = np.concatenate([whole.row, short[exact.row]])
+        item, score = (np.concatenate([getattr(one, name) for one in (whole, exact)]) for name in ("item", "score"))
+        order = np.argsort(row, kind="stable")
+        return Lists(np.bincount(row, minlength=len(query)), item[order], score[order]), origin
 
     # --- files ---
 

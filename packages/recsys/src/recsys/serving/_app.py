@@ -17,9 +17,9 @@ from typing import Any
 
 from ninefold.errors import InputError, NinefoldError, require, version_of
 
-from recsys.recommender._store import schema_hash
+from recsys.recommender._store import load, schema_hash
 from recsys.serving._events import EventLog, StorageError
-from recsys.serving._live import Live, read_live
+from recsys.serving._live import Live
 from recsys.serving._metrics import Metrics
 from recsys.serving._requests import LONGEST, REQUESTS, checked, openapi, page
 
@@ -73,7 +73,8 @@ class Service:
                 self.log.close()
 
     def _read(self) -> Live:
-        live = read_live(self.folder, self.items)
+        live = Live(load(self.folder, mmap=True), self.items)
+        live.warm()
         if self.log is not None:
             with contextlib.closing(EventLog(self.log.path)) as log:  # its own: the other may be within a write
                 live.place, events = log.since(0)

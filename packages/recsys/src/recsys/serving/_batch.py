@@ -73,7 +73,7 @@ def recommend_to_file(
                 if not part.exists():
                     chosen = ids.slice(index * block, block)
                     requested = None if context is None else context.slice(index * block, block)
-                    table = pa.concat_tables(model.recommend_blocks(chosen, k, context=requested, **options))
+                    table = model.recommend(chosen, k, context=requested, block=block, **options)
                     with atomic_file(part) as temporary:
                         pyarrow.parquet.write_table(table, temporary)
                 bar.advance()
@@ -85,12 +85,8 @@ def recommend_to_file(
 def _config(
     model: Recommender, ids: pa.Array, k: int, block: int, context: pa.Table | None, options: dict[str, Any]
 ) -> dict[str, Any]:
-    """What a resumed run must share: the model's parameters and learned arrays, the users, the options."""
-    state = [schema_hash(model), repr(model)]
-    for name in ("popular_", *model.fitted):
-        array = getattr(model, name)
-        array = array.data if hasattr(array, "indptr") else array
-        state.append(digest(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data))
+    """What a resumed run must share: the model, the fit and the events since, the users, the options."""
+    state = [schema_hash(model), repr(model), model.key_]
     history = digest(np.ascontiguousarray(model.history_.item).view(np.uint8).data)
     settings = {
         name: one.to_pylist() if isinstance(one, (pa.Array, pa.Table)) else one for name, one in options.items()

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from ninefold.errors import ArtifactError, NinefoldError, version_of
 
 _FORMAT = 1
-_MOST = 100_000  # events read at a time
 
 
 class StorageError(NinefoldError):
@@ -88,17 +87,11 @@ class EventLog:
         Raises:
             StorageError: if the file cannot be read.
         """
-        found: list[Event] = []
+        query = "SELECT place, user, item, value, time, context FROM events WHERE place > ? ORDER BY place"
         try:
-            while True:
-                rows = self._base.execute(
-                    "SELECT place, user, item, value, time, context FROM events WHERE place > ? ORDER BY place LIMIT ?",
-                    (place, _MOST),
-                ).fetchall()
-                found += [Event(row[1], row[2], row[3], row[4], json.loads(row[5])) for row in rows]
-                place = rows[-1][0] if rows else place
-                if len(rows) < _MOST:
-                    return place, found
+            rows = self._base.execute(query, (place,)).fetchall()
+            found = [Event(row[1], row[2], row[3], row[4], json.loads(row[5])) for row in rows]
+            return rows[-1][0] if rows else place, found
         except (sqlite3.Error, ValueError) as error:
             raise StorageError(f"{self.path.name}: {error}") from None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from recsys.data._side import side_table
 from recsys.data._untyped import is_text, pc, value_kind
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import SOURCES, Query, context_rows
-from recsys.recommender._store import load
 from recsys.recommender._topk import Lists
 from recsys.serving._events import Event
 
@@ -338,10 +336,3 @@ def _item_columns(model: Recommender, items: Any) -> dict[str, pa.Array]:
     placed = table.take(pc.index_in(model.item_ids_.values, value_set=ids)).combine_chunks()
     columns = {name: placed.column(name).combine_chunks() for name in placed.column_names}
     return {name: one.cast(value_kind(one)) for name, one in columns.items()}  # entries of a dictionary as values
-
-
-def read_live(folder: str | Path, items: Any = None) -> Live:
-    """A warm `Live` of a model folder, its arrays mapped."""
-    live = Live(load(folder, mmap=True), items)
-    live.warm()
-    return live

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,44 +17,63 @@ _DEPTH = 20  # brackets within brackets
 
 @dataclass(frozen=True)
 class Field:
-    """One field: kinds of value, what it says, whether it must be there, and what it is when it is not."""
+    """One field: kinds of value, what it says, whether it must be there, what it is when it is not, and whether a value
+    of these kinds will do."""
 
     kinds: tuple[type, ...]
     says: str
     needed: bool = False
     default: Any = None
+    holds: Callable[[Any], bool] = lambda _: True
 
 
-_IDS = Field((list,), f"1 to {MOST} ids, integer or text")
-_NEEDED_IDS = Field((list,), _IDS.says, needed=True)
-_K = Field((int,), f"length of a list, a whole number from 1 to {MOST}", default=10)
-_CONTEXT = Field((dict,), "an object: context column -> value, for models that use it")
-_FLAG = Field((bool,), "true or false")
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
+
+
+def _ids(says: str = "", *, needed: bool = False) -> Field:
+    return Field(
+        (list,), f"{says}1 to {MOST} ids, integer or text", needed=needed,
+        holds=lambda ids: 0 < len(ids) <= MOST and all(map(_is_id, ids)),
+    )  # fmt: skip
+
+
+def _are_columns(value: dict[str, Any]) -> bool:
+    return all(isinstance(one, list) and len(one) <= MOST for one in value.values())
+
+
+_ID = Field((int, str), "an id", needed=True, holds=_is_id)
+_K = Field((int,), f"length of a list, a whole number from 1 to {MOST}", default=10, holds=lambda k: 1 <= k <= MOST)
+_CONTEXT = Field(
+    (dict,), "an object: context column -> value, for models that use it",
+    holds=lambda given: all(one is None or isinstance(one, (str, int, float)) for one in given.values()),
+)  # fmt: skip
 _RULES: dict[str, Field] = {
     "k": _K,
     "filter_seen": Field((bool,), "true: leave out what a user had; by default as the model is made for"),
-    "candidates": Field((list,), f"the only items to list: {_IDS.says}"),
-    "exclude": Field((list,), f"items never to list: {_IDS.says}"),
+    "candidates": _ids("the only items to list: "),
+    "exclude": _ids("items never to list: "),
     "where": Field(
         (dict,), "an object: column of the item table -> value or list of values, one of which an item must have"
     ),
     "most": Field((dict,), "an object with one column of the item table -> how many items of one value a list holds"),
-    "first": Field((list,), f"items that stand first where the lists may hold them: {_IDS.says}"),
+    "first": _ids("items that stand first where the lists may hold them: "),
 }
-_EVENTS = Field((dict,), "an object: column -> list of values, as in the fit", needed=True)
+_EVENTS = Field(
+    (dict,), f"an object: column -> lists of at most {MOST} values, as in the fit", needed=True, holds=_are_columns
+)
 REQUESTS: dict[str, tuple[str, dict[str, Field]]] = {  # path -> (what it does, fields)
     "/recommend": (
         "Lists for users; with the events that were sent since the fit",
-        {"users": _NEEDED_IDS, **_RULES, "strict": Field((bool,), "true: refuse unknown users", default=False),
+        {"users": _ids(needed=True), **_RULES, "strict": Field((bool,), "true: refuse unknown users", default=False),
          "context": _CONTEXT},
     ),
     "/fold_in": ("Lists for events that are not kept", {"events": _EVENTS, **_RULES}),
     "/events": ("Keep events; the next lists know them", {"events": _EVENTS}),
-    "/similar": ("Items like given ones", {"items": _NEEDED_IDS, "k": _K}),
+    "/similar": ("Items like given ones", {"items": _ids(needed=True), "k": _K}),
     "/explain": (
         "Which of a user's items speak for an item",
-        {"user": Field((int, str), "an id", needed=True), "item": Field((int, str), "an id", needed=True), "k": _K,
-         "context": _CONTEXT},
+        {"user": _ID, "item": _ID, "k": _K, "context": _CONTEXT},
     ),
     "/reload": ("Read the model folder anew, now", {}),
 }  # fmt: skip
@@ -86,31 +106,14 @@ def checked(path: str, body: bytes) -> dict[str, Any]:
 
 
 def _value(name: str, field: Field, value: Any) -> Any:
-    given: Any = value  # of the kinds below
     if value is None:
         if field.needed:
             raise InputError(f"field {name!r}", got="nothing", expected=field.says)
         return field.default
-    wrong = not isinstance(value, field.kinds) or (isinstance(value, bool) and bool not in field.kinds)
-    if wrong or (name == "k" and not 1 <= value <= MOST):
+    right = isinstance(value, field.kinds) and (bool in field.kinds or not isinstance(value, bool))
+    if not right or not field.holds(value):
         raise InputError(f"field {name!r}", got=repr(value)[:80], expected=field.says)
-    if isinstance(value, list) and (not value or len(value) > MOST or not all(map(_is_id, value))):
-        raise InputError(f"field {name!r}", got=repr(value)[:80], expected=_IDS.says)
-    if (name in ("user", "item") and not _is_id(value)) or (
-        name == "context" and not all(map(_is_plain, given.values()))
-    ):
-        raise InputError(f"field {name!r}", got=repr(value)[:80], expected=field.says)
-    if name == "events" and not all(isinstance(one, list) and len(one) <= MOST for one in given.values()):
-        raise InputError("field 'events'", got=repr(value)[:80], expected=f"lists of at most {MOST} values")
     return value
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, (str, int, float))
 
 
 def _depth(text: str) -> int:

@@ -42,13 +42,8 @@ def serve(
     if events is not None:
         EventLog(events).close()
     with tempfile.TemporaryDirectory(prefix="recsys-") as state, _listening(host, port) as found:
-        setting = {
-            "folder": str(folder),
-            "state": state,
-            "events": events and str(events),
-            "items": items and str(items),
-        }
-        os.environ[_SETTING] = json.dumps(setting)
+        setting = {"folder": folder, "state": state, "events": events, "items": items}
+        os.environ[_SETTING] = json.dumps(setting, default=str)
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         config = uvicorn.Config(
             "recsys.serving._serve:worker", factory=True, workers=workers, log_level="warning", access_log=False,

@@ -129,4 +129,4 @@ def _pictures(out: Path, arms: dict[str, Any], rows: dict[str, Any], data: Any) 
     ids, mask, protect = data.part(0, 1).inputs
     ours = arms["tokenprune"]
     stream = ours.prefill(ours.start(ids, mask, protect=protect, record=True))
-    save_figure(Report.of(ours, stream, ours.router.schedule).gate_map(), out / "gate-map.png", "tokenprune")
+    save_figure(Report.of(ours, stream).gate_map(), out / "gate-map.png", "tokenprune")

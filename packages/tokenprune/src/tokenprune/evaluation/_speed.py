@@ -18,7 +18,7 @@ from tokenprune.routers._static_router import StaticRouter
 
 def prefill(
     model: Any, length: int, sparsities: Sequence[float], *, rows: int = 1, padding: float = 0.0, repeats: int = 7,
-    seed: int = 0, more: dict[str, Executor] | None = None,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Time the model, the executor that skips nothing, and the routers at each sparsity.
 
@@ -30,7 +30,6 @@ def prefill(
         padding: of the shortest row, on the left.
         repeats: rounds, all arms in turn in each.
         seed: random seed of the ids.
-        more: further executors by name.
     Returns: for each arm tokens, arm, seconds, ratio to dense with its interval, operations, the bound they set on the
         ratio.
     """
@@ -46,12 +45,10 @@ def prefill(
         schedule = uniform(s, len(layout.blocks))
         arms[f"static {s:g}"] = Executor(layout, StaticRouter(schedule))
         arms[f"observation {s:g}"] = Executor(layout, ObservationRouter(dense_first(s, len(layout.blocks))))
-    arms |= more or {}
 
     @torch.no_grad()
     def dense() -> Any:
-        padded = None if padding == 0 else mask
-        return model(ids, attention_mask=padded, logits_to_keep=1, use_cache=False)
+        return model(ids, attention_mask=None if padding == 0 else mask, logits_to_keep=1, use_cache=False)
 
     def finished(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
@@ -69,10 +66,8 @@ def prefill(
     whole = costs.dense([length] * rows, logits=rows).flops  # the dense model computes padding as well
     lines = []
     for name, timing in compare(calls, repeats=repeats).items():
-        flops = whole
-        if name != "dense":
-            one = arms[name]
-            flops = one.cost(one.logits(ids, mask)[1], logits=rows).flops
+        one = arms.get(name)  # the dense model is no executor
+        flops = whole if one is None else one.cost(one.logits(ids, mask)[1], logits=rows).flops
         lines.append({"tokens": length, "rows": rows, "arm": name, "seconds": timing.seconds, "ratio": timing.ratio,
                       "low": timing.low, "high": timing.high, "flops": flops, "bound": whole / flops})  # fmt: skip
     return lines

@@ -45,7 +45,7 @@ class Attached:
         self._call = threading.local()  # what the caller of the model asks for: each thread has calls of its own
         self._told = False
         self.spans: Spans = ()  # stretches of each row's prompt that every block keeps
-        self._own = decoder.__dict__.get("forward")  # accelerate, for one, puts a forward there
+        self._own = {name: one for name, one in vars(decoder).items() if name == "forward"}  # accelerate puts one there
         self._hook = model.register_forward_pre_hook(self._note, with_kwargs=True)
         decoder.forward = self._forward
         self._own_prefill = getattr(model, "_prefill", None)  # of `generate`
@@ -57,10 +57,8 @@ class Attached:
         """Give the decoder its forward back."""
         decoder = self.executor.layout.decoder
         self._hook.remove()
-        if self._own is None:
-            del decoder.forward
-        else:
-            decoder.forward = self._own
+        del decoder.forward
+        vars(decoder).update(self._own)
         self.executor.layout.model.__dict__.pop("_prefill", None)
         object.__delattr__(decoder, ATTACHED)
 
@@ -93,10 +91,9 @@ class Attached:
             _check_positions(position_ids, attention_mask, layout.limit)
         went_before = _filled(callers_cache, width, attention_mask)
         if went_before is not None:
-            dense = not isinstance(went_before, PrunedCache)
             filled = went_before
-            if dense:
-                filled = of_dense(went_before, attention_mask, rows, windowed=layout.window is not None)
+            if not isinstance(filled, PrunedCache):
+                filled = of_dense(filled, attention_mask, rows, windowed=layout.window is not None)
             if attention_mask is not None:
                 _check_goes_on(attention_mask, given.device)
             embeds = layout.embed(given) if inputs_embeds is None else layout.entering(inputs_embeds)
@@ -142,9 +139,7 @@ class Attached:
             return torch.zeros_like(embeds)
         real = cache.read.real()
         last = 0 if isinstance(asked, Tensor) or labels is not None else asked or new
-        protect = real & (real.flip(1).cumsum(1).flip(1) <= max(last, self.protect))
-        if self.spans:
-            protect |= spans_mask(self.spans, real)
+        protect = kept_whole(real, max(last, self.protect), self.spans)
         of_new = torch.zeros(new, dtype=torch.bool) if not isinstance(asked, Tensor) else _named(asked.cpu(), new)
         wanted = of_new.expand(len(real), new).clone()
         if labels is not None:
@@ -194,9 +189,7 @@ class Attached:
         if (asked is None or isinstance(asked, int)) and labels is None and not self.spans:
             return last
         real = torch.ones(rows, width, dtype=torch.bool) if attention_mask is None else attention_mask.cpu() != 0
-        named = real & (real.flip(1).cumsum(1).flip(1) <= last)
-        if self.spans:
-            named |= spans_mask(self.spans, real)
+        named = kept_whole(real, last, self.spans)
         if isinstance(asked, Tensor):
             named[:, asked.cpu()] = True
         if labels is not None:
@@ -204,20 +197,21 @@ class Attached:
         return named
 
 
-def spans_mask(spans: Spans, real: Tensor) -> Tensor:
-    """(B, width) columns that the spans name.
+def kept_whole(real: Tensor, last: int, spans: Spans) -> Tensor:
+    """(B, width) the last columns and those that the spans name.
 
     Args:
-        spans: for each row, or one for all rows, (first, stop) pairs that count the row's own tokens from 0.
         real: (B, width) columns that are no padding.
+        last: tokens of each row.
+        spans: for each row, or one for all rows, (first, stop) pairs that count the row's own tokens from 0; none: ().
     Raises:
         InputError: names the row and the span that is out of its prompt.
     """
+    named = real & (real.flip(1).cumsum(1).flip(1) <= last)
     rows = list(spans) * (len(real) if len(spans) == 1 else 1)
-    if len(rows) != len(real):
+    if spans and len(rows) != len(real):
         raise InputError("spans", got=f"of {len(spans)} rows", expected=f"of one row, or of {len(real)}")
     place = real.cumsum(1) - 1
-    named = torch.zeros_like(real)
     for row, pairs in enumerate(rows):
         length = int(real[row].sum())
         for first, stop in pairs:

@@ -8,9 +8,7 @@ for rows that keep different numbers (`_ragged.py`).
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +19,9 @@ from torch import Tensor
 
 from tokenprune.executor._held import Held
 from tokenprune.executor._ragged import Ragged, last_columns, packed, packed_attention
+from tokenprune.executor._replaced import replaced
 
 NAME = "tokenprune"
-_LOCK = threading.Lock()
-_USED: dict[int, tuple[Any, int]] = {}  # by config: what its modules call by themselves, and how many are inside `ours`
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, form: For
         near = _within(places if ragged is None else ragged.side_by_side(places), form.window)
     if ragged is None:
         if about.window:
-            about.queries = query[:, :, -about.window :]
+            about.queries = query[:, :, -about.window :].clone()  # a view would hold the queries of the whole prompt
             seen = None if near is None else near[:, :, -about.window :]
             about.scores = key_scores(about.queries, key, form, seen, about.reduction)
         return _causal(query, key, value, form, near)
@@ -159,7 +156,7 @@ def _within(places: Tensor, window: int) -> Tensor:
 def _latest(query: Tensor, about: Attention) -> Tensor:
     """The last queries of each row, once new tokens have followed those before."""
     before = [] if about.queries is None or query.shape[2] >= about.window else [about.queries]
-    return torch.cat([*before, query], 2)[:, :, -about.window :]
+    return torch.cat([*before, query], 2)[:, :, -about.window :].clone()
 
 
 def scores_over(queries: Tensor, held: Held, form: Form, reduction: str, *, beyond: bool = False) -> Tensor:
@@ -274,27 +271,10 @@ def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling:
     return weights.to(value.dtype) @ value
 
 
-@contextlib.contextmanager
-def ours(config: Any) -> Iterator[None]:
-    """Attention modules of this config call `attend` inside the block; what they called before comes back after it.
-
-    Several threads may be inside: the last one out puts back what the first one found.
-    """
+def ours(config: Any) -> AbstractContextManager[None]:
+    """Attention modules of this config call `attend` inside the block; what they called before comes back after it."""
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     if NAME not in ALL_ATTENTION_FUNCTIONS:
         ALL_ATTENTION_FUNCTIONS.register(NAME, attend)
-    held = contextlib.nullcontext() if torch.compiler.is_compiling() else _LOCK  # no lock can be traced
-    with held:
-        before, users = _USED.get(id(config), (config._attn_implementation_internal, 0))
-        _USED[id(config)] = before, users + 1
-        config._attn_implementation_internal = NAME
-    try:
-        yield
-    finally:
-        with held:
-            before, users = _USED.pop(id(config))
-            if users > 1:
-                _USED[id(config)] = before, users - 1
-            else:
-                config._attn_implementation_internal = before
+    return replaced(config, "_attn_implementation_internal", NAME)

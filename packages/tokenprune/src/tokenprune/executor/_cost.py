@@ -152,15 +152,13 @@ class CostModel:
             logits: positions whose logits are computed.
         """
         flops, bytes_ = 2.0 * logits * self.head, 2 * self.kv_heads * self.head_dim * self.bytes_each
-        held = 0
         for block, lengths in enumerate(cached):
             if not lengths:
                 continue
             flops += sum(new) * 2.0 * self.weights[block]
             seen = sum(count * length + count**2 / 2 for count, length in zip(new, lengths, strict=True))
             flops += 4.0 * seen * self.heads * self.head_dim
-            held += sum(new) * bytes_
-        return Cost(flops, held)
+        return Cost(flops, sum(new) * bytes_ * sum(map(bool, cached)))
 
     def dense(self, lengths: Sequence[int], logits: int = 0) -> Cost:
         """Cost of the model as it is, for rows of these lengths."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from tokenprune.executor._attention import Attention, Form, ours, scores_over
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost, CostModel
+from tokenprune.executor._replaced import sliced
 from tokenprune.executor._router import Choice, Everything, Router
 from tokenprune.executor._stream import Kept, Stream, checked_ids, protected_of, rows_of
 from tokenprune.executor._turns import Read
@@ -62,6 +63,10 @@ class Executor:
         """N."""
         return len(self.layout.blocks)
 
+    def routing(self, stream: Stream) -> Any:
+        """The router of a prompt."""
+        return self.router.of(max(stream.lengths))
+
     @torch.compiler.disable  # it asks how long the rows are; blocks are traced in one graph from here on
     def start(
         self, input_ids: Tensor | None, attention_mask: Tensor | None = None, position_ids: Tensor | None = None, *,
@@ -84,32 +89,25 @@ class Executor:
         elif embeds.dim() != 3:
             raise InputError("embeds", got=f"shape {tuple(embeds.shape)}", expected="(rows, tokens, hidden size)")
         assert given is not None
-        device = self.layout.device
-        rows, width = given.shape[:2]
+        device, (rows, width) = self.layout.device, given.shape[:2]
         real, lengths = rows_of(attention_mask, rows, width, device)
         self._check_length(max(lengths))
-        whole = min(lengths) == width
-        columns = torch.arange(rows * width, device=device) if whole else real.flatten().nonzero()[:, 0]
         x = self.layout.embed(given.to(device)) if embeds is None else embeds.to(device)
-        x = x.flatten(0, 1)
-        x = x if whole else x.index_select(0, columns)
-        by_row = torch.arange(max(lengths), device=device)[None] < torch.tensor(lengths, device=device)[:, None]
-        if position_ids is None:
-            positions = torch.arange(max(lengths), device=device).expand(rows, -1)[by_row]
-        else:
-            positions = position_ids.to(device).expand(rows, width).flatten()[columns]
-        return self._stream(x, positions, lengths, protected_of(protect, real, by_row, lengths), columns, width, record)
+        x = x.flatten(0, 1) if min(lengths) == width else x[real]
+        counted = (real.cumsum(1) - 1) if position_ids is None else position_ids.to(device).expand(rows, width)
+        return self._stream(x, counted[real], lengths, protect, real, record)
 
     def _stream(
-        self, x: Tensor, positions: Tensor, lengths: list[int], protected: Tensor, columns: Tensor, width: int,
-        record: bool,
+        self, x: Tensor, positions: Tensor, lengths: list[int], protect: int | Tensor, real: Tensor, record: bool
     ) -> Stream:  # fmt: skip
         cos, sin = self.layout.angles(x, positions)
         by_row = torch.arange(max(lengths), device=x.device)[None] < torch.tensor(lengths, device=x.device)[:, None]
+        protected = protected_of(protect, real, by_row, lengths)
         guarded = protected.sum(1).tolist()
         return Stream(
-            x=x, positions=positions, cos=cos[0], sin=sin[0], lengths=lengths, columns=columns, width=width,
-            real=by_row, protected=protected, free=[a - b for a, b in zip(lengths, guarded, strict=True)],
+            x=x, positions=positions, cos=cos[0], sin=sin[0], lengths=lengths, columns=real.flatten().nonzero()[:, 0],
+            width=real.shape[1], real=by_row, protected=protected,
+            free=[a - b for a, b in zip(lengths, guarded, strict=True)],
             inside=None if len(set(lengths)) == 1 else by_row.flatten().nonzero()[:, 0],
             table=torch.full(by_row.shape, float("nan"), device=x.device), masks=[] if record else None,
             places=None if self.layout.window is None else (by_row.cumsum(1) - 1)[by_row],
@@ -121,7 +119,7 @@ class Executor:
 
     def step(self, stream: Stream, block: int, cache: PrunedCache | None = None) -> None:
         """Run one block on a prompt; the stream is changed in place."""
-        choice = self.router.keep(block, stream)
+        choice = self.routing(stream).keep(block, stream)
         looked = 0 if isinstance(choice, bool) else sum(stream.lengths) * self.router.flops
         stream.routed.append(looked)
         stream.kept.append(self._run(stream, block, choice, cache))
@@ -144,8 +142,9 @@ class Executor:
             if counts != stream.lengths:
                 index, where = keep.places(stream), keep.mask
         shape = (stream.rows, counts[0]) if len(set(counts)) == 1 else (1, sum(counts))
+        router = self.routing(stream)
         about = Attention(
-            counts=counts, cached=cache is not None, window=self.router.queries(block), reduction=self.router.reduction
+            counts=counts, cached=cache is not None, window=router.queries(block), reduction=router.reduction
         )
         if stream.places is not None:
             about.places = (stream.places if index is None else stream.places[index]).view(shape)
@@ -161,7 +160,7 @@ class Executor:
             where = where.to(stream.table.device)
             nothing = torch.full_like(stream.table, float("nan"))
             scores = nothing.masked_scatter(where, about.scores.to(stream.table.device))
-            stream.note_scores(scores, lasting=self.router.lasts(block))
+            stream.note_scores(scores, lasting=router.lasts(block))
         if cache is not None:
             cache.held[block] = about.present
             if self.shrink is not None and about.present is not None:
@@ -174,10 +173,9 @@ class Executor:
     def whole(self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention) -> Tensor:
         """A whole block on the tokens x, whose positions these are."""
         turned = self.layout.angles_of(block, cos, sin)
-        with ours(self.layout.config):
-            out = self.layout.blocks[block](
-                x, attention_mask=None, position_ids=positions, position_embeddings=turned, tokenprune=about
-            )
+        module = self.layout.blocks[block]
+        with ours(self.layout.config), sliced(module, x):
+            out = module(x, attention_mask=None, position_ids=positions, position_embeddings=turned, tokenprune=about)
         if about.form is not None:
             self.forms[block] = about.form
         return out[0] if isinstance(out, tuple) else out
@@ -192,7 +190,7 @@ class Executor:
 
     def read(self, stream: Stream, cache: PrunedCache) -> None:
         """Run the first blocks, which keep every token, on a prompt: no later token changes what they hold of it."""
-        first = self.router.whole_blocks(self.blocks)
+        first = self.routing(stream).whole_blocks(self.blocks)
         for block in range(first):
             self.step(stream, block, cache)
         cache.seen, cache.tokens = stream.width, torch.tensor(stream.lengths)
@@ -242,11 +240,7 @@ class Executor:
         read = cache.read
         assert read is not None
         x, positions, lengths = read.tokens()
-        device, longest = x.device, max(lengths)
-        by_row = torch.arange(longest, device=device)[None] < torch.tensor(lengths, device=device)[:, None]
-        protected = protected_of(protect, by_row, by_row, lengths)
-        columns = by_row.flatten().nonzero()[:, 0]
-        stream = self._stream(x, positions, lengths, protected, columns, longest, record)
+        stream = self._stream(x, positions, lengths, protect, read.real().to(x.device), record)
         for block, queries in enumerate(read.queries):
             stream.kept.append(lengths)
             stream.routed.append(0)
@@ -255,9 +249,9 @@ class Executor:
             held = cache.held[block]
             if queries is not None and held is not None:
                 found = scores_over(queries, held.side_by_side(), self.forms[block], self.router.reduction,
-                                    beyond=self._beyond(longest)).to(device)  # fmt: skip
+                                    beyond=self._beyond(max(lengths))).to(x.device)  # fmt: skip
                 scores = torch.full_like(stream.table, float("nan")).masked_scatter(stream.real, found)
-                stream.note_scores(scores, lasting=self.router.lasts(block))
+                stream.note_scores(scores, lasting=self.routing(stream).lasts(block))
         for block in range(read.blocks, self.blocks):
             self.step(stream, block, cache)
         return stream
@@ -286,7 +280,7 @@ class Executor:
             about.beyond = self._beyond(cache.seen + x.shape[1])
         queries = None if cache.read is None else cache.read.queries[block : block + 1]
         if queries and queries[0] is not None:
-            about.window, about.queries = self.router.queries(block), queries[0]
+            about.window, about.queries = self.router.window, queries[0]
         x = self.whole(block, x, positions, cos, sin, about)
         cache.held[block] = about.present
         if queries and cache.read is not None:
@@ -317,7 +311,7 @@ class Executor:
 
     def cost(self, stream: Stream, logits: int = 0) -> Cost:
         """What the pass that left this stream took; `logits`: positions whose logits are computed."""
-        scored = [self.router.queries(block) for block in range(len(stream.kept))]
+        scored = [self.routing(stream).queries(block) for block in range(len(stream.kept))]
         return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, cached=stream.cached)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -46,10 +47,8 @@ class Held:
         return [None if one is None else change(one) for one in (self.keys, self.values, self.places)]
 
     @classmethod
-    def _of(cls, parts: Sequence[Tensor | None], ragged: Ragged | None = None, there: Tensor | None = None) -> Held:
+    def _of(cls, parts: Sequence[Any], ragged: Ragged | None = None, there: Tensor | None = None) -> Held:
         keys, values, places = parts
-        assert keys is not None
-        assert values is not None
         return cls(keys, values, ragged, there, places)
 
     @property
@@ -108,7 +107,7 @@ class Held:
             seen = seen & (places[:, None, None] > places[:, None, -new:, None] - window)
         return seen
 
-    def flat(self) -> list[Tensor | None]:
+    def flat(self) -> list[Any]:
         """Keys and values (T, kv_heads, head_dim), places (T, 1, 1) of all tokens, row after row."""
 
         def lined(one: Tensor) -> Tensor:

@@ -27,6 +27,10 @@ class Router:
         """(B, L) kept tokens, better with their counts; True for all, False for none."""
         raise NotImplementedError
 
+    def of(self, tokens: int) -> Router:  # noqa: ARG002  (routers that choose by length look at it)
+        """The router of a prompt whose longest row has so many tokens."""
+        return self
+
     def queries(self, block: int) -> int:  # noqa: ARG002  (routers that score some blocks alone look at it)
         """How many last queries score the keys of this block."""
         return self.window

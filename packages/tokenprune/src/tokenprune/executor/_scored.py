@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost
@@ -62,17 +63,10 @@ class Scored:
     @cached_property
     def inputs(self) -> tuple[Tensor, Tensor | None, Tensor]:
         """(ids, attention mask or None, protected), each (B, width), padded on the right."""
-        lengths = [len(one) - 1 for one in self.sequences]
-        width = max(lengths)
-        ids = torch.zeros(len(lengths), width, dtype=torch.long)
-        protect = torch.zeros(len(lengths), width, dtype=torch.bool)
-        for row, (one, length, count) in enumerate(zip(self.sequences, lengths, self.counts, strict=True)):
-            ids[row, :length] = one[:-1]
-            protect[row, length - count : length] = True
-        if min(lengths) == width:
-            return ids, None, protect
-        mask = (torch.arange(width)[None] < torch.tensor(lengths)[:, None]).long()
-        return ids, mask, protect
+        scored = [
+            torch.arange(len(one), 1, -1) <= count + 1 for one, count in zip(self.sequences, self.counts, strict=True)
+        ]
+        return *_padded([one[:-1] for one in self.sequences]), pad_sequence(scored, batch_first=True)
 
     @cached_property
     def targets(self) -> Tensor:
@@ -88,11 +82,8 @@ class Scored:
     @property
     def highest(self) -> float:
         """Largest share of tokens that can be skipped in every row, beside the protected ones."""
-        shares = []
-        for one, count in zip(self.sequences, self.counts, strict=True):
-            length = len(one) - 1
-            shares.append(max(0, length - count - (length > count)) / length)
-        return min(shares)
+        read = [(len(one) - 1, count) for one, count in zip(self.sequences, self.counts, strict=True)]
+        return min(max(0, length - count - (length > count)) / length for length, count in read)
 
     def start(self, executor: Executor) -> Stream:
         """These sequences before block 0."""
@@ -112,12 +103,7 @@ class Scored:
     @cached_property
     def prompts(self) -> tuple[Tensor, Tensor | None]:
         """(ids, attention mask or None), each (B, width), padded on the right: the sequences without scored tokens."""
-        lengths = [len(one) - count for one, count in zip(self.sequences, self.counts, strict=True)]
-        ids = torch.zeros(len(lengths), max(lengths), dtype=torch.long)
-        for row, (one, length) in enumerate(zip(self.sequences, lengths, strict=True)):
-            ids[row, :length] = one[:length]
-        whole = min(lengths) == max(lengths)
-        return ids, None if whole else (torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]).long()
+        return _padded([one[:-count] for one, count in zip(self.sequences, self.counts, strict=True)])
 
     @torch.no_grad()
     def decoded(self, executor: Executor) -> tuple[Tensor, Cost]:
@@ -139,7 +125,7 @@ class Scored:
         if max(self.counts) == 1:
             return first, cost
         said = [one[-count:-1] for one, count in zip(self.sequences, self.counts, strict=True)]
-        new = torch.nn.utils.rnn.pad_sequence(said, batch_first=True).to(layout.device)
+        new = pad_sequence(said, batch_first=True).to(layout.device)
         out = executor.decode(layout.embed(new), cache)
         after = [layout.logits(row[: len(one)]).float() for row, one in zip(out, said, strict=True)]
         return torch.cat([part for pair in zip(first.split(1), after, strict=True) for part in pair]), cost
@@ -147,6 +133,13 @@ class Scored:
     def by_sequence(self, values: Tensor) -> Tensor:
         """(P,) values of scored tokens -> (B,) their sums."""
         return torch.stack([one.sum() for one in values.split(list(self.counts))])
+
+
+def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """Rows of ids (B, width), padded on the right, and their mask; None: all are of one length."""
+    ids, lengths = pad_sequence(list(rows), batch_first=True).long(), torch.tensor([len(one) for one in rows])
+    whole = bool((lengths == ids.shape[1]).all())
+    return ids, None if whole else (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()
 
 
 def nll(logits: Tensor, targets: Tensor) -> Tensor:

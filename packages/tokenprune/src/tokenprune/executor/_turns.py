@@ -53,8 +53,6 @@ class Read:
         """States (T, d), positions (T,), row after row, and tokens of each row."""
         held = self._states()
         x, positions, _ = held.flat()
-        assert x is not None
-        assert positions is not None
         return x[:, 0], positions[:, 0, 0], held.lengths
 
     def real(self) -> Tensor:

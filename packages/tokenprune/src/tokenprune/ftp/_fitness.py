@@ -65,8 +65,8 @@ class Fitness:
             raise InputError("fitness", got=repr(kind), expected="kl, nll or accuracy")
         self.executor, self.data, self.router = Executor(layout), data, router
         self.kind: Kind = kind
-        self.reuse, self.memo, self.evaluations, self.blocks_run = reuse, {}, 0, 0
-        self.memo: dict[Schedule, float]
+        self.reuse, self.evaluations, self.blocks_run = reuse, 0, 0
+        self.memo: dict[Schedule, float] = {}
         self.means: dict[Schedule, Tensor] = {}
         self._prefixes: Prefixes | None = None
         self.executor.router = Everything()

@@ -104,8 +104,8 @@ class Search:
         self.target, self.influence = checked_target(target), np.asarray(influence, dtype=float)
         self.highest, self.config = min(highest, HIGHEST), config or SearchConfig()
         self.random = np.random.default_rng(seed)
-        self.generation, self.history = 0, []
-        self.history: list[dict[str, Any]]
+        self.generation = 0
+        self.history: list[dict[str, Any]] = []
         if state is not None:
             self.random.bit_generator.state = state["random"]
             self.generation, self.history = state["generation"], list(state["history"])

@@ -83,8 +83,8 @@ class Document:
     def cost(self, questions: Sequence[int]) -> Cost:
         """Of reading the document once, and of questions of so many tokens, with the logits that begin each answer."""
         executor, length = self.executor, self.ids.shape[1]
-        first = executor.costs.of_kept([[length]] * executor.router.whole_blocks(executor.blocks))
-        total = first
+        whole = executor.router.of(length).whole_blocks(executor.blocks)
+        first = total = executor.costs.of_kept([[length]] * whole)
         for asked in questions:
             both = self.pruner.cost([length + asked])
             total = total.plus(Cost(both.flops - first.flops, both.kv_bytes - first.kv_bytes, both.routing_flops))

@@ -14,7 +14,7 @@ import torch
 from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
-from tokenprune.executor._attach import Attached, Spans, spans_mask
+from tokenprune.executor._attach import Attached, Spans, kept_whole
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost
 from tokenprune.executor._executor import Executor
@@ -90,8 +90,9 @@ class TokenPruner:
         """The router of a schedule, this pruner's own if none is given."""
         schedule = self.schedule if schedule is None else schedule
         if self.config.router == "observation":
-            bounded = self.config.cache_tokens is not None
-            return ObservationRouter(schedule, self.config.observation, score_all=bounded)
+            bounded, target, blocks = self.config.cache_tokens is not None, self.config.target_sparsity, len(schedule)
+            longer = dense_first(target, blocks, long=True) if schedule == self._first(target, blocks) else None
+            return ObservationRouter(schedule, self.config.observation, score_all=bounded, longer=longer)
         return StaticRouter(schedule)
 
     def executor(self) -> Executor:
@@ -158,11 +159,12 @@ class TokenPruner:
 
     def _watch(self, stream: Stream) -> None:
         self.last = stream
+        schedule = self.executor().routing(stream).schedule
         for block, kept in enumerate(stream.kept):
-            asked = [length - round(self.schedule[block] * length) for length in stream.lengths]
+            asked = [length - round(schedule[block] * length) for length in stream.lengths]
             if any(k > max(2, a) + 1 for k, a in zip(kept, asked, strict=True)):
                 warnings.warn(
-                    f"block {block} is to skip {self.schedule[block]:.0%} of the tokens, but more are protected: "
+                    f"block {block} is to skip {schedule[block]:.0%} of the tokens, but more are protected: "
                     f"{kept} of {stream.lengths} were kept", stacklevel=2,
                 )  # fmt: skip
                 return
@@ -180,11 +182,10 @@ class TokenPruner:
         executor, protect = self.executor(), self.config.protect
         if spans:
             real = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask != 0
-            real = real.cpu()
-            protect = spans_mask(spans, real) | (real & (real.flip(1).cumsum(1).flip(1) <= protect))
+            protect = kept_whole(real.cpu(), protect, spans)
         stream = executor.start(input_ids, attention_mask, protect=protect, record=True)
         executor.prefill(stream, None if executor.shrink is None else PrunedCache(executor.blocks))
-        return Report.of(executor, stream, self.schedule)
+        return Report.of(executor, stream)
 
     @torch.no_grad()
     def measure(self, data: Scored) -> float:
@@ -204,7 +205,7 @@ class TokenPruner:
 
     def cost(self, lengths: Sequence[int]) -> Cost:
         """Of prompts of these lengths, when the budget is met exactly."""
-        return planned_cost(self.executor(), self.config, self.schedule, lengths)
+        return planned_cost(self.executor(), self.config, lengths)
 
     def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
         """Write the pruner's folder: ftp_config.json, router.safetensors, search_history.jsonl, metrics.json.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ninefold.report import Table, figure
@@ -56,12 +56,12 @@ class Report:
     dense: Cost
 
     @classmethod
-    def of(cls, executor: Executor, stream: Stream, asked: Sequence[float]) -> Report:
+    def of(cls, executor: Executor, stream: Stream) -> Report:
         """The report of a stream that recorded its masks."""
         assert stream.masks is not None
         gates = np.stack([mask[0, : stream.lengths[0]].cpu().numpy() for mask in stream.masks])
         kept = np.array(stream.kept)
-        return cls(list(stream.lengths), tuple(asked), kept, gates, executor.cost(stream),
+        return cls(list(stream.lengths), executor.routing(stream).schedule, kept, gates, executor.cost(stream),
                    executor.costs.dense(stream.lengths))  # fmt: skip
 
     @property
@@ -95,11 +95,11 @@ class Report:
         return made
 
 
-def planned_cost(executor: Executor, config: FTPConfig, schedule: Sequence[float], lengths: Sequence[int]) -> Cost:
+def planned_cost(executor: Executor, config: FTPConfig, lengths: Sequence[int]) -> Cost:
     """Cost of prompts of these lengths under a pruner's settings, when the budget is met exactly."""
-    router = executor.router
-    kept = [[kept_count(length, s) for length in lengths] for s in schedule]
-    routed = [sum(lengths) * router.flops if s > 0 else 0 for s in schedule]
+    router: Any = executor.router.of(max(lengths, default=0))
+    kept = [[kept_count(length, s) for length in lengths] for s in router.schedule]
+    routed = [sum(lengths) * router.flops if s > 0 else 0 for s in router.schedule]
     cached = None
     if config.cache_tokens is not None:  # the window and the first token always stay
         most = max(config.cache_tokens, router.window + 1)

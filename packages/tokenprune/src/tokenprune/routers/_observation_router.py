@@ -21,7 +21,7 @@ from ninefold.errors import InputError
 from torch import Tensor
 
 from tokenprune.executor._stream import Stream
-from tokenprune.routers._schedule import SPARSE, lowest_skipped, static_keep
+from tokenprune.routers._schedule import LONG, SPARSE, lowest_skipped, static_keep
 from tokenprune.routers._static_router import StaticRouter
 
 SPAN = 9
@@ -133,15 +133,22 @@ class ObservationRouter(StaticRouter):
         settings: of the observation window.
         score_all: score the keys of every block, also where no later choice looks at these: each block's cache is
             chosen by that block's scores.
+        longer: sparsity of each block for prompts of more than `LONG` tokens; left out, as for all others.
     """
 
     def __init__(
-        self, schedule: Sequence[float], settings: Observation | None = None, *, score_all: bool = False
-    ) -> None:
+        self, schedule: Sequence[float], settings: Observation | None = None, *, score_all: bool = False,
+        longer: Sequence[float] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(schedule)
+        self.longer = None if longer is None else ObservationRouter(longer, settings, score_all=score_all)
         self.settings = settled(settings or Observation(), self.schedule)
         self.window, self.reduction = self.settings.window or 0, self.settings.reduction
         self.flops, self.score_all = 2 * (self.settings.neighbours or SPAN), score_all
+
+    def of(self, tokens: int) -> ObservationRouter:
+        """The router of a prompt of so many tokens."""
+        return self if self.longer is None or tokens <= LONG else self.longer
 
     def lasts(self, block: int) -> bool:
         """Whether scores of this block count in all later choices."""

@@ -45,22 +45,26 @@ DENSE, LAST, STEEPER = 0.25, 1 / 6, 7 / 3  # of `dense_first`: at a target of .3
 
 
 SPARSE, SOON = 0.45, 0.1  # above this target so few blocks are dense, and the others skip alike
+LONG, LONG_TO = 3000, 2 / 3  # but `DENSE` of them for prompts of more tokens, up to this target
 
 
-def dense_first(target: float, blocks: int) -> tuple[float, ...]:
+def dense_first(target: float, blocks: int, *, long: bool = False) -> tuple[float, ...]:
     """A schedule for routers that choose by attention: the first quarter dense, then even, the last sixth sparser.
 
     At a target of 0.3 and 30 blocks: eight dense, seventeen of .324, five of .7. Above `SPARSE` the first tenth is
-    dense and all others skip alike: what is left for them is too little where a quarter reads all. Dense blocks become
-    fewer where the others cannot hold the target.
+    dense and all others skip alike: what is left for them is too little where a quarter reads all. Heads that find what
+    stands 4,000 tokens back are in later blocks: up to `LONG_TO` the first quarter is dense for prompts of that length.
+    Dense blocks become fewer where the others cannot hold the target.
 
     Args:
         target: mean sparsity.
         blocks: how many.
+        long: for prompts of more than `LONG` tokens.
     """
     target = checked_target(target)
     if target > SPARSE:
-        dense = min(max(1, round(SOON * blocks)), int(blocks * (1 - target / HIGHEST) + 1e-9))
+        share = DENSE if long and target <= LONG_TO else SOON
+        dense = min(max(1, round(share * blocks)), int(blocks * (1 - target / HIGHEST) + 1e-9))
         return (0.0,) * dense + (target * blocks / (blocks - dense),) * (blocks - dense)
     dense, last = round(DENSE * blocks), min(round(LAST * blocks), max(0, blocks - 2))
     high = min(HIGHEST, STEEPER * target)

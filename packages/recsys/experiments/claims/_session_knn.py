@@ -1,4 +1,4 @@
-"""V-SKNN: what the sessions nearest to this one held (Ludewig and Jannach 2018)."""
+"""V-SKNN, a rival: what the sessions nearest to this one held (Ludewig and Jannach 2018)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
-
 from recsys.data._dataset import Dataset
 from recsys.data._history import History
 from recsys.data._untyped import Csr
@@ -50,6 +49,7 @@ class VSKNN(Recommender):
 
     Examples:
         >>> import recsys
+        >>> from recsys_experiments.claims._session_knn import VSKNN
 
         >>> visits = {
         ...     "user": ["v1", "v1", "v2", "v2", "v3", "v3", "v4"],
@@ -58,11 +58,12 @@ class VSKNN(Recommender):
         ... }
         >>> data = recsys.Dataset.from_frame(visits, user="user", item="item", context=["action"])
 
-        >>> model = recsys.VSKNN(k=2, remind=False).fit(data)
+        >>> model = VSKNN(k=2, remind=False).fit(data)
         >>> [item for item, score in model.recommend_one("v4", k=2)]
         ['Bistro', 'Snack']
     """
 
+    name: ClassVar[str] = "v-sknn"
     source: ClassVar[str] = "arXiv 1803.09587"
     fitted: ClassVar[tuple[str, ...]] = ("sessions_", "order_")
     shapes: ClassVar[dict[str, str]] = Recommender.shapes | {"sessions_": "csr s items", "order_": "below:s s"}

@@ -1,4 +1,4 @@
-"""Item kNN on ratings: what this user gave to items that are rated like this one (Koren 2010, section 2.2)."""
+"""Item kNN on ratings, a rival: what this user gave to items that are rated like this one (Koren 2010, section 2.2)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 from ninefold.errors import InputError
-
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
-from recsys.factors._bias import BiasedModel
+from recsys.factors._bias import Bias
 from recsys.linear._linear import refuse_if_too_large
 from recsys.recommender._query import Query
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class RatingKNN(BiasedModel):
+class RatingKNN(Bias):
     """b_ui + sum_j s_ij (r_uj - b_uj) / sum_j s_ij over the k rated items j of greatest positive s_ij.
 
     s is the correlation of residuals over common users, shrunk by (n_ij - 1) / (n_ij - 1 + shrink).
@@ -30,6 +29,7 @@ class RatingKNN(BiasedModel):
 
     Examples:
         >>> import recsys
+        >>> from recsys_experiments.claims._rating_knn import RatingKNN
 
         >>> stars = {
         ...     "user": ["ann", "ann", "ann", "bob", "bob", "bob", "cy", "cy", "dee", "dee"],
@@ -38,15 +38,16 @@ class RatingKNN(BiasedModel):
         ... }
         >>> data = recsys.Dataset.from_frame(stars, user="user", item="item", value="stars")
 
-        >>> model = recsys.RatingKNN(k=5, shrink=1.0, damping_item=1.0, damping_user=1.0).fit(data)
+        >>> model = RatingKNN(k=5, shrink=1.0, damping_item=1.0, damping_user=1.0).fit(data)
         >>> scores = model.predict({"user": ["cy", "cy"], "item": ["Alien", "Emma"]}).column("score").to_pylist()
         >>> [round(one, 1) for one in scores]
         [4.9, 4.4]
     """
 
+    name: ClassVar[str] = "rating-knn"
     source: ClassVar[str] = "doi 10.1145/1644873.1644874"
-    fitted: ClassVar[tuple[str, ...]] = (*BiasedModel.fitted, "similarity_")
-    shapes: ClassVar[dict[str, str]] = BiasedModel.shapes | {"similarity_": "items items"}
+    fitted: ClassVar[tuple[str, ...]] = (*Bias.fitted, "similarity_")
+    shapes: ClassVar[dict[str, str]] = Bias.shapes | {"similarity_": "items items"}
     space: ClassVar[dict[str, Any]] = {"k": (10, 100, "log"), "shrink": (10.0, 300.0, "log")}
     k: int = 40
     shrink: float = 100.0
