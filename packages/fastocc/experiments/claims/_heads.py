@@ -23,6 +23,7 @@ EQUAL: dict[str, tuple[str, dict[str, Any]]] = {  # .631 to .635 GMAC at 80 x 80
     "c2h, 64 wide": ("c2h", {"width": 64, "hidden": 229}),
     "fastocc": ("fastocc", {}),
 }
+TIMED = {"dcn-c2h": EQUAL["dcn-c2h"], "c2h": ("c2h", {"width": 108, "hidden": 208})}  # as quick in onnxruntime
 
 
 def _flat_rivals(budget: Budget, seed: int) -> dict[str, float]:
@@ -51,9 +52,17 @@ def _parts(budget: Budget, seed: int) -> dict[str, float]:
 
 
 def _equal_cost(budget: Budget, seed: int) -> dict[str, float]:
+    return _scores(EQUAL, budget, seed)
+
+
+def _equal_time(budget: Budget, seed: int) -> dict[str, float]:
+    return _scores(TIMED, budget, seed)
+
+
+def _scores(arms: dict[str, tuple[str, dict[str, Any]]], budget: Budget, seed: int) -> dict[str, float]:
     given = setting(budget)
     encoded, scores = given.encoded(), {}
-    for arm, (name, changes) in EQUAL.items():
+    for arm, (name, changes) in arms.items():
         done = evaluate_head(given.head(name, encoded, seed, **changes), encoded.val, encoded.dataset)
         scores[arm] = 100 * done.miou.miou
         if done.ray is not None:
@@ -71,6 +80,18 @@ HEADS = [
         verdict=all_of(
             at_least("dcn-c2h", "c2h", margin=0.3), at_least("dcn-c2h RayIoU", "c2h RayIoU", margin=0.5),
             at_least("dcn-c2h", "fastocc"), at_least("dcn-c2h RayIoU", "fastocc RayIoU"),
+        ),
+        quick=Budget(1, 1), full=Budget(10, 10, "full"),
+    ),
+    Claim(
+        id="fastocc/leads-at-equal-time",
+        says="with a channel-to-height layer as wide as takes the same time in onnxruntime, the default head is .3 "
+        "points of mIoU and .5 of RayIoU above it, and never more than .2 below",
+        source="ours: what a user gets for the same time",
+        run=_equal_time,
+        verdict=all_of(
+            at_least("dcn-c2h", "c2h", margin=0.3), at_least("dcn-c2h RayIoU", "c2h RayIoU", margin=0.5),
+            at_least("dcn-c2h", "c2h", margin=-0.2), at_least("dcn-c2h RayIoU", "c2h RayIoU", margin=-0.2),
         ),
         quick=Budget(1, 1), full=Budget(10, 10, "full"),
     ),
