@@ -142,7 +142,7 @@ def test_compare_prints_a_row_for_each_head(own, tmp_path):
     )
     rows = json.loads(ok(*words, "--root", street, "-o", tmp_path / "out", "--json"))["rows"]
     assert [row["head"] for row in rows] == ["fastocc", "prior"]
-    assert "cascade" in refused("compare", "--heads", "cascade", "--root", street, "-o", tmp_path / "other")
+    assert "bevdet-occ" in refused("compare", "--heads", "bevdet-occ", "--root", street, "-o", tmp_path / "other")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Heads of equal operations, and `occ3d-r50` in 32 and 8 bits: time in onnxruntime on one thread, one JSON line each.
+"""Heads of equal operations or time, and `occ3d-r50` in 32 and 8 bits: time in onnxruntime on one thread, in JSON lines.
 
 OMP_NUM_THREADS=1 uv run python packages/fastocc/experiments/benchmarks/bench_onnx.py [ROUNDS]
 """
@@ -17,7 +17,7 @@ from ninefold.measure import compare, emit
 
 ROUNDS, EQUAL = (
     int(sys.argv[1]) if len(sys.argv) > 1 else 9,
-    {"c2h": (96, 185), "fastocc": (0, 0), "dcn-c2h": (64, 206)},
+    {"c2h": (96, 185), "c2h, 108 wide": (108, 208), "fastocc": (0, 0), "dcn-c2h": (64, 206)},
 )
 torch.set_num_threads(1)
 random = np.random.default_rng(0)
@@ -35,7 +35,8 @@ def timed(benchmark: str, calls: dict, rounds: int) -> None:
 with tempfile.TemporaryDirectory() as folder:
     mini, bev, calls = FastOccConfig.preset("mini"), torch.randn(1, 32, 80, 80), {}
     for head, (width, hidden) in EQUAL.items():
-        made = build_head(head, mini.with_head(head, width=width, hidden=hidden)).eval()
+        kind = head.split(",")[0]
+        made = build_head(kind, mini.with_head(kind, width=width, hidden=hidden)).eval()
         calls[head] = partial(OnnxGraph(export_head(made, bev, Path(folder) / f"head-{head}"), 1), bev.numpy())
     timed("heads of equal operations", calls, 3 * ROUNDS)
     config, calls = FastOccConfig.preset("occ3d-r50"), {}

@@ -23,6 +23,7 @@ EQUAL: dict[str, tuple[str, dict[str, Any]]] = {  # .631 to .635 GMAC at 80 x 80
     "c2h, 64 wide": ("c2h", {"width": 64, "hidden": 229}),
     "fastocc": ("fastocc", {}),
 }
+TIMED = {"dcn-c2h": EQUAL["dcn-c2h"], "c2h": ("c2h", {"width": 108, "hidden": 208})}  # as quick in onnxruntime
 
 
 def _flat_rivals(budget: Budget, seed: int) -> dict[str, float]:
@@ -39,8 +40,9 @@ def _flat_rivals(budget: Budget, seed: int) -> dict[str, float]:
 
 def _against_3d(budget: Budget, seed: int) -> dict[str, float]:
     given = setting(budget)
-    encoded = given.encoded()
-    return {name: given.miou(name, encoded, seed) for name in ("fastocc", "voxel3d")}
+    encoded = given.encoded(looks=True)
+    arms = {"dcn-c2h": EQUAL["dcn-c2h"], "fastocc": EQUAL["fastocc"], "voxel3d": ("voxel3d", {})}
+    return {arm: given.miou(name, encoded, seed, **changes) for arm, (name, changes) in arms.items()}
 
 
 def _parts(budget: Budget, seed: int) -> dict[str, float]:
@@ -50,9 +52,17 @@ def _parts(budget: Budget, seed: int) -> dict[str, float]:
 
 
 def _equal_cost(budget: Budget, seed: int) -> dict[str, float]:
+    return _scores(EQUAL, budget, seed)
+
+
+def _equal_time(budget: Budget, seed: int) -> dict[str, float]:
+    return _scores(TIMED, budget, seed)
+
+
+def _scores(arms: dict[str, tuple[str, dict[str, Any]]], budget: Budget, seed: int) -> dict[str, float]:
     given = setting(budget)
     encoded, scores = given.encoded(), {}
-    for arm, (name, changes) in EQUAL.items():
+    for arm, (name, changes) in arms.items():
         done = evaluate_head(given.head(name, encoded, seed, **changes), encoded.val, encoded.dataset)
         scores[arm] = 100 * done.miou.miou
         if done.ray is not None:
@@ -74,6 +84,18 @@ HEADS = [
         quick=Budget(1, 1), full=Budget(10, 10, "full"),
     ),
     Claim(
+        id="fastocc/leads-at-equal-time",
+        says="with a channel-to-height layer as wide as takes the same time in onnxruntime, the default head is .3 "
+        "points of mIoU and .5 of RayIoU above it, and never more than .2 below",
+        source="ours: what a user gets for the same time",
+        run=_equal_time,
+        verdict=all_of(
+            at_least("dcn-c2h", "c2h", margin=0.3), at_least("dcn-c2h RayIoU", "c2h RayIoU", margin=0.5),
+            at_least("dcn-c2h", "c2h", margin=-0.2), at_least("dcn-c2h RayIoU", "c2h RayIoU", margin=-0.2),
+        ),
+        quick=Budget(1, 1), full=Budget(10, 10, "full"),
+    ),
+    Claim(
         id="fastocc/beats-heads-without-height",
         says="on one frozen encoder its mIoU is at least 1.0 point above BEVNet's head and 0.5 above FlashOcc's, and "
         "its RayIoU is not below FlashOcc's",
@@ -87,11 +109,13 @@ HEADS = [
     ),
     Claim(
         id="fastocc/near-a-3d-head",
-        says="its mIoU is at most 0.3 points below that of a residual 3D network (which gets a linear lift of the BEV)",
+        says="on one frozen encoder the mIoU of the default head, and of the published one, is at most 0.3 points "
+        "below that of a residual 3D network of twice their operations, which has the image features at each voxel's "
+        "centre beside a linear lift of the bird's-eye view",
         source="ours: what doing without 3D convolutions may cost",
         run=_against_3d,
-        verdict=at_least("fastocc", "voxel3d", margin=-0.3),
-        quick=Budget(1, 1), full=Budget(3, 20, "full"),
+        verdict=all_of(at_least("dcn-c2h", "voxel3d", margin=-0.3), at_least("fastocc", "voxel3d", margin=-0.3)),
+        quick=Budget(1, 1), full=Budget(3, 10, "full"),
     ),
     Claim(
         id="fastocc/each-part-helps",

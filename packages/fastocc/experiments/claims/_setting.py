@@ -60,10 +60,15 @@ class Setting:
         train, val = (OccDataset(root, "sim", split) for split in ("train", "val"))
         return train, val
 
-    def encoded(self) -> Encoded:
-        """The encoder, trained with `bevnet` and frozen, and its views of both splits."""
+    def encoded(self, *, looks: bool = False) -> Encoded:
+        """The encoder, trained with `bevnet` and frozen, and its views of both splits.
+
+        Args:
+            looks: its image features too, for heads that need z: 0.1 GB in half precision, sampled at voxel centres
+                during training and evaluation; the sampled volumes would be 3 GB.
+        """
         recipe = TrainConfig.for_preset(self.preset, steps=self.encoder_steps, every=50)
-        return encode_splits(self.folder, self.config, recipe, self.splits())
+        return encode_splits(self.folder, self.config, recipe, self.splits(), looks=looks)
 
     def rate(self, name: str, encoded: Encoded, **changes: Any) -> float:
         """The learning rate that the search chose for a head: the same trials for each."""
@@ -85,7 +90,7 @@ class Setting:
         if name != FastOccHead.name:
             return "-".join([name, *(str(value) for value in changes.values())])
         whole = self.config.with_head(name, **changes)
-        return f"{name}-{whole.lift}-{whole.fpn}-{whole.form}-{whole.channels}"
+        return f"{name}-{whole.lift}-{whole.fpn}-residual-{whole.channels}"  # as heads are named that were kept before
 
     def miou(self, name: str, encoded: Encoded, seed: int, **changes: Any) -> float:
         """mIoU in % of a head on unseen frames, camera mask."""

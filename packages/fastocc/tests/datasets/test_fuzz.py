@@ -11,8 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fastocc.datasets import OccDataset, read_plain
-from fastocc.geometry import CameraRig
+from fastocc.datasets import (
+    OccDataset,
+    read_occ3d,
+    read_openocc_v1,
+    read_openocc_v2,
+    read_plain,
+    read_semantickitti,
+    read_surroundocc,
+)
+from fastocc.geometry import CameraRig, GridSpec
 from ninefold.errors import ArtifactError, NinefoldError
 from ninefold_testing import run_here
 
@@ -151,21 +159,47 @@ def test_rigs(tmp_path):
             CameraRig.from_yaml(tmp_path / "rig.yaml")
 
 
-def test_labels(tmp_path):
-    from fastocc.datasets import read_occ3d
-    from fastocc.geometry import GridSpec
-
-    grid, rng, path = GridSpec.named("micro"), random.Random(5), tmp_path / "labels.npz"
-    labels = np.zeros(grid.shape, np.uint8)
+def _npz(path):
+    labels = np.zeros((20, 20, 8), np.uint8)
     np.savez_compressed(path, semantics=labels, mask_camera=labels, mask_lidar=labels)
+
+
+def _npy(columns):
+    def write(path):
+        with path.open("wb") as file:
+            np.save(file, np.tile(np.arange(columns, dtype=np.int64), (30, 1)))
+
+    return write
+
+
+READERS = {  # how a small file is written; how it is read
+    "occ3d": (_npz, lambda path: read_occ3d(path, GridSpec.named("micro"))),
+    "openocc-v2": (_npz, read_openocc_v2),
+    "openocc-v1": (_npy(2), read_openocc_v1),
+    "openocc-v1, invalid": (_npy(1), lambda path: read_openocc_v1(path.with_name("whole"), path)),
+    "surroundocc": (_npy(4), read_surroundocc),
+    "semantickitti": (lambda path: np.zeros(256 * 256 * 32, np.uint16).tofile(path), read_semantickitti),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*all voxels count")
+@pytest.mark.parametrize("name", READERS)
+def test_labels(name, tmp_path):
+    write, read = READERS[name]
+    path, rng = tmp_path / "labels", random.Random(5)
+    write(path.with_suffix(".npz") if write is _npz else path)
+    path = path.with_suffix(".npz") if write is _npz else path
+    _npy(2)(tmp_path / "whole")
     whole = path.read_bytes()
-    for _ in range(200):
+    head = len(whole) if len(whole) < 9000 else 64  # headers, and everything of files that are mostly header
+    for _ in range(20 if name == "semantickitti" else 250):
         broken = bytearray(whole)
         for _ in range(rng.randint(1, 8)):
-            broken[rng.randrange(len(broken))] = rng.randrange(256)
-        path.write_bytes(bytes(broken))
+            broken[rng.randrange(head)] = rng.randrange(256)
+        path.write_bytes(bytes(broken[: rng.choice([len(broken), len(broken), rng.randrange(len(broken))])]))
         with contextlib.suppress(NinefoldError):
-            read_occ3d(path, grid)
+            read(path)
+    path.write_bytes(whole)
 
 
 @pytest.mark.parametrize("name", ["../../../escaped", "a/../../escaped", "..", "/escaped"])

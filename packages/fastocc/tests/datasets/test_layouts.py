@@ -17,6 +17,8 @@ from PIL import Image
 
 from .layouts import LAYOUTS, LIDAR2EGO, SCENES, SIZE, drive, tables
 
+SEVEN = ["occ3d", "bevdet", "tables", "openocc-v1", "openocc-v2", "surroundocc", "semantickitti"]
+
 
 @pytest.fixture(scope="session")
 def shots():
@@ -215,7 +217,7 @@ def run(*words):
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["occ3d", "bevdet", "mmdet3d", "tables", "openocc-v1", "surroundocc", "semantickitti"])
+@pytest.mark.parametrize("name", [*SEVEN, "mmdet3d"])
 def test_verbs_need_nothing_but_the_root(layout, model_of, name, tmp_path):
     _, format_name, known = LAYOUTS[name]
     model = model_of(format_name, 1 if name == "semantickitti" else 6)
@@ -234,8 +236,8 @@ def test_verbs_need_nothing_but_the_root(layout, model_of, name, tmp_path):
         assert (status, "LiDAR poses" in said) == (2, True)
 
 
-@pytest.mark.parametrize("name", ["occ3d", "openocc-v1"])
-def test_training_starts_from_a_model_on_each_label_format(layout, model_of, name, tmp_path):
+@pytest.mark.parametrize("name", SEVEN)
+def test_training_starts_from_a_model_on_each_layout(layout, model_of, name, tmp_path):
     model = model_of(LAYOUTS[name][1], 1 if name == "semantickitti" else 6)
     words = ("train", "--init", model, "--preset", "micro", "--root", layout(name), "--steps", 1, "--limit", 1)
     status, said = run(*words, "-o", tmp_path / "run")

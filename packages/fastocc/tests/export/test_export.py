@@ -8,17 +8,20 @@ import numpy as np
 import pytest
 import torch
 from fastocc import CameraRig, FastOccConfig, FastOccHead, FastOccModel, GridSpec
+from fastocc.evaluation import head_inputs
 from fastocc.export import (
     DATA,
     GRAPH,
     OnnxGraph,
     agreement,
+    by_onnxruntime,
     export_head,
     export_model,
     node_types,
     quantize_graph,
     write_prediction,
 )
+from fastocc.models import build_head
 from ninefold.errors import ArtifactError, InputError
 
 RIG, GRID = CameraRig.nominal(32, 64), GridSpec.named("micro")
@@ -56,6 +59,29 @@ def test_decomposed_head_needs_no_deformable_operator(tmp_path):
     path = export_head(head, bev, tmp_path / "head", backend="decomposed", opset=19)
     assert "DeformConv" not in node_types(path)
     assert agreement(OnnxGraph(path), bev.numpy(), expected) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["voxel3d", "cascade"])
+def test_head_that_looks_at_images_takes_their_features(name, tmp_path):
+    torch.manual_seed(0)
+    head = build_head(name, FastOccConfig.preset("micro")).eval()
+    bev, context = head_inputs(head)
+    with torch.no_grad():
+        expected = head(bev, context).numpy()
+    (made,) = by_onnxruntime(tmp_path, 1, head, bev, context)()
+    np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-4)
+    assert "features (1, 6, 8, 12, 32)" in json.loads((tmp_path / name / "about.json").read_text())["inputs"]
+    with pytest.raises(InputError, match="context"):
+        export_head(head, bev, tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("view", "head"), [("lut", "dcn-c2h"), ("lss", "fastocc"), ("bevdet", "bevdet-occ"), ("lut", "voxel3d")]
+)
+def test_no_graph_scatters(view, head, tmp_path):
+    model = FastOccModel(FastOccConfig.preset("micro", view=view, head=head, depth_step=4.0)).eval()
+    kinds = node_types(export_model(model, RIG, tmp_path / "onnx", backend="decomposed"))
+    assert not {name for name in kinds if name.startswith("Scatter") or name == "DeformConv"}
 
 
 def test_old_opsets_and_other_rigs_are_refused(exported, tmp_path):

@@ -318,7 +318,7 @@ def test_kept_head_of_another_form_is_named_and_stays(tmp_path):
     trained_head("fastocc", CONFIG, encoded, steps=1, seed=0, keep=keep)
     before = keep.read_bytes()
     with pytest.raises(ArtifactError, match="another form"):
-        trained_head("fastocc", CONFIG, encoded, steps=1, seed=0, keep=keep, form="literal")
+        trained_head("fastocc", CONFIG, encoded, steps=1, seed=0, keep=keep, lift="conv")
     assert keep.read_bytes() == before
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from fastocc.geometry import GridSpec
 from fastocc.heads import HeadContext, OccHead
-from fastocc.views import conv_bn, project, sample_heights
+from fastocc.views import conv_bn, sample_heights, sample_images
 
 
 class FastOcc2d(OccHead):
@@ -40,16 +38,7 @@ class FastOcc2d(OccHead):
     def score(self, bev: Tensor, context: HeadContext | None) -> Tensor:
         """(B, C, Y, X) -> (B, X, Y, Z, K)."""
         assert context is not None
-        batch, count = context.features.shape[:2]
         volume = self.body(bev).unflatten(1, (self.levels, self.channels)).permute(0, 4, 3, 1, 2)
-        pixels, depth = project(
-            self.points, context.cam2img, context.cam2ego, context.img_aug, context.bev_aug, context.lens
-        )
-        height, width = context.image_size
-        places = pixels / torch.tensor([width, height], dtype=bev.dtype, device=bev.device) * 2 - 1
-        seen = ((depth > 0.1) & (places.abs() < 1).all(-1)).to(bev.dtype)
-        places = torch.where(seen[..., None] > 0, places, 3.0).flatten(0, 1)[:, None]
-        taken = F.grid_sample(self.image(context.features.flatten(0, 1)), places, align_corners=False)[:, :, 0]
-        share = seen / seen.sum(1, keepdim=True).clamp(min=1)
-        mean = (taken.unflatten(0, (batch, count)) * share[:, :, None]).sum(1).transpose(1, 2)
+        features = self.image(context.features.flatten(0, 1)).unflatten(0, context.features.shape[:2])
+        mean = sample_images(features, self.points, context.cameras).transpose(1, 2)
         return self.classify(volume + mean.reshape(volume.shape))

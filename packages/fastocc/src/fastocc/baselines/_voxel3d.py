@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from fastocc.geometry import GridSpec
 from fastocc.heads import HeadContext, OccHead
+from fastocc.views import sample_heights, sample_images
 
 
 def conv3d(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
@@ -34,14 +35,22 @@ class _Block(nn.Module):
 class Voxel3d(OccHead):
     """Blocks [1, 2, 4] of widths Cv, 2Cv, 4Cv at strides 1, 2, 2, joined at full size; 3D convolution; MLP to K.
 
-    BEVDet-Occ's view transform keeps z; a BEV without z is lifted here by a linear map C -> Cv Z, stated in each table.
+    BEVDet-Occ's view transform keeps z. Here each voxel has the image features at its centre, and beside them a linear
+    map C -> Cv Z of the BEV, so that the network knows whatever flat heads know.
     """
 
     name: ClassVar[str] = "voxel3d"
     source: ClassVar[str] = "BEVDet-Occ, arXiv 2112.11790"
+    needs_context: ClassVar[bool] = True
+    points: Tensor
 
-    def __init__(self, in_channels: int, grid: GridSpec, num_classes: int, *, channels: int = 8) -> None:
+    def __init__(
+        self, in_channels: int, grid: GridSpec, num_classes: int, *, channels: int = 8, context_channels: int = 32
+    ) -> None:
         super().__init__(in_channels, grid, num_classes, channels=channels)
+        self.context_channels = context_channels
+        self.image = nn.Conv2d(context_channels, channels, 1)
+        self.register_buffer("points", sample_heights(grid, self.levels).reshape(-1, 3), persistent=False)
         self.lift = nn.Conv2d(in_channels, channels * self.levels, 1)
         stages, last = [], channels
         for count, width, stride in ((1, channels, 1), (2, 2 * channels, 2), (4, 4 * channels, 2)):
@@ -57,7 +66,10 @@ class Voxel3d(OccHead):
 
     def score(self, bev: Tensor, context: HeadContext | None) -> Tensor:
         """(B, C, Y, X) -> (B, X, Y, Z, K)."""
-        x = self.lift(bev).unflatten(1, (self.channels, self.levels))
+        assert context is not None
+        lifted = self.lift(bev).unflatten(1, (self.channels, self.levels))
+        features = self.image(context.features.flatten(0, 1)).unflatten(0, context.features.shape[:2])
+        x = lifted + sample_images(features, self.points, context.cameras).reshape(lifted.shape)
         size, maps = x.shape[2:], []
         for stage in self.stages:
             x = stage(x)

@@ -63,7 +63,6 @@ def train(
     ] = None,
     lift: Annotated[str, typer.Option("--lift", help="Of head fastocc: dcn, conv or linear.")] = "dcn",
     fpn: Annotated[str, typer.Option("--fpn", help="Of head fastocc: partial, full or none.")] = "partial",
-    form: Annotated[str, typer.Option("--form", help="Of head fastocc: residual or literal.")] = "residual",
     view: Annotated[str | None, typer.Option("--view", help="lut, lss or bevformer; default the preset's.")] = None,
     history: Annotated[
         int | None, typer.Option("--history", min=1, help="Frames seen at once (lut, lss); default the preset's.")
@@ -104,17 +103,17 @@ def train(
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     start = open_start(init) if init else None
     if start is not None:
-        if changes or (lift, fpn, form) != ("dcn", "partial", "residual"):
+        if changes or (lift, fpn) != ("dcn", "partial"):
             raise InputError(
-                "--head, --view, --history, --lift, --fpn, --form", expected="nothing with --init: its network is kept"
+                "--head, --view, --history, --lift, --fpn", expected="nothing with --init: its network is kept"
             )
         base, preset = start.config, preset or ("mini" if start.config.backbone == "slim" else "occ3d-r50")
     else:
         base = FastOccConfig.preset(preset := preset or "mini")
         if (head or base.head) == "fastocc":
-            changes |= {"lift": lift, "fpn": fpn, "form": form}
-        elif (lift, fpn, form) != ("dcn", "partial", "residual"):
-            raise InputError("--lift, --fpn, --form", expected=f"nothing: head {head or base.head!r} has none of them")
+            changes |= {"lift": lift, "fpn": fpn}
+        elif (lift, fpn) != ("dcn", "partial"):
+            raise InputError("--lift, --fpn", expected=f"nothing: head {head or base.head!r} has none of them")
     changes.setdefault("head", base.head)
     draft = base.with_head(**changes)
     cameras = open_rig(rig, draft.image_size).names if rig else None

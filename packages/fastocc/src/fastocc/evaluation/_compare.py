@@ -7,7 +7,7 @@ cached. Each head's learning rate is chosen among the same four on held-out trai
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +18,9 @@ from ninefold.errors import ArtifactError
 from fastocc.baselines import Prior
 from fastocc.datasets import OccDataset
 from fastocc.evaluation._protocol import Evaluation, evaluate_head
-from fastocc.heads import OccHead
-from fastocc.models import FastOccConfig, FastOccModel, build_head
-from fastocc.training import BevBank, TrainConfig, cache_bev, fit_prior, label_weights, train, train_head
+from fastocc.heads import HeadContext, OccHead
+from fastocc.models import HEADS, FastOccConfig, FastOccModel, build_head
+from fastocc.training import BevBank, TrainConfig, cache_bev, cache_looks, fit_prior, label_weights, train, train_head
 
 RATES = (3e-3, 9e-3, 2.7e-2, 8.1e-2)
 
@@ -37,15 +37,38 @@ class Encoded:
 
 def encode_splits(
     folder: Path, config: FastOccConfig, recipe: TrainConfig, splits: tuple[OccDataset, OccDataset],
-    advance: Callable[[], object] = lambda: None,
+    advance: Callable[[], object] = lambda: None, *, looks: bool = False,
 ) -> Encoded:  # fmt: skip
-    """Train the encoder with `bevnet` into `folder`/encoder (resumable) and cache its bird's-eye views beside it."""
+    """Train the encoder with `bevnet` into `folder`/encoder (resumable) and cache its bird's-eye views beside it.
+
+    Args:
+        looks: also keep image features, for heads that look at them.
+    """
     model = train(folder / "encoder", config.with_head("bevnet"), recipe, splits[0], advance=advance)
     banks = [
         _bank(folder / f"bev-{name}.safetensors", model, data)
         for name, data in zip(("train", "val"), splits, strict=True)
     ]
+    if looks:
+        banks = [
+            replace(bank, looks=_looks(folder / f"looks-{name}.safetensors", model, data))
+            for bank, name, data in zip(banks, ("train", "val"), splits, strict=True)
+        ]
     return Encoded(model, banks[0], banks[1], splits[1])
+
+
+def _looks(path: Path, model: FastOccModel, dataset: OccDataset) -> HeadContext:
+    try:
+        kept = artifacts.Artifact(path, kind="fastocc.looks", format_version=1)
+        lens = kept.torch("lens") if "lens" in kept.names else None
+        features, cam2img, cam2ego = (kept.torch(name) for name in ("features", "cam2img", "cam2ego"))
+        return HeadContext(features, cam2img, cam2ego, model.config.image_size, lens=lens)
+    except ArtifactError:  # not there yet, or of no use
+        made = cache_looks(model, dataset)
+        arrays = {"features": made.features, "cam2img": made.cam2img, "cam2ego": made.cam2ego}
+        arrays |= {} if made.lens is None else {"lens": made.lens}
+        artifacts.save(path, arrays, kind="fastocc.looks", format_version=1, package="fastocc", force=True)
+        return made
 
 
 def _bank(path: Path, model: FastOccModel, dataset: OccDataset) -> BevBank:
@@ -75,7 +98,7 @@ def choose_rate(
     scene: of a scene that is trained on, other frames would tell how well it is learned by heart.
     """
     held = torch.arange(len(bank)) >= len(bank) - max(1, len(bank) // 5)
-    first, second = (_part(bank, torch.nonzero(keep)[:, 0].tolist()) for keep in (~held, held))
+    first, second = (bank.part(torch.nonzero(keep)[:, 0].tolist()) for keep in (~held, held))
     scores: dict[float, float] = {}
 
     def score(rate: float) -> None:
@@ -90,10 +113,6 @@ def choose_rate(
     while (best := max(scores, key=scores.__getitem__)) in (min(scores), max(scores)):
         score(best * 3 if best == max(scores) else best / 3)
     return best
-
-
-def _part(bank: BevBank, indices: Sequence[int]) -> BevBank:
-    return BevBank(bank.bev[indices], bank.labels[indices], bank.masks[indices], [bank.origins[at] for at in indices])
 
 
 def trained_head(
@@ -154,7 +173,8 @@ def compare_heads(
         search: steps of each trial of the rate search; 0 takes 3e-3.
     Returns: by head, one evaluation a seed.
     """
-    encoded = encode_splits(folder, config, recipe, splits, advance)
+    looks = any(name in HEADS and HEADS[name].needs_context for name in names)
+    encoded = encode_splits(folder, config, recipe, splits, advance, looks=looks)
     made: dict[str, list[Evaluation]] = {}
     for name in names:
         rate = 3e-3

@@ -106,7 +106,8 @@ def evaluate_head(
 
     def frames() -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None, int]]:
         for at in range(len(bank)):
-            labels = decode(head(bank.bev[at : at + 1].float()), "softmax", free)[0].numpy()
+            context = bank.context([at]) if head.needs_context else None
+            labels = decode(head(bank.bev[at : at + 1].float(), context), "softmax", free)[0].numpy()
             yield labels, bank.labels[at].numpy(), bank.masks[at].numpy(), at
 
     return _score(frames(), dataset, "camera", rayiou, lambda at: bank.origins[at], advance)

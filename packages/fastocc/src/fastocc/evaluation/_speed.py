@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from ninefold.errors import InputError
 from ninefold.measure import compare, peak_rss_anon
 from torch import Tensor, nn
 
@@ -127,7 +126,7 @@ class HeadTiming:
     peak: int
 
 
-Engine = Callable[[OccHead, Tensor], Callable[[], object]]
+Engine = Callable[[OccHead, Tensor, HeadContext | None], Callable[[], object]]
 
 
 @torch.no_grad()
@@ -138,10 +137,10 @@ def time_heads(
     """Time heads in turn on the same random features, in evaluation mode.
 
     Args:
-        engine: makes a call from a head and a BEV (torch.compile, onnxruntime); such heads look at the BEV alone.
-            None runs eager torch, with the faster deformable convolution of this machine.
+        engine: makes a call from a head and what it is given (torch.compile, onnxruntime); None runs eager torch, with
+            the faster deformable convolution of this machine.
         grid: other than the configuration's.
-    Raises: InputError for an unknown head, or one that the engine cannot run.
+    Raises: InputError for an unknown head.
     """
     calls: dict[str, Callable[[], object]] = {}
     heads: dict[str, tuple[OccHead, tuple[Tensor, HeadContext | None]]] = {}
@@ -151,9 +150,7 @@ def time_heads(
         given = head_inputs(head, seed)
         heads[name] = (head, given)
         if engine is not None:
-            if head.needs_context:
-                raise InputError("head", got=name, expected="a head that looks at the BEV alone, for this engine")
-            calls[name] = engine(head, given[0])
+            calls[name] = engine(head, *given)
             continue
         if any(isinstance(part, DeformConv) for part in head.modules()):
             faster_backend(head, given[0])

@@ -15,7 +15,7 @@ from ninefold.errors import InputError, require
 from torch import Tensor, nn
 
 from fastocc.geometry import CameraRig
-from fastocc.heads import OccHead
+from fastocc.heads import HeadContext, OccHead
 from fastocc.lifting import set_backend
 from fastocc.models import FastOccModel
 from fastocc.views import HistoryState
@@ -43,6 +43,17 @@ class _Fixed(nn.Module):
         output = self.model(images, self.cam2img, self.cam2ego, prev=prev, lens=self.lens)
         made = output.logits if self.logits else output.semantics
         return (made, *output.state) if isinstance(output.state, HistoryState) else made
+
+
+class _Looking(nn.Module):
+    """A head that looks at images, for one calibration."""
+
+    def __init__(self, head: OccHead, context: HeadContext) -> None:
+        super().__init__()
+        self.head, self.context = head, context
+
+    def forward(self, bev: Tensor, features: Tensor) -> Tensor:
+        return self.head(bev, self.context._replace(features=features))
 
 
 def export_model(
@@ -89,13 +100,21 @@ def export_model(
 
 
 def export_head(
-    head: OccHead, bev: Tensor, path: str | Path, *, opset: int = OPSET, backend: str = "native", force: bool = False
-) -> Path:
-    """The same for a head alone: bev (1, C, Y, X) -> logits."""
-    if head.needs_context:
-        raise InputError("head", got=head.name, expected="a head that looks at the BEV alone")
-    about = {"inputs": f"bev {tuple(bev.shape)}", "outputs": "logits (1, X, Y, Z, K)", "head": head.name}
-    return _write(head.eval(), {"bev": bev}, path, about, opset, backend, force)
+    head: OccHead, bev: Tensor, path: str | Path, *, context: HeadContext | None = None, opset: int = OPSET,
+    backend: str = "native", force: bool = False,
+) -> Path:  # fmt: skip
+    """The same for a head alone: bev (1, C, Y, X), and features (1, N, C', h, w) where it looks at images -> logits.
+
+    Args:
+        context: of a head that looks at images; its calibration is built in.
+    """
+    if head.needs_context and context is None:
+        raise InputError("context", expected=f"image features and cameras: {head.name} looks at them")
+    examples = {"bev": bev} | ({} if context is None else {"features": context.features})
+    inputs = " and ".join(f"{name} {tuple(one.shape)}" for name, one in examples.items())
+    about = {"inputs": inputs, "outputs": "logits (1, X, Y, Z, K)", "head": head.name}
+    module = head.eval() if context is None else _Looking(head.eval(), context)
+    return _write(module, examples, path, about, opset, backend, force)
 
 
 def _write(
@@ -109,7 +128,7 @@ def _write(
     if backend not in _EXPORTED:
         raise InputError("backend", got=repr(backend), expected=f"one of {', '.join(_EXPORTED)}")
     set_backend(module, backend)
-    outputs = [str(about["outputs"]).split()[0], *(NEXT if len(examples) > 1 else ())]
+    outputs = [str(about["outputs"]).split()[0], *(NEXT if "motion" in examples else ())]
     path = Path(path)
     with artifacts.write_folder(path, kind=KIND, format_version=1, package="fastocc", force=force) as folder:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):

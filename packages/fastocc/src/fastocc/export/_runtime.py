@@ -12,7 +12,7 @@ from ninefold.errors import ArtifactError, require
 from torch import Tensor
 
 from fastocc.export._onnx import DATA, GRAPH, KIND, STATE, export_head
-from fastocc.heads import OccHead
+from fastocc.heads import HeadContext, OccHead
 
 
 class OnnxGraph:
@@ -59,10 +59,13 @@ class OnnxGraph:
         return made
 
 
-def by_onnxruntime(folder: Path, threads: int, head: OccHead, bev: Tensor) -> Callable[[], object]:
-    """A call of a head in onnxruntime on one BEV, for `evaluation.time_heads`; the graph lies below `folder`."""
-    graph = OnnxGraph(export_head(head, bev, folder / head.name), threads)
-    return partial(graph, bev.numpy())
+def by_onnxruntime(
+    folder: Path, threads: int, head: OccHead, bev: Tensor, context: HeadContext | None = None
+) -> Callable[[], object]:
+    """A call of a head in onnxruntime on one frame, for `evaluation.time_heads`; the graph lies below `folder`."""
+    graph = OnnxGraph(export_head(head, bev, folder / head.name, context=context), threads)
+    feeds = {"bev": bev.numpy()} | ({} if context is None else {"features": context.features.numpy()})
+    return partial(graph.session.run, None, feeds)
 
 
 def agreement(graph: OnnxGraph, array: np.ndarray, expected: np.ndarray) -> float:

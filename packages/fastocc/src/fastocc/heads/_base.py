@@ -9,6 +9,7 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from fastocc.geometry import GridSpec
+from fastocc.views import CameraInputs
 
 
 class HeadContext(NamedTuple):
@@ -28,6 +29,11 @@ class HeadContext(NamedTuple):
     bev_aug: Tensor | None = None
     lens: Tensor | None = None
 
+    @property
+    def cameras(self) -> CameraInputs:
+        """All but the features."""
+        return CameraInputs(*self[1:])
+
 
 class OccHead(nn.Module):
     """BEV features (B, C, Y, X) -> logits (B, X, Y, Z, K).
@@ -40,6 +46,7 @@ class OccHead(nn.Module):
     name: ClassVar[str]
     source: ClassVar[str]
     needs_context: ClassVar[bool] = False
+    mixes_rows: ClassVar[bool] = False  # whether a voxel looks along the whole grid, so that it is not trained on crops
     needs_height: ClassVar[bool] = False  # whether it takes (B, Z * Cv, Y, X) of a view that keeps z
     context_channels: int = 0  # channels of the image features, set by whoever builds a head that needs them
 

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from fastocc.geometry import GridSpec
 from fastocc.heads._base import HeadContext, OccHead
 from fastocc.lifting import LIFTS, set_backend
-from fastocc.voxels import FPNS, VoxelMlp, to_columns, to_volume
-
-FORMS = ("residual", "literal")
+from fastocc.voxels import FPNS, VoxelMlp, to_columns
 
 
 class FastOccHead(OccHead):
@@ -20,10 +18,8 @@ class FastOccHead(OccHead):
 
     Args:
         in_channels, grid, num_classes, channels: as for each head.
-        lift: dcn, conv or linear. fpn: partial, full or none.
-        form: `residual`: no ReLU on the Cv features of a voxel, the FPN adds to its input, each height has its own norm
-            after the lift and its own last layer. `literal`, the plain reading of the publication: one norm for all
-            heights and ReLU after the lift and the FPN, one classifier for all heights.
+        lift: dcn, conv or linear. fpn: partial, full or none. No ReLU is on the Cv features of a voxel, the FPN adds to
+            its input, each height has its own norm after the lift and its own last layer.
         reduce: channels that a 1 x 1 convolution leaves before the lifting, for CPUs; 0 keeps C.
         sparse: biases for sigmoid outputs with focal loss. backend: of deformable convolutions, see `lifting`.
 
@@ -49,21 +45,18 @@ class FastOccHead(OccHead):
         channels: int = 8,
         lift: str = "dcn",
         fpn: str = "partial",
-        form: str = "residual",
         reduce: int = 0,
         sparse: bool = False,
         backend: str = "decomposed",
     ) -> None:
         super().__init__(in_channels, grid, num_classes, channels=channels)
-        for key, value, known in (("lift", lift, LIFTS), ("fpn", fpn, FPNS), ("form", form, FORMS)):
+        for key, value, known in (("lift", lift, LIFTS), ("fpn", fpn, FPNS)):
             if value not in known:
                 raise InputError(key, got=repr(value), expected=f"one of {', '.join(known)}")
-        self.form = form
         self.reduce = nn.Conv2d(in_channels, reduce, 1) if reduce else nn.Identity()
-        self.lift = LIFTS[lift](reduce or in_channels, channels, self.levels, backend, form)
-        self.fpn = FPNS[fpn](channels, self.levels, form)
-        heights = self.levels if form == "residual" else 1
-        self.classify = VoxelMlp(channels, num_classes, sparse=sparse, heights=heights)
+        self.lift = LIFTS[lift](reduce or in_channels, channels, self.levels, backend)
+        self.fpn = FPNS[fpn](channels, self.levels)
+        self.classify = VoxelMlp(channels, num_classes, sparse=sparse, heights=self.levels)
 
     def set_backend(self, backend: str) -> None:
         """Switch between native and decomposed deformable convolution."""
@@ -72,10 +65,8 @@ class FastOccHead(OccHead):
     def score(self, bev: Tensor, context: HeadContext | None) -> Tensor:  # noqa: ARG002
         """(B, C, Y, X) -> (B, X, Y, Z, K).
 
-        The residual form works on (B, C, X, Y): turning the BEV at the start and one axis at the end costs onnxruntime
+        It works on (B, C, X, Y): turning the BEV at the start and one axis at the end costs onnxruntime
         a fifth of what turning the many more numbers of the logits does.
         """
-        if self.form == "literal":
-            return to_volume(self.classify(self.fpn(self.lift(self.reduce(bev)))), self.levels)
         scores = self.classify(self.fpn(self.lift(self.reduce(bev.transpose(2, 3)))))
         return to_columns(scores, self.levels)

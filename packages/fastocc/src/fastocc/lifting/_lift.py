@@ -1,9 +1,7 @@
 """Three ways from BEV to voxel features; channels are z-major, so that Z folds into the batch without a copy.
 
-Two forms of what follows the lift. `residual`: a batch norm whose scale and bias belong to one height, and no
-activation, since a ReLU on eight features throws away much of what they hold (as MobileNetV2 found of narrow layers).
-`literal`: one batch norm for all heights and a ReLU; the lift's own bias alone says how high a voxel
-lies.
+The batch norm after the lift has a scale and a bias for each height, and no activation follows, since a ReLU on eight
+features throws away much of what they hold (as MobileNetV2 found of narrow layers).
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from fastocc.lifting._deform import DeformConv
 
@@ -20,18 +17,16 @@ class Lift(nn.Module):
     """(B, C, Y, X) -> (B * Z, Cv, Y, X), batch norm included.
 
     Args:
-        inputs: C. outputs: Cv. levels: Z. backend: of deformable convolutions. form: residual or literal.
+        inputs: C. outputs: Cv. levels: Z. backend: of deformable convolutions.
     """
 
     name: ClassVar[str]
 
-    def __init__(
-        self, inputs: int, outputs: int, levels: int, backend: str = "decomposed", form: str = "residual"
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, levels: int, backend: str = "decomposed") -> None:
         super().__init__()
-        self.outputs, self.levels, self.form = outputs, levels, form
+        self.outputs, self.levels = outputs, levels
         self.body = self.make(inputs, outputs * levels, backend)
-        self.norm = nn.BatchNorm2d(outputs * levels if form == "residual" else outputs)
+        self.norm = nn.BatchNorm2d(outputs * levels)
 
     def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:
         """The map from (B, inputs, Y, X) to (B, outputs = Z * Cv, Y, X)."""
@@ -39,12 +34,7 @@ class Lift(nn.Module):
 
     def forward(self, bev: Tensor) -> Tensor:
         """(B, C, Y, X) -> (B * Z, Cv, Y, X)."""
-        made = self.body(bev)
-        if self.form == "residual":
-            return self._fold(self.norm(made))
-        return F.relu(self.norm(self._fold(made)))
-
-    def _fold(self, made: Tensor) -> Tensor:
+        made = self.norm(self.body(bev))
         return made.reshape(-1, self.outputs, *made.shape[-2:])
 
 

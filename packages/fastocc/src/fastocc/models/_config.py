@@ -16,6 +16,7 @@ from fastocc.views import BACKBONES, VIEWS
 
 ENCODERS = ("fpn", "bevdet")
 DEPTH_VIEWS = ("lss", "bevdet")
+_FORM = "residual"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class FastOccConfig:
             whose BEVs are kept and aligned; 1 looks at the present frame alone.
         view_channels: of the view transform. bev_channels: C, of the BEV encoder's output. widths: of its stages.
         head: dcn-c2h, fastocc or a rival. width, hidden: of `dcn-c2h` and `c2h`, channels after the convolution and of
-            the layer after it; 0: C and twice `width`. channels: Cv. lift, fpn, form, reduce: of the fastocc head.
+            the layer after it; 0: C and twice `width`. channels: Cv. lift, fpn, reduce: of the fastocc head.
         activation: softmax or sigmoid (without a free class). loss: ce, focal or strong.
         balance: exponent of the class weights of ce, by the labels' frequencies; 0 weighs all classes alike.
         mask: whether the camera mask enters the loss.
@@ -66,7 +67,6 @@ class FastOccConfig:
     hidden: int = 0
     lift: str = "dcn"
     fpn: str = "partial"
-    form: str = "residual"
     reduce: int = 0
     activation: str = "softmax"
     loss: str = "ce"
@@ -148,14 +148,18 @@ class FastOccConfig:
         return FastOccConfig.from_dict({**self.to_dict(), **own, "head": head, **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
+        """As JSON values, and the form of the head, of which there were two once: runs of that time go on."""
+        made = {
             key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
         }
+        return {**made, "form": _FORM}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FastOccConfig:
-        """From `to_dict`; InputError names unknown fields."""
+        """From `to_dict`; InputError names unknown fields, and the form that is gone."""
+        if values.get("form", _FORM) != _FORM:
+            raise InputError("config", got=f"form {values['form']!r}, which is gone", expected=f"form {_FORM!r}")
+        values = {key: one for key, one in values.items() if key != "form"}
         known = {one.name for one in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:

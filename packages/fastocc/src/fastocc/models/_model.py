@@ -82,7 +82,7 @@ def build_head(name: str, config: FastOccConfig, grid: GridSpec | None = None) -
     if name == FastOccHead.name:
         return FastOccHead(
             config.bev_channels, grid, config.num_classes, channels=config.channels, lift=config.lift, fpn=config.fpn,
-            form=config.form, reduce=config.reduce, sparse=config.activation == "sigmoid",
+            reduce=config.reduce, sparse=config.activation == "sigmoid",
         )  # fmt: skip
     more: dict[str, int] = {"context_channels": config.image_channels} if HEADS[name].needs_context else {}
     if name == config.head and name in (DeformableC2h.name, "c2h"):
@@ -257,7 +257,9 @@ class FastOccModel(nn.Module):
         Raises: ArtifactError with path and reason if the folder is not whole.
         """
         values, arrays = read_model(Path(path))
-        config = FastOccConfig.from_dict({"form": "literal", **values})  # the only one there was before it was named
+        if values.get("head") == FastOccHead.name:
+            values = {"form": "literal", **values}  # the only one there was before it was named
+        config = FastOccConfig.from_dict(values)
         if grid is not None and grid != config.grid:
             raise InputError(f"weights {path}", got=f"grid {config.grid}", expected=f"grid {grid}")
         if num_classes is not None and num_classes != config.num_classes:

@@ -1,4 +1,4 @@
-"""A deterministic street simulator: exact voxel labels, images, depth, semantics, LiDAR, masks and flow from a seed.
+"""A deterministic street simulator: exact voxel labels, images, depth, semantics, LiDAR and masks from a seed.
 
 - `_world.py`: the fine voxel world (0.2 m) and the shapes painted into it
 - `_layout.py`: roads, junctions, pavements, buildings, trees, bridges

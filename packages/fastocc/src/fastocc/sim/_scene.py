@@ -9,7 +9,7 @@ from numba import njit
 
 from fastocc.geometry import CameraRig, GridSpec, cast_rays, in_parallel, mark_seen, project_points, raycast, yaw_matrix
 from fastocc.sim._layout import build, lay_roads
-from fastocc.sim._objects import FIRST_INSTANCE, Thing, ego_lateral, place
+from fastocc.sim._objects import Thing, ego_lateral, place
 from fastocc.sim._render import Light, Picture, render_camera
 from fastocc.sim._world import FREE, World
 
@@ -23,7 +23,7 @@ class Frame:
 
     Attributes:
         pose: (4, 4) ego to world. time: seconds since the scene's start.
-        semantics: (X, Y, Z) uint8. instances: (X, Y, Z) uint16. flow: (X, Y, Z, 2) float16, m/s in the ego frame.
+        semantics: (X, Y, Z) uint8. instances: (X, Y, Z) uint16.
         mask_lidar, mask_camera: (X, Y, Z) bool, what the sensors could see.
         points: (P, 5) float32 x, y, z in LiDAR coordinates, intensity, beam. point_labels: (P,) uint8.
         pictures: one a camera, in the rig's order.
@@ -34,7 +34,6 @@ class Frame:
     time: float
     semantics: np.ndarray
     instances: np.ndarray
-    flow: np.ndarray
     mask_lidar: np.ndarray
     mask_camera: np.ndarray
     points: np.ndarray
@@ -105,17 +104,11 @@ class Scene:
         origins = [self.pose(other) for other in range(self.frames)]
         sensors = [pose_between(pose, other) @ rig.lidar.lidar2ego for other in origins]
         return Frame(
-            pose, index * STEP, semantics, instances, self._flow(instances, pose, index * STEP),
+            pose, index * STEP, semantics, instances,
             lidar_mask(semantics, grid, sensors, rig), camera_mask(semantics, grid, rig), points, labels,
             [render_camera(world, camera, pose, self.light, rng) for camera in rig.cameras] if pictures else [],
             self._boxes(pose, index * STEP, grid),
         )  # fmt: skip
-
-    def _flow(self, instances: np.ndarray, pose: np.ndarray, time: float) -> np.ndarray:
-        speeds = np.zeros((FIRST_INSTANCE + len(self.things) + 1, 2))
-        for thing in self.things:
-            speeds[thing.instance] = pose[:2, :2].T @ np.array(thing.velocity(time)) if thing.speed else 0.0
-        return speeds[np.minimum(instances, len(speeds) - 1)].astype(np.float16)
 
     def _boxes(self, pose: np.ndarray, time: float, grid: GridSpec) -> list[dict]:
         boxes = []

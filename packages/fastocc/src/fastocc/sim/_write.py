@@ -207,7 +207,6 @@ def _write_frame(root: Path, name: str, token: str, frame: Frame, rig: CameraRig
         semantics=frame.semantics,
         mask_lidar=frame.mask_lidar.astype(np.uint8),
         mask_camera=frame.mask_camera.astype(np.uint8),
-        flow=frame.flow,
         instances=frame.instances,
     )
 

@@ -8,7 +8,7 @@
 """
 
 from fastocc.training._batches import Batch, BatchMaker, Prefetch
-from fastocc.training._cached import BevBank, cache_bev, fit_prior, train_head
+from fastocc.training._cached import BevBank, cache_bev, cache_looks, fit_prior, train_head
 from fastocc.training._recipe import TrainConfig, learning_rate
 from fastocc.training._trainer import batch_loss, label_weights, train
 
@@ -20,6 +20,7 @@ __all__ = [
     "TrainConfig",
     "batch_loss",
     "cache_bev",
+    "cache_looks",
     "fit_prior",
     "label_weights",
     "learning_rate",

@@ -20,7 +20,14 @@ from fastocc.views._history import BevHistory, HistoryState
 from fastocc.views._images import BACKBONES, ImageEncoder
 from fastocc.views._lss import LiftSplat
 from fastocc.views._lut import LookUp
-from fastocc.views._projection import bev_augmentation, image_augmentation, project, rigid_inverse, unproject
+from fastocc.views._projection import (
+    bev_augmentation,
+    image_augmentation,
+    project,
+    rigid_inverse,
+    sample_images,
+    unproject,
+)
 
 VIEWS = {view.name: view for view in (LookUp, LiftSplat, BevDetLift, BevFormer)}
 
@@ -45,6 +52,7 @@ __all__ = [
     "project",
     "rigid_inverse",
     "sample_heights",
+    "sample_images",
     "unproject",
     "warp_previous",
 ]

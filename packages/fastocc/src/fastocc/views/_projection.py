@@ -6,8 +6,10 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from fastocc.geometry import angle_of, radius
+from fastocc.views._base import CameraInputs
 
 
 def rigid_inverse(pose: Tensor) -> Tensor:
@@ -66,7 +68,7 @@ def project(
     Args:
         points: (P, 3) or (B, P, 3), metres, in the frame after `bev_aug`.
         cam2img: (B, N, 3, 3) intrinsics. cam2ego: (B, N, 4, 4) rigid.
-        img_aug: (B, N, 3, 3) original to augmented pixels. bev_aug: (B, 4, 4), mirrors and rotations only.
+        img_aug: (B, N, 3, 3) original to augmented pixels. bev_aug: (B, 4, 4), mirrors, rotations and shifts only.
         lens: (B, N, 5) rows of `geometry.lens_row`; None if all cameras are pinholes.
     Returns: (B, N, P, 2) columns and rows in augmented pixels, and (B, N, P) depth along the optical axis, metres;
         where depth <= 0 the pixels mean nothing. Of a fisheye, depth is the distance, negative beyond its widest angle.
@@ -83,6 +85,23 @@ def project(
         camera, depth = _bent(camera, lens)
     flat = camera @ to_image.transpose(-1, -2)
     return flat[..., :2] / flat[..., 2:].clamp(min=1e-5), depth
+
+
+def sample_images(features: Tensor, points: Tensor, cameras: CameraInputs) -> Tensor:
+    """Image features at points of space: bilinear, the mean over the cameras that see a point, 0 where none does.
+
+    Args:
+        features: (B, N, C, h, w). points: (P, 3), metres, in the grid's (augmented) frame.
+    Returns: (B, C, P). With a grid's voxel centres this is a look-up that keeps z.
+    """
+    pixels, depth = project(points, cameras.cam2img, cameras.cam2ego, cameras.img_aug, cameras.bev_aug, cameras.lens)
+    height, width = cameras.image_size
+    places = pixels / torch.tensor([width, height], dtype=pixels.dtype, device=pixels.device) * 2 - 1
+    seen = ((depth > 0.1) & (places.abs() < 1).all(-1)).to(features.dtype)
+    places = torch.where(seen[..., None] > 0, places, 3.0).flatten(0, 1)[:, None]
+    taken = F.grid_sample(features.flatten(0, 1), places, align_corners=False)[:, :, 0]
+    share = seen / seen.sum(1, keepdim=True).clamp(min=1)
+    return (taken.unflatten(0, features.shape[:2]) * share[:, :, None]).sum(1)
 
 
 def _bent(camera: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@
 - `_classifier.py`: the per-voxel MLP
 """
 
-from fastocc.voxels._classifier import VoxelMlp, to_columns, to_volume
+from fastocc.voxels._classifier import VoxelMlp, to_columns
 from fastocc.voxels._fold import DeepConv, fold, unfold
 from fastocc.voxels._fpn import FPNS, FullFpn, NoFpn, PartialFpn
 
@@ -18,6 +18,5 @@ __all__ = [
     "VoxelMlp",
     "fold",
     "to_columns",
-    "to_volume",
     "unfold",
 ]

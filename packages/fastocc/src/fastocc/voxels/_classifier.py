@@ -37,12 +37,7 @@ class VoxelMlp(nn.Module):
         return torch.stack(made, 1).flatten(0, 1)
 
 
-def to_volume(folded: Tensor, levels: int) -> Tensor:
-    """(B * Z, K, Y, X) -> (B, X, Y, Z, K), the order of the label arrays."""
-    return folded.unflatten(0, (-1, levels)).permute(0, 4, 3, 1, 2)
-
-
 def to_columns(folded: Tensor, levels: int) -> Tensor:
-    """(B * Z, K, X, Y) -> (B, X, Y, Z, K): one axis moves, which runtimes copy fast."""
+    """(B * Z, K, X, Y) -> (B, X, Y, Z, K), the order of the label arrays: one axis moves, which runtimes copy fast."""
     classes, *size = folded.shape[1:]
     return folded.reshape(-1, levels * classes, *size).permute(0, 2, 3, 1).unflatten(-1, (levels, classes))

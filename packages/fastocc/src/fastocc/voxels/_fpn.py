@@ -1,7 +1,6 @@
 """Voxel FPNs over three levels. `partial`: only x and y are halved, and one convolution alone looks along z.
 
-In the form `residual` the pyramid's sum is added to what it was made from, without a last ReLU; in the form `literal`
-it replaces it, and a ReLU follows.
+The pyramid's sum is added to what it was made from, without a last ReLU.
 """
 
 from __future__ import annotations
@@ -22,21 +21,18 @@ class NoFpn(nn.Module):
     """Voxel features as they are.
 
     Args:
-        channels: Cv. levels: Z. form: residual or literal.
+        channels: Cv. levels: Z.
     """
 
     name: ClassVar[str] = "none"
 
-    def __init__(self, channels: int, levels: int, form: str = "residual") -> None:
+    def __init__(self, channels: int, levels: int) -> None:
         super().__init__()
-        self.channels, self.levels, self.form = channels, levels, form
+        self.channels, self.levels = channels, levels
 
     def forward(self, x: Tensor) -> Tensor:
         """(B * Z, Cv, Y, X), unchanged."""
         return x
-
-    def _join(self, x: Tensor, made: Tensor) -> Tensor:
-        return made.add_(x) if self.form == "residual" else F.relu(made, inplace=True)
 
 
 class PartialFpn(NoFpn):
@@ -44,8 +40,8 @@ class PartialFpn(NoFpn):
 
     name: ClassVar[str] = "partial"
 
-    def __init__(self, channels: int, levels: int, form: str = "residual") -> None:
-        super().__init__(channels, levels, form)
+    def __init__(self, channels: int, levels: int) -> None:
+        super().__init__(channels, levels)
         wide, widest = 2 * channels, 4 * channels
         self.down1 = _norm(self.conv(channels, wide, 2), wide)
         self.down2 = _norm(self.conv(wide, widest, 2), widest)
@@ -62,9 +58,8 @@ class PartialFpn(NoFpn):
         middle = self.down1(x)
         top = self.lateral[2](self.deep(self.down2(middle)))
         middle = self.lateral[1](middle).add_(F.interpolate(top, size=middle.shape[-2:], mode="nearest"))
-        return self._join(
-            x, self.out(self.lateral[0](x).add_(F.interpolate(middle, size=x.shape[-2:], mode="nearest")))
-        )
+        whole = self.lateral[0](x).add_(F.interpolate(middle, size=x.shape[-2:], mode="nearest"))
+        return self.out(whole).add_(x)
 
 
 class FullFpn(PartialFpn):
