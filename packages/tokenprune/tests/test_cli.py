@@ -207,14 +207,14 @@ def test_recall_asks_dense_the_pruner_and_rivals_at_each_depth_and_draws_it(say,
         "--model",
         "tiny",
         "--methods",
-        "truncation,gemfilter",
+        "truncation,shortgpt",
         "--kinds",
         "needle,few-shot",
         "--items",
         "5",
     ]
     (table,) = say(*words, "--lengths", "256,300", "--pruner", str(trained / "pruner"), "-o", str(tmp_path / "r"))
-    assert set(table["rows"][0]) == {"task", "tokens", "depth", "dense", "pruner", "truncation", "gemfilter"}
+    assert set(table["rows"][0]) == {"task", "tokens", "depth", "dense", "pruner", "truncation", "shortgpt"}
     assert [(row["task"], row["tokens"], row["depth"]) for row in table["rows"][:2]] == [
         ("needle", 256, 0.0), ("needle", 256, 0.25)]  # fmt: skip
     assert len(table["rows"]) == 2 * 5 + 2

@@ -34,8 +34,9 @@ from typing import Any
 import torch
 from long_items import Prefilled, answered, chosen, compressed, fillers, mean, run_items, subsequence
 from ninefold.measure import emit
+from pyramid_infer import PyramidInfer
 from tokenprune import Executor, Layout, Scored, TokenPruner, datasets, load
-from tokenprune.baselines import FastKV, PyramidInfer
+from tokenprune.baselines import FastKV
 from tokenprune.baselines._window import _WindowRouter
 from tokenprune.executor._scored import divergence, nll
 from torch import Tensor
