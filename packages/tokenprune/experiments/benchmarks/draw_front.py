@@ -17,10 +17,10 @@ from typing import Any
 
 from ninefold.report import figure, save_figure
 
-NAMES = {"tokenprune": "tokenprune", "fastkv": "FastKV", "specprefill": "SpecPrefill, its own draft",
+NAMES = {"learnt": "tokenprune, learnt", "tokenprune": "tokenprune as it comes", "fastkv": "FastKV", "specprefill": "SpecPrefill, its own draft",
          "gemfilter": "GemFilter", "pyramidinfer": "PyramidInfer", "snapkv": "SnapKV", "pyramidkv": "PyramidKV",
          "truncation": "truncation", "dropping": "frequent tokens dropped"}  # fmt: skip
-MARKS = "osD^vPX<>"
+MARKS = "*osD^vPX<>"
 
 
 def panel(axes: Any, lines: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""States of a search and of a training that version 0.1.0 wrote still load, and go on."""
+"""A folder of format 2, and states of a search and of a training that version 0.1.0 wrote, still load."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ def made_for():
         for number, weight in enumerate(model.parameters()):
             weight.copy_(((torch.arange(weight.numel()) * 37 + 11 * number) % 101 - 50).view_as(weight) / 128)
     return model
+
+
+def test_pruner_folder_loads(made_for):
+    pruner = PublishedPruner.from_pretrained(SAMPLES / "pruner", made_for)
+    assert pruner.schedule == (0.15, 0.3, 0.45, 0.7)
+    assert pruner.config == PublishedConfig(target_sparsity=0.4, hidden=8, seed=2)
+    assert sum(float(one.double().sum()) for one in pruner.net.state_dict().values()) == 4.220162332057953
+    assert pruner.metrics == {"kl": 0.5}
 
 
 def test_state_of_a_search_loads_and_goes_on():

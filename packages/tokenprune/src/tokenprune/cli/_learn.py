@@ -24,7 +24,6 @@ def learn(
     """
     from tokenprune import FTPConfig, TokenPruner, datasets
 
-    out = opts.need_out()
     with naming(target_sparsity="--sparsity", filler="--length", length="--length"):
         config = FTPConfig(target_sparsity=sparsity)
         language, tokenizer = load_model(model, opts)
@@ -32,9 +31,9 @@ def learn(
         tasks = datasets.learning_tasks(tokenizer, filler, count=items, length=length, seed=opts.seed)
     pruner = TokenPruner(language, config)
     found = pruner.learn(tasks)
-    pruner.save_pretrained(out, force=opts.force)
+    pruner.save_pretrained(opts.need_out(), force=opts.force)
     table = Table(["block", "head", "worth"], [[*head, worth] for head, worth in list(found.items())[:8]],
-                  title="Attention on the answer's place, share of the most on any token")  # fmt: skip
+                  title="Heads that find what is asked")  # fmt: skip
     chosen = ", ".join(f"head {head} of block {block}" for block, head in pruner.config.observation.heads)
-    table.notes += [f"look ahead: {chosen}", f"pruner: {out}"]
+    table.notes += ["worth: attention on the answer's place, share of the most on any token", f"look ahead: {chosen}"]
     return table
