@@ -52,8 +52,9 @@ def main() -> None:
         panel(axes, [line for line in lines if line["tokens"] == length])
         if at == 0:
             axes.set_ylabel("Answers right, above dense")
-            axes.legend(fontsize=7)
-    made.set_size_inches(4.2 * len(lengths), 3.6)
+            handles, names = axes.get_legend_handles_labels()
+            made.legend(handles, names, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
+    made.set_size_inches(4.2 * len(lengths), 4.2)
     save_figure(made, picture, "tokenprune")
 
 
