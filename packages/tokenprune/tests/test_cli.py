@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from ninefold.errors import ArtifactError, InputError
 from typer.testing import CliRunner
 
 SIZES = ["--model", "tiny", "--windows", "2", "--length", "32", "--scored", "4"]
@@ -108,8 +109,6 @@ def test_eval_and_compare_take_the_sparsity_of_the_pruner(say, tmp_path):
 
 
 def test_compare_refuses_a_sparsity_beside_a_pruner_which_has_its_own(say, trained, tmp_path):
-    from ninefold.errors import InputError
-
     words = ["compare", *SIZES, "--pruner", str(trained / "pruner"), "--sparsity", "0.5", "-o", str(tmp_path / "c")]
     with pytest.raises(InputError, match=r"--sparsity: got 0.5, expected none beside --pruner"):
         say(*words)
@@ -125,6 +124,25 @@ def test_inspect_generate_and_eval_read_what_run_wrote(say, trained):
     assert 0.2 < said["skipped"] < 0.4
     (table,) = say("eval", *with_it, *SIZES)
     assert [row["method"] for row in table["rows"]] == ["dense", "tokenprune", "truncation"]
+
+
+def test_learn_writes_a_pruner_whose_heads_look_ahead(say, tmp_path):
+    out = tmp_path / "learnt"
+    words = ["learn", "--model", "tiny", "--sparsity", "0.6", "--length", "300", "--items", "1"]
+    table = say(*words, "-o", str(out))
+    assert list(table["rows"][0]) == ["block", "head", "worth"]
+    worth = [row["worth"] for row in table["rows"]]
+    assert worth == sorted(worth, reverse=True)
+    _, facts = say("inspect", str(out))
+    assert len(facts["observation heads"]) == 3
+    best = sorted((row["block"], row["head"]) for row in table["rows"][:3])
+    assert sorted(map(tuple, facts["observation heads"])) == best
+    said = say("generate", "Before we proceed any further", "--pruner", str(out), "--model", "tiny", "--tokens", "3")
+    assert 0.4 < said["skipped"] < 0.7
+    with pytest.raises(ArtifactError, match="exists already"):
+        say(*words, "-o", str(out))
+    with pytest.raises(InputError, match="--length"):
+        say("learn", "--model", "tiny", "--length", "64", "-o", str(tmp_path / "short"))
 
 
 def test_a_prompt_begins_with_a_bos_where_the_tokenizer_adds_one(say, tmp_path):
@@ -164,16 +182,12 @@ def test_no_verb_that_uses_a_pruner_needs_a_folder(say, tmp_path):
 
 @pytest.mark.parametrize("verb", [["generate", "x"], ["ask", "d.txt", "x"], ["eval"], ["recall"], ["compare"]])
 def test_a_sparsity_beside_a_folder_is_refused_before_a_model_is_loaded(say, trained, verb, monkeypatch):
-    from ninefold.errors import InputError
-
     monkeypatch.setattr("tokenprune.models._families.tiny_model", lambda *_, **__: pytest.fail("work was done first"))
     with pytest.raises(InputError, match=r"--sparsity: got 0.5, expected none beside --pruner"):
         say(*verb, "--model", "tiny", "--sparsity", "0.5", "--pruner", str(trained / "pruner"))
 
 
 def test_ask_reads_a_document_once_and_answers_each_question(say, tmp_path):
-    from ninefold.errors import InputError
-
     (tmp_path / "doc.txt").write_text("First Citizen: Before we proceed any further, hear me speak. " * 4)
     questions = [f"Who spoke {word}?" for word in ("first", "last", "well")]
     words = ["--model", "tiny", "--tokens", "3", "--sparsity", "0.5"]
@@ -207,14 +221,14 @@ def test_recall_asks_dense_the_pruner_and_rivals_at_each_depth_and_draws_it(say,
         "--model",
         "tiny",
         "--methods",
-        "truncation,gemfilter",
+        "truncation,shortgpt",
         "--kinds",
         "needle,few-shot",
         "--items",
         "5",
     ]
     (table,) = say(*words, "--lengths", "256,300", "--pruner", str(trained / "pruner"), "-o", str(tmp_path / "r"))
-    assert set(table["rows"][0]) == {"task", "tokens", "depth", "dense", "pruner", "truncation", "gemfilter"}
+    assert set(table["rows"][0]) == {"task", "tokens", "depth", "dense", "pruner", "truncation", "shortgpt"}
     assert [(row["task"], row["tokens"], row["depth"]) for row in table["rows"][:2]] == [
         ("needle", 256, 0.0), ("needle", 256, 0.25)]  # fmt: skip
     assert len(table["rows"]) == 2 * 5 + 2
@@ -255,8 +269,6 @@ def test_analyze_and_bench_print_a_row_for_each_block_and_arm(say):
     ],
 )
 def test_bad_words_are_named_before_any_prefill_is_timed(say, words, message, monkeypatch):
-    from ninefold.errors import InputError
-
     monkeypatch.setattr("tokenprune.evaluation._speed.prefill", lambda *_, **__: pytest.fail("work was done first"))
     with pytest.raises(InputError, match=message):
         say(*words)

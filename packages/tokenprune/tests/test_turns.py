@@ -17,6 +17,7 @@ KINDS = {
     "two dense blocks": (FTPConfig(), (0.0, 0.0, 0.5, 0.6)),
     "nothing skipped": (FTPConfig(target_sparsity=0.0), None),
     "static": (FTPConfig(router="static"), (0.25, 0.25, 0.5, 0.4)),
+    "heads ahead": (FTPConfig(observation=Observation(heads=((1, 0), (2, 3)))), (0.0, 0.7, 0.5, 0.7)),
     "one score": (FTPConfig(observation=Observation(lasting=False)), (0.0, 0.3, 0.3, 0.6)),
 }
 

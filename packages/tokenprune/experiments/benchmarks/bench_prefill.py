@@ -4,7 +4,7 @@
         [--dtype float32|bfloat16] [--repeats 5] [--only time|memory] [--rows 1]
 
 `ratio` is how many times as fast as dense, with its 95 % interval, routing included; `bound` is what the saved
-operations allow, and `share` how much of that was had; at sparsities of .3 and .6. Memory is what one prefill with its
+operations allow, and `share` how much of that was had; at sparsities of .3 and .6, with heads that look ahead too. Memory is what one prefill with its
 cache takes above the weights at its peak, each in a process of its own: one that has run before has the memory already.
 With `--rows 4` the rows of the batch are padded, the shortest to half. One length a call, so that each stays short.
 """
@@ -20,8 +20,10 @@ import torch
 from bench_geometry import random_model
 from ninefold.measure import compare, emit, peak_rss_anon
 from tokenprune import FTPConfig, TokenPruner, load
+from tokenprune.routers._observation_router import Observation
 
 SPARSITIES = (0.3, 0.6)
+AHEAD = {"smollm2": ((7, 7), (8, 0), (15, 6)), "eight": ((2, 0), (3, 4), (5, 8))}  # heads, learnt or any
 
 
 def model_of(name: str, dtype: str) -> Any:
@@ -43,6 +45,8 @@ def times(model: Any, about: dict[str, Any], repeats: int) -> None:
     """Time the dense model and the pruner at each sparsity, in turn."""
     ids, mask = prompt(about["tokens"], about["rows"])
     pruners = {f"{s:g}": TokenPruner(model, FTPConfig(target_sparsity=s)) for s in SPARSITIES}
+    sees = Observation(heads=AHEAD[about["model"]])
+    pruners["0.6, learnt"] = TokenPruner(model, FTPConfig(target_sparsity=0.6, observation=sees))
     padded, lengths = None if about["rows"] == 1 else mask, mask.sum(1).tolist()
     calls = {"dense": lambda: model(ids, attention_mask=padded, logits_to_keep=1, use_cache=False)}
     calls |= {s: lambda one=one.executor(): one.logits(ids, padded) for s, one in pruners.items()}

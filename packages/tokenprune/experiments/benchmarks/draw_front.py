@@ -17,10 +17,10 @@ from typing import Any
 
 from ninefold.report import figure, save_figure
 
-NAMES = {"tokenprune": "tokenprune", "fastkv": "FastKV", "specprefill": "SpecPrefill, its own draft",
+NAMES = {"learnt": "tokenprune, learnt", "tokenprune": "tokenprune as it comes", "fastkv": "FastKV", "specprefill": "SpecPrefill, its own draft",
          "gemfilter": "GemFilter", "pyramidinfer": "PyramidInfer", "snapkv": "SnapKV", "pyramidkv": "PyramidKV",
          "truncation": "truncation", "dropping": "frequent tokens dropped"}  # fmt: skip
-MARKS = "osD^vPX<>"
+MARKS = "*osD^vPX<>"
 
 
 def panel(axes: Any, lines: list[dict[str, Any]]) -> None:
@@ -52,8 +52,9 @@ def main() -> None:
         panel(axes, [line for line in lines if line["tokens"] == length])
         if at == 0:
             axes.set_ylabel("Answers right, above dense")
-            axes.legend(fontsize=7)
-    made.set_size_inches(4.2 * len(lengths), 3.6)
+            handles, names = axes.get_legend_handles_labels()
+            made.legend(handles, names, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
+    made.set_size_inches(4.2 * len(lengths), 4.2)
     save_figure(made, picture, "tokenprune")
 
 

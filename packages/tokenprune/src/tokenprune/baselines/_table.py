@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokenprune.baselines._base import Baseline
 from tokenprune.baselines._short_gpt import ShortGPT
 from tokenprune.baselines._tokens import Truncation
-from tokenprune.baselines._window import FastKV, GemFilter, PyramidInfer
+from tokenprune.baselines._window import FastKV
 
-_ALL = (Truncation, FastKV, GemFilter, PyramidInfer, ShortGPT)
+_ALL = (Truncation, FastKV, ShortGPT)
 BASELINES: dict[str, type[Baseline]] = {one.name: one for one in _ALL}

@@ -7,6 +7,7 @@ from ninefold.demo import demo_verb
 
 from tokenprune.cli._compare import analyze, compare, evaluate
 from tokenprune.cli._ftp import ftp
+from tokenprune.cli._learn import learn
 from tokenprune.cli._recall import recall
 from tokenprune.cli._serve import serve
 from tokenprune.cli._use import CONVERTED, ask, bench, convert, generate, inspect
@@ -22,6 +23,7 @@ verb(app, uses=("device", "threads"))(serve)
 verb(app, uses=(*SHARED, "force", "out"), out="into")(compare)
 verb(app, "eval", uses=SHARED)(evaluate)
 verb(app, uses=(*SHARED, "force", "out"), out="into")(recall)
+verb(app, uses=(*SHARED, "force", "out"), out="folder", ours="tokenprune.pruner")(learn)
 verb(app, uses=("seed", "device", "threads"))(bench)
 verb(app, "convert-gguf", uses=("force", "out"), out="folder", ours=CONVERTED)(convert)
 verb(app, uses=SHARED)(analyze)

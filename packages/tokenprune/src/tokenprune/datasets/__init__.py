@@ -16,7 +16,7 @@ Examples:
     (400, ' ginger')
 """
 
-from tokenprune.datasets._long import DEPTHS, KINDS, LongTask, long_tasks
+from tokenprune.datasets._long import DEPTHS, KINDS, LongTask, learning_tasks, long_tasks
 from tokenprune.datasets._texts import (
     TASKS,
     TEXTS,
@@ -35,5 +35,5 @@ from tokenprune.datasets._texts import (
 
 __all__ = [
     "DEPTHS", "KINDS", "TASKS", "TEXTS", "LongTask", "Question", "chat", "embedded_text", "few_shot", "frame",
-    "long_tasks", "prefix", "prompt", "questions", "text", "tokens", "words",
+    "learning_tasks", "long_tasks", "prefix", "prompt", "questions", "text", "tokens", "words",
 ]  # fmt: skip

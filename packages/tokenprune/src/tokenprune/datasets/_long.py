@@ -75,6 +75,17 @@ def long_tasks(
     return [make(depths[at % len(depths)]) for at in range(count)]
 
 
+def learning_tasks(
+    tokenizer: Any, filler: Tensor, *, count: int = 3, length: int = 1024, seed: int = 0
+) -> list[LongTask]:
+    """Training tasks whose answer stands somewhere in the prompt, so many of each kind: what `TokenPruner.learn` takes.
+
+    Args: as of `long_tasks`.
+    """
+    return [task for kind in KINDS if kind != "few-shot" for task in long_tasks(
+        kind, "training", tokenizer, filler=filler, count=count, length=length, seed=seed)]  # fmt: skip
+
+
 class _Maker:
     """Makes tasks of one role.
 

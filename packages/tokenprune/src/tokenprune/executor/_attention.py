@@ -9,7 +9,7 @@ for rows that keep different numbers (`_ragged.py`).
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -57,6 +57,10 @@ class Form:
         return torch.cat([logits, sinks], -1).softmax(-1)[..., :-1]
 
 
+class Looked(Exception):  # noqa: N818  (no error: a block that was only to be looked at ends here)
+    """The scores that were asked for are there; the rest of the block is not run."""
+
+
 @dataclass
 class Attention:
     """What one block's attention is to know, and to note.
@@ -68,13 +72,14 @@ class Attention:
         window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores. Of new
             tokens over a cache the queries alone are noted.
         reduction: how a key's score is had from the attention of heads and queries on it (`Router.reduction`).
+        heads: score by each of these heads alone, and end there (`Looked`); empty: the block runs.
         gate: (B, n) weight of each key, for training; then nothing is gathered.
         places: (R, n) which token of its row each is, where some block sees a sliding window; None elsewhere.
         beyond: whether the prompt is longer than the window.
         queries: the last queries of each row, (B, heads, up to `window`, head_dim), columns of rows that have fewer
             without meaning; in: those before the new tokens, out: after them.
         form: out: how the block turns queries and keys into weights.
-        scores: out: the attention on each key, row after row.
+        scores: out: the attention on each key, row after row; with `heads` (B, heads, L), the maximum over queries.
         present: out: keys and values, the past included.
     """
 
@@ -83,6 +88,7 @@ class Attention:
     past: Held | None = None
     window: int = 0
     reduction: str = "mean"
+    heads: tuple[int, ...] = ()
     gate: Tensor | None = None
     places: Tensor | None = None
     beyond: bool = False
@@ -120,6 +126,10 @@ def attend(
 
 def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, form: Form) -> Tensor:
     """Kept tokens among themselves."""
+    if about.heads:
+        group, some = query.shape[1] // key.shape[1], list(about.heads)
+        query, key, about.reduction = query[:, some], key[:, [head // group for head in some]], "each"
+        form = replace(form, sinks=None if form.sinks is None else form.sinks[some])
     ragged = Ragged(about.counts, query.device) if query.shape[0] != len(about.counts) else None
     places = None if about.places is None else about.places[:, None, :, None]
     if about.cached:
@@ -132,6 +142,8 @@ def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, form: For
             about.queries = query[:, :, -about.window :].clone()  # a view would hold the queries of the whole prompt
             seen = None if near is None else near[:, :, -about.window :]
             about.scores = key_scores(about.queries, key, form, seen, about.reduction)
+        if about.heads:
+            raise Looked
         return _causal(query, key, value, form, near)
     rows, keys = (ragged.side_by_side(one) for one in (query, key))
     if about.window:
@@ -140,8 +152,10 @@ def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, form: For
         if near is not None:
             seen = seen & _at(near, last)
         about.queries = _at(rows, last)
-        scores = key_scores(about.queries, keys, form, seen, about.reduction)
-        about.scores = scores.flatten().index_select(0, ragged.slots)
+        about.scores = key_scores(about.queries, keys, form, seen, about.reduction)
+        if about.heads:
+            raise Looked
+        about.scores = about.scores.flatten().index_select(0, ragged.slots)
     if form.plain and near is None and packed(query):
         return packed_attention(query, key, value, about.counts, form.scaling)
     return ragged.one_after_another(_causal(rows, keys, ragged.side_by_side(value), form, near))
@@ -216,8 +230,8 @@ def key_scores(
         key: (R, kv_heads, n, head_dim), n >= w.
         form: how products become weights.
         seen: (R, 1, w, n) which key each query sees; one that sees none does not count; if left out, all up to its own.
-        reduction: over heads and queries, "mean", "max" or "weighted" (`Router.reduction`).
-    Returns: (R, n), in [0, 1]; means, weighted or not, sum to one in each row, but for sinks.
+        reduction: over heads and queries, "mean", "max" or "weighted" (`Router.reduction`); "each": over queries alone.
+    Returns: (R, n), in [0, 1]; means, weighted or not, sum to one in each row, but for sinks. (R, heads, n) for "each".
     """
     rows, heads, last, width = query.shape
     kv_heads, n = key.shape[1], key.shape[2]
@@ -233,6 +247,8 @@ def _reduced(weights: Tensor, real: Tensor, reduction: str) -> Tensor:
     """Attention (R, heads, w, n), queries that count (R, 1, w) -> scores (R, n)."""
     if reduction == "max":
         return (weights * real[..., None]).amax((1, 2))
+    if reduction == "each":
+        return (weights * real[..., None]).amax(2)
     if reduction == "weighted":
         real = real * torch.arange(1, real.shape[-1] + 1, device=real.device)
     return (weights.mean(1) * real[:, 0, :, None]).sum(1) / real.sum(-1).clamp(min=1)

@@ -63,6 +63,7 @@ class CostModel:
         heads, kv_heads, head_dim: of attention.
         head: weights of the language-model head.
         bytes_each: bytes of one cached number.
+        hidden: d.
 
     Examples:
         >>> import torch
@@ -86,6 +87,7 @@ class CostModel:
     head_dim: int
     head: int
     bytes_each: int
+    hidden: int = 0
 
     @classmethod
     def of(cls, layout: Layout) -> CostModel:
@@ -107,7 +109,7 @@ class CostModel:
         return cls(
             weights=tuple(weights(block) for block in layout.blocks), heads=layout.heads, kv_heads=layout.kv_heads,
             head_dim=layout.head_dim, head=weights(layout.model.get_output_embeddings()),
-            bytes_each=layout.decoder.embed_tokens.weight.element_size(),
+            bytes_each=layout.decoder.embed_tokens.weight.element_size(), hidden=layout.config.hidden_size,
         )  # fmt: skip
 
     @property
@@ -118,6 +120,11 @@ class CostModel:
     def block_flops(self, block: int, kept: float) -> float:
         """Of one block with `kept` tokens."""
         return 2 * kept * self.weights[block] + 2 * kept**2 * self.heads * self.head_dim
+
+    def looking(self, lengths: Sequence[int], window: int, heads: Mapping[int, Sequence[int]]) -> int:
+        """Operations of heads that look ahead: their blocks' queries, keys and values, and their scores."""
+        made = self.hidden * (self.heads + 2 * self.kv_heads) * self.head_dim * len(heads)
+        return 2 * sum(lengths) * (made + window * self.head_dim * sum(map(len, heads.values())))
 
     def of_kept(
         self, kept: Sequence[Sequence[int]], *, logits: int = 0,

@@ -6,14 +6,15 @@ block. Nothing is masked: what is not kept is not computed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tokenprune.executor._attention import Attention, Form, ours, scores_over
+from tokenprune.executor._attention import Attention, Form, Looked, ours, scores_over
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost, CostModel
 from tokenprune.executor._replaced import sliced
@@ -119,9 +120,13 @@ class Executor:
 
     def step(self, stream: Stream, block: int, cache: PrunedCache | None = None) -> None:
         """Run one block on a prompt; the stream is changed in place."""
-        choice = self.routing(stream).keep(block, stream)
+        router = self.routing(stream)
+        ahead = router.ahead(block)
+        if ahead:
+            stream.ahead = stream.padded(self.look_ahead(stream, ahead, router.window).amax(0))
+        choice = router.keep(block, stream)
         looked = 0 if isinstance(choice, bool) else sum(stream.lengths) * self.router.flops
-        stream.routed.append(looked)
+        stream.routed.append(looked + self.costs.looking(stream.lengths, router.window, ahead))
         stream.kept.append(self._run(stream, block, choice, cache))
         if stream.masks is not None:
             full = stream.real if choice is True else torch.zeros_like(stream.real)
@@ -141,7 +146,7 @@ class Executor:
                 return counts
             if counts != stream.lengths:
                 index, where = keep.places(stream), keep.mask
-        shape = (stream.rows, counts[0]) if len(set(counts)) == 1 else (1, sum(counts))
+        shape = _shape(counts)
         router = self.routing(stream)
         about = Attention(
             counts=counts, cached=cache is not None, window=router.queries(block), reduction=router.reduction
@@ -169,6 +174,27 @@ class Executor:
                 among = stream.flat(chosen)[stream.flat(where)]
                 cache.held[block] = about.present.only(among, stream.cached[block])
         return counts
+
+    @torch.compiler.disable
+    def look_ahead(self, stream: Stream, heads: Mapping[int, tuple[int, ...]], window: int) -> Tensor:
+        """What later blocks would attend to, were they run on the states as they are.
+
+        Args:
+            stream: all tokens, before some block.
+            heads: which ones, by block.
+            window: so many last queries of each row look.
+        Returns: (heads, T) attention on each token, flat, the maximum over queries; block by block.
+        """
+        shape, found = _shape(stream.lengths), []
+        for block, some in heads.items():
+            about = Attention(counts=stream.lengths, window=window, heads=some)
+            if stream.places is not None:
+                about.places, about.beyond = stream.places.view(shape), self._beyond(max(stream.lengths))
+            with suppress(Looked):
+                self.whole(block, *_at(stream, None, shape), about)
+            assert about.scores is not None
+            found.append(about.scores.to(stream.table.device).transpose(0, 1)[:, stream.real])
+        return torch.cat(found)
 
     def whole(self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention) -> Tensor:
         """A whole block on the tokens x, whose positions these are."""
@@ -313,6 +339,11 @@ class Executor:
         """What the pass that left this stream took; `logits`: positions whose logits are computed."""
         scored = [self.routing(stream).queries(block) for block in range(len(stream.kept))]
         return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, cached=stream.cached)
+
+
+def _shape(counts: list[int]) -> tuple[int, int]:
+    """Rows of so many tokens each, or, where these differ, one of all."""
+    return (len(counts), counts[0]) if len(set(counts)) == 1 else (1, sum(counts))
 
 
 def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from tokenprune.executor._stream import Kept, Stream
@@ -34,6 +36,10 @@ class Router:
     def queries(self, block: int) -> int:  # noqa: ARG002  (routers that score some blocks alone look at it)
         """How many last queries score the keys of this block."""
         return self.window
+
+    def ahead(self, block: int) -> Mapping[int, tuple[int, ...]]:  # noqa: ARG002
+        """Heads, by later block, that are to look at the states before this one (`Executor.look_ahead`)."""
+        return {}
 
     def lasts(self, block: int) -> bool:  # noqa: ARG002
         """Whether this block's scores are remembered beside each token's latest one (`Stream.best`)."""

@@ -30,6 +30,7 @@ class Stream:
         protected: (B, L) tokens that every block keeps.
         table: (B, L) each token's latest attention score; NaN: none yet.
         best: (B, L) each token's highest score in the blocks whose scores last; None: there was none.
+        ahead: (B, L) the highest attention of heads that looked ahead (`Executor.look_ahead`); None: none did.
         free: tokens of each row that are not protected.
         scored: whether any block has scored its keys yet.
         kept: for each block run so far, tokens kept in each row.
@@ -53,6 +54,7 @@ class Stream:
     free: list[int]
     places: Tensor | None = None
     best: Tensor | None = None
+    ahead: Tensor | None = None
     inside: Tensor | None = None
     scored: bool = False
     kept: list[list[int]] = field(default_factory=list)

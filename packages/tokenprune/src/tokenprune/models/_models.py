@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from ninefold.artifacts import write_folder
 from ninefold.datasets import cache_path
 from ninefold.errors import InputError, MissingExtraError, require
-from ninefold.files import digest, lock
+from ninefold.files import lock
 
 SMOLLM2, CONVERTED = "smollm2", "tokenprune.converted"
 _OWN_CODE = {"trust_remote_code": False}  # a model's own code is never run; unless told, transformers asks for leave
@@ -222,17 +221,6 @@ def _bytes_hash(weight: torch.Tensor) -> str:
     for piece in weight.reshape(-1).split(_PIECE):
         one.update(piece.contiguous().view(torch.uint8).cpu().numpy().data)
     return one.hexdigest()
-
-
-def sampled_hash(model: Any) -> str:
-    """What 0.1.0 kept of a model: SHA-256 over names, shapes and at most 4,096 numbers of each tensor."""
-    lines = []
-    for name, weight in sorted(model.state_dict().items()):
-        flat = _values(model, name, weight).detach().flatten()
-        stride = max(1, flat.numel() // 4096)
-        sample = flat[::stride].float().cpu().contiguous()
-        lines.append(f"{name} {tuple(weight.shape)} {digest(sample.numpy().tobytes())}")
-    return digest(json.dumps(lines).encode())
 
 
 def _values(model: Any, name: str, weight: torch.Tensor) -> torch.Tensor:

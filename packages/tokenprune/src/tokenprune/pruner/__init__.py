@@ -3,6 +3,7 @@
 _pruner    TokenPruner
 _document  a text that is read once and asked many times
 _config    FTPConfig
+_learn     which heads look ahead
 _base_model  which model a pruner was made for
 _files     a pruner's folder
 _schema    what it must hold

@@ -11,7 +11,7 @@ from ninefold.errors import ArtifactError
 from torch import nn
 
 from tokenprune.models._layout import Layout
-from tokenprune.models._models import base_id, sampled_hash, weight_hash
+from tokenprune.models._models import base_id, weight_hash
 
 
 def base_of(layout: Layout) -> dict[str, Any]:
@@ -31,8 +31,7 @@ def check_base(base: Mapping[str, Any], model: nn.Module, path: Path) -> None:
         raise ArtifactError(
             path, f"was made for {base['name']} of {base['blocks']} blocks; this model has {len(layout.blocks)}"
         )
-    whole = base.get("hashed") == "all"
-    if base["weights"] != (weight_hash(model) if whole else sampled_hash(model)):
+    if base["weights"] != weight_hash(model):
         mine, made = _build(layout), {name: base.get(name) for name in _build(layout)}
         if made == mine or {**made, "dtype": 0} != {**mine, "dtype": 0}:
             raise ArtifactError(path, f"was made for {base['name']}; this model has other weights")
@@ -40,9 +39,6 @@ def check_base(base: Mapping[str, Any], model: nn.Module, path: Path) -> None:
             f"{path}: was made for {base['name']} in {made['dtype']}; this one is in {mine['dtype']}, so that "
             "nothing says whether it is the same model", stacklevel=4,
         )  # fmt: skip
-    elif not whole:
-        warnings.warn(f"{path}: version 0.1.0 kept a hash of a sample of the weights alone, so that nothing says "
-                      "whether the others are the same; save it again", stacklevel=4)  # fmt: skip
 
 
 def _build(layout: Layout) -> dict[str, Any]:

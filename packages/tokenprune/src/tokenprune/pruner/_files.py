@@ -1,7 +1,6 @@
 """A pruner's folder: ftp_config.json, router.safetensors, search_history.jsonl, metrics.json, and the core's manifest.
 
-ftp_config.json holds the settings, the schedule, and which model it was made for. In folders of 0.1.0, which are read
-too, it also held what the manifest holds now: digests of itself and of the other files.
+ftp_config.json holds the settings, the schedule, and which model it was made for.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from typing import Any
 
 from ninefold.artifacts import Artifact, FolderArtifact, save, settled, write_folder
 from ninefold.errors import ArtifactError
-from ninefold.files import MANIFEST, digest, digest_file
+from ninefold.files import MANIFEST
 from torch import Tensor
 
 from tokenprune.pruner._config import FTPConfig
-from tokenprune.pruner._schema import checked_about, checked_object, of_this_version, read_object
+from tokenprune.pruner._schema import checked_about, read_object
 
 Parts = tuple[dict[str, Any], dict[str, Tensor], list[dict[str, Any]], dict[str, Any]]
 CONFIG, ROUTER, HISTORY, METRICS = "ftp_config.json", "router.safetensors", "search_history.jsonl", "metrics.json"
@@ -51,7 +50,7 @@ def write(
 
 
 def _is_pruners(file: Path) -> bool:
-    """Whether a file is one of a pruner's folder, of this version or 0.1.0."""
+    """Whether a file is one of a pruner's folder."""
     return file.name in (CONFIG, ROUTER, HISTORY, METRICS, MANIFEST) and (file.parent / CONFIG).is_file()
 
 
@@ -73,18 +72,12 @@ def router_of(folder: Path) -> str:
 
 
 def _read(folder: Path, kind: type[FTPConfig]) -> Parts:
-    if not (folder / CONFIG).is_file() and not (folder / MANIFEST).is_file():
-        raise ArtifactError(folder / CONFIG, "is not there: this is no folder of a pruner")
-    if (folder / MANIFEST).is_file():
-        held = FolderArtifact(folder, **_FOLDER)
-        held.verify()
-        about = read_object(_text(held.file(CONFIG)), folder / CONFIG).get("about")
-    else:
-        about = _read_old(folder)
     path = folder / CONFIG
-    config = checked_object(checked_object(about, path, "`about`").get("config"), path, "config")
-    of_this_version(config, path, kind)
-    about = checked_about(about, path, kind)
+    if not path.is_file() and not (folder / MANIFEST).is_file():
+        raise ArtifactError(path, "is not there: this is no folder of a pruner")
+    held = FolderArtifact(folder, **_FOLDER)
+    held.verify()
+    about = checked_about(read_object(_text(held.file(CONFIG)), path).get("about"), path, kind)
     stored = Artifact(folder / ROUTER, **_NET)
     net = {name: stored.torch(name) for name in stored.names}
     lines = _text(folder / HISTORY).splitlines()
@@ -97,24 +90,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise ArtifactError(path, "is damaged: it is not UTF-8") from None
-
-
-def _read_old(folder: Path) -> dict[str, Any]:
-    """The settings of a folder of 0.1.0, whose every file was checked."""
-    path = folder / CONFIG
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text)
-        version, about, files = document["format_version"], document["about"], document["files"]
-    except (ValueError, KeyError, TypeError):
-        raise ArtifactError(path, "is damaged: it does not hold a pruner's settings") from None
-    if version != 1 or text != _canonical(document) or digest(_canonical(about).encode()) != document.get("digest"):
-        raise ArtifactError(path, "is damaged: its content does not match its digest")
-    if set(files) != {ROUTER, HISTORY, METRICS}:
-        raise ArtifactError(path, "is damaged: it lists other files than a pruner has")
-    for name, expected in files.items():
-        if not (folder / name).is_file():
-            raise ArtifactError(folder / name, "is not there")
-        if digest_file(folder / name) != expected:
-            raise ArtifactError(folder / name, "is damaged: it does not match its digest")
-    return about

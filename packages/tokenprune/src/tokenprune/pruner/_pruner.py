@@ -14,6 +14,7 @@ import torch
 from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
+from tokenprune.datasets import LongTask
 from tokenprune.executor._attach import Attached, Spans, kept_whole
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost
@@ -25,10 +26,13 @@ from tokenprune.models._layout import Layout
 from tokenprune.pruner import _files
 from tokenprune.pruner._base_model import base_of, check_base
 from tokenprune.pruner._config import FTPConfig
+from tokenprune.pruner._learn import HEADS, worth
 from tokenprune.pruner._report import Report, planned_cost
 from tokenprune.routers._observation_router import ObservationRouter, cache_choice, settled
 from tokenprune.routers._schedule import checked_schedule, checked_target, dense_first, project, uniform
 from tokenprune.routers._static_router import StaticRouter
+
+_LEARNT_AT = 0.6  # heads look at what a tenth of the blocks leaves, as with every target above `SPARSE`
 
 
 class TokenPruner:
@@ -76,6 +80,10 @@ class TokenPruner:
         self.schedule = checked_schedule(
             self._first(self.config.target_sparsity, blocks) if schedule is None else schedule, blocks
         )
+        beyond = [at for at in self.config.observation.heads if at[0] >= blocks or at[1] >= self.layout.heads]
+        if beyond:
+            expected = f"one of {blocks} blocks and {self.layout.heads} heads"
+            raise InputError("observation heads", got=f"block {beyond[0][0]}, head {beyond[0][1]}", expected=expected)
         self.history: list[dict[str, Any]] = []
         self.metrics: dict[str, Any] = {}
         self.measured: float | None = None
@@ -91,7 +99,8 @@ class TokenPruner:
         schedule = self.schedule if schedule is None else schedule
         if self.config.router == "observation":
             bounded, target, blocks = self.config.cache_tokens is not None, self.config.target_sparsity, len(schedule)
-            longer = dense_first(target, blocks, long=True) if schedule == self._first(target, blocks) else None
+            usual = schedule == self._first(target, blocks) and not self.config.observation.heads
+            longer = dense_first(target, blocks, long=True) if usual else None
             return ObservationRouter(schedule, self.config.observation, score_all=bounded, longer=longer)
         return StaticRouter(schedule)
 
@@ -100,6 +109,27 @@ class TokenPruner:
         tokens = self.config.cache_tokens
         shrink = None if tokens is None else cache_choice(tokens, settled(self.config.observation, self.schedule))
         return Executor(self.layout, self.router(), shrink)
+
+    def learn(self, tasks: Sequence[LongTask], heads: int = HEADS) -> dict[tuple[int, int], float]:
+        """Choose the heads that look ahead where more than 45 % is skipped (`Observation.heads`): the best few.
+
+        Args:
+            tasks: prompts whose answer stands somewhere in them, of usual lengths; other tasks are left out.
+            heads: how many.
+        Returns: what each head of the later blocks is worth, by (block, head), the best first.
+        Raises:
+            InputError: for another router, and if no task's answer stands in its prompt.
+        """
+        if self.config.router != "observation":
+            raise InputError("router", got=repr(self.config.router), expected="observation: others look at nothing")
+        plain = replace(self.config, target_sparsity=_LEARNT_AT, observation=replace(self.config.observation, heads=()))
+        found = worth(TokenPruner(self.layout.model, plain).executor(), tasks)
+        if not found:
+            raise InputError("tasks", got="no answer that stands in its prompt", expected="one at least")
+        ranked = dict(sorted(found.items(), key=lambda one: -one[1]))
+        best = tuple(sorted(list(ranked)[:heads]))
+        self.config = replace(self.config, observation=replace(self.config.observation, heads=best))
+        return ranked
 
     def set_sparsity(self, target: float) -> None:
         """Scale the schedule to another target; the router stays."""
@@ -234,7 +264,10 @@ class TokenPruner:
         """As `from_pretrained`, of what was read already; `path` is for the messages."""
         about, net, history, metrics = parts
         check_base(about["base"], model, path)
-        pruner = cls(model, cls.kind(**about["config"]), about["schedule"])
+        try:
+            pruner = cls(model, cls.kind(**about["config"]), about["schedule"])
+        except InputError as error:  # heads that the model has not
+            raise ArtifactError(path, f"is not a pruner's: {error}") from None
         pruner.measured = about.get("measured_sparsity")
         fits = {} if pruner.net is None else {name: one.shape for name, one in pruner.net.state_dict().items()}
         if {name: one.shape for name, one in net.items()} != fits:

@@ -99,7 +99,8 @@ def planned_cost(executor: Executor, config: FTPConfig, lengths: Sequence[int]) 
     """Cost of prompts of these lengths under a pruner's settings, when the budget is met exactly."""
     router: Any = executor.router.of(max(lengths, default=0))
     kept = [[kept_count(length, s) for length in lengths] for s in router.schedule]
-    routed = [sum(lengths) * router.flops if s > 0 else 0 for s in router.schedule]
+    ahead = [executor.costs.looking(lengths, router.window, router.ahead(block)) for block in range(len(kept))]
+    routed = [sum(lengths) * router.flops * (s > 0) + more for s, more in zip(router.schedule, ahead, strict=True)]
     cached = None
     if config.cache_tokens is not None:  # the window and the first token always stay
         most = max(config.cache_tokens, router.window + 1)

@@ -39,8 +39,6 @@ _ACHIEVED: Check = ("a share or null", lambda value: value is None or _share(val
 _MAYBE: dict[str, Check] = {"achieved_sparsity": _ACHIEVED, "measured_sparsity": _ACHIEVED}
 _BASE: dict[str, Check] = {"name": _WORDS, "weights": _WORDS, "blocks": _COUNT}
 _MAYBE_BASE: dict[str, Check] = {"hashed": _WORDS, "dtype": _WORDS, "hidden_size": _COUNT, "vocab_size": _COUNT}
-_GONE = {"skipped_kv": "drop", "gate": "topk", "decode": "off", "scores": "last"}  # and what they were by default
-_OF_A_NET = ("score_window", "hidden", "router_start", "seed")  # without effect elsewhere; older folders have them
 
 
 def checked_about(about: Any, path: Path, kind: type[FTPConfig] = FTPConfig) -> dict[str, Any]:
@@ -52,6 +50,8 @@ def checked_about(about: Any, path: Path, kind: type[FTPConfig] = FTPConfig) -> 
     whole = checked_object(about, path, "`about`")
     _check(whole, path, "", _ABOUT, _MAYBE)
     _check(whole["base"], path, "base ", _BASE, _MAYBE_BASE)
+    if whole["config"].get("router") == "dynamic" != kind.routers[0]:
+        raise ArtifactError(path, "holds the published method's router: read it with tokenprune.ftp.PublishedPruner")
     checked_config(whole["config"], path, kind)
     try:
         schedule = checked_schedule(whole["schedule"], len(whole["schedule"]))
@@ -64,31 +64,6 @@ def checked_about(about: Any, path: Path, kind: type[FTPConfig] = FTPConfig) -> 
     return whole
 
 
-def of_this_version(config: dict[str, Any], path: Path, kind: type[FTPConfig]) -> None:
-    """Make an older folder's settings those of today: without what is gone, and saying what was not yet to be chosen.
-
-    Raises:
-        ArtifactError: if they ask for something that is gone, or for a router of another kind of pruner.
-    """
-    router, read = config.get("router"), config.pop("read", None)
-    gone = [f"{name}={value!r:.40}" for name, default in _GONE.items()
-            if (value := config.pop(name, default)) != default]  # fmt: skip
-    if router == "one_pass":
-        gone.append(f"router='one_pass', read={read!r:.40}")
-    if gone:
-        raise ArtifactError(path, f"has {gone[0]}, which this version no longer has: make the pruner anew")
-    if router == "dynamic" != kind.routers[0]:
-        raise ArtifactError(path, "holds the published method's router: read it with tokenprune.ftp.PublishedPruner")
-    if router != "dynamic":
-        for name in _OF_A_NET:
-            config.pop(name, None)
-    if router != "observation":
-        config.pop("observation", None)
-    elif isinstance(config.get("observation"), dict):
-        config["observation"].setdefault("lasting", False)
-        config["observation"].setdefault("pooling", "mean")
-
-
 def checked_config(config: Mapping[str, Any], path: Path, kind: type[FTPConfig] = FTPConfig) -> FTPConfig:
     """The settings of a folder, as its kind of pruner takes them."""
     known = {"": kind, "observation ": Observation}
@@ -97,6 +72,9 @@ def checked_config(config: Mapping[str, Any], path: Path, kind: type[FTPConfig] 
         extra = sorted(set(held) - {field.name for field in fields(known[where])})
         if extra:
             raise ArtifactError(path, f"is not a pruner's: {where}{extra[0]} is no setting of this version")
+        for name in ("lasting", "pooling") if where and held else ():  # older folders meant other values by leaving it
+            if name not in held:
+                raise ArtifactError(path, f"is not a pruner's: {where}{name} is missing")
     try:
         return kind(**config)
     except InputError as error:

@@ -8,11 +8,15 @@ are nested: a token that was skipped does not return. The early blocks are dense
 judged once it has been read. The window and pooling over neighbours are SnapKV's (arXiv 2404.14469), there for a cache
 after full attention. The maximum over a span keeps all of a fact of which one token is attended to; the mean over it
 loses single tokens, from some 1,000 tokens on whole facts.
+
+Heads that look for what is asked stand in later blocks than the dense ones where more than `SPARSE` is skipped. A few
+that were learnt (`TokenPruner.learn`) look ahead: their queries and keys, on the states that the dense blocks leave,
+score the tokens too, and of both scores the one that ranks a token higher counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -41,20 +45,23 @@ class Observation:
         neighbours: how many tokens in a row, the token itself in the middle, a score is pooled over; 1: no pooling.
             Left out, `SPAN`, and 13 beyond `SPARSE`: more of a fact stands or falls with one of its tokens.
         pooling: "max" or "mean" of these scores.
-        nested: a token that a block skipped is not kept by a later one.
         recent: share of a block's kept tokens that are the last ones. Left out, .5, and .25 beyond `SPARSE`.
         lasting: scores of blocks that skip nothing last, the highest counts; False: those of the block before alone.
+        heads: (block, head) pairs that look ahead, for schedules that skip more than `SPARSE`.
     """
 
     window: int | None = None
     reduction: str = "max"
     neighbours: int | None = None
     pooling: str = "max"
-    nested: bool = True
     recent: float | None = None
     lasting: bool = True
+    heads: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.heads, (list, tuple)) and all(map(_is_pair, self.heads))):
+            raise InputError("observation heads", got=f"{self.heads!r:.40}", expected="pairs of a block and a head")
+        object.__setattr__(self, "heads", tuple(map(tuple, self.heads)))  # lists, if read from JSON
         if self.window is not None and (type(self.window) is not int or self.window < 1):
             raise InputError("observation window", got=repr(self.window), expected="a whole number from 1")
         if self.reduction not in REDUCTIONS:
@@ -69,9 +76,12 @@ class Observation:
         number = type(self.recent) in (int, float) and 0 <= (self.recent or 0) <= 1
         if self.recent is not None and not number:
             raise InputError("observation recent", got=repr(self.recent), expected="a share of kept tokens, 0 to 1")
-        for name in ("nested", "lasting"):
-            if type(getattr(self, name)) is not bool:
-                raise InputError(f"observation {name}", got=repr(getattr(self, name)), expected="True or False")
+        if type(self.lasting) is not bool:
+            raise InputError("observation lasting", got=repr(self.lasting), expected="True or False")
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(type(at) is int and at >= 0 for at in value)
 
 
 def settled(settings: Observation, schedule: Sequence[float]) -> Observation:
@@ -121,8 +131,17 @@ def observed_margin(stream: Stream, latest: Sequence[int], settings: Observation
     Returns: (B, L): from 4 on if recent, from 0 to 1 by score, below -3 if skipped before.
     """
     alive = stream.memory.get(_ALIVE, stream.real)
-    margin = pooled(observed(stream), alive, settings) + 4.0 * recent_tokens(stream, latest)
+    scores = observed(stream)
+    if stream.ahead is not None:
+        scores = torch.maximum(_ranked(scores, alive), _ranked(stream.ahead, alive))
+    margin = pooled(scores, alive, settings) + 4.0 * recent_tokens(stream, latest)
     return margin - 8.0 * ~alive
+
+
+def _ranked(scores: Tensor, there: Tensor) -> Tensor:
+    """(B, L) the place of each token in its row by score, from 0 to 1 for the highest; first what is not there."""
+    order = scores.nan_to_num(0.0).masked_fill(~there, -1.0).argsort(dim=1, stable=True)
+    return order.argsort(dim=1).to(torch.float32) / order.shape[1]
 
 
 class ObservationRouter(StaticRouter):
@@ -150,6 +169,17 @@ class ObservationRouter(StaticRouter):
         """The router of a prompt of so many tokens."""
         return self if self.longer is None or tokens <= LONG else self.longer
 
+    def ahead(self, block: int) -> Mapping[int, tuple[int, ...]]:
+        """Heads of this block and later ones that look at the states before it, the first that skips."""
+        heads = self.settings.heads if sum(self.schedule) > SPARSE * len(self.schedule) else ()
+        if not heads or block != self.whole_blocks(len(self.schedule)):
+            return {}
+        found: dict[int, tuple[int, ...]] = {}
+        for at, head in sorted(heads):
+            if at >= block:
+                found[at] = (*found.get(at, ()), head)
+        return found
+
     def lasts(self, block: int) -> bool:
         """Whether scores of this block count in all later choices."""
         return self.settings.lasting and self.schedule[block] == 0
@@ -162,7 +192,7 @@ class ObservationRouter(StaticRouter):
 
     def _as_before(self, block: int) -> bool:
         """Whether nested sets leave a block no choice: it keeps as many tokens as the block before."""
-        return self.settings.nested and block > 0 and self.schedule[block] == self.schedule[block - 1]
+        return block > 0 and self.schedule[block] == self.schedule[block - 1]
 
     def latest(self, stream: Stream, skips: Sequence[int]) -> list[int]:
         """How many last tokens of each row are kept whatever their scores."""
@@ -182,8 +212,7 @@ class ObservationRouter(StaticRouter):
             return stream.memory[_ALIVE]
         margin = observed_margin(stream, self.latest(stream, skips), self.settings)
         kept = lowest_skipped(margin, stream.protected, stream.real, skips)
-        if self.settings.nested:
-            stream.memory[_ALIVE] = kept
+        stream.memory[_ALIVE] = kept
         return kept
 
 
