@@ -17,7 +17,7 @@ from typing import Any
 
 from ninefold.report import figure, save_figure
 
-NAMES = {"learnt": "tokenprune, learnt", "tokenprune": "tokenprune as it comes", "fastkv": "FastKV", "specprefill": "SpecPrefill, its own draft",
+NAMES = {"learnt": "tokenprune, learnt", "tokenprune": "tokenprune, default", "fastkv": "FastKV", "specprefill": "SpecPrefill, its own draft",
          "gemfilter": "GemFilter", "pyramidinfer": "PyramidInfer", "snapkv": "SnapKV", "pyramidkv": "PyramidKV",
          "truncation": "truncation", "dropping": "frequent tokens dropped"}  # fmt: skip
 MARKS = "*osD^vPX<>"
