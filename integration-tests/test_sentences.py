@@ -11,7 +11,8 @@ SAID = [
     (
         "tokenprune",
         "What it does",
-        "templates that nothing was chosen on.*not told apart.*Without learning names that stand first in 4,096 tokens are lost at 75 %",
+        "templates that nothing was chosen on.*not told apart.*"
+        "Without learning names that stand first in 4,096 tokens are lost at 75 %",
     ),
     (
         "mecoin",
