@@ -11,8 +11,7 @@ SAID = [
     (
         "tokenprune",
         "What it does",
-        "templates that nothing was chosen on.*not told apart.*"
-        "Without learning names that stand first in 4,096 tokens are lost at 75 %",
+        "not told apart.*Without learning names that stand first in 4,096 tokens are lost at 75 %",
     ),
     (
         "mecoin",
