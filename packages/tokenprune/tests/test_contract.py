@@ -29,7 +29,7 @@ class TestContract(ContractTests):
 
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
         verbs = {"ftp": ["ftp", *SMALL], "compare": ["compare", *SIZES], "recall": ["recall", "--model", "tiny"]}
-        return verbs | {"convert-gguf": ["convert-gguf", "model.gguf"]}
+        return verbs | {"convert-gguf": ["convert-gguf", "model.gguf"], "learn": ["learn", "--model", "tiny"]}
 
     def long_command(self, tmp_path: Path) -> list[str]:
         return ["ftp", *SMALL, "--generations", "2", "--steps", "30"]

@@ -52,6 +52,8 @@ def checked_about(about: Any, path: Path, kind: type[FTPConfig] = FTPConfig) -> 
     _check(whole["base"], path, "base ", _BASE, _MAYBE_BASE)
     if whole["config"].get("router") == "dynamic" != kind.routers[0]:
         raise ArtifactError(path, "holds the published method's router: read it with tokenprune.ftp.PublishedPruner")
+    for name in ("score_window", "hidden", "router_start", "seed") if whole["config"].get("router") == "static" else ():
+        whole["config"].pop(name, None)  # of a net, which the static rule has not: the published method's folders
     checked_config(whole["config"], path, kind)
     try:
         schedule = checked_schedule(whole["schedule"], len(whole["schedule"]))
@@ -70,11 +72,11 @@ def checked_config(config: Mapping[str, Any], path: Path, kind: type[FTPConfig] 
     inner = config.get("observation", {})
     for where, held in (("", config), ("observation ", checked_object(inner, path, "observation"))):
         extra = sorted(set(held) - {field.name for field in fields(known[where])})
-        if extra:
-            raise ArtifactError(path, f"is not a pruner's: {where}{extra[0]} is no setting of this version")
-        for name in ("lasting", "pooling") if where and held else ():  # older folders meant other values by leaving it
-            if name not in held:
-                raise ArtifactError(path, f"is not a pruner's: {where}{name} is missing")
+        # older folders meant other values by leaving these out
+        gone = [name for name in ("lasting", "pooling") if where and held and name not in held]
+        wrong = [f"{name} is no setting of this version" for name in extra] + [f"{name} is missing" for name in gone]
+        if wrong:
+            raise ArtifactError(path, f"is not a pruner's: {where}{wrong[0]}")
     try:
         return kind(**config)
     except InputError as error:
