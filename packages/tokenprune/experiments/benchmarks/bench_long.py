@@ -190,7 +190,7 @@ def summary(lines: list[dict[str, Any]]) -> None:
                 found["right above dense"] = mean(
                     [one[arm][2] - one["dense"][2] for one in held] for held in tasks.values()
                 )
-                found["right above tokenprune"] = _above(arm, "tokenprune", 2, tasks)
+                found["right above learnt"] = _above(arm, "learnt", 2, tasks)
                 found["loss above dense"] = mean(
                     [one[arm][0] - one["dense"][0] for one in held] for held in tasks.values()
                 )

@@ -2,7 +2,7 @@
 
 From `bench_long.py --summary`.
 
-    python packages/tokenprune/experiments/benchmarks/draw_front.py SUMMARY PICTURE
+    python packages/tokenprune/experiments/benchmarks/draw_front.py SUMMARY... PICTURE
 
 One panel for each length. A mark is an arm at one sparsity, its bar the 95 % interval over items; marks of one arm are
 joined. SnapKV and PyramidKV save bytes and no operations: they stand at 1.
@@ -41,8 +41,8 @@ def panel(axes: Any, lines: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    source, picture = map(Path, sys.argv[1:])
-    every = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
+    *sources, picture = map(Path, sys.argv[1:])
+    every = [json.loads(line) for one in sources for line in one.read_text(encoding="utf-8").splitlines()]
     lines = [line for line in every if line["benchmark"] == "long prompts" and "right" in line]
     lengths = sorted({line["tokens"] for line in lines})
     made, first = figure()

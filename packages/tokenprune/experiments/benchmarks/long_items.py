@@ -40,8 +40,9 @@ def choices_key() -> str:
     """A digest of the source that decides what is asked and which tokens are kept; other lines are not gone on from."""
     root, found = Path(tokenprune.__file__).parent, hashlib.sha256()
     for name in _DECIDES:
-        for path in sorted((root / name).rglob("*.[pj][sy]*")) if (root / name).is_dir() else [root / name]:
-            found.update(path.read_bytes())
+        for path in sorted((root / name).rglob("*")) if (root / name).is_dir() else [root / name]:
+            if path.suffix in (".py", ".json"):  # no bytecode, which says nothing new
+                found.update(path.read_bytes())
     return found.hexdigest()[:12]
 
 
