@@ -32,7 +32,9 @@ def test_pruner_comes_back_from_disk_bit_for_bit(model, ids, tmp_path, config):
     assert json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]["base"]["blocks"] == 4
 
 
-@pytest.mark.parametrize("gone", [{"gate": "argmax"}, {"decode": ["off"]}, {"skipped_kv": "project"}, {"router": "one_pass"}])
+@pytest.mark.parametrize(
+    "gone", [{"gate": "argmax"}, {"decode": ["off"]}, {"skipped_kv": "project"}, {"router": "one_pass"}]
+)
 def test_folder_of_a_setting_that_is_no_more_is_refused(model, tmp_path, gone):
     pruner = TokenPruner(model, FTPConfig(router="static"))
     about = {"config": {**pruner.config.to_dict(), **gone}, "schedule": [0.3] * 4, "base": base_of(pruner.layout)}
