@@ -1,6 +1,6 @@
 """Decoding of a padded batch beside the dense model: one JSON line for each arm.
 
-    python packages/tokenprune/experiments/benchmarks/bench_decode.py [--model eight|smollm2] [--tokens 1024] [--steps 32]
+    python packages/tokenprune/experiments/benchmarks/bench_decode.py [--model eight|smollm2] [--tokens 2048] [--steps 32]
 
 Four prompts, the shortest half as long as the longest, padded on the left; then greedy steps through the model's own
 forward. Only the steps are timed, in the processor's time of one thread, all arms in turn in each round: `ratio` is the
@@ -42,7 +42,7 @@ def steps_of(model: Any, ids: torch.Tensor, mask: torch.Tensor, steps: int) -> f
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--model", choices=["eight", "smollm2"], default="eight")
-    words.add_argument("--tokens", type=int, default=1024)
+    words.add_argument("--tokens", type=int, default=2048)
     words.add_argument("--steps", type=int, default=32)
     words.add_argument("--repeats", type=int, default=7)
     asked = words.parse_args()
