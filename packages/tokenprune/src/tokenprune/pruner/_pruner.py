@@ -110,12 +110,11 @@ class TokenPruner:
         shrink = None if tokens is None else cache_choice(tokens, settled(self.config.observation, self.schedule))
         return Executor(self.layout, self.router(), shrink)
 
-    def learn(self, tasks: Sequence[LongTask], heads: int = HEADS) -> dict[tuple[int, int], float]:
-        """Choose the heads that look ahead where more than 45 % is skipped (`Observation.heads`): the best few.
+    def learn(self, tasks: Sequence[LongTask]) -> dict[tuple[int, int], float]:
+        """Choose the heads that look ahead where more than 45 % is skipped (`Observation.heads`): the three best.
 
         Args:
             tasks: prompts whose answer stands somewhere in them, of usual lengths; other tasks are left out.
-            heads: how many.
         Returns: what each head of the later blocks is worth, by (block, head), the best first.
         Raises:
             InputError: for another router, and if no task's answer stands in its prompt.
@@ -127,7 +126,7 @@ class TokenPruner:
         if not found:
             raise InputError("tasks", got="no answer that stands in its prompt", expected="one at least")
         ranked = dict(sorted(found.items(), key=lambda one: -one[1]))
-        best = tuple(sorted(list(ranked)[:heads]))
+        best = tuple(sorted(list(ranked)[:HEADS]))
         self.config = replace(self.config, observation=replace(self.config.observation, heads=best))
         return ranked
 
