@@ -115,7 +115,7 @@ HEADS = [
         source="ours: what doing without 3D convolutions may cost",
         run=_against_3d,
         verdict=all_of(at_least("dcn-c2h", "voxel3d", margin=-0.3), at_least("fastocc", "voxel3d", margin=-0.3)),
-        quick=Budget(1, 1), full=Budget(3, 10, "full"),
+        quick=Budget(1, 1), full=Budget(10, 6, "full"),
     ),
     Claim(
         id="fastocc/each-part-helps",
