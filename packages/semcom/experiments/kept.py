@@ -50,7 +50,7 @@ def kept_model(
         kind: classes of the model and of its config.
         counts: whether the seconds of a model that is there already count for the caller.
     """
-    said = Claim(id="semcom/training", says=name, source="ours", run=train, verdict=at_least("", 0.0))
+    said: Any = Claim(id="semcom/training", says=name, source="ours", run=train, verdict=at_least("", 0))  # type: ignore
     about = {**about, "model": name, "code": code_key(said)}
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
     folder = cache_path("semcom") / "trained" / f"{name}-{digest}"

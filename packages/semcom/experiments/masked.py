@@ -143,7 +143,7 @@ def entries_of(kept: Tensor, reals: int) -> Tensor:
 
 
 class MaskedCoder(PictureCoder):
-    """The joint coder told what entries are sent: the encoder by a plane of positions, the decoder by a learnt gap."""
+    """The joint coder given what is sent: the encoder sees a plane of positions, the decoder a learnt value in gaps."""
 
     kind = "semcom.masked"
 
