@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ninefold_testing import digests, run, run_here
 from PIL import Image
-from semcom.models import built_in_path
+from semcom.models import built_in_path, load_picture_coder
 
 MODULE = "semcom.cli"
 TINY = ["--data", "embedded", "--net", "dim=16,decoder_dim=16,depth=1", "--recipe", "batch=8,save_every=2,steps=6"]
@@ -231,6 +232,17 @@ def test_training_takes_all_options_of_a_channel_and_begins_with_a_model_by_name
     assert "rayleigh:block=64,csi=pilot,pilots=3" in json.dumps(config)
     words = ("train", "picture", "--data", "embedded", "--net", "context=8,blocks=1,channels=8", "--recipe")
     assert semcom(*words, "batch=2,steps=1,crops=16/32,channels=4", "-o", tmp_path / "run2")["steps"] == 1
+
+
+def test_layers_that_no_shipped_weights_have_begin_as_the_seed_says(semcom, tmp_path):
+    words = ("train", "picture", "--data", "embedded", "--net", "context=8,blocks=1,channels=8", "--recipe")
+    still = "batch=2,steps=1,crops=16/32,channels=4,lr=0,average=0"
+    for run_folder, seed in (("a", 1), ("b", 1), ("c", 2)):
+        semcom(*words, still, "--seed", seed, "-o", tmp_path / run_folder)
+    one, same, other = (load_picture_coder(tmp_path / name / "model.safetensors").state_dict() for name in "abc")
+    assert all(torch.equal(value, same[name]) for name, value in one.items())
+    differ = {name.split(".")[0] for name, value in one.items() if not torch.equal(value, other[name])}
+    assert differ == {"encoder_context", "decoder_context"}
 
 
 def test_inspect_knows_each_kind(semcom, folder, tmp_path):

@@ -57,4 +57,8 @@ def test_both_systems_are_registered():
     assert set(names) == {"semcom-carrier", "semcom-mm"}
     assert names["semcom-mm"].system.load_demo() is mm_demo
     claimed = {claim.id for claim in claims_of(names["semcom-mm"])}
-    assert claimed == {"semcom/multimodal-choice-beats-chance", "semcom/generation-helps-at-low-snr"}
+    assert claimed == {
+        "semcom/multimodal-choice-beats-chance",
+        "semcom/generation-helps-at-low-snr",
+        "semcom/generation-is-nearer-in-foreign-features",
+    }

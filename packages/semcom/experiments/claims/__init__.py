@@ -1,10 +1,11 @@
 """What the publications claim, and what we say of this code: statements with bars, and one file a subject.
 
-The first system: statements `_list`; the published carrier `_pictures`; whole pictures `_whole`; shared parts
-`_shared`. The second system: `_mm`.
+All statements: `_list`. The first system: whole pictures `_whole`; a payload in the latent grid and beside it
+`_carrier`; coders trained through fading, against public ones and in ten minutes `_coders`; the published carrier
+`_pictures`. The second system: `_mm`; in features that no training of ours saw `_foreign`. What they share: `_common`,
+`_shared`.
 """
 
-from ._list import CLAIMS
-from ._mm import MM_CLAIMS
+from ._list import CLAIMS, MM_CLAIMS
 
 __all__ = ["CLAIMS", "MM_CLAIMS"]

@@ -1,23 +1,16 @@
-"""The statements on whole pictures and the published carrier, with their bars."""
+"""All statements: whole pictures, the carrier on them, coders, and the published carrier; the second system's apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from ninefold_lab import Verdict, all_of, at_least, at_most
 
-from ninefold_lab import Budget, Claim, Verdict, all_of, at_least, at_most
-
+from ._carrier import CARRIER_CLAIMS
+from ._coders import CODER_CLAIMS
+from ._common import claim
+from ._foreign import FOREIGN_CLAIMS
+from ._mm import SELECTION_CLAIMS
 from ._pictures import apart, fillings, payload_masks
-from ._whole import known_snr, unknown_snr
-
-
-def claim(
-    name: str, says: str, run: Callable[..., Any], verdict: Verdict, *, source: str = "ours", seeds: int = 10,
-    minutes: float = 1,
-) -> Claim:  # fmt: skip
-    """A claim of this package; `minutes` are one seed's on one core."""
-    return Claim(id=f"semcom/{name}", says=says, source=source, run=run, verdict=verdict, quick=Budget(1, 1),
-                 full=Budget(seeds, minutes))  # fmt: skip
+from ._whole import WHOLE_CLAIMS
 
 
 def _within(arm: str, rival: str, margin: float) -> Verdict:
@@ -25,24 +18,9 @@ def _within(arm: str, rival: str, margin: float) -> Verdict:
 
 
 CLAIMS = [
-    claim("joint-coder-is-near-avif",
-          "on 21 Kodak crops at a bandwidth ratio of 1/12 the joint coder is within 1.0 dB of AVIF + LDPC at 5 dB and "
-          ".8 dB at 0 dB, its SSIM is .01 higher, and on the third that is hardest for AVIF it is .3 dB above",
-          known_snr,
-          all_of(at_least("joint, 5 dB", "AVIF, 5 dB", -1.0), at_least("joint, 0 dB", "AVIF, 0 dB", -0.8),
-                 at_least("SSIM, joint, 5 dB", "SSIM, AVIF, 5 dB", 0.01),
-                 at_least("joint, hardest third, 5 dB", "AVIF, hardest third, 5 dB", 0.3)), minutes=2),
-    claim("choice-for-each-picture-pays",
-          "the better of AVIF + LDPC and the joint coder for each picture, its bit counted, is .1 dB above AVIF + LDPC "
-          "in the mean (21 Kodak crops, bandwidth ratio 1/12, 0 and 5 dB)",
-          known_snr,
-          all_of(*(at_least(f"chosen, {snr} dB", f"AVIF, {snr} dB", 0.1) for snr in (0, 5))), minutes=2),
-    claim("joint-coder-leads-where-the-snr-is-unknown",
-          "with a sender that does not know the SNR (0 to 10 dB, or Rayleigh fading once for a picture, mean of 10 dB) "
-          "the joint coder is 1 dB above AVIF + LDPC at its best fixed rate (21 Kodak crops, bandwidth ratio 1/12)",
-          unknown_snr,
-          all_of(*(at_least(f"joint, {over}", f"AVIF at its best fixed rate, {over}", 1.0)
-                   for over in ("0 to 10 dB", "slow fading"))), minutes=3),
+    *WHOLE_CLAIMS,
+    *CARRIER_CLAIMS,
+    *CODER_CLAIMS,
     claim("mae-beats-inpainting",
           "on the same received kept patches the autoencoder is .5 dB above harmonic inpainting and 3 dB above mean "
           "fill at a mask ratio of .75, and .4 dB above harmonic inpainting at .9 (Es/N0 5 dB)",
@@ -61,3 +39,5 @@ CLAIMS = [
           ".1 dB",
           apart, _within("carrier", "bits sent apart", 0.1), source="ours: the control"),
 ]  # fmt: skip
+
+MM_CLAIMS = [*SELECTION_CLAIMS, *FOREIGN_CLAIMS]

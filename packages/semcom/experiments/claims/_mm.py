@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from ninefold.datasets import cache_path
-from ninefold.files import write_text
-from ninefold_lab import Budget, add_seconds, all_of, at_least, at_most, source_key
+from ninefold_lab import Budget, all_of, at_least, at_most
 from semcom.datasets import Captioned, load, load_captioned
 from semcom.evaluation import psnr
 from semcom.links import carry
@@ -19,9 +15,10 @@ from semcom.models import Judge, load_judge
 from semcom.multimodal import RULES, MMSemCom, RxPictures, TextOnly, choose, unsharp, without_text
 from semcom.phy import Channel
 from semcom_experiments.distance import kid
+from semcom_experiments.kept import kept_rows
 from semcom_experiments.linear import LinearLink
 
-from ._list import claim
+from ._common import claim, sized
 
 _SNRS = (-5.0, 0.0, 5.0, 10.0)
 _COARSE, _LINEAR = _RIVALS = ("coarse picture", "linear picture")
@@ -34,10 +31,6 @@ def _parts(pictures: int) -> tuple[MMSemCom, Captioned, Judge, LinearLink]:
     link = MMSemCom.from_pretrained("mm-32", sampler={"bfloat16": True})
     linear = LinearLink(load("cifar10", "train"), link.report.symbols)
     return link, load_captioned("cifar10", "test", pictures), load_judge("judge"), linear
-
-
-def _size(budget: Budget, full: int = 500, quick: int = 40) -> int:
-    return full if budget.form == "full" else quick
 
 
 def _received(
@@ -73,36 +66,29 @@ def _pictures(pictures: int, seed: int, snr: float) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-@functools.lru_cache(maxsize=64)
-def _rows_at(pictures: int, seed: int, snr: float) -> tuple[dict[str, dict[str, list[float]]], float]:
-    """Scores by arm at an SNR, once for all experiments of a seed, and the seconds that took; kept on disk."""
-    path = cache_path("semcom") / "mm-rows" / source_key(MM_CLAIMS[0]) / f"{pictures}-{seed}-{snr:g}.json"
-    if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return kept["scores"], kept["seconds"]
-    start = time.perf_counter()
-    _, data, judge, _ = _parts(pictures)
-    wanted, scores = judge.judge(data.images)[1], {}
-    for name, images in _pictures(pictures, seed, snr).items():
-        probability, features = judge.judge(images)
-        scores[name] = {
-            "psnr": psnr(images, data.images).tolist(),
-            "right": (100.0 * (probability.argmax(axis=1) == data.labels)).tolist(),
-            "kid": [1000 * kid(features[at::10], wanted) for at in range(10)] if len(images) >= 320 else [0.0],
-        }
-    seconds = time.perf_counter() - start
-    write_text(path, json.dumps({"scores": scores, "seconds": seconds}), force=None)
-    add_seconds(-seconds)  # the caller counts them
-    return scores, seconds
+def _rows_at(pictures: int, seed: int, snr: float) -> dict[str, dict[str, list[float]]]:
+    """Scores by arm at an SNR, once for all experiments of a seed."""
+
+    def measured() -> dict[str, dict[str, list[float]]]:
+        _, data, judge, _ = _parts(pictures)
+        wanted, scores = judge.judge(data.images)[1], {}
+        for name, images in _pictures(pictures, seed, snr).items():
+            probability, features = judge.judge(images)
+            scores[name] = {
+                "psnr": psnr(images, data.images).tolist(),
+                "right": (100.0 * (probability.argmax(axis=1) == data.labels)).tolist(),
+                "kid": [1000 * kid(features[at::10], wanted) for at in range(10)] if len(images) >= 320 else [0.0],
+            }
+        return scores
+
+    return kept_rows(SELECTION_CLAIMS[0], f"{pictures} pictures, seed {seed}, {snr:g} dB", measured)
 
 
 def _mean(budget: Budget, seed: int, snrs: tuple[float, ...], key: str) -> dict[str, np.ndarray]:
-    """A score of each arm by picture (KID: by block of pictures), averaged over SNRs; its seconds count."""
+    """A score of each arm by picture (KID: by block of pictures), averaged over SNRs."""
     found: dict[str, list[Any]] = {}
     for snr in snrs:
-        scores, seconds = _rows_at(_size(budget), seed, snr)
-        add_seconds(seconds)
-        for arm, one in scores.items():
+        for arm, one in _rows_at(sized(budget, 500, 40), seed, snr).items():
             found.setdefault(arm, []).append(one[key])
     return {arm: np.mean(values, axis=0) for arm, values in found.items()}
 
@@ -123,7 +109,7 @@ def low_snr(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     return scores | {f"PSNR, {arm}": quality[arm] for arm in ("mean", "own coarse picture", *_RIVALS, "unsharp mask")}
 
 
-MM_CLAIMS = [
+SELECTION_CLAIMS = [
     claim("multimodal-choice-beats-chance",
           "the candidate chosen by image and text is .08 dB above a random one at 0 to 10 dB, not .05 dB below "
           "either modality alone, and closes a fifth of the gap to the oracle",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from ninefold_lab import Budget
 from PIL import Image
-from semcom.datasets import embedded_photographs, load, load_captioned
-from semcom.models import Judge, JudgeConfig
-from semcom_experiments.claims import CLAIMS, MM_CLAIMS, _mm, _pictures, _whole
+from semcom.datasets import embedded_photographs, load, load_captioned, load_whole
+from semcom.models import JsccCoder, JsccConfig, Judge, JudgeConfig, PictureCoder, PictureConfig
+from semcom_experiments import coders, foreign, kept, masked
+from semcom_experiments.claims import CLAIMS, MM_CLAIMS, _carrier, _coders, _foreign, _mm, _pictures, _whole
 from semcom_experiments.linear import LinearLink
 
 QUICK = Budget(1, 0.1, "quick")
@@ -22,22 +24,52 @@ def crops(tmp_path_factory):
     return sorted(place.iterdir())[:3]
 
 
-def judged(claim):
-    """The experiment's arms twice, and comparisons of two seeds."""
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "cache"))
+
+
+def judged(claim, monkeypatch, tmp_path):
+    """The experiment's arms twice, and comparisons of two seeds; a run with nothing kept gives the same."""
     scores, other = (claim.run(QUICK, seed) for seed in (0, 1))
     comparisons = claim.verdict([scores, other])
     assert comparisons
     assert all(np.isfinite(one.estimate) for one in comparisons)
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "another"))
+    _carrier._coder.cache_clear()
     again = claim.run(QUICK, 0)
     for arm in scores:
         np.testing.assert_array_equal(scores[arm], again[arm])
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id.split("/")[1])
-def test_experiment_gives_every_arm_of_its_bars(claim, crops, monkeypatch):
+@pytest.fixture
+def on_small_pictures(crops, monkeypatch):
+    """All experiments of the first system on the wheel's own pictures, with tiny coders in place of trained ones."""
     monkeypatch.setattr(_pictures, "pictures_of", lambda *_: load("embedded")[:6])
-    monkeypatch.setattr(_whole, "crops", lambda count: crops[:count])
-    judged(claim)
+    for module in (_whole, _carrier, _coders):
+        monkeypatch.setattr(module, "crops", lambda count: crops[:count])
+    monkeypatch.setattr(_carrier, "photographs", lambda count: crops[:count])
+    for module in (masked, coders, _coders):
+        if hasattr(module, "load_whole"):
+            monkeypatch.setattr(module, "load_whole", lambda *words: load_whole("embedded", *words[1:]))
+        if hasattr(module, "load"):
+            monkeypatch.setattr(module, "load", lambda *words: load("embedded", *words[1:]))
+    torch.manual_seed(0)
+    sizes = PictureConfig(width=8, stages=1, context=8, blocks=1)
+    tiny, tiles = PictureCoder(sizes).eval(), JsccCoder(JsccConfig(width=8, stages=1)).eval()
+    for module in (masked, _coders):
+        monkeypatch.setattr(module, "load_picture_coder", lambda: tiny)
+    for module in (coders, _coders):
+        monkeypatch.setattr(module, "load_jscc", lambda _: tiles)
+    monkeypatch.setattr(coders, "PictureConfig", lambda: sizes)
+    _carrier._coder.cache_clear()
+    yield
+    _carrier._coder.cache_clear()
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id.split("/")[1])
+def test_experiment_gives_every_arm_of_its_bars(claim, on_small_pictures, monkeypatch, tmp_path):
+    judged(claim, monkeypatch, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -53,25 +85,42 @@ def small_parts(tiny_parts):
 @pytest.mark.parametrize("claim", MM_CLAIMS, ids=lambda claim: claim.id.split("/")[1])
 def test_experiment_of_the_second_system_gives_every_arm_of_its_bars(claim, small_parts, monkeypatch, tmp_path):
     monkeypatch.setattr(_mm, "_parts", lambda _: small_parts)
-    monkeypatch.setattr(_mm, "cache_path", lambda _: tmp_path)
-    _mm._rows_at.cache_clear()
-    judged(claim)
-    _mm._rows_at.cache_clear()
+    monkeypatch.setattr(_foreign, "_link", lambda: small_parts[0])
+    monkeypatch.setattr(_foreign, "_data", lambda *_: (small_parts[1], load("embedded")))
+    network = np.random.default_rng(0).normal(size=(3072, 12))
+    features = lambda images: images.reshape(len(images), -1) / 255 @ network  # noqa: E731
+    monkeypatch.setattr(foreign, "imagenet_features", lambda: features)
+    judged(claim, monkeypatch, tmp_path)
 
 
-def test_rows_of_the_second_system_are_kept_and_their_seconds_count_once(small_parts, monkeypatch, tmp_path):
+def test_rows_of_the_second_system_are_kept_and_their_seconds_count_once(small_parts, monkeypatch):
     counted = []
     monkeypatch.setattr(_mm, "_parts", lambda _: small_parts)
-    monkeypatch.setattr(_mm, "cache_path", lambda _: tmp_path)
-    monkeypatch.setattr(_mm, "add_seconds", counted.append)
-    _mm._rows_at.cache_clear()
+    monkeypatch.setattr(kept, "add_seconds", counted.append)
     first = _mm._mean(QUICK, 0, (0.0,), "psnr")
-    assert sum(counted) == pytest.approx(0)  # the caller's own clock saw them
-    _mm._rows_at.cache_clear()
+    assert sum(counted) == 0  # the caller's own clock saw them
     monkeypatch.setattr(_mm, "_pictures", None)
     np.testing.assert_array_equal(_mm._mean(QUICK, 0, (0.0,), "psnr")["random"], first["random"])
     assert sum(counted) > 0
-    _mm._rows_at.cache_clear()
+
+
+def test_claims_of_whole_pictures_measure_a_seed_once_and_a_killed_one_goes_on(on_small_pictures, monkeypatch):
+    measured, measure = [], _whole.measure_baseline
+
+    def counting(paths, task):
+        if len(measured) == 2 and not dead:
+            dead.append(True)
+            raise KeyboardInterrupt
+        measured.append((paths[0].name, task.seed))
+        return measure(paths, task)
+
+    dead = []
+    monkeypatch.setattr(_whole, "measure_baseline", counting)
+    with pytest.raises(KeyboardInterrupt):
+        _whole.known_snr(QUICK, 0)
+    for _ in range(2):
+        _whole.known_snr(QUICK, 0)
+    assert len(measured) == len(set(measured)) == 3
 
 
 def test_rules_see_the_same_candidates_and_the_oracle_is_best(small_parts, monkeypatch):

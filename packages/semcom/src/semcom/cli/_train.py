@@ -71,12 +71,15 @@ def _finished(run: Run, model: Any, recipe: dict[str, Any], *, half: bool = Fals
 @verb(train, uses=USES, out="run")
 def picture(*, how: How, opts: Shared) -> dict[str, Any]:
     """Train the coder of whole pictures on crops, from the shipped tile coder on; a killed run goes on."""
+    import torch
+
     from semcom.datasets import load_whole
     from semcom.models import PictureCoder, PictureConfig, load_jscc, load_picture_coder
     from semcom.training import PictureRecipe, train_picture
 
     recipe = PictureRecipe.from_text(how.recipe, seed=opts.seed)
     net = PictureConfig.from_text(how.net)
+    torch.manual_seed(opts.seed)
     model = load_picture_coder(how.start) if how.start else PictureCoder.from_tiles(load_jscc("adjscc-c8"), net)
     data = how.data or "caltech101"
     pictures = load_whole(data, "train") if data in ("caltech101", "embedded") else read_pictures([Path(data)])

@@ -1,0 +1,66 @@
+"""Coders that claims train: DeepJSCC through fading, that of whole pictures for ten minutes; and what they draw."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from ninefold.run import Run
+from semcom.datasets import load, load_whole
+from semcom.models import JsccCoder, JsccConfig, PictureCoder, PictureConfig, load_jscc
+from semcom.phy import Channel, reals_to_symbols, symbols_to_reals
+from semcom.training import JsccRecipe, PictureRecipe, train_jscc, train_picture
+
+TEN_MINUTES = PictureRecipe(steps=3000)
+"""semcom train picture --recipe steps=3000 --seed SEED --threads 2 -o RUN: from `adjscc-c8` on, two threads."""
+
+
+def fading_recipe(channel: str, snr_db: float, seed: int, steps: int) -> JsccRecipe:
+    """DeepJSCC at one mean SNR, as published (Bourtsoulatze et al. 2019), over a channel."""
+    return JsccRecipe(
+        channel=channel, snr_low=snr_db, snr_high=snr_db, seed=seed, steps=steps, batch=64, lr=1e-3, loss="log",
+        average=0.999,
+    )  # fmt: skip
+
+
+def train_deepjscc(recipe: JsccRecipe, run: Run) -> JsccCoder:
+    """DeepJSCC of eight channels, a ratio of 1/12, on CIFAR-10's training pictures; resumes what is there."""
+    return train_jscc(load("cifar10", "train"), JsccConfig("deepjscc", 8), recipe, run)
+
+
+def train_ten_minutes(recipe: PictureRecipe, run: Run) -> PictureCoder:
+    """The coder of whole pictures from the shipped tile coder on, in two threads; resumes what is there."""
+    torch.manual_seed(recipe.seed)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        model = PictureCoder.from_tiles(load_jscc("adjscc-c8"), PictureConfig())
+        return train_picture(load_whole("caltech101", "train"), model, recipe, run)
+    finally:
+        torch.set_num_threads(before)
+
+
+def carried(
+    model: JsccCoder | PictureCoder, pictures: np.ndarray, channel: Channel, snr_db: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Pictures after a coder and a channel, at a bandwidth ratio of 1/12.
+
+    Args:
+        pictures: (n, H, W, 3) uint8, sides multiples of 16.
+        snr_db: mean Es/N0 of the channel, which both sides know.
+    Returns: (n, H, W, 3) uint8.
+    """
+    found = []
+    height, width = pictures.shape[1:3]
+    for begin in range(0, len(pictures), 100):
+        part = torch.from_numpy(pictures[begin : begin + 100].copy()).permute(0, 3, 1, 2).float() / 255
+        snr = torch.full((len(part),), float(np.clip(snr_db, -10, 25)))
+        with torch.inference_mode():
+            whole = isinstance(model, PictureCoder)
+            reals = model.encode(part, snr, 8) if whole else model.encode(part, snr)
+            received = channel.apply(reals_to_symbols(reals.flatten(1).numpy()), snr_db, rng)
+            arrived = np.clip(np.nan_to_num(symbols_to_reals(received.unbiased)), -20, 20)
+            seen = torch.from_numpy(arrived)
+            drawn = model.decode(seen.reshape(reals.shape), snr) if whole else model.decode(seen, snr, height, width)
+        pixels = (drawn.float().nan_to_num().clamp(0, 1) * 255).round().to(torch.uint8)
+        found.append(pixels.permute(0, 2, 3, 1).numpy())
+    return np.concatenate(found)
