@@ -92,11 +92,12 @@ def train(
     opts: Shared,
 ) -> dict[str, Any]:
     """Train into the run folder -o, which then holds model/; the same command resumes a killed run."""
-    from ninefold.distributed import launched
+    from ninefold.distributed import launched, place
 
     from fastocc.models import FastOccConfig
     from fastocc.training import TrainConfig
     from fastocc.training import train as fit
+    from fastocc.unlabelled import calibrate_free
 
     out = opts.need_out()
     given = {"head": head, "segmentation": segmentation, "view": view, "history": history}
@@ -150,7 +151,10 @@ def train(
             out, draft, recipe, data, device=opts.device, advance=bar.advance, backbone_weights=backbone, initial=start,
             about={"init": Path(init).name} if init else None, workers=workers,
         )  # fmt: skip
-    weights = sum(one.numel() for one in model.parameters())
+    weights, more = sum(one.numel() for one in model.parameters()), {}
+    if supervision == "lidar" and place()[0] == 0:
+        more["free space"] = f"{calibrate_free(model, data):+g}"
+        model.save_pretrained(out / "model", force=True)
     return {
         "model": out / "model",
         "head": draft.head,
@@ -158,6 +162,7 @@ def train(
         "steps": recipe.steps,
         "batch": recipe.batch,
         "weights": weights,
+        **more,
     }
 
 
