@@ -96,5 +96,5 @@ WITHOUT_VOXELS = Claim(
         at_least("LiDAR rays", "without free points"),
         at_least("LiDAR rays", "returns of another frame"),
     ),
-    full=Budget(3, 20, "full"),
+    full=Budget(5, 20, "full"),
 )
