@@ -31,9 +31,10 @@ def calibrate_free(model: FastOccModel, dataset: OccDataset, *, frames: int = 20
 
     Args:
         model: changed in place; in evaluation mode afterwards.
-        dataset: frames with LiDAR sweeps and poses, of those that were trained on. frames: how many, spread evenly.
+        dataset: frames with LiDAR sweeps and poses, of those that were trained on; others do not count.
+        frames: how many to look at, spread evenly.
     Returns: what was added to the score of free space.
-    Raises: InputError for a frame without a sweep, or a head whose last layer has no bias for each class.
+    Raises: InputError where no frame has a sweep, or for a head whose last layer has no bias for each class.
 
     Examples:
         >>> from fastocc import FastOccConfig, FastOccModel, OccDataset, SimConfig, simulate
@@ -50,9 +51,11 @@ def calibrate_free(model: FastOccModel, dataset: OccDataset, *, frames: int = 20
     shares: list[np.ndarray] = []
     for at in np.unique(np.linspace(0, len(dataset) - 1, min(frames, len(dataset))).round().astype(int)).tolist():
         points, origin = dataset.sweep(at), dataset.lidar_origin(at)
-        if points is None or origin is None:
-            raise InputError("frame", got=f"no LiDAR sweep of {dataset.infos[at].token}", where=dataset.root)
-        shares.append(ray_agreement(_margin(_scores(model, dataset, at), model), SHIFTS, dataset.grid, points, origin))
+        if points is not None and origin is not None:
+            margin = _margin(_scores(model, dataset, at), model)
+            shares.append(ray_agreement(margin, SHIFTS, dataset.grid, points, origin))
+    if not shares:
+        raise InputError("frames", got=f"no LiDAR sweep of {frames} frames, or no pose of it", where=dataset.root)
     means = np.round(np.mean(shares, axis=0), 6)
     best = SHIFTS[means == means.max()]
     shift = float(best[np.abs(best).argmin()])
