@@ -12,12 +12,14 @@ import argparse
 import base64
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -52,7 +54,9 @@ class Browser:
         self.errors: list[str] = []
         self._seconds, self._next = seconds, 0
         words = [program, *_OPTIONS, f"--user-data-dir={folder}", "about:blank"]
-        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         self._socket: ClientConnection | None = None
         self._open = ExitStack()
         self._session = ""
@@ -76,14 +80,16 @@ class Browser:
         self.close()
 
     def close(self) -> None:
-        """End the browser."""
+        """End the browser, and with it the helpers that would write into its folder a moment longer."""
         self._open.close()
         self._process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        with suppress(ProcessLookupError):  # until none is left of its group, or only ones that nobody waits for
+            for _ in range(20):
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.poll()
+                time.sleep(0.01)
 
     def resize(self, width: int, height: int = 900) -> None:
         """Give the page a width in CSS pixels; below 600 it is a phone's, with its viewport and touch."""

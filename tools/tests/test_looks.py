@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import time
+
 import looks
 import pytest
 from browser import Browser, executable, picture
@@ -55,6 +58,18 @@ def test_screens_and_schemes(shown):
     assert 2.7 < looks.screens(browser) < 3.2
     browser.scheme("dark")
     assert browser.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+
+
+def test_nothing_of_a_browser_writes_after_its_end(tmp_path, monkeypatch):
+    program, profile = tmp_path / "chromium", tmp_path / "profile"
+    program.write_text(f"#!/bin/sh\n(trap '' TERM; while mkdir -p {profile}; do date > {profile}/late; done) &\nwait\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("browser.executable", lambda: str(program))
+    with pytest.raises(AssertionError, match="browser to start"):
+        Browser(profile, seconds=0.5)
+    shutil.rmtree(profile)
+    time.sleep(0.2)
+    assert not profile.exists()
 
 
 @pytest.mark.parametrize("path", ["/home/ann/x.html", "/root/x", "/Users/ann", "/tmp/y", "C:\\Users\\ann"])  # noqa: S108
