@@ -158,10 +158,8 @@ def _counts(recording: Recording) -> dict[str, Any]:
 
 
 def _of_payload(data: bytes | None) -> dict[str, Any]:
-    return {
-        "payload bytes": None if data is None else len(data),
-        "payload sha256": None if data is None else hashlib.sha256(data).hexdigest(),
-    }
+    length, digest = (None, None) if data is None else (len(data), hashlib.sha256(data).hexdigest())
+    return {"payload bytes": length, "payload sha256": digest}
 
 
 def _delivered(played: Played, out: Path | None, *, keep_bad: bool, force: bool) -> dict[str, Any]:

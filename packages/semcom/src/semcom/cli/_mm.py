@@ -161,9 +161,8 @@ def _delivered(played: PlayedPictures, rule: dict[str, Any], out: Path | None, *
     """Pictures, coarse pictures and a line for each tile as a folder, if there is a path, and what is said of them."""
     if out is not None:
         lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in played.tiles)
-        deliver(
-            out, {"picture": played.pictures, "coarse": played.coarse}, {"tiles.jsonl": lines.encode()}, force=force
-        )
+        pictures = {"picture": played.pictures, "coarse": played.coarse}
+        deliver(out, pictures, {"tiles.jsonl": lines.encode()}, force=force)
     return {
         "pictures": len(played.pictures), "tiles": len(played.tiles),
         "tiles whose text arrived": sum(line["text"] for line in played.tiles),

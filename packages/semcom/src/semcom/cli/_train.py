@@ -148,10 +148,8 @@ def diffusion(
     if not isinstance(towers, SmallClip):
         raise InputError("--clip", got="a folder of a CLIP", expected="a model file of `train clip`")
     recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=3600, lr=1e-3, average=0.999)
-    net, data = (
-        UnetConfig.from_text(how.net, text_dim=towers.dim),
-        captioned_tiles(how.data or "cifar10", recipe.size, captions),
-    )
+    net = UnetConfig.from_text(how.net, text_dim=towers.dim)
+    data = captioned_tiles(how.data or "cifar10", recipe.size, captions)
     hashes = {"features": model_hash(coder), "clip": model_hash(towers)}
     return _trained("diffusion", how, opts, net, recipe,
                     lambda run: train_diffusion(data, coder, towers, net, recipe, run), **hashes)  # fmt: skip

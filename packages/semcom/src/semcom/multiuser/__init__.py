@@ -16,6 +16,4 @@ Examples:
 from semcom.multiuser._allocation import ALLOCATIONS, allocate
 from semcom.multiuser._orthogonal import ACCESS, MultiUserLink, User, UserResult, owners
 
-__all__ = [
-    "ACCESS", "ALLOCATIONS", "MultiUserLink", "User", "UserResult", "allocate", "owners",
-]  # fmt: skip
+__all__ = ["ACCESS", "ALLOCATIONS", "MultiUserLink", "User", "UserResult", "allocate", "owners"]
