@@ -2,7 +2,8 @@
 
 uv run python packages/semcom/experiments/nearer.py ATTEMPT [RUN_FOLDER [key=value,...]]  prints PSNR at 0 and 5 dB, a
 ratio of 1/12, beside the shipped coder's and AVIF's. `usual` and `low` train into the run folder (15 minutes on
-a core; a killed run goes on), `sender` and `hybrid` do not train.
+a core; a killed run goes on), `sender` and `hybrid` do not train. `fading` asks which SNR a sender without feedback
+had best assume.
 """
 
 from __future__ import annotations
@@ -86,6 +87,22 @@ def linear_for(share: float, snr: float) -> Callable[[float], WholeLink]:
     return lambda ratio: BlockDct(ratio, variances)
 
 
+def fading(draws: int = 12) -> None:
+    """Print PSNR through slow Rayleigh fading, mean of 10 dB, by the SNR that the sender assumes; the same fades."""
+    link, channel = JointLink(), Channel.from_spec("rayleigh:image")
+    pictures = load_whole("caltech101", "test")[:24]
+    for assumed in (0.0, 2.5, 5.0, 7.5, 10.0):
+        found = [
+            psnr(
+                carry_picture(link, one, channel, 10.0, np.random.default_rng([place, draw]), assumed)[None], one[None]
+            )
+            for place, one in enumerate(pictures)
+            for draw in range(draws)
+        ]
+        sys.stdout.write(f"assumed {assumed:g} dB: {np.mean(found):.3f}\n")
+        sys.stdout.flush()
+
+
 def trained(attempt: str, words: str, folder: str) -> PictureCoder:
     """The coder of an attempt, trained into a run folder from the shipped weights on; resumes what is there."""
     recipe = PictureRecipe.from_text(words, **RECIPES[attempt])
@@ -98,6 +115,9 @@ def trained(attempt: str, words: str, folder: str) -> PictureCoder:
 
 def main(attempt: str, folder: str = "", words: str = "") -> None:
     """Make an attempt and print its PSNR on 24 of Caltech's test pictures."""
+    if attempt == "fading":
+        fading()
+        return
     arms: dict[str, Callable[..., np.ndarray]] = {}
 
     def link(made: WholeLink) -> Callable[..., np.ndarray]:
@@ -117,7 +137,7 @@ def main(attempt: str, folder: str = "", words: str = "") -> None:
     elif attempt in RECIPES:
         arms[attempt] = link(JointLink(trained(attempt, words, folder)))
     else:
-        raise InputError("attempt", got=repr(attempt), expected=f"one of sender, hybrid, {', '.join(RECIPES)}")
+        raise InputError("attempt", got=repr(attempt), expected=f"one of sender, hybrid, fading, {', '.join(RECIPES)}")
     arms |= {"shipped": link(JointLink()), "AVIF": link(CodecLink("avif", RATIO))}
     pictures = load_whole("caltech101", "test")[:24]
     for name, carry in arms.items():
