@@ -9,6 +9,7 @@ from ._coders import CODER_CLAIMS
 from ._common import claim
 from ._foreign import FOREIGN_CLAIMS
 from ._mm import SELECTION_CLAIMS
+from ._perceptual import PERCEPTUAL_CLAIMS
 from ._pictures import apart, fillings, payload_masks
 from ._whole import WHOLE_CLAIMS
 
@@ -40,4 +41,4 @@ CLAIMS = [
           apart, _within("carrier", "bits sent apart", 0.1), source="ours: the control"),
 ]  # fmt: skip
 
-MM_CLAIMS = [*SELECTION_CLAIMS, *FOREIGN_CLAIMS]
+MM_CLAIMS = [*SELECTION_CLAIMS, *FOREIGN_CLAIMS, *PERCEPTUAL_CLAIMS]

@@ -9,8 +9,17 @@ from ninefold_lab import Budget
 from PIL import Image
 from semcom.datasets import embedded_photographs, load, load_captioned, load_whole
 from semcom.models import JsccCoder, JsccConfig, Judge, JudgeConfig, PictureCoder, PictureConfig
-from semcom_experiments import coders, foreign, kept, masked
-from semcom_experiments.claims import CLAIMS, MM_CLAIMS, _carrier, _coders, _foreign, _mm, _pictures, _whole
+from semcom_experiments import coders, foreign, kept, masked, perceptual
+from semcom_experiments.claims import (
+    CLAIMS,
+    MM_CLAIMS,
+    _carrier,
+    _coders,
+    _foreign,
+    _mm,
+    _pictures,
+    _whole,
+)
 from semcom_experiments.linear import LinearLink
 
 QUICK = Budget(1, 0.1, "quick")
@@ -87,6 +96,7 @@ def test_experiment_of_the_second_system_gives_every_arm_of_its_bars(claim, smal
     monkeypatch.setattr(_mm, "_parts", lambda _: small_parts)
     monkeypatch.setattr(_foreign, "_link", lambda: small_parts[0])
     monkeypatch.setattr(_foreign, "_data", lambda *_: (small_parts[1], load("embedded")))
+    monkeypatch.setattr(perceptual, "load", lambda *_: load("embedded"))
     network = np.random.default_rng(0).normal(size=(3072, 12))
     features = lambda images: images.reshape(len(images), -1) / 255 @ network  # noqa: E731
     monkeypatch.setattr(foreign, "imagenet_features", lambda: features)

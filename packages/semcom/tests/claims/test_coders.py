@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 from ninefold.errors import InputError
-from semcom.datasets import load
+from ninefold.run import Run
+from semcom.datasets import load, load_captioned
 from semcom.evaluation import psnr
 from semcom.models import JsccCoder, JsccConfig, PictureCoder, PictureConfig, load_jscc
-from semcom.multimodal import unsharp
+from semcom.multimodal import MMSemCom, unsharp
 from semcom.phy import Channel
 from semcom.training import JsccRecipe
 from semcom.whole import CoderLink, carry_picture
-from semcom_experiments import coders, foreign, kept
+from semcom_experiments import coders, foreign, kept, perceptual, readtext
 from semcom_experiments.claims._foreign import amount_of
 from semcom_experiments.coders import carried
 from semcom_experiments.longer import widened
@@ -98,3 +99,22 @@ def test_features_of_imagenet_are_of_each_picture_alone_and_their_absence_is_sai
     together = features(images)
     assert together.shape == (3, 1280)
     np.testing.assert_allclose(features(images[1:2])[0], together[1], rtol=1e-3, atol=1e-4)
+
+
+def test_perceptual_decoder_learns_from_its_critic_and_the_sender_stays(monkeypatch, tmp_path):
+    monkeypatch.setattr(perceptual, "load", lambda *_: load("embedded"))
+    recipe = perceptual.PerceptualRecipe(steps=2, batch=4)
+    with Run(tmp_path, recipe.to_meta()) as run:
+        made = perceptual.train_perceptual(recipe, run).state_dict()
+    shipped = MMSemCom.from_pretrained("mm-32").features.coder.state_dict()
+    changed = {name.split(".")[0] for name in shipped if not torch.equal(made[name], shipped[name])}
+    assert changed
+    assert not any(name.startswith("encoder") for name in changed)
+    drawn = perceptual.drawn_by(MMSemCom.from_pretrained("mm-32").features.coder, load("embedded")[:3], 100.0, 0)
+    assert psnr(drawn, load("embedded")[:3]).mean() > 18
+
+
+def test_class_is_read_off_the_text_until_noise_hides_it():
+    link, data = MMSemCom.from_pretrained("mm-32"), load_captioned("embedded")
+    assert readtext.read(link, data, 30.0, 0).mean() > 0.9
+    assert readtext.read(link, data, -30.0, 0).mean() < 0.6
