@@ -33,7 +33,7 @@ def demo(seed: int) -> DemoResult:
     sizes = [(picture.shape[0], picture.shape[1]) for picture in pictures]
     found: dict[str, dict[float, Played]] = {}
     symbols: dict[str, int] = {}
-    names = {arm_name(arm): arm for arm in ("joint", "avif", "jpeg", "softcast")}
+    names = {arm_name(arm): arm for arm in ("joint", "avif", "jpeg", "softcast", "linear")}
     tiles, _ = cut_tiles(pictures, 32)
     masks = np.empty(0)
     with progress(len(names) + 2, "arms") as bar:
