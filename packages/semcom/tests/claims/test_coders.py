@@ -10,14 +10,14 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from ninefold.run import Run
-from semcom.datasets import load, load_captioned
+from semcom.datasets import embedded_photographs, load, load_captioned
 from semcom.evaluation import psnr
 from semcom.models import JsccCoder, JsccConfig, PictureCoder, PictureConfig, load_jscc
 from semcom.multimodal import MMSemCom, unsharp
 from semcom.phy import Channel
 from semcom.training import JsccRecipe
 from semcom.whole import CoderLink, carry_picture
-from semcom_experiments import coders, foreign, kept, perceptual, readtext
+from semcom_experiments import coders, faded, foreign, kept, nearer, perceptual, readtext
 from semcom_experiments.claims._foreign import amount_of
 from semcom_experiments.coders import carried
 from semcom_experiments.longer import widened
@@ -118,3 +118,27 @@ def test_class_is_read_off_the_text_until_noise_hides_it():
     link, data = MMSemCom.from_pretrained("mm-32"), load_captioned("embedded")
     assert readtext.read(link, data, 30.0, 0).mean() > 0.9
     assert readtext.read(link, data, -30.0, 0).mean() < 0.6
+
+
+def test_sender_that_refines_its_symbols_draws_a_nearer_picture_of_as_much_power():
+    picture, channel = embedded_photographs()["coffee"][:64, :64], Channel()
+    sent = nearer.Refined(steps=12).send(picture, 20.0)
+    assert np.mean(np.abs(sent) ** 2) == pytest.approx(1, abs=1e-5)
+    drawn = [
+        carry_picture(nearer.Refined(steps), picture, channel, 20.0, np.random.default_rng(0)) for steps in (0, 12)
+    ]
+    before, after = (psnr(one[None], picture[None])[0] for one in drawn)
+    assert after > before
+
+
+def test_hybrid_adds_what_the_codec_leaves():
+    picture, rng = embedded_photographs()["coffee"], np.random.default_rng
+    base = carry_picture(nearer.CodecLink("avif", nearer.RATIO / 2), picture, Channel(), 20.0, rng(0))
+    both = nearer.hybrid(0.5, nearer.SoftCast, picture, 20.0, rng(0))
+    assert psnr(both[None], picture[None])[0] > psnr(base[None], picture[None])[0]
+
+
+@pytest.mark.parametrize("script", [faded, nearer])
+def test_attempt_without_a_name_is_refused(script, tmp_path):
+    with pytest.raises(InputError, match="attempt"):
+        script.main("more", str(tmp_path))
