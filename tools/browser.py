@@ -85,7 +85,7 @@ class Browser:
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
-        with suppress(ProcessLookupError, PermissionError):  # until none is left of its group, or only ones that nobody waits for
+        with suppress(ProcessLookupError, PermissionError):  # until its group is empty, or of dead ones alone
             for _ in range(20):
                 os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.poll()
