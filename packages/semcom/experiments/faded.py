@@ -21,7 +21,7 @@ from semcom.training import JsccRecipe, train_jscc
 MEAN = 10.0  # SNR in dB
 ATTEMPTS = {
     "on": ("rayleigh:image", 2250, 5e-4),
-    "rate": ("rayleigh:image", 4500, 2e-3),
+    "rate": ("rayleigh:image", 3000, 2e-3),
     "fast": ("rayleigh:symbol", 3000, 1e-3),
 }
 """Channel, steps and rate. `on`: both arms go on from one that AWGN trained for 3,000 steps; `rate`: at twice the rate;
