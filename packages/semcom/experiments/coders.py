@@ -7,8 +7,9 @@ import torch
 from ninefold.run import Run
 from semcom.datasets import load, load_whole
 from semcom.models import JsccCoder, JsccConfig, PictureCoder, PictureConfig, load_jscc
-from semcom.phy import Channel, reals_to_symbols, symbols_to_reals
+from semcom.phy import Channel, reals_to_symbols
 from semcom.training import JsccRecipe, PictureRecipe, train_jscc, train_picture
+from semcom.whole import as_over_awgn
 
 TEN_MINUTES = PictureRecipe(steps=3000)
 """semcom train picture --recipe steps=3000 --seed SEED --threads 2 -o RUN: from `adjscc-c8` on, two threads."""
@@ -46,7 +47,7 @@ def carried(
 
     Args:
         pictures: (n, H, W, 3) uint8, sides multiples of 16.
-        snr_db: mean Es/N0 of the channel, which both sides know.
+        snr_db: mean Es/N0 of the channel, which the sender knows.
     Returns: (n, H, W, 3) uint8.
     """
     found = []
@@ -57,10 +58,9 @@ def carried(
         with torch.inference_mode():
             whole = isinstance(model, PictureCoder)
             reals = model.encode(part, snr, 8) if whole else model.encode(part, snr)
-            received = channel.apply(reals_to_symbols(reals.flatten(1).numpy()), snr_db, rng)
-            arrived = np.clip(np.nan_to_num(symbols_to_reals(received.unbiased)), -20, 20)
-            seen = torch.from_numpy(arrived)
-            drawn = model.decode(seen.reshape(reals.shape), snr) if whole else model.decode(seen, snr, height, width)
+            arrived, effective = as_over_awgn(channel.apply(reals_to_symbols(reals.flatten(1).numpy()), snr_db, rng))
+            seen, told = torch.from_numpy(arrived), torch.from_numpy(effective).float().clamp(-10, 25)
+            drawn = model.decode(seen.reshape(reals.shape), told) if whole else model.decode(seen, told, height, width)
         pixels = (drawn.float().nan_to_num().clamp(0, 1) * 255).round().to(torch.uint8)
         found.append(pixels.permute(0, 2, 3, 1).numpy())
     return np.concatenate(found)

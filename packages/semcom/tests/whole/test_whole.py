@@ -11,8 +11,18 @@ from semcom.baselines import BlockDct, SoftCast
 from semcom.datasets import embedded_photographs
 from semcom.evaluation import psnr
 from semcom.models import JsccCoder, JsccConfig, PictureCoder, PictureConfig, _bands, load_jscc
-from semcom.phy import Channel, Received, choose_mcs, mcs_table
-from semcom.whole import CODECS, ChosenLink, Codec, CodecLink, CoderLink, JointLink, Ladder, carry_picture
+from semcom.phy import Channel, Received, choose_mcs, complex_noise, mcs_table, torch_noise_equivalent
+from semcom.whole import (
+    CODECS,
+    ChosenLink,
+    Codec,
+    CodecLink,
+    CoderLink,
+    JointLink,
+    Ladder,
+    as_over_awgn,
+    carry_picture,
+)
 
 SIZES = [(1, 1), (17, 40), (96, 128)]
 
@@ -199,6 +209,29 @@ def test_jpeg_scan_ends_by_itself_whatever_follows(photograph):
     drawn = Codec("jpeg").decode(data, 192, 256)
     np.testing.assert_array_equal(Codec("jpeg").decode(data.ljust(1600, b"\0"), 192, 256), drawn)
     assert (Codec("jpeg").decode(bytes(60), 192, 256) == 128).all()  # nothing fitted
+
+
+@pytest.mark.parametrize("spec", ["awgn", "rayleigh:image", "rayleigh:block=64", "rayleigh:symbol", "ofdm"])
+def test_decoders_are_given_what_their_training_gave_them(spec, rng):
+    channel, symbols = Channel.from_spec(spec), complex_noise((3, 640), rng)
+    received = channel.apply(symbols, 7.0, np.random.default_rng(1))
+    reals, snr = as_over_awgn(received)
+    noise = torch.from_numpy(np.array(np.broadcast_to(received.noise, symbols.shape)))
+    wanted, effective = torch_noise_equivalent(torch.from_numpy(received.symbols), noise)
+    np.testing.assert_allclose(reals, wanted.clamp(-20, 20), atol=2e-5)
+    np.testing.assert_allclose(snr, effective, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["adjscc-c8", "deepjscc-c8"])
+def test_coders_of_one_ratio_do_not_trust_faded_symbols_as_others(name, photograph):
+    """Read as if all symbols were as good, they lose a decibel and more in fast fading."""
+    link, channel = CoderLink(load_jscc(name)), Channel.from_spec("rayleigh:symbol")
+    sent = link.send(photograph, 10.0)[None]
+    received = channel.apply(sent, 10.0, np.random.default_rng(0))
+    alike = Received(received.unbiased, np.full((1, 1), 1e-9, np.float32))
+    drawn = [link.recover(one, 192, 256, 10.0) for one in (received, alike)]
+    weighed, trusted = (psnr(one[None], photograph[None])[0] for one in drawn)
+    assert weighed > trusted + 1
 
 
 @pytest.mark.parametrize("name", ["adjscc-c8", "deepjscc-c8"])

@@ -21,9 +21,9 @@ from semcom.whole._codecs import CODECS, Codec, Ladder
 from semcom.whole._interface import WholeLink, carry_picture, checked_picture, symbols_of_ratio
 from semcom.whole._joint import JointLink
 from semcom.whole._separate import CodecLink
-from semcom.whole._tile_coder import CoderLink
+from semcom.whole._tile_coder import CoderLink, as_over_awgn
 
 __all__ = [
     "CODECS", "PLUGINS", "ChosenLink", "Codec", "CodecLink", "CoderLink", "JointLink", "Ladder", "WholeLink",
-    "carry_picture", "checked_picture", "symbols_of_ratio",
+    "as_over_awgn", "carry_picture", "checked_picture", "symbols_of_ratio",
 ]  # fmt: skip

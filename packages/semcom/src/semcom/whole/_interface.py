@@ -67,6 +67,14 @@ def carry_picture(
     return link.recover(received, picture.shape[0], picture.shape[1], assumed)
 
 
+def shrinkage(noise: np.ndarray) -> np.ndarray:
+    """Mean share by which MMSE estimates are shrunk, of effective noise variances (..., n): (...,), within (0, 1).
+
+    An AWGN channel shrinks as much at an SNR of (1 - share) / share, linear.
+    """
+    return np.clip(1 - np.mean(1 / (1 + noise), axis=-1, dtype=np.float64), 1e-4, 0.999)
+
+
 def checked_picture(picture: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8, or InputError that says what it is."""
     picture = np.asarray(picture)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from semcom.models import PictureCoder, load_picture_coder, pad_sides
 from semcom.phy import Received, noise_variance, reals_to_symbols, symbols_to_reals
-from semcom.whole._interface import WholeLink, checked_picture
+from semcom.whole._interface import WholeLink, checked_picture, shrinkage
 
 _SNR = (-10.0, 25.0)
 
@@ -53,7 +53,7 @@ class JointLink(WholeLink):
     def _grid(self, received: Received, height: int, width: int) -> tuple[Tensor, float]:
         """Reals (1, channels, H/4, W/4) as over AWGN of one SNR, and that SNR in dB: noisy ones are shrunk more."""
         noise = received.noise[0].astype(np.float32) if received.noise.strides[1] else received.noise[0, :1]
-        error = float(np.clip(1 - np.mean(1 / (1 + noise), dtype=np.float64), 1e-4, 0.999))
+        error = float(shrinkage(noise))
         rows, columns = self.model.grid(height, width)
         half = torch.bfloat16 if self._half else torch.float32  # as the first layer would have it
         grid = _laid_out(torch.empty((1, self.channels, rows, columns), dtype=half), 16)

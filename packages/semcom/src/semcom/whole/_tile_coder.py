@@ -10,7 +10,7 @@ from ninefold.errors import InputError
 
 from semcom.models import JsccCoder
 from semcom.phy import Received, reals_to_symbols, symbols_to_reals
-from semcom.whole._interface import WholeLink, checked_picture
+from semcom.whole._interface import WholeLink, checked_picture, shrinkage
 
 
 class CoderLink(WholeLink):
@@ -33,11 +33,24 @@ class CoderLink(WholeLink):
         with torch.inference_mode():
             return reals_to_symbols(self.model.encode(pixels, _told(snr_db)).numpy())[0]
 
-    def recover(self, received: Received, height: int, width: int, snr_db: float) -> np.ndarray:
-        reals = torch.from_numpy(np.clip(np.nan_to_num(symbols_to_reals(received.unbiased)), -20, 20))
+    def recover(self, received: Received, height: int, width: int, snr_db: float) -> np.ndarray:  # noqa: ARG002
+        reals, effective = as_over_awgn(received)
         with torch.inference_mode():
-            drawn = self.model.decode(reals, _told(snr_db), height, width)[0].nan_to_num().clamp(0, 1)
+            seen = torch.from_numpy(reals)
+            drawn = self.model.decode(seen, _told(float(effective[0])), height, width)[0].nan_to_num().clamp(0, 1)
         return (drawn * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def as_over_awgn(received: Received) -> tuple[np.ndarray, np.ndarray]:
+    """What a coder's decoder is given, in training too: reals as over AWGN of one SNR a row, and that SNR.
+
+    Symbols in more noise are shrunk the more.
+
+    Returns: (rows, 2 n) float32 within [-20, 20], and (rows,) in dB.
+    """
+    error = shrinkage(np.broadcast_to(received.noise, received.symbols.shape))
+    reals = symbols_to_reals((received.symbols / (1 - error)[:, None]).astype(np.complex64))
+    return np.clip(np.nan_to_num(reals), -20, 20), 10 * np.log10((1 - error) / error)
 
 
 def _told(snr_db: float) -> torch.Tensor:
