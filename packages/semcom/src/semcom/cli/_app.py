@@ -81,8 +81,7 @@ def deliver(out: Path, pictures: Mapping[str, list[np.ndarray]], files: Mapping[
     from ninefold.artifacts import write_folder
     from PIL import Image
 
-    about = {"kind": "semcom.received", "format_version": 1, "package": "semcom"}
-    with write_folder(out, **about, force=force) as folder:
+    with write_folder(out, kind="semcom.received", format_version=1, package="semcom", force=force) as folder:
         for name, arrays in pictures.items():
             digits = max(3, len(str(len(arrays) - 1)))
             for number, array in enumerate(arrays):

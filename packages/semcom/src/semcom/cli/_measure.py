@@ -27,8 +27,7 @@ def parse_ratio(text: str) -> float:
 
 
 def _words(text: str) -> list[str]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    return ["jpeg" if word == "jpg" else word for word in words]
+    return ["jpeg" if word == "jpg" else word for word in map(str.strip, text.split(",")) if word]
 
 
 def _kept(opts: Shared, config: dict[str, Any]) -> Any:

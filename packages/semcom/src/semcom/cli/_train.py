@@ -52,9 +52,9 @@ def _trained(name: str, how: How, opts: Shared, net: Any, recipe: Any, call: Any
 
     from semcom.models import BUILT_IN, built_in_path
 
-    about = {"verb": f"train {name}", "data": how.data, **recipe.to_meta(), "model": net.to_meta(), **more}
     start = built_in_path(str(how.start)) if str(how.start) in BUILT_IN else how.start
-    about["start"] = digest_file(start) if start else None
+    about = {"verb": f"train {name}", "data": how.data, **recipe.to_meta(), "model": net.to_meta(), **more,
+             "start": digest_file(start) if start else None}  # fmt: skip
     with Run(opts.need_out(), about) as run:
         return _finished(run, call(run), about, half=how.half)
 
