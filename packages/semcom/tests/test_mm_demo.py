@@ -61,4 +61,5 @@ def test_both_systems_are_registered():
         "semcom/multimodal-choice-beats-chance",
         "semcom/generation-helps-at-low-snr",
         "semcom/generation-is-nearer-in-foreign-features",
+        "semcom/one-perceptual-pass-is-nearer",
     }
