@@ -11,8 +11,8 @@ from semcom.phy import Channel, reals_to_symbols
 from semcom.training import JsccRecipe, PictureRecipe, train_jscc, train_picture
 from semcom.whole import as_over_awgn
 
-TEN_MINUTES = PictureRecipe(steps=3000)
-"""semcom train picture --recipe steps=3000 --seed SEED --threads 2 -o RUN: from `adjscc-c8` on, two threads."""
+TEN_MINUTES = PictureRecipe(steps=2000)
+"""semcom train picture --recipe steps=2000 --seed SEED --threads 2 -o RUN: from `adjscc-c8` on, two threads."""
 
 
 def fading_recipe(channel: str, snr_db: float, seed: int, steps: int) -> JsccRecipe:
