@@ -11,8 +11,8 @@ from semcom.phy import Channel, reals_to_symbols
 from semcom.training import JsccRecipe, PictureRecipe, train_jscc, train_picture
 from semcom.whole import as_over_awgn
 
-TEN_MINUTES = PictureRecipe(steps=2000)
-"""semcom train picture --recipe steps=2000 --seed SEED --threads 2 -o RUN: from `adjscc-c8` on, two threads."""
+TEN_MINUTES = PictureRecipe(steps=1750)
+"""semcom train picture --recipe steps=1750 --seed SEED -o RUN: from `adjscc-c8` on."""
 
 
 def fading_recipe(channel: str, snr_db: float, seed: int, steps: int) -> JsccRecipe:
@@ -29,15 +29,10 @@ def train_deepjscc(recipe: JsccRecipe, run: Run) -> JsccCoder:
 
 
 def train_ten_minutes(recipe: PictureRecipe, run: Run) -> PictureCoder:
-    """The coder of whole pictures from the shipped tile coder on, in two threads; resumes what is there."""
+    """The coder of whole pictures from the shipped tile coder on; resumes what is there."""
     torch.manual_seed(recipe.seed)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        model = PictureCoder.from_tiles(load_jscc("adjscc-c8"), PictureConfig())
-        return train_picture(load_whole("caltech101", "train"), model, recipe, run)
-    finally:
-        torch.set_num_threads(before)
+    model = PictureCoder.from_tiles(load_jscc("adjscc-c8"), PictureConfig())
+    return train_picture(load_whole("caltech101", "train"), model, recipe, run)
 
 
 def carried(
