@@ -12,7 +12,7 @@ from semcom.training import JsccRecipe, PictureRecipe, train_jscc, train_picture
 from semcom.whole import as_over_awgn
 
 TEN_MINUTES = PictureRecipe(steps=1750)
-"""semcom train picture --recipe steps=1750 --seed SEED -o RUN: from `adjscc-c8` on."""
+"""semcom train picture --recipe steps=1750 --threads 2 --seed SEED -o RUN: from `adjscc-c8` on."""
 
 
 def fading_recipe(channel: str, snr_db: float, seed: int, steps: int) -> JsccRecipe:
