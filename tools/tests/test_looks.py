@@ -62,7 +62,10 @@ def test_screens_and_schemes(shown):
 
 def test_nothing_of_a_browser_writes_after_its_end(tmp_path, monkeypatch):
     program, profile = tmp_path / "chromium", tmp_path / "profile"
-    program.write_text(f"#!/bin/sh\n(trap '' TERM; while mkdir -p {profile}; do date > {profile}/late; done) &\nwait\n")
+    writes = (
+        f"for n in $(seq 2000); do mkdir -p {profile}; date > {profile}/late; done"  # some seconds, if nobody ends it
+    )
+    program.write_text(f"#!/bin/sh\n(trap '' TERM; {writes}) &\nwait\n")
     program.chmod(0o755)
     monkeypatch.setattr("browser.executable", lambda: str(program))
     with pytest.raises(AssertionError, match="browser to start"):
