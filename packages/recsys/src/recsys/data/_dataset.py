@@ -349,6 +349,8 @@ class Dataset:
 
     def _compacted(self, keep_users: np.ndarray | None, keep_items: np.ndarray | None) -> Dataset:
         users_kept, items_kept = _used(self.user, self.n_users, keep_users), _used(self.item, self.n_items, keep_items)
+        if users_kept.all() and items_kept.all():
+            return self
         user_ids, new_user = self.user_ids.subset(users_kept)
         item_ids, new_item = self.item_ids.subset(items_kept)
         return dataclasses.replace(

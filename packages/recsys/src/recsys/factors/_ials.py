@@ -25,6 +25,8 @@ from recsys.recommender._learner import bounded
 from recsys.recommender._rows import solve_rows
 from recsys.recommender._weighted import Weighted, weights_and_targets
 
+_PIECE = 1 << 16  # rows drawn at a time
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class IALS(Weighted):
@@ -80,16 +82,19 @@ class IALS(Weighted):
         columns = X.T.tocsr()
         self._start(X)
         for _ in self._epochs(self.epochs, ("user_factors_", "item_factors_")):
+            self.user_factors_ = self.user_factors_[:0]  # what it was is not read: room for what it will be
             self.user_factors_ = self._solve(X, self.item_factors_)
             self.item_factors_ = self._solve(columns, self.user_factors_)
 
     def _start(self, X: Csr) -> None:
         """Draw the first factors."""
-        users, items = X.get_shape()
-        draw = np.random.default_rng(self.seed)
-        scale = 0.1 / np.sqrt(self.factors)
-        self.user_factors_ = (draw.standard_normal((users, self.factors)) * scale).astype(np.float32)
-        self.item_factors_ = (draw.standard_normal((items, self.factors)) * scale).astype(np.float32)
+        draw, scale = np.random.default_rng(self.seed), 0.1 / np.sqrt(self.factors)
+        drawn = [np.empty((rows, self.factors), np.float32) for rows in X.get_shape()]
+        for factors in drawn:  # in pieces, for the generator makes float64
+            for start in range(0, len(factors), _PIECE):
+                piece = factors[start : start + _PIECE]
+                piece[:] = draw.standard_normal(piece.shape) * scale
+        self.user_factors_, self.item_factors_ = drawn
 
     def _solve(self, X: Csr, H: np.ndarray) -> np.ndarray:
         """The rows' factors, float32 (rows, d), given those of the other side."""

@@ -45,10 +45,12 @@ def solve_rows(
     if not np.isfinite(shared).all():
         W[:] = np.nan  # no solver takes it; the fit stops at the end of the epoch and names it
         return W
-    H = np.vstack([H, np.zeros((1, d), np.float32)])
     diagonal = np.arange(d)
     eigenvalues, basis = np.linalg.eigh(np.asarray(shared, np.float64))
-    turned, basis = (H @ basis).astype(np.float32), basis.astype(np.float32)
+    turned = np.empty_like(H)
+    for start in range(0, len(H), _CELLS):  # in pieces, for they are made in float64
+        turned[start : start + _CELLS] = H[start : start + _CELLS] @ basis
+    basis = basis.astype(np.float32)
     # D below must be well away from singular in float32
     sound = float(ridge.min(initial=np.inf)) > 1e-4 * float(np.abs(eigenvalues).max())
     in_steps = d >= _SMALL and sound and float(X.data.min(initial=0)) >= 0
@@ -133,12 +135,12 @@ def _batches(X: Csr, d: int) -> Iterator[np.ndarray]:
 
 
 def _padded(X: Csr, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(places in X's arrays, columns) of some rows, int (rows, longest); -1 and the column past the last: padding."""
+    """(places in X's arrays, columns) of some rows, int (rows, longest); -1 and column 0, which weighs 0: padding."""
     starts, counts = X.indptr[rows], np.diff(X.indptr)[rows]
     steps = np.arange(max(int(counts.max()), 1))
     real = steps[None, :] < counts[:, None]
     places = np.where(real, starts[:, None] + steps[None, :], -1)
-    return places, np.where(real, X.indices[places] if X.nnz else 0, X.shape[1])
+    return places, np.where(real, X.indices[places] if X.nnz else 0, 0)
 
 
 def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
