@@ -11,8 +11,9 @@ import recsys
 from ninefold.errors import InputError
 from recsys import EASE, Fusion, ItemKNN, Trend
 from recsys.data._dataset import Dataset
+from recsys.data._time import DAY
 from recsys.evaluation import _best, _race
-from recsys.evaluation._cuts import moving_cuts, next_interval
+from recsys.evaluation._cuts import Cut, learned, moving_cuts, next_interval
 from recsys.recommender._query import Query
 from recsys.recommender._registry import parse_model
 from recsys.sequence._fusion import text_of
@@ -25,16 +26,71 @@ DATA = events(80, 30, 2400)
 
 def test_cuts_follow_each_other_and_learn_from_the_past_alone():
     parts = moving_cuts(DATA, 4, share=0.1)
-    assert [len(test) for _, test in parts] == pytest.approx([240] * 4, abs=2)
-    for (train, test), (later, _) in itertools.pairwise(parts):
-        assert train.time.max() < test.time.min()
-        assert len(later) == len(train) + len(test)
-    untimed = Dataset.from_frame({"u": [1, 1, 2, 2, 3], "i": [1, 2, 1, 3, 2]}, user="u", item="i")
-    for train, test in moving_cuts(untimed, 3):
-        assert len(train) == 3
-        assert sorted(test.to_table()["u"].to_pylist()) == [1, 2]
+    assert all(one.given is None for one in parts)
+    for one, later in itertools.pairwise(parts):
+        assert one.train.time.max() < one.test.time.min()
+        assert one.test.time.max() <= later.train.time.max() < later.test.time.min()
+        assert len(later.train) - len(one.train) == pytest.approx(240, abs=2)
+        assert set(one.test.user_ids.values.to_pylist()) <= set(one.train.user_ids.values.to_pylist())
+        assert set(one.test.item_ids.values.to_pylist()) <= set(one.train.item_ids.values.to_pylist())
     with pytest.raises(InputError, match="cuts"):
         moving_cuts(DATA, 1)
+
+
+def test_without_times_no_cut_learns_from_what_the_last_one_hides():
+    draw = np.random.default_rng(3)
+    pairs = np.unique(draw.integers(0, (40, 9), (300, 2)), axis=0)
+    untimed = Dataset.from_frame({"u": pairs[:, 0], "i": pairs[:, 1]}, user="u", item="i")
+    *searched, last = moving_cuts(untimed, 3)
+    hidden = set(zip(*last.test.to_table().to_pydict().values(), strict=True))
+    assert len(hidden) == last.test.n_users
+    for one in searched:
+        assert not hidden & set(zip(*one.train.to_table().to_pydict().values(), strict=True))
+        assert len(one.train) + len(one.test) == len(last.train)
+
+
+def visits(n: int, steps: int = 5, seed: int = 0) -> Dataset:
+    """Visits one after another, each of users of its own, in which item j + 1 follows item j."""
+    draw = np.random.default_rng(seed)
+    start = draw.integers(0, 20, n)
+    item = (start[:, None] + np.arange(steps)) % 20
+    who, when = np.repeat(np.arange(n), steps), np.repeat(np.arange(n), steps) * 3600 + np.tile(np.arange(steps), n)
+    frame = {"who": who, "what": item.ravel(), "at": when + 1_700_000_000}
+    return Dataset.from_frame(frame, user="who", item="what", time="at")
+
+
+def test_a_log_of_visits_asks_for_the_end_of_each_given_its_beginning():
+    for cut in moving_cuts(visits(300, steps=7), 3):
+        assert cut.train.time.max() < cut.given.time.min()
+        assert cut.given.user_ids.values.equals(cut.test.user_ids.values)
+        assert set(np.bincount(cut.given.user)) <= {5, 6}
+        assert set(np.bincount(cut.test.user)) == {1}
+        ends = dict(zip(cut.given.user, cut.given.time, strict=True))
+        assert all(time > ends[user] for user, time in zip(cut.test.user, cut.test.time, strict=True))
+
+
+def test_what_follows_in_a_visit_is_found(tmp_path, monkeypatch):
+    whole = _race.families
+    monkeypatch.setattr(
+        _best, "families", lambda *args, **more: {
+            name: one for name, one in whole(*args, **more).items() if name in ("markov", "item-knn")
+        },
+    )  # fmt: skip
+    found = recsys.best(visits(400), tmp_path / "run", minutes=5, trials=4, cuts=3)
+    assert "markov" in found.text
+    assert found.cuts[-1] > 0.95
+    assert found.rivals["popular"]["score"] < 0.7
+    assert recsys.load(tmp_path / "run" / "model").recommend(k=1).num_rows > 0
+
+
+def test_a_model_of_the_last_days_is_asked_about_the_same_users_and_items():
+    cut, days = moving_cuts(DATA, 3)[-1], (DATA.time.max() - DATA.time.min()) / DAY / 10
+    whole, late = cut.judge(EASE(l2=5.0), "ndcg@10"), cut.judge(EASE(l2=5.0), "ndcg@10", days=days)
+    assert whole.shape == late.shape == (cut.test.n_users,)
+    assert not np.array_equal(whole, late)
+    model = learned(EASE(l2=5.0), DATA, days)  # what a service loads
+    assert set(model.user_ids_.values.to_pylist()) == set(DATA.user_ids.values.to_pylist())
+    assert len(model.history_.item) == len(EASE(l2=5.0).fit(DATA).history_.item)
 
 
 @pytest.mark.parametrize("n", [4, 8])
@@ -91,6 +147,7 @@ def test_a_part_of_weight_0_changes_nothing():
         EASE(l2=7.0),
         Trend(model=ItemKNN(weighting="bm25", k=9, transform="log"), trend=0.3),
         recsys.RP3beta(normalise=False),
+        Fusion(models="ease(l2=5.0)+trend(model=item-knn(k=5),trend=0.8)", weights="2+1", by="score"),
     ],
 )
 def test_a_model_as_text_is_read_back(model):
@@ -102,8 +159,8 @@ def few(monkeypatch):
     """Two families of few choices: the machinery without its time."""
     whole = _race.families
 
-    def chosen(data, today=None):
-        return {name: one for name, one in whole(data, today).items() if name in ("ease", "item-knn", "today")}
+    def chosen(*args, **more):
+        return {name: one for name, one in whole(*args, **more).items() if name in ("ease", "item-knn", "today")}
 
     monkeypatch.setattr("recsys.evaluation._best.families", chosen)
 
@@ -134,14 +191,15 @@ def test_a_rival_that_leads_is_said():
 
 
 def test_the_last_cut_is_not_searched_on(few, tmp_path, monkeypatch):
-    judged, inner = [], _race.evaluate
+    judged, inner = [], Cut.judge
     monkeypatch.setattr(
-        _race,
-        "evaluate",
-        lambda model, test, *rest, **more: judged.append(test.time.max()) or inner(model, test, *rest, **more),
+        Cut, "judge", lambda cut, *rest, **more: judged.append(cut.test.time.max()) or inner(cut, *rest, **more)
     )
     recsys.best(DATA, tmp_path / "run", minutes=5, trials=3, cuts=3)
-    assert max(judged) < moving_cuts(DATA.clicks(), 3)[-1][1].time.min()
+    begin = moving_cuts(DATA.clicks(), 3)[-1].test.time.min()
+    of_the_end = [one for one in judged if one >= begin]
+    assert len(of_the_end) == 3  # the model and two rivals, once each
+    assert judged[-3:] == of_the_end
 
 
 def test_a_killed_search_goes_on_where_it_was(few, tmp_path, monkeypatch):

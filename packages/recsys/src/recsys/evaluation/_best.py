@@ -21,9 +21,9 @@ from recsys.baselines._popular import Popular, RecentPopular
 from recsys.data._dataset import Dataset, need_dataset
 from recsys.data._doctor import doctor, findings_table
 from recsys.data._metrics import ranking_metric
-from recsys.evaluation._cuts import moving_cuts, next_interval
-from recsys.evaluation._evaluate import Evaluation, evaluate
-from recsys.evaluation._race import Trial, families, made, prepared, race
+from recsys.evaluation._cuts import Cut, learned, moving_cuts, next_interval
+from recsys.evaluation._evaluate import evaluate
+from recsys.evaluation._race import Trial, families, made, race
 from recsys.evaluation._stats import bootstrap_interval, randomisation_test
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._base import Recommender
@@ -31,7 +31,8 @@ from recsys.recommender._registry import as_model
 from recsys.sequence._fusion import Fusion, text_of
 
 _SEARCH, _FUSE = 0.75, 0.9  # shares of the time at which the search and the fusion end
-_SURVIVORS = 4
+_SURVIVORS = 5
+_UNITS = 6  # of weight that a fusion shares out
 
 
 @dataclass(frozen=True)
@@ -122,94 +123,97 @@ def best(
         refuse_existing(folder / "model", force, "recsys.model")
         spent = sum(line["seconds"] for line in run.metrics() if line["kind"] == "trial")
         budget = minutes * 60 - spent
-        known = families(clicks, rival)
+        known = families(clicks, rival, visits=parts[-1].given is not None)
         found = race(known, parts[-2::-1], metric, begun + _SEARCH * budget, run, seed, trials)
-        model, days = _chosen(known, found, parts[:-1], metric, begun + _FUSE * budget)
-        scores, held = [], None
-        for train, test in parts:
-            held = _judge(model, days, train, test, metric)
-            scores.append(held.mean(metric))
-        assert held is not None  # there are cuts
-        fitted, interval = model.clone().fit(prepared(clicks, days)), next_interval(np.array(scores))
-        rivals = _against(held, parts[-1], metric, rival)
-        result = Best(fitted, text_of(model), days, metric, scores, interval, rivals, len(found))
+        chosen = _chosen(known, found, parts[:-1], metric, begun + _FUSE * budget)
+        last = parts[-1].judge(chosen.model, metric, chosen.days)
+        scores = [*chosen.scores, float(last.mean())]
+        fitted, text = learned(chosen.model, clicks, chosen.days), text_of(chosen.model)
+        rivals, interval = _against(last, parts[-1], metric, rival), next_interval(np.array(scores))
+        result = Best(fitted, text, chosen.days, metric, scores, interval, rivals, len(found))
         result.model.save(folder / "model", force=force)
         write_text(folder / "report.json", json.dumps(_plain(result), indent=1) + "\n")
         write_text(folder / "report.html", _page(result, data, findings, found))
     return result
 
 
-def _judge(model: Recommender, days: float | None, train: Dataset, test: Dataset, metric: str) -> Evaluation:
-    fitted = model.clone().fit(prepared(train, days))
-    return evaluate(fitted, test, [metric], targets="warm", filter_seen=True)
+@dataclass(frozen=True)
+class _Chosen:
+    """A model, the days that it learns from, and its score on each cut that was searched on, oldest first."""
+
+    model: Recommender
+    days: float | None
+    scores: list[float]
 
 
-def _chosen(
-    known: Mapping[str, Any], trials: list[Trial], parts: list[tuple[Dataset, Dataset]], metric: str, until: float
-) -> tuple[Recommender, float | None]:
-    """(the best single setting, or a fusion that beats it on the mean and on most cuts; its days)."""
+def _chosen(known: Mapping[str, Any], trials: list[Trial], cuts: list[Cut], metric: str, until: float) -> _Chosen:
+    """The best single setting, or a fusion of the best of some families that beats it on the mean and on most cuts."""
     whole = sorted((one for one in trials if one.whole), key=lambda one: -one.mean)
-    first, models = whole[0], []
-    days = first.params.get("days") if first.family != "recent-popular" else None
-    for one in whole:
-        if one.family not in [family for family, _ in models] and len(models) < _SURVIVORS:
-            models.append((one.family, made(known[one.family][0], one.params)))
-    leader, score = models[0][1], list(reversed(first.scores))
-    if len(models) < 2:
-        return leader, days
-    texts = [text_of(one) for _, one in models]
-
-    def tried(by: str, weights: tuple[float, ...]) -> tuple[list[float], Recommender]:
-        chosen = [(text, weight) for text, weight in zip(texts, weights, strict=True) if weight]
-        model = Fusion(
-            models="+".join(text for text, _ in chosen), weights=",".join(f"{one:g}" for _, one in chosen), by=by
-        )
-        return [_judge(model, days, train, test, metric).mean(metric) for train, test in parts], model
-
-    best_score, best_model = score, leader
-    plans = [(by, weights) for weights in _weights(len(models)) for by in ("rank", "score")]
-    with progress(len(plans), "fusing") as bar:
-        for by, weights in plans:
-            start = time.monotonic()
-            if start > until:
-                break
-            fused, model = tried(by, weights)
-            wins = sum(a > b for a, b in zip(fused, score, strict=True))
-            if np.mean(fused) > np.mean(best_score) and 2 * wins > len(fused):
-                best_score, best_model = fused, model
-            bar.advance()
-            if time.monotonic() + (time.monotonic() - start) > until:
-                break
-    return best_model, days
+    days = whole[0].params.get("days") if whole[0].family != "recent-popular" else None
+    best_of = {one.family: one for one in reversed(whole)}
+    listed = sorted(best_of.values(), key=lambda one: -one.mean)[:_SURVIVORS]
+    leader = _Chosen(made(known[listed[0].family][0], listed[0].params), days, listed[0].scores[::-1])
+    time_left = until - time.monotonic()
+    for one in sorted(listed[1:], key=lambda one: -one.seconds):
+        if sum(each.seconds for each in listed) > time_left / 2:
+            listed.remove(one)
+    return _fused(known, listed, leader, cuts, metric, until) if len(listed) > 1 else leader
 
 
-def _weights(n: int) -> list[tuple[float, ...]]:
-    """Weights of n models, the likeliest first: two alike, the leader heavier, more of them."""
-    pairs = [(1.0, 1.0), (2.0, 1.0), (4.0, 1.0), (1.0, 2.0)]
-    found = [(a, b, *[0.0] * (n - 2)) for a, b in pairs]
-    found += [(2.0, *(1.0 if place == other else 0.0 for place in range(1, n))) for other in range(2, n)]
-    return [*found, (2.0, *[1.0] * (n - 1))] if n > 2 else found
+def _fused(
+    known: Mapping[str, Any], listed: list[Trial], leader: _Chosen, cuts: list[Cut], metric: str, until: float
+) -> _Chosen:
+    """The leader, or a fusion of it: one unit of weight at a time goes to the model that gains most by it
+    (Caruana et al. 2004), while the mean rises."""
+    texts = [text_of(made(known[one.family][0], one.params)) for one in listed]
+
+    def fusion(weights: tuple[int, ...], by: str) -> Fusion:
+        used = [(text, weight) for text, weight in zip(texts, weights, strict=True) if weight]
+        return Fusion(models="+".join(text for text, _ in used), weights="+".join(str(one) for _, one in used), by=by)
+
+    even = fusion((1,) * len(texts), "score")
+    fitted = [learned(even, cut.train, leader.days, cut.given) for cut in cuts]
+
+    def scored(weights: tuple[int, ...], by: str) -> list[float]:
+        for model in fitted:
+            model.set_params(weights="+".join(map(str, weights)), by=by)
+        found = [evaluate(model, cut.test, [metric], filter_seen=True) for model, cut in zip(fitted, cuts, strict=True)]
+        return [float(one.values[metric].mean()) for one in found]
+
+    chosen = leader
+    with progress(2 * _UNITS * len(texts), "fusing") as bar:
+        for by in ("score", "rank"):
+            at, weights = leader.scores, (1, *[0] * (len(texts) - 1))
+            for unit in range(_UNITS):
+                tried = []
+                for place in range(len(texts)):
+                    if (unit or place) and time.monotonic() < until:  # the leader alone is known
+                        more = tuple(one + (place == other) for other, one in enumerate(weights))
+                        tried.append((scored(more, by), more))
+                    bar.advance()
+                best_scores, best_weights = max(tried, key=lambda one: np.mean(one[0]), default=(at, weights))
+                if np.mean(best_scores) <= np.mean(at):
+                    break
+                at, weights = best_scores, best_weights
+            wins = sum(a > b for a, b in zip(at, leader.scores, strict=True))
+            if np.mean(at) > np.mean(chosen.scores) and 2 * wins > len(at):
+                chosen = _Chosen(fusion(weights, by), leader.days, at)
+    return chosen
 
 
-def _against(
-    held: Evaluation, part: tuple[Dataset, Dataset], metric: str, today: Recommender | None
-) -> dict[str, dict[str, Any]]:
-    """How far the model leads each rival on the last cut, over the users that both know."""
-    train, test = part
+def _against(mine: np.ndarray, cut: Cut, metric: str, today: Recommender | None) -> dict[str, dict[str, Any]]:
+    """How far the model leads each rival on the last cut."""
     rivals: dict[str, Recommender] = {"popular": Popular()}
-    if train.time is not None:
+    if cut.train.time is not None:
         rivals["recent-popular"] = RecentPopular()
     if today is not None:
         rivals[f"today: {text_of(today)}"] = today
     found = {}
     for name, model in rivals.items():
-        other = evaluate(model.clone().fit(train), test, [metric], targets="warm", filter_seen=True)
-        mine = dict(zip(held.users.to_pylist(), held.values[metric], strict=True))
-        theirs = dict(zip(other.users.to_pylist(), other.values[metric], strict=True))
-        gaps = np.array([mine[user] - theirs[user] for user in mine if user in theirs])
-        low, high = bootstrap_interval(gaps)
-        found[name] = {"score": other.mean(metric), "gain": float(gaps.mean()), "low": low, "high": high,
-                       "p": randomisation_test(gaps)}  # fmt: skip
+        theirs = cut.judge(model, metric)
+        low, high = bootstrap_interval(mine - theirs)
+        found[name] = {"score": float(theirs.mean()), "gain": float((mine - theirs).mean()), "low": low, "high": high,
+                       "p": randomisation_test(mine - theirs)}  # fmt: skip
     return found
 
 

@@ -3,20 +3,57 @@
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 from ninefold.errors import InputError
 from scipy.stats import t as student
 
 from recsys.data._dataset import Dataset
+from recsys.data._history import by_user_and_time
+from recsys.data._time import DAY
+from recsys.evaluation._evaluate import evaluate
+from recsys.recommender._base import Recommender
+
+_HIDDEN = 5  # of what a visitor did within a window, the last of so many events is to be found
 
 
-def moving_cuts(
-    data: Dataset, cuts: int = 5, *, share: float = 0.08, users: int = 2000, seed: int = 0
-) -> list[tuple[Dataset, Dataset]]:
-    """(events before, events from it to the next cut) of each moment, oldest first; each window holds as many events.
+class Cut(NamedTuple):
+    """A moment at which a model could have been launched.
 
-    Without times each cut hides one random event of each user instead.
+    Attributes:
+        train: the events before it.
+        test: what is to be found after it: items that `train` has and that are new to their users, who have events to
+            answer them from.
+        given: None for a shop, most of whose users are known before; for a log of visits, most of whose users are not,
+            all that the test users did before what is to be found: they are answered from it, nothing is learned of it.
+    """
+
+    train: Dataset
+    test: Dataset
+    given: Dataset | None = None
+
+    def judge(self, model: Recommender, metric: str, days: float | None = None) -> np.ndarray:
+        """Values of a metric, (test users,), of a model that learns from `train`, or from its last days alone."""
+        found = evaluate(learned(model, self.train, days, self.given), self.test, [metric], filter_seen=True)
+        return found.values[metric]
+
+
+def learned(model: Recommender, events: Dataset, days: float | None, answers: Dataset | None = None) -> Recommender:
+    """A model fitted on the events of the last days, or on all (None), that answers from all, or from other events."""
+    if days is None or events.time is None:
+        fitted = model.clone().fit(events)
+        return fitted if answers is None else fitted.fold_in(answers)
+    late = events.time >= int(events.time.max()) - int(days * DAY)
+    return model.clone().fit(events.take(late)).fold_in(events if answers is None else answers)
+
+
+def moving_cuts(data: Dataset, cuts: int = 5, *, share: float = 0.08, users: int = 2000, seed: int = 0) -> list[Cut]:
+    """Moments of a log, oldest first; each window, from one to the next, holds as many events.
+
+    Where most users of the windows have no event before them, as in a log of sessions, the last fifth of what each did
+    in a window (at least one event) is to be found, given all before. Without times each cut hides one random event of
+    each test user instead; no other cut learns from what the last one hides.
 
     Args:
         data: events.
@@ -31,34 +68,67 @@ def moving_cuts(
         raise InputError("cuts", got=cuts, expected=f"2 or more, of {share:.0%} of the events each")
     draw = np.random.default_rng(seed)
     if data.time is None:
-        parts = [_one_hidden(data, np.random.default_rng([seed, one])) for one in range(cuts)]
-    else:
-        time = data.time
-        ends = [int(np.quantile(time, 1 - share * (cuts - one), method="higher")) for one in range(cuts)]
-        ends.append(int(time.max()) + 1)
-        if len(set(ends)) <= cuts or ends[0] <= int(time.min()):
-            raise InputError("cuts", got=f"events whose times allow no {cuts} windows", expected="fewer cuts")
-        parts = [(data.take(time < a), data.take((time >= a) & (time < b))) for a, b in itertools.pairwise(ends)]
-    return [(train, _some_users(test, users, draw)) for train, test in parts]
+        last = _one_hidden(data, users, draw)
+        return [*(_one_hidden(last.train, users, draw) for _ in range(cuts - 1)), last]
+    time = data.time
+    ends = [int(np.quantile(time, 1 - share * (cuts - one), method="higher")) for one in range(cuts)]
+    ends.append(int(time.max()) + 1)
+    if len(set(ends)) <= cuts or ends[0] <= int(time.min()):
+        raise InputError("cuts", got=f"events whose times allow no {cuts} windows", expected="fewer cuts")
+    first = np.full(data.n_users, np.iinfo(np.int64).max)
+    np.minimum.at(first, data.user, time)
+    windows = [(a, np.unique(data.user[(time >= a) & (time < b)]), b) for a, b in itertools.pairwise(ends)]
+    known = [float((first[there] < a).mean()) for a, there, _ in windows]
+    if np.mean(known) < 0.5:
+        return [_visits(data, there, a, b, users, draw) for a, there, b in windows]
+    return [_window(data, there[first[there] < a], a, b, users, draw) for a, there, b in windows]
 
 
-def _one_hidden(data: Dataset, draw: np.random.Generator) -> tuple[Dataset, Dataset]:
-    order = np.lexsort((draw.random(len(data)), data.user))
+def _window(data: Dataset, known: np.ndarray, a: int, b: int, most: int, draw: np.random.Generator) -> Cut:
+    """All that some users, known before, did in a window."""
+    assert data.time is not None  # its cuts are moments
+    inside = (data.time >= a) & (data.time < b) & _some(known, data.n_users, most, draw)[data.user]
+    return _cut(data, data.time < a, inside)
+
+
+def _visits(data: Dataset, there: np.ndarray, a: int, b: int, most: int, draw: np.random.Generator) -> Cut:
+    """The last fifth of what each of some users did in a window, given all that they did before."""
+    assert data.time is not None  # its cuts are moments
+    able = there[np.bincount(data.user[data.time < b], minlength=data.n_users)[there] > 1]
+    rows = np.flatnonzero(_some(able, data.n_users, most, draw)[data.user] & (data.time < b))
+    rows = rows[by_user_and_time(data.user[rows], data.time[rows])]
+    user = data.user[rows]
+    within = np.bincount(user, weights=data.time[rows] >= a, minlength=data.n_users)
+    from_end = np.searchsorted(user, user, side="right") - np.arange(len(user))  # 1 for a user's last event
+    last = from_end <= np.maximum(within[user] // _HIDDEN, 1)
+    hidden, given = (np.isin(np.arange(len(data)), rows[part]) for part in (last, ~last))
+    return _cut(data, data.time < a, hidden, given)
+
+
+def _one_hidden(data: Dataset, most: int, draw: np.random.Generator) -> Cut:
+    """One random event of each of some users."""
     counts = np.bincount(data.user, minlength=data.n_users)
-    first = np.append(True, data.user[order][1:] != data.user[order][:-1]) & (counts[data.user[order]] > 1)
-    if not first.any():
-        raise InputError("cuts", got="no user with two events", expected="users to hide an event of")
+    rows = np.flatnonzero(_some(np.flatnonzero(counts > 1), data.n_users, most, draw)[data.user])
+    order = rows[np.lexsort((draw.random(len(rows)), data.user[rows]))]
     hidden = np.zeros(len(data), bool)
-    hidden[order[first]] = True
-    return data.take(~hidden), data.take(hidden)
+    hidden[order[np.append(True, data.user[order][1:] != data.user[order][:-1])[: len(order)]]] = True
+    return _cut(data, ~hidden, hidden)
 
 
-def _some_users(test: Dataset, most: int, draw: np.random.Generator) -> Dataset:
-    if test.n_users <= most:
-        return test
-    chosen = np.zeros(test.n_users, bool)
-    chosen[draw.choice(test.n_users, most, replace=False)] = True
-    return test.take(chosen[test.user])
+def _cut(data: Dataset, train: np.ndarray, test: np.ndarray, given: np.ndarray | None = None) -> Cut:
+    pair = data.user.astype(np.int64) * data.n_items + data.item
+    known = np.isin(data.item, np.unique(data.item[train]))
+    test = test & known & ~np.isin(pair, pair[train if given is None else given])
+    if not test.any():
+        raise InputError("cuts", got="a window in which no user can be asked for a known item", expected="fewer cuts")
+    return Cut(data.take(train), data.take(test), None if given is None else data.take(given))
+
+
+def _some(able: np.ndarray, n_users: int, most: int, draw: np.random.Generator) -> np.ndarray:
+    """Whether a user is one of at most so many of the able ones, bool (users,)."""
+    chosen = np.zeros(n_users, bool)
+    chosen[able if len(able) <= most else draw.choice(able, most, replace=False)] = True
+    return chosen
 
 
 def next_interval(scores: np.ndarray, level: float = 0.9) -> tuple[float, float]:

@@ -14,8 +14,8 @@ from ninefold.report import Table
 
 from recsys.data._dataset import Dataset, need_dataset
 from recsys.data._frame import need
+from recsys.data._history import History
 from recsys.data._metrics import Ranks, ranking_metric, row_auc, value_metric
-from recsys.data._untyped import Csr
 from recsys.evaluation._ranks import rank_targets
 from recsys.evaluation._stats import bootstrap_interval, by_group
 from recsys.recommender._base import Recommender
@@ -270,7 +270,7 @@ def _targets(
         keep &= among
     seen = 0
     if filter_seen:
-        had = _contains(model.history_.matrix(), user, item)
+        had = _contains(model.history_, user, item)
         seen = int((had & keep).sum())
         keep &= ~had
     if which != "all":
@@ -355,11 +355,12 @@ def check_targets(which: str) -> None:
         raise InputError("targets", got=repr(which), expected='"all", "warm" or "cold"')
 
 
-def _contains(matrix: Csr, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Whether each (row, column) is stored, bool (n,); False for codes of -1."""
-    rows, width = matrix.get_shape()
-    stored = np.repeat(np.arange(rows, dtype=np.int64), np.diff(matrix.indptr)) * width + matrix.indices
-    return np.isin(row.astype(np.int64) * width + column, stored) & (row >= 0) & (column >= 0)
+def _contains(history: History, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """Whether the user of each pair had its item, bool (n,); False for codes of -1."""
+    asked, row = np.unique(np.maximum(user, 0), return_inverse=True)
+    theirs = history.take(asked)
+    stored = theirs.rows() * history.n_items + theirs.item
+    return np.isin(row * history.n_items + item, stored) & (user >= 0) & (item >= 0)
 
 
 def evaluate_values(

@@ -21,7 +21,8 @@ from recsys.baselines._puresvd import PureSVD
 from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES
 from recsys.data._time import DAY
-from recsys.evaluation._evaluate import evaluate
+from recsys.data._words import distinct
+from recsys.evaluation._cuts import Cut
 from recsys.factors._ials import IALS
 from recsys.linear._ease import EASE
 from recsys.linear._rp3beta import RP3beta
@@ -29,13 +30,16 @@ from recsys.linear._sansa import SANSA
 from recsys.linear._slim import SLIM
 from recsys.recommender._base import Recommender
 from recsys.recommender._trend import TRENDS, Trend
+from recsys.sequence._markov import Markov
 from recsys.sequence._two_stage import TwoStage
 
 _BEHIND = 0.93  # of the leader's score on the same cut, below which a trial stops
 _STAGES = "+".join(f"trend(model={one},trend=0.8,damp=0.8)" for one in (
     "ease(l2=300,half_life=240)", "ials(factors=64,reg=0.006,a0=0.6,half_life=240)", "ease(l2=100,half_life=20)",
     "item-knn(weighting=bm25,k=100,k1=1.2,b=0.25,half_life=120)", "user-knn"))  # fmt: skip
-_DENSE = 8000  # items up to which tables of items by items are tried
+_ACTIONS = 50  # values up to which a context column is taken for what a visitor did
+_PART = 0.2  # of the time left, that one trial of a family that is searched may take
+_DENSE = 12_000  # items up to which tables of items by items are tried
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ class Trial:
     whole: bool
     seconds: float
 
+    def cost(self, cuts: int) -> float:
+        """Seconds that all of so many cuts take."""
+        return self.seconds * cuts / max(len(self.scores), 1)
+
     @property
     def mean(self) -> float:
         """Mean score over its cuts."""
@@ -55,17 +63,24 @@ class Trial:
 
 
 def families(
-    data: Dataset, today: Recommender | None = None
+    data: Dataset, today: Recommender | None = None, *, visits: bool = False
 ) -> dict[str, tuple[Recommender, dict[str, Any], list[dict[str, Any]]]]:
-    """Name -> (model, what is searched, settings that were good elsewhere) for events such as these."""
+    """Name -> (model, what is searched, settings that were good elsewhere) for events such as these.
+
+    Args:
+        data: events.
+        today: a model that joins as "today".
+        visits: whether users are judged within a visit, where what they did last tells what comes next (`Cut.given`).
+    """
     dense = data.n_items <= _DENSE
     chosen: dict[str, tuple[Recommender, list[dict[str, Any]]]] = {
-        "ials": (IALS(factors=64), [{"reg": 0.006, "a0": 0.6, "factors": 64}]),
         "item-knn": (ItemKNN(), [{"weighting": "bm25", "k": 100, "k1": 1.2, "b": 0.25}]),
-        "rp3beta": (RP3beta(), []),
         "puresvd": (PureSVD(), []),
+        "rp3beta": (RP3beta(), []),
+        **({"ease": (EASE(), [{"l2": 300.0}])} if dense else {"sansa": (SANSA(), [])}),
+        "ials": (IALS(factors=64), [{"reg": 0.006, "a0": 0.6, "factors": 64}]),
+        **({"slim": (SLIM(), [])} if dense else {}),
     }
-    chosen |= {"ease": (EASE(), [{"l2": 300.0}]), "slim": (SLIM(), [])} if dense else {"sansa": (SANSA(), [])}
     found: dict[str, tuple[Recommender, dict[str, Any], list[dict[str, Any]]]] = {}
     repeated = len(np.unique(data.user.astype(np.int64) * data.n_items + data.item)) < len(data)
     for name, (model, starts) in chosen.items():
@@ -76,21 +91,36 @@ def families(
             space["transform"] = [None, "log", "bm25"] if repeated else [None, "bm25"]
             if repeated:
                 space["weight"] = ["click", "count"]
+        if name == "ease":
+            space |= {"l2": (2.0, 5000.0, "log"), "dropout": (0.0, 0.9)}
         plain = {key: getattr(model, key) for key in space}
         starts = [plain, *(plain | one for one in starts)]
         if data.time is not None:
             space |= {"half_life": HALF_LIVES, **TRENDS, "days": [None, 365.0, 180.0]}
             now = {"half_life": 240.0, "trend": 0.8, "damp": 0.8, "recent": 7.0, "days": None}
             still = {"half_life": None, "trend": 0.0, "damp": 0.0, "recent": 7.0, "days": None}
-            starts = [start | add for start in starts for add in (still, now)]
+            starts = [start | add for add in (now, still) for start in reversed(starts)]
         found[name] = model, space, starts
     if data.time is not None:
         model = RecentPopular()
         found["recent-popular"] = model, dict(model.space), [{"days": 31.0, "half_life": None}]
         span = (int(data.time.max()) - int(data.time.min())) / DAY
-        if span > 180 and dense and find_spec("lightgbm"):
+        if visits:
+            told = [name for name in data.context.column_names if 1 < len(distinct(data.context[name])) <= _ACTIONS]
+            space = {**Markov.space, "action": [None, *told]}
+            starts = [{"order": order, "smoothing": 2.0, "action": name} for order in (1, 3) for name in (None, *told)]
+            found["markov"] = Markov(), space, starts
+            stages = TwoStage(models=_chains(told[:1]), candidates=50, action=told[0] if told else None, steps=6000)
+            found["two-stage"] = stages, {}, [{}]
+        elif span > 180 and dense and find_spec("lightgbm"):
             found["two-stage"] = TwoStage(models=_STAGES, candidates=100, ranker="trees", windows=3, lead=2), {}, [{}]
     return found if today is None else {"today": (today, {}, [{}])} | found
+
+
+def _chains(action: Sequence[str]) -> str:
+    """First stage for visits: chains with what was done, where it is told, and without; what goes together."""
+    told = [f"markov(order={order},action={name})" for name in action for order in (3, 1)]
+    return "+".join([*told, "markov(order=3)", "co-occurrence", "ease(l2=300)"])
 
 
 def made(model: Recommender, params: Mapping[str, Any]) -> Recommender:
@@ -103,22 +133,15 @@ def made(model: Recommender, params: Mapping[str, Any]) -> Recommender:
     return built
 
 
-def prepared(data: Dataset, days: float | None) -> Dataset:
-    """The events that a trial learns from: all, or those of its last days."""
-    if days is None or data.time is None:
-        return data
-    return data.take(data.time >= int(data.time.max()) - int(days * DAY))
-
-
 def race(
     known: Mapping[str, tuple[Recommender, dict[str, Any], list[dict[str, Any]]]],
-    cuts: Sequence[tuple[Dataset, Dataset]], metric: str, until: float, run: Run, seed: int, most: int | None = None,
+    cuts: Sequence[Cut], metric: str, until: float, run: Run, seed: int, most: int | None = None,
 ) -> list[Trial]:  # fmt: skip
     """Trials until a moment of `time.monotonic`, those of an earlier run of the same folder among them.
 
     Args:
         known: see `families`.
-        cuts: (train, test), newest first.
+        cuts: newest first.
         metric: to maximise.
         until: when the last trial must have begun.
         run: keeps each trial.
@@ -144,7 +167,10 @@ def race(
     with progress(max(until - time.monotonic(), 1.0), "searching") as bar:
         while time.monotonic() < until and (most is None or len(trials) < most):
             start = time.monotonic()
-            slowest = {name: max((one.seconds for one in trials if one.family == name), default=0.0) for name in known}
+            left = until - start
+            slowest = {name: max((one.cost(len(cuts)) for one in trials if one.family == name), default=0.0)
+                       for name in known}  # fmt: skip
+            allowed = {name: left * (_PART if space and trials else 1.0) for name, (_, space, _) in known.items()}
             place = len(trials)
             drawn = study.ask()
             if place < len(queue):
@@ -152,13 +178,13 @@ def race(
             else:
                 family = drawn.suggest_categorical("family", drawn_from)
                 params = {key: _suggest(drawn, f"{family}.{key}", one) for key, one in known[family][1].items()}
-            if slowest[family] > until - time.monotonic() and trials:
+            if slowest[family] > allowed[family] and trials:
                 study.tell(drawn, state=optuna.trial.TrialState.FAIL)
-                if all(one > until - time.monotonic() for one in slowest.values()):
+                if all(slowest[name] > allowed[name] for name in known):
                     break
                 queue = queue[:place] + [one for one in queue[place:] if one[0] != family]
                 continue
-            trial = _judged(known[family][0], family, params, cuts, metric, leader)
+            trial = _judged(known[family][0], family, params, cuts, metric, leader, allowed[family])
             study.tell(drawn, state=optuna.trial.TrialState.FAIL)  # what was judged is added whole, below
             _remember(optuna, study, known, trial)
             trials.append(trial)
@@ -172,17 +198,18 @@ def race(
 
 
 def _judged(
-    model: Recommender, family: str, params: dict[str, Any], cuts: Sequence[tuple[Dataset, Dataset]], metric: str,
-    leader: list[float],
+    model: Recommender, family: str, params: dict[str, Any], cuts: Sequence[Cut], metric: str, leader: list[float],
+    allowed: float = np.inf,
 ) -> Trial:  # fmt: skip
     start, scores = time.monotonic(), []
     days = None if family == "recent-popular" else params.get("days")  # there it is the model's own
     try:
-        for place, (train, test) in enumerate(cuts):
-            fitted = made(model, params).fit(prepared(train, days))
-            scores.append(evaluate(fitted, test, [metric], targets="warm", filter_seen=True).mean(metric))
-            if leader and place + 1 < len(cuts) and scores[-1] < _BEHIND * leader[place]:
-                break
+        for place, cut in enumerate(cuts):
+            scores.append(float(cut.judge(made(model, params), metric, days).mean()))
+            if place + 1 < len(cuts) and leader:
+                spent = time.monotonic() - start
+                if scores[-1] < _BEHIND * leader[place] or spent * len(cuts) / len(scores) > allowed:
+                    break
     except (NinefoldError, np.linalg.LinAlgError):  # a setting that cannot be fitted, e.g. for its memory
         if family == "today":  # it is to be compared with at the end: said now
             raise

@@ -19,8 +19,12 @@ from recsys.recommender._learner import bounded
 class EASE(LinearItemModel):
     """B = -P diag(1 / diag P), diag B = 0, with P = (X'X + l2 I)^-1; score X B (equations 7 and 8).
 
+    With `dropout` it is EDLAE of full rank (Steck, NeurIPS 2020): each item's ridge also grows with its users, as if
+    so large a share of every user's items were hidden while learning.
+
     Args:
         l2: ridge; 500 on ML-20M, 1000 on Netflix, 200 on MSD in the paper.
+        dropout: share p; p / (1 - p) of the diagonal of X'X joins the ridge. 0: EASE.
         memory: GiB that the fit may take; more is refused before it is allocated.
         weight, transform, dislikes, half_life: see `Weighted`.
 
@@ -45,11 +49,13 @@ class EASE(LinearItemModel):
     takes_dislikes: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {"l2": (10.0, 5000.0, "log"), "half_life": HALF_LIVES}
     l2: float = bounded(500.0, above=0)
+    dropout: float = bounded(0.0, least=0, below=1)
     memory: float = 10.0
 
     def _fit(self, data: Dataset) -> None:
         refuse_if_too_large("EASE", data.n_items, 1.2, self.memory, "SANSA or IALS, which hold no such table")
         G = lower_gram(self._rows(self.history_))
+        G[np.diag_indices_from(G)] *= 1 + self.dropout / (1 - self.dropout)
         G[np.diag_indices_from(G)] += self.l2
         self.weights_ = ease_weights(G)
 

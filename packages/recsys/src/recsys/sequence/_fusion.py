@@ -24,7 +24,7 @@ class Fusion(OfParts):
 
     Args:
         models: with settings, e.g. "trend(model=ease(l2=300))+item-knn"; all must know the same items.
-        weights: one for each, e.g. "1,0.5".
+        weights: one for each, e.g. "1+0.5" (or "1,0.5", which a text of settings cannot hold).
         by: "rank" or "score".
         depth: ranks that count, beside as many more as the user had items.
 
@@ -35,7 +35,7 @@ class Fusion(OfParts):
         >>> items = "tea pot mug tea pot tea mug coffee filter mill coffee mill coffee filter".split()
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
-        >>> model = recsys.Fusion(models="ease(l2=1)+item-knn", weights="1,0.5", by="rank").fit(data)
+        >>> model = recsys.Fusion(models="ease(l2=1)+item-knn", weights="1+0.5", by="rank").fit(data)
         >>> [(item, round(score, 3)) for item, score in model.recommend_one("bob", k=1)]
         [('mug', 0.024)]
     """
@@ -43,13 +43,13 @@ class Fusion(OfParts):
     source: ClassVar[str] = "doi 10.1145/1571941.1572114"
     zero_is_no_evidence: ClassVar[bool] = True
     models: str = "ease+item-knn"
-    weights: str = "1,1"
+    weights: str = "1+1"
     by: str = bounded("rank", among=("rank", "score"))
     depth: int = bounded(200, least=1)
 
     def _weights(self) -> list[float]:
         try:
-            found = [float(one) for one in self.weights.split(",")]
+            found = [float(one) for one in self.weights.replace(",", "+").split("+")]
         except ValueError:
             found = []
         if len(found) != len(split_outside(self.models, "+")) or not min(found, default=-1) >= 0 or not max(found) > 0:
