@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import InputError
 from recsys import Dataset
+from recsys.data import _ids
 
 from .helpers import events
 
@@ -229,3 +230,26 @@ def test_contexts_of_either_kind_of_text_can_be_joined():
     first, second = (Dataset.from_frame(frame, user="u", item="i", context=["where"]) for frame in frames)
     assert first.context.schema == second.context.schema
     assert recsys.EASE().fit(first).partial_fit(second).history_.context.num_rows == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"),
+    [("int32", -5, 40), ("int8", -128, 127), ("uint8", 0, 255), ("int16", -30_000, 30_000),
+     ("int64", 10**12, 10**12 + 9_000), ("uint32", 2**32 - 5_000, 2**32 - 1)],
+)  # fmt: skip
+def test_numbers_close_together_are_coded_as_a_hash_codes_them(kind, low, high, monkeypatch):
+    numbers = np.random.default_rng(0).integers(low, high, 30_000, dtype=kind, endpoint=True)
+    column = pa.chunked_array([numbers[:999], numbers[999:]])
+    assert _ids._of_close_numbers(column) is not None
+    codes, ids = _ids.encode(column, "user")
+    monkeypatch.setattr(_ids, "_of_close_numbers", lambda column: None)
+    by_hash, their_ids = _ids.encode(column, "user")
+    np.testing.assert_array_equal(codes, by_hash)
+    assert codes.dtype == by_hash.dtype
+    assert ids.values.equals(their_ids.values)
+
+
+def test_numbers_far_apart_are_coded_by_a_hash():
+    for column in (pa.chunked_array([[1, 10**15] * 99]), pa.chunked_array([["a", "b"] * 99])):
+        assert _ids._of_close_numbers(column) is None
+        assert _ids.encode(column, "user")[0].tolist() == [0, 1] * 99

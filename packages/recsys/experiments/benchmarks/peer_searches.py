@@ -7,7 +7,7 @@ environment of its own, for they are no dependencies:
     OMP_NUM_THREADS=2 uv run --no-project --with irspack==0.5.2 --with 'lenskit[tune]==2025.8.1' --with hyperopt \\
         --with ./shared/core --with './packages/recsys[best,lightgbm]' \\
         python packages/recsys/experiments/benchmarks/peer_searches.py SET best|hand|irspack|lenskit FOLDER [MINUTES]
-and at the end `... peer_searches.py summary FOLDER`. SET: online_retail, msweb, ml_latest_small, entree.
+and at the end `... peer_searches.py summary FOLDER` and `... coverage FOLDER`. SET: online_retail, msweb, ml_latest_small, entree.
 """
 
 import json
@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 import recsys
 from ninefold.measure import emit
-from recsys.evaluation._cuts import moving_cuts
+from recsys.evaluation._cuts import moving_cuts, next_interval
 from recsys.evaluation._stats import bootstrap_interval
+from recsys.recommender._registry import parse_model
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import real_sets
@@ -85,8 +86,6 @@ def best(cut, folder, minutes):
 
 def hand(name, cut):
     """The setting that a hand found."""
-    from recsys.recommender._registry import parse_model
-
     return of_model(parse_model(HAND[name]).fit(cut.train), cut), HAND[name], {}
 
 
@@ -236,9 +235,23 @@ def summary(folder):
             emit(what=f"{name}, {tool}", ndcg_at_10=score, users=len(one["ndcg"]), **gap, **about)
 
 
+def coverage(folder):
+    """How often the interval of 90 %, from a found model's scores on three cuts or more in a row, holds the next cut."""
+    for name in SETS:
+        found = json.loads((folder / f"{name}.best.json").read_text())
+        data = real_sets.msweb()[0] if name == "msweb" else getattr(real_sets, name)()
+        model = parse_model(found["setting"])
+        scores = [float(cut.judge(model, "ndcg@10", found["days"]).mean()) for cut in moving_cuts(data.clicks(), 8)]
+        held = []
+        for count in range(3, len(scores)):
+            low, high = next_interval(np.array(scores[:count]))
+            held.append(bool(low <= scores[count] <= high))
+        emit(what=f"{name}, the next cut", cuts=scores, held=sum(held), of=len(held))
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "summary":
-        summary(Path(sys.argv[2]))
+    if sys.argv[1] in ("summary", "coverage"):
+        (summary if sys.argv[1] == "summary" else coverage)(Path(sys.argv[2]))
         sys.exit()
     name, tool, folder, minutes = sys.argv[1], sys.argv[2], Path(sys.argv[3]), float([*sys.argv, "20"][4])
     work = (folder / f"{name}-{tool}").absolute()
