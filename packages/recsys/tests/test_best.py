@@ -221,9 +221,17 @@ def test_a_killed_search_goes_on_where_it_was(few, tmp_path, monkeypatch):
 
 def test_what_falls_behind_stops_at_its_first_cut():
     cuts = moving_cuts(DATA, 3)
-    trial = _race._judged(recsys.Popular(), "popular", {}, cuts, "ndcg@10", [10.0, 10.0, 10.0])
-    assert (len(trial.scores), trial.whole) == (1, False)
-    assert _race._judged(recsys.Popular(), "popular", {}, cuts, "ndcg@10", []).whole
+    whole, values = _race._judged(recsys.Popular(), "popular", {}, cuts, "ndcg@10", [])
+    assert whole.whole
+    assert whole.worth == pytest.approx(np.mean([one.mean() for one in values]))
+    far, _ = _race._judged(recsys.Popular(), "popular", {}, cuts, "ndcg@10", [one + 0.5 for one in values])
+    assert (len(far.scores), far.whole) == (1, False)
+    assert far.worth == pytest.approx(whole.mean)
+    draw = np.random.default_rng(0)
+    close = [one + draw.normal(0.001, 0.3, len(one)) for one in values]
+    assert _race._judged(recsys.Popular(), "popular", {}, cuts, "ndcg@10", close)[0].whole
+    slow, _ = _race._judged(recsys.Popular(), "popular", {}, cuts, "ndcg@10", close, 0.0)
+    assert len(slow.scores) == 1
 
 
 def test_bad_requests_are_named(tmp_path):

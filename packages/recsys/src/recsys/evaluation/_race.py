@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -33,7 +33,7 @@ from recsys.recommender._trend import TRENDS, Trend
 from recsys.sequence._markov import Markov
 from recsys.sequence._two_stage import TwoStage
 
-_BEHIND = 0.93  # of the leader's score on the same cut, below which a trial stops
+_SURE = 2.0  # standard errors of the gap to the leader, over the users so far, at which a trial that is behind stops
 _STAGES = "+".join(f"trend(model={one},trend=0.8,damp=0.8)" for one in (
     "ease(l2=300,half_life=240)", "ials(factors=64,reg=0.006,a0=0.6,half_life=240)", "ease(l2=100,half_life=20)",
     "item-knn(weighting=bm25,k=100,k1=1.2,b=0.25,half_life=120)", "user-knn"))  # fmt: skip
@@ -44,13 +44,17 @@ _DENSE = 12_000  # items up to which tables of items by items are tried
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting: its score on each cut that it was judged on, newest first, and whether it was on all."""
+    """One setting: its score on each cut that it was judged on, newest first, and whether it was on all.
+
+    `worth` is its mean; of one that stopped, the leader's mean and how far it was from the leader on the same cuts.
+    """
 
     family: str
     params: dict[str, Any]
     scores: list[float]
     whole: bool
     seconds: float
+    worth: float
 
     def cost(self, cuts: int) -> float:
         """Seconds that all of so many cuts take."""
@@ -161,9 +165,8 @@ def race(
         _remember(optuna, study, known, one)
     starts = [[(name, start) for start in starts] for name, (_, _, starts) in known.items()]
     queue = [one for turn in itertools.zip_longest(*starts) for one in turn if one is not None]
-    leader: list[float] = []
-    for one in trials:
-        leader = one.scores if one.whole and (not leader or one.mean > np.mean(leader)) else leader
+    first = max((one for one in trials if one.whole), key=lambda one: one.mean, default=None)
+    leader = [] if first is None else list(_values(known[first.family][0], first.family, first.params, cuts, metric))
     with progress(max(until - time.monotonic(), 1.0), "searching") as bar:
         while time.monotonic() < until and (most is None or len(trials) < most):
             start = time.monotonic()
@@ -184,37 +187,53 @@ def race(
                     break
                 queue = queue[:place] + [one for one in queue[place:] if one[0] != family]
                 continue
-            trial = _judged(known[family][0], family, params, cuts, metric, leader, allowed[family])
+            trial, values = _judged(known[family][0], family, params, cuts, metric, leader, allowed[family])
             study.tell(drawn, state=optuna.trial.TrialState.FAIL)  # what was judged is added whole, below
             _remember(optuna, study, known, trial)
             trials.append(trial)
             run.log(kind="trial", **vars(trial))
-            if trial.whole and (not leader or trial.mean > np.mean(leader)):
-                leader = trial.scores
+            if trial.whole and (not leader or trial.mean > np.mean([one.mean() for one in leader])):
+                leader = values
             bar.advance(time.monotonic() - start)
     if not any(one.whole for one in trials):
         raise InputError("minutes", got="no trial was finished", expected="more time")
     return trials
 
 
-def _judged(
-    model: Recommender, family: str, params: dict[str, Any], cuts: Sequence[Cut], metric: str, leader: list[float],
-    allowed: float = np.inf,
-) -> Trial:  # fmt: skip
-    start, scores = time.monotonic(), []
+def _values(
+    model: Recommender, family: str, params: dict[str, Any], cuts: Sequence[Cut], metric: str
+) -> Iterator[np.ndarray]:
+    """Values of each cut's users, one cut after the other."""
     days = None if family == "recent-popular" else params.get("days")  # there it is the model's own
+    for cut in cuts:
+        yield cut.judge(made(model, params), metric, days)
+
+
+def _judged(
+    model: Recommender, family: str, params: dict[str, Any], cuts: Sequence[Cut], metric: str,
+    leader: list[np.ndarray], allowed: float = np.inf,
+) -> tuple[Trial, list[np.ndarray]]:  # fmt: skip
+    """A trial and its values on each cut. It stops where it is surely behind the leader, or would take too long."""
+    start, values = time.monotonic(), []
     try:
-        for place, cut in enumerate(cuts):
-            scores.append(float(cut.judge(made(model, params), metric, days).mean()))
-            if place + 1 < len(cuts) and leader:
-                spent = time.monotonic() - start
-                if scores[-1] < _BEHIND * leader[place] or spent * len(cuts) / len(scores) > allowed:
+        for found in _values(model, family, params, cuts, metric):
+            values.append(found)
+            if leader and len(values) < len(cuts):
+                gaps = np.concatenate([one - other for one, other in zip(values, leader, strict=False)])
+                surely = gaps.mean() < -_SURE * gaps.std() / np.sqrt(len(gaps))
+                if surely or (time.monotonic() - start) * len(cuts) / len(values) > allowed:
                     break
     except (NinefoldError, np.linalg.LinAlgError):  # a setting that cannot be fitted, e.g. for its memory
         if family == "today":  # it is to be compared with at the end: said now
             raise
-        scores = []
-    return Trial(family, params, scores, len(scores) == len(cuts), time.monotonic() - start)
+        values = []
+    scores, best = [float(one.mean()) for one in values], [float(one.mean()) for one in leader]
+    whole = len(scores) == len(cuts)
+    if scores and not whole:
+        worth = np.mean(best) + np.mean(scores) - np.mean(best[: len(scores)])
+    else:
+        worth = np.mean(scores) if scores else 0.0
+    return Trial(family, params, scores, whole, time.monotonic() - start, float(worth)), values
 
 
 def _remember(optuna: Any, study: Any, known: Mapping[str, Any], trial: Trial) -> None:
@@ -228,8 +247,7 @@ def _remember(optuna: Any, study: Any, known: Mapping[str, Any], trial: Trial) -
     inside = all(distributions[key]._contains(distributions[key].to_internal_repr(one)) for key, one in values.items())
     if not inside:  # a start outside the space that is searched
         return
-    value = trial.mean * (1.0 if trial.whole else _BEHIND)
-    study.add_trial(optuna.trial.create_trial(params=values, distributions=distributions, value=value))
+    study.add_trial(optuna.trial.create_trial(params=values, distributions=distributions, value=trial.worth))
 
 
 def _distribution(optuna: Any, one: Any) -> Any:
