@@ -80,6 +80,7 @@ def test_what_follows_in_a_visit_is_found(tmp_path, monkeypatch):
     assert "markov" in found.text
     assert found.cuts[-1] > 0.95
     assert found.rivals["popular"]["score"] < 0.7
+    assert "the end of later visits" in (tmp_path / "run" / "report.html").read_text()
     assert recsys.load(tmp_path / "run" / "model").recommend(k=1).num_rows > 0
 
 

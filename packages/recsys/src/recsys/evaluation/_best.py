@@ -32,6 +32,10 @@ from recsys.sequence._fusion import Fusion, text_of
 
 _SEARCH, _FUSE = 0.75, 0.9  # shares of the time at which the search and the fusion end
 _SURVIVORS = 5
+_ASKED = {  # of a cut, by whether the log is one of visits
+    False: "At each moment the model is asked what the users that it knows take next.",
+    True: "Most users come once: at each moment the model is asked for the end of later visits, given their beginning.",
+}
 _UNITS = 6  # of weight that a fusion shares out
 
 
@@ -133,7 +137,7 @@ def best(
         result = Best(fitted, text, chosen.days, metric, scores, interval, rivals, len(found))
         result.model.save(folder / "model", force=force)
         write_text(folder / "report.json", json.dumps(_plain(result), indent=1) + "\n")
-        write_text(folder / "report.html", _page(result, data, findings, found))
+        write_text(folder / "report.html", _page(result, data, findings, found, _ASKED[parts[-1].given is not None]))
     return result
 
 
@@ -221,7 +225,7 @@ def _plain(result: Best) -> dict[str, Any]:
     return {name: one for name, one in vars(result).items() if name != "model"}
 
 
-def _page(result: Best, data: Dataset, findings: list[Any], trials: list[Trial]) -> str:
+def _page(result: Best, data: Dataset, findings: list[Any], trials: list[Trial], asked: str) -> str:
     low, high = result.interval
     lead = f"{result.text} reaches {result.metric} {result.cuts[-1]:.4f} on the last cut, which no search has seen."
     told = f"With a chance of 90 % its score on the next lies between {low:.4f} and {high:.4f}."
@@ -240,7 +244,10 @@ def _page(result: Best, data: Dataset, findings: list[Any], trials: list[Trial])
         ("Result", [paragraph(lead, "lead"), paragraph(told), *days, result.table().to_html()]),
         (
             "Cut by cut",
-            [paragraph("All but the last were searched on: their scores are a little too good."), cuts.to_html()],
+            [
+                paragraph(f"{asked} All but the last were searched on: their scores are a little too good."),
+                cuts.to_html(),
+            ],
         ),
         ("What was tried", [tried.to_html()]),
         ("The events", [paragraph(repr(data)), findings_table(findings).to_html()]),
