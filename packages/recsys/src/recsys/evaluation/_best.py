@@ -32,10 +32,11 @@ from recsys.sequence._fusion import Fusion, text_of
 
 _SEARCH, _FUSE = 0.75, 0.9  # shares of the time at which the search and the fusion end
 _SURVIVORS = 5
-_ASKED = {  # of a cut, by whether the log is one of visits
-    False: "At each moment the model is asked what the users that it knows take next.",
-    True: "Most users come once: at each moment the model is asked for the end of later visits, given their beginning.",
-}
+_HIDES = "The log has no times: each cut hides one event of some users."
+_OF_A_SHOP = "At each moment the model is asked what the users that it knows take next."
+_OF_VISITS = (
+    "Most users come once: at each moment the model is asked for the end of later visits, given their beginning."
+)
 _UNITS = 6  # of weight that a fusion shares out
 
 
@@ -137,7 +138,8 @@ def best(
         result = Best(fitted, text, chosen.days, metric, scores, interval, rivals, len(found))
         result.model.save(folder / "model", force=force)
         write_text(folder / "report.json", json.dumps(_plain(result), indent=1) + "\n")
-        write_text(folder / "report.html", _page(result, data, findings, found, _ASKED[parts[-1].given is not None]))
+        asked = _HIDES if clicks.time is None else _OF_A_SHOP if parts[-1].given is None else _OF_VISITS
+        write_text(folder / "report.html", _page(result, data, findings, found, asked))
     return result
 
 
