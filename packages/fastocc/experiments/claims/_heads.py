@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastocc.evaluation import evaluate_head
+from fastocc_experiments.models._setting import setting
 from ninefold_lab import Budget, Claim, all_of, at_least
-
-from ._setting import setting
 
 PARTS: dict[str, dict[str, Any]] = {
     "deformable, partial FPN": {},
