@@ -9,7 +9,8 @@ from mldgg.datasets import Simulated
 from mldgg.paper import Published
 from mldgg_experiments.benchmarks import twitch
 from mldgg_experiments.benchmarks.open_comparisons import EXPERIMENTS
-from mldgg_experiments.claims import CLAIMS, _families, _network
+from mldgg_experiments.claims import CLAIMS, _network
+from mldgg_experiments.datasets import _families
 from ninefold_lab import Budget
 
 from .small import QUICK, TINY

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from mldgg_experiments.datasets._families import FAMILIES
 from ninefold_lab import Budget, Claim, Scores, Verdict, all_of, at_least
 
 from ._changed import injected_edges
-from ._families import FAMILIES
 from ._judged import citation, few_labels, flips, labels
 from ._network import PARTS, parts
 
