@@ -7,8 +7,9 @@ import pytest
 from ninefold_lab import Budget
 from tokenprune import datasets, tiny_model
 from tokenprune.datasets import Question
-from tokenprune_experiments.claims import _arms, _long, _published
 from tokenprune_experiments.claims import _claims as claims
+from tokenprune_experiments.claims import _long, _published
+from tokenprune_experiments.models import _arms
 
 QUICK = Budget(seeds=1, minutes=1, form="quick")
 

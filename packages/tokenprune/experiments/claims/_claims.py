@@ -12,8 +12,8 @@ from dataclasses import replace
 from ninefold.datasets import cache_path
 from ninefold_lab import Budget, Claim, Scores, all_of, at_most, source_key
 from tokenprune.ftp import SearchConfig, TrainConfig
+from tokenprune_experiments.models._arms import Arms, sizes_of
 
-from ._arms import Arms, sizes_of
 from ._long import early_facts
 from ._published import FLOOR, MixedArms, stages_pay
 

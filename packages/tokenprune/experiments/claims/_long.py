@@ -21,8 +21,7 @@ from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._pruner import TokenPruner
 from tokenprune.routers._schedule import uniform
 from tokenprune.routers._static_router import StaticRouter
-
-from ._arms import LENGTH, TAIL, Arms, smollm2, test_ids
+from tokenprune_experiments.models._arms import LENGTH, TAIL, Arms, smollm2, test_ids
 
 ARMS = ("dense", "observation", "truncation")
 ROWS = 8

@@ -27,9 +27,7 @@ from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._pruner import TokenPruner
 from tokenprune.routers._schedule import uniform
 from tokenprune.routers._static_router import StaticRouter
-from torch import Tensor
-
-from ._arms import (
+from tokenprune_experiments.models._arms import (
     BASE,
     LENGTH,
     TAIL,
@@ -42,6 +40,8 @@ from ._arms import (
     solved_questions,
     test_ids,
 )
+from torch import Tensor
+
 from ._long import right_answers
 
 FLOOR = "training-free"
