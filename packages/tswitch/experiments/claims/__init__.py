@@ -1,20 +1,21 @@
 """What the publication claims of T-Switch and Auto-Switch, each with its bar, and what is ours.
 
 Pulse activation, binarisation and the comparison with merging are in `_text`, convolutional nets and LoRA adapters in
-`_other_weights`. Of our own: fitted knobs in `_fitted` and `_fitted_decoder`, their rivals in `_calibrated` and
-`_equal_bytes`, merges of 2024 and 2025 in `_spectral_merges`, a router in closed form in `_routes` and `_answers`.
+`_other_weights`. Of our own: fitted knobs in `models/_fitted` and `_fitted_decoder`, their rivals in `_calibrated` and
+`_equal_bytes` of `baselines`, merges of 2024 and 2025 in `_spectral_merges`, a router in closed form in `_routes` and
+`_answers`.
 """
 
 from __future__ import annotations
 
 from ninefold_lab import Budget, Claim, Verdict, all_of, at_least, at_most
 from tswitch.datasets import OPEN12, T8
+from tswitch_experiments.baselines._calibrated import beside_rivals
+from tswitch_experiments.baselines._equal_bytes import at_equal_bytes
 from tswitch_experiments.baselines._tuned import STATIC
+from tswitch_experiments.models._fitted import fitted_switches
 
 from ._answers import answers
-from ._calibrated import beside_rivals
-from ._equal_bytes import at_equal_bytes
-from ._fitted import fitted_switches
 from ._fitted_decoder import fitted_decoder
 from ._other_weights import adapters, vision
 from ._routes import routes
