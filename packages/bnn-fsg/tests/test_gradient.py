@@ -13,7 +13,7 @@ from bnn_fsg.estimators._gradient import DivergedError, Plain
 from bnn_fsg.fsg._fsg import FSG
 from bnn_fsg.layers._layers import binarize
 from bnn_fsg.layers._quantizers import QUANTIZERS
-from bnn_fsg_experiments.claims._lstmfc import LSTMFC
+from bnn_fsg_experiments.baselines._lstmfc import LSTMFC
 from ninefold.errors import InputError
 from torch import nn
 

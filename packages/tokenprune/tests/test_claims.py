@@ -7,8 +7,9 @@ import pytest
 from ninefold_lab import Budget
 from tokenprune import datasets, tiny_model
 from tokenprune.datasets import Question
-from tokenprune_experiments.claims import _arms, _long, _published
 from tokenprune_experiments.claims import _claims as claims
+from tokenprune_experiments.claims import _long
+from tokenprune_experiments.models import _arms, _mixed
 
 QUICK = Budget(seeds=1, minutes=1, form="quick")
 
@@ -24,7 +25,7 @@ def small(monkeypatch, tmp_path):
     """A model of six blocks in the place of SmolLM2, the embedded text in the place of WikiText."""
     model, text = tiny_model(num_hidden_layers=6, seed=2), datasets.embedded_text()
     asked = [Question(f"What is {i}?", (f"it is {i}", "it is not"), i % 2) for i in range(40)]
-    for module in (_arms, _long, _published):
+    for module in (_arms, _long, _mixed):
         monkeypatch.setattr(module, "smollm2", lambda: (model, None))
     monkeypatch.setattr(_arms, "_ids", lambda name: datasets.tokens(text, None))
     monkeypatch.setattr(datasets, "questions", lambda name: asked)

@@ -10,9 +10,10 @@ from tswitch.models import _finetune
 from tswitch.switch._pulse import discard
 from tswitch.switch._ternary import activation_switch
 from tswitch_experiments import claims
+from tswitch_experiments import kept as _kept
 from tswitch_experiments.baselines import Individual
 from tswitch_experiments.baselines import _tuned as _rivals
-from tswitch_experiments.claims import _kept, _text
+from tswitch_experiments.claims import _text
 from tswitch_experiments.claims._routes import auroc
 from tswitch_experiments.models._suite import bench
 

@@ -14,7 +14,9 @@ from tswitch.routing._mixtures import mixtures
 from tswitch.routing._query_set import FeatureSettings
 from tswitch.routing._words import Words
 from tswitch_experiments import claims
-from tswitch_experiments.claims import _answers, _calibrated, _fitted, _fitted_decoder, _routes
+from tswitch_experiments.baselines import _calibrated
+from tswitch_experiments.claims import _answers, _fitted_decoder, _routes
+from tswitch_experiments.models import _fitted
 from tswitch_experiments.models._decoder import DecoderConfig
 
 from .tiny_llamas import llama

@@ -8,6 +8,7 @@ import torch
 from ninefold.errors import InputError
 from ninefold_lab import Budget
 from tswitch_experiments import claims
+from tswitch_experiments.baselines import _equal_bytes
 from tswitch_experiments.baselines._sparse_deltas import (
     deltadq,
     deltazip,
@@ -18,7 +19,7 @@ from tswitch_experiments.baselines._sparse_deltas import (
     rounded,
     ultradelta,
 )
-from tswitch_experiments.claims import _equal_bytes, _fitted
+from tswitch_experiments.models import _fitted
 
 DRAWS = 200
 

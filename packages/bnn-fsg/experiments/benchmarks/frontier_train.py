@@ -15,7 +15,7 @@ from pathlib import Path
 from ninefold_lab.experiments import register
 
 register("bnn_fsg", Path(__file__).parent.parent)
-from bnn_fsg_experiments.claims._frontier_nets import KINDS, WIDTHS, trained  # noqa: E402  (importable from here on)
+from bnn_fsg_experiments.models._frontier_nets import KINDS, WIDTHS, trained  # noqa: E402  (importable from here on)
 
 
 def main() -> None:

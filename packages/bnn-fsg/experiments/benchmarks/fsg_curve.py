@@ -38,7 +38,7 @@ from ninefold.report import figure, save_figure
 from ninefold_lab.experiments import register
 
 register("bnn_fsg", Path(__file__).parent.parent)
-from bnn_fsg_experiments.claims._frontier_nets import Mixed  # noqa: E402  (importable from here on)
+from bnn_fsg_experiments.models._frontier_nets import Mixed  # noqa: E402  (importable from here on)
 
 RESULTS = Path(__file__).parent.parent / "results"
 LINES, PICTURE = RESULTS / "fsg-curve.jsonl", RESULTS / "fsg-curve.png"

@@ -1,9 +1,10 @@
 """What is claimed, as experiments.
 
-_train          FSG at a small rate, compared with straight-through and MetaQuant
-_frontier       1 bit and int8: accuracy, bytes and microseconds at four widths
-_frontier_nets  their networks; `_int8_worker.py` (LiteRT) and `_onnx_worker.py` run the int8 ones
-_packed         the packed AdaBin network
+_train     FSG at a small rate, compared with straight-through and MetaQuant
+_frontier  1 bit and int8: accuracy, bytes and microseconds at four widths
+_packed    the packed AdaBin network
+
+Their networks are in `models`, their rivals in `baselines`.
 """
 
 from ._claims import CLAIMS

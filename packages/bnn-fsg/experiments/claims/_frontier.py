@@ -2,7 +2,7 @@
 
 Processor time of one picture on one thread, the three runtimes in turn, the least of many: of the packed network from
 uint8 pixels to numbers, of the others the network alone, its input quantised before. The networks are trained before
-the times are taken (`_frontier_nets.py`): what runs here takes less than a minute a seed.
+the times are taken (`models/_frontier_nets.py`): what runs here takes less than a minute a seed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ import numpy as np
 import torch
 from bnn_fsg import PackedModel, pack
 from bnn_fsg.datasets import Images
+from bnn_fsg_experiments.models._frontier_nets import WIDTHS, splits, trained
 from ninefold_lab import Budget, Claim, Scores, Verdict, all_of, at_least, at_most
 from torch import Tensor, nn
-
-from ._frontier_nets import WIDTHS, splits, trained
 
 PEER = "ai-edge-litert==2.3.0"
 RUNTIMES = ("XNNPACK", "onnxruntime")  # of the int8 networks

@@ -18,15 +18,14 @@ from bnn_fsg.evaluation._runs import Arm, train_arm
 from bnn_fsg.layers._nets import Recipe, load_model, save_model
 from bnn_fsg.training._scores import accuracy, predict
 from bnn_fsg.training._trainer import BinaryTrainer, Schedule
+from bnn_fsg_experiments.baselines._hypergradient import HypergradientSTE
+from bnn_fsg_experiments.baselines._lstmfc import LSTMFC
+from bnn_fsg_experiments.models._frontier_nets import splits
 from ninefold import artifacts
 from ninefold.datasets import cache_dir
 from ninefold.errors import ArtifactError
 from ninefold_lab import Budget, Claim, Scores, all_of, at_most, source_key
 from torch import nn
-
-from ._frontier_nets import splits
-from ._hypergradient import HypergradientSTE
-from ._lstmfc import LSTMFC
 
 _WIDTH, _IMAGES, _EPOCHS = 8, 3000, 2
 _RATE = 1e-3

@@ -1,11 +1,12 @@
 """What the publication and the brief claim: statements, bars and experiments.
 
-- `_setting.py`: data, frozen encoder and trained heads that the experiments share
 - `_heads.py`: the head against its rivals, and against itself with parts taken out
 - `_history.py`: what earlier frames add
 - `_rays.py`: training on LiDAR rays, without voxel labels
 - `_labels.py`: labels made from LiDAR sweeps
 - `_objects.py`: shapes that training never showed
+
+Data, frozen encoder and trained heads that they share are in `models`.
 """
 
 from ._heads import HEADS

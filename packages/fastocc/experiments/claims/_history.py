@@ -22,14 +22,13 @@ from fastocc.heads import OccHead
 from fastocc.models import FastOccModel, shipped_weights
 from fastocc.training import BevBank, label_weights, train_head
 from fastocc.views import BevHistory, CameraInputs, warp_previous
+from fastocc_experiments.models._setting import setting
 from ninefold import artifacts
 from ninefold.datasets import cache_path
 from ninefold.errors import ArtifactError
 from ninefold.files import write_text
 from ninefold_lab import Budget, Claim, all_of, at_least
 from torch import Tensor
-
-from ._setting import setting
 
 ARMS = ("history", "not aligned", "present frame thrice", "present frame thrice, labels seen now")
 RATES = (1e-3, 3e-3)

@@ -9,9 +9,8 @@ import torch
 from fastocc.evaluation import Encoded
 from fastocc.heads import OccHead, decode
 from fastocc.sim import HELD_OUT_DEBRIS
+from fastocc_experiments.models._setting import setting
 from ninefold_lab import Budget, Claim, at_least
-
-from ._setting import setting
 
 
 @torch.no_grad()

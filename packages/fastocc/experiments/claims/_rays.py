@@ -16,10 +16,9 @@ from fastocc.evaluation import RayIoU, predict_frame, select_origins
 from fastocc.models import FastOccConfig, FastOccModel
 from fastocc.training import TrainConfig, train
 from fastocc.unlabelled import calibrate_free
+from fastocc_experiments.models._setting import setting
 from ninefold.datasets import cache_path
 from ninefold_lab import Budget, Claim, all_of, at_least
-
-from ._setting import setting
 
 LABELS = "voxel labels"
 ARMS: dict[str, dict[str, Any]] = {

@@ -10,10 +10,10 @@ import numpy as np
 from mldgg.datasets import Graph, inject_edges
 from mldgg.domains import split_support
 from mldgg.meta import MLDGG, ReadingWarning
+from mldgg_experiments.datasets._families import Arms, accuracy, tasks_of
 from ninefold_lab import Budget, Scores
 from sklearn.metrics import roc_auc_score
 
-from ._families import Arms, accuracy, tasks_of
 from ._judged import adapted_to
 
 THINNED, WHOLE = "dblp", (0, 2, 4)  # target, and classes that are whole in turn

@@ -14,9 +14,8 @@ from mldgg.datasets import Graph
 from mldgg.domains import LeakWarning, Method, Task, split_support
 from mldgg.evaluation import METHODS, tune
 from mldgg.meta import MLDGG, Adapted, Seen, Trust, judged
+from mldgg_experiments.datasets._families import FAMILIES, Arms, accuracy, acting, leave_outs
 from ninefold_lab import Budget, Scores
-
-from ._families import FAMILIES, Arms, accuracy, acting, leave_outs
 
 SHOTS = (5, 20)
 FLIPS = (-0.8, -0.3, 0.0)

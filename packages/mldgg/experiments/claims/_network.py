@@ -8,9 +8,8 @@ import numpy as np
 from mldgg.datasets import Graph
 from mldgg.domains import split_support
 from mldgg.paper import Published
+from mldgg_experiments.datasets._families import Arms, accuracy, regions, tasks_of
 from ninefold_lab import Budget, Scores
-
-from ._families import Arms, accuracy, regions, tasks_of
 
 CUT = 8  # regions of a graph; one of each is used: whole graphs and the published sizes take three hours a fit
 _TIME = {"num_pivots": 50, "rounds": 1, "epochs": 20, "episodes": 1}

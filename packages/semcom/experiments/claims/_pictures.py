@@ -13,8 +13,7 @@ from semcom.paper import (
     harmonic_fill,
 )
 from semcom_experiments.apart import random_masks
-
-from ._shared import SNR, links_at, mae, pictures_of, scored
+from semcom_experiments.published import SNR, links_at, mae, pictures_of, scored
 
 
 def fillings(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:

@@ -1,8 +1,8 @@
 """What is claimed, as experiments on SmolLM2-135M-Instruct; choices are made on validation text.
 
 Schedules, routers and rivals are fitted to validation templates, WikiText-2 validation text and ARC-easy training
-questions (`_arms.py` says on how much); test templates, WikiText-2 test text and ARC-easy test questions are scored, by
-sequence: these are what intervals resample. Scored tokens are decoded over the cache of the prompt alone.
+questions (`models/_arms.py` says on how much); test templates, WikiText-2 test text and ARC-easy test questions are
+scored, by sequence: these are what intervals resample. Scored tokens are decoded over the cache of the prompt alone.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from dataclasses import replace
 from ninefold.datasets import cache_path
 from ninefold_lab import Budget, Claim, Scores, all_of, at_most, source_key
 from tokenprune.ftp import SearchConfig, TrainConfig
+from tokenprune_experiments.models._arms import Arms, sizes_of
+from tokenprune_experiments.models._mixed import MixedArms
 
-from ._arms import Arms, sizes_of
 from ._long import early_facts
-from ._published import FLOOR, MixedArms, stages_pay
+from ._published import FLOOR, stages_pay
 
 
 def _arms(budget: Budget, seed: int) -> Arms:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from tokenprune import datasets
-from tokenprune.evaluation._evaluate import questions_as_scored
 from tokenprune.evaluation._recall import as_scored
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._scored import Scored, divergence, nll, windows
@@ -21,8 +20,7 @@ from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._pruner import TokenPruner
 from tokenprune.routers._schedule import uniform
 from tokenprune.routers._static_router import StaticRouter
-
-from ._arms import LENGTH, TAIL, Arms, smollm2, test_ids
+from tokenprune_experiments.models._arms import LENGTH, TAIL, Arms, right_answers, smollm2, test_ids
 
 ARMS = ("dense", "observation", "truncation")
 ROWS = 8
@@ -37,22 +35,6 @@ def test_sets(arms: Arms) -> dict[str, Scored]:
     made["text"] = windows(filler, length=LENGTH, scored=TAIL, count=sizes.test, seed=seed)
     made["questions"] = right_answers(seed, sizes.questions // 2)
     return made
-
-
-def right_answers(seed: int, count: int) -> Scored:
-    """Right answers to ARC-easy test questions, each after two solved ones of its own.
-
-    How far all arms are off depends on the solved ones more than on the question.
-    """
-    every = datasets.questions("arc_easy")
-    order = np.random.default_rng(seed + 4000).permutation(len(every))[: 3 * count]
-    sequences, counts = [], []
-    for item, *shots in order.reshape(-1, 3):
-        asked = every[item]
-        (choices,) = questions_as_scored([asked], [every[at] for at in shots], smollm2()[1])
-        sequences.append(choices.sequences[asked.label])
-        counts.append(choices.counts[asked.label])
-    return Scored(sequences, counts)
 
 
 def early_facts(arms: Arms, target: float) -> dict[str, Any]:

@@ -22,9 +22,9 @@ from tswitch.models._models import TextClassifier, base_folder
 from tswitch.routing._closed_form import ClosedForm
 from tswitch.routing._mixtures import mixtures
 from tswitch.switch._switch import Switch
+from tswitch_experiments.kept import kept
+from tswitch_experiments.models._fitted import BASE, Trial
 
-from ._fitted import BASE, Trial
-from ._kept import kept
 from ._routes import COUNTS, drawn, seen, stored, votes_of
 
 ALPHA = 0.6

@@ -21,6 +21,7 @@ from tswitch.fitting._knobs import FitConfig, fit_knobs
 from tswitch.models._models import read_tensors
 from tswitch.switch._switch import Switch
 from tswitch_experiments.baselines import BitDelta
+from tswitch_experiments.kept import kept
 from tswitch_experiments.models._decoder import (
     DecoderConfig,
     finetuned_decoder,
@@ -29,8 +30,6 @@ from tswitch_experiments.models._decoder import (
     smollm2_folder,
     windows,
 )
-
-from ._kept import kept
 
 DOMAINS = ("banking77", "snips", "stackoverflow20")  # of seeds 0, 1, 2
 ALPHA = 0.98

@@ -33,8 +33,8 @@ from tswitch_experiments.baselines._spectral import (
     tsv_m,
     wudi,
 )
+from tswitch_experiments.kept import kept
 
-from ._kept import kept
 from ._text import _individual, _models, _switched, _switches
 
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.5)

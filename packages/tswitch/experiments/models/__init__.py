@@ -1,1 +1,1 @@
-"""What claims and benchmarks are made of: fine-tuned models, kept from run to run, and tuned rivals."""
+"""What claims and benchmarks are made of: fine-tuned models and switches, kept from run to run."""

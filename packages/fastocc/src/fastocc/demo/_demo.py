@@ -16,12 +16,12 @@ from ninefold.report import Table
 from ninefold.systems import DemoResult
 
 from fastocc.datasets import FORMATS
-from fastocc.demo._rivals import load_rivals
 from fastocc.evaluation import MIoU, RayIoU, median_seconds, select_origins
 from fastocc.geometry import CameraRig
 from fastocc.heads import OccHead, decode
 from fastocc.lifting import faster_backend
 from fastocc.models import FastOccModel, shipped_weights
+from fastocc.models._rivals import load_rivals
 from fastocc.pictures import bird_view, overlay_sheet, viewer_html, with_legend
 from fastocc.sim import Frame, Scene
 from fastocc.views import CameraInputs

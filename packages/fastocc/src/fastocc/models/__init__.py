@@ -4,6 +4,7 @@
 - `_model.py`: `FastOccModel`, images to voxels
 - `_files.py`: a folder of config.json and model.safetensors
 - `_convert.py`: checkpoints of FlashOcc and BEVDet-Occ: every number placed, or refused
+- `_rivals.py`: rival heads on the weights that ship, in one small file
 """
 
 from fastocc.models._config import PRESETS, FastOccConfig

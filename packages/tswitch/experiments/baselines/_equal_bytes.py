@@ -21,6 +21,7 @@ from ninefold.progress import progress
 from ninefold_lab import Budget, Scores
 from torch import Tensor
 from tswitch.fitting._knobs import FitConfig
+from tswitch_experiments.baselines._calibrated import _changes, _with, fitted_factors, moments
 from tswitch_experiments.baselines._sparse_deltas import (
     deltadq,
     deltazip,
@@ -31,11 +32,9 @@ from tswitch_experiments.baselines._sparse_deltas import (
     rounded,
     ultradelta,
 )
+from tswitch_experiments.kept import kept
+from tswitch_experiments.models._fitted import ALPHAS, Made, Trial, by_switch, parts
 from tswitch_experiments.models._suite import bench
-
-from ._calibrated import _changes, _with, fitted_factors, moments
-from ._fitted import ALPHAS, Made, Trial, by_switch, parts
-from ._kept import kept
 
 TASKS = ("snips", "clinc150/banking")
 Matrices = Mapping[str, Tensor]

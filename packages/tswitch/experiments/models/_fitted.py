@@ -25,9 +25,8 @@ from tswitch.fitting._knobs import FitConfig, fit_knobs
 from tswitch.models._models import TextClassifier, base_folder
 from tswitch.switch._format import HEAD
 from tswitch.switch._switch import Switch
+from tswitch_experiments.kept import kept
 from tswitch_experiments.models._suite import bench
-
-from ._kept import kept
 
 BASE = "minilm"
 TEXTS = 96

@@ -21,9 +21,8 @@ from tswitch.baselines import Method
 from tswitch.fitting._knobs import FitConfig
 from tswitch.models._models import TextClassifier
 from tswitch_experiments.baselines import Lora, Rescaled
-
-from ._fitted import ALPHAS, Made, Trial, made, parts
-from ._kept import kept
+from tswitch_experiments.kept import kept
+from tswitch_experiments.models._fitted import ALPHAS, Made, Trial, made, parts
 
 Groups = Sequence[tuple[int, int]]  # (singular values, bits), from the largest on
 GROUPS: Mapping[str, Groups] = {"0.4 %": ((2, 4), (10, 3), (26, 2)), "0.2 %": ((1, 4), (4, 3), (9, 2))}

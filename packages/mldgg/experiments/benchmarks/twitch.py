@@ -10,9 +10,8 @@ from mldgg.datasets import Graph, Simulated, load
 from mldgg.domains import LeakWarning, Method, measure
 from mldgg.evaluation import METHODS, tune
 from mldgg.meta import MLDGG
+from mldgg_experiments.datasets._families import Arms
 from ninefold_lab import Budget, Scores
-
-from ._families import Arms
 
 TRIALS = {"erm": 2, "centred-ridge": 9}  # `centred-ridge` without labels has nine combinations, ERM the default's two
 

@@ -1,4 +1,4 @@
-"""What the experiments share: the shipped autoencoder, test pictures, and sizes of a budget."""
+"""What the claims on the published carrier share: the shipped autoencoder, test pictures, links and fillings."""
 
 from __future__ import annotations
 

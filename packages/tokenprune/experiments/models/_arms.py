@@ -96,6 +96,22 @@ def solved_questions(seed: int, count: int, shots: int = 2) -> Scored:
     return Scored([sequence for sequence, _ in right], [count for _, count in right])
 
 
+def right_answers(seed: int, count: int) -> Scored:
+    """Right answers to ARC-easy test questions, each after two solved ones of its own.
+
+    How far all arms are off depends on the solved ones more than on the question.
+    """
+    every = datasets.questions("arc_easy")
+    order = np.random.default_rng(seed + 4000).permutation(len(every))[: 3 * count]
+    sequences, counts = [], []
+    for item, *shots in order.reshape(-1, 3):
+        asked = every[item]
+        (choices,) = questions_as_scored([asked], [every[at] for at in shots], smollm2()[1])
+        sequences.append(choices.sequences[asked.label])
+        counts.append(choices.counts[asked.label])
+    return Scored(sequences, counts)
+
+
 def each_sequence(values: np.ndarray, data: Scored) -> np.ndarray:
     """Means of sequences, of values of their scored tokens: tokens of one text are not independent draws."""
     return (data.by_sequence(torch.from_numpy(values)) / torch.tensor(data.counts)).numpy()
