@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from bnn_fsg import STE, BinaryTrainer, Schedule, Teacher, binarize, load_weights
-from bnn_fsg.cli._teachers import seeing, teacher_model
 from bnn_fsg.datasets import digits, load
 from bnn_fsg.layers._nets import build
 from bnn_fsg.training._scores import accuracy
+from bnn_fsg.training._start import seeing, teacher_model
 from ninefold.datasets import data_dir
 from ninefold.errors import ArtifactError, InputError
 from torch import nn

@@ -15,12 +15,12 @@ import pytest
 import torch
 from bnn_fsg.baselines import GRADIENTS
 from bnn_fsg.datasets import Images, digits
-from bnn_fsg.demo import _start
 from bnn_fsg.estimators._gradient import DivergedError
 from bnn_fsg.evaluation._runs import Arm, train_arm
 from bnn_fsg.layers._nets import Recipe, build, load_model, save_model
 from bnn_fsg.training._scores import accuracy, predict
 from bnn_fsg.training._sources import batches, crop_and_flip
+from bnn_fsg.training._start import trained_start
 from bnn_fsg.training._trainer import CHECKPOINT, BinaryTrainer, Schedule
 from ninefold.artifacts import load_state, save_state
 from ninefold.errors import ArtifactError, InputError
@@ -283,7 +283,7 @@ def test_one_bit_inputs_learn_behind_hardtanh():
     """As in the demo: behind ReLU this network scored as chance does, since every sign was +1."""
     recipe = Recipe(net="cnn", classes=10, channels=1, size=(8, 8), width=16, white=16)
     schedule = Schedule(epochs=2, batch=64, drop_every=1, factor=0.4)
-    start = _start(recipe, schedule, digits("train"), 0, nn.Hardtanh)
+    start = trained_start(recipe, schedule, digits("train"), 0, nn.Hardtanh)
     recipe = replace(recipe, weights="bwn-f", activations="approx", skip=("0",))
     model, _ = train_arm(recipe, start, Arm("approx", "adam", 1e-2), schedule, digits("train"), seed=0)
     assert accuracy(model, digits("validation")) > 0.7

@@ -197,9 +197,8 @@ def test_name_of_a_data_set_comes_before_a_folder(done, tmp_path, monkeypatch):
 
 
 def test_place_of_the_result_is_judged_before_the_work(done, bare, tmp_path, monkeypatch):
-    for verbs in ("_learning", "_sessions"):
-        monkeypatch.setattr(f"mecoin.cli.{verbs}.open_data", lambda *_: 1 / 0)
-    monkeypatch.setattr("mecoin.cli._learning.model_of", lambda *_: 1 / 0)
+    monkeypatch.setattr("mecoin.sessions._given.open_data", lambda *_: 1 / 0)
+    monkeypatch.setattr("mecoin.evaluation._answers.model_of", lambda *_: 1 / 0)
     there = tmp_path / "there"
     there.write_text("of value")
     for verb in (("split", bare), ("fit", bare), ("add", "model", bare), ("predict", "model", bare)):
@@ -229,7 +228,7 @@ def test_labels_to_add_are_the_known_ones_where_they_read_like_them(tmp_path):
 def test_session_that_the_split_has_not_is_refused(done, bare, tmp_path, monkeypatch):
     split = tmp_path / "split.json"
     done("split", bare, "--base", 2, "--way", 1, "--shot", 2, "-o", split)
-    monkeypatch.setattr("mecoin.cli._learning.model_of", lambda *_: SimpleNamespace(settings={"seed": 0}))
+    monkeypatch.setattr("mecoin.evaluation._answers.model_of", lambda *_: SimpleNamespace(settings={"seed": 0}))
     words = (bare, "--split", split, "--session", 2)
     assert "--session: got 2, expected 0 to 1" in done("predict", "model", *words, status=2)
     assert "--session: got 2, expected 0 to 1" in done("add", "model", *words, "-o", tmp_path / "new", status=2)

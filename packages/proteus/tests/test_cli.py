@@ -141,7 +141,7 @@ CONTRAST = ["--design", "~ batch + group", "--contrast", "case-control"]
     ],
 )
 def test_options_are_checked_before_the_table_is_read(simulated, tmp_path, monkeypatch, words, message):
-    monkeypatch.setattr("proteus.cli._app.read_data", lambda *_: pytest.fail("it reads the table"))
+    monkeypatch.setattr("proteus.loaders._given.open_table", lambda *_: pytest.fail("it reads the table"))
     (tmp_path / "old.csv").write_text("mine")
     known = {"old": tmp_path / "old.csv", "sets": simulated / "sets.gmt"}
     verb, *rest = (word.format(**known) for word in words)
@@ -151,7 +151,7 @@ def test_options_are_checked_before_the_table_is_read(simulated, tmp_path, monke
 
 
 def test_maxlfq_without_its_extra_is_said_before_the_table_is_read(simulated, monkeypatch):
-    monkeypatch.setattr("proteus.cli._app.read_data", lambda *_: pytest.fail("it reads the table"))
+    monkeypatch.setattr("proteus.loaders._given.open_table", lambda *_: pytest.fail("it reads the table"))
     monkeypatch.setitem(sys.modules, "directlfq", None)
     done = call("test", simulated / "data", *CONTRAST, "--roll-up", "maxlfq")
     assert isinstance(done.exception, MissingExtraError)

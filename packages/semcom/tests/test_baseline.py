@@ -10,9 +10,9 @@ import pytest
 from ninefold.errors import InputError
 from ninefold_testing import run_here
 from PIL import Image
-from semcom.cli._measure import parse_ratio
 from semcom.datasets import embedded_photographs
 from semcom.evaluation import BaselineTask, baseline_csv, baseline_table, best_rates, measure_baseline
+from semcom.evaluation._campaigns import parse_ratio
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import torch
 from ninefold.errors import DownloadError
 from ninefold.measure import compare
 from safetensors.torch import load_file
-from tswitch import QuerySet, Switch, cli, datasets
+from tswitch import QuerySet, Switch, datasets
+from tswitch.datasets._given import rows_of
 from tswitch.evaluation import _timing
 from tswitch.models._models import TextClassifier, predict
 from tswitch.routing._query_set import FILE
@@ -174,7 +175,7 @@ def test_bench_times_both_ways(world, tswitch, monkeypatch):
 def test_csv_files_are_read_as_people_have_them(tmp_path, mark):
     given = tiny.csv(tmp_path / "things.csv", ("fruit", "tool"), rows=120)
     given.write_bytes(mark + given.read_bytes())
-    task = cli._app.rows_of(None, given)
+    task = rows_of(None, given)
     assert (task.name, task.classes) == ("things", ("fruit", "tool"))
     assert task.train.texts == tiny.task().train.texts
 
@@ -216,7 +217,7 @@ def test_an_adapter_goes_into_a_switch_and_comes_back(world, tswitch, refused, t
 def test_validation_rows_of_a_csv_may_go_by_their_other_names(tmp_path, name):
     given = tiny.csv(tmp_path / "things.csv", ("fruit", "tool"), rows=120)
     given.write_text(given.read_text().replace("\nvalidation,", f"\n{name},"))
-    assert cli._app.rows_of(None, given).validation.texts == tiny.task().validation.texts
+    assert rows_of(None, given).validation.texts == tiny.task().validation.texts
 
 
 @pytest.mark.parametrize("verb", ["finetune", "query-set", "predict", "eval", "sweep", "bench"])
@@ -251,9 +252,9 @@ def test_a_missing_whole_set_gives_way_to_the_slice(tmp_path, monkeypatch):
     (tmp_path / "tswitch").mkdir()
     datasets._named._rows.cache_clear()
     whole = len(datasets.text_task("snips", source="embedded").train)
-    assert len(cli._app.rows_of("snips", None).train) == whole
+    assert len(rows_of("snips", None).train) == whole
     with pytest.raises(DownloadError):
-        cli._app.rows_of("sst2", None)
+        rows_of("sst2", None)
     datasets._named._rows.cache_clear()
 
 

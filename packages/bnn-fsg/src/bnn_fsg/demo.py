@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from ninefold.arms import Arms
@@ -22,27 +22,9 @@ from ninefold.systems import DemoResult
 
 from bnn_fsg import datasets
 
-if TYPE_CHECKING:
-    from bnn_fsg.layers._nets import Recipe
-
 _EPOCHS = 4
 _SMALL = ("fsg", "ste")  # at a small rate of plain SGD, with weights that are not scaled
 _WIDE = 64  # channels of the W1A1 network: as many as fill a word of bits
-
-
-@dataclass
-class _Packed:
-    """A packed network beside the float32 one that it was made from."""
-
-    size: int
-    smaller: float
-    faster: float
-    accuracy: float
-    same: float
-
-    def __str__(self) -> str:
-        size = f"{self.size / 1024:.1f} KB, {self.smaller:.0f} times smaller"
-        return f"{self.accuracy:.1f} % right, {size} and {self.faster:.1f} times as fast as float32"
 
 
 _NAMES = {"ste": "straight-through", "irnet": "IR-Net", "reste": "ReSTE", "multifc": "MetaQuant, MultiFC", "fsg": "FSG"}
@@ -61,16 +43,18 @@ def demo(seed: int) -> DemoResult:
     from torch import nn
 
     import bnn_fsg.evaluation._runs as runs
+    from bnn_fsg.evaluation._packed import pack_and_compare
     from bnn_fsg.layers._nets import Recipe
     from bnn_fsg.training._chosen import BEST, CHOSEN, chosen
     from bnn_fsg.training._scores import accuracy, predict, torch_threads
+    from bnn_fsg.training._start import trained_start
     from bnn_fsg.training._trainer import Schedule
 
     splits = {split: datasets.digits(split) for split in ("train", "validation", "test")}
     images = splits["train"]
     recipe = Recipe(net="cnn", classes=10, channels=1, size=(8, 8), width=16, white=images.white)
     schedule = Schedule(epochs=_EPOCHS, batch=64)
-    start = _start(recipe, schedule, images, seed)
+    start = trained_start(recipe, schedule, images, seed)
     found = []
     for name in dict.fromkeys((BEST, *CHOSEN)):
         known = chosen(name)
@@ -83,16 +67,16 @@ def demo(seed: int) -> DemoResult:
     best = max(found, key=lambda one: accuracy(one.model, splits["validation"], threads=1))  # never on the test split
     table = runs.table([*found, *small])
     table.columns = [*table.columns, "bytes", "times as fast as torch"]
-    packed = {best.arm.label: _pack(best.model, start, splits["test"], seed)}
+    packed = {best.arm.label: pack_and_compare(best.model, start, splits["test"], seed)}
     kept = packed[best.arm.label]
     table.rows = [[*row, *((kept.size, kept.faster) if row[0] in packed else (None, None))] for row in table.rows]
 
     wide = replace(recipe, width=_WIDE)
     brief = replace(schedule, epochs=2, drop_every=1, factor=0.4)  # signs of activations have to settle
-    floats = _start(wide, replace(schedule, epochs=2), images, seed, nn.Hardtanh)  # behind ReLU all signs are +1
+    floats = trained_start(wide, replace(schedule, epochs=2), images, seed, nn.Hardtanh)  # behind ReLU all signs are +1
     bits = replace(wide, weights="bwn-f", activations="approx", skip=("0",))
     (quick,) = runs.compare(bits, floats, [runs.Arm("approx", "adam", 1e-2)], brief, splits, [seed])
-    fast = _pack(quick.model, floats, splits["test"], seed)
+    fast = pack_and_compare(quick.model, floats, splits["test"], seed)
     last = quick.history.epochs[-1]
     title, losses = f"W1A1, {_WIDE} channels, {quick.arm.label}", (quick.history.mean_loss, last["loss"])
     table.rows.append([title, *losses, 100 * quick.test, None, 100 * last["flips"], 1, fast.size, fast.faster])
@@ -171,34 +155,3 @@ def _language(seed: int) -> list[str]:
         found.append(f"{name} {bits_a_token(model, test[:8193], 64):.2f} in {size / 1000:.0f} KB")
     return [f"A language model of Python's documentation, bits a character on held-out text: {', '.join(found)}.",
             f"The ternary one wrote: {wrote!r}."]  # fmt: skip
-
-
-def _start(recipe: Recipe, schedule: Any, images: datasets.Images, seed: int, rectifier: Any = None) -> Any:
-    """A full-precision network, trained; with another module in place of its ReLUs, if one is given."""
-    import torch
-    from torch import nn
-
-    from bnn_fsg.training._trainer import BinaryTrainer
-
-    torch.manual_seed(seed)
-    model = recipe.build()
-    if rectifier is not None:
-        model = nn.Sequential(*(rectifier() if isinstance(one, nn.ReLU) else one for one in model.children()))
-    BinaryTrainer(model, torch.optim.Adam(model.parameters(), lr=1e-3), schedule, seed=seed, threads=1).fit(images)
-    return model
-
-
-def _pack(model: Any, floats: Any, test: datasets.Images, seed: int) -> _Packed:
-    """Pack `model`, and compare it with the torch form of itself and with the size of the float32 network."""
-    import torch
-
-    from bnn_fsg import pack
-    from bnn_fsg.evaluation._speed import model_arms, timed
-    from bnn_fsg.training._scores import predict
-
-    packed = pack(model.eval(), torch.from_numpy(test.inputs(slice(0, 8))))
-    classes = packed(test.inputs()).argmax(1)
-    faster = timed(model_arms(packed, seed), repeats=9)["packed"].ratio
-    size = sum(4 * one.numel() for one in floats.parameters())
-    right, same = (100 * float(np.mean(classes == other)) for other in (test.labels, predict(model, test, threads=1)))
-    return _Packed(packed.nbytes, size / packed.nbytes, faster, right, same)

@@ -6,14 +6,15 @@ import hashlib
 import re
 
 import pytest
-from fastocc.demo import demo, load_rivals, save_rivals
+from fastocc.demo import demo
+from fastocc.evaluation._rivals import load_rivals, save_rivals
 from fastocc.models import FastOccModel, shipped_weights
 
 
 @pytest.fixture
 def short(monkeypatch, tmp_path):
-    monkeypatch.setattr("fastocc.demo._demo.SCENES", 2)
-    monkeypatch.setattr("fastocc.demo._demo.FRAMES", 1)
+    monkeypatch.setattr("fastocc.demo.SCENES", 2)
+    monkeypatch.setattr("fastocc.demo.FRAMES", 1)
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
     return tmp_path
 

@@ -16,15 +16,13 @@ from ninefold.errors import MissingExtraError
 from ninefold.report import BLUE, GREEN, GREY, ORANGE, RED, Table, figure
 from ninefold.systems import DemoResult
 
-from tswitch.bank._bank import SwitchBank
 from tswitch.baselines import Averaging, Emr, Method, TaskArithmetic, Ties
 from tswitch.datasets import text_tasks
 from tswitch.evaluation._evaluate import Bench, macro
+from tswitch.evaluation._traffic import bank_of, route_traffic, score_switched
 from tswitch.models._finetune import FinetuneConfig, cached_finetune
 from tswitch.models._models import base_folder, minilm_folder
 from tswitch.models._tiny_text import TinyConfig, TinyTextNet
-from tswitch.routing._router import AutoSwitch
-from tswitch.switch._compress import compress
 
 TASKS = ("snips", "clinc150/banking", "clinc150/travel", "clinc150/work")
 # Heads as slow as the encoder: what a task is must be learnt by the encoder, or the wrong switch would answer as well.
@@ -61,12 +59,12 @@ def demo(seed: int = 0) -> DemoResult:
         table.rows.append([name, macro(scores), size / 1e6, 1])
         right[name] = _items(scores)
     with tempfile.TemporaryDirectory() as folder:
-        bank, size = _bank(models, base_folder(base), Path(folder), 0.6)
+        bank, size = bank_of(models, base_folder(base), Path(folder), 0.6)
         for name, shift in (("T-Switch, alpha 0.6", 0), ("a wrong switch (control)", 1)):
-            right[name] = _items(_switched(models, bank, shift))
-            table.rows.append([name, float(right[name].mean()), size, 1])
-        routed, found, queries, cost = _routed(models, bank, seed)
-        table.rows.append(["Auto-Switch, mixed traffic", routed, size + queries, 1])
+            right[name] = _items(score_switched(models, bank, _ROWS, shift))
+            table.rows.append([name, float(right[name].mean()), size / 1e6, 1])
+        routed = route_traffic(models, bank, _ROWS, seed)
+        table.rows.append(["Auto-Switch, mixed traffic", routed.right, (size + routed.nbytes) / 1e6, 1])
     megabytes = {row[0]: row[2] for row in table.rows}
     arms = Arms(
         scores=right, ours="T-Switch, alpha 0.6", measured="accuracy over four tasks", unit="%", margin=0.5,
@@ -80,7 +78,7 @@ def demo(seed: int = 0) -> DemoResult:
         figures=_figures(table),
         notes=[
             f"With a wrong switch {arms.text(arms.shown[1])} are right.",
-            f"Mixed traffic: {found:.0f} % of single inputs are routed to their task; {cost}.",
+            f"Mixed traffic: {routed.found:.0f} % of single inputs are routed to their task; {routed.cost}.",
             f"{_SHORT.steps} steps a task, {_ROWS} test rows a task: a look; ninefold claims tswitch --full measures.",
             "A static merge takes the base's place, so it counts no bytes.",
         ]
@@ -112,50 +110,9 @@ def _base() -> tuple[str, bool]:
     return "minilm", True
 
 
-def _bank(models: Bench, base: Path, folder: Path, alpha: float) -> tuple[SwitchBank, float]:
-    """(bank with all tasks' switches, their MB on disk); the encoder is the base again."""
-    models.load(models.base)
-    bank = SwitchBank(models.model)
-    size = 0
-    for index, (name, tuned) in enumerate(models.folders.items()):
-        switch = compress(base, tuned, folder / f"{index}-{alpha}", alpha)
-        size += switch.nbytes
-        bank.add(name, switch)
-    return bank, size / 1e6
-
-
 def _items(scores: Mapping[str, np.ndarray]) -> np.ndarray:
     """Scores of all rows of all tasks, of which there are as many of each."""
     return np.concatenate(list(scores.values()))
-
-
-def _switched(models: Bench, bank: SwitchBank, shift: int = 0) -> dict[str, np.ndarray]:
-    """Scores with each task's switch on, or that of the task `shift` further on."""
-    scores = {}
-    for index, name in enumerate(bank.tasks):
-        with bank.use(bank.tasks[(index + shift) % len(bank.tasks)]):
-            scores[name] = models.score(name, "test", _ROWS)
-    return scores
-
-
-def _routed(models: Bench, bank: SwitchBank, seed: int) -> tuple[float, float, float, str]:
-    """(per cent right as routed, per cent routed to their task, MB of the query sets, what a batch cost)."""
-    router = AutoSwitch(
-        bank, preprocess=lambda texts: models.model.pad(models.model.encode(texts)), n_queries=100, seed=seed
-    )
-    router.fit({name: list(models.tasks[name].train.texts) for name in bank.tasks})
-    inputs: Mapping[str, Any] = {name: models.tasks[name].limited(test=_ROWS).test for name in bank.tasks}
-    traffic = [(index, row) for index, name in enumerate(bank.tasks) for row in range(len(inputs[name]))]
-    right, found, cost = 0, 0, ""
-    order = np.random.default_rng(seed).permutation(len(traffic))
-    for start in range(0, len(order), 64):
-        batch = [traffic[place] for place in order[start : start + 64]]
-        result = router([inputs[bank.tasks[task]].texts[row] for task, row in batch])
-        cost = result.cost if not start else cost  # of the first batch, a full one
-        for (task, row), output, head in zip(batch, result.outputs, result.heads, strict=True):
-            found += head == bank.tasks[task]
-            right += head == bank.tasks[task] and int(output.argmax()) == inputs[head].labels[row]
-    return 100 * right / len(traffic), 100 * found / len(traffic), router.nbytes / 1e6, cost
 
 
 def _figures(table: Table) -> list[tuple[str, Any]]:

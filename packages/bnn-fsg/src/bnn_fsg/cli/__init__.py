@@ -1,9 +1,7 @@
 """The `bnn-fsg` command: each verb parses, calls the API and returns what to print.
 
 _cli       the app and the order of its verbs
-_networks  the network that a command names
 _packed    pack, eval, inspect, bench, export
-_teachers  which network --teacher is
 _training  pretrain, train
 """
 

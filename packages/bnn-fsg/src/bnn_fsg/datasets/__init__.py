@@ -1,6 +1,7 @@
 """Pictures by name or folder: the embedded digits, CIFAR's batches, parquet shards, folders of pictures.
 
 _images  every loader, and `Images`, what it returns
+_splits  for training, for choices, and for a test
 _cifar   CIFAR's python batches, which are pickles, read without running code
 
 Examples:

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from ninefold.cli import Shared, progress, verb
+from typer import Argument, Option
 
-from fastocc.cli._model import open_model
 from fastocc.cli._options import Model, app
+
+_DRIVE = "Folder with a folder of pictures or a video a camera, or .mcap."
 
 
 @verb(app, uses=("device", "threads", "quiet", "out"), out="run")
 def run(
     model: Model,
-    drive: Annotated[Path, typer.Argument(help="Folder with a folder of pictures or a video a camera, or .mcap.")],
-    rig: Annotated[Path, typer.Option("--rig", help="YAML or JSON of the cameras, as recorded.")],
-    tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0, help="Seconds that pictures of one frame may be apart.")
-    ] = 0.05,
-    rate: Annotated[float, typer.Option("--rate", help="Frames a second of pictures whose names count frames.")] = 10.0,
-    fps: Annotated[float, typer.Option("--fps", min=0, help="Predict at most so many a second; 0: all.")] = 0.0,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Frames to predict; 0: all.")] = 0,
-    poses: Annotated[
-        Path | None, typer.Option("--poses", help="Ego motion: rows of time x y z qx qy qz qw; default the bag's.")
-    ] = None,
-    rerun: Annotated[bool, typer.Option("--rerun", help="Also write drive.rrd (extra `rerun`).")] = False,
+    drive: Annotated[Path, Argument(help=_DRIVE)],
+    rig: Annotated[Path, Option(help="YAML or JSON of the cameras, as recorded.")],
+    tolerance: Annotated[float, Option(min=0, help="Seconds that pictures of one frame may be apart.")] = 0.05,
+    rate: Annotated[float, Option(help="Frames a second of pictures whose names count frames.")] = 10.0,
+    fps: Annotated[float, Option(min=0, help="Predict at most so many a second; 0: all.")] = 0.0,
+    limit: Annotated[int, Option(min=0, help="Frames to predict; 0: all.")] = 0,
+    poses: Annotated[Path | None, Option(help="Ego motion: rows of time x y z qx qy qz qw; default the bag's.")] = None,
+    rerun: Annotated[bool, Option("--rerun", help="Also write drive.rrd (extra `rerun`).")] = False,
     *,
     opts: Shared,
 ) -> dict[str, Any]:
     """Predict the voxels of a recorded drive into -o: npz a frame, a page with a timeline; a killed run goes on."""
-    from contextlib import ExitStack
-
     from fastocc.drive import DriveSettings, bindings, open_recording, read_trajectory, run_drive
     from fastocc.geometry import CameraRig
+    from fastocc.models._opening import open_model
 
     out, network, cameras = opts.need_out(), open_model(model), CameraRig.from_yaml(rig)
     settings = DriveSettings(tolerance, rate, fps, limit)
@@ -49,6 +46,4 @@ def run(
     facts: dict[str, Any] = {"folder": out, "page": out / "drive.html", "recording": made.kind, "frames": made.frames}
     facts |= {"left out": made.left_out, "seconds apart at most": round(made.worst, 4)}
     facts |= {"ego motion": "known" if made.moving else "unknown: each frame alone"}
-    if made.fresh:
-        facts["frames a second"] = round(made.fresh / made.seconds, 2)
-    return facts
+    return facts | ({"frames a second": round(made.fresh / made.seconds, 2)} if made.fresh else {})

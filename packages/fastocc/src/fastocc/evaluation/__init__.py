@@ -4,6 +4,8 @@
 - `_rayiou.py`: RayIoU by ray casting on the CPU
 - `_protocol.py`: a model or a head over a data set
 - `_compare.py`: all heads on one frozen encoder
+- `_streets.py`, `_rivals.py`: heads on simulated streets; the rival heads that ship
+- `_reports.py`: facts, tables and files of scores
 - `_speed.py`: latency by stage, multiply-accumulates, memory
 """
 

@@ -3,7 +3,8 @@
 - `_onnx.py`: whole models or heads by the dynamo exporter, weights beside the graph
 - `_int8.py`: graphs in 8 bits
 - `_runtime.py`: running an exported graph, and how far it is from torch
-- `_predictions.py`: npz predictions
+- `_checked.py`: a graph compared with torch and timed
+- `_predictions.py`, `_folder.py`: npz predictions, one and a folder of them
 """
 
 from fastocc.export._int8 import quantize_graph

@@ -3,8 +3,8 @@
 - `_config.py`: `FastOccConfig` and the presets
 - `_model.py`: `FastOccModel`, images to voxels
 - `_files.py`: a folder of config.json and model.safetensors
+- `_opening.py`: a model, a data set that fits it, and a rig, as a user names them
 - `_convert.py`: checkpoints of FlashOcc and BEVDet-Occ: every number placed, or refused
-- `_rivals.py`: rival heads on the weights that ship, in one small file
 """
 
 from fastocc.models._config import PRESETS, FastOccConfig

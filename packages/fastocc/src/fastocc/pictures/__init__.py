@@ -4,6 +4,7 @@
 - `_bird.py`: seen from above
 - `_overlay.py`: drawn into the camera images
 - `_viewer.py`: WebGL2 cubes in one HTML file
+- `_frame.py`: one frame of a data set as a file
 - `_render.py`: `render`, which chooses by the file's suffix
 """
 

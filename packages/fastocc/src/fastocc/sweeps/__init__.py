@@ -5,6 +5,7 @@
 - `_kitti.py`: KITTI odometry and SemanticKITTI
 - `_bag.py`, `_cloud.py`: ROS 2 bags as mcap files: PointCloud2 with tf or odometry
 - `_find.py`: which of these lies at a path, and the files of labels
+- `_folder.py`: a folder of labels of all scenes
 """
 
 from fastocc.sweeps._bag import bag_sequences

@@ -1,6 +1,7 @@
 """Training that resumes bit for bit, on one process or many.
 
 - `_recipe.py`: `TrainConfig`: steps, optimizer, augmentation
+- `_plan.py`: the network and its data, from what a user gives
 - `_batches.py`: batches as a function of seed and step, with every augmentation on images, poses and labels alike
 - `_state.py`: optimizer, moving average and random state as arrays on disk
 - `_trainer.py`: the loop

@@ -1,7 +1,8 @@
 """Several graphs with one task, and a protocol that cannot peek.
 
 Collections and their checks -> `_domains`; support and query nodes, and sources that play the target -> `_support`;
-leave-one-graph-out, and the interface of methods and rivals -> `_protocol`.
+graphs and support that a user names -> `_given`; sizes and findings -> `_tables`; leave-one-graph-out, and the
+interface of methods and rivals -> `_protocol`.
 """
 
 from mldgg.domains._domains import (

@@ -1,7 +1,7 @@
 """How methods are judged: protocol, metrics, tuning on sources, pictures.
 
 All methods by name, and the choice of their options -> `_tune`; scores over tasks, shots and seeds, in a run folder or
-without, and their pictures -> `_evaluate`.
+without, and their pictures -> `_evaluate`; weights of edges, and seconds -> `_edges`.
 """
 
 from mldgg.evaluation._evaluate import Evaluation, Score, accuracy_bars, edge_histogram, evaluate

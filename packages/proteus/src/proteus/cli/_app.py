@@ -10,8 +10,6 @@ import typer
 from ninefold.cli import house_app, run_app
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from proteus.data._data import ProteomicsData
     from proteus.llm._client import Client
     from proteus.study._study import Study
@@ -30,6 +28,9 @@ def option(name: str, help: str, *more: str, **rules: Any) -> Any:  # noqa: A002
 Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `save` wrote.")]
 Design = Annotated[str | None, option("--design", "Formula over the sheet's columns, e.g. '~ site + group'.")]
 Contrast = Annotated[str | None, option("--contrast", "Groups to compare, e.g. 'AD-control'.")]
+_REFERENCE = "TMT: COLUMN=LEVEL of the reference channels, e.g. group=pool."
+_POLICY = "schema-only, aggregate or full; must be said for another machine."
+_TIMEOUT = "Seconds without a byte after which a model's call has hung."
 Top = Annotated[int, option("--top", "Rows to print.", min=1)]
 
 
@@ -41,48 +42,20 @@ class Reading:
     form: Annotated[str, option("--format", "`auto`, or a format's name (see README).")] = "auto"
     peptides: Annotated[bool, option("--peptides", "Keep precursors as rows (limited proteolysis).")] = False
     plex: Annotated[str | None, option("--plex", "TMT: column of plexes, for --reference.")] = None
-    reference: Annotated[
-        str | None, option("--reference", "TMT: COLUMN=LEVEL of the reference channels, e.g. group=pool.")
-    ] = None
+    reference: Annotated[str | None, option("--reference", _REFERENCE)] = None
 
-    def read(self, path: Path) -> ProteomicsData:
-        """The table with its sheet, scaled to its reference channels where these are named."""
-        from ninefold.errors import InputError
-
+    def read(self, path: Path, *others: Path, cohort: str = "") -> ProteomicsData:
+        """The table with its sheet, scaled to its reference channels if given; several are cohorts of one table."""
         from proteus import scale_to_reference
+        from proteus.loaders._given import check_reference, open_cohorts, open_table
 
-        if (self.plex is None) != (self.reference is None):
-            raise InputError("--plex, --reference", got="one of them", expected="both: the plexes, and the channels")
-        data = read_data(path, self.samples, self.form, peptides=self.peptides)
-        return (
-            data if self.plex is None or self.reference is None else scale_to_reference(data, self.plex, self.reference)
-        )
-
-    def read_all(self, paths: Sequence[Path], cohort: str) -> ProteomicsData:
-        """Several tables as one, each a cohort named after its file; the sheet names samples of all."""
-        from ninefold.errors import InputError
-
-        from proteus import stack
-        from proteus.loaders._samples import attach, read_samples
-
-        if self.plex is not None:
-            raise InputError("--plex", got="several tables", expected="one: scale each to its reference before")
-        names = [one.name.split(".")[0] for one in paths]
-        names = names if len(set(names)) == len(names) else list(map(str, paths))
-        tables = [read_data(one, None, self.form, peptides=self.peptides) for one in paths]
-        made = stack(list(zip(names, tables, strict=True)), cohort)
-        return made if self.samples is None else attach(made, read_samples(self.samples), self.samples)
-
-
-def read_data(path: Path, samples: Path | None, form: str, *, peptides: bool = False) -> ProteomicsData:
-    """The table of a file, or of a folder that `ProteomicsData.save` wrote."""
-    from proteus import ProteomicsData, load
-    from proteus.loaders._samples import attach, read_samples
-
-    if not path.is_dir():
-        return load(path, samples, form, peptides)
-    data = ProteomicsData.open(path)
-    return attach(data, read_samples(samples), samples) if samples else data
+        check_reference(self.plex, self.reference, 1 + len(others))
+        if others:
+            return open_cohorts([path, *others], cohort, self.samples, self.form, peptides=self.peptides)
+        data = open_table(path, self.samples, self.form, peptides=self.peptides)
+        if self.plex is None or self.reference is None:
+            return data
+        return scale_to_reference(data, self.plex, self.reference)
 
 
 @dataclass(frozen=True)
@@ -113,31 +86,15 @@ class Server:
 
     base_url: Annotated[str | None, option("--base-url", "OpenAI-compatible server; no default.")] = None
     model: Annotated[str | None, option("--model", "Its model.")] = None
-    data_policy: Annotated[
-        str | None, option("--data-policy", "schema-only, aggregate or full; must be said for another machine.")
-    ] = None
+    data_policy: Annotated[str | None, option("--data-policy", _POLICY)] = None
     budget_usd: Annotated[float | None, option("--budget-usd", "Money for the model.", min=0)] = None
     budget_tokens: Annotated[int | None, option("--budget-tokens", "Tokens for the model.", min=0)] = None
     usd_in: Annotated[float | None, option("--usd-in", "Price of a million prompt tokens.", min=0)] = None
     usd_out: Annotated[float | None, option("--usd-out", "Price of a million answer tokens.", min=0)] = None
-    timeout: Annotated[
-        float, option("--timeout", "Seconds without a byte after which a model's call has hung.", min=0.1)
-    ] = 120.0
+    timeout: Annotated[float, option("--timeout", _TIMEOUT, min=0.1)] = 120.0
 
     def client(self, out: Path, what: str) -> Client:
         """The client, its calls recorded in the run at `out`."""
-        import os
+        from proteus.llm._opening import open_client
 
-        from ninefold.errors import InputError
-
-        from proteus.llm._calls import Calls
-        from proteus.llm._client import Client
-        from proteus.llm._endpoint import Endpoint
-        from proteus.record._run_folder import Folder
-
-        if not self.base_url or not self.model:
-            raise InputError(what, expected="--base-url and --model: there is no default server")
-        key = os.environ.get("PROTEUS_API_KEY")
-        endpoint = Endpoint(self.base_url, self.model, self.data_policy, key,  # pyright: ignore[reportArgumentType]
-                            usd_in=self.usd_in, usd_out=self.usd_out, timeout=self.timeout)  # fmt: skip
-        return Client(endpoint, Calls(Folder(out).llm), tokens=self.budget_tokens, usd=self.budget_usd)
+        return open_client(out, what, **vars(self))

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from ninefold.report import Table
 
     from proteus.record._planner import Planner
-    from proteus.study._study import Report, Study
+    from proteus.study._study import Study
+
+
+_QUESTION = "Your own, in words that the table has; answered first."
+_FOLD = "Fold bar of each contrast, e.g. 1.2; else by a stated rule."
+_COHORT = "Column of cohorts or sites: A is what replicates in each."
 
 
 def _planner(kind: str, study: Study, out: Path | None, server: Server) -> Planner:
@@ -38,80 +43,16 @@ def _planner(kind: str, study: Study, out: Path | None, server: Server) -> Plann
     return LLMPlanner(server.client(out or Path(), "--planner llm"), study.data)
 
 
-def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
-    """Hypotheses as printed: number, grade, statement, evidence, scores."""
-    from ninefold.report import Table
-
-    from proteus.review._rubric import total
-
-    table = Table(["hypothesis", "grade", "firm", "statement", "evidence", "score"], title=title)
-    for one, text in list(zip(report.hypotheses, report.statements, strict=True))[:most]:
-        cells = [one.id, one.grade, "yes" if one.firm else "no", text, len(one.evidence), round(total(one.scores), 2)]
-        table.rows.append(cells)
-    if len(report.hypotheses) > most:
-        table.notes.append(f"{len(report.hypotheses) - most} more in hypotheses.json")
-    return table
-
-
-def reply_tables(report: Report) -> list[Table]:
-    """The answer to what the user asked, in the user's words."""
-    from ninefold.report import Table
-
-    return [Table(["answer"], [[one] for one in lines], title=question) for question, lines in report.replies]
-
-
-def objective_table(report: Report) -> Table:
-    """Objectives with their steps, refinements, and what the run-wide control says of their families."""
-    from ninefold.report import Table
-
-    passed = {one.objective: one for one in report.verdicts}
-    table = Table(["objective", "question", "steps", "refinements", "findings", "family"], title="Objectives")
-    for one in report.answers:
-        verdict = passed.get(one.objective.id)
-        family = (
-            "-" if verdict is None else f"Simes p {verdict.simes:.2g}, {'passed' if verdict.passed else 'not passed'}"
-        )
-        if one.refused:
-            family = f"refused: {one.refused}"
-        cells = [len(one.results), len(one.refinements), len(one.findings()), family]
-        table.rows.append([one.objective.id, one.objective.question, *cells])
-    table.notes += [f"not asked: {', '.join(report.not_asked)}"] if report.not_asked else []
-    return table
-
-
-def refinement_table(report: Report) -> Table:
-    """What changed a workflow, by which measured trigger, and how the hit list changed."""
-    from ninefold.report import Table
-
-    table = Table(
-        ["objective", "step", "change", "trigger", "hits before", "after", "gained", "lost"], title="Refinements"
-    )
-    for one in report.refinements:
-        changed = one.get("changed", {})
-        change = one["action"] + (f" {one['params']}" if one["params"] else "")
-        trigger = ", ".join(f"{key} {value}" for key, value in one["trigger"].items())
-        counts = [changed.get("before", "-"), changed.get("after", "-")]
-        counts += [changed.get("gains", "-"), changed.get("losses", "-")]
-        table.rows.append([one["objective"], one["step"], change, trigger, *counts])
-    return table
-
-
 @dataclass(frozen=True)
 class Wanted:
     """What is asked, in which part of the run."""
 
-    question: Annotated[str | None, option("--question", "Your own, in words that the table has; answered first.")] = (
-        None
-    )
+    question: Annotated[str | None, option("--question", _QUESTION)] = None
     contrast: Annotated[str | None, option("--contrast", "A-B: this difference is asked first.")] = None
     design: Annotated[str | None, option("--design", "Formula for --contrast, e.g. '~ site + group'.")] = None
     only: Annotated[bool, option("--only", "Ask nothing beside --question or --contrast.")] = False
-    fold: Annotated[
-        float | None, option("--fold", "Fold bar of each contrast, e.g. 1.2; else by a stated rule.", min=1)
-    ] = None
-    cohort: Annotated[str | None, option("--cohort", "Column of cohorts or sites: A is what replicates in each.")] = (
-        None
-    )
+    fold: Annotated[float | None, option("--fold", _FOLD, min=1)] = None
+    cohort: Annotated[str | None, option("--cohort", _COHORT)] = None
 
 
 @verb(app, uses=("seed", "quiet", "out"), out="run")
@@ -132,12 +73,12 @@ def run(
     from ninefold.errors import InputError
 
     from proteus import Asked, Budget, Settings
+    from proteus.study._tables import report_tables
     from proteus.verification._export import SCRIPT, write_results
     from proteus.verification._report import write_report
 
     cohort = wanted.cohort or ("cohort" if len(data) > 1 else None)
-    table = reading.read_all(data, cohort or "") if len(data) > 1 else reading.read(data[0])
-    study = known.study(table)
+    study = known.study(reading.read(*data, cohort=cohort or ""))
     if opts.out is None and not opts.quiet:
         typer.echo("nothing of this run is kept: -o DIR keeps it, with its report", err=True)
     if reading.samples is None and not opts.quiet and not len(study.data.samples.columns):
@@ -152,18 +93,7 @@ def run(
             budget, opts.seed, out=opts.out, resume=resume, settings=Settings(cohort=cohort, asked=asked),
             advance=lambda name: bar.advance(1, note=name),
         )  # fmt: skip
-    title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")
-    shown = [*reply_tables(report), objective_table(report), refinement_table(report), hypothesis_table(report, title)]
-    shown[-1].notes += [f"partial: {report.stopped} used up"] if report.stopped else []
-    if cohort is None:
-        shown[-1].notes.append("one cohort: nothing was asked again in another, so the highest grade is B")
-        if report.predicted is not None:
-            name, rate = report.predicted
-            shown[-1].notes.append(f"halves of it show {rate:.2f} of what the other half calls in {name}")
-    if report.fallbacks:
-        shown[-1].notes.append(f"the expert answered for the {report.planner} planner: {', '.join(report.fallbacks)}")
-    if report.refused:
-        shown[-1].notes.append(f"{report.refused} proposals refused: they say what no cell holds")
+    shown = report_tables(report, cohorts=cohort is not None)
     if report.path is not None:
         page, tables = write_report(report.path), write_results(report.path)
         names = ", ".join(one.name for one in tables if one.suffix != ".py")
@@ -176,16 +106,9 @@ def run(
 @verb(app, uses=("out",), out="file")
 def tools(*, opts: Shared) -> Table:
     """List the tools that planners can call, with their parameters and result tables."""
-    from ninefold.report import Table
+    from proteus.tools._cards import tool_table
 
-    from proteus.tools._registry import tools as registered
-
-    table = Table(["tool", "does", "parameters", "reads", "tables", "needs", "may carry A/B"], title="Tools")
-    for one in registered().values():
-        card = one.card()
-        columns = [", ".join(card.params.get("properties", {})), ", ".join(card.reads), ", ".join(card.tables)]
-        table.rows.append([one.name, one.summary, *columns, ", ".join(card.requires), "yes" if one.confirms else "no"])
-    return keep(table, opts)
+    return keep(tool_table(), opts)
 
 
 @verb(app, uses=("seed",))
@@ -215,35 +138,7 @@ def score(
     opts: Shared,
 ) -> Table | list[Table]:
     """Score a run's hypotheses by the offline rubric; --judge asks a model too, and puts its marks into the report."""
-    from ninefold.report import Table
+    from proteus.verification._score_tables import judge_table, rubric_table
 
-    from proteus import score as rubric
-
-    found = rubric(run)
-    table = Table(list(found.columns), title="Offline rubric, 1 to 5")
-    for row in found.itertuples(index=False):
-        *about, mean = row
-        table.rows.append([*("unknown" if one != one else one for one in about), round(mean, 2)])
-    return keep([table, _judged(run, server, opts.seed)] if judge else table, opts)
-
-
-def _judged(run: Path, server: Server, seed: int) -> Table:
-    from ninefold.report import Table
-
-    from proteus.llm._judge import judge_run
-    from proteus.record._run_folder import Folder
-    from proteus.review._rubric_text import METRICS
-    from proteus.study._study import open_study
-    from proteus.verification._report import write_report
-
-    folder, study = Folder(run), open_study(run)
-    found = judge_run(folder, server.client(folder.root, "--judge"), study.data, seed=seed)
-    write_report(folder.root)
-    table = Table(["hypothesis", *METRICS, "mean"], title=f"{server.model} as judge, mean of three rounds")
-    for name, one in found.items():
-        marks = one.mean()
-        table.rows.append(
-            [name, *(round(marks[key], 2) for key in METRICS), round(sum(marks.values()) / len(marks), 2)]
-        )
-    table.notes.append("written: judge.json and report.html")
-    return table
+    table = rubric_table(run)
+    return keep([table, judge_table(run, server.client(run, "--judge"), opts.seed)] if judge else table, opts)

@@ -1,4 +1,4 @@
-"""The verbs that need no table of the user's: `demo`, `claims`, `bench`."""
+"""The verbs that need no table of the user's: `demo`, `bench`."""
 
 from __future__ import annotations
 
@@ -24,19 +24,11 @@ def bench(
     opts: Shared,
 ) -> Table:
     """Time the moderated test on a random table; the benchmarks of a checkout time its peers, and all else."""
-    import time
-
-    import numpy as np
     from ninefold.report import Table
 
-    from proteus.statistics._linear_model import fit_linear_model
-    from proteus.statistics._moderated_t import fit_prior, moderated_t
+    from proteus.statistics._speed import time_moderated_test
     from proteus.study._out import keep
 
-    rng = np.random.default_rng(opts.seed)
-    values, design = rng.standard_normal((proteins, samples)), np.stack([np.ones(samples), np.arange(samples) % 2], 1)
-    start = time.perf_counter()
-    fit = fit_linear_model(values, design)
-    moderated_t(fit, np.array([0.0, 1.0]), fit_prior(fit))
-    rows = [["moderated test", round(time.perf_counter() - start, 3)]]
-    return keep(Table(["job", "seconds"], rows, f"{proteins} x {samples}"), opts)
+    table = Table(["job", "seconds"], title=f"{proteins} x {samples}")
+    table.rows.append(["moderated test", round(time_moderated_test(proteins, samples, opts.seed), 3)])
+    return keep(table, opts)

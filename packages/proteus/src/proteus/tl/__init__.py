@@ -1,7 +1,7 @@
 """Tools: each takes a table and returns a table of results.
 
-`enrich` stands in `_enrich`, `network` in `_hits_in_network`, `survival` in `_survival_table`; the others are those of
-the rooms below.
+`enrich` stands in `_enrich`, `network` in `_hits_in_network`, `survival` in `_survival_table`, files of results in
+`_result_files`; the others are those of the rooms below.
 
 Examples:
     >>> from proteus import datasets, tl

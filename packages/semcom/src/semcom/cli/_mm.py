@@ -7,26 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
+from typer import Argument, Option
 
-from semcom.cli._app import ChannelSpec, KnownSnr, Pictures, Pilots, Settings, Snr, Symbols, counts, deliver, mm
+from semcom.cli._app import ChannelSpec, KnownSnr, Pictures, Pilots, Settings, Snr, Symbols, mm
 
 if TYPE_CHECKING:
     import numpy as np
 
     from semcom.multimodal import MMSemCom, PlayedPictures
 
-Model = Annotated[str, typer.Option("--model", help="Folder of `mm pack`.")]
+Model = Annotated[str, Option(help="Folder of `mm pack`.")]
+_CANDIDATES = "Draw K candidates; 0 is the coarse picture."
+_SELECT = "unsharp, multimodal, published, image, ...  [default: unsharp; with -k multimodal]"
+_PIPELINE = "Folder of a diffusers image-to-image pipeline, instead of our own."
 
 
 @dataclass(frozen=True)
 class Sending:
     """What is sent with the pictures."""
 
-    captions: Annotated[Path | None, typer.Option(help="CSV file with the columns file and caption.")] = None
-    caption: Annotated[str | None, typer.Option(help="One caption for all pictures.")] = None
+    captions: Annotated[Path | None, Option(help="CSV file with the columns file and caption.")] = None
+    caption: Annotated[str | None, Option(help="One caption for all pictures.")] = None
     link: Settings = ""
 
     def load(self, model: str, **more: Any) -> MMSemCom:
@@ -53,17 +56,10 @@ class Sending:
 class Choice:
     """How candidates are drawn and one is chosen."""
 
-    candidates: Annotated[
-        int | None, typer.Option("--candidates", "-k", min=0, help="Draw K candidates; 0 is the coarse picture.")
-    ] = None
-    select: Annotated[
-        str | None,
-        typer.Option(help="unsharp, multimodal, published, image, ...  [default: unsharp; with -k multimodal]"),
-    ] = None
-    steps: Annotated[int, typer.Option(min=1, help="Calls of the denoiser for a candidate.")] = 5
-    pipeline: Annotated[
-        Path | None, typer.Option(help="Folder of a diffusers image-to-image pipeline, instead of our own.")
-    ] = None
+    candidates: Annotated[int | None, Option("--candidates", "-k", min=0, help=_CANDIDATES)] = None
+    select: Annotated[str | None, Option(help=_SELECT)] = None
+    steps: Annotated[int, Option(min=1, help="Calls of the denoiser for a candidate.")] = 5
+    pipeline: Annotated[Path | None, Option(help=_PIPELINE)] = None
 
     def rule(self) -> dict[str, Any]:
         """How the receiver chooses: candidates are drawn where they or a rule ask for them."""
@@ -90,11 +86,12 @@ def send(
     *,
     sending: Sending,
     model: Model = "mm-32",
-    snr: Annotated[float, typer.Option("--snr", help="Es/N0 in dB that both sides reckon with.")] = 10.0,
+    snr: Annotated[float, Option(help="Es/N0 in dB that both sides reckon with.")] = 10.0,
     pilots: Pilots,
     opts: Shared,
 ) -> dict[str, Any]:
     """Send PICTURES and their captions as a folder of symbols, -o, whose header holds neither."""
+    from semcom.links._received import counts
     from semcom.multimodal import record_pictures
 
     out = opts.need_out()
@@ -139,6 +136,7 @@ def run(
 
     from semcom import Channel, cut_tiles
     from semcom.evaluation import psnr
+    from semcom.links._received import counts
     from semcom.multimodal import play_received, record_pictures
 
     over, rule = Channel.from_spec(channel), choice.rule()
@@ -159,10 +157,12 @@ def run(
 
 def _delivered(played: PlayedPictures, rule: dict[str, Any], out: Path | None, *, force: bool) -> dict[str, Any]:
     """Pictures, coarse pictures and a line for each tile as a folder, if there is a path, and what is said of them."""
+    from semcom.links._received import save_received
+
     if out is not None:
         lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in played.tiles)
         pictures = {"picture": played.pictures, "coarse": played.coarse}
-        deliver(out, pictures, {"tiles.jsonl": lines.encode()}, force=force)
+        save_received(out, pictures, {"tiles.jsonl": lines.encode()}, force=force)
     return {
         "pictures": len(played.pictures), "tiles": len(played.tiles),
         "tiles whose text arrived": sum(line["text"] for line in played.tiles),
@@ -172,14 +172,15 @@ def _delivered(played: PlayedPictures, rule: dict[str, Any], out: Path | None, *
 
 @verb(mm, uses=("force", "out"), out="folder", ours="semcom")
 def pack(
-    features: Annotated[Path, typer.Argument(help="Model file of `train features`.")],
-    clip: Annotated[Path, typer.Argument(help="Model file of `train clip`.")],
-    diffusion: Annotated[Path | None, typer.Argument(help="Model file of `train diffusion`.")] = None,
+    features: Annotated[Path, Argument(help="Model file of `train features`.")],
+    clip: Annotated[Path, Argument(help="Model file of `train clip`.")],
+    diffusion: Annotated[Path | None, Argument(help="Model file of `train diffusion`.")] = None,
     *,
     link: Settings = "",
     opts: Shared,
 ) -> dict[str, Any]:
     """Put trained parts together as the folder of a link, -o."""
+    from semcom.links._received import counts
     from semcom.multimodal import MMConfig, MMSemCom, pack_parts
 
     out = opts.need_out()

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
+from typer import Argument, Option
 
-from semcom.cli._app import app, read_pictures, train
+from semcom.cli._app import app, train
 
-if TYPE_CHECKING:
-    import numpy as np
-    from ninefold.run import Run
-
-
+_DATA = "cifar10, caltech101, embedded, or a folder of pictures.  [default: cifar10]"
 USES = ("seed", "threads", "quiet", "out")
 
 
@@ -25,47 +20,22 @@ USES = ("seed", "threads", "quiet", "out")
 class How:
     """What is trained on what, and how."""
 
-    data: Annotated[
-        str, typer.Option(help="cifar10, caltech101, embedded, or a folder of pictures.  [default: cifar10]")
-    ] = ""
-    net: Annotated[str, typer.Option(help="Sizes of the network: key=value,...; a wrong key lists them.")] = ""
-    recipe: Annotated[str, typer.Option(help="steps=..., batch, lr, loss, snr_low, ...; a wrong key lists them.")] = ""
-    start: Annotated[Path | None, typer.Option(help="Model file to begin with; random weights if left out.")] = None
-    half: Annotated[bool, typer.Option("--half", help="Store the model as float16, half the size.")] = False
+    data: Annotated[str, Option(help=_DATA)] = ""
+    net: Annotated[str, Option(help="Sizes of the network: key=value,...; a wrong key lists them.")] = ""
+    recipe: Annotated[str, Option(help="steps=..., batch, lr, loss, snr_low, ...; a wrong key lists them.")] = ""
+    start: Annotated[Path | None, Option(help="Model file to begin with; random weights if left out.")] = None
+    half: Annotated[bool, Option("--half", help="Store the model as float16, half the size.")] = False
 
 
-Captions = Annotated[Path | None, typer.Option("--captions", help="CSV of file and caption, if --data is a folder.")]
-
-
-def _tiles(data: str, size: int) -> np.ndarray:
-    """Training pictures of a set or a folder, cut into tiles of the size: (n, size, size, 3)."""
-    from semcom.datasets import NAMES, cut_tiles, load
-
-    data = data or "cifar10"
-    return cut_tiles(load(data, "train") if data in NAMES else read_pictures([Path(data)]), size)[0]
+Captions = Annotated[Path | None, Option(help="CSV of file and caption, if --data is a folder.")]
 
 
 def _trained(name: str, how: How, opts: Shared, net: Any, recipe: Any, call: Any, **more: Any) -> dict[str, Any]:
     """Train into the run folder -o, write model.safetensors there, and say what came out."""
-    from ninefold.files import digest_file
-    from ninefold.run import Run
+    from semcom.training._folders import train_into
 
-    from semcom.models import BUILT_IN, built_in_path
-
-    start = built_in_path(str(how.start)) if str(how.start) in BUILT_IN else how.start
-    about = {"verb": f"train {name}", "data": how.data, **recipe.to_meta(), "model": net.to_meta(), **more,
-             "start": digest_file(start) if start else None}  # fmt: skip
-    with Run(opts.need_out(), about) as run:
-        return _finished(run, call(run), about, half=how.half)
-
-
-def _finished(run: Run, model: Any, recipe: dict[str, Any], *, half: bool = False) -> dict[str, Any]:
-    from semcom.models import save_model
-
-    path = run.path / "model.safetensors"
-    save_model(model, path, recipe=recipe, half=half, force=True)
-    last = run.metrics()[-1]
-    return {"steps": last["step"], **{k: round(v, 5) for k, v in last.items() if k != "step"}, "model": str(path)}
+    about = {"verb": f"train {name}", "data": how.data, **recipe.to_meta(), "model": net.to_meta(), **more}
+    return train_into(opts.need_out(), about, call, start=how.start, half=how.half)
 
 
 @verb(train, uses=USES, out="run")
@@ -73,7 +43,7 @@ def picture(*, how: How, opts: Shared) -> dict[str, Any]:
     """Train the coder of whole pictures on crops, from the shipped tile coder on; a killed run goes on."""
     import torch
 
-    from semcom.datasets import load_whole
+    from semcom.datasets._given import training_pictures
     from semcom.models import PictureCoder, PictureConfig, load_jscc, load_picture_coder
     from semcom.training import PictureRecipe, train_picture
 
@@ -81,43 +51,45 @@ def picture(*, how: How, opts: Shared) -> dict[str, Any]:
     net = PictureConfig.from_text(how.net)
     torch.manual_seed(opts.seed)
     model = load_picture_coder(how.start) if how.start else PictureCoder.from_tiles(load_jscc("adjscc-c8"), net)
-    data = how.data or "caltech101"
-    pictures = load_whole(data, "train") if data in ("caltech101", "embedded") else read_pictures([Path(data)])
+    pictures = training_pictures(how.data)
     return _trained("picture", how, opts, model.config, recipe, lambda run: train_picture(pictures, model, recipe, run))
 
 
 @verb(train, uses=USES, out="run")
 def jscc(*, how: How, opts: Shared) -> dict[str, Any]:
     """Train ADJSCC or DeepJSCC (--net kind=deepjscc) over a channel (--recipe channel=...); a killed run goes on."""
+    from semcom.datasets._given import training_tiles
     from semcom.models import JsccConfig, load_jscc
     from semcom.training import JsccRecipe, train_jscc
 
     recipe, net = JsccRecipe.from_text(how.recipe, seed=opts.seed), JsccConfig.from_text(how.net)
     begin = load_jscc(how.start) if how.start else None
-    pictures = _tiles(how.data, recipe.size)
+    pictures = training_tiles(how.data, recipe.size)
     return _trained("jscc", how, opts, net, recipe, lambda run: train_jscc(pictures, net, recipe, run, begin))
 
 
 @verb(train, uses=USES, out="run")
 def mae(*, how: How, opts: Shared) -> dict[str, Any]:
     """Train a small masked autoencoder over a noisy link, for the published form; a killed run goes on."""
+    from semcom.datasets._given import training_tiles
     from semcom.models import MaeConfig, SmallMae, load_model
     from semcom.paper import MaeRecipe, train_mae
 
     recipe, net = MaeRecipe.from_text(how.recipe, seed=opts.seed), MaeConfig.from_text(how.net)
     begin = load_model(how.start, SmallMae.kind)[0] if how.start else None
-    pictures = _tiles(how.data, net.image_size)
+    pictures = training_tiles(how.data, net.image_size)
     return _trained("mae", how, opts, net, recipe, lambda run: train_mae(pictures, net, recipe, run, begin))
 
 
 @verb(train, uses=USES, out="run")
 def features(*, how: How, opts: Shared) -> dict[str, Any]:
     """Train the image features of mm: ADJSCC cut to the symbols that the text leaves (5 minutes on a core)."""
+    from semcom.datasets._given import training_tiles
     from semcom.models import JsccConfig
     from semcom.multimodal import MMRecipe, train_features
 
     recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=1400, lr=2e-3)
-    net, pictures = JsccConfig.from_text(how.net, channels=4), _tiles(how.data, recipe.size)
+    net, pictures = JsccConfig.from_text(how.net, channels=4), training_tiles(how.data, recipe.size)
     return _trained("features", how, opts, net, recipe, lambda run: train_features(pictures, net, recipe, run))
 
 
@@ -134,8 +106,8 @@ def clip(*, how: How, captions: Captions = None, opts: Shared) -> dict[str, Any]
 @verb(train, uses=USES, out="run")
 def diffusion(
     *,
-    features: Annotated[Path, typer.Option("--features", help="Model file of `train features`.")],
-    clip: Annotated[Path, typer.Option("--clip", help="Model file of `train clip`.")],
+    features: Annotated[Path, Option(help="Model file of `train features`.")],
+    clip: Annotated[Path, Option(help="Model file of `train clip`.")],
     how: How,
     captions: Captions = None,
     opts: Shared,
@@ -157,34 +129,12 @@ def diffusion(
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
 def finetune(
-    model: Annotated[str, typer.Argument(help="mae-32p4, a model file, or a folder of a ViTMAE.")],
-    *,
-    how: How,
-    opts: Shared,
+    model: Annotated[str, Argument(help="mae-32p4, a model file, or a folder of a ViTMAE.")], *, how: How, opts: Shared
 ) -> dict[str, Any] | None:
     """Fine-tune a masked autoencoder for noisy links, into the run folder -o; a killed run goes on.
 
     Under torchrun the processes share each batch; the result is that of one process.
     """
-    from ninefold.cli import Progress
-    from ninefold.distributed import joined
-    from ninefold.run import Run
+    from semcom.paper._finetune import finetune_into
 
-    from semcom.models import SmallMae, load_mae, model_hash
-    from semcom.paper import MaeRecipe
-    from semcom.paper import finetune as tune
-
-    begin = load_mae(model)
-    recipe = MaeRecipe.from_text(how.recipe, seed=opts.seed, steps=500, lr=3e-4, batch=32, save_every=100)
-    about = {"verb": "finetune", "data": how.data, **recipe.to_meta(), "start": model_hash(begin)}
-    with contextlib.ExitStack() as stack:
-        rank, _ = stack.enter_context(joined(opts.device))
-        Progress.shown = Progress.shown and rank == 0
-        run = stack.enter_context(Run(opts.need_out(), about)) if rank == 0 else None
-        tuned = tune(begin, _tiles(how.data, begin.image_size), recipe, run, opts.device)
-        if run is None:
-            return None
-        if isinstance(tuned, SmallMae):
-            return _finished(run, tuned, about, half=how.half)
-        tuned.model.save_pretrained(run.path / "model")
-        return {"steps": recipe.steps, "model": str(run.path / "model")}
+    return finetune_into(opts.need_out(), model, how.data, how.recipe, opts.seed, device=opts.device, half=how.half)

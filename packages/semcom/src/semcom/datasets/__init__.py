@@ -1,5 +1,5 @@
 """Pictures: named sets and the wheel's own photographs (`_sets`), the same with captions and classes (`_captioned`),
-files of any kind and their tiles (`_pictures`).
+files of any kind and their tiles (`_pictures`), pictures that a user gives (`_given`).
 
 Examples:
     >>> from semcom import datasets

@@ -1,4 +1,5 @@
-"""Measuring: metrics of pictures (`_metrics`), whole pictures by every link (`_whole`), figures (`_figures`).
+"""Measuring: metrics of pictures (`_metrics`), whole pictures by every link (`_whole`), figures (`_figures`), runs with
+table and picture (`_campaigns`).
 
 Examples:
     >>> import numpy as np

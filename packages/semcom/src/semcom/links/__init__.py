@@ -1,6 +1,6 @@
 """What every way of sending pictures and bits has in common: accounting (`_report`), the interface (`_interface`),
-symbols on disk (`_recording`) and as
-the samples of a radio (`_samples`), settings in files and on the command line (`_settings`).
+symbols on disk (`_recording`) and as the samples of a radio (`_samples`), what a receiver writes (`_received`),
+settings in files and on the command line (`_settings`).
 """
 
 from semcom.links._interface import Delivered, PictureLink, carry

@@ -2,7 +2,7 @@
 
 The small masked autoencoder: `_mae`. ViTMAE of `transformers`: `_hub`. DeepJSCC and ADJSCC: `_jscc`; for whole
 pictures: `_picture`. The classifier
-that judges: `_judge`. Files: `_store`; the weights that the wheel brings: `weights/`.
+that judges: `_judge`. Files: `_store`; what a path holds: `_held`; the weights that the wheel brings: `weights/`.
 
 Examples:
     >>> from semcom.models import BUILT_IN, load_judge, load_picture_coder, model_hash

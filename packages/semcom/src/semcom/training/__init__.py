@@ -1,5 +1,6 @@
 """Training of the joint source-channel coders (`_jscc`, `_picture`), and what trainings share: the resumable loop
-(`_loop`), recipes, batches and losses (`_recipe`). The published systems train in rooms of their own.
+(`_loop`), run folders (`_folders`), recipes, batches and losses (`_recipe`). The published systems train in rooms of
+their own.
 
 Examples:
     >>> import numpy as np

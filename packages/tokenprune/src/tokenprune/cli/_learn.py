@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
 from ninefold.cli import Shared
 from ninefold.report import Table
+from typer import Option
 
-from tokenprune.cli._options import Model, Sparsity, Text, load_model, naming
+from tokenprune.cli._options import Model, Sparsity, Text, load_model
+from tokenprune.evaluation._naming import naming
 
-Length = Annotated[int, typer.Option("--length", min=64, help="Tokens of a prompt.")]
-Each = Annotated[int, typer.Option("--items", min=1, help="Prompts of each of five kinds.")]
+Length = Annotated[int, Option(min=64, help="Tokens of a prompt.")]
+Each = Annotated[int, Option("--items", min=1, help="Prompts of each of five kinds.")]
 
 
 def learn(

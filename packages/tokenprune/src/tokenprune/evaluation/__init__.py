@@ -5,4 +5,6 @@ _compare   dense, FTP and rivals in one table
 _recall    long-context tasks by kind, depth and length
 _roles     which part of a text is for search, training, validation and scoring
 _speed     prefill beside the dense model
+_on_text   whole comparisons from names of texts and rivals
+_naming    errors said of the option that gave an argument
 """

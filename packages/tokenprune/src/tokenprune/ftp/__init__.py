@@ -9,6 +9,7 @@ _train           stage 2: router training
 _gated           its forward: every token is computed, and weighed by its gate
 _losses          distillation, sparsity, guide
 _stages          all stages in a run folder
+_runs            from a text's name to a run folder
 """
 
 from tokenprune.ftp._dynamic_router import DynamicRouter, RouterNet

@@ -2,6 +2,7 @@
 
 _pruner    TokenPruner
 _document  a text that is read once and asked many times
+_answers   text from a pruned model: going on, and answers
 _config    FTPConfig
 _learn     which heads look ahead
 _base_model  which model a pruner was made for

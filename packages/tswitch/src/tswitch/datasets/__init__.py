@@ -1,7 +1,8 @@
 """Real tasks for switches: nine text sets, and small open slices that ship in the wheel.
 
 Files come from `$NINEFOLD_DATA/tswitch` (see `ninefold.datasets`); the embedded slices of banking77, clinc150 and snips
-need nothing: choose with `source`. Sets by name are in `_named`, rows and splits of texts in `_text_data`.
+need nothing: choose with `source`. Sets by name are in `_named`, rows and splits of texts in `_text_data`,
+tasks as a user names them in `_given`.
 """
 
 from tswitch.datasets._named import (

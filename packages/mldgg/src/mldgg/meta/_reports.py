@@ -1,0 +1,93 @@
+"""What one reads of a fitted model and of predictions, and predictions as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ninefold.errors import InputError
+from ninefold.files import atomic_file
+from ninefold.report import Table
+from ninefold_graphs import Graph
+
+from mldgg.domains._given import names_of, open_target
+from mldgg.meta._adapted import Adapted
+from mldgg.meta._mldgg import MLDGG
+
+
+def model_path(path: Path) -> Path:
+    """The file of a model that is named by its run folder or by itself."""
+    return path / "model.safetensors" if path.is_dir() else path
+
+
+def fit_table(model: MLDGG, sources: Sequence[Graph]) -> Table:
+    """The sources of a fitted model, with what was chosen on them as notes."""
+    table = Table(["source", "nodes", "edges", "labelled"], title=f"mldgg, {len(sources)} sources")
+    for graph in sources:
+        table.rows.append([graph.name, len(graph), graph.edge_index.shape[1] // 2, int((graph.y >= 0).sum())])
+    solver = model.fitted
+    table.notes.append(f"{max(one[-1] for one in solver.trials):.2f} % with each source as target; chosen on sources:")
+    table.notes += [f"{name}: {one}" for name, one in _chosen(model.about()["solver"]).items()]
+    strengths = (f"{solver.ridge.strength_at(shots):.4g} at {shots}" for shots in (1, 20))
+    table.notes.append(f"strength of a change by labels a class: {', '.join(strengths)}")
+    return table
+
+
+def model_facts(about: dict[str, Any]) -> dict[str, Any]:
+    """Sources of a model, and what was chosen on them; `about` is that of `MLDGG.about`."""
+    found = {"sources": ", ".join(about["names"]), "shared features and classes": about["shared"]}
+    return found | {"seed": about["seed"]} | _chosen(about["solver"])
+
+
+def _chosen(solver: dict[str, Any]) -> dict[str, str]:
+    """What rehearsals on the sources have chosen."""
+    places = ((solver, ("hops", "power", "centred", "strength")), (solver["choice"], ("words", "walk", "again")))
+    return {name: str(one[name]) for one, names in places for name in names}
+
+
+def open_adapted(path: Path, data: str, graph: str | None) -> tuple[Adapted, Graph]:
+    """An adapted model of a file, and its graph in `data`, see `open_target`.
+
+    Raises: InputError if the file is a model that was not adapted.
+    """
+    about = Adapted.about_file(path)
+    if about is None:
+        raise InputError("adapted", got=f"{path.name}, a model", expected="a file that `adapt -o` wrote")
+    own = graph or (None if Path(data).is_dir() else about["graph"])
+    target = open_target(data, own, tuple(about["classes"]), about["seed"])
+    return Adapted.load(path, target.hidden(np.zeros(len(target), bool))), target
+
+
+def prediction_table(model: Adapted, target: Graph, out: Path | None = None) -> Table:
+    """Predict all nodes of a graph: nodes and mean probability by class; all answers in a file, if there is one.
+
+    Args:
+        model: adapted to the graph. target: the graph. out: a .parquet or .csv file.
+    Raises: InputError for another suffix.
+    """
+    if out is not None and out.suffix not in (".parquet", ".csv"):
+        raise InputError("--out", got=str(out), expected="a name that ends in .parquet or .csv")
+    chances = model.predict_proba()
+    best = chances.argmax(axis=1)
+    counts = np.bincount(best, minlength=len(model.classes))
+    sure = [float(chances[best == one].max(axis=1).mean()) if counts[one] else None for one in range(len(counts))]
+    table = Table(["class", "nodes", "mean probability"], title=f"{target.name}: {len(target):,} nodes")
+    table.rows += [[name, int(n), one] for name, n, one in zip(model.classes, counts, sure, strict=True)]
+    if out is not None:
+        _write_predictions(out, names_of(target), best, chances, model.classes)
+        table.notes.append(f"predictions: {out}")
+    return table
+
+
+def _write_predictions(path: Path, names: list[Any], best: Any, chances: Any, classes: tuple[str, ...]) -> None:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    columns: dict[str, Any] = {"node": names, "class": [classes[one] for one in best]}
+    columns |= {f"probability of {name}": chances[:, place] for place, name in enumerate(classes)}
+    write = pyarrow.csv.write_csv if path.suffix == ".csv" else pyarrow.parquet.write_table
+    with atomic_file(path) as temporary:
+        write(pa.table(columns), temporary)

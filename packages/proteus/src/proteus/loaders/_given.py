@@ -1,0 +1,50 @@
+"""Tables that a user names: a file of any format, a folder that `save` wrote, or several files as cohorts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ninefold.errors import InputError
+
+from proteus.data._data import ProteomicsData
+from proteus.differential._replication import stack
+from proteus.loaders._load import load
+from proteus.loaders._samples import attach, read_samples
+
+
+def open_table(
+    path: Path, samples: Path | None = None, form: str = "auto", *, peptides: bool = False
+) -> ProteomicsData:  # fmt: skip
+    """The table of a file, or of a folder that `ProteomicsData.save` wrote, with its sample sheet.
+
+    Args:
+        path: file or folder. samples: sheet, if any. form, peptides: of a file; see `load`.
+    """
+    if not path.is_dir():
+        return load(path, samples, form, peptides)
+    data = ProteomicsData.open(path)
+    return attach(data, read_samples(samples), samples) if samples else data
+
+
+def open_cohorts(
+    paths: Sequence[Path], cohort: str, samples: Path | None = None, form: str = "auto", *, peptides: bool = False
+) -> ProteomicsData:
+    """Several tables as one, each a cohort named after its file; `samples` names the samples of all.
+
+    Args:
+        paths: files or folders. cohort: column to make. samples, form, peptides: see `open_table`.
+    """
+    names = [one.name.split(".")[0] for one in paths]
+    names = names if len(set(names)) == len(names) else list(map(str, paths))
+    tables = [open_table(one, None, form, peptides=peptides) for one in paths]
+    made = stack(list(zip(names, tables, strict=True)), cohort)
+    return made if samples is None else attach(made, read_samples(samples), samples)
+
+
+def check_reference(plex: str | None, reference: str | None, tables: int = 1) -> None:
+    """Refuse a plex column without reference channels, the reverse, and both where there are several tables."""
+    if plex is not None and tables > 1:
+        raise InputError("--plex", got="several tables", expected="one: scale each to its reference before")
+    if (plex is None) != (reference is None):
+        raise InputError("--plex, --reference", got="one of them", expected="both: the plexes, and the channels")

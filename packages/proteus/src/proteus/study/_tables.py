@@ -1,0 +1,80 @@
+"""A study's report as tables: answers, objectives, refinements, hypotheses."""
+
+from __future__ import annotations
+
+from ninefold.report import Table
+
+from proteus.review._rubric import total
+from proteus.study._study import Report
+
+_MOST = 40  # hypotheses that are printed
+
+
+def report_tables(report: Report, *, cohorts: bool) -> list[Table]:
+    """All tables of a report; notes under the last one say what limits the grades.
+
+    Args:
+        report: of a study. cohorts: whether the samples are of several cohorts.
+    """
+    tables = [*_replies(report), _objectives(report), _refinements(report), _hypotheses(report)]
+    notes = tables[-1].notes
+    notes += [f"partial: {report.stopped} used up"] if report.stopped else []
+    if not cohorts:
+        notes.append("one cohort: nothing was asked again in another, so the highest grade is B")
+        if report.predicted is not None:
+            name, rate = report.predicted
+            notes.append(f"halves of it show {rate:.2f} of what the other half calls in {name}")
+    if report.fallbacks:
+        notes.append(f"the expert answered for the {report.planner} planner: {', '.join(report.fallbacks)}")
+    if report.refused:
+        notes.append(f"{report.refused} proposals refused: they say what no cell holds")
+    return tables
+
+
+def _hypotheses(report: Report) -> Table:
+    """Hypotheses as printed: number, grade, statement, evidence, scores."""
+    title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")
+    table = Table(["hypothesis", "grade", "firm", "statement", "evidence", "score"], title=title)
+    for one, text in list(zip(report.hypotheses, report.statements, strict=True))[:_MOST]:
+        cells = [one.id, one.grade, "yes" if one.firm else "no", text, len(one.evidence), round(total(one.scores), 2)]
+        table.rows.append(cells)
+    if len(report.hypotheses) > _MOST:
+        table.notes.append(f"{len(report.hypotheses) - _MOST} more in hypotheses.json")
+    return table
+
+
+def _replies(report: Report) -> list[Table]:
+    """The answer to what the user asked, in the user's words."""
+    return [Table(["answer"], [[one] for one in lines], title=question) for question, lines in report.replies]
+
+
+def _objectives(report: Report) -> Table:
+    """Objectives with their steps, refinements, and what the run-wide control says of their families."""
+    passed = {one.objective: one for one in report.verdicts}
+    table = Table(["objective", "question", "steps", "refinements", "findings", "family"], title="Objectives")
+    for one in report.answers:
+        verdict = passed.get(one.objective.id)
+        family = (
+            "-" if verdict is None else f"Simes p {verdict.simes:.2g}, {'passed' if verdict.passed else 'not passed'}"
+        )
+        if one.refused:
+            family = f"refused: {one.refused}"
+        cells = [len(one.results), len(one.refinements), len(one.findings()), family]
+        table.rows.append([one.objective.id, one.objective.question, *cells])
+    table.notes += [f"not asked: {', '.join(report.not_asked)}"] if report.not_asked else []
+    return table
+
+
+def _refinements(report: Report) -> Table:
+    """What changed a workflow, by which measured trigger, and how the hit list changed."""
+    table = Table(
+        ["objective", "step", "change", "trigger", "hits before", "after", "gained", "lost"], title="Refinements"
+    )
+    for one in report.refinements:
+        changed = one.get("changed", {})
+        change = one["action"] + (f" {one['params']}" if one["params"] else "")
+        trigger = ", ".join(f"{key} {value}" for key, value in one["trigger"].items())
+        counts = [changed.get("before", "-"), changed.get("after", "-")]
+        counts += [changed.get("gains", "-"), changed.get("losses", "-")]
+        table.rows.append([one["objective"], one["step"], change, trigger, *counts])
+    return table
