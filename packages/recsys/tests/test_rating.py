@@ -3,7 +3,7 @@ import pytest
 import scipy.sparse as sp
 from ninefold.errors import InputError
 from recsys import Bias, BiasedMF, Dataset, SVDpp, evaluate_values, simulate
-from recsys_experiments.claims._rating_knn import RatingKNN, shrunk_correlation
+from recsys_experiments.baselines._rating_knn import RatingKNN, shrunk_correlation
 
 from .helpers import events, needs_data
 

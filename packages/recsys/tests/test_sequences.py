@@ -6,7 +6,7 @@ import recsys
 from ninefold.errors import InputError
 from recsys import Dataset, Markov, Popular, evaluate_next
 from recsys.baselines import CoOccurrence
-from recsys_experiments.claims._session_knn import VSKNN
+from recsys_experiments.baselines._session_knn import VSKNN
 
 from .helpers import needs_data
 

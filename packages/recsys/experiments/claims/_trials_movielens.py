@@ -44,7 +44,7 @@ def held_out_factors(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
 
 def held_out_vae(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """As `held_out_users`, of Mult-VAE with its published settings: hours on two cores, minutes on a GPU."""
-    from ._mult_vae import MultVAE  # here: it needs torch
+    from recsys_experiments.baselines._mult_vae import MultVAE  # here: it needs torch
 
     epochs = 200 if budget.form == "full" else 2
     return _ranking({"Mult-VAE": MultVAE(epochs=epochs, seed=seed, device=_device())}, budget, seed)

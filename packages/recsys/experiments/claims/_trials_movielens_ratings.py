@@ -20,8 +20,8 @@ from recsys.factors._bias import Bias
 from recsys.factors._mf import BiasedMF, SVDpp
 from recsys.fm._bayesian_fm import BayesianFM
 from recsys.recommender._rating import RatingModel
+from recsys_experiments.baselines._rating_knn import RatingKNN
 
-from ._rating_knn import RatingKNN
 from ._trials_values import predicted
 
 

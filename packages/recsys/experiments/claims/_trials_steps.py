@@ -21,8 +21,7 @@ from recsys.recommender._base import Recommender
 from recsys.sequence._markov import Markov
 from recsys.sequence._two_stage import TwoStage
 from recsys_experiments import real_sets
-
-from ._session_knn import VSKNN
+from recsys_experiments.baselines._session_knn import VSKNN
 
 
 def entree(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:

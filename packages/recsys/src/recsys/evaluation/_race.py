@@ -122,7 +122,7 @@ def families(
 
 
 def _chains(action: Sequence[str]) -> str:
-    """First stage for visits: chains with what was done, where it is told, and without; what goes together."""
+    """First stage for visits: chains with what was done, where a column says so, and without; what goes together."""
     told = [f"markov(order={order},action={name})" for name in action for order in (3, 1)]
     return "+".join([*told, "markov(order=3)", "co-occurrence", "ease(l2=300)"])
 

@@ -29,7 +29,7 @@ class RatingKNN(Bias):
 
     Examples:
         >>> import recsys
-        >>> from recsys_experiments.claims._rating_knn import RatingKNN
+        >>> from recsys_experiments.baselines._rating_knn import RatingKNN
 
         >>> stars = {
         ...     "user": ["ann", "ann", "ann", "bob", "bob", "bob", "cy", "cy", "dee", "dee"],
@@ -65,7 +65,7 @@ class RatingKNN(Bias):
         total.data = total.data / count.data  # pyright: ignore[reportOperatorIssue]  (a pair rated twice: its mean)
         self.similarity_ = shrunk_correlation(total, self.shrink)
 
-    def _rate(self, user: np.ndarray, item: np.ndarray, context: pa.Table) -> np.ndarray:  # noqa: ARG002
+    def _rate(self, user: np.ndarray, item: np.ndarray, context: pa.Table) -> np.ndarray:
         rate = self._baseline(user, item)
         able = np.flatnonzero((user >= 0) & (item >= 0))
         if not len(able):

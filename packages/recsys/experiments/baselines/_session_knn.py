@@ -49,7 +49,7 @@ class VSKNN(Recommender):
 
     Examples:
         >>> import recsys
-        >>> from recsys_experiments.claims._session_knn import VSKNN
+        >>> from recsys_experiments.baselines._session_knn import VSKNN
 
         >>> visits = {
         ...     "user": ["v1", "v1", "v2", "v2", "v3", "v3", "v4"],
@@ -84,7 +84,7 @@ class VSKNN(Recommender):
     idf: float = 0.0
     remind: bool = True
 
-    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
+    def _fit(self, data: Dataset) -> None:
         if not 1 <= self.k <= self.sample:
             raise InputError("k, sample", got=repr(self), expected="at least 1, and k of the sample")
         for name, table in (("weighting", _OF_PLACE), ("decay", _OF_STEP)):
