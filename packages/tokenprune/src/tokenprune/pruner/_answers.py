@@ -64,9 +64,8 @@ def answer_all(
     asked = [datasets.tokens(f"\n\n{one}{after}", tokenizer) for one in questions]
     needed, limit = len(read) + max(map(len, asked)) + tokens, Layout.of(model).limit
     if needed > limit:
-        raise InputError(
-            "DOCUMENT", where=document, got=f"{len(read)} tokens", expected=f"at most {limit} with question and answer"
-        )
+        expected = f"at most {limit} with question and answer"
+        raise InputError("DOCUMENT", where=document, got=f"{len(read)} tokens", expected=expected)
     opened = Document(pruner, read)
     table = Table(["question", "answer"], title=f"{document.name}: {len(read)} tokens, read once")
     for one, ids in zip(questions, asked, strict=True):
@@ -77,18 +76,15 @@ def answer_all(
     return table
 
 
-def describe(parts: tuple[dict[str, Any], dict[str, Any], Sequence[Any], dict[str, Any]]) -> list[Any]:
+def describe(held: tuple[dict[str, Any], dict[str, Any], Sequence[Any], dict[str, Any]]) -> list[Any]:
     """A pruner's folder, as `_files.read` gives it: its schedule as a table, and facts of its settings and metrics."""
-    about, net, history, metrics = parts
+    about, net, history, metrics = held
     table = Table(["block", "sparsity"], [[b, s] for b, s in enumerate(about["schedule"])], title="Schedule")
-    facts = {**_flat(about["config"]), "base model": about["base"]["name"],
+    config = about["config"]
+    parts = {name: value for name, value in config.items() if isinstance(value, dict)}
+    inner = {f"{name} {key}": one for name, part in parts.items() for key, one in part.items()}
+    plain = {name: value for name, value in config.items() if name not in parts}
+    facts = {**plain, **inner, "base model": about["base"]["name"],
              "achieved sparsity": about["achieved_sparsity"], "measured sparsity": about.get("measured_sparsity"),
              "router numbers": sum(one.numel() for one in net.values()), "generations": len(history)}  # fmt: skip
     return [table, {**facts, **{f"metric {name}": value for name, value in metrics.items()}}]
-
-
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings with those of a part of it under "part setting"."""
-    parts = {name: value for name, value in settings.items() if isinstance(value, dict)}
-    inner = {f"{name} {key}": one for name, part in parts.items() for key, one in part.items()}
-    return {name: value for name, value in settings.items() if name not in parts} | inner
