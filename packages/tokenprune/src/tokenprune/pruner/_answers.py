@@ -29,12 +29,11 @@ def go_on(
         prompt: words. tokens: new ones. chat: the prompt is a user's turn in the model's template.
         system: with `chat`, a system prompt, kept whole. keep: prompt tokens that a block keeps, on average.
     """
-    spans: dict[str, Any] = {}
     if chat:
         turns = [{"role": "system", "content": system}] if system else []
         ids, spans = datasets.chat([*turns, {"role": "user", "content": prompt}], tokenizer)
     else:
-        ids = datasets.prompt(prompt, tokenizer)
+        ids, spans = datasets.prompt(prompt, tokenizer), {}
     ids = ids[None].to(model.device)
     if keep is not None:
         pruner.set_budget(keep, ids.shape[1])
@@ -80,10 +79,9 @@ def describe(held: tuple[dict[str, Any], dict[str, Any], Sequence[Any], dict[str
     """A pruner's folder, as `_files.read` gives it: its schedule as a table, and facts of its settings and metrics."""
     about, net, history, metrics = held
     table = Table(["block", "sparsity"], [[b, s] for b, s in enumerate(about["schedule"])], title="Schedule")
-    config = about["config"]
-    parts = {name: value for name, value in config.items() if isinstance(value, dict)}
+    parts = {name: value for name, value in about["config"].items() if isinstance(value, dict)}
     inner = {f"{name} {key}": one for name, part in parts.items() for key, one in part.items()}
-    plain = {name: value for name, value in config.items() if name not in parts}
+    plain = {name: value for name, value in about["config"].items() if name not in parts}
     facts = {**plain, **inner, "base model": about["base"]["name"],
              "achieved sparsity": about["achieved_sparsity"], "measured sparsity": about.get("measured_sparsity"),
              "router numbers": sum(one.numel() for one in net.values()), "generations": len(history)}  # fmt: skip
