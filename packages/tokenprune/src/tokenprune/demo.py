@@ -10,10 +10,9 @@ from ninefold.arms import Arms
 from ninefold.report import Table
 from ninefold.systems import DemoResult
 
-from tokenprune import FTPConfig, Layout, TokenPruner, datasets, load, tiny_model, windows
-from tokenprune.baselines import BASELINES
+from tokenprune import FTPConfig, TokenPruner, datasets, load, tiny_model, windows
+from tokenprune.evaluation._compare import fitted
 from tokenprune.evaluation._recall import Recall, by_depth, recall, recall_table
-from tokenprune.executor._executor import Executor
 from tokenprune.models._models import has_smollm2
 from tokenprune.pruner._report import Report
 
@@ -28,17 +27,18 @@ def demo(seed: int) -> DemoResult:
     model, tokenizer = load("smollm2") if real else (tiny_model(seed=seed), None)
     ids = datasets.tokens(datasets.embedded_text(), tokenizer)
     half = len(ids) // 2
-    layout = Layout.of(model)
     calibration = windows(ids[:half], length=128, scored=24, count=2, seed=seed)
-    arms = {"dense": Executor(layout), _OURS: TokenPruner(model, FTPConfig(target_sparsity=_SPARSITY)).executor()}
-    for name in _RIVALS:
-        rival = BASELINES[name]()
-        rival.fit(layout, calibration, _SPARSITY, seed)
-        arms[name] = rival.apply()
+    pruner = TokenPruner(model, FTPConfig(target_sparsity=_SPARSITY))
+    arms = fitted(model, pruner, _RIVALS, _SPARSITY, calibration, seed=seed, ours=_OURS)
     sets = [datasets.long_tasks(kind, "test", tokenizer, filler=ids[half:], count=_ITEMS, length=384, seed=seed)
             for kind in _KINDS]  # fmt: skip
     found = [recall(arms, tasks) for tasks in sets]
-    figures = _figures(arms[_OURS], found, sets[0][0].ids[None, :-1])
+    figures: list[tuple[str, Any]] = []
+    if importlib.util.find_spec("matplotlib"):
+        stream = arms[_OURS].prefill(arms[_OURS].start(sets[0][0].ids[None, :-1], record=True))
+        gates = Report.of(arms[_OURS], stream).gate_map()
+        figures = [("Loss of the right answer by the depth of the fact: lower is better", by_depth(found)),
+                   ("Which token (across) each block (down) computed", gates)]  # fmt: skip
     return _result(found, recall_table(found, "Facts in prompts of 384 tokens"), figures, real=real)
 
 
@@ -66,12 +66,3 @@ def _result(found: list[Recall], shown: Table, figures: list[tuple[str, Any]], *
             "ShortGPT": "leaves out whole blocks in place of tokens",
         },
     )  # fmt: skip
-
-
-def _figures(ours: Executor, found: list[Recall], ids: Any) -> list[tuple[str, Any]]:
-    if importlib.util.find_spec("matplotlib") is None:
-        return []
-    stream = ours.prefill(ours.start(ids, record=True))
-    gates = Report.of(ours, stream).gate_map()
-    return [("Loss of the right answer by the depth of the fact: lower is better", by_depth(found)),
-            ("Which token (across) each block (down) computed", gates)]  # fmt: skip

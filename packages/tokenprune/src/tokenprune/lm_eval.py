@@ -10,6 +10,7 @@ through in steps of `rolling` tokens.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from collections.abc import Sequence
 from typing import Any
@@ -99,7 +100,7 @@ class TokenPruneLM(LM):
         found = []
         for request in requests:
             (text,) = request.args
-            ids = self._encode(text)
+            ids = datasets.tokens(text, self.tokenizer)
             whole = torch.cat([self._first(), ids])
             steps = [
                 (self._last(whole[: end + 1], self.longest + 1), min(self.rolling, end - start))
@@ -139,9 +140,6 @@ class TokenPruneLM(LM):
 
     # --- how ---
 
-    def _encode(self, text: str) -> Tensor:
-        return datasets.tokens(text, self.tokenizer)
-
     def _last(self, ids: Tensor, room: int) -> Tensor:
         """As many of the last tokens as there is room for, after the BOS if the tokenizer puts one first."""
         if len(ids) <= room:
@@ -160,7 +158,7 @@ class TokenPruneLM(LM):
         continuation = context[len(bare) :] + continuation
         before, whole = (datasets.prompt(text, self.tokenizer) for text in (bare, bare + continuation))
         if not torch.equal(whole[: len(before)], before):  # a token across the seam: cut it there
-            whole = torch.cat([before, self._encode(continuation)])
+            whole = torch.cat([before, datasets.tokens(continuation, self.tokenizer)])
         count = len(whole) - len(before)
         whole = whole if len(before) else torch.cat([self._first(), whole])
         if count > self.longest:
@@ -202,10 +200,7 @@ class TokenPruneLM(LM):
         ids = datasets.prompt(context, self.tokenizer)
         ids = self._last(ids if len(ids) else self._first(), self.longest - new)[None].to(self.executor.layout.device)
         settings |= {"attention_mask": torch.ones_like(ids), "max_new_tokens": new, "pad_token_id": 0}
-        if self.pruner is None:
+        with self.pruner or contextlib.nullcontext():
             out = self.model.generate(ids, **settings)
-        else:
-            with self.pruner:
-                out = self.model.generate(ids, **settings)
         text = datasets.words(out[0, ids.shape[1] :], self.tokenizer)
         return text[: min([at for at in map(text.find, until) if at >= 0], default=len(text))]

@@ -1,5 +1,5 @@
-"""The default of `carrier send`: whole pictures by the best link, and the payload with them (`_beside`); recordings
-of it (`_session`), and one whole transmission (`_trial`).
+"""The default of `carrier send`: whole pictures by the best link, and the payload with them (`_beside`), and
+recordings of it (`_session`).
 
 The published form, bits in the mask of a carrier picture, is the room `paper`.
 

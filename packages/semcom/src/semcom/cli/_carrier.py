@@ -111,8 +111,8 @@ def run(
 ) -> dict[str, Any]:  # fmt: skip
     """Send, let a channel act, receive: how PICTURES and payload come through; -o keeps what arrives."""
     from semcom import Channel
-    from semcom.carrier._trial import over_channel
     from semcom.datasets._given import read_pictures
+    from semcom.evaluation._campaigns import over_channel
     from semcom.links._received import read_payload, save_played
 
     over, sides = Channel.from_spec(channel), link.sides(snr)

@@ -18,19 +18,15 @@ _CODER = "picture-c16, a file of `train picture` or `train jscc`, a DeepJSCC che
 
 @verb(app, uses=("seed", "threads", "quiet", "out"), out="run")
 def baseline(
-    pictures: Pictures,
-    *,
+    pictures: Pictures, *,
     codec: Annotated[str, Option(help="jpeg, jpeg2000, webp, avif, heif, jxl.")] = "jpeg,webp,avif",
     arms: Annotated[str, Option(help="Links besides the codecs.")] = "joint,chosen,softcast,linear",
     ratio: Annotated[str, Option(help="Bandwidth ratio: symbols by 3 * H * W.")] = "1/12",
-    snr: SnrRange = "-2:14:2",
-    channel: ChannelSpec = "awgn",
+    snr: SnrRange = "-2:14:2", channel: ChannelSpec = "awgn",
     unknown: Annotated[bool, Option("--unknown", help="The sender does not know the SNR.")] = False,
     assumed: Annotated[float | None, Option(help=_ASSUMED)] = None,
-    coder: Annotated[str, Option(help=_CODER)] = "picture-c16",
-    jobs: Jobs = 1,
-    opts: Shared,
-) -> Table:
+    coder: Annotated[str, Option(help=_CODER)] = "picture-c16", jobs: Jobs = 1, opts: Shared,
+) -> Table:  # fmt: skip
     """Codecs with 5G NR LDPC, SoftCast, a linear link and the joint coder on whole PICTURES at the same symbols.
 
     -o is a run that can be resumed, with scores.csv and the plot psnr.png.
@@ -50,17 +46,15 @@ def baseline(
 
 @verb(bench, uses=("seed", "threads", "quiet", "out"), out="run")
 def phy(
-    *,
-    snr: SnrRange = "0:4:1",
+    *, snr: SnrRange = "0:4:1",
     channel: Annotated[list[str], Option(help="Repeat for several.")] = ["awgn"],  # noqa: B006
     modulations: Annotated[str, Option(help="Names, separated by commas.")] = "qpsk",
     fecs: Annotated[str, Option(help="none or ldpc:RATE, separated by commas.")] = "ldpc:1/2",
     bits: Annotated[int, Option(min=1, help="Information bits of a block, its CRC-16 apart.")] = 155,
     blocks: Annotated[int, Option(min=1, help="At most so many blocks a point.")] = 2000,
     errors: Annotated[int, Option(min=1, help="A point ends after so many wrong blocks.")] = 200,
-    jobs: Jobs = 1,
-    opts: Shared,
-) -> Table:
+    jobs: Jobs = 1, opts: Shared,
+) -> Table:  # fmt: skip
     """Error rates of coded blocks with Clopper-Pearson intervals; -o is a run that resumes, with the plot bler.png."""
     from semcom.evaluation._campaigns import run_sweep, words_of
     from semcom.phy import parse_range

@@ -82,14 +82,9 @@ class Choice:
 
 @verb(mm, uses=("threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def send(
-    pictures: Pictures,
-    *,
-    sending: Sending,
-    model: Model = "mm-32",
-    snr: Annotated[float, Option(help="Es/N0 in dB that both sides reckon with.")] = 10.0,
-    pilots: Pilots,
-    opts: Shared,
-) -> dict[str, Any]:
+    pictures: Pictures, *, sending: Sending, model: Model = "mm-32",
+    snr: Annotated[float, Option(help="Es/N0 in dB that both sides reckon with.")] = 10.0, pilots: Pilots, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
     """Send PICTURES and their captions as a folder of symbols, -o, whose header holds neither."""
     from semcom.links._received import counts
     from semcom.multimodal import record_pictures
@@ -122,15 +117,9 @@ def recv(
 
 @verb(mm, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def run(
-    pictures: Pictures,
-    *,
-    sending: Sending,
-    model: Model = "mm-32",
-    channel: ChannelSpec = "awgn",
-    snr: Snr = 6.0,
-    choice: Choice,
-    opts: Shared,
-) -> dict[str, Any]:
+    pictures: Pictures, *, sending: Sending, model: Model = "mm-32", channel: ChannelSpec = "awgn", snr: Snr = 6.0,
+    choice: Choice, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
     """Send, let a channel act, receive: how PICTURES come through, chosen and coarse; -o keeps what arrives."""
     import numpy as np
 
@@ -159,14 +148,13 @@ def _delivered(played: PlayedPictures, rule: dict[str, Any], out: Path | None, *
     """Pictures, coarse pictures and a line for each tile as a folder, if there is a path, and what is said of them."""
     from semcom.links._received import save_received
 
-    if out is not None:
-        lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in played.tiles)
-        pictures = {"picture": played.pictures, "coarse": played.coarse}
-        save_received(out, pictures, {"tiles.jsonl": lines.encode()}, force=force)
+    lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in played.tiles)
+    pictures = {"picture": played.pictures, "coarse": played.coarse}
     return {
         "pictures": len(played.pictures), "tiles": len(played.tiles),
         "tiles whose text arrived": sum(line["text"] for line in played.tiles),
-        "candidates": rule["num_candidates"], "select": rule["select"], **({"written": str(out)} if out else {}),
+        "candidates": rule["num_candidates"], "select": rule["select"],
+        **save_received(out, pictures, {"tiles.jsonl": lines.encode()}, force=force),
     }  # fmt: skip
 
 
@@ -174,11 +162,9 @@ def _delivered(played: PlayedPictures, rule: dict[str, Any], out: Path | None, *
 def pack(
     features: Annotated[Path, Argument(help="Model file of `train features`.")],
     clip: Annotated[Path, Argument(help="Model file of `train clip`.")],
-    diffusion: Annotated[Path | None, Argument(help="Model file of `train diffusion`.")] = None,
-    *,
-    link: Settings = "",
-    opts: Shared,
-) -> dict[str, Any]:
+    diffusion: Annotated[Path | None, Argument(help="Model file of `train diffusion`.")] = None, *,
+    link: Settings = "", opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
     """Put trained parts together as the folder of a link, -o."""
     from semcom.links._received import counts
     from semcom.multimodal import MMConfig, MMSemCom, pack_parts

@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from semcom.cli._app import ChannelSpec, Snr, Symbols, app, channel
 
+_SENT = "cf32_le, ci16_le, ci8 or cu8, as SigMF says; _be too."
 _TYPE = "As of `channel modulate`.  [default: the file's ending]"
 
 
@@ -31,14 +32,9 @@ def apply(symbols: Symbols, *, channel: ChannelSpec = "awgn", snr: Snr = 6.0, op
 
 @verb(channel, uses=("force", "out"), out="folder", ours="semcom")
 def modulate(
-    symbols: Symbols,
-    *,
-    datatype: Annotated[
-        str, Option("--type", help="cf32_le, ci16_le, ci8 or cu8, as SigMF says; _be too.")
-    ] = "cf32_le",
-    rate: Annotated[float, Option(help="Samples a second.")] = 1e6,
-    opts: Shared,
-) -> dict[str, Any]:
+    symbols: Symbols, *, datatype: Annotated[str, Option("--type", help=_SENT)] = "cf32_le",
+    rate: Annotated[float, Option(help="Samples a second.")] = 1e6, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
     """Make a folder of symbols the samples of a radio, four a symbol, into the folder -o (SigMF)."""
     from semcom.links import Recording, save_waveform
 
@@ -49,12 +45,10 @@ def modulate(
 
 @verb(channel, uses=("force", "out"), out="folder", ours="semcom")
 def demodulate(
-    samples: Annotated[Path, Argument(help="Folder of `channel modulate`, or a file that a receiver recorded.")],
-    *,
+    samples: Annotated[Path, Argument(help="Folder of `channel modulate`, or a file that a receiver recorded.")], *,
     like: Annotated[Path | None, Option(help="What was sent, for its header, if SAMPLES has none.")] = None,
-    datatype: Annotated[str | None, Option("--type", help=_TYPE)] = None,
-    opts: Shared,
-) -> dict[str, Any]:
+    datatype: Annotated[str | None, Option("--type", help=_TYPE)] = None, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
     """Find the symbols in recorded samples, wherever they begin, into the folder -o, for `carrier recv`, `mm recv`."""
     import numpy as np
 

@@ -30,12 +30,16 @@ class How:
 Captions = Annotated[Path | None, Option(help="CSV of file and caption, if --data is a folder.")]
 
 
-def _trained(name: str, how: How, opts: Shared, net: Any, recipe: Any, call: Any, **more: Any) -> dict[str, Any]:
+def _trained(name: str, how: How, opts: Shared, net: Any, recipe: Any, call: Any, **more: Any) -> Any:
     """Train into the run folder -o, write model.safetensors there, and say what came out."""
+    from ninefold.files import digest_file
+
+    from semcom.models import BUILT_IN, built_in_path
     from semcom.training._folders import train_into
 
+    file = built_in_path(str(how.start)) if str(how.start) in BUILT_IN else how.start
     about = {"verb": f"train {name}", "data": how.data, **recipe.to_meta(), "model": net.to_meta(), **more}
-    return train_into(opts.need_out(), about, call, start=how.start, half=how.half)
+    return train_into(opts.need_out(), {**about, "start": digest_file(file) if file else None}, call, half=how.half)
 
 
 @verb(train, uses=USES, out="run")
@@ -47,8 +51,7 @@ def picture(*, how: How, opts: Shared) -> dict[str, Any]:
     from semcom.models import PictureCoder, PictureConfig, load_jscc, load_picture_coder
     from semcom.training import PictureRecipe, train_picture
 
-    recipe = PictureRecipe.from_text(how.recipe, seed=opts.seed)
-    net = PictureConfig.from_text(how.net)
+    recipe, net = PictureRecipe.from_text(how.recipe, seed=opts.seed), PictureConfig.from_text(how.net)
     torch.manual_seed(opts.seed)
     model = load_picture_coder(how.start) if how.start else PictureCoder.from_tiles(load_jscc("adjscc-c8"), net)
     pictures = training_pictures(how.data)
@@ -105,13 +108,10 @@ def clip(*, how: How, captions: Captions = None, opts: Shared) -> dict[str, Any]
 
 @verb(train, uses=USES, out="run")
 def diffusion(
-    *,
-    features: Annotated[Path, Option(help="Model file of `train features`.")],
-    clip: Annotated[Path, Option(help="Model file of `train clip`.")],
-    how: How,
-    captions: Captions = None,
+    *, features: Annotated[Path, Option(help="Model file of `train features`.")],
+    clip: Annotated[Path, Option(help="Model file of `train clip`.")], how: How, captions: Captions = None,
     opts: Shared,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """Train the diffusion of mm on what the noisy link gives (30 minutes on a core; text guides it after 20)."""
     from semcom.models import load_jscc, model_hash
     from semcom.multimodal import MMRecipe, SmallClip, UnetConfig, captioned_tiles, load_clip, train_diffusion
@@ -135,6 +135,16 @@ def finetune(
 
     Under torchrun the processes share each batch; the result is that of one process.
     """
-    from semcom.paper._finetune import finetune_into
+    from semcom.datasets._given import training_tiles
+    from semcom.models import load_mae, model_hash
+    from semcom.paper import MaeRecipe
+    from semcom.paper import finetune as tune
+    from semcom.training._folders import train_into
 
-    return finetune_into(opts.need_out(), model, how.data, how.recipe, opts.seed, device=opts.device, half=how.half)
+    out, begin = opts.need_out(), load_mae(model)
+    recipe = MaeRecipe.from_text(how.recipe, seed=opts.seed, steps=500, lr=3e-4, batch=32, save_every=100)
+    about = {"verb": "finetune", "data": how.data, **recipe.to_meta(), "start": model_hash(begin)}
+    return train_into(
+        out, about, lambda run: tune(begin, training_tiles(how.data, begin.image_size), recipe, run, opts.device),
+        half=how.half, device=opts.device,
+    )  # fmt: skip

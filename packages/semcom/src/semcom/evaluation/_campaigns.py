@@ -1,28 +1,27 @@
-"""Measurements that a killed run goes on with: links on whole pictures, and coded blocks; with table and picture."""
+"""Measurements: one transmission; and those that a killed run goes on with, with table and picture: links on whole
+pictures, and coded blocks.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ninefold.errors import InputError
 from ninefold.report import Table
 from ninefold.run import Run
 
+from semcom.evaluation import _whole
 from semcom.evaluation._figures import sweep_figure, sweep_table
-from semcom.evaluation._whole import (
-    BaselineTask,
-    baseline_csv,
-    baseline_figure,
-    baseline_table,
-    best_rates,
-    check_pictures,
-    measure_baseline,
-)
+from semcom.evaluation._metrics import psnr
+from semcom.evaluation._whole import BaselineTask
+from semcom.links import Played, Recording
+from semcom.links._received import recording_facts
 from semcom.phy import Channel, CodedBlock, Point, sweep
 
 
@@ -49,6 +48,30 @@ def words_of(text: str) -> list[str]:
     return ["jpeg" if word == "jpg" else word for word in map(str.strip, text.split(",")) if word]
 
 
+def over_channel(
+    sender: Callable[..., Recording], receiver: Callable[..., Played], pictures: Sequence[np.ndarray], payload: bytes,
+    channel: Channel, snr_db: float, seed: int = 0,
+) -> tuple[Played, dict[str, Any]]:  # fmt: skip
+    """One whole transmission.
+
+    Args:
+        sender: (pictures, payload) -> recording. receiver: (received symbols, sizes) -> what arrives.
+        pictures: (H, W, 3) uint8. payload: bytes that travel with them.
+        channel: what acts on the symbols. snr_db: Es/N0. seed: of channel and noise.
+    Returns: what arrives; whether the payload is the same, mean PSNR, and counts of symbols with the pilots.
+    """
+    recording = sender(pictures, payload)
+    arrived = channel.apply(recording.symbols, snr_db, np.random.default_rng(seed))
+    played = receiver(arrived, recording.sizes)
+    quality = [float(psnr(a[None], b[None])[0]) for a, b in zip(played.pictures, pictures, strict=True)]
+    shown = {"same payload": played.payload == payload, "PSNR, dB": round(float(np.mean(quality)), 2),
+             **recording_facts(recording), "pilot symbols": arrived.overhead}  # fmt: skip
+    shown["symbols"] += arrived.overhead * len(recording.symbols)
+    if "bandwidth ratio" in shown:
+        shown["bandwidth ratio"] *= round(shown["symbols"] / recording.symbols.size, 6)
+    return played, shown
+
+
 def run_baseline(paths: Sequence[Path], task: BaselineTask, out: Path | None = None, jobs: int = 1) -> Table:
     """Measure every link on pictures; into a run folder with scores.csv and psnr.png, if one is given.
 
@@ -56,15 +79,16 @@ def run_baseline(paths: Sequence[Path], task: BaselineTask, out: Path | None = N
         paths: picture files. task: links, channel and SNRs. out: the folder. jobs: processes.
     Raises: InputError that names pictures which a link cannot send.
     """
-    check_pictures(paths, task)
+    _whole.check_pictures(paths, task)
     about = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(task).items()}
-    with _kept(out, {"verb": "baseline", **about, "pictures": [path.name for path in paths]}) as run:
-        rows = measure_baseline(paths, task, run, jobs)
+    config = {"verb": "baseline", **about, "pictures": [path.name for path in paths]}
+    with Run(out, config) if out else contextlib.nullcontext() as run:
+        rows = _whole.measure_baseline(paths, task, run, jobs)
         if run is not None:
-            (run.path / "scores.csv").write_text(baseline_csv(rows), "utf-8", "backslashreplace")
+            (run.path / "scores.csv").write_text(_whole.baseline_csv(rows), "utf-8", "backslashreplace")
             with contextlib.suppress(ImportError):  # matplotlib
-                baseline_figure(best_rates(rows, task), task).savefig(run.path / "psnr.png")
-    return baseline_table(rows, task)
+                _whole.baseline_figure(_whole.best_rates(rows, task), task).savefig(run.path / "psnr.png")
+    return _whole.baseline_table(rows, task)
 
 
 def run_sweep(
@@ -88,14 +112,9 @@ def run_sweep(
     ]
     config = {"verb": "bench phy", "points": [list(point) for point in grid], "bits": bits, "blocks": blocks,
               "errors": errors, "seed": seed}  # fmt: skip
-    with _kept(out, config) as run:
+    with Run(out, config) if out else contextlib.nullcontext() as run:
         rows = sweep(points, run, jobs)
         if run is not None:
             with contextlib.suppress(ImportError):  # matplotlib
                 sweep_figure(rows).savefig(run.path / "bler.png")
     return sweep_table(rows)
-
-
-def _kept(out: Path | None, config: dict[str, Any]) -> Any:
-    """The run folder, or none."""
-    return Run(out, config) if out else contextlib.nullcontext()

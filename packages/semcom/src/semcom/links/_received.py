@@ -51,9 +51,14 @@ def payload_facts(data: bytes | None) -> dict[str, Any]:
 
 
 def save_received(
-    out: Path, pictures: Mapping[str, Sequence[np.ndarray]], files: Mapping[str, bytes], *, force: bool = False
-) -> None:
-    """Write pictures, (H, W, 3) uint8, numbered under their names, and files into a folder, whole or not at all."""
+    out: Path | None, pictures: Mapping[str, Sequence[np.ndarray]], files: Mapping[str, bytes], *, force: bool = False
+) -> dict[str, str]:
+    """Write pictures, (H, W, 3) uint8, numbered under their names, and files into a folder, whole or not at all.
+
+    Returns: "written", the folder; nothing where none is given.
+    """
+    if out is None:
+        return {}
     with write_folder(out, kind="semcom.received", format_version=1, package="semcom", force=force) as folder:
         for name, arrays in pictures.items():
             digits = max(3, len(str(len(arrays) - 1)))
@@ -62,6 +67,7 @@ def save_received(
                 Image.fromarray(array).save(file, compress_level=1)  # a fifth of the time, some percent more bytes
         for name, data in files.items():
             (folder / name).write_bytes(data)
+    return {"written": str(out)}
 
 
 def save_played(played: Played, out: Path | None, *, keep_bad: bool = False, force: bool = False) -> dict[str, Any]:
@@ -72,16 +78,14 @@ def save_played(played: Played, out: Path | None, *, keep_bad: bool = False, for
         force: replace what an earlier run wrote.
     Returns: facts of what arrived.
     """
-    if out is not None:
-        lines = [json.dumps({"part": part, "crc_ok": bool(ok)}) + "\n" for part, ok in enumerate(played.checks)]
-        files = {"checks.jsonl": "".join(lines).encode()}
-        if played.payload is not None:
-            files["payload.bin"] = played.payload
-        elif keep_bad:
-            files["payload.unchecked"] = played.unchecked
-        save_received(out, {"picture": played.pictures}, files, force=force)
+    lines = [json.dumps({"part": part, "crc_ok": bool(ok)}) + "\n" for part, ok in enumerate(played.checks)]
+    files = {"checks.jsonl": "".join(lines).encode()}
+    if played.payload is not None:
+        files["payload.bin"] = played.payload
+    elif keep_bad:
+        files["payload.unchecked"] = played.unchecked
     return {
         "pictures": len(played.pictures), **payload_facts(played.payload), "payload": played.reason or "whole",
         "parts": len(played.checks), "parts whose check held": int(played.checks.sum()),
-        **({"written": str(out)} if out else {}),
+        **save_received(out, {"picture": played.pictures}, files, force=force),
     }  # fmt: skip

@@ -2,7 +2,7 @@
 
 Scrambler: `_scrambler`. Exact ranking of masks: `_combinatorics`; bits to mask locations: `_mask_codec`. Frames and
 pieces: `_framing`. Sparse encoding module: `_sparse`. Model on pictures: `_coder`. The link: `_link`; whole
-transmissions: `_session`; training: `_training`, `_finetune`. Controls and rivals: `_rivals`, `_inpaint`.
+transmissions: `_session`; training: `_training`. Controls and rivals: `_rivals`, `_inpaint`.
 
 Examples:
     >>> import numpy as np

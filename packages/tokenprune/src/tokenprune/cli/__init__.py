@@ -2,10 +2,8 @@
 
 _cli      the app and the order of its verbs
 _ftp      ftp, the published method; folders of either kind
-_use      inspect, generate, bench, convert-gguf
-_serve    serve
-_learn    learn
-_compare  analyze, compare, eval
+_use      inspect, generate, ask, serve, learn, bench, convert-gguf
+_compare  analyze, compare, eval, recall
 _options  what several verbs share
 """
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 from ninefold.cli import house_app, run_app, verb
 from ninefold.demo import demo_verb
 
-from tokenprune.cli._compare import analyze, compare, evaluate
+from tokenprune.cli._compare import analyze, compare, evaluate, recall
 from tokenprune.cli._ftp import ftp
-from tokenprune.cli._learn import learn
-from tokenprune.cli._recall import recall
-from tokenprune.cli._serve import serve
-from tokenprune.cli._use import CONVERTED, ask, bench, convert, generate, inspect
+from tokenprune.cli._use import CONVERTED, ask, bench, convert, generate, inspect, learn, serve
 
 app = house_app(
     "tokenprune", "Skip unimportant tokens, block by block, in a frozen LLM. Start with **tokenprune demo**."
 )
 SHARED = ("seed", "device", "threads", "quiet")
 verb(app, uses=())(inspect)
-for function in (generate, ask):
+for function in (generate, ask, serve):
     verb(app, uses=("device", "threads"))(function)
-verb(app, uses=("device", "threads"))(serve)
 verb(app, uses=(*SHARED, "force", "out"), out="into")(compare)
 verb(app, "eval", uses=SHARED)(evaluate)
 verb(app, uses=(*SHARED, "force", "out"), out="into")(recall)

@@ -1,4 +1,4 @@
-"""The verbs that score: analyze, compare and eval."""
+"""The verbs that score: analyze, compare, eval and recall."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ninefold.cli import Shared
-from ninefold.report import Table
 from typer import Option
 
 from tokenprune.cli._ftp import Pruned
-from tokenprune.cli._options import Length, Model, Scoring, Tail, Tasks, Text, Windows, load_model, names_of
+from tokenprune.cli._options import Length, Model, Scoring, Tail, Tasks, Text, Windows, load_model
+from tokenprune.evaluation._naming import checked_lengths, names_of
 
 
 def analyze(
@@ -38,9 +38,8 @@ def compare(
     from ninefold.errors import MissingExtraError, require
     from ninefold.files import refuse_existing
 
-    from tokenprune.evaluation._on_text import COMPARED, Cut
+    from tokenprune.evaluation._on_text import COMPARED, draw_compared
 
-    _ = pruned.target
     out = opts.out or Path("tokenprune-compare")
     for name in COMPARED:  # before minutes of work
         refuse_existing(out / name, opts.force, "tokenprune")
@@ -51,10 +50,11 @@ def compare(
         if opts.out is not None:  # pictures were asked for
             raise
         missing = str(error)
-    cut, words = Cut(count=windows, length=length, scored=scored), (calibration, text, tasks)
-    made, found = _compared(pruned, methods, words, items, cut, prompt, repeats, opts)
+    cut = {"count": windows, "length": length, "scored": scored}
+    made, arms, rows, data = _compared(pruned, opts, methods, calibration, text, cut, tasks, items=items,
+                                        prompt=prompt, repeats=repeats)  # fmt: skip
     if missing is None:
-        found.draw(out)
+        draw_compared(arms, rows, data, out)
     made.notes.append(f"pictures: {out}" if missing is None else f"pictures: none, {missing}")
     return [made]
 
@@ -64,28 +64,67 @@ def evaluate(
     windows: Windows = 8, length: Length = 128, scored: Tail = 24, opts: Shared,
 ) -> list[Any]:  # fmt: skip
     """Score a pruner beside the dense model and truncation to equal operations, on text and multiple-choice sets."""
-    from tokenprune.evaluation._on_text import Cut
-
-    cut = Cut(count=windows, length=length, scored=scored)
-    return [_compared(pruned, "truncation", (text, text, tasks), items, cut, length, 3, opts)[0]]
+    cut = {"count": windows, "length": length, "scored": scored}
+    return [_compared(pruned, opts, "truncation", text, text, cut, tasks, items=items, prompt=length, repeats=3)[0]]
 
 
 def _compared(
-    pruned: Pruned, methods: str, words: tuple[str, str, str], items: int, cut: Any, prompt: int, repeats: int,
-    opts: Shared,
-) -> tuple[Table, Any]:  # fmt: skip
-    """The table, and what came of each arm; `words` are the text to fit to, the text to score, and question sets."""
+    pruned: Pruned, opts: Shared, methods: str, calibration: str, text: str, cut: dict[str, int], tasks: str, *,
+    prompt: int, **more: int,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The table, and what `compare_on_text` gives."""
     from tokenprune.evaluation._compare import chosen_methods, table
     from tokenprune.evaluation._on_text import RANDOM, compare_on_text
 
-    names, (calibration, text, tasks) = chosen_methods(methods), words
+    names = chosen_methods(methods)
     language, tokenizer, pruner = pruned.open(opts)
     found = compare_on_text(
-        language, tokenizer, pruner, names, cut, calibration=calibration, text=text, tasks=names_of(tasks),
-        items=items, prompt=prompt, repeats=repeats, seed=opts.seed,
+        language, tokenizer, pruner, names, calibration, text, cut, tasks=names_of(tasks), prompt=prompt,
+        seed=opts.seed, **more,
+    )  # fmt: skip
+    of_text = f"{cut['count']} windows of {text}, prefill of {prompt} tokens"
+    made = table(found[1], f"{pruned.model} at sparsity {pruner.config.target_sparsity:g}: {of_text}")
+    made.notes += [RANDOM] if pruned.model == "tiny" else []
+    return made, *found
+
+
+def recall(
+    *, pruned: Pruned,
+    methods: Annotated[str, Option(help="all, or names.")] = "truncation,fastkv,shortgpt",
+    kinds: Annotated[str, Option(help="all, or some with commas between.")] = "all",
+    lengths: Annotated[str, Option(help="Tokens of the prompts, e.g. 256,1024.")] = "256",
+    items: Annotated[int, Option(min=1, help="Tasks of each kind and length.")] = 10,
+    role: Annotated[str, Option(help="Templates: training, validation, test, foreign.")] = "test",
+    text: Annotated[str, Option(help="Filler: its last fifth; rivals see the rest.")] = "embedded",
+    opts: Shared,
+) -> list[Any]:  # fmt: skip
+    """Ask for what stands early, late or in the middle of long prompts, under dense, a pruner and its rivals.
+
+    Without --pruner the training-free one is asked. Pictures go to -o, if it is given.
+    """
+    from ninefold.errors import require
+    from ninefold.files import refuse_existing
+
+    from tokenprune import datasets
+    from tokenprune.evaluation._compare import chosen_methods
+    from tokenprune.evaluation._on_text import RANDOM, RECALLED, draw_recall, recall_on_text
+    from tokenprune.evaluation._recall import recall_table
+
+    names, sizes = chosen_methods(methods), checked_lengths(lengths)
+    wanted = datasets.KINDS if kinds == "all" else names_of(kinds)
+    if opts.out:
+        require("matplotlib", "tokenprune", "plots")
+        for name in RECALLED:
+            refuse_existing(opts.out / name, opts.force, "tokenprune")
+    language, tokenizer, pruner = pruned.open(opts)
+    arm = "pruner" if pruned.pruner else "observation"
+    found = recall_on_text(
+        language, tokenizer, pruner, names, text, kinds=wanted, lengths=sizes, items=items, role=role, name=arm,
+        seed=opts.seed,
     )  # fmt: skip
     sparsity = pruner.config.target_sparsity
-    title = f"{pruned.model} at sparsity {sparsity:g}: {cut.count} windows of {text}, prefill of {prompt} tokens"
-    made = table(found.rows, title)
-    made.notes += [RANDOM] if pruned.model == "tiny" else []
-    return made, found
+    table = recall_table(found, f"Recall of {pruned.model} at sparsity {sparsity:g}, {role} templates")
+    table.notes += [RANDOM] if pruned.model == "tiny" else []
+    if opts.out and draw_recall(found, arm, opts.out):
+        table.notes.append(f"pictures: {opts.out}")
+    return [table]

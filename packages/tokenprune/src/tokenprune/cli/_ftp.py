@@ -37,19 +37,16 @@ class Pruned:
     pruner: Folder = None
     sparsity: Asked = None
 
-    @property
-    def target(self) -> float:
-        """The sparsity asked of a pruner without a folder; InputError if both are given."""
+    def __post_init__(self) -> None:
         if self.pruner is not None and self.sparsity is not None:
             raise InputError("--sparsity", got=self.sparsity, expected="none beside --pruner, which brings its own")
         from tokenprune.routers._schedule import checked_target
 
         with naming(target_sparsity="--sparsity"):
-            return checked_target(0.3 if self.sparsity is None else self.sparsity)
+            checked_target(self.sparsity or 0.0)  # before a model is loaded
 
     def open(self, opts: Shared) -> tuple[Any, Any, Any]:
         """(model, tokenizer, pruner)."""
-        _ = self.target  # before a model is loaded
         language, tokenizer = load_model(self.model, opts)
         return language, tokenizer, self.on(language)
 
@@ -59,7 +56,7 @@ class Pruned:
 
         if self.pruner is not None:
             return kind_of(self.pruner).from_pretrained(self.pruner, language)
-        return TokenPruner(language, FTPConfig(target_sparsity=self.target))
+        return TokenPruner(language, FTPConfig(target_sparsity=0.3 if self.sparsity is None else self.sparsity))
 
 
 @dataclass(frozen=True)
@@ -88,23 +85,25 @@ def ftp(*, given: Stages, opts: Shared) -> Table:
     Killed anywhere, the same line goes on. By default, schedules are judged on 1,008 scored tokens of text and on
     long-context tasks. The training-free pruner, which needs none of this, is nearer the dense model.
     """
-    from tokenprune.ftp import PublishedConfig, SearchConfig, TrainConfig
-    from tokenprune.ftp._runs import schedule_table, texts_for_stages, train_published
+    from ninefold.run import Run
+
+    from tokenprune.ftp import PublishedConfig, PublishedPruner, SearchConfig, TrainConfig
+    from tokenprune.ftp._stages import Stages, schedule_table, texts_for_stages
 
     out, seed = opts.need_out(), opts.seed
     with naming(target_sparsity="--sparsity", router="--router"):
         config = PublishedConfig(target_sparsity=given.sparsity, router=given.router, seed=seed)
     language, tokenizer = load_model(given.model, opts)
-    with naming(long_length="--long-length"):
-        texts = texts_for_stages(
-            given.calibration, tokenizer, long=given.long, long_length=given.long_length, seed=seed,
-            count=given.windows, length=given.length, scored=given.scored,
-        )  # fmt: skip
-    made = train_published(
-        out, language, config, texts, {"seed": seed, **vars(given)}, fitness=given.fitness,
-        search=SearchConfig(population=given.population, generations=given.generations),
-        train=TrainConfig(steps=given.steps, batch=given.batch),
+    texts = texts_for_stages(
+        given.calibration, tokenizer, long=given.long, long_length=given.long_length, seed=seed,
+        count=given.windows, length=given.length, scored=given.scored,
     )  # fmt: skip
+    pruner, search = PublishedPruner(language, config), SearchConfig(given.population, given.generations)
+    # What the search would refuse is refused here, on one window: a run folder, once made, holds to its settings.
+    pruner.searching(texts.calibration.part(0, 1), search, fitness=given.fitness)  # type: ignore[arg-type]
+    with Run(out, {"seed": seed, **vars(given)}) as run:
+        train = TrainConfig(steps=given.steps, batch=given.batch)
+        made = Stages(run, pruner, texts, search=search, train=train, fitness=given.fitness).finish()
     table = schedule_table(made)
     table.notes.append(f"pruner: {out / 'pruner'}")
     return table

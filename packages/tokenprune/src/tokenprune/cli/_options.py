@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ninefold.cli import Shared
-from ninefold.errors import InputError
 from typer import Argument, Option
 
 Model = Annotated[str, Option(help="smollm2, tiny (random weights), a local folder, or a hub id.")]
@@ -29,17 +28,3 @@ def load_model(name: str, opts: Shared) -> tuple[Any, Any]:
     if name == "tiny":
         return tiny_model(seed=0).to(opts.device), None
     return load(name, device=opts.device)
-
-
-def names_of(words: str) -> list[str]:
-    """Names between commas."""
-    return [one.strip() for one in words.split(",") if one.strip()]
-
-
-def checked_lengths(words: str) -> list[int]:
-    """Lengths of prompts, as they were typed; InputError names the first that is no whole number from 1."""
-    parts = [one.strip() for one in words.split(",")]
-    wrong = [one for one in parts if not (one.isascii() and one.isdecimal() and int(one) > 0)]
-    if wrong:
-        raise InputError("--lengths", got=wrong[0], expected="whole numbers from 1 with commas between")
-    return [int(one) for one in parts]

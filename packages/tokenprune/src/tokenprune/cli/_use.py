@@ -1,4 +1,4 @@
-"""The verbs that use a pruner: inspect, generate, ask, bench; and convert-gguf."""
+"""The verbs that use a pruner: inspect, generate, ask, serve, bench; that learn its heads: learn; and convert-gguf."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from ninefold.report import Table
 from typer import Argument, Option
 
 from tokenprune.cli._ftp import Pruned, kind_of
-from tokenprune.cli._options import Model, Pruner, Sparsity, checked_lengths, load_model
+from tokenprune.cli._options import Model, Pruner, Sparsity, Text, load_model
+from tokenprune.evaluation._naming import checked_lengths, naming
 
 CONVERTED = "tokenprune.converted"  # kind of a folder of `convert-gguf`
+Length = Annotated[int, Option(min=64, help="Tokens of a prompt.")]
+Each = Annotated[int, Option("--items", min=1, help="Prompts of each of five kinds.")]
 _DOCUMENT = "A text file: .txt, .jsonl, .parquet, or a folder of these."
 
 
@@ -54,9 +57,59 @@ def ask(
 
     if not all(one.strip() for one in questions):
         raise InputError("QUESTIONS", got="an empty one", expected="some words")
-    _ = pruned.target
     whole = datasets.text(document)
     return [answer_all(*pruned.open(opts), document, whole, questions, tokens=tokens)]
+
+
+def serve(
+    *, pruned: Pruned, host: Annotated[str, Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, Option(min=1, max=65535)] = 8000, opts: Shared,
+) -> None:  # fmt: skip
+    """Serve a model under a pruner, with the interface of OpenAI: POST /v1/chat/completions, /v1/completions."""
+    from unittest import mock
+
+    from ninefold.errors import require
+
+    from tokenprune import smollm2
+
+    for module in ("fastapi", "uvicorn"):
+        require(module, "tokenprune", "serve")
+    from transformers.cli.serve import Serve
+    from transformers.cli.serving import model_manager
+
+    class Manager(model_manager.ModelManager):
+        def _load_model(self, *args: Any, **more: Any) -> Any:
+            language = super()._load_model(*args, **more)
+            pruned.on(language.eval()).attach()
+            return language
+
+    with mock.patch.object(model_manager, "ModelManager", Manager):  # read by `Serve` when it is made
+        Serve(str(smollm2()) if pruned.model == "smollm2" else pruned.model, host=host, port=port, device=opts.device)
+
+
+def learn(
+    *, model: Model = "smollm2", sparsity: Sparsity = 0.6, calibration: Text = "embedded", length: Length = 1024,
+    items: Each = 3, opts: Shared,
+) -> Table:  # fmt: skip
+    """Learn which heads of later blocks find what is asked, and write the pruner's folder -o: takes seconds.
+
+    They look ahead where more than 45 % is skipped; below, the first blocks see enough.
+    """
+    from tokenprune import FTPConfig, TokenPruner, datasets
+
+    with naming(target_sparsity="--sparsity", filler="--length", length="--length"):
+        config = FTPConfig(target_sparsity=sparsity)
+        language, tokenizer = load_model(model, opts)
+        filler = datasets.tokens(datasets.text(calibration)[: 100 * length], tokenizer)
+        tasks = datasets.learning_tasks(tokenizer, filler, count=items, length=length, seed=opts.seed)
+    pruner = TokenPruner(language, config)
+    found = pruner.learn(tasks)
+    pruner.save_pretrained(opts.need_out(), force=opts.force)
+    table = Table(["block", "head", "worth"], [[*head, worth] for head, worth in list(found.items())[:8]],
+                  title="Heads that find what is asked")  # fmt: skip
+    chosen = ", ".join(f"head {head} of block {block}" for block, head in pruner.config.observation.heads)
+    table.notes += ["worth: attention on the answer's place, share of the most on any token", f"look ahead: {chosen}"]
+    return table
 
 
 def bench(

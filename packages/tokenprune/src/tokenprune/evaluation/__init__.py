@@ -6,5 +6,5 @@ _recall    long-context tasks by kind, depth and length
 _roles     which part of a text is for search, training, validation and scoring
 _speed     prefill beside the dense model
 _on_text   whole comparisons from names of texts and rivals
-_naming    errors said of the option that gave an argument
+_naming    names as they are typed; errors said of the option that gave an argument
 """

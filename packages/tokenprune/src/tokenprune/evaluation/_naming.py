@@ -1,4 +1,4 @@
-"""Errors about an argument, said of what gave it."""
+"""Names and lengths as they are typed, and errors about an argument, said of what gave it."""
 
 from __future__ import annotations
 
@@ -31,3 +31,17 @@ def naming(**names: str) -> Iterator[None]:
             raise
         told: Any = {key: getattr(error, key) for key in ("got", "expected", "where", "hint")}
         raise InputError(names[error.what], **told) from None
+
+
+def names_of(words: str) -> list[str]:
+    """Names between commas."""
+    return [one.strip() for one in words.split(",") if one.strip()]
+
+
+def checked_lengths(words: str) -> list[int]:
+    """Lengths of prompts, as they were typed; InputError names the first that is no whole number from 1."""
+    parts = [one.strip() for one in words.split(",")]
+    wrong = [one for one in parts if not (one.isascii() and one.isdecimal() and int(one) > 0)]
+    if wrong:
+        raise InputError("--lengths", got=wrong[0], expected="whole numbers from 1 with commas between")
+    return [int(one) for one in parts]

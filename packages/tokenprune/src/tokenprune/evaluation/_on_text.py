@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from ninefold.progress import progress
 from ninefold.report import Table, save_figure
 
 from tokenprune import datasets
-from tokenprune.baselines import BASELINES
 from tokenprune.baselines._redundancy import redundancy
 from tokenprune.evaluation import _compare, _recall, _speed
 from tokenprune.evaluation._evaluate import questions_as_scored
@@ -26,72 +24,45 @@ RECALLED = ("recall-by-depth.png", "recall-depth-by-length.png")
 RANDOM = "random weights: the mechanics, and nothing about quality"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cut:
-    """How a text is cut into windows.
-
-    Attributes:
-        count: number of windows. length: tokens of each. scored: last tokens of each, which are scored.
-    """
-
-    count: int
-    length: int
-    scored: int
-
-
-@dataclass
-class Comparison:
-    """What `compare_on_text` found.
-
-    Attributes:
-        arms: executors by name, "dense" and "tokenprune" among them. rows: their scores.
-        text: windows that were scored.
-    """
-
-    arms: dict[str, Executor]
-    rows: dict[str, Any]
-    text: Scored
-
-    def draw(self, out: Path) -> None:
-        """Write the pictures `COMPARED` into a folder: loss by operations, and the tokens that each block computed."""
-        dense = self.rows["dense"].flops
-        points = [(name, row.flops / dense, float(row.nll.mean())) for name, row in self.rows.items()]
-        save_figure(pareto(points, "NLL of text"), out / COMPARED[0], "tokenprune")
-        ids, mask, protect = self.text.part(0, 1).inputs
-        ours = self.arms["tokenprune"]
-        stream = ours.prefill(ours.start(ids, mask, protect=protect, record=True))
-        save_figure(Report.of(ours, stream).gate_map(), out / COMPARED[1], "tokenprune")
-
-
 def compare_on_text(
-    model: Any, tokenizer: Any, pruner: Any, rivals: Sequence[str], cut: Cut, *, calibration: str, text: str,
-    tasks: Sequence[str] = (), items: int = 20, prompt: int = 512, repeats: int = 3, seed: int = 0,
-) -> Comparison:  # fmt: skip
+    model: Any, tokenizer: Any, pruner: Any, rivals: Sequence[str], calibration: str, text: str, cut: Mapping[str, int],
+    *, tasks: Sequence[str] = (), items: int = 20, prompt: int = 512, repeats: int = 3, seed: int = 0,
+) -> tuple[dict[str, Executor], dict[str, _compare.Row], Scored]:  # fmt: skip
     """Fit rivals to the sparsity of a pruner, and score and time all beside the dense model.
 
     Args:
         model: the language model. tokenizer: its own; None: bytes. pruner: on that model.
-        rivals: of `BASELINES`. cut: of both texts.
+        rivals: of `BASELINES`.
         calibration: text that rivals are fitted to (all but its last fifth). text: whose last fifth is scored.
+        cut: of both texts: count of windows, length of each, and its last tokens that are scored.
         tasks: multiple-choice sets. items: questions of each, beside two that are shown before.
         prompt: tokens of the timed prompt. repeats: rounds of timing. seed: of the windows that are scored.
+    Returns: executors by name, "dense" and "tokenprune" among them; their scores; windows that were scored.
     Raises: InputError if a text is too short.
     """
-    sparsity = pruner.config.target_sparsity
-    (chosen_on,) = for_fitting(calibration, tokenizer, roles=1, seed=0, **vars(cut))
-    data = for_scoring(text, tokenizer, seed=seed + 100, **vars(cut))
+    (chosen_on,) = for_fitting(calibration, tokenizer, roles=1, seed=0, **cut)
+    data = for_scoring(text, tokenizer, seed=seed + 100, **cut)
     posed, labels = [], []
     for task in tasks:
         chosen = datasets.questions(task)[: items + 2]
         posed += questions_as_scored(chosen[2:], chosen[:2], tokenizer)
         labels += [one.label for one in chosen[2:]]
-    with progress(len(rivals), "fitting") as bar:
-        arms = _compare.fitted(model, pruner, rivals, sparsity, chosen_on, seed=seed,
-                               advance=lambda count, name: bar.advance(count, note=f"fitting {name}"))  # fmt: skip
-    with progress(len(arms), "comparing") as bar:
-        rows = _compare.compare(Layout.of(model), arms, data, questions=posed, labels=labels, prompt=prompt,
-                                repeats=repeats, advance=bar.advance)  # fmt: skip
-    return Comparison(arms, rows, data)
+    arms = _compare.fitted(model, pruner, rivals, pruner.config.target_sparsity, chosen_on, seed=seed)
+    rows = _compare.compare(
+        Layout.of(model), arms, data, questions=posed, labels=labels, prompt=prompt, repeats=repeats
+    )
+    return arms, rows, data
+
+
+def draw_compared(arms: Mapping[str, Executor], rows: Mapping[str, _compare.Row], text: Scored, out: Path) -> None:
+    """Write the pictures `COMPARED` into a folder: loss by operations, and the tokens that each block computed."""
+    dense = rows["dense"].text.flops
+    points = [(name, row.text.flops / dense, float(row.text.nll.mean())) for name, row in rows.items()]
+    save_figure(pareto(points, "NLL of text"), out / COMPARED[0], "tokenprune")
+    ids, mask, protect = text.part(0, 1).inputs
+    ours = arms["tokenprune"]
+    stream = ours.prefill(ours.start(ids, mask, protect=protect, record=True))
+    save_figure(Report.of(ours, stream).gate_map(), out / COMPARED[1], "tokenprune")
 
 
 def recall_on_text(
@@ -107,20 +78,14 @@ def recall_on_text(
         role: whose templates. name: of the pruner's arm. seed: random seed.
     Raises: InputError if the text is too short, or for an unknown kind.
     """
-    layout = Layout.of(model)
     filler = filler_for(text, tokenizer, longest=max(lengths))
     groups = [datasets.long_tasks(kind, role, tokenizer, filler=filler, count=items, length=size, seed=seed)
               for kind in kinds for size in lengths]  # fmt: skip
-    arms = {"dense": Executor(layout), name: pruner.executor()}
-    with progress(len(rivals) + len(groups), "fitting") as bar:
-        (chosen_on,) = for_fitting(text, tokenizer, roles=1, count=8, length=128, scored=24, seed=0)
-        chosen_on = with_tasks(chosen_on, "validation", tokenizer, each=2, length=min(lengths), seed=0)
-        for rival in rivals:
-            made = BASELINES[rival]()
-            made.fit(layout, chosen_on, pruner.config.target_sparsity, seed)
-            arms[rival] = made.apply()
-            bar.advance(1, note=f"fitting {rival}")
-        found = []
+    (chosen_on,) = for_fitting(text, tokenizer, roles=1, count=8, length=128, scored=24, seed=0)
+    chosen_on = with_tasks(chosen_on, "validation", tokenizer, each=2, length=min(lengths), seed=0)
+    arms = _compare.fitted(model, pruner, rivals, pruner.config.target_sparsity, chosen_on, seed=seed, ours=name)
+    found = []
+    with progress(len(groups), "asking") as bar:
         for group in groups:
             found.append(_recall.recall(arms, group))
             bar.advance(1, note=f"{found[-1].kind}, {found[-1].length} tokens")

@@ -26,8 +26,7 @@ def for_fitting(
     Raises:
         InputError: if the first four fifths are too short for them.
     """
-    whole = datasets.text(name)
-    ids = tokens_for(roles * count * length, whole[: _border(whole)], tokenizer)
+    ids = _tokens_of(name, tokenizer, roles * count * length, last=False)
     more = f" for each of {roles} roles" if roles > 1 else ""
     _enough(name, ids, "first four fifths", roles * count * length, f"{count} windows of {length}{more}")
     cut = windows(ids, length=length, scored=scored, count=roles * count, seed=seed, prefix=datasets.prefix(tokenizer))
@@ -64,7 +63,7 @@ def for_scoring(name: str, tokenizer: Any, *, count: int, length: int, scored: i
     Raises:
         InputError: if it is too short for them.
     """
-    ids = _last_fifth(name, tokenizer, count * length)
+    ids = _tokens_of(name, tokenizer, count * length)
     _enough(name, ids, "last fifth", count * length, f"{count} windows of {length}")
     return windows(ids, length=length, scored=scored, count=count, seed=seed, prefix=datasets.prefix(tokenizer))
 
@@ -75,14 +74,14 @@ def filler_for(name: str, tokenizer: Any, *, longest: int) -> Tensor:
     Raises:
         InputError: if it is too short for one passage of the longest task.
     """
-    ids = _last_fifth(name, tokenizer, 50 * longest)
+    ids = _tokens_of(name, tokenizer, 50 * longest)
     _enough(name, ids, "last fifth", longest + 1, f"filler for tasks of {longest}")
     return ids
 
 
 def held_out(name: str, tokenizer: Any, *, count: int, length: int, scored: int) -> Scored | None:
     """As many windows of the last fifth as there are, up to `count`, evenly spread; None if there is not one."""
-    ids = _last_fifth(name, tokenizer, count * length)
+    ids = _tokens_of(name, tokenizer, count * length)
     count = min(count, len(ids) // length)
     prefix = datasets.prefix(tokenizer)
     return windows(ids, length=length, scored=scored, count=count, prefix=prefix) if count else None
@@ -93,13 +92,11 @@ def tokens_for(count: int, text: str, tokenizer: Any) -> Tensor:
     return datasets.tokens(text[: 40 * count + 100_000], tokenizer)
 
 
-def _border(text: str) -> int:
-    return len(text) * 4 // 5
-
-
-def _last_fifth(name: str, tokenizer: Any, count: int) -> Tensor:
+def _tokens_of(name: str, tokenizer: Any, count: int, *, last: bool = True) -> Tensor:
+    """Of a text's last fifth, or of what is before it."""
     whole = datasets.text(name)
-    return tokens_for(count, whole[_border(whole) :], tokenizer)
+    border = len(whole) * 4 // 5
+    return tokens_for(count, whole[border:] if last else whole[:border], tokenizer)
 
 
 def _enough(name: str, ids: Tensor, part: str, needed: int, what: str) -> None:

@@ -8,8 +8,7 @@ _prefixes        states before the first changed block, kept from one schedule t
 _train           stage 2: router training
 _gated           its forward: every token is computed, and weighed by its gate
 _losses          distillation, sparsity, guide
-_stages          all stages in a run folder
-_runs            from a text's name to a run folder
+_stages          all stages from a text's name to a run folder
 """
 
 from tokenprune.ftp._dynamic_router import DynamicRouter, RouterNet

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,15 @@ import torch
 from ninefold import artifacts
 from ninefold.errors import ArtifactError
 from ninefold.files import write_text
+from ninefold.progress import Progress, progress
+from ninefold.report import Table
 from ninefold.run import Run
 from torch import Tensor
 
 from tokenprune.evaluation._evaluate import text_divergence
+from tokenprune.evaluation._naming import naming
+from tokenprune.evaluation._roles import for_fitting, with_tasks
+from tokenprune.evaluation._roles import held_out as held_out_windows
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._scored import Scored
 from tokenprune.ftp._genetic import SearchConfig
@@ -28,6 +32,7 @@ from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._pruner import TokenPruner
 
 STAGES = ("search", "train", "refine")
+_ROLES = ("training", "training", "validation")  # whose templates tasks have: of the search, the training, the choice
 _MEASURED = 8  # sequences on which the achieved sparsity is measured
 _EVERY = 10  # steps of training between two checkpoints
 _ABOUT: Any = {"kind": "tokenprune.training", "format_version": 2}
@@ -50,6 +55,27 @@ class Texts:
     held_out: Scored | None = None
 
 
+def texts_for_stages(
+    calibration: str, tokenizer: Any, *, long: int | None, long_length: int, seed: int = 0, **cut: Any
+) -> Texts:
+    """Windows and long-context tasks of one text for each stage, and for the end.
+
+    Args:
+        calibration: name of the text. tokenizer: of the model; None: bytes.
+        long: long-context tasks of each kind, see `with_tasks`. long_length: tokens of each.
+        seed: random seed. cut: count, length and scored of the windows.
+    Raises: InputError if the text is too short.
+    """
+    roles = for_fitting(calibration, tokenizer, roles=3, seed=seed, **cut)
+    with naming(length="--long-length"):
+        search, train, choice = (with_tasks(one, role, tokenizer, each=long, length=long_length, seed=seed + at)
+                                 for at, (one, role) in enumerate(zip(roles, _ROLES, strict=True)))  # fmt: skip
+    unseen = held_out_windows(calibration, tokenizer, **cut)
+    if unseen is not None and sum(map(len, unseen.sequences)) > long_length:
+        unseen = with_tasks(unseen, "test", tokenizer, each=long, length=long_length, seed=seed + 3)
+    return Texts(search, train, choice, unseen)
+
+
 class Stages:
     """All stages of one pruner in one run folder.
 
@@ -59,28 +85,29 @@ class Stages:
         texts: sequences by role.
         search, train: sizes.
         fitness: see `Fitness`.
-        advance: is called with a share of the stage done and its name.
     """
 
     def __init__(
         self, run: Run, pruner: PublishedPruner, texts: Texts, *, search: SearchConfig, train: TrainConfig,
-        fitness: Any = "kl", advance: Callable[[float, str], object] = lambda *_: None,
+        fitness: Any = "kl",
     ) -> None:  # fmt: skip
         self.run, self.pruner, self.texts = run, pruner, texts
-        self.search, self.train, self.fitness, self.advance = search, train, fitness, advance
+        self.search, self.train, self.fitness = search, train, fitness
+        self._bar, self._shown = Progress(), 0.0
 
     def finish(self) -> PublishedPruner:
         """Run the stages, or what is left of them, and write the folder `pruner`."""
-        for name in STAGES:
-            kept = self.run.checkpoints / f"after-{name}"
-            if kept.exists():
-                parts = _files.read(kept, PublishedConfig)
-                self.pruner = PublishedPruner.of_parts(parts, self.pruner.layout.model)
-            elif name != "train":
-                self._search(name)
-            elif self.pruner.net is not None:
-                self._train()
-            self.advance(1.0, name)
+        with progress(len(STAGES), "starting") as self._bar:
+            for name in STAGES:
+                kept = self.run.checkpoints / f"after-{name}"
+                if kept.exists():
+                    parts = _files.read(kept, PublishedConfig)
+                    self.pruner = PublishedPruner.of_parts(parts, self.pruner.layout.model)
+                elif name != "train":
+                    self._search(name)
+                elif self.pruner.net is not None:
+                    self._train()
+                self._advance(1.0, name)
         if not (self.run.path / "pruner").is_dir():
             if self.texts.held_out is not None:
                 self.pruner.metrics["held_out"] = held_out(self.pruner, self.texts.held_out)
@@ -105,7 +132,7 @@ class Stages:
             self.run.log(stage=name, **{key: best[key] for key in ("generation", "fitness", "median")})
             memo = [[list(schedule), verdict] for schedule, verdict in judge.memo.items()]
             write_text(path, json.dumps({"search": search.state, "memo": memo, "lines": len(self.run.metrics())}))
-            self.advance(search.generation / (search.config.generations + 1), name)
+            self._advance(search.generation / (search.config.generations + 1), name)
         self.pruner.adopt(search, self.texts.validation, fitness=self.fitness, refine=name == "refine")
         self.pruner.metrics[name] = search.history[-1]["fitness"]
         self.pruner.save_pretrained(self.run.checkpoints / f"after-{name}")
@@ -126,10 +153,15 @@ class Stages:
                 meta = {"step": training.step_number, "lines": len(self.run.metrics()), "losses": losses,
                         "verdicts": state["verdicts"]}  # fmt: skip
                 artifacts.save(path, state["tensors"], package="tokenprune", meta=meta, force=True, **_ABOUT)
-            self.advance(training.step_number / self.train.steps, "train")
+            self._advance(training.step_number / self.train.steps, "train")
         self.pruner.metrics["train"] = losses
         self.pruner.note(training)
         self.pruner.save_pretrained(self.run.checkpoints / "after-train")
+
+    def _advance(self, share: float, name: str) -> None:
+        """Show that this share of a stage is finished."""
+        before, self._shown = self._shown, STAGES.index(name) + share
+        self._bar.advance(self._shown - before, note=name)
 
     def _rewind(self, name: str, kept: dict[str, Any] | None) -> None:
         """Forget what a stage logged after its checkpoint; all of it, where the kill came before the first one."""
@@ -143,6 +175,28 @@ class Stages:
 
         ids, mask, _ = self.texts.calibration.part(0, 1).inputs
         save_figure(self.pruner.report(ids, mask).gate_map(), self.run.figures / "gate-map.png")
+
+
+def schedule_table(made: PublishedPruner) -> Table:
+    """A pruner's schedule, with its metrics as notes."""
+    table = Table(["block", "sparsity"], [[block, s] for block, s in enumerate(made.schedule)], title="Schedule")
+    table.notes = [f"{name}: {_short(value)}" for name, value in made.metrics.items() if name != "held_out"]
+    table.notes.append(_of_held_out(made.metrics.get("held_out")))
+    return table
+
+
+def _of_held_out(kl: dict[str, float] | None) -> str:
+    if kl is None:
+        return "held out: nothing, the text is too short for it"
+    says = f"held out: {kl['pruner']:.4g} nats a token from the dense model, training-free {kl['training-free']:.4g}"
+    return f"{says}: use the training-free pruner" if kl["pruner"] > kl["training-free"] else says
+
+
+def _short(value: Any) -> str:
+    """A number, or several by name, as one reads them."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_short(one)}" for name, one in value.items())
+    return f"{value:.4g}"
 
 
 def held_out(pruner: PublishedPruner, data: Scored) -> dict[str, float]:

@@ -29,12 +29,11 @@ def go_on(
         prompt: words. tokens: new ones. chat: the prompt is a user's turn in the model's template.
         system: with `chat`, a system prompt, kept whole. keep: prompt tokens that a block keeps, on average.
     """
-    spans: dict[str, Any] = {}
     if chat:
         turns = [{"role": "system", "content": system}] if system else []
         ids, spans = datasets.chat([*turns, {"role": "user", "content": prompt}], tokenizer)
     else:
-        ids = datasets.prompt(prompt, tokenizer)
+        ids, spans = datasets.prompt(prompt, tokenizer), {}
     ids = ids[None].to(model.device)
     if keep is not None:
         pruner.set_budget(keep, ids.shape[1])
@@ -64,9 +63,8 @@ def answer_all(
     asked = [datasets.tokens(f"\n\n{one}{after}", tokenizer) for one in questions]
     needed, limit = len(read) + max(map(len, asked)) + tokens, Layout.of(model).limit
     if needed > limit:
-        raise InputError(
-            "DOCUMENT", where=document, got=f"{len(read)} tokens", expected=f"at most {limit} with question and answer"
-        )
+        expected = f"at most {limit} with question and answer"
+        raise InputError("DOCUMENT", where=document, got=f"{len(read)} tokens", expected=expected)
     opened = Document(pruner, read)
     table = Table(["question", "answer"], title=f"{document.name}: {len(read)} tokens, read once")
     for one, ids in zip(questions, asked, strict=True):
@@ -77,18 +75,14 @@ def answer_all(
     return table
 
 
-def describe(parts: tuple[dict[str, Any], dict[str, Any], Sequence[Any], dict[str, Any]]) -> list[Any]:
+def describe(held: tuple[dict[str, Any], dict[str, Any], Sequence[Any], dict[str, Any]]) -> list[Any]:
     """A pruner's folder, as `_files.read` gives it: its schedule as a table, and facts of its settings and metrics."""
-    about, net, history, metrics = parts
+    about, net, history, metrics = held
     table = Table(["block", "sparsity"], [[b, s] for b, s in enumerate(about["schedule"])], title="Schedule")
-    facts = {**_flat(about["config"]), "base model": about["base"]["name"],
+    parts = {name: value for name, value in about["config"].items() if isinstance(value, dict)}
+    inner = {f"{name} {key}": one for name, part in parts.items() for key, one in part.items()}
+    plain = {name: value for name, value in about["config"].items() if name not in parts}
+    facts = {**plain, **inner, "base model": about["base"]["name"],
              "achieved sparsity": about["achieved_sparsity"], "measured sparsity": about.get("measured_sparsity"),
              "router numbers": sum(one.numel() for one in net.values()), "generations": len(history)}  # fmt: skip
     return [table, {**facts, **{f"metric {name}": value for name, value in metrics.items()}}]
-
-
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings with those of a part of it under "part setting"."""
-    parts = {name: value for name, value in settings.items() if isinstance(value, dict)}
-    inner = {f"{name} {key}": one for name, part in parts.items() for key, one in part.items()}
-    return {name: value for name, value in settings.items() if name not in parts} | inner
