@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ninefold_testing import Warm, command
 from recsys import Dataset
 
 _HAS_DATA = (Path(os.environ.get("NINEFOLD_DATA", "nowhere")) / "recsys").is_dir()
+
+_IMPORTED = (
+    "numba", "pandas", "pyarrow.parquet", "scipy.optimize", "scipy.sparse.linalg", "typer._adapters", "lightgbm",
+    "uvicorn.loops.auto", "uvicorn.protocols.http.auto", "uvicorn.lifespan.on", "recsys.serving._serve",
+    "recsys.recommender._trend", "recsys.sequence._two_stage", "recsys.baselines._item_knn",
+)  # fmt: skip
 
 
 def needs_data(test):
     """Mark a test that wants the real sets."""
     return pytest.mark.data(pytest.mark.skipif(not _HAS_DATA, reason="NINEFOLD_DATA has no recsys folder")(test))
+
+
+@functools.cache
+def ready_process() -> Warm:
+    """A process that has imported what most verbs use (not torch); it forks for each program."""
+    made = Warm("recsys.cli", *_IMPORTED)
+    atexit.register(made.close)
+    return made
+
+
+def run_ready(module: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a console script to its end in a copy of `ready_process`; outputs are captured."""
+    return ready_process().run(command(module, *words)[1:])
 
 
 def events(users: int = 60, items: int = 30, n: int = 900, *, seed: int = 0, text: bool = False) -> Dataset:

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from ninefold.errors import NinefoldError
-from ninefold_testing import run, run_here
+from ninefold_testing import run_here
 from recsys.cli import app
 from recsys.recommender._registry import MODELS, make_model
 from typer.testing import CliRunner
 
-from .helpers import events
+from .helpers import events, run_ready
 
 
 def recsys(*words):
@@ -47,7 +47,7 @@ def test_text_ids_travel_from_csv_to_lists(tmp_path):
     found = json.loads(recsys("recommend", tmp_path / "m", "--for", "u3", "--for", "stranger", "-k", "2", "--json"))
     assert [row["source"] for row in found["rows"]] == ["model", "model", "fallback", "fallback"]
     assert found["rows"][0]["who"] == "u3"
-    done = run("recsys.cli", "recommend", str(tmp_path / "m"), "--for", "stranger", "--strict")
+    done = run_ready("recsys.cli", "recommend", str(tmp_path / "m"), "--for", "stranger", "--strict")
     assert done.returncode == 2
     assert "1 unknown, e.g. 'stranger'" in done.stderr
 
@@ -61,7 +61,7 @@ def test_shards_of_users_together_are_all_lists(tmp_path):
     parts = [pyarrow.parquet.read_table(tmp_path / f"{part}.parquet") for part in (1, 2, 3)]
     assert pa.concat_tables(parts).equals(pyarrow.parquet.read_table(tmp_path / "all.parquet"))
     for wrong in ("0/3", "4/3", "x"):
-        done = run("recsys.cli", "recommend", str(tmp_path / "m"), "--shard", wrong)
+        done = run_ready("recsys.cli", "recommend", str(tmp_path / "m"), "--shard", wrong)
         assert done.returncode == 2
         assert "i/n with 1 <= i <= n" in done.stderr
 
@@ -71,7 +71,7 @@ def test_published_files_are_read_by_the_name_of_their_form(tmp_path):
     found = json.loads(recsys("split", tmp_path / "u.data", "--form", "movielens", "-o", tmp_path / "parts", "--json"))
     assert "values, times" in found["train"]
     assert "userId" in pyarrow.parquet.read_table(tmp_path / "parts" / "train.parquet").column_names
-    done = run("recsys.cli", "doctor", str(tmp_path / "u.data"), "--form", "netflix")
+    done = run_ready("recsys.cli", "doctor", str(tmp_path / "u.data"), "--form", "netflix")
     assert done.returncode == 2
     assert "'netflix'" in done.stderr
     assert "movielens" in done.stderr
@@ -99,7 +99,7 @@ def test_tables_and_the_way_of_reading_are_told_to_every_verb_that_reads_events(
         recsys("tune", *words, "--clicks", "-m", "content-knn", "--trials", "2", "--metric", "mrr", "--json")
     )
     assert len(tuned["rows"]) == 2
-    done = run("recsys.cli", "doctor", *map(str, [*words[:-1], "4"]))
+    done = run_ready("recsys.cli", "doctor", *map(str, [*words[:-1], "4"]))
     assert done.returncode == 2
     assert "column 'stars': got outside in 4 of" in done.stderr
 
@@ -116,7 +116,7 @@ def test_finished_fit_is_not_done_again(tmp_path):
     stamp = (tmp_path / "m" / "model.json").stat().st_mtime_ns
     recsys(*words)
     assert (tmp_path / "m" / "model.json").stat().st_mtime_ns == stamp
-    done = run("recsys.cli", *map(str, [*words, "--set", "x=1"]))
+    done = run_ready("recsys.cli", *map(str, [*words, "--set", "x=1"]))
     assert done.returncode == 2
     assert "setting 'x=1' of popular" in done.stderr
 

@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,7 +11,7 @@ from recsys.data._metrics import Ranks, ranking_metric
 from recsys.evaluation._ranks import rank_targets
 from recsys.evaluation._stats import bootstrap_interval, by_group, holm, randomisation_test
 
-from .helpers import events, needs_data, tiny
+from .helpers import events, needs_data, ready_process, tiny
 
 
 def metric(name, ranks, candidates=10):
@@ -61,14 +58,16 @@ def test_unknown_metric_is_named(name):
 
 
 _RANX = """
-import json, sys
+import json, pathlib, sys, numba, warnings
+warnings.simplefilter("ignore")
+numba.config.DISABLE_JIT = True  # compiling it would take a minute
 from ranx import Qrels, Run, evaluate
-given = json.load(sys.stdin)
+given = json.loads(pathlib.Path(sys.argv[1]).read_text())
 print(json.dumps(evaluate(Qrels(given["qrels"]), Run(given["run"]), given["metrics"])))
 """
 
 
-def test_metrics_agree_with_ranx():
+def test_metrics_agree_with_ranx(tmp_path):
     draw = np.random.default_rng(0)
     scores = draw.permuted(np.tile(np.arange(50.0, dtype=np.float32), (20, 1)), axis=1)
     relevant = draw.random((20, 50)) < draw.uniform(0.02, 0.3, (20, 1))
@@ -82,14 +81,9 @@ def test_metrics_agree_with_ranx():
         "run": {f"q{u}": {f"d{i}": float(scores[u, i]) for i in range(50)} for u in range(20)},
         "metrics": list(names.values()),
     }
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _RANX],
-        input=json.dumps(given),
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},  # compiling it would take a minute
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    (tmp_path / "given.json").write_text(json.dumps(given))
+    done = ready_process().run(["-c", _RANX, str(tmp_path / "given.json")])
+    assert done.returncode == 0, done.stderr
     theirs = json.loads(done.stdout)
     for name, other in names.items():
         assert ranking_metric(name)(ranks).mean() == pytest.approx(theirs[other], abs=1e-9), name

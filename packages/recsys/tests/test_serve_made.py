@@ -3,11 +3,10 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +14,8 @@ import recsys
 from ninefold.errors import InputError
 from recsys.serving._events import Event
 from recsys.serving._live import Live
+
+from .helpers import ready_process
 
 pytest.importorskip("uvicorn")
 
@@ -34,8 +35,11 @@ class Served:
 
     def __init__(self, folder, log):
         words = ["-c", "from recsys.cli import main; main()", "serve", str(folder), "--port", "0", "--events", str(log)]
-        self.process = subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, text=True)
-        self.place = self.process.stderr.readline().strip().removesuffix("/health")
+        read, write = os.pipe()
+        self.errors = os.fdopen(read)
+        with os.fdopen(write, "wb") as errors, Path(os.devnull).open("wb") as nothing:
+            self.program = ready_process().start(words, nothing.fileno(), errors.fileno())
+        self.place = self.errors.readline().strip().removesuffix("/health")
         self.until(lambda: self.get("/health")["model"])
 
     def until(self, holds, seconds=60):
@@ -59,9 +63,11 @@ class Served:
             return json.load(answer)
 
     def close(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
-        self.process.stderr.close()
+        os.kill(self.program.process, signal.SIGTERM)
+        if self.program.wait(30) is None:
+            self.program.kill()
+            pytest.fail("still there")
+        self.errors.close()
 
 
 def same(answer, model, users, k):

@@ -1,8 +1,6 @@
 """Model folders that are wrong inside: each is refused by name at load, or answers; none ends the process."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -17,15 +15,14 @@ from recsys.recommender._registry import make_model
 from recsys.recommender._sound import check_arrays, check_csr
 from recsys.recommender._topk import Filter, top_of_factors, top_of_product, top_of_scores
 
-from .helpers import events
+from .helpers import events, ready_process
 from .mutating import models
 
 DATA = events(text=True)
 
 
 def test_mutated_folders_are_refused_or_answer():
-    script = [sys.executable, str(Path(__file__).parent / "mutating.py"), "120", "7"]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=300, check=False)
+    done = ready_process().run([str(Path(__file__).parent / "mutating.py"), "120", "7"], timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     counts = json.loads(done.stdout.splitlines()[-1])
     assert counts["refused"] > 60

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from ninefold.errors import InputError, MissingExtraError
-from ninefold_testing import run
 from recsys import SparkFactors
 from recsys.factors._spark import ListMaker
+
+from .helpers import run_ready
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,7 +32,7 @@ def test_bad_settings_are_named(tmp_path):
 @pytest.mark.parametrize("verb", ["spark-fit", "spark-recommend"])
 def test_verbs_name_what_is_missing_before_any_work(verb, tmp_path):
     (tmp_path / "e.csv").write_text("user,item\n1,2\n")
-    done = run("recsys.cli", verb, str(tmp_path / "e.csv"), "-o", str(tmp_path / "out"))
+    done = run_ready("recsys.cli", verb, str(tmp_path / "e.csv"), "-o", str(tmp_path / "out"))
     assert done.returncode == 2
     assert "[spark]" in done.stderr
     assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -51,6 +52,13 @@ class Shot:
 
     def file(self, sensor: str) -> str:
         return f"{LOG}__{sensor}__{self.time}" + (".pcd.bin" if sensor == "LIDAR_TOP" else ".jpg")
+
+    @functools.cached_property
+    def labels_npz(self) -> bytes:
+        """Occ3D's label file, compressed once for all layouts that have it."""
+        buffer, mask = io.BytesIO(), self.mask.astype(np.uint8)
+        np.savez_compressed(buffer, semantics=self.voxels["occ3d"], mask_camera=mask, mask_lidar=mask)
+        return buffer.getvalue()
 
     def cam2lidar(self, name: str) -> np.ndarray:
         at = self.rig.names.index(name)
@@ -108,9 +116,7 @@ def _npz(path: Path, **arrays: np.ndarray) -> None:
 def gts(root: Path, shots: list[Shot]) -> None:
     """Occ3D's labels."""
     for shot in shots:
-        mask = shot.mask.astype(np.uint8)
-        path = root / "gts" / shot.scene / shot.token / "labels.npz"
-        _npz(path, semantics=shot.voxels["occ3d"], mask_camera=mask, mask_lidar=mask)
+        _put(root / "gts" / shot.scene / shot.token / "labels.npz", shot.labels_npz)
 
 
 def samples(root: Path, shots: list[Shot], folder: str = "samples") -> None:
