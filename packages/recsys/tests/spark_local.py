@@ -16,8 +16,12 @@ user, item = draw.integers(0, 40, 600), draw.integers(0, 25, 600)
 item = np.where(draw.random(600) < 0.7, (item // 3) * 3 + user % 3, item) % 25
 table = pa.table({"who": [f"u{one}" for one in user], "sku": item + 1000, "n": draw.uniform(0.5, 2, 600)})
 
-# most of the time goes to starting Java and compiling code that runs once: quick compilers, none of Spark's own
-os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+# most of the time goes to starting Java and compiling code that runs once: quick compilers, none of Spark's own,
+# no checks of Spark's classes and no collections while these are loaded
+os.environ["JAVA_TOOL_OPTIONS"] = (
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -XX:MetaspaceSize=256m "
+    "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+)
 spark = (
     SparkSession.builder.master("local[2]")
     .config("spark.ui.enabled", "false")
