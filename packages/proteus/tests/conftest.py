@@ -1,4 +1,4 @@
-"""What all tests of proteus share."""
+"""What all tests of proteus share: the same runs in half the time."""
 
 import functools
 from collections.abc import Iterator
@@ -7,11 +7,18 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
-def same_nodes() -> Iterator[None]:
-    """Nodes of a quadrature, which numpy finds anew at each call, are found once: half the time of a small study."""
+@pytest.fixture(scope="package", autouse=True)
+def quick() -> Iterator[pytest.MonkeyPatch]:
+    """A small study without what takes half its time and no test looks at.
+
+    numpy finds the nodes of a quadrature anew at each call: they are found once. A journal waits for the disk after
+    each event, for the case that the machine loses its power: it does not wait. A kept run halves its cohort ten times
+    to predict what replicates: it does so twice.
+    """
     legendre = np.polynomial.legendre
     found = functools.cache(legendre.leggauss)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(legendre, "leggauss", lambda deg: tuple(one.copy() for one in found(deg)))
-        yield
+        patch.setattr("os.fsync", lambda _: None)
+        patch.setattr("proteus.study._replicated._SPLITS", 2)
+        yield patch

@@ -67,7 +67,7 @@ def test_a_good_model_does_what_the_expert_does(table, tmp_path):
 def test_each_fault_ends_in_a_clean_report_without_inventions(contrast, tmp_path, script):
     folder = Folder(tmp_path / "run")
     budget = BUDGET.model_copy(update={"objectives": 1})
-    report, fake = study(contrast, folder.root, script, budget, **({"timeout": 0.5} if script == "hang" else {}))
+    report, fake = study(contrast, folder.root, script, budget, **({"timeout": 0.2} if script == "hang" else {}))
     assert report.hypotheses or script in ("invented-gene", "invented-number")  # refused twice by the gate: dropped
     assert {one.objective.template for one in report.answers} == {"group_contrast"}
     assert len(fake.requests) < 400

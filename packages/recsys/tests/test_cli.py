@@ -1,18 +1,24 @@
 import json
+import os
 import re
 import shlex
+import signal
+import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from ninefold.errors import NinefoldError
 from ninefold_testing import run_here
+from recsys import Popular
 from recsys.cli import app
+from recsys.datasets import embedded_retail
 from recsys.recommender._registry import MODELS, make_model
 from typer.testing import CliRunner
 
-from .helpers import events, run_ready
+from .helpers import events, ready_process, run_ready
 
 
 def recsys(*words):
@@ -144,6 +150,11 @@ def test_demo_ranks_models_on_the_embedded_purchases_and_names_the_strongest_riv
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
     from recsys.demo import demo
 
+    whole = embedded_retail()  # of it a third of the customers, and of what they bought the half that sells best
+    customer, product = (whole.to_table()[name].to_numpy() for name in ("customer", "product"))
+    _, code, sold = np.unique(product, return_inverse=True, return_counts=True)
+    some = whole.take((customer % 3 == 0) & (sold >= np.median(sold))[code]).warm()
+    monkeypatch.setattr("recsys.demo.embedded_retail", lambda: some)
     result = demo(0)
     assert "Online Retail (real)" in result.data
     assert len(result.figures) == 1
@@ -172,29 +183,24 @@ def test_an_index_is_exported_with_its_recall(tmp_path):
 
 
 def test_serve_answers_until_it_is_interrupted(tmp_path):
-    import signal
-    import subprocess
-    import sys
-    import urllib.request
-
-    from recsys import Popular
-
     folder = Popular().fit(events()).save(tmp_path / "m")
     restore = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from recsys.cli import main; main()"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", restore, "serve", str(folder), "--port", "0"], stderr=subprocess.PIPE, text=True
-    )
+    read, write = os.pipe()
+    with os.fdopen(write, "wb") as errors, Path(os.devnull).open("wb") as nothing:
+        words = ["-c", restore, "serve", str(folder), "--port", "0"]
+        program = ready_process().start(words, nothing.fileno(), errors.fileno())
     try:
-        address = process.stderr.readline().strip()
-        assert address.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(address, timeout=90) as reply:  # noqa: S310  (the line above has seen to it)
-            assert json.loads(reply.read())["model"] == "Popular()"
+        with os.fdopen(read) as errors:
+            address = errors.readline().strip()
+            assert address.startswith("http://127.0.0.1:")
+            with urllib.request.urlopen(address, timeout=90) as reply:  # noqa: S310  (the line above has seen to it)
+                assert json.loads(reply.read())["model"] == "Popular()"
+            os.kill(program.process, signal.SIGINT)
+            assert program.wait(60) == 130
     finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
-        process.stderr.close()
+        program.kill()
 
 
 def test_a_fit_whose_tables_changed_is_no_finished_fit(tmp_path):
