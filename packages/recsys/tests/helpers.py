@@ -28,6 +28,14 @@ def needs_data(test):
 
 
 @functools.cache
+def retail() -> tuple[Dataset, Dataset]:
+    """Purchases of the real shop before November 2011, and from then on; read once."""
+    from recsys_experiments.real_sets import online_retail
+
+    return online_retail().clicks().split.time("2011-11-01")
+
+
+@functools.cache
 def ready_process() -> Warm:
     """A process that has imported what most verbs use (not torch); it forks for each program."""
     made = Warm("recsys.cli", *_IMPORTED)

@@ -11,7 +11,7 @@ from recsys.data._metrics import Ranks, ranking_metric
 from recsys.evaluation._ranks import rank_targets
 from recsys.evaluation._stats import bootstrap_interval, by_group, holm, randomisation_test
 
-from .helpers import events, needs_data, ready_process, tiny
+from .helpers import events, needs_data, ready_process, retail, tiny
 
 
 def metric(name, ranks, candidates=10):
@@ -233,9 +233,7 @@ def test_holm_by_hand():
 
 @needs_data
 def test_popularity_on_online_retail_matches_the_measured_floor():
-    from recsys_experiments.real_sets import online_retail
-
-    train, test = online_retail().clicks().split.time("2011-11-01")
+    train, test = retail()
     figures = {}
     for model in (Popular(), RecentPopular()):
         result = evaluate(model.fit(train), test, ["ndcg@10"], targets="warm")

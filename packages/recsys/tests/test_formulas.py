@@ -8,7 +8,7 @@ from recsys import EASE, IALS, SLIM, Dataset, ItemKNN, RecentPopular, RP3beta, e
 from recsys.baselines import ImplicitALS, PureSVD, Repeat, UserKNN
 from recsys.linear._ease import ease_weights
 
-from .helpers import events, needs_data, score_matrix
+from .helpers import events, needs_data, retail, score_matrix
 
 
 @pytest.fixture(scope="module")
@@ -181,9 +181,7 @@ def test_implicit_als_folds_in_as_implicit_does(data):
 
 @needs_data
 def test_tuned_floor_of_the_brief_is_reached_on_online_retail():
-    from recsys_experiments.real_sets import online_retail
-
-    train, test = online_retail().clicks().split.time("2011-11-01")
+    train, test = retail()
     result = evaluate(EASE(l2=400).fit(train), test, ["ndcg@10"], targets="warm")
     assert result.mean("ndcg@10") == pytest.approx(0.103, abs=0.002)
 

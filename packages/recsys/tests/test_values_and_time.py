@@ -7,9 +7,8 @@ from ninefold.errors import InputError
 from recsys import EASE, IALS, BayesianFM, Bias, Dataset, ItemKNN, Popular, RecentPopular, compare
 from recsys.baselines import RandomItems
 from recsys.recommender._registry import MODELS, model_class
-from recsys_experiments import real_sets
 
-from .helpers import events, needs_data
+from .helpers import events, needs_data, retail
 
 DAY = 86_400
 
@@ -157,14 +156,14 @@ def test_item_knn_keeps_the_neighbours_of_each_candidate():
 
 @needs_data
 def test_item_knn_reaches_its_figure_on_online_retail():
-    train, test = real_sets.online_retail().clicks().split.time("2011-11-01")
+    train, test = retail()
     found = recsys.evaluate(ItemKNN(k=50).fit(train), test, ["ndcg@10"], targets="warm").mean("ndcg@10")
     assert found == pytest.approx(0.089, abs=0.002)
 
 
 @needs_data
 def test_cold_users_get_lists_of_what_sells_now():
-    train, test = real_sets.online_retail().clicks().split.time("2011-11-01")
+    train, test = retail()
     found = recsys.evaluate(Popular().fit(train), test, ["ndcg@10"], targets="warm")
     assert found.cold.sum() > 100
     assert found.values["ndcg@10"][found.cold].mean() >= 0.095
