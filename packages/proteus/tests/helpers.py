@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from proteus import ProteomicsData
+from proteus import ProteomicsData, datasets
 from proteus.record._run_folder import Folder
 from proteus.verification._report import write_report
+from proteus_experiments.simulators._tables import Template, learn
 
 FIXTURES = Path(__file__).parent / "fixtures"
 needs_data = pytest.mark.skipif(
@@ -22,6 +23,12 @@ needs_data = pytest.mark.skipif(
 
 def real(relative: str) -> Path:
     return Path(os.environ["NINEFOLD_DATA"]) / "proteus" / relative
+
+
+@functools.cache
+def template(group: str | None = None) -> Template:
+    """What the embedded peptides look like, for tables that are drawn; learned once."""
+    return learn(datasets.ups1_peptides(), group)
 
 
 @functools.cache

@@ -18,7 +18,6 @@ from proteus import (
     Budget,
     ProteomicsData,
     Study,
-    datasets,
     load,
     moderated_test,
     normalise,
@@ -36,9 +35,9 @@ from proteus.verification._report import write_report
 from proteus_experiments import published
 from proteus_experiments.scripted._fake_server import FakeLLM
 from proteus_experiments.scripted._script import load_script
-from proteus_experiments.simulators._tables import learn, simulate
+from proteus_experiments.simulators._tables import simulate
 
-from .helpers import needs_data, noise, table, undrawn  # noqa: F401  (a fixture)
+from .helpers import needs_data, noise, table, template, undrawn  # noqa: F401  (a fixture)
 
 
 def test_a_byte_order_mark_and_a_wrong_extension_are_said(tmp_path):
@@ -160,7 +159,7 @@ def test_a_server_that_is_down_leaves_the_run_to_the_expert_and_the_report_says_
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_models_budget_that_is_hit_ends_in_a_partial_report(tmp_path):
-    made = simulate(learn(datasets.ups1_peptides()), samples=12, features=200, effect=1.5, seed=4)
+    made = simulate(template(), samples=12, features=200, effect=1.5, seed=4)
     run = tmp_path / "run"
     with FakeLLM(load_script("good")) as fake:
         client = Client(Endpoint(fake.base_url, "fake"), Calls(run / "llm"), tokens=30_000, sleep=lambda _: None)

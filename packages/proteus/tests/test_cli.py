@@ -5,16 +5,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import MissingExtraError, NinefoldError
-from proteus import datasets
 from proteus.cli import app
-from proteus_experiments.simulators._tables import learn, simulate
+from proteus_experiments.simulators._tables import simulate
 from typer.testing import CliRunner
+
+from .helpers import template
 
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     out = tmp_path_factory.mktemp("series")
-    drawn = simulate(learn(datasets.ups1_peptides(), "group"), samples=24, features=400, effect=1.0, seed=0)
+    drawn = simulate(template("group"), samples=24, features=400, effect=1.0, seed=0)
     drawn.data.save(out / "data")
     (out / "key.json").write_text(json.dumps(drawn.key))
     (out / "sets.gmt").write_text("".join("\t".join([name, "x", *genes]) + "\n" for name, genes in drawn.sets.items()))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from proteus import Budget, Steps, Study, datasets
+from proteus import Budget, Steps, Study
 from proteus.knowledge._coupling import coupling
 from proteus.planning._expert import joins, propose
 from proteus.record._documents import read_documents
@@ -20,9 +20,9 @@ from proteus.verification._verify import verify
 from proteus_experiments.baselines._systems import study
 from proteus_experiments.claims._study_claims import _LinksAlone
 from proteus_experiments.planted._regulation import plant_mediation, plant_regulators, score_joins
-from proteus_experiments.simulators._tables import learn, simulate
+from proteus_experiments.simulators._tables import simulate
 
-from .helpers import noise, table, write_undrawn
+from .helpers import noise, table, template, write_undrawn
 from .test_gate import EVIDENCE, FINDINGS, NAME, Knowledge, finding, frame
 
 UP, DOWN = f"{NAME}#P1", f"{NAME}#P2"
@@ -142,7 +142,7 @@ def test_coupling_takes_out_what_many_features_share():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    drawn = simulate(learn(datasets.ups1_peptides(), "group"), samples=24, features=400, effect=0.6, seed=5)
+    drawn = simulate(template("group"), samples=24, features=400, effect=0.6, seed=5)
     planted = plant_regulators(drawn, regulators=4, seed=5)
     out = tmp_path_factory.mktemp("joined") / "run"
     report = study(planted.simulation, _LinksAlone()).run(Budget(objectives=4, hypotheses=60), out=out)
@@ -246,7 +246,7 @@ def test_mediation_is_not_said_of_changes_that_are_apart_or_too_few_samples():
 
 
 def test_a_change_that_goes_through_a_regulator_is_said_in_order():
-    complete = replace(learn(datasets.ups1_peptides(), "group"), dropout=(20.0, 0.0))
+    complete = replace(template("group"), dropout=(20.0, 0.0))
     planted = plant_mediation(simulate(complete, samples=60, features=300, effect=0.6, seed=3), effect=8.0, seed=3)
     report = study(planted.simulation, _LinksAlone()).run(Budget(objectives=4, hypotheses=60))
     said = [one for one in report.findings if one.relation == "passes_on"]

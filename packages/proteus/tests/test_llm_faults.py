@@ -5,7 +5,6 @@ import json
 import re
 
 import pytest
-from proteus import datasets
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
@@ -18,9 +17,9 @@ from proteus_experiments.scripted._fake_server import FakeLLM
 from proteus_experiments.scripted._requests import text_of
 from proteus_experiments.scripted._script import load_script, shipped_scripts
 from proteus_experiments.scripted._spoil import INVENTED_GENE, INVENTED_NUMBER, INVENTED_TOOL
-from proteus_experiments.simulators._tables import learn, simulate
+from proteus_experiments.simulators._tables import simulate
 
-from .helpers import noise
+from .helpers import noise, template
 from .helpers import table as table_of
 
 BUDGET = Budget(objectives=2, refinements=2, hypotheses=12)
@@ -28,7 +27,7 @@ BUDGET = Budget(objectives=2, refinements=2, hypotheses=12)
 
 @pytest.fixture(scope="module")
 def table():
-    return simulate(learn(datasets.ups1_peptides()), samples=16, features=220, effect=1.5, seed=4)
+    return simulate(template(), samples=16, features=220, effect=1.5, seed=4)
 
 
 @pytest.fixture(scope="module")

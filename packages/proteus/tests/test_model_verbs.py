@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 from ninefold_testing import digests
-from proteus import datasets
 from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
@@ -17,10 +16,10 @@ from proteus.study._study import Study
 from proteus.verification._verify import verify
 from proteus_experiments.scripted._fake_server import FakeLLM
 from proteus_experiments.scripted._script import Fault, Turn, load_script
-from proteus_experiments.simulators._tables import learn, simulate
+from proteus_experiments.simulators._tables import simulate
 from typer.testing import CliRunner
 
-from .helpers import undrawn  # noqa: F401  (a fixture)
+from .helpers import template, undrawn  # noqa: F401  (a fixture)
 
 BUDGET = Budget(objectives=2, hypotheses=6)
 MADE_UP = {"objectives": [{"id": "O1", "template": "astrology", "question": "What do the stars say?", "priority": 9},
@@ -30,7 +29,7 @@ MADE_UP = {"objectives": [{"id": "O1", "template": "astrology", "question": "Wha
 
 @pytest.fixture(scope="module")
 def table():
-    return simulate(learn(datasets.ups1_peptides()), samples=14, features=200, effect=1.5, seed=4)
+    return simulate(template(), samples=14, features=200, effect=1.5, seed=4)
 
 
 @pytest.fixture(scope="module")

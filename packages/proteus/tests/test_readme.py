@@ -70,7 +70,7 @@ def test_the_pages_show_commands():
 
 def test_the_pages_python_runs_as_written(tmp_path, monkeypatch, capsys):
     whole = datasets.ups1_peptides()
-    some = whole.take(features=np.arange(0, whole.shape[0], 6).tolist())
+    some = whole.take(features=np.arange(0, whole.shape[0], 12).tolist())
     monkeypatch.setattr(datasets, "ups1_peptides", lambda: some)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(_registry, "_TOOLS", _registry.tools())  # the one that is registered here goes again

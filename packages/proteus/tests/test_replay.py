@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError
 from ninefold_testing import command, digests
-from proteus import datasets
 from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
@@ -22,17 +21,17 @@ from proteus.verification._replay import ReplayPlanner, replay
 from proteus.verification._verify import verify
 from proteus_experiments.scripted._fake_server import FakeLLM
 from proteus_experiments.scripted._script import Fault, load_script
-from proteus_experiments.simulators._tables import learn, simulate
+from proteus_experiments.simulators._tables import simulate
 from typer.testing import CliRunner
 
-from .helpers import undrawn  # noqa: F401  (a fixture)
+from .helpers import template, undrawn  # noqa: F401  (a fixture)
 
 BUDGET = Budget(objectives=3, hypotheses=12)
 
 
 @pytest.fixture(scope="module")
 def table():
-    return simulate(learn(datasets.ups1_peptides()), samples=14, features=200, effect=1.5, seed=4)
+    return simulate(template(), samples=14, features=200, effect=1.5, seed=4)
 
 
 @pytest.fixture(scope="module")

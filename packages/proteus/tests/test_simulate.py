@@ -3,14 +3,16 @@ import json
 import numpy as np
 import pytest
 from ninefold.errors import InputError
-from proteus import datasets, moderated_test, profile, tl
+from proteus import moderated_test, profile, tl
 from proteus.knowledge._network import connectivity
-from proteus_experiments.simulators._tables import learn, simulate
+from proteus_experiments.simulators._tables import simulate
+
+from .helpers import template as learned
 
 
 @pytest.fixture(scope="module")
 def template():
-    return learn(datasets.ups1_peptides(), "group")
+    return learned("group")
 
 
 @pytest.fixture(scope="module")

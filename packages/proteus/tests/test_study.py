@@ -6,21 +6,21 @@ import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError, InputError
 from proteus import Budget, ProteomicsData, Study
-from proteus import datasets as data_sets
 from proteus.planning._expert import ExpertPlanner
 from proteus.record._journal import Journal
 from proteus.record._ledger import Ledger
 from proteus.record._run_folder import Folder
 from proteus.study._study import open_study
-from proteus_experiments.simulators._tables import learn, simulate
+from proteus_experiments.simulators._tables import simulate
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from .helpers import noise, table
+from .helpers import template as learned
 
 
 @pytest.fixture(scope="module")
 def template():
-    return learn(data_sets.ups1_peptides(), "group")
+    return learned("group")
 
 
 @pytest.fixture(scope="module")
