@@ -96,7 +96,7 @@ def test_labels_are_made_from_sweeps_and_read_by_the_loader(own, tmp_path):
     assert (bare.semantics != 17).sum() < (labels.semantics != 17).sum()
 
 
-def test_trained_model_is_exported_for_its_rig_in_8_bits(own, tmp_path):
+def test_trained_model_is_exported_for_its_rig_in_8_bits(own, exporter, tmp_path):
     pytest.importorskip("onnxscript")  # in 32 bits: the README's commands, and tests of `export`
     rig, out = ("--rig", own / "rig.yaml"), tmp_path / "onnx"
     words = ("export", own / "run", *rig, "--backend", "decomposed", "--logits", "--int8", own / "street", "-o", out)

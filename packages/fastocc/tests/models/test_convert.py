@@ -47,7 +47,7 @@ def test_every_number_of_a_published_network_is_placed_and_logits_are_equal(sett
     torch.testing.assert_close(model(images, inner, outer).logits, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_exported_checkpoint_runs_without_scattering(tmp_path):
+def test_exported_checkpoint_runs_without_scattering(exporter, tmp_path):
     pytest.importorskip("onnxscript")
     port = random_port(GRID, three=False, **SMALL)
     model = convert_checkpoint(saved(port, tmp_path / "theirs.pth"), grid="mini", image_size=SIZE)
