@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,9 @@ def exporter():
         kept = functools.cache(registration.ONNXRegistry.from_torchlib)
         patch.setattr(registration.ONNXRegistry, "from_torchlib", staticmethod(kept))
         yield
+
+
+@pytest.fixture
+def no_collections(monkeypatch):
+    """A timing collects garbage before each call, which takes longer than the call once many libraries are loaded."""
+    monkeypatch.setattr(gc, "collect", int)

@@ -113,7 +113,7 @@ def test_inspect_tells_the_configuration_and_the_parts(own):
     assert {row["part"] for row in parts["rows"]} >= {"image encoder", "head", "segmentation branch (training)"}
 
 
-def test_bench_has_a_row_for_each_head_and_stage():
+def test_bench_has_a_row_for_each_head_and_stage(no_collections):
     rows = json.loads(ok("bench", "--preset", "micro", "--heads", "fastocc,c2h", "--rounds", 3, "--json"))["rows"]
     assert [row["head"] for row in rows] == ["fastocc", "c2h"]
     rows = json.loads(ok("bench", "--preset", "micro", "--heads", "c2h", "--stages", "--rounds", 3, "--json"))["rows"]
