@@ -84,8 +84,8 @@ def judged(monkeypatch, tmp_path_factory, measured):
 def on_small_pictures(crops, monkeypatch):
     """All experiments of the first system on the wheel's own pictures, with tiny coders in place of trained ones."""
     monkeypatch.setattr(_pictures, "pictures_of", lambda *_: load("embedded")[:6])
-    for module, side in ((_whole, 32), (_carrier, 64), (_coders, 32)):
-        monkeypatch.setattr(module, "crops", lambda count, side=side: crops[side][:count])
+    for module, side, most in ((_whole, 32, 3), (_carrier, 64, 1), (_coders, 32, 2)):
+        monkeypatch.setattr(module, "crops", lambda count, side=side, most=most: crops[side][: min(count, most)])
     monkeypatch.setattr(_baseline, "_ROWS", range(0, 29, 14))  # three fixed rates in place of ten
     monkeypatch.setattr(_carrier, "photographs", lambda count: crops[64][:count])
     for module in (masked, coders, _coders):
