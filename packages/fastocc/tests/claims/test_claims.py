@@ -37,10 +37,10 @@ def test_what_was_seen_before_is_where_it_was_then():
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """A cache that all claims share, and steps that are enough to see each arm trained."""
-    steps = {"encoder_steps": 2, "head_steps": 3, "search_steps": 2, "whole_steps": 2}
+    """A cache that all claims share, and scenes and steps that are enough to see each arm trained."""
+    small = {"scenes": 2, "encoder_steps": 2, "head_steps": 3, "search_steps": 2, "whole_steps": 2}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_setting, "QUICK", replace(_setting.QUICK, **steps))
+        patch.setattr(_setting, "QUICK", replace(_setting.QUICK, **small))
         patch.setenv("NINEFOLD_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
