@@ -252,12 +252,12 @@ def test_inspect_knows_each_kind(semcom, folder, tmp_path):
     assert semcom("inspect", "mae-32p4")["dim"] == 128
     assert semcom("inspect", "adjscc-c8")["kind"] == "semcom.jscc"
     assert semcom("inspect", "picture-c16")["kind"] == "semcom.picture"
-    semcom("bench", "phy", "--snr", "3", "--blocks", "60", "-o", tmp_path / "run")
+    semcom("bench", "phy", "--snr", "3", "--blocks", "250", "-o", tmp_path / "run")
     assert semcom("inspect", tmp_path / "run")["kind"] == "run"
 
 
 def test_sweep_resumes_plots_and_is_the_same_with_two_processes(semcom, refused, tmp_path):
-    words = ("bench", "phy", "--snr", "1:3:1", "--blocks", "60", "--seed", "4")
+    words = ("bench", "phy", "--snr", "1:3:1", "--blocks", "250", "--seed", "4")
     first = semcom(*words, "-o", tmp_path / "one")
     lines = (tmp_path / "one" / "metrics.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "one" / "metrics.jsonl").write_text(lines[0] + lines[1][:30])
