@@ -96,7 +96,7 @@ def test_labels_are_made_from_sweeps_and_read_by_the_loader(own, tmp_path):
     assert (bare.semantics != 17).sum() < (labels.semantics != 17).sum()
 
 
-def test_trained_model_is_exported_for_its_rig_in_8_bits(own, tmp_path):
+def test_trained_model_is_exported_for_its_rig_in_8_bits(own, exporter, tmp_path):
     pytest.importorskip("onnxscript")  # in 32 bits: the README's commands, and tests of `export`
     rig, out = ("--rig", own / "rig.yaml"), tmp_path / "onnx"
     words = ("export", own / "run", *rig, "--backend", "decomposed", "--logits", "--int8", own / "street", "-o", out)
@@ -113,7 +113,7 @@ def test_inspect_tells_the_configuration_and_the_parts(own):
     assert {row["part"] for row in parts["rows"]} >= {"image encoder", "head", "segmentation branch (training)"}
 
 
-def test_bench_has_a_row_for_each_head_and_stage():
+def test_bench_has_a_row_for_each_head_and_stage(no_collections):
     rows = json.loads(ok("bench", "--preset", "micro", "--heads", "fastocc,c2h", "--rounds", 3, "--json"))["rows"]
     assert [row["head"] for row in rows] == ["fastocc", "c2h"]
     rows = json.loads(ok("bench", "--preset", "micro", "--heads", "c2h", "--stages", "--rounds", 3, "--json"))["rows"]

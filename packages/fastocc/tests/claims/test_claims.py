@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from fastocc.geometry import GridSpec
 from fastocc_experiments.claims import CLAIMS
 from fastocc_experiments.claims._history import seen_now_or_before
+from fastocc_experiments.models import _setting
 from ninefold_lab import Budget
 
 
@@ -35,7 +37,10 @@ def test_what_was_seen_before_is_where_it_was_then():
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
+    """A cache that all claims share, and scenes and steps that are enough to see each arm trained."""
+    small = {"scenes": 2, "encoder_steps": 2, "head_steps": 3, "search_steps": 2, "whole_steps": 2}
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_setting, "QUICK", replace(_setting.QUICK, **small))
         patch.setenv("NINEFOLD_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

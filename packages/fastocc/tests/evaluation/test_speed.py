@@ -37,7 +37,7 @@ def test_head_needs_less_than_half_the_macs_of_the_3d_one():
     assert counts["fastocc"] < counts["voxel3d"] / 2
 
 
-def test_heads_are_timed_beside_the_first():
+def test_heads_are_timed_beside_the_first(no_collections):
     rows = time_heads(["fastocc", "c2h", "cascade"], FastOccConfig.preset("micro"), rounds=3)
     assert [one.name for one in rows] == ["fastocc", "c2h", "cascade"]
     assert rows[0].ratio == 1

@@ -35,8 +35,9 @@ def saved(port, path, **more):
 @pytest.mark.parametrize("settings", [{"three": False}, {"three": True, "width": 32}], ids=["flashocc", "bevdet-occ"])
 @torch.no_grad()
 def test_every_number_of_a_published_network_is_placed_and_logits_are_equal(settings, tmp_path):
-    port = random_port(GRID, **settings)
-    model = convert_checkpoint(saved(port, tmp_path / "theirs.pth"), grid="mini", image_size=SIZE)
+    grid = "micro" if settings["three"] else "mini"  # layers of columns are wider on the larger grid
+    port = random_port(GridSpec.named(grid), **settings)
+    model = convert_checkpoint(saved(port, tmp_path / "theirs.pth"), grid=grid, image_size=SIZE)
     theirs, ours = (sum(one.numel() for name, one in net.state_dict().items() if "num_batches" not in name)
                     for net in (port, model))  # fmt: skip
     assert theirs == ours
@@ -47,7 +48,7 @@ def test_every_number_of_a_published_network_is_placed_and_logits_are_equal(sett
     torch.testing.assert_close(model(images, inner, outer).logits, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_exported_checkpoint_runs_without_scattering(tmp_path):
+def test_exported_checkpoint_runs_without_scattering(exporter, tmp_path):
     pytest.importorskip("onnxscript")
     port = random_port(GRID, three=False, **SMALL)
     model = convert_checkpoint(saved(port, tmp_path / "theirs.pth"), grid="mini", image_size=SIZE)

@@ -135,7 +135,7 @@ def test_sequences_are_trained_and_predicted(street, tmp_path):
 
 
 @pytest.mark.parametrize("view", ["lut", "lss"])
-def test_graph_carries_its_state(view, tmp_path):
+def test_graph_carries_its_state(view, exporter, tmp_path):
     pytest.importorskip("onnxscript")
     model, frames = network(view, depth_step=4.0), clip(4, 1)
     path = export_model(model, RIG, tmp_path / "onnx", backend="native", logits=True)

@@ -135,7 +135,7 @@ def test_mutated_recordings_give_the_right_bytes_or_a_refusal(linear, pictures, 
     sent = linear.send(pictures[1:], payload)
     sizes = [one.shape[:2] for one in pictures[1:]]
     right = 0
-    for trial in range(300):
+    for trial in range(100):
         symbols = sent.copy()
         kind = trial % 4
         at = int(rng.integers(symbols.size))
@@ -154,7 +154,7 @@ def test_mutated_recordings_give_the_right_bytes_or_a_refusal(linear, pictures, 
             continue
         assert got.payload in (None, payload)
         right += got.payload == payload
-    assert right > 50  # small damage is repaired
+    assert right > 16  # small damage is repaired
 
 
 def test_two_folders_on_the_command_line(tmp_path):

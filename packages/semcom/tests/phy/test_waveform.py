@@ -28,12 +28,12 @@ def recorded(samples, rng, *, snr_db, offset=0.005, bits=8, lead=30_000):
 
 
 def test_loss_is_below_half_a_decibel_and_every_payload_whole_or_refused():
-    """100 recordings: unknown start, 5 kHz at 1 Msample/s, 8 bits; the loss is that of the symbols' error."""
+    """40 recordings: unknown start, 5 kHz at 1 Msample/s, 8 bits; the loss is that of the symbols' error."""
     rng, waveform, link = np.random.default_rng(0), Waveform(), BesideLink(BlockDct(1 / 12))
     picture, payload = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8), rng.bytes(300)
     symbols = link.send([picture], payload)[0]
     whole, lost = 0, []
-    for trial in range(100):
+    for trial in range(40):
         snr = (2.0, 4.0, 6.0, 10.0)[trial % 4]
         heard = recorded(waveform.modulate(symbols), rng, snr_db=snr, offset=0.005 * (-1) ** (trial // 4))
         found, noise = waveform.demodulate(heard, len(symbols))
@@ -45,7 +45,7 @@ def test_loss_is_below_half_a_decibel_and_every_payload_whole_or_refused():
         whole += got.payload == payload
     assert np.mean(lost) < 0.2
     assert np.max(lost) < 0.5
-    assert whole >= 74  # the code needs more than 2 dB
+    assert whole >= 29  # of 30: the code needs more than 2 dB
 
 
 def test_a_receiver_s_own_header_tells_the_type_and_must_agree_in_the_rate(rng, tmp_path):

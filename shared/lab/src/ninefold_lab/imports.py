@@ -68,6 +68,25 @@ class Module:
         """Its import statements, at any depth, without those for type checkers."""
         return [node for node in _run_nodes(self.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 
+    @functools.cached_property
+    def attributes(self) -> set[str]:
+        """What it takes from other objects by attribute, and all its texts if it takes some by `getattr`."""
+        nodes = _run_nodes(self.tree)
+        by_text = any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes)
+        return {node.attr for node in nodes if isinstance(node, ast.Attribute)} | (self.texts if by_text else set())
+
+    @functools.cached_property
+    def naming(self) -> list[ast.AST]:
+        """The nodes for which `named` can give a module of the followed packages, whichever files there are."""
+        return [node for node in _run_nodes(self.tree) if self._may_name(node)]
+
+    def _may_name(self, node: ast.AST) -> bool:
+        if isinstance(node, ast.Attribute):
+            return (_dotted(node) or "").split(".")[0] in self.tops
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return self.loads_by_name or node.value.split(":")[0].strip().split(".")[0] in self.tops
+        return isinstance(node, ast.JoinedStr) and self.loads_by_name
+
     def base(self, node: ast.ImportFrom) -> str:
         """The absolute name of the module that a `from ... import` names."""
         if not node.level:
@@ -161,9 +180,12 @@ def modules_of(function: Callable[..., Any], package: str) -> list[Module]:
     if experiments in sys.modules:
         roots += ((experiments, Path(sys.modules[experiments].__path__[0])),)
     found: dict[str, Module] = {}
-    queue = sorted(_homes(function))
+    queue, followed = sorted(_homes(function)), set[str]()
     while queue:
         wanted = queue.pop()
+        if wanted in followed:
+            continue
+        followed.add(wanted)
         parts = wanted.split(".")
         for name in (".".join(parts[: end + 1]) for end in range(len(parts))):
             list_of_claims = name in (f"{package}.claims", f"{experiments}.claims")
@@ -201,10 +223,7 @@ def _homes(function: Any) -> set[str]:
 
 def _imported(module: Module) -> Iterator[str]:
     """The followed modules that a module imports or names."""
-    nodes = _run_nodes(module.tree)
-    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    if any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes):
-        attributes |= module.texts
+    attributes = module.attributes
 
     def leads(name: str) -> Iterator[str]:
         """A module itself, and what is taken from it if it resolves names on first use."""
@@ -227,7 +246,7 @@ def _imported(module: Module) -> Iterator[str]:
             elif face is not None:
                 yield from (base, *(face.table.get(one.name, ()) if face.is_lazy else ()))
     if not module.is_lazy:
-        for node in nodes:
+        for node in module.naming:
             yield from module.named(node)
 
 
