@@ -2,7 +2,9 @@
 
 import gc
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: more threads are in the way
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the hub's client is imported: a test never waits for a network
@@ -14,14 +16,27 @@ for folder in Path(__file__).parent.glob("*/experiments"):
     register(folder.parent.name.replace("-", "_"), folder)  # `from tswitch_experiments.claims import ...`
 
 
+def _flushed(file: Any) -> None:
+    """`os.fsync` without the wait for the disk: tests end processes, and a process that ends loses no written byte."""
+    os.fstat(file if isinstance(file, int) else file.fileno())  # raises where it would
+
+
+os.fsync = _flushed
+
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")  # how fast an example is drawn says how busy the machine is
 
 
-def pytest_collection_finish() -> None:
-    """Leave what the imports made out of each later collection of garbage: a timing collects before each of its calls.
+_imported = 0  # modules, when what they made was last left out
+
+
+def pytest_runtest_setup() -> None:
+    """Leave what imports made out of each later collection of garbage: a timing collects before each of its calls.
 
     In a run of all tests a collection takes half a second otherwise, which is longer than most tests.
     """
-    gc.collect()
-    gc.freeze()
+    global _imported
+    if len(sys.modules) > _imported + 100:
+        gc.collect()
+        gc.freeze()
+        _imported = len(sys.modules)

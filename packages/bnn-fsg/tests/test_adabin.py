@@ -21,7 +21,7 @@ needs_data = pytest.mark.skipif(here is None, reason="needs NINEFOLD_DATA/bnn-fs
 @pytest.mark.data
 @needs_data
 def test_packed_gives_the_classes_of_the_float_path():
-    labels, answers, size = adabin_answers(np.arange(0, 4000, 20))
+    labels, answers, size = adabin_answers(np.arange(0, 4000, 40))
     assert size <= 64 * 1024
     assert np.mean(answers["packed"] == answers["float path"]) >= 0.99
     assert 0.82 < np.mean(answers["packed"] == labels) < 0.93

@@ -27,6 +27,7 @@ SHAPE = Shape(
 TEXT = np.random.default_rng(0).permutation(np.repeat(np.arange(61), 3))[
     np.arange(3000) % 50
 ]  # a line of fifty, again and again
+PART = TEXT[:500]
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +87,11 @@ def test_every_estimator_trains_them(name):
 def test_training_lowers_the_loss_of_a_text(trained):
     torch.manual_seed(0)
     fresh, floats = ternarize(BitNet(SHAPE)).eval(), BitNet(SHAPE)
-    assert bits_a_token(trained, TEXT, 24) < 0.5 * bits_a_token(fresh, TEXT, 24)
+    assert bits_a_token(trained, PART, 24) < 0.5 * bits_a_token(fresh, PART, 24)
     train_text(
         Plain(floats, torch.optim.Adam(floats.parameters(), lr=1e-2)), TEXT, steps=40, batch=8, length=24, seed=0
     )
-    assert bits_a_token(floats, TEXT, 24) < 0.5 * bits_a_token(fresh, TEXT, 24)
+    assert bits_a_token(floats, PART, 24) < 0.5 * bits_a_token(fresh, PART, 24)
 
 
 @pytest.mark.parametrize("backend", [*sets(), "numpy"])
@@ -102,7 +103,7 @@ def test_what_was_trained_is_what_runs_and_what_a_file_gives_back(trained, backe
     for one in (packed, loaded):
         np.testing.assert_allclose(one(TEXT[:40]), expected, rtol=0, atol=1e-3)
     np.testing.assert_array_equal(packed(TEXT[:40]), loaded(TEXT[:40]))
-    assert bits_a_token(packed, TEXT, 24) == pytest.approx(bits_a_token(trained, TEXT, 24), abs=1e-3)
+    assert bits_a_token(packed, PART, 24) == pytest.approx(bits_a_token(trained, PART, 24), abs=1e-3)
     assert list(loaded.generate(TEXT[:10], 20)) == TEXT[10:30].tolist(), "it knows the line by heart"
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
+import socket
 
 import numpy as np
 import pytest
@@ -21,6 +18,7 @@ from bnn_fsg.training._chosen import BEST, CHOSEN
 from bnn_fsg.training._trainer import BinaryTrainer, History, Schedule
 from ninefold.cli import house_app, verb
 from ninefold.errors import InputError
+from ninefold_testing import command, warm
 from typer.testing import CliRunner
 
 APP = house_app("bnn_fsg", "Verbs that train.")
@@ -128,19 +126,21 @@ def test_a_network_is_binarised_and_then_trained_where_device_says(start, tmp_pa
     assert caught.value.seen == {"meta"}
 
 
-TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0",
-            "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--no-python"]  # fmt: skip
-
-
 def test_train_under_torchrun_is_one_run(start, tmp_path):
+    """Two processes of the console script, with what `torchrun --nproc-per-node 2` tells each."""
     words = ["train", str(start), "--epochs", "1", "--batch", "32", "--gradient", "ste", "--optimizer", "adam"]
-    launch = [sys.executable, *TORCHRUN, str(Path(sys.executable).with_name("bnn-fsg")), *words]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*launch, "-o", str(tmp_path / "two"), "--json"], capture_output=True, text=True, env=env, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)  # of one process alone
+    words = command("bnn_fsg.cli", *words, "-o", str(tmp_path / "two"), "--json")[1:]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    alike = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    with (tmp_path / "said").open("w+") as said, (tmp_path / "errors").open("w+") as errors:
+        ranks = [
+            warm().start(words, said.fileno(), errors.fileno(), RANK=rank, LOCAL_RANK=rank, **alike)
+            for rank in ("0", "1")
+        ]
+        assert [rank.wait(120) for rank in ranks] == [0, 0], (tmp_path / "errors").read_text()
+    found = json.loads((tmp_path / "said").read_text())  # of one process alone
     assert found["test accuracy"] > 0.5
     (line,) = (tmp_path / "two/metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["loss"] == found["mean training loss"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
+
 import numpy as np
 from mecoin import Graph, Mecoin, SessionStream, Simulated
 from mecoin.encoders._gcn import GcnEncoder
@@ -42,7 +45,15 @@ SUPPORT = {code: NEXT.ids[NEXT.y == code][:5] for code in (3, 4)}
 TEST = NEXT.ids[(NEXT.y >= 0) & ~np.isin(NEXT.ids, np.concatenate(list(SUPPORT.values())))][::3]
 
 
-def fitted(kind: type[Mecoin] = Mecoin, **options) -> Mecoin:
+def learnt(kind: type[Mecoin] = Mecoin, **options) -> Mecoin:
     """A model that has learnt the classes 0, 1 and 2, with an encoder trained for a moment."""
     options = {"encoder": GcnEncoder(16, epochs=30) if kind is PaperModel else "sgc", **options}
     return kind(hidden=16, **options).fit_base(BASE, *masks(BASE, (0, 1, 2)))
+
+
+_learnt = cache(learnt)
+
+
+def fitted(kind: type[Mecoin] = Mecoin, **options) -> Mecoin:
+    """A copy of that model, which is learnt once for all tests."""
+    return deepcopy(_learnt(kind, **options))

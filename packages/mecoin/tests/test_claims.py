@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from mecoin import demo
 from mecoin.encoders._gcn import GcnEncoder
 from mecoin.evaluation._compare import LEARNERS
+from mecoin.paper._interaction import Interaction
+from mecoin.paper._keys import Constructed
 from mecoin_experiments import claims
 from mecoin_experiments.claims import _experiments
 from ninefold_lab import Budget
@@ -27,6 +31,17 @@ def tiny(monkeypatch, tmp_path):
     run_of = _experiments.run_of  # the same graph stands in for all data sets, and so the same runs
     monkeypatch.setattr(_experiments, "run_of", lambda budget, data, *words, **how: run_of(budget, "CS", *words, **how))
     monkeypatch.setattr(GcnEncoder.__init__, "__defaults__", (16, 20, 5e-3, 5e-4))
+    learn, fit = Interaction.learn, Constructed.fit
+
+    def learn_quickly(self, *words):
+        return learn(replace(self, base_steps=100, steps=40), *words)
+
+    def fit_quickly(self, *words):
+        self.settings = replace(self.settings, steps=30)
+        fit(self, *words)
+
+    monkeypatch.setattr(Interaction, "learn", learn_quickly)
+    monkeypatch.setattr(Constructed, "fit", fit_quickly)
 
 
 def test_every_rival_that_a_claim_names_is_there():

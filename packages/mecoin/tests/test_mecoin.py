@@ -10,7 +10,7 @@ from mecoin.memory._plus import MecoinPlus
 from mecoin.paper import Interaction, PaperMecoin, PaperModel
 from ninefold.errors import ArtifactError, InputError
 
-from .small import BASE, DATA, FOUR, NEXT, SUPPORT, TEST, fitted, masks, stream
+from .small import BASE, DATA, FOUR, NEXT, SUPPORT, TEST, fitted, learnt, masks, stream
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_later_sessions_replay_nodes_of_earlier_classes(monkeypatch):
     seen = []
     learn = Interaction.learn
     monkeypatch.setattr(Interaction, "learn", lambda *given: seen.append(given[4]) or learn(*given))
-    fitted(PaperModel).add_classes(FOUR, {3: SUPPORT[3]})
+    learnt(PaperModel).add_classes(FOUR, {3: SUPPORT[3]})
     assert np.bincount(seen[1]).tolist() == [5, 5, 5, 5]
     assert np.bincount(seen[0]).min() > 5
 

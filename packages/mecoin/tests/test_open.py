@@ -47,7 +47,8 @@ def made_by_function(_, session):
 
 
 @pytest.mark.filterwarnings("ignore:support node")  # of an inductive graph this small
-def test_learner_of_ones_own_and_one_of_a_function_run_in_compare_and_audit(tmp_path):
+def test_learner_of_ones_own_and_one_of_a_function_run_in_compare_and_audit(tmp_path, monkeypatch):
+    monkeypatch.setattr("mecoin.evaluation._compare.PLOTS", False)
     sessions = small.stream()
     entries = {"mine": NearestMean, "made": made_by_function, "SGC-NCM": "SGC-NCM"}
     results = compare(sessions, entries, out=tmp_path / "run")

@@ -10,7 +10,7 @@ from mecoin.paper import PaperModel
 from ninefold_graphs import softmax
 from sklearn.metrics import roc_auc_score
 
-from .small import BASE, FOUR, NEXT, SUPPORT, fitted, masks
+from .small import BASE, FOUR, NEXT, SUPPORT, fitted, learnt, masks
 
 
 def clusters(scale, seed=0, each=150):
@@ -65,7 +65,7 @@ def test_class_that_is_deleted_and_added_again_answers_as_if_it_had_stayed(tmp_p
     for model in (made, PaperModel.load(tmp_path / "m.safetensors")):
         model.forget([4]).add_classes(NEXT, {4: SUPPORT[4]})
         np.testing.assert_allclose(model.predict_proba(NEXT), before, atol=1e-5)
-    without = fitted(PaperModel, mode="transductive").add_classes(NEXT, {4: SUPPORT[4]})
+    without = learnt(PaperModel, mode="transductive").add_classes(NEXT, {4: SUPPORT[4]})
     made.forget([3])
     assert made.labels == without.labels
     np.testing.assert_allclose(made.predict_proba(NEXT), without.predict_proba(NEXT), atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from mldgg import Graph, GraphDomains, Simulated
 
 TINY = Simulated(graphs=3, nodes=150, classes=3, words=120, signal=0.35)
+SMALLER = replace(TINY, nodes=100, words=60)  # where no answer need be good
 QUICK = {"epochs": 2, "num_pivots": 20, "hidden_channels": 16}
 
 

@@ -13,7 +13,7 @@ from mldgg_experiments.claims import CLAIMS, _network
 from mldgg_experiments.datasets import _families
 from ninefold_lab import Budget
 
-from .small import QUICK, TINY
+from .small import QUICK, SMALLER
 
 FORM = Budget(1, 1, "quick")
 pytestmark = pytest.mark.filterwarnings("ignore::mldgg.meta.ReadingWarning")
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::mldgg.meta.ReadingWarning")
 def tiny(monkeypatch, tmp_path):
     """Graphs of a moment, networks of a few steps."""
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
-    monkeypatch.setattr(_families, "SMALL", TINY)
+    monkeypatch.setattr(_families, "SMALL", SMALLER)
     monkeypatch.setattr(Erm, "steps", 5)
     monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
     quick = lambda **options: Published(**{**options, **QUICK})  # noqa: E731

@@ -12,7 +12,7 @@ from mldgg import MLDGG
 from mldgg.datasets import inject_edges
 from ninefold_testing import run_here
 
-from .small import TINY, write_folder
+from .small import SMALLER, TINY, write_folder
 
 
 def done(*words, status=0):
@@ -20,6 +20,14 @@ def done(*words, status=0):
     result = run_here("mldgg.cli", *map(str, words))
     assert result.returncode == status, result.stderr
     return result.stderr if status else result.stdout
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_steps():
+    """These tests ask what a verb takes and writes, and not how good a gate is."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("mldgg.structure._gate.STEPS", 30)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +138,13 @@ def test_bench_times_an_adaptation():
     assert row["seconds"] > 0
 
 
+@pytest.mark.filterwarnings("ignore::mldgg.meta.ReadingWarning")
 def test_demo_shows_gain_table_and_pictures(monkeypatch):
     from mldgg import demo
     from mldgg.baselines import Erm
 
-    monkeypatch.setattr(demo, "SIMULATED", TINY)
+    monkeypatch.setattr(demo, "SIMULATED", SMALLER)
     monkeypatch.setattr(Erm, "steps", 10)
-    monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
     result = demo.demo(0)
     assert "simulated" in result.data
     assert all(result.arms.text(name) in result.arms.headline() for name in ("mldgg", result.arms.rival))

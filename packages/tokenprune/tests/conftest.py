@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the hub's client is imported: a test never waits for a network
@@ -39,14 +38,6 @@ def assert_rows_generate_as_alone(model, ids, options):
     for row, start in ((0, 0), (1, 9)):
         alone = model.generate(ids[row : row + 1, start:], **options)
         assert torch.equal(together[row, 24:], alone[0, 24 - start :])
-
-
-@pytest.fixture(autouse=True, scope="session")
-def short_collections():
-    """A timing collects garbage before each call: what was imported by now is not looked at, or that is all it does."""
-    tiny_model()  # transformers imports what a model needs once one is made
-    gc.collect()
-    gc.freeze()  # and stays so, for the tests of other packages that come after these, too
 
 
 @pytest.fixture(scope="session")

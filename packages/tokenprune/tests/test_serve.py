@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ninefold_testing import command, warm
 from tokenprune import FTPConfig, TokenPruner, tiny_model
 
 from .conftest import byte_tokenizer
@@ -44,21 +42,17 @@ def served(tmp_path):
     tokenizer.save_pretrained(folder)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = [sys.executable, "-c", "from tokenprune.cli import main; main()", "serve", "--model", str(folder)]
-    words += ["--port", str(port), "--sparsity", "0.5"]
-    with subprocess.Popen(
-        words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-    ) as process:  # fmt: skip
+    words = command("tokenprune.cli", "serve", "--model", str(folder), "--port", str(port), "--sparsity", "0.5")[1:]
+    with (tmp_path / "said").open("w+") as said:
+        program = warm().start(words, said.fileno(), said.fileno())
         try:
             end = time.monotonic() + 200
             while not _healthy(port):
-                assert process.poll() is None, process.stderr.read()
+                assert program.wait(0.1) is None, (tmp_path / "said").read_text()
                 assert time.monotonic() < end, "the server did not answer"
-                time.sleep(0.3)
             yield f"http://127.0.0.1:{port}", folder
         finally:
-            process.kill()
+            program.kill()
 
 
 def _healthy(port: int) -> bool:

@@ -1,8 +1,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ import torch
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import _atomic
+from ninefold_testing import warm
 from tswitch import Checkpoint, Switch, compress, ternarise
 from tswitch.switch import _build, _delta
 from tswitch.switch._tasks import TaskVectors
@@ -331,7 +330,8 @@ def test_memory_does_not_grow_with_the_size_of_a_tensor(tmp_path):
     tuned = torch.arange(size, dtype=torch.int32).mul_(-1640531527).bitwise_right_shift_(16).to(torch.bfloat16)
     write(tmp_path / "tuned", {"w": tuned})
     write(tmp_path / "base", {"w": torch.zeros(size, dtype=torch.bfloat16)})
-    result = subprocess.run([sys.executable, "-c", MEMORY, str(tmp_path)], capture_output=True, text=True, check=True)
+    result = warm().run(["-c", MEMORY, str(tmp_path)])
+    assert result.returncode == 0, result.stderr
     assert int(result.stdout) < 120e6
 
 

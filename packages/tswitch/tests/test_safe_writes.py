@@ -18,7 +18,7 @@ from tswitch.checkpoints._checkpoint import TensorInfo
 from .checkpoints import contents, finetuned, random_state
 from .models import pair
 
-LAYOUT = {name: TensorInfo(torch.float32, (50,)) for name in "abc"}
+LAYOUT = {name: TensorInfo(torch.float32, (50,)) for name in "ab"}
 COUNTED = ("rename", "replace", "unlink", "link", "mkdir", "rmdir", "fsync")
 
 

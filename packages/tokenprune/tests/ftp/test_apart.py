@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import tokenprune
+from ninefold_testing import warm
 from tokenprune import ftp
 
 SOURCE = Path(tokenprune.__file__).parent
@@ -39,7 +38,8 @@ with tokenprune.TokenPruner(model):
     model.generate(torch.ones(1, 9, dtype=torch.long), max_new_tokens=1, pad_token_id=0)
 print([name for name in sys.modules if name.startswith("tokenprune.ftp")])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = warm().run(["-c", code])
+    assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[-2] == "[]"
 
 
