@@ -144,6 +144,18 @@ class Module:
         return listed or [f"{package}.{file.stem}" for file in folder.parent.glob("*.py") if file.stem != "__init__"]
 
     @functools.cached_property
+    def all_named(self) -> list[str]:
+        """The followed modules that its expressions name; a lazy face names them for whom they are loaded."""
+        return [] if self.is_lazy else [name for node in _run_nodes(self.tree) for name in self.named(node)]
+
+    @functools.cached_property
+    def attributes(self) -> set[str]:
+        """What it may take from the modules that it imports: attributes, and any text where it calls `getattr`."""
+        nodes = _run_nodes(self.tree)
+        asks = any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes)
+        return {node.attr for node in nodes if isinstance(node, ast.Attribute)} | (self.texts if asks else set())
+
+    @functools.cached_property
     def texts(self) -> set[str]:
         """All text constants in it."""
         return {text for node in ast.walk(self.tree) for text in _texts(node)}
@@ -201,17 +213,13 @@ def _homes(function: Any) -> set[str]:
 
 def _imported(module: Module) -> Iterator[str]:
     """The followed modules that a module imports or names."""
-    nodes = _run_nodes(module.tree)
-    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    if any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes):
-        attributes |= module.texts
 
     def leads(name: str) -> Iterator[str]:
         """A module itself, and what is taken from it if it resolves names on first use."""
         yield name
         face = Module.find(name, module.roots)
         if face is not None and face.is_lazy:
-            for attribute in attributes & face.table.keys():
+            for attribute in module.attributes & face.table.keys():
                 yield from face.table[attribute]
 
     for node in module.imports:
@@ -226,9 +234,7 @@ def _imported(module: Module) -> Iterator[str]:
                 yield from leads(f"{base}.{one.name}")
             elif face is not None:
                 yield from (base, *(face.table.get(one.name, ()) if face.is_lazy else ()))
-    if not module.is_lazy:
-        for node in nodes:
-            yield from module.named(node)
+    yield from module.all_named
 
 
 def is_type_checking(node: ast.If) -> bool:
