@@ -198,10 +198,10 @@ def test_a_name_is_searched_and_a_link_followed(visit, width):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 375])
-def test_pages_fit_the_window_and_the_console_is_quiet(visit, width):
-    browser, address = visit
+def test_pages_fit_the_window_and_the_console_is_quiet(visit, unsearched, width):
+    browser, _ = visit
     browser.resize(width)
     for page in PAGES:
-        browser.open(address + page)
+        browser.open(unsearched + page)
         assert browser.overflow() == 0, page
     assert browser.errors == []

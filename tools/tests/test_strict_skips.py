@@ -56,7 +56,7 @@ def test_skip_is_a_failure_exactly_if_what_the_test_needs_is_there(tmp_path, at_
     env["PATH"] = str(tmp_path)  # where no R is
     env["PYTHONPATH"] = str(ROOT / "tools")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "strict_skips", "packages"],
+        [sys.executable, "-m", "pytest", "-p", "strict_skips", "-n", "2" if "CI" in at_hand else "0", "packages"],
         cwd=tmp_path,
         env=env,
         capture_output=True,

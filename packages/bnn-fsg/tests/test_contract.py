@@ -13,6 +13,7 @@ from ninefold_testing import ContractTests
 
 class TestContract(ContractTests):
     package = "bnn_fsg"
+    verbs_load_torch = True
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
         return ["pretrain", "--net", "mlp", "--epochs", "1", "-o", str(tmp_path / "out")]

@@ -32,7 +32,7 @@ class TestContract(ContractTests):
         return FastOccModel.from_pretrained(path)
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        return ["train", "--preset", "micro", "--root", str(self.street), "--steps", "24", "--every", "2"]
+        return ["train", "--preset", "micro", "--root", str(self.street), "--steps", "16", "--every", "2"]
 
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
         street = str(self.street)

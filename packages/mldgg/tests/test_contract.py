@@ -21,7 +21,8 @@ class TestContract(ContractTests):
     package = "mldgg"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        return ["fit", "simulated", "--leave-out", "south", "--no-gate", "-o", str(tmp_path / "run")]
+        write_folder(tmp_path / "graphs")
+        return ["fit", str(tmp_path / "graphs"), "--leave-out", "south", "--no-gate", "-o", str(tmp_path / "run")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
         path = tmp_path / "model.safetensors"
@@ -33,7 +34,7 @@ class TestContract(ContractTests):
 
     def long_command(self, tmp_path: Path) -> list[str]:
         write_folder(tmp_path / "graphs")
-        return ["compare", str(tmp_path / "graphs"), "--methods", "erm,target-only", "--shots", "0,5", "--seeds", "3"]
+        return ["compare", str(tmp_path / "graphs"), "--methods", "erm,target-only", "--shots", "0,5", "--seeds", "2"]
 
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
         return {

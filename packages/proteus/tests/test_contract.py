@@ -1,3 +1,5 @@
+import functools
+
 import pytest
 from proteus import ProteomicsData, datasets
 from proteus_experiments.simulators._tables import learn, simulate
@@ -8,6 +10,11 @@ pytest.register_assert_rewrite("ninefold_testing")
 from ninefold_testing import ContractTests  # noqa: E402
 
 
+@functools.cache
+def _draw():
+    return simulate(learn(datasets.ups1_peptides(), "group"), samples=16, features=200, seed=0)
+
+
 class TestContract(ContractTests):
     package = "proteus"
 
@@ -16,7 +23,7 @@ class TestContract(ContractTests):
         return [*words, "--quiet"]  # the halves that predict what replicates are drawn
 
     def _drawn(self, tmp_path):
-        drawn = simulate(learn(datasets.ups1_peptides(), "group"), samples=16, features=300, seed=0)
+        drawn = _draw()
         tmp_path.mkdir(exist_ok=True)
         drawn.data.save(tmp_path / "given")
         lines = ["\t".join([name, "x", *genes]) for name, genes in drawn.sets.items()]
@@ -32,7 +39,7 @@ class TestContract(ContractTests):
         return ProteomicsData.open(path)
 
     def long_command(self, tmp_path):
-        return ["run", str(self._drawn(tmp_path)), "--objectives", "3", "--resume"]
+        return ["run", str(self._drawn(tmp_path)), "--objectives", "2", "--resume"]
 
     def output_commands(self, tmp_path):
         path = self.make_artifact(tmp_path)

@@ -24,7 +24,7 @@ class TestContract(ContractTests):
         return load_model(path, SmallMae.kind)
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        return ["bench", "phy", "--snr", "0:2:0.2", "--blocks", "1000"]
+        return ["bench", "phy", "--snr", "0:2:0.2", "--blocks", "200"]
 
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
         return {

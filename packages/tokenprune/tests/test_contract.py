@@ -32,4 +32,4 @@ class TestContract(ContractTests):
         return verbs | {"convert-gguf": ["convert-gguf", "model.gguf"], "learn": ["learn", "--model", "tiny"]}
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        return ["ftp", *SMALL, "--generations", "2", "--steps", "30"]
+        return ["ftp", *SMALL, "--generations", "2", "--steps", "20"]

@@ -16,8 +16,9 @@ class TestContract(ContractTests):
     package = "tswitch"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        base, tuned = tiny.base(tmp_path / "base"), tmp_path / "tuned"
-        finetune(base, tiny.task(), tuned, FinetuneConfig(steps=20, lr=2e-2, head_lr=0.1, batch=16))
+        base, tuned = tmp_path.parent / "base", tmp_path.parent / "tuned"  # one pair for each run of a test
+        if not tuned.exists():
+            finetune(tiny.base(base), tiny.task(), tuned, FinetuneConfig(steps=20, lr=2e-2, head_lr=0.1, batch=16))
         rows = tiny.csv(tmp_path / "things.csv", ("fruit", "tool"), rows=60)
         words = ["sweep", str(base), str(tuned), "--csv", str(rows), "--alpha", "0.5,0.8,0.9"]
         return [*words, "-o", str(tmp_path / "out")]

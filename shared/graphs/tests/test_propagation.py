@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import socket
 
 import numpy as np
 from ninefold_graphs import Graph, hop_features, shared_columns
+from ninefold_testing import warm
 
 PROGRAM = """
 import sys
@@ -39,8 +39,14 @@ def test_two_processes_divide_the_columns_and_have_the_result_of_one(tmp_path):
     x, edges = draws.normal(size=(50, 100)).astype(np.float32), draws.integers(0, 50, (2, 200))
     np.savez(tmp_path / "graph.npz", x=x, edges=edges)
     (tmp_path / "program.py").write_text(PROGRAM)
-    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(tmp_path / "program.py")]
-    subprocess.run([sys.executable, *words, str(tmp_path / "graph.npz"), str(tmp_path)], check=True, timeout=120)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    alike = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    words = [str(tmp_path / part) for part in ("program.py", "graph.npz", ".")]
+    with (tmp_path / "said").open("w+") as said:
+        ranks = [warm().start(words, said.fileno(), said.fileno(), RANK=rank, **alike) for rank in ("0", "1")]
+        assert [rank.wait(60) for rank in ranks] == [0, 0], (tmp_path / "said").read_text()
     graph = Graph.of(x, edges)
     expected = hop_features(graph.x, graph.normalized, (0, 2), constant=True)
     for rank, columns in enumerate((2 * 64, 2 * 36)):  # two hops of 32 + 32 and of 32 + 4 columns

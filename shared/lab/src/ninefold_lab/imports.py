@@ -68,25 +68,6 @@ class Module:
         """Its import statements, at any depth, without those for type checkers."""
         return [node for node in _run_nodes(self.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 
-    @functools.cached_property
-    def attributes(self) -> set[str]:
-        """What it takes from other objects by attribute, and all its texts if it takes some by `getattr`."""
-        nodes = _run_nodes(self.tree)
-        by_text = any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes)
-        return {node.attr for node in nodes if isinstance(node, ast.Attribute)} | (self.texts if by_text else set())
-
-    @functools.cached_property
-    def naming(self) -> list[ast.AST]:
-        """The nodes for which `named` can give a module of the followed packages, whichever files there are."""
-        return [node for node in _run_nodes(self.tree) if self._may_name(node)]
-
-    def _may_name(self, node: ast.AST) -> bool:
-        if isinstance(node, ast.Attribute):
-            return (_dotted(node) or "").split(".")[0] in self.tops
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            return self.loads_by_name or node.value.split(":")[0].strip().split(".")[0] in self.tops
-        return isinstance(node, ast.JoinedStr) and self.loads_by_name
-
     def base(self, node: ast.ImportFrom) -> str:
         """The absolute name of the module that a `from ... import` names."""
         if not node.level:
@@ -163,6 +144,18 @@ class Module:
         return listed or [f"{package}.{file.stem}" for file in folder.parent.glob("*.py") if file.stem != "__init__"]
 
     @functools.cached_property
+    def all_named(self) -> list[str]:
+        """The followed modules that its expressions name; a lazy face names them for whom they are loaded."""
+        return [] if self.is_lazy else [name for node in _run_nodes(self.tree) for name in self.named(node)]
+
+    @functools.cached_property
+    def attributes(self) -> set[str]:
+        """What it may take from the modules that it imports: attributes, and any text where it calls `getattr`."""
+        nodes = _run_nodes(self.tree)
+        asks = any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes)
+        return {node.attr for node in nodes if isinstance(node, ast.Attribute)} | (self.texts if asks else set())
+
+    @functools.cached_property
     def texts(self) -> set[str]:
         """All text constants in it."""
         return {text for node in ast.walk(self.tree) for text in _texts(node)}
@@ -180,12 +173,9 @@ def modules_of(function: Callable[..., Any], package: str) -> list[Module]:
     if experiments in sys.modules:
         roots += ((experiments, Path(sys.modules[experiments].__path__[0])),)
     found: dict[str, Module] = {}
-    queue, followed = sorted(_homes(function)), set[str]()
+    queue = sorted(_homes(function))
     while queue:
         wanted = queue.pop()
-        if wanted in followed:
-            continue
-        followed.add(wanted)
         parts = wanted.split(".")
         for name in (".".join(parts[: end + 1]) for end in range(len(parts))):
             list_of_claims = name in (f"{package}.claims", f"{experiments}.claims")
@@ -223,14 +213,13 @@ def _homes(function: Any) -> set[str]:
 
 def _imported(module: Module) -> Iterator[str]:
     """The followed modules that a module imports or names."""
-    attributes = module.attributes
 
     def leads(name: str) -> Iterator[str]:
         """A module itself, and what is taken from it if it resolves names on first use."""
         yield name
         face = Module.find(name, module.roots)
         if face is not None and face.is_lazy:
-            for attribute in attributes & face.table.keys():
+            for attribute in module.attributes & face.table.keys():
                 yield from face.table[attribute]
 
     for node in module.imports:
@@ -245,9 +234,7 @@ def _imported(module: Module) -> Iterator[str]:
                 yield from leads(f"{base}.{one.name}")
             elif face is not None:
                 yield from (base, *(face.table.get(one.name, ()) if face.is_lazy else ()))
-    if not module.is_lazy:
-        for node in module.naming:
-            yield from module.named(node)
+    yield from module.all_named
 
 
 def is_type_checking(node: ast.If) -> bool:

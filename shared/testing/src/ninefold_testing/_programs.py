@@ -27,7 +27,8 @@ from ninefold_testing import _warm
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each program started here compiles all it imports anew
 
 _SLOW = ["scipy.stats", "matplotlib.pyplot", "typer._adapters"]  # the last when a verb reads its words
-_MODELS = [  # where a test of this process has the library: seconds that others need not wait
+_TABLES = ["pandas", "pyarrow.parquet", "numba", "sklearn.linear_model"]  # these, and models, where this process has
+_MODELS = [  # the library already: seconds that others need not wait
     "torch_geometric.data", "transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert",
 ]  # fmt: skip
 
@@ -202,7 +203,7 @@ def warm(package: str | None = None) -> Warm:
 
 @functools.cache
 def _warm_process(with_torch: bool) -> Warm:
-    more = [name for name in ("pandas", *_MODELS * with_torch) if name.partition(".")[0] in sys.modules]
+    more = [name for name in [*_TABLES, *_MODELS * with_torch] if name.partition(".")[0] in sys.modules]
     made = Warm(*["torch._dynamo"] * with_torch, *_SLOW, *more)
     atexit.register(made.close)
     return made
