@@ -63,8 +63,7 @@ def demo(names: Names = None, *, opts: Shared) -> Table:
     how = "two at a time" if jobs == 2 else "one after another"
     say(f"{len(rows)} demos, {how}: about {max(10, round(seconds / jobs, -1)):.0f} s here. Nothing is downloaded.")
     say(f"The page {path} (about {0.2 + 0.3 * len(rows):.1f} MB) is written after each; Ctrl-C keeps what is there.")
-    started = sys.stderr.isatty()
-    ended = run_demos(rows, opts.seed, jobs, lambda name: say(f"{name:<12}runs", wanted=started))
+    ended = run_demos(rows, opts.seed, jobs, lambda name: say(f"{name:<12}runs", wanted=sys.stderr.isatty()))
     with contextlib.closing(ended):
         for one, left in ended:
             shown = sorted([*shown, one], key=lambda one: one.name)

@@ -47,8 +47,7 @@ class Module:
     @classmethod
     def find(cls, name: str, roots: Roots) -> Module | None:
         """The module of that dotted name, or None if the followed packages have none."""
-        path = _path(name, roots)
-        if path is None:
+        if (path := _path(name, roots)) is None:
             return None
         about = path.stat()
         return _parsed(name, path, roots, about.st_mtime_ns, about.st_size)
@@ -204,8 +203,7 @@ def _homes(function: Any) -> set[str]:
         if id(one) in seen or not callable(one):
             continue
         seen[id(one)] = one
-        cells = getattr(one, "__closure__", None) or ()
-        queue += [cell.cell_contents for cell in cells if cell.cell_contents is not None]
+        queue += [cell.cell_contents for cell in getattr(one, "__closure__", None) or ()]
         queue += [getattr(one, "func", None), getattr(one, "__wrapped__", None), getattr(one, "__func__", None)]
         queue += [*getattr(one, "args", ()), *getattr(one, "keywords", {}).values()] if hasattr(one, "func") else []
     return {name for one in seen.values() if isinstance(name := getattr(one, "__module__", None), str)}

@@ -286,8 +286,7 @@ def _summary(runs: Sequence[Scores]) -> dict[str, dict[str, Any]]:
         spread = float(np.std(means, ddof=1)) if len(means) > 1 else 0.0
         summary[arm] = {"mean": float(np.mean(means)), "sd": spread}
         if list(by_seed[0]) != [""]:
-            groups = {key: float(np.mean([seed[key].mean() for seed in by_seed])) for key in by_seed[0]}
-            summary[arm]["groups"] = groups
+            summary[arm]["groups"] = {key: float(np.mean([run[key].mean() for run in by_seed])) for key in by_seed[0]}
     return summary
 
 

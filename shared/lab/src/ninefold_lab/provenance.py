@@ -15,7 +15,6 @@ import importlib.metadata
 import json
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from ninefold.datasets import cache_path, data_dir
@@ -84,16 +83,11 @@ def source_key(claim: Claim) -> str:
 def _code_key(claim: Claim, modules: Iterable[Module]) -> str:
     trees = [text for module in modules if (text := _tree_text(module))]
     shipped = (
-        _digest(file, file.stat().st_mtime_ns, file.stat().st_size)
+        digest_file(file)
         for file in folder_of(claim.package).rglob("*")
         if file.is_file() and file.suffix not in _NO_PART and "LICENSE" not in file.name
     )
     return _short("\n".join(sorted([*map(_short, trees), *shipped])))
-
-
-@functools.lru_cache(maxsize=4096)
-def _digest(file: Path, _changed: int, _size: int) -> str:
-    return digest_file(file)
 
 
 def _short(text: str) -> str:
