@@ -101,9 +101,7 @@ class Module:
     @functools.cached_property
     def loads_by_name(self) -> bool:
         """Whether it imports modules by text."""
-        return any(
-            isinstance(node, ast.Name | ast.Attribute) and _last(node) in _LOADERS for node in ast.walk(self.tree)
-        )
+        return any(isinstance(one, ast.Name | ast.Attribute) and _last(one) in _LOADERS for one in ast.walk(self.tree))
 
     @property
     def is_lazy(self) -> bool:

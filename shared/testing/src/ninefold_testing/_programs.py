@@ -163,10 +163,7 @@ class Warm:
         answers.connect(self.address)
         with Path(os.devnull).open("rb") as nothing:
             _warm.ask(answers, words, str(Path.cwd()), {**os.environ, **env}, [nothing.fileno(), out, errors])
-        number = b""
-        while not number.endswith(b"\n"):
-            number += answers.recv(1)
-        return Program(int(number), answers)
+        return Program(int(answers.makefile("rb", buffering=0).readline()), answers)
 
     def run(self, words: list[str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run what `python *words` runs to its end; outputs are captured."""
