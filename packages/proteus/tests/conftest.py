@@ -11,14 +11,12 @@ import pytest
 def quick() -> Iterator[pytest.MonkeyPatch]:
     """A small study without what takes half its time and no test looks at.
 
-    numpy finds the nodes of a quadrature anew at each call: they are found once. A journal waits for the disk after
-    each event, for the case that the machine loses its power: it does not wait. A kept run halves its cohort ten times
-    to predict what replicates: it does so twice.
+    numpy finds the nodes of a quadrature anew at each call: they are found once. A kept run halves its cohort ten
+    times to predict what replicates: it does so twice.
     """
     legendre = np.polynomial.legendre
     found = functools.cache(legendre.leggauss)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(legendre, "leggauss", lambda deg: tuple(one.copy() for one in found(deg)))
-        patch.setattr("os.fsync", lambda _: None)
         patch.setattr("proteus.study._replicated._SPLITS", 2)
         yield patch
