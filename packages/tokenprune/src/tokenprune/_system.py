@@ -7,6 +7,6 @@ SYSTEM = System(
     summary="skip unimportant tokens, block by block, in a frozen LLM: prefill gets faster",
     demo="tokenprune.demo:demo",
     claims="tokenprune_experiments.claims:CLAIMS",
-    seconds=80,
+    seconds=50,
     own='tokenprune ask report.txt "What was decided?" --sparsity 0.3',
 )

@@ -16,7 +16,7 @@ from tokenprune.evaluation._recall import Recall, by_depth, recall, recall_table
 from tokenprune.models._models import has_smollm2
 from tokenprune.pruner._report import Report
 
-_OURS, _RIVALS, _SPARSITY, _ITEMS = "tokenprune", ("truncation", "fastkv", "shortgpt"), 0.3, 5
+_OURS, _RIVALS, _SPARSITY, _ITEMS, _LENGTH = "tokenprune", ("truncation", "fastkv", "shortgpt"), 0.3, 5, 256
 _KINDS = ("needle", "constant")
 _FIELD = {"fastkv": "FastKV", "shortgpt": "ShortGPT", "truncation": "plain truncation"}
 
@@ -30,7 +30,7 @@ def demo(seed: int) -> DemoResult:
     calibration = windows(ids[:half], length=128, scored=24, count=2, seed=seed)
     pruner = TokenPruner(model, FTPConfig(target_sparsity=_SPARSITY))
     arms = fitted(model, pruner, _RIVALS, _SPARSITY, calibration, seed=seed, ours=_OURS)
-    sets = [datasets.long_tasks(kind, "test", tokenizer, filler=ids[half:], count=_ITEMS, length=384, seed=seed)
+    sets = [datasets.long_tasks(kind, "test", tokenizer, filler=ids[half:], count=_ITEMS, length=_LENGTH, seed=seed)
             for kind in _KINDS]  # fmt: skip
     found = [recall(arms, tasks) for tasks in sets]
     figures: list[tuple[str, Any]] = []
@@ -39,7 +39,7 @@ def demo(seed: int) -> DemoResult:
         gates = Report.of(arms[_OURS], stream).gate_map()
         figures = [("Loss of the right answer by the depth of the fact: lower is better", by_depth(found)),
                    ("Which token (across) each block (down) computed", gates)]  # fmt: skip
-    return _result(found, recall_table(found, "Facts in prompts of 384 tokens"), figures, real=real)
+    return _result(found, recall_table(found, f"Facts in prompts of {_LENGTH} tokens"), figures, real=real)
 
 
 def _result(found: list[Recall], shown: Table, figures: list[tuple[str, Any]], *, real: bool) -> DemoResult:
