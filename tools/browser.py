@@ -214,7 +214,7 @@ def served(folder: Path) -> Iterator[str]:
         request_queue_size = 64  # a browser opens many connections at once
 
     with Server(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}/"
         finally:

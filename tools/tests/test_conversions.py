@@ -76,7 +76,7 @@ def served(answer: Callable[[str], bytes | None]) -> Any:
     @contextmanager
     def running() -> Iterator[str]:
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
             yield f"http://127.0.0.1:{server.server_port}"
             server.shutdown()
 
