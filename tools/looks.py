@@ -19,9 +19,10 @@ from browser import Browser
 
 _AXE = "axe-core@4.14.1"
 _RUN = (
-    "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.map(one => "
-    "({id: one.id, impact: one.impact, where: one.nodes.slice(0, 3).map(node => node.html.slice(0, 120))})))"
+    "axe.run(document, {resultTypes: ['violations'], selectors: false, ...%s}).then(found => found.violations.map("
+    "one => ({id: one.id, impact: one.impact, where: one.nodes.slice(0, 3).map(node => node.html.slice(0, 120))})))"
 )
+_COLOURS = "{runOnly: ['color-contrast', 'link-in-text-block']}"
 _SERIOUS = ("serious", "critical")
 
 
@@ -42,10 +43,13 @@ def axe() -> str | None:
             return file.read().decode() if file else None
 
 
-def serious(browser: Browser, script: str) -> list[dict[str, Any]]:
-    """What axe-core finds that is serious or critical, on the page as it is shown now."""
+def serious(browser: Browser, script: str, *, colours: bool = False) -> list[dict[str, Any]]:
+    """What axe-core finds that is serious or critical, on the page as it is shown now; with `colours` by these alone.
+
+    A page in its other colours differs in nothing else.
+    """
     browser.evaluate(f"{script}; true")
-    return [one for one in browser.evaluate(_RUN) if one["impact"] in _SERIOUS]
+    return [one for one in browser.evaluate(_RUN % (_COLOURS if colours else "{}")) if one["impact"] in _SERIOUS]
 
 
 def screens(browser: Browser, height: int = 720) -> float:

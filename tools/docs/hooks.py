@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import site_pages  # noqa: E402
 from mkdocs.config.defaults import MkDocsConfig  # noqa: E402
+from mkdocs.plugins import CombinedEvent, event_priority  # noqa: E402
 from mkdocs.structure.files import File, Files  # noqa: E402
+from mkdocs.structure.pages import Page  # noqa: E402
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -27,6 +30,25 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, source in site_pages.pictures().items():
         files.append(File.generated(config, path, abs_src_path=str(source)))
     return files
+
+
+@event_priority(100)
+def _before_search(context: dict[str, Any], page: Page, **_: object) -> dict[str, Any]:
+    """Show the search a page's code without its colours, which are half of all tags: it reads them one by one."""
+    context["as_shown"] = page.content or ""
+    page.content = _CODE.sub(lambda code: _SPAN.sub("", code[0]), context["as_shown"])
+    return context
+
+
+@event_priority(-100)
+def _after_search(context: dict[str, Any], page: Page, **_: object) -> dict[str, Any]:
+    page.content = context.pop("as_shown")
+    return context
+
+
+on_page_context = CombinedEvent(_before_search, _after_search)
+_CODE = re.compile(r"<pre\b.*?</pre>", re.DOTALL)
+_SPAN = re.compile(r"</?span\b[^>]*>")
 
 
 def on_post_page(output: str, **_: object) -> str:

@@ -159,6 +159,9 @@ def test_newcomers_searches_find_the_right_page_first(visit):
     assert {words: place.partition("#")[0] for words, place in found.items()} == SEARCHES
 
 
+FOLDED = "document.querySelectorAll('details:not([open]) > :not(summary)')"  # axe passes it over, but walks through it
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
@@ -169,10 +172,14 @@ def test_axe_finds_nothing_serious(visit, unsearched, width, scheme):
     browser, _ = visit
     browser.resize(width)
     browser.scheme(scheme)
+    browser.open(unsearched)
+    browser.evaluate("localStorage.clear()")  # where the theme keeps the colours of the first visit
     found = {}
     for page in PAGES:
         browser.open(unsearched + page)
-        found[page] = looks.serious(browser, script)
+        assert browser.evaluate("document.body.dataset.mdColorScheme") == {"light": "default", "dark": "slate"}[scheme]
+        browser.evaluate(f"{FOLDED}.forEach(one => one.remove())")
+        found[page] = looks.serious(browser, script, colours=scheme == "dark")
     assert {page: faults for page, faults in found.items() if faults} == {}
 
 
