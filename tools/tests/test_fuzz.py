@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,15 +14,13 @@ from fuzz_readers import READERS
 from fuzz_samples import Reader
 from ninefold.artifacts import Artifact, save
 from ninefold.errors import ArtifactError
+from ninefold_testing import warm
 from workspace import CORE, ROOT, packages
 
 
 @pytest.mark.slow
 def test_damaged_files_end_in_a_typed_error_or_in_finite_values():
-    done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "fuzz.py", "--count", "12"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = warm().run([str(ROOT / "tools" / "fuzz.py"), "--count", "12"], timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
