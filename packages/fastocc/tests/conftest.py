@@ -31,6 +31,29 @@ def exporter():
         yield
 
 
+@pytest.fixture(scope="session")
+def without_plain_layers():
+    """Makes a network of fewer nodes, each of which costs the exporter time: a convolution for each residual block.
+
+    With `norms` it has no batch norms either. Blocks and batch norms are the same in all networks; the first graph of
+    `export/test_export.py` has them.
+    """
+    import torch
+    from fastocc.views._encoder import BasicBlock
+
+    def without(model, norms=True):
+        for module in list(model.modules()):
+            for name, layer in module.named_children():
+                if isinstance(layer, BasicBlock):
+                    first = layer.first[0]
+                    setattr(module, name, torch.nn.Conv2d(first.in_channels, first.out_channels, 1, first.stride))
+                elif norms and isinstance(layer, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
+                    setattr(module, name, torch.nn.Identity())
+        return model
+
+    return without
+
+
 @pytest.fixture
 def no_collections(monkeypatch):
     """A timing collects garbage before each call, which takes longer than the call once many libraries are loaded."""

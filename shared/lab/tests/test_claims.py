@@ -137,23 +137,23 @@ def test_interval_of_a_difference_of_shares_of_few_items_covers_it(ours, theirs)
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 def test_one_seed_in_ten_that_collapses_makes_no_gain(seeds):
     rng, wrong = RNG(seeds), 0
-    for _ in range(2000):
+    for _ in range(1000):
         runs = [{name: 80 + rng.normal() if rng.random() > 0.1 else 10.0 for name in "ab"} for _ in range(seeds)]
         wrong += verdict(at_least("a", "b", chance=12.0), runs) == "reproduced"
-    assert wrong / 2000 <= 0.05
+    assert wrong / 1000 <= 0.05
 
 
 @pytest.mark.parametrize("most", [5, 10, 20])
 def test_planned_seeds_keep_the_error(most):
     rng, wrong, open_, asked = RNG(most), 0, 0, []
-    for _ in range(2000):
+    for _ in range(1000):
         runs = [{"a": value, "b": 0.0} for value in rng.normal(size=most)]
         pilot = at_least("a", "b")(runs[:3])
         planned = planned_seeds(pilot, 3, most)
         end = at_least("a", "b")(runs[:planned])[0].verdict if planned > 3 else pilot[0].verdict
         wrong, open_ = wrong + (end == "reproduced"), open_ + (end == "inconclusive")
         asked.append(planned)
-    assert wrong / 2000 <= 0.05
+    assert wrong / 1000 <= 0.05
     assert min(asked) == 3
     assert max(asked) == most
 

@@ -22,26 +22,10 @@ from fastocc.export import (
     write_prediction,
 )
 from fastocc.models import build_head
-from fastocc.views._encoder import BasicBlock
 from ninefold.errors import ArtifactError, InputError
 
 RIG, GRID = CameraRig.nominal(32, 64), GridSpec.named("micro")
 pytestmark = pytest.mark.usefixtures("exporter")
-
-
-def without_plain_layers(model):
-    """A network of fewer nodes, each of which costs the exporter time: a convolution for each residual block of two.
-
-    Blocks and batch norms are the same in all networks; the graph of `exported` has them.
-    """
-    for module in list(model.modules()):
-        for name, layer in module.named_children():
-            if isinstance(layer, BasicBlock):
-                first = layer.first[0]
-                setattr(module, name, torch.nn.Conv2d(first.in_channels, first.out_channels, 1, first.stride))
-            elif isinstance(layer, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
-                setattr(module, name, torch.nn.Identity())
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +65,10 @@ def test_decomposed_head_needs_no_deformable_operator(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["voxel3d", "cascade"])
-def test_head_that_looks_at_images_takes_their_features(name, tmp_path):
+def test_head_that_looks_at_images_takes_their_features(name, without_plain_layers, tmp_path):
     torch.manual_seed(0)
     grid = GridSpec(GRID.lower, GRID.voxel, (*GRID.shape[:2], 3))  # the cascade's stages have 1, 2 and 3 levels
-    head = build_head(name, FastOccConfig.preset("micro"), grid).eval()
+    head = without_plain_layers(build_head(name, FastOccConfig.preset("micro"), grid).eval())
     bev, context = head_inputs(head)
     with torch.no_grad():
         expected = head(bev, context).numpy()
@@ -98,7 +82,7 @@ def test_head_that_looks_at_images_takes_their_features(name, tmp_path):
 @pytest.mark.parametrize(
     ("view", "head"), [("lut", "dcn-c2h"), ("lss", "fastocc"), ("bevdet", "bevdet-occ"), ("lut", "voxel3d")]
 )
-def test_no_graph_scatters(view, head, tmp_path):
+def test_no_graph_scatters(view, head, without_plain_layers, tmp_path):
     model = FastOccModel(FastOccConfig.preset("micro", view=view, head=head, depth_step=4.0)).eval()
     model = without_plain_layers(model)
     kinds = node_types(export_model(model, RIG, tmp_path / "onnx", backend="decomposed"))
