@@ -71,6 +71,6 @@ def test_ranges_hold_both_ends():
     assert parse_range("0:0.3:0.1") == [0, 0.1, 0.2, 0.3]
     assert parse_range("1,4,7") == [1, 4, 7]
     assert parse_range("5, 5,1") == [5, 1]  # a point that is given twice is measured once
-    for text in ("a", "1:2", "1:0:1", "0:1:0", "nan", "1,nan", "nan:1:1", "0:inf:1", "5dB", "1,,2", ""):
+    for text in ("a", "1:2", "1:0:1", "0:1:0", "nan", "1,nan", "nan:1:1", "0:inf:1", "0:1:1e-6", "5dB", "1,,2", ""):
         with pytest.raises(InputError, match="range"):
             parse_range(text)
