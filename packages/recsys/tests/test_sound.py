@@ -10,6 +10,7 @@ import pytest
 import recsys
 import scipy.sparse as sp
 from ninefold.errors import ArtifactError, InputError
+from recsys.content._features import Features
 from recsys.recommender import _store
 from recsys.recommender._registry import make_model
 from recsys.recommender._sound import check_arrays, check_csr
@@ -62,6 +63,11 @@ def test_an_array_that_does_not_fit_is_named(arrays, shapes, reason):
     with pytest.raises(InputError, match=reason):
         check_arrays(arrays, shapes, {"items": 4, "users": 3})
     return None
+
+
+def test_what_is_known_of_features_is_no_empty_list():
+    with pytest.raises(InputError, match="encoder: got an empty list"):
+        Features.unpacked([])
 
 
 def test_one_user_is_answered_from_weights_of_double_precision():

@@ -84,6 +84,8 @@ class Features:
     @classmethod
     def unpacked(cls, packed: list[Any]) -> Features:
         """What `packed` made."""
+        if not packed:
+            raise InputError("encoder", got="an empty list", expected="grams, and what is known of each column")
         return cls(tuple(packed[1:]), packed[0])
 
 
