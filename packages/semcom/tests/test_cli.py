@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ninefold_testing import digests, run, run_here
+from ninefold_testing import command, digests, run_here, warm
 from PIL import Image
 from semcom.datasets import embedded_photographs
 from semcom.models import built_in_path, load_picture_coder
@@ -262,7 +262,7 @@ def test_sweep_resumes_plots_and_is_the_same_with_two_processes(semcom, refused,
     lines = (tmp_path / "one" / "metrics.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "one" / "metrics.jsonl").write_text(lines[0] + lines[1][:30])
     assert semcom(*words, "-o", tmp_path / "one") == first
-    done = run(MODULE, *words, "--jobs", "2", "--json")
+    done = warm("semcom").run(command(MODULE, *words, "--jobs", "2", "--json")[1:])
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == first
     assert Image.open(tmp_path / "one" / "bler.png").size[0] > 300

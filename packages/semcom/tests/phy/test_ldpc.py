@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
+from ninefold_testing import warm
 from semcom.phy import Channel, Modulation, layout, ldpc
 from semcom.phy._layered import min_sum
 from semcom.phy._ldpc import min_sum_of_few
@@ -90,8 +91,8 @@ def test_wrong_sizes_and_values_are_named():
 PEER = """
 import json, sys
 import numpy as np, torch
+sys.path.insert(0, sys.argv[2])
 from sionna.phy.fec.ldpc import LDPC5GEncoder
-print("installed", file=sys.stderr)
 for k, n in json.loads(sys.argv[1]):
     bits = np.random.default_rng(k).integers(0, 2, (3, k))
     word = LDPC5GEncoder(k, n)(torch.tensor(bits, dtype=torch.float32))
@@ -102,7 +103,7 @@ for k, n in json.loads(sys.argv[1]):
 @pytest.mark.peer
 @pytest.mark.slow
 def test_encoder_equals_sionnas_bit_for_bit(sionna):
-    done = subprocess.run([*sionna, "-c", PEER, json.dumps(SIZES)], capture_output=True, text=True, check=False)
+    done = warm().run(["-c", PEER, json.dumps(SIZES), str(sionna)])
     assert done.returncode == 0, done.stderr[-2000:]
     for (k, n), theirs in zip(SIZES, done.stdout.split(), strict=True):
         bits = np.random.default_rng(k).integers(0, 2, (3, k)).astype(np.uint8)
@@ -111,23 +112,16 @@ def test_encoder_equals_sionnas_bit_for_bit(sionna):
 
 @pytest.fixture
 def sionna(tmp_path):
-    """Words that run python with Sionna, beside the torch that is installed here, in an environment of its own."""
+    """A folder with Sionna, for a path of modules that has the torch which is installed here."""
     uv = shutil.which("uv")
     if uv is None:
-        pytest.skip("Sionna needs an environment of its own, and uv, which makes one, is not installed")
-    import sys
-    import sysconfig
-
-    environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
-    python = tmp_path / "peer" / "bin" / "python"
-    made = subprocess.run([uv, "venv", "-q", "-p", sys.executable, tmp_path / "peer"], env=environment, check=False)
-    words = [uv, "pip", "install", "-q", "--python", python, "--no-deps", "sionna-no-rt==2.2.0", "importlib_resources"]
-    got = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-    if made.returncode or got.returncode:
+        pytest.skip("Sionna needs a folder of its own, and uv, which fills one, is not installed")
+    place, packages = tmp_path / "peer", ["sionna-no-rt==2.2.0", "importlib_resources"]
+    words = [uv, "pip", "install", "-q", "-p", sys.executable, "--target", place, "--no-deps", *packages]
+    got = subprocess.run(words, capture_output=True, text=True, check=False)
+    if got.returncode:
         pytest.skip(f"Sionna cannot be installed here: {(got.stderr.strip() or 'no reason').splitlines()[-1]}")
-    site = python.parent.parent / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
-    (site / "beside.pth").write_text(sysconfig.get_path("purelib") + "\n")  # torch and numpy, after its own
-    return [python]
+    return place
 
 
 def plain_min_sum(llr, starts, places, iterations, scale):
