@@ -154,6 +154,8 @@ if __name__ == "__main__":
     for module in sys.argv[2:]:
         with contextlib.suppress(ImportError):  # what is not installed is left out
             importlib.import_module(module)
+    if "numba" in sys.modules:
+        sys.modules["numba"].njit(lambda: 0)()  # the first call loads what numba can compile: 0.2 s
     gc.collect()
     gc.freeze()
     asked, streams = serve(socket.socket(fileno=int(sys.argv[1])))
