@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from venvs import Venv
@@ -34,7 +35,9 @@ def test_lab_alone_says_that_nothing_is_installed(tmp_path):
 @pytest.mark.slow
 def test_packages_under_a_prefix_keep_their_imports_and_commands(tmp_path, monkeypatch):
     monkeypatch.setenv("BNN_FSG_PURE", "1")  # its library in C takes as long to build as all else here, and has no name
-    wheels = {name: build(package, tmp_path / name, prefix="acme-") for name, package in members().items()}
+    with ThreadPoolExecutor(4) as pool:  # a build mostly waits for the index
+        built = {name: pool.submit(build, one, tmp_path / name, prefix="acme-") for name, one in members().items()}
+    wheels = {name: one.result() for name, one in built.items()}
     venv = Venv(tmp_path / "clean")
     venv.install([wheel.name for wheel in wheels.values()], wheels.values())
     systems = {system: f"acme-{name}" for name, package in packages().items() for system in package.systems}

@@ -40,7 +40,8 @@ def too_long(page: str) -> list[str]:
     """Figures of an HTML page with more digits than their intervals have; code and pictures left out."""
     text = re.sub(r"<(pre|code|svg|script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
     text = html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"</t[dh]>|<br>", "\n", text)))
-    found = [one[0] for pattern in (_INTERVAL, _SPREAD) for one in pattern.finditer(text) if _excess(one)]
+    patterns = [pattern for sign, pattern in (("[", _INTERVAL), ("±", _SPREAD)) if sign in text]
+    found = [one[0] for pattern in patterns for one in pattern.finditer(text) if _excess(one)]
     return found + [one for one in _FLOAT.findall(text) if "." in one]
 
 

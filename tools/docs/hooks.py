@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 from pathlib import Path
@@ -15,6 +16,12 @@ from mkdocs.config.defaults import MkDocsConfig  # noqa: E402
 from mkdocs.plugins import CombinedEvent, event_priority  # noqa: E402
 from mkdocs.structure.files import File, Files  # noqa: E402
 from mkdocs.structure.pages import Page  # noqa: E402
+
+
+def on_startup(command: str, **_: object) -> None:
+    """Build without looking for cycles among what all stays in use until the end: that is a fifth of the time."""
+    if command != "serve":
+        gc.disable()
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
