@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from ninefold.errors import InputError
 from proteus import ProteomicsData, datasets, from_matrix, profile
+from proteus.data._design import count_pairs
 from proteus_experiments.baselines import BASELINES
 from proteus_experiments.baselines._peptides import RobustSummary, robust_summary
 from scipy import stats
@@ -178,3 +179,16 @@ def test_peptide_rival_finds_changes_and_keeps_to_its_bar():
     assert (found.q[:40] <= 0.05).mean() > 0.9
     assert (found.q[40:] <= 0.05).mean() < 0.02
     assert (RobustSummary(lfc=1.0).test(values, codes, first, ~first).q[:40] <= 0.05).mean() < 0.1
+
+
+def test_pairs_of_levels_are_counted_as_pandas_does():
+    draw = np.random.default_rng(0)
+    levels = np.array(["b", "a", "c", None], dtype=object)
+    for length in range(1, 30):
+        words = pd.Series(levels[draw.integers(0, 4, length)])
+        ordered = pd.Series(pd.Categorical(words, ["c", "unused", "b", "a"]))
+        numbers = pd.Series(draw.integers(0, 3, length).astype(float)).where(draw.random(length) < 0.8)
+        for one, other in ((words, numbers), (numbers, ordered), (ordered, numbers > 1), (words, words)):
+            counts, expected = count_pairs(one, other), pd.crosstab(one, other).to_numpy()
+            assert counts.size == expected.size
+            assert expected.size == 0 or np.array_equal(counts, expected)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.metadata
 import sys
@@ -11,16 +10,6 @@ from ninefold_lab import app
 from ninefold_testing import module
 
 from .parts import PARTS
-
-owners = functools.cache(importlib.metadata.packages_distributions)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _distributions_are_read_once():
-    """Each outcome names the libraries that its experiment imports: half a second to read what is installed here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.metadata, "packages_distributions", owners)
-        yield
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import hashlib
 import importlib.metadata
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ninefold.datasets import cache_path, data_dir
@@ -163,6 +163,11 @@ def data_digests(package: str) -> dict[str, str] | None:
 def _libraries(modules: Iterable[Module]) -> dict[str, str]:
     """Versions of the installed distributions that the modules import, beside the standard library and our own."""
     roots = {name.split(".")[0] for module in modules for node in module.imports for name in module.foreign(node)}
-    owners = importlib.metadata.packages_distributions()
-    names = {name for root in roots - sys.stdlib_module_names for name in owners.get(root, [])[:1]}
+    names = {name for root in roots - sys.stdlib_module_names for name in _owners().get(root, [])[:1]}
     return {name: importlib.metadata.version(name) for name in sorted(names)}
+
+
+@functools.cache
+def _owners() -> Mapping[str, list[str]]:
+    """Installed distributions by the import that they bring: read once, since all of them must be opened."""
+    return importlib.metadata.packages_distributions()

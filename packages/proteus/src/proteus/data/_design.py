@@ -171,12 +171,20 @@ def crosstab(samples: pd.DataFrame, factors: Sequence[str]) -> str:
     return f"{first} x {second}: " + "; ".join(rows)
 
 
+def count_pairs(first: pd.Series, second: pd.Series) -> np.ndarray:
+    """Samples with each pair of levels, (levels of first, levels of second): the numbers of `pd.crosstab`, sooner."""
+    known = (first.notna() & second.notna()).to_numpy()
+    (rows, of_first), (columns, of_second) = (pd.factorize(one[known], sort=True) for one in (first, second))
+    shape = len(of_first), len(of_second)
+    return np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
+
+
 def aliasing(samples: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """Cramer's V of each pair of factors, (factors, factors): 1 means one cannot be told from the other."""
     result = pd.DataFrame(np.eye(len(factors)), index=list(factors), columns=list(factors))
     for a, b in itertools.combinations(factors, 2):
-        counts = pd.crosstab(samples[a], samples[b]).to_numpy()
-        value = contingency.association(counts, "cramer") if min(counts.shape, default=0) > 1 else np.nan
+        counts = count_pairs(samples[a], samples[b])
+        value = contingency.association(counts, "cramer") if min(counts.shape) > 1 else np.nan
         result.loc[a, b] = result.loc[b, a] = value
     return result
 

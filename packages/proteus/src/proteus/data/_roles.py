@@ -36,8 +36,13 @@ def entries(column: pd.Series) -> pd.Series | None:
 
 def same_partition(samples: pd.DataFrame, one: str, other: str) -> bool:
     """Whether two columns group the samples alike, whatever they call the groups."""
-    pairs = samples[[one, other]].dropna().astype(str).drop_duplicates()
-    return len(pairs) > 1 and bool(pairs[one].is_unique and pairs[other].is_unique)
+    known = (samples[one].notna() & samples[other].notna()).to_numpy()
+    first, second = (pd.factorize(samples[name][known].astype(str))[0] for name in (one, other))
+    if not len(first):
+        return False
+    groups = first.max() + 1
+    pairs = len(np.unique(first * (second.max() + 1) + second))
+    return bool(groups > 1 and pairs == groups == second.max() + 1)
 
 
 def subject_column(samples: pd.DataFrame) -> str | None:
@@ -55,10 +60,14 @@ def subject_column(samples: pd.DataFrame) -> str | None:
     return found
 
 
-def open_columns(samples: pd.DataFrame) -> list[str]:
+def open_columns(samples: pd.DataFrame, subject: str | None) -> list[str]:
     """Text columns whose levels may be shown outside by name: few levels of several samples each, one of them a
-    baseline, or all of them times or doses. Everything else could be a person, and goes under codes."""
-    subject = subject_column(samples)
+    baseline, or all of them times or doses. Everything else could be a person, and goes under codes.
+
+    Args:
+        samples: as for `subject_column`.
+        subject: what that finds.
+    """
     found = []
     for name in map(str, samples.columns):
         column = samples[name].dropna()

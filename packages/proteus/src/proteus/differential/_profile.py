@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from proteus.data._data import ProteomicsData
-from proteus.data._design import aliasing, crosstab
+from proteus.data._design import aliasing, count_pairs, crosstab
 from proteus.record._words import named
 from proteus.statistics._detection import missing_falls_with_intensity
 
@@ -106,7 +106,7 @@ def profile(data: ProteomicsData) -> Profile:
         for other, second in enumerate(list(factors)[place + 1 :], place + 1):
             if cramer[place, other] > 0.999:
                 warnings.append(f"{first} and {second} cannot be told apart: {crosstab(sheet, [first, second])}")
-            elif (pd.crosstab(sheet[first], sheet[second]) == 0).to_numpy().any():
+            elif (count_pairs(sheet[first], sheet[second]) == 0).any():
                 warnings.append(f"not every combination occurs, {crosstab(sheet, [first, second])}")
     summarised = data.level == "precursor" and "protein" in data.features  # by the peptide model
     for name, levels in factors.items():

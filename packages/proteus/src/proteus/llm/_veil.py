@@ -42,7 +42,8 @@ class Veil:
         sheet = one_row_each(data)
         columns, shown, levels = [str(one) for one in sheet.columns], [], []
         samples = [] if data.level == "cell" else [str(one) for one in sheet.index]
-        may, persons = open_columns(sheet), subject_column(sheet)
+        persons = subject_column(sheet)
+        may = open_columns(sheet, persons)
         for name in columns:
             known = entries(sheet[name])
             if known is None or (pd.api.types.is_numeric_dtype(sheet[name]) and name != persons):

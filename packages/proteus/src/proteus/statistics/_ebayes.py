@@ -5,6 +5,7 @@ likelihood of d0 with s0^2 profiled out. With `trend` s0^2 is a smooth function 
 variances neither bend the prior nor are shrunk as far as the others (Phipson et al. 2016).
 """
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -278,12 +279,18 @@ def _log_density(f: np.ndarray, d: float, d0: float) -> np.ndarray:
     return stats.f.logpdf(f, d, d0)
 
 
+@functools.cache
+def _quadrature() -> tuple[np.ndarray, np.ndarray]:
+    """(128,) nodes and weights of Gauss-Legendre quadrature on [-1, 1]; numpy takes milliseconds to find them."""
+    return np.polynomial.legendre.leggauss(128)
+
+
 def _winsorised_log_f(d: float, d0: float) -> tuple[float, float]:
     """Mean and variance of ln F(d, d0), winsorised at the tails; by Gauss-Legendre quadrature in F/(1+F)."""
     shares = np.array([_TAILS[0], 1 - _TAILS[1]])
     q = 2 * special.gammaincinv(d / 2, shares) / d if np.isinf(d0) else special.fdtri(d, d0, shares)
     u = q / (1 + q)
-    nodes, weights = np.polynomial.legendre.leggauss(128)
+    nodes, weights = _quadrature()
     nodes = u.mean() + nodes * np.diff(u)[0] / 2
     weights = weights * np.diff(u)[0] / 2
     f = nodes / (1 - nodes)

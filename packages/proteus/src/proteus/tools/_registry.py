@@ -6,6 +6,7 @@ command, a URL or a path. Other packages add tools through the entry-point group
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import importlib.metadata
@@ -105,9 +106,15 @@ class Tool:
     def card(self) -> ToolCard:
         """As planners see it."""
         return ToolCard(
-            name=self.name, summary=self.summary, params=self.params.model_json_schema(), reads=list(self.reads),
+            name=self.name, summary=self.summary, params=copy.deepcopy(_schema(self.params)), reads=list(self.reads),
             tables={name: ["id", *columns] for name, columns in self.tables.items()}, requires=list(self.requires),
         )  # fmt: skip
+
+
+@functools.cache
+def _schema(params: type[Params]) -> dict[str, Any]:
+    """JSON schema of a tool's parameters, made once: each study shows all tools to its planner."""
+    return params.model_json_schema()
 
 
 _TOOLS: dict[str, Tool] = {}
