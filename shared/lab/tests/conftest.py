@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from ninefold import cli
-from ninefold_lab import app
+from ninefold_lab import app, demos
 from ninefold_testing import module
 
 from .parts import PARTS
@@ -18,6 +18,9 @@ def site(tmp_path, monkeypatch):
     for key, name in (("NINEFOLD_CACHE", "cache"), ("NINEFOLD_DATA", "data")):
         monkeypatch.setenv(key, str(tmp_path / name))
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(demos, "PRELOADED", ())  # these systems need nothing of it
+    for key in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
+        monkeypatch.setenv(f"{key}_NUM_THREADS", "1")  # and these stay here
     monkeypatch.chdir(tmp_path)
     place = tmp_path / "site"
     module(place, "parts_nine", PARTS)

@@ -17,7 +17,7 @@ from ninefold_lab import demos
 
 from .parts import register
 
-MAIN = "import sys; sys.argv = ['ninefold', *sys.argv[1:]]; from ninefold_lab.app import main; main()"
+MAIN = "import sys; sys.argv[0] = 'ninefold'; from ninefold_lab import app, demos; demos.PRELOADED = (); app.main()"
 
 
 def page_of(site):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -23,6 +23,8 @@ from ninefold.errors import NinefoldError
 from ninefold.files import write_text
 from ninefold.progress import Progress
 from ninefold.systems import Installed, choose
+
+PRELOADED = ("ninefold_lab._forked",)  # where demos are forked
 
 
 def seconds_by_name(rows: Sequence[Installed]) -> dict[str, float]:
@@ -50,10 +52,9 @@ def slowdown() -> float:
 
 def _cores_and_load() -> tuple[int, float]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
+    with contextlib.suppress(AttributeError, OSError):
         return cores, os.getloadavg()[0]
-    except (AttributeError, OSError):
-        return cores, 0.0
+    return cores, 0.0
 
 
 def time_left(waiting: float, running: Sequence[tuple[float, float]], pace: float, jobs: int) -> float:
@@ -77,6 +78,8 @@ def run_demos(
     Closing the iterator ends those that still run. `begin` is called with the name of each as it starts.
     """
     expected, pace, ended = seconds_by_name(rows), slowdown(), [0.0, 0.0]  # seconds, processor seconds
+    for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(key, str(max(1, _cores_and_load()[0] // jobs)))  # each has its share
     waiting = sorted(rows, key=lambda row: -expected[row.name])
     running: dict[str, _Child] = {}
     with tempfile.TemporaryDirectory(prefix="ninefold-demo-") as folder:
@@ -85,8 +88,8 @@ def run_demos(
                 while waiting and len(running) < jobs:
                     row = waiting.pop(0)
                     begin(row.name)
-                    running[row.name] = _Child(row.name, seed, Path(folder), jobs)
-                for name in [name for name, child in running.items() if child.process.poll() is not None]:
+                    running[row.name] = _Child(row.name, seed, Path(folder))
+                for name in [name for name, child in running.items() if not child.process.is_alive()]:
                     shown, used = running.pop(name).result()
                     if not shown.reason:
                         expected[name] = max(round(used, 1), 0.1)  # 0 would say that none is known
@@ -107,18 +110,13 @@ def run_demos(
 class _Child:
     """A demo in a process of its own, whose session a Ctrl-C at the terminal does not reach."""
 
-    def __init__(self, name: str, seed: int, folder: Path, jobs: int) -> None:
+    def __init__(self, name: str, seed: int, folder: Path) -> None:
         self.name, self.out, self.log = name, folder / f"{name}.json", folder / f"{name}.log"
         self.start = time.perf_counter()
-        env = dict(os.environ)
-        if jobs > 1:  # each has one half of the cores
-            for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-                env.setdefault(key, str(max(1, (os.cpu_count() or 2) // jobs)))
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "ninefold_lab.demos", name, str(seed), str(self.out), str(os.getpid())],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True,
-            )  # fmt: skip
+        context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+        context.set_forkserver_preload(list(PRELOADED))
+        self.process = context.Process(target=_run, args=(name, seed, self.out, self.log))
+        self.process.start()
 
     def result(self) -> tuple[Shown, float]:
         """What it wrote, and its processor seconds; its own words follow on stderr if it has a defect."""
@@ -126,7 +124,7 @@ class _Child:
             used, words = json.loads(self.out.read_text(encoding="utf-8"))
             shown = Shown(**words)
         except (OSError, ValueError, TypeError):
-            shown, used = failed(self.name, f"failed: its process ended with status {self.process.returncode}"), 0.0
+            shown, used = failed(self.name, f"failed: its process ended with status {self.process.exitcode}"), 0.0
         if shown.defect:
             sys.stderr.write(self.log.read_text(encoding="utf-8", errors="replace"))
         shown.seconds = time.perf_counter() - self.start
@@ -137,25 +135,23 @@ class _Child:
         with contextlib.suppress(OSError, AttributeError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
-        self.process.wait()
+        self.process.join()
 
 
-def _main(name: str, seed: str, out: str, parent: str) -> None:
-    def follow() -> None:
-        while os.getppid() == int(parent):
-            time.sleep(1)
+def _run(name: str, seed: int, out: Path, log: Path) -> None:
+    def follow(parent: Any) -> None:
+        parent.join()  # whoever waits for the result is gone: so go
         os._exit(1)
 
-    threading.Thread(target=follow, daemon=True).start()  # whoever waits for the result is gone: so go
+    if hasattr(os, "setsid"):
+        os.setsid()
+    for stream in (1, 2):
+        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    threading.Thread(target=follow, args=(multiprocessing.parent_process(),), daemon=True).start()
     try:
-        (row,) = choose([name])
-        shown = show_demo(row, int(seed))
+        shown = show_demo(choose([name])[0], seed)
     except Exception as error:
         if not isinstance(error, NinefoldError):
             traceback.print_exception(error)
         shown = failed(name, error)
     write_text(out, json.dumps([sum(os.times()[:4]), dataclasses.asdict(shown)]))  # with what it started
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])
