@@ -13,7 +13,6 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ CORE = "ninefold"
 _FLOORS = ("ninefold_graphs",)  # what some packages share below their methods
 _LAB = "ninefold_lab"
 _NO_PART = (  # this package, and what of the core changes no number: words, writes, arrays that digests check, judging
-    f"{_LAB}.", "ninefold.arms.", *(f"ninefold.{name}." for name in (
+    _LAB, "ninefold.arms", *(f"ninefold.{name}" for name in (
         "artifacts", "cli", "demo", "errors", "files", "interval", "lazy", "progress", "report", "run", "systems",
     )),
 )  # fmt: skip
@@ -64,21 +63,9 @@ class Module:
         return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
 
     @functools.cached_property
-    def nodes(self) -> list[ast.AST]:
-        """All nodes of its tree, without what is always the same: operators, and whether a name is read or set."""
-        return _nodes(self.tree)
-
-    @functools.cached_property
-    def run_nodes(self) -> list[ast.AST]:
-        """Its nodes without those that are for type checkers alone."""
-        if any(isinstance(node, ast.If) and is_type_checking(node) for node in self.nodes):
-            return _nodes(self.tree, is_run=True)
-        return self.nodes
-
-    @functools.cached_property
     def imports(self) -> list[ast.Import | ast.ImportFrom]:
         """Its import statements, at any depth, without those for type checkers."""
-        return [node for node in self.run_nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
+        return [node for node in _run_nodes(self.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 
     def base(self, node: ast.ImportFrom) -> str:
         """The absolute name of the module that a `from ... import` names."""
@@ -96,8 +83,6 @@ class Module:
 
     def named(self, node: ast.AST) -> list[str]:
         """The followed modules that an expression names: `a.b.c`, a text that is such a name, or starts all of them."""
-        if not isinstance(node, NAMING):
-            return []
         if isinstance(node, ast.Attribute):
             name = _dotted(node) or ""
             return [name] if name.split(".")[0] in self.tops and self._has(name) else []
@@ -116,7 +101,7 @@ class Module:
     @functools.cached_property
     def loads_by_name(self) -> bool:
         """Whether it imports modules by text."""
-        return any(isinstance(one, (ast.Name, ast.Attribute)) and _last(one) in _LOADERS for one in self.nodes)
+        return any(isinstance(one, ast.Name | ast.Attribute) and _last(one) in _LOADERS for one in ast.walk(self.tree))
 
     @property
     def is_lazy(self) -> bool:
@@ -127,7 +112,7 @@ class Module:
     def table(self) -> dict[str, list[str]]:
         """Of a lazy face: the modules that its tables (name -> module, or module -> names) give for each name."""
         found: dict[str, list[str]] = {}
-        for node in self.nodes:
+        for node in ast.walk(self.tree):
             pairs: list[tuple[ast.AST | None, ast.AST | None]] = []
             if isinstance(node, ast.Dict):
                 pairs = [*zip(node.keys, node.values, strict=True), *zip(node.values, node.keys, strict=True)]
@@ -158,22 +143,21 @@ class Module:
     @functools.cached_property
     def all_named(self) -> list[str]:
         """The followed modules that its expressions name; a lazy face names them for whom they are loaded."""
-        return [] if self.is_lazy else [name for node in self.run_nodes for name in self.named(node)]
+        return [] if self.is_lazy else [name for node in _run_nodes(self.tree) for name in self.named(node)]
 
     @functools.cached_property
     def attributes(self) -> set[str]:
         """What it may take from the modules that it imports: attributes, and any text where it calls `getattr`."""
-        asks = any(isinstance(node, ast.Name) and node.id == "getattr" for node in self.run_nodes)
-        taken = {node.attr for node in self.run_nodes if isinstance(node, ast.Attribute)}
-        return taken | self.texts if asks else taken
+        nodes = _run_nodes(self.tree)
+        asks = any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes)
+        return {node.attr for node in nodes if isinstance(node, ast.Attribute)} | (self.texts if asks else set())
 
     @functools.cached_property
     def texts(self) -> set[str]:
         """All text constants in it."""
-        return {text for node in self.nodes for text in _texts(node)}
+        return {text for node in ast.walk(self.tree) for text in _texts(node)}
 
 
-NAMING = (ast.Attribute, ast.JoinedStr, ast.Constant)  # nodes that can name a module
 _DOTTED = re.compile(r"(\w+)(?:\.\w+)+(?::\w+)?")
 _LOADERS = {"import_module", "__import__", "attach"}
 
@@ -192,7 +176,7 @@ def modules_of(function: Callable[..., Any], package: str) -> list[Module]:
         parts = wanted.split(".")
         for name in (".".join(parts[: end + 1]) for end in range(len(parts))):
             list_of_claims = name in (f"{package}.claims", f"{experiments}.claims")
-            judges = name != wanted if list_of_claims else f"{name}.".startswith(_NO_PART)
+            judges = name != wanted if list_of_claims else f"{name}.".startswith(tuple(f"{one}." for one in _NO_PART))
             module = None if name in found or judges else Module.find(name, roots)
             if module is not None:
                 found[name] = module
@@ -251,23 +235,16 @@ def _imported(module: Module) -> Iterator[str]:
 
 def is_type_checking(node: ast.If) -> bool:
     """Whether it is an `if TYPE_CHECKING:`, whose body never runs."""
-    return isinstance(node.test, (ast.Name, ast.Attribute)) and _last(node.test) == "TYPE_CHECKING"
+    return isinstance(node.test, ast.Name | ast.Attribute) and _last(node.test) == "TYPE_CHECKING"
 
 
-def _nodes(tree: ast.AST, *, is_run: bool = False) -> list[ast.AST]:
-    """A tree's nodes that have fields of their own; with `is_run` without those that are for type checkers alone."""
+@functools.lru_cache(maxsize=4096)
+def _run_nodes(tree: ast.AST) -> list[ast.AST]:
+    """All nodes but those that are for type checkers alone."""
     queue, found = [tree], []
     while queue:
         found.append(node := queue.pop())
-        if is_run and isinstance(node, ast.If) and is_type_checking(node):
-            queue += node.orelse
-            continue
-        for name in node._fields:
-            part = getattr(node, name, None)
-            if isinstance(part, list):
-                queue += [one for one in part if isinstance(one, ast.AST) and one._fields]
-            elif isinstance(part, ast.AST) and part._fields:
-                queue.append(part)
+        queue += node.orelse if isinstance(node, ast.If) and is_type_checking(node) else ast.iter_child_nodes(node)
     return found
 
 
@@ -294,9 +271,9 @@ def _path(name: str, roots: Roots) -> Path | None:
     folder = dict(roots).get(top)
     if folder is None or not all(part.isidentifier() for part in rest):
         return None
-    place = "/".join([str(folder), *rest])
-    candidates = (f"{place}/__init__.py", f"{place}.py") if rest else (f"{place}/__init__.py",)
-    return next((Path(file) for file in candidates if os.path.isfile(file)), None)  # noqa: PTH113, asked 100,000 times
+    place = folder.joinpath(*rest)
+    candidates = (place / "__init__.py", place.with_suffix(".py")) if rest else (place / "__init__.py",)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -14,20 +14,20 @@ import hashlib
 import importlib.metadata
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from ninefold.datasets import cache_path, data_dir
 from ninefold.files import digest_file, write_text
 
 from ninefold_lab.claims import Claim
-from ninefold_lab.imports import NAMING, Module, folder_of, is_type_checking, modules_of
+from ninefold_lab.imports import Module, folder_of, is_type_checking, modules_of
 
 _NO_PART = {  # of what a package ships, beside its licences; a compiled library differs by machine, its twin is Python
     ".md", ".py", ".pyc", ".pyi", ".typed", ".nbi", ".nbc", ".so", ".dylib", ".dll",
 }  # fmt: skip
-_UNCOUNTED = {"ctx", "kind", "type_ignores"}  # fields of nodes
-_SPECIAL = (ast.Import, ast.ImportFrom, ast.Expr, ast.If, ast.Assign, ast.Call, *NAMING)  # nodes that may count as less
+
+_owners = functools.cache(importlib.metadata.packages_distributions)  # all of them are opened: half a second
 
 
 def provenance(claim: Claim) -> dict[str, Any]:
@@ -104,21 +104,9 @@ def _tree_text(module: Module) -> str:
 def _text(node: Any, module: Module) -> str:
     """A syntax tree as text that is the same in all versions of Python; empty for what does not count."""
     if isinstance(node, list):
-        return "".join([_text(part, module) for part in node])
+        return "".join(_text(part, module) for part in node)
     if not isinstance(node, ast.AST):
         return f"{node!r};"
-    if isinstance(node, _SPECIAL) and (text := _special(node, module)) is not None:
-        return text
-    parts = [
-        f"{name}={text}"
-        for name in node._fields
-        if name not in _UNCOUNTED and (part := getattr(node, name, None)) is not None and (text := _text(part, module))
-    ]
-    return f"({type(node).__name__} {''.join(parts)})" if parts or not isinstance(node, ast.Module) else ""
-
-
-def _special(node: ast.AST, module: Module) -> str | None:
-    """The text of a node that counts as less than its fields; None for any other."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         return "".join(f"import {name};" for name in sorted(module.foreign(node)))
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
@@ -131,7 +119,9 @@ def _special(node: ast.AST, module: Module) -> str | None:
         return "claim;"  # its words and bars; what it runs is followed
     if module.named(node) or (isinstance(node, ast.Constant) and module.looks_own(node.value)):
         return "module;"
-    return None
+    parts = [(name, _text(part, module)) for name, part in ast.iter_fields(node) if part is not None]
+    inside = "".join(f"{name}={text}" for name, text in parts if text and name not in ("ctx", "kind", "type_ignores"))
+    return f"({type(node).__name__} {inside})" if inside or not isinstance(node, ast.Module) else ""
 
 
 def data_digests(package: str) -> dict[str, str] | None:
@@ -165,9 +155,3 @@ def _libraries(modules: Iterable[Module]) -> dict[str, str]:
     roots = {name.split(".")[0] for module in modules for node in module.imports for name in module.foreign(node)}
     names = {name for root in roots - sys.stdlib_module_names for name in _owners().get(root, [])[:1]}
     return {name: importlib.metadata.version(name) for name in sorted(names)}
-
-
-@functools.cache
-def _owners() -> Mapping[str, list[str]]:
-    """Installed distributions by the import that they bring: read once, since all of them must be opened."""
-    return importlib.metadata.packages_distributions()
