@@ -143,8 +143,7 @@ def _run(name: str, seed: int, out: Path, log: Path) -> None:
         parent.join()  # whoever waits for the result is gone: so go
         os._exit(1)
 
-    if hasattr(os, "setsid"):
-        os.setsid()
+    getattr(os, "setsid", int)()  # where there are sessions
     for stream in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
     threading.Thread(target=follow, args=(multiprocessing.parent_process(),), daemon=True).start()

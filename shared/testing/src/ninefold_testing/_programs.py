@@ -179,9 +179,7 @@ class Warm:
 
     def close(self) -> None:
         """End it, and what it runs."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()  # closes its standard input
         self._folder.cleanup()
 
 
