@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ninefold_graphs import Graph, centred_update, estimated_mix, hop_features, left_out, walked, whitening
+from ninefold_graphs import Graph, centred_update, estimated_mix, hop_features, left_out, softmax, walked, whitening
 
 DRAWS = np.random.default_rng(0)
 
@@ -16,6 +16,10 @@ def test_left_out_residuals_equal_fits_without_the_row():
         rest = np.arange(12) != row
         missed = residual[row] - z[row] @ centred_update(z[rest], residual[rest], 0.7)
         np.testing.assert_allclose(found[row], missed, atol=1e-5)
+
+
+def test_softmax_of_large_scores_is_finite():
+    np.testing.assert_allclose(softmax(np.array([[1000.0, 1000.0 + np.log(3)]])), [[0.25, 0.75]])
 
 
 def test_centred_update_is_the_ridge_solution():

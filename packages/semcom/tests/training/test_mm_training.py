@@ -10,7 +10,7 @@ from ninefold.run import Run
 from ninefold_testing import digests
 from semcom.datasets import load_captioned
 from semcom.models import JsccCoder, JsccConfig, JudgeConfig
-from semcom.multimodal import ClipConfig, MMRecipe, UnetConfig, train_clip, train_diffusion, train_features
+from semcom.multimodal import ClipConfig, MMRecipe, SmallClip, UnetConfig, train_clip, train_diffusion, train_features
 from semcom.multimodal._features import sent_places
 from semcom.training import _loop
 from semcom_experiments.judged import train_judge
@@ -59,6 +59,17 @@ def test_towers_and_judge_learn(data, tmp_path, bfloat16):
     assert last["right"] > first["right"]
     with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="classes"):
         train_judge(data, JudgeConfig(10, 8), MMRecipe(**STEPS), run)
+
+
+def test_contrast_grows_sharper_where_pictures_and_texts_agree(data, tmp_path, monkeypatch):
+    def agreed(self, batch):
+        return torch.eye(len(batch)) + 0 * sum(one.sum() for one in self.parameters())
+
+    monkeypatch.setattr(SmallClip, "image_vectors", agreed)
+    monkeypatch.setattr(SmallClip, "text_vectors", agreed)
+    with Run(tmp_path / "clip", {}) as run:
+        model = train_clip(data, CLIP, MMRecipe(**STEPS), run)
+    assert model.log_scale > SmallClip(CLIP).log_scale
 
 
 def test_diffusion_learns_and_resumes_to_the_same_averaged_weights(data, tiny_parts, tmp_path, monkeypatch):
