@@ -1,5 +1,9 @@
 """The longest tests run first, some on each of the two workers: whoever starts one last makes the other wait."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: these tests alone took three times as long
+
 
 def pytest_collection_modifyitems(items):
     """Deal the slow tests of this folder out to where the workers begin: the first item, and the one in the middle.

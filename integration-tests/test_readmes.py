@@ -54,7 +54,17 @@ def kept(tmp_path_factory, worker_id):
     return (base if worker_id == "master" else base.parent) / "commands"
 
 
-def run_as_written(name: str, folder: Path, shims: Path, kept: Path) -> str:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A headless Chromium that opens all pages, one after another; None where none is installed."""
+    if executable() is None:
+        yield None
+        return
+    with Browser(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+def run_as_written(name: str, folder: Path, shims: Path, kept: Path, browser: Browser | None) -> str:
     """Run a page's blocks in `folder`; returns all they printed.
 
     The first of a README has processes of its own, where a missing import would show; those of all others are forked.
@@ -78,53 +88,51 @@ def run_as_written(name: str, folder: Path, shims: Path, kept: Path) -> str:
         for piece in block.pieces(SHARED):
             own = piece.text not in SHARED
             printed += how(piece) if own else once(piece.text, folder, kept, partial(how, piece))
-    look_at_pages(folder)
+    look_at_pages(folder, browser)
     return printed
 
 
-def look_at_pages(folder: Path) -> None:
+def look_at_pages(folder: Path, browser: Browser | None) -> None:
     """Every HTML page of a folder fits a desktop's and a phone's window, asks no network and has a quiet console."""
-    pages = sorted(folder.rglob("*.html"))
-    if not pages or executable() is None:
+    if browser is None:
         return
-    with Browser(folder / ".browser") as browser:
-        for width, page in itertools.product((1280, 375), pages):
-            browser.resize(width)
-            browser.open(page.as_uri())
-            assert browser.evaluate("document.body.innerText.trim().length") > 100, f"{page.name} is empty"
-            assert browser.overflow() == 0, f"{page.name} is wider than {width} pixels"
-            asked = browser.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
-            assert not [name for name in asked if name.startswith("http")], f"{page.name} asks the network"
-        assert browser.errors == []
+    browser.errors.clear()
+    for width, page in itertools.product((1280, 375), sorted(folder.rglob("*.html"))):
+        browser.resize(width)
+        browser.open(page.as_uri())
+        assert browser.evaluate("document.body.innerText.trim().length") > 100, f"{page.name} is empty"
+        assert browser.overflow() == 0, f"{page.name} is wider than {width} pixels"
+        asked = browser.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
+        assert not [name for name in asked if name.startswith("http")], f"{page.name} asks the network"
+    assert browser.errors == []
 
 
-def look_at_the_overview(page: Path) -> None:
+def look_at_the_overview(page: Path, browser: Browser | None) -> None:
     """The page of all systems is short, in order for people with a keyboard or a reader, and as the README shows it."""
     assert looks.user_paths(page.read_text(encoding="utf-8")) == []
-    if executable() is None:
+    if browser is None:
         return
     script = looks.axe()
-    with Browser(page.with_name(".looks")) as browser:
-        for width, scheme in itertools.product((1280, 375), ("light", "dark")):
-            browser.resize(width)
-            browser.scheme(scheme)
-            browser.open(page.as_uri())
-            assert width < 1280 or looks.screens(browser) <= 8
-            browser.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-            assert browser.overflow() == 0
-            assert not script or looks.serious(browser, script) == [], (width, scheme)
+    for width, scheme in itertools.product((1280, 375), ("dark", "light")):
+        browser.resize(width)
+        browser.scheme(scheme)
         browser.open(page.as_uri())
-        assert looks.out_of_reach(browser) == []
-        browser.evaluate("document.querySelector('summary').focus()")
-        browser.press("Enter")
-        assert browser.evaluate("document.querySelector('details').open")
+        assert width < 1280 or looks.screens(browser) <= 8
+        browser.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert browser.overflow() == 0
+        assert not script or looks.serious(browser, script, colours=scheme == "dark") == [], (width, scheme)
+    browser.open(page.as_uri())
+    assert looks.out_of_reach(browser) == []
+    browser.evaluate("document.querySelector('summary').focus()")
+    browser.press("Enter")
+    assert browser.evaluate("document.querySelector('details').open")
     shown = (ROOT / "tools" / "demo-page.png").read_bytes()
     assert looks.unlike(picture(page), shown) < 0.03, "tools/demo-page.png is not of today: tools/browser.py makes it"
 
 
 @pytest.mark.slow
-def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims, kept):
-    printed = run_as_written("README.md", tmp_path, shims, kept)
+def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims, kept, browser):
+    printed = run_as_written("README.md", tmp_path, shims, kept, browser)
     page = (tmp_path / "ninefold-demo.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page), "the page needs the network"
     for system, about in SYSTEMS.items():
@@ -132,17 +140,17 @@ def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims, kept)
         assert re.search(rf"^system {system}\s+{about}$", printed, re.MULTILINE), f"doctor does not see {system}"
         section = page.split(f">{system}</h2>")[1].split("<h2 ")[0]
         assert re.search(r"data:image/(png|svg\+xml);base64,", section), f"no picture of {system}"
-    look_at_the_overview(tmp_path / "ninefold-demo.html")
+    look_at_the_overview(tmp_path / "ninefold-demo.html", browser)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in RUNNABLE if name != "README.md"])
-def test_marked_commands_run_as_written(name, tmp_path, shims, kept):
+def test_marked_commands_run_as_written(name, tmp_path, shims, kept, browser):
     text = (ROOT / name).read_text(encoding="utf-8")
     if reason := tutorials.no_data(text):
         pytest.skip(reason)
     tutorials.prepare(text, tmp_path)
-    printed = run_as_written(name, tmp_path, shims, kept)
+    printed = run_as_written(name, tmp_path, shims, kept, browser)
     if (ROOT / name).parent != tutorials.FOLDER:
         return
     assert tutorials.likeness(text, printed) > 0.9, "its outputs are not of today: tools/tutorials.py writes them"

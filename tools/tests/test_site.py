@@ -160,27 +160,59 @@ def test_newcomers_searches_find_the_right_page_first(visit):
 
 
 FOLDED = "document.querySelectorAll('details:not([open]) > :not(summary)')"  # axe passes it over, but walks through it
+COLOURS = "document.querySelector('label[for^=__palette]:not([hidden])')"  # the button that changes them
+
+
+@pytest.fixture(scope="module", params=[1280, 375])
+def shown(request, visit, unsearched):
+    """At a width, {page: (pixels it is too wide by, what axe finds by scheme)}, and what the console said.
+
+    Each page is loaded once. Nothing is found by axe where npm or its registry cannot be had.
+    """
+    browser, _ = visit
+    script, found = looks.axe(), {}
+    browser.resize(request.param)
+    browser.scheme("light")
+    for page in PAGES:
+        browser.open(unsearched + page)
+        wide, faults = browser.overflow(), {}
+        if script is not None:
+            browser.evaluate(f"{FOLDED}.forEach(one => one.remove())")
+            assert browser.evaluate("document.body.dataset.mdColorScheme") == "default"
+            faults["light"] = looks.serious(browser, script)
+            browser.evaluate(f"{COLOURS}.click()")
+            browser.wait("document.body.matches('[data-md-color-scheme=slate]:not([data-md-color-switching])')")
+            faults["dark"] = looks.serious(browser, script, colours=True)
+            browser.evaluate("localStorage.clear()")  # where the theme keeps the colours that were chosen
+        found[page] = wide, faults
+    return found, list(browser.errors)
+
+
+@pytest.mark.slow
+def test_pages_fit_the_window_and_the_console_is_quiet(shown):
+    found, errors = shown
+    assert {page: wide for page, (wide, _) in found.items() if wide} == {}
+    assert errors == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 375])
-def test_axe_finds_nothing_serious(visit, unsearched, width, scheme):
-    script = looks.axe()
-    if script is None:
+def test_axe_finds_nothing_serious(shown, scheme):
+    found, _ = shown
+    if not found[""][1]:
         pytest.skip("needs npm and its registry, for axe-core")
+    assert {page: faults[scheme] for page, (_, faults) in found.items() if faults[scheme]} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "named"), [("light", "default"), ("dark", "slate")])
+def test_a_first_visit_has_the_colours_that_the_reader_prefers(visit, unsearched, scheme, named):
     browser, _ = visit
-    browser.resize(width)
     browser.scheme(scheme)
     browser.open(unsearched)
-    browser.evaluate("localStorage.clear()")  # where the theme keeps the colours of the first visit
-    found = {}
-    for page in PAGES:
-        browser.open(unsearched + page)
-        assert browser.evaluate("document.body.dataset.mdColorScheme") == {"light": "default", "dark": "slate"}[scheme]
-        browser.evaluate(f"{FOLDED}.forEach(one => one.remove())")
-        found[page] = looks.serious(browser, script, colours=scheme == "dark")
-    assert {page: faults for page, faults in found.items() if faults} == {}
+    browser.evaluate("localStorage.clear()")  # where the theme keeps those of the first visit
+    browser.open(unsearched)
+    assert browser.evaluate("document.body.dataset.mdColorScheme") == named
 
 
 @pytest.mark.slow
@@ -200,15 +232,4 @@ def test_a_name_is_searched_and_a_link_followed(visit, width):
     browser.open(address)
     browser.click("article a[href='recsys/']")
     browser.wait("location.pathname.endsWith('/recsys/') && !!document.querySelector('#what-it-does')")
-    assert browser.errors == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [1280, 375])
-def test_pages_fit_the_window_and_the_console_is_quiet(visit, unsearched, width):
-    browser, _ = visit
-    browser.resize(width)
-    for page in PAGES:
-        browser.open(unsearched + page)
-        assert browser.overflow() == 0, page
     assert browser.errors == []

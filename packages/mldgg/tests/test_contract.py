@@ -34,7 +34,7 @@ class TestContract(ContractTests):
 
     def long_command(self, tmp_path: Path) -> list[str]:
         write_folder(tmp_path / "graphs")
-        return ["compare", str(tmp_path / "graphs"), "--methods", "erm,target-only", "--shots", "0,5", "--seeds", "2"]
+        return ["compare", str(tmp_path / "graphs"), "--methods", "erm,target-only", "--shots", "0,5", "--seeds", "1"]
 
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
         return {

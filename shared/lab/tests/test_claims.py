@@ -303,7 +303,7 @@ def test_seconds_of_what_an_experiment_reads_from_a_cache_count(package):
     claim = Claim(
         id="pack-nine/cached", says="", source="", run=run, verdict=at_least("method", 0.0), quick=Budget(2, 1)
     )
-    assert run_claim(claim).seconds == pytest.approx(200, abs=20)
+    assert run_claim(claim).seconds == pytest.approx(200, abs=0.9)
 
 
 def test_killed_claim_resumes_by_seed(package):
