@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 import yaml
 from sample import sample_text
-from workspace import CORE, ROOT, find, members, packages, root_settings
+from workspace import CORE, ROOT, find, members, packages, root_settings, run
 
 PACKAGES = list(packages().values())
 TOOL = root_settings()["tool"]
@@ -32,6 +32,12 @@ def test_package_has_licence_changelog_and_test_group(package):
     assert "## Unreleased" in (package.folder / "CHANGELOG.md").read_text(encoding="utf-8")
     assert package.settings["tool"]["uv"]["default-groups"] == ["test"]
     assert any(line.startswith("pytest") for line in package.test_group)
+
+
+def test_top_level_holds_the_workspace_and_nothing_that_a_command_left_there():
+    tracked = run("git", "ls-files").splitlines()
+    found = {name.split("/")[0] for name in tracked if not name.startswith(".")}
+    assert found == {"LICENSE", "README.md", "integration-tests", "packages", "pyproject.toml", "shared", "tools"}
 
 
 SECTIONS = ["What it does", "Install", "In ten lines", "Command line", "How it works", "Results", "Limits", "Citation"]
