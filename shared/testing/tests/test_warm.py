@@ -27,6 +27,20 @@ def test_a_program_ends_with_its_status(warm, end, status):
     assert status < 0 or done.stdout == "said\n"
 
 
+def test_own_exit_handlers_are_called_and_those_of_what_was_imported_before_are_not(tmp_path, monkeypatch):
+    ends = "import atexit, weakref\nclass Kept: pass\nkept = Kept()\ndef at_end(who):\n"
+    ends += "    atexit.register(print, who, 'leaves')\n    weakref.finalize(kept, print, who, 'is freed')\n"
+    (tmp_path / "imported_before.py").write_text(f"{ends}at_end('import')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    made = Warm("logging.handlers", "imported_before")
+    late = "import imported_before, logging.handlers as l, sys; imported_before.at_end('program'); "
+    late += "l.MemoryHandler(9, target=logging.StreamHandler(sys.stdout)).handle(logging.makeLogRecord({'msg': 'log'}))"
+    try:
+        assert made.run(["-c", f"import logging; {late}"]).stdout == "program leaves\nprogram is freed\nlog\n"
+    finally:
+        made.close()
+
+
 def test_two_at_once_do_not_wait_for_each_other(warm, tmp_path):
     code = "import pathlib, time; {0}.touch()\nwhile not {1}.exists(): time.sleep(0.01)"
     one, other = (f"pathlib.Path({str(tmp_path / name)!r})" for name in ("one", "other"))

@@ -28,9 +28,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each program started 
 
 _SLOW = ["scipy.stats", "matplotlib.pyplot", "typer._adapters"]  # the last when a verb reads its words
 _TABLES = ["pandas", "pyarrow.parquet", "numba", "sklearn.linear_model"]  # these, and models, where this process has
-_MODELS = [  # the library already: seconds that others need not wait
-    "torch_geometric.data", "transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert",
-]  # fmt: skip
+# the library already: seconds that others need not wait
+_MODELS = ["torch_geometric.data", "transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert"]
 
 
 def command(module: str, *words: str, ready: Path | None = None) -> list[str]:

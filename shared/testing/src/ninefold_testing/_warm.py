@@ -2,9 +2,9 @@
 
 A program has its own words, folder, environment, streams and exit status (a signal included), `__main__`, random
 numbers and exit handlers, as in a process of its own. What differs: modules imported before are there, what libraries
-read from the environment on import is the warm process's, the order of sets is the same in all, and modules are not
-taken apart at the end. A test of one of these starts a real process. This file is run by its path, and imports the
-standard library alone.
+read from the environment on import is the warm process's, the order of sets is the same in all, and at the end modules
+are not taken apart, nor is done what libraries asked for when they were imported. A test of one of these starts a real
+process. This file is run by its path, and imports the standard library alone.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ import signal
 import socket
 import sys
 import types
+import weakref
 from pathlib import Path
 from typing import Any
 
 _HEADER = 8  # bytes that say how many follow
+_ENDS = {"logging": "shutdown", "multiprocessing.util": "_exit_function"}  # what Python's own modules do at the end
+_kept = weakref.finalize._registry  # type: ignore[attr-defined]  # what imports ask for there; to free it takes time
 
 
 def ask(to: socket.socket, words: list[str], cwd: str, env: dict[str, str], streams: list[int]) -> None:
@@ -112,13 +115,17 @@ def become(words: list[str], cwd: str, env: dict[str, str], streams: list[int]) 
         new = open(place, "w" if place else "r", lines, was.encoding, was.errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
+    atexit._clear()  # of what was imported: counts that nobody reads, and memory given back, take 60 ms
+    weakref.finalize._registry = {}  # type: ignore[attr-defined]
+    ends = [vars(sys.modules[name])[end] for name, end in _ENDS.items() if name in sys.modules]
+    for end in (_leave, *ends, weakref.finalize._exitfunc):  # type: ignore[attr-defined]
+        atexit.register(end)  # the first registered is the last called
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    if "numpy" in sys.modules:  # `random` does so itself
-        sys.modules["numpy"].random.seed()
-    if "torch" in sys.modules:
-        sys.modules["torch"].default_generator.seed()
+    for name, part in (("numpy", "random"), ("torch", "default_generator")):  # Python's `random` does so itself
+        if name in sys.modules:
+            getattr(sys.modules[name], part).seed()
     if tempfile := sys.modules.get("tempfile"):
         tempfile.__dict__["tempdir"] = None
     main = types.ModuleType("__main__")
@@ -149,7 +156,6 @@ def _leave() -> None:
 
 
 if __name__ == "__main__":
-    atexit.register(_leave)  # the first registered is the last called
     sys.path.pop(0)
     for module in sys.argv[2:]:
         with contextlib.suppress(ImportError):  # what is not installed is left out
@@ -162,9 +168,6 @@ if __name__ == "__main__":
     try:
         become(asked["words"], asked["cwd"], asked["env"], streams)
         _ended.append(0)
-    except SystemExit as error:
-        _ended.append(error.code)
-        raise
-    except Exception:
-        _ended.append(1)
+    except (SystemExit, Exception) as error:
+        _ended.append(error.code if isinstance(error, SystemExit) else 1)
         raise
