@@ -16,7 +16,7 @@ from tokenprune.evaluation._recall import Recall, by_depth, recall, recall_table
 from tokenprune.models._models import has_smollm2
 from tokenprune.pruner._report import Report
 
-_OURS, _RIVALS, _SPARSITY, _ITEMS, _LENGTH = "tokenprune", ("truncation", "fastkv", "shortgpt"), 0.3, 5, 256
+_OURS, _RIVALS, _SPARSITY, _ITEMS, _LENGTH = "tokenprune", ("truncation", "fastkv", "shortgpt"), 0.3, 5, 192
 _KINDS = ("needle", "constant")
 _FIELD = {"fastkv": "FastKV", "shortgpt": "ShortGPT", "truncation": "plain truncation"}
 

@@ -27,7 +27,7 @@ from tswitch.models._tiny_text import TinyConfig, TinyTextNet
 TASKS = ("snips", "clinc150/banking", "clinc150/travel", "clinc150/work")
 # Heads as slow as the encoder: what a task is must be learnt by the encoder, or the wrong switch would answer as well.
 _SHORT = FinetuneConfig(steps=30, lr=5e-4, head_lr=1e-3, batch=16, max_length=24)
-_ROWS = 50  # test rows a task
+_ROWS = 40  # test rows a task
 _RIVALS: Mapping[str, Method] = {  # scales are the best of a grid on validation rows, seed 0
     "averaging": Averaging(),
     "task arithmetic": TaskArithmetic(scale=0.3),

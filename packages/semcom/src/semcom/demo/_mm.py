@@ -17,12 +17,12 @@ from semcom.models import load_judge
 from semcom.multimodal import RULES, MMSemCom, RxPictures, TextOnly, choose, unsharp, without_text
 from semcom.phy import Channel
 
-SNRS, MAIN, CANDIDATES, EACH = (-5.0, 0.0, 5.0, 10.0), 0.0, 8, 4
+SNRS, MAIN, CANDIDATES, EACH = (-5.0, 0.0, 5.0, 10.0), 0.0, 8, 3
 COARSE, SHARPENED = "coarse picture", "unsharp mask"
 
 
 def mm_demo(seed: int) -> DemoResult:
-    """Sixteen small pictures with captions from -5 to 10 dB: every rule on the same candidates, and the rivals."""
+    """Twelve small pictures with captions from -5 to 10 dB: every rule on the same candidates, and the rivals."""
     whole = thumbnails()
     data = whole.taken(np.concatenate([np.flatnonzero(whole.labels == label)[:EACH] for label in range(4)]))
     link, found = MMSemCom.from_pretrained("mm-32"), {}
