@@ -109,8 +109,8 @@ class ContractTests(OutputTests):
         assert done.stdout.split() == [distribution_of(self.package), version_of(self.package)]
 
     def test_wrong_words_are_one_line_and_status_2(self) -> None:
-        for words in (["--nope"], ["nosuchverb"], ["demo", "--nope"]):
-            done = run(self.module, *words)
+        for how, words in ((run, ["--nope"]), (run_here, ["nosuchverb"]), (run_here, ["demo", "--nope"])):
+            done = how(self.module, *words)
             assert done.returncode == 2, done
             assert len(done.stderr.strip().splitlines()) == 1
             assert "Traceback" not in done.stderr
