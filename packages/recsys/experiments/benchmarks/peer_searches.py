@@ -29,11 +29,15 @@ import real_sets
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 SETS = ("online_retail", "msweb", "ml_latest_small", "entree")
-HAND = {  # the best that was found by hand on earlier cuts of the same logs
-    "online_retail": "two-stage",
+CHAINS = "markov(order=3,action=action)+markov(order=1,action=action)+markov(order=3)+co-occurrence"
+SHOP = ("ease(l2=300,half_life=240)", "ials(factors=64,reg=0.006,a0=0.6,half_life=240)", "user-knn",
+        "item-knn(weighting=bm25,k=100,k1=10,b=0.25,half_life=120)", "ease(l2=100,half_life=20)")  # fmt: skip
+STAGES = "+".join(f"trend(model={one},trend=0.8,damp=0.8)" for one in SHOP)
+HAND = {  # the best that was found by hand on earlier cuts of the same logs: of the claims, where these have the log
+    "online_retail": f"two-stage(models={STAGES},candidates=100,ranker=trees,windows=3,lead=3)",
     "msweb": "ease(l2=50)",
     "ml_latest_small": "slim",
-    "entree": "markov(order=3,action=action)",
+    "entree": f"two-stage(models={CHAINS},action=action,candidates=30,steps=6000)",
 }
 
 
