@@ -65,7 +65,7 @@ def mm_demo(seed: int) -> DemoResult:
     choice += f"the best simpler rule, {single}. PSNR favours blur, the independent judge's features do not."
     figures: list[tuple[str, Any]] = []
     if find_spec("matplotlib"):
-        shown = np.arange(0, len(data.images), 2)
+        shown = np.flatnonzero(np.arange(len(data.images)) % EACH % 2 == 0)  # as many of each photograph
         strips = [("source", data.images[shown]), (COARSE, found[COARSE, MAIN][shown])]
         strips += [(f"candidate {number + 1}", candidates[shown, number]) for number in range(2)]
         strips += [(name, found[name, MAIN][shown]) for name in ("multimodal", SHARPENED)]
