@@ -127,7 +127,8 @@ def _batches(X: Csr, d: int) -> Iterator[np.ndarray]:
     start = 0
     while start < len(order):
         shortest = int(sorted_counts[start])
-        alike = int(np.searchsorted(sorted_counts, shortest + shortest // 10 + 1, side="right"))
+        # as the array's own type: for a Python number numpy would copy all counts to int64, in every batch
+        alike = int(np.searchsorted(sorted_counts, counts.dtype.type(shortest + shortest // 10 + 1), side="right"))
         longest = int(sorted_counts[alike - 1])
         stop = min(alike, start + max(1, _CELLS // (d * max(d, longest, 1))))
         yield order[start:stop]
@@ -136,7 +137,8 @@ def _batches(X: Csr, d: int) -> Iterator[np.ndarray]:
 
 def _padded(X: Csr, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(places in X's arrays, columns) of some rows, int (rows, longest); -1 and column 0, which weighs 0: padding."""
-    starts, counts = X.indptr[rows], np.diff(X.indptr)[rows]
+    starts = X.indptr[rows]
+    counts = X.indptr[rows + 1] - starts
     steps = np.arange(max(int(counts.max()), 1))
     real = steps[None, :] < counts[:, None]
     places = np.where(real, starts[:, None] + steps[None, :], -1)
