@@ -1,8 +1,11 @@
+import copy
+
 import numpy as np
 import pytest
 from ninefold.errors import ArtifactError, InputError
 from recsys import EASE, IALS, Index, build_index
-from recsys.recommender._topk import top_of_factors
+from recsys.recommender._longest import top_of_factors
+from recsys.serving import _ann
 
 from .helpers import events
 
@@ -25,6 +28,24 @@ def test_reported_recall_is_the_share_of_the_exact_top_that_is_found(model, inde
     near = index.search(model.user_factors_, 10)
     shares = [len(set(a) & set(b)) / 10 for a, b in zip(exact.tolist(), near.tolist(), strict=True)]
     assert np.mean(shares) == pytest.approx(index.recall, abs=0.01)
+
+
+def test_recall_does_not_depend_on_the_size_of_the_scores(model):
+    """A graph of 1 - product saw no difference between products of 1e-9, and found nothing."""
+    for factor in (1e-9, 1e9):
+        other = copy.copy(model)
+        other.user_factors_, other.item_factors_ = (
+            np.float32(factor) * one for one in (model.user_factors_, model.item_factors_)
+        )
+        assert build_index(other, recall=0.99).recall >= 0.99
+
+
+def test_a_recall_that_is_not_reached_is_said(model, monkeypatch):
+    monkeypatch.setattr(_ann, "_WIDEST", 32)
+    other = copy.copy(model)  # one direction, and all lengths alike: the graph leads nowhere
+    other.item_factors_ = np.repeat(model.item_factors_[:1], 300, axis=0)
+    with pytest.warns(UserWarning, match=r"the index finds 0\.\d+ of the exact lists, not 1\.0"):
+        assert build_index(other, recall=1.0).recall < 1
 
 
 def test_lists_are_filtered_whole_and_nearly_exact(model, index):

@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
+import pyarrow as pa
 import pytest
 import recsys
 from ninefold.errors import ArtifactError, InputError
-from recsys import EASE, FM, IALS, SANSA, SLIM, Dataset, ItemKNN, Markov, Popular, RecentPopular, RP3beta
+from recsys import EASE, FM, IALS, SANSA, SLIM, Dataset, FeatureIALS, ItemKNN, Markov, Popular, RecentPopular, RP3beta
 from recsys.baselines import CoOccurrence, ImplicitALS, PureSVD, RandomItems, Repeat, UserKNN
 
 from .helpers import events, score_matrix
@@ -248,6 +251,16 @@ def test_factors_that_blow_up_are_named_with_their_epoch_and_the_last_good_ones_
     epochs, arrays = Checkpoint(path, model.key_).restore()
     assert epochs == 1
     assert all(np.isfinite(one).all() for one in arrays.values())
+
+
+@pytest.mark.parametrize("model", [IALS(factors=4, epochs=4), FeatureIALS(factors=4, epochs=4, columns="kind")])
+def test_a_penalty_that_leaves_nothing_to_learn_is_said(model, data, recwarn):
+    """By default a user's penalty grows with the items: at a million of them all scores were 1e-9, without a word."""
+    data = dataclasses.replace(data, items=pa.table({"kind": [f"k{one % 7}" for one in range(data.n_items)]}))
+    model.clone().fit(data)
+    assert not [one for one in recwarn if "learned nothing" in str(one.message)]
+    with pytest.warns(UserWarning, match=rf"{type(model).__name__} learned nothing.*{data.n_items} items lower a0 or"):
+        model.clone().set_params(reg=100.0).fit(data)
 
 
 def test_half_life_makes_recent_taste_count_more():

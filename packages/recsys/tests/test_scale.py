@@ -7,6 +7,7 @@ import pytest
 from recsys import EASE, IALS, Dataset, evaluate
 from recsys.evaluation import _evaluate as evaluation
 from recsys.recommender import _rows as rows
+from scipy import sparse
 
 
 def crowd(users, items=40, each=6, seed=0):
@@ -48,6 +49,22 @@ def test_work_of_als_is_linear_in_the_events(counted):
 def test_a_batch_of_als_is_bounded_whatever_the_users(counted):
     model = IALS(factors=32, epochs=1).fit(crowd(6000))
     assert counted["largest"] * model.factors <= rows._CELLS
+
+
+def test_a_batch_of_als_touches_its_own_rows_alone():
+    """No copy of anything as long as all rows: at millions of users that was more than half of an epoch."""
+    X = sparse.csr_array(np.ones((200_000, 1), np.float32))
+    batches = rows._batches(X, 32)
+    next(batches)  # the first one counts and sorts
+    tracemalloc.start()
+    some = next(batches)
+    chosen = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    rows._padded(X, some)
+    padded = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert chosen < X.shape[0] / 10
+    assert padded < 100 * len(some) < X.shape[0]
 
 
 def test_memory_of_an_evaluation_is_that_of_a_block_and_of_the_events(monkeypatch):

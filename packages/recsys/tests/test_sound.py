@@ -12,9 +12,10 @@ import scipy.sparse as sp
 from ninefold.errors import ArtifactError, InputError
 from recsys.content._features import Features
 from recsys.recommender import _store
+from recsys.recommender._longest import top_of_factors
 from recsys.recommender._registry import make_model
 from recsys.recommender._sound import check_arrays, check_csr
-from recsys.recommender._topk import Filter, top_of_factors, top_of_product, top_of_scores
+from recsys.recommender._topk import Filter, top_of_product, top_of_scores
 
 from .helpers import events, ready_process
 from .mutating import models

@@ -7,14 +7,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
 from recsys import EASE, IALS, SANSA, ContentKNN, Dataset, ItemKNN, Markov, Popular, Trend
 from recsys.baselines import UserKNN
 from recsys.data._ids import IdMap
+from recsys.recommender import _longest
+from recsys.recommender._longest import top_of_factors
 from recsys.recommender._sound import Pairs
-from recsys.recommender._topk import Filter, best_of_rows, top_of_factors, top_of_product, top_of_scores
+from recsys.recommender._topk import Filter, best_of_rows, packed, top_of_product, top_of_scores
 
 from .helpers import events
 
@@ -49,8 +51,8 @@ def as_rows(lists):
 
 
 @st.composite
-def asked(draw):
-    rows, items, seed = draw(st.integers(1, 9)), draw(st.integers(1, 40)), draw(st.integers(0, 10_000))
+def asked(draw, most=40):
+    rows, items, seed = draw(st.integers(1, 9)), draw(st.integers(1, most)), draw(st.integers(0, 10_000))
     rng = np.random.default_rng(seed)
 
     def some():
@@ -85,6 +87,47 @@ def test_lists_of_factors_are_those_of_their_products(case):
     rng, rows, items, k, rules = case
     P, Q = (rng.integers(-2, 3, (n, 3)).astype(np.float32) for n in (rows, items))
     assert as_rows(top_of_factors(P, Q, k, rules)) == by_full_sort(P @ Q.T, k, rules)
+
+
+@pytest.fixture
+def few_are_many(monkeypatch):
+    """The longest items are tried first in the smallest tables, too; counts the rows listed from them and from all."""
+    for name, value in {"_ROWS": 1, "_ITEMS": 4, "_FEWEST": 1, "_MORE": 2, "_PROBE": 2}.items():
+        monkeypatch.setattr(_longest, name, value)
+    return monkeypatch
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked(most=200))
+def test_lists_from_the_longest_items_are_those_of_all(few_are_many, case):
+    rng, rows, items, k, rules = case
+    k = 1 + k % 4
+    P, Q = (rng.integers(-2, 3, (n, 3)).astype(np.float32) for n in (rows, items))
+    Q *= rng.choice(np.array([0, 0.25, 1, 4, 64], np.float32), (items, 1))
+    P *= rng.random((rows, 1)) < 0.8
+    assert as_rows(top_of_factors(P, Q, k, rules)) == by_full_sort(P @ Q.T, k, rules)
+
+
+@pytest.mark.parametrize(("spread", "most"), [(3.0, 0.05), (0.0, 1.1)])
+def test_few_of_the_items_are_scored_where_lengths_differ(monkeypatch, spread, most):
+    """Counted in products: a twentieth where popular items are longer, a tenth more than all where none is."""
+    draw, products, listed = np.random.default_rng(0), [], _longest._list
+    P, Q = draw.standard_normal((400, 8)), draw.standard_normal((40_000, 8))
+    Q *= np.exp(spread * draw.standard_normal((40_000, 1))) / np.linalg.norm(Q, axis=1, keepdims=True)
+    P, Q = P.astype(np.float32), Q.astype(np.float32)
+    hidden = sp.csr_matrix((np.ones(800), draw.integers(0, 40_000, 800), np.arange(0, 801, 2)), (400, 40_000))
+    hidden.sum_duplicates()
+
+    def spy(queries, items, *rest):
+        products.append(len(queries) * len(items))
+        return listed(queries, items, *rest)
+
+    monkeypatch.setattr(_longest, "_list", spy)
+    found = top_of_factors(P, Q, 10, Filter(hidden=hidden))
+    expected = packed(*listed(P, Q, 10, Filter(hidden=hidden)))
+    assert found.item.tolist() == expected.item.tolist()
+    np.testing.assert_allclose(found.score, expected.score, rtol=1e-5)
+    assert sum(products) <= most * 400 * 40_000
 
 
 @settings(max_examples=100, deadline=None)

@@ -9,8 +9,8 @@ import time
 
 import numpy as np
 from ninefold.measure import compare, emit
+from recsys.recommender._longest import top_of_factors
 from recsys.recommender._rows import threads
-from recsys.recommender._topk import top_of_factors
 from recsys.serving._ann import Index, _graph
 
 WIDTH, QUERIES, CENTRES = 64, 1000, 2000

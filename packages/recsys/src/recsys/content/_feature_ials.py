@@ -88,6 +88,7 @@ class FeatureIALS(KnowsItems, IALS):
             self.user_map_ = of_users.solve(self.user_factors_)
             self.item_factors_ = self._drawn(columns, self.user_factors_, self.features_ @ self.item_map_)
             self.item_map_ = of_items.solve(self.item_factors_)
+        self._warn_if_nothing(X)
 
     def _drawn(self, X: Csr, H: np.ndarray, towards: np.ndarray) -> np.ndarray:
         ridge = self._ridge(X)

@@ -11,8 +11,9 @@ from ninefold.measure import compare
 from ninefold.report import Table
 from threadpoolctl import threadpool_limits
 
+from recsys.recommender._longest import top_of_factors
 from recsys.recommender._rows import threads
-from recsys.recommender._topk import Filter, top_of_factors
+from recsys.recommender._topk import Filter
 
 
 def bench(seed: int = 0, *, users: int = 4000, items: int = 20_000, repeats: int = 5) -> Table:

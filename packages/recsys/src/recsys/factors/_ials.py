@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -26,6 +27,7 @@ from recsys.recommender._rows import solve_rows
 from recsys.recommender._weighted import Weighted, weights_and_targets
 
 _PIECE = 1 << 16  # rows drawn at a time
+_NOTHING = 1e-3  # a score that is none
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -35,7 +37,8 @@ class IALS(Weighted):
     Args:
         factors: dimension d.
         reg: lambda.
-        a0: weight of all pairs, unobserved ones included.
+        a0: weight of all pairs, unobserved ones included. The penalty grows with a0 times the items: at a million of
+            them 0.1 leaves nothing to learn (a warning says so), 0.0005 does.
         nu: exponent of the frequencies in the penalty; 1 in the paper, 0 is plain ridge.
         epochs: passes over users and items.
         weight, transform, dislikes, half_life: see `Weighted`. A weight c stands for
@@ -85,6 +88,21 @@ class IALS(Weighted):
             self.user_factors_ = self.user_factors_[:0]  # what it was is not read: room for what it will be
             self.user_factors_ = self._solve(X, self.item_factors_)
             self.item_factors_ = self._solve(columns, self.user_factors_)
+        self._warn_if_nothing(X)
+
+    def _warn_if_nothing(self, X: Csr) -> None:
+        """A penalty that outweighs the events leaves factors of about 0, whose lists are noise or popularity."""
+        some = X[:_PIECE]
+        user = np.repeat(np.arange(some.shape[0]), np.diff(some.indptr))[:_PIECE]
+        item, weight = some.indices[:_PIECE], some.data[:_PIECE]
+        scores = np.vecdot(self.user_factors_[user], self.item_factors_[item])[weight > 0]
+        if scores.max(initial=-np.inf) < _NOTHING and len(scores):
+            warnings.warn(
+                f"{type(self).__name__} learned nothing: no event has a score of {_NOTHING} or more, 1 is wanted. "
+                f"A user's penalty is reg times (events + a0 times items): with {X.shape[1]:,} items lower a0 or reg",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def _start(self, X: Csr) -> None:
         """Draw the first factors."""

@@ -22,8 +22,9 @@ from ninefold.artifacts import FolderArtifact, write_folder
 from ninefold.errors import InputError, require
 
 from recsys.data._frame import need
+from recsys.recommender._longest import top_of_factors
 from recsys.recommender._query import check_length
-from recsys.recommender._topk import Filter, top_of_factors
+from recsys.recommender._topk import Filter
 
 KIND, LISTS = "recsys.spark", "recsys.lists"
 

@@ -18,10 +18,11 @@ from recsys.data._dataset import Dataset
 from recsys.data._frame import as_table, need
 from recsys.data._ids import IdMap, as_arrow, id_array
 from recsys.data._untyped import Csr, pc
+from recsys.recommender._longest import top_of_factors
 from recsys.recommender._query import FALLBACK, FEATURES, SOURCES, Query, check_length, context_rows, is_table
 from recsys.recommender._similar import Likenesses
 from recsys.recommender._store import save
-from recsys.recommender._topk import Filter, Lists, top_of_factors, top_of_product, top_of_scores
+from recsys.recommender._topk import Filter, Lists, top_of_product, top_of_scores
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -123,21 +123,9 @@ def top_of_scores(scores: np.ndarray, k: int, rules: Filter | None = None) -> Li
     rules.check(*scores.shape)
 
     def fill(rows: slice, *out: np.ndarray) -> None:
-        _list_dense(scores[rows], *rules.arrays(rows), *out)
+        list_dense(scores[rows], *rules.arrays(rows), *out)
 
     return _listed(len(scores), min(k, scores.shape[1]), fill)
-
-
-def top_of_factors(queries: np.ndarray, items: np.ndarray, k: int, rules: Filter | None = None) -> Lists:
-    """The k greatest inner products of each query, float32 (rows, d), with all items, float32 (items, d)."""
-    queries, right = np.asarray(queries, np.float32), np.asarray(items, np.float32).T
-    rules = rules or Filter()
-    rules.check(len(queries), right.shape[1])
-
-    def fill(rows: slice, *out: np.ndarray) -> None:
-        _list_dense(queries[rows] @ right, *rules.arrays(rows), *out)
-
-    return _listed(len(queries), min(k, len(items)), fill)
 
 
 def top_of_product(left: Csr | Pairs, right: Csr, k: int, rules: Filter | None = None) -> Lists:
@@ -165,7 +153,11 @@ def best_of_rows(matrix: Csr, k: int, *, but_diagonal: bool = False) -> Csr:
 
 
 def _listed(rows: int, k: int, fill: Callable[..., None]) -> Lists:
-    """Lists of all rows from a function that fills (items, scores, counts) of a block of rows."""
+    return packed(*filled(rows, k, fill))
+
+
+def filled(rows: int, k: int, fill: Callable[..., None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(items, scores, counts) of all rows from a function that fills them for a block of rows, on all threads."""
     items, scores = np.empty((rows, k), np.int32), np.empty((rows, k), np.float32)
     counts = np.zeros(rows, np.int64)
 
@@ -182,7 +174,13 @@ def _listed(rows: int, k: int, fill: Callable[..., None]) -> Lists:
     else:
         for start in starts:
             block(start)
-    if np.count_nonzero(counts == k) == rows:
+    return items, scores, counts
+
+
+def packed(items: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> Lists:
+    """Lists of (rows, k) places, of which each row has filled its first `counts`."""
+    k = items.shape[1]
+    if np.count_nonzero(counts == k) == len(counts):
         return Lists(counts, items.reshape(-1), scores.reshape(-1))
     real = np.arange(k) < counts[:, None]
     return Lists(counts, items[real], scores[real])
@@ -277,7 +275,7 @@ def _set_hidden(row, hidden_at, hidden, r, value):
 
 
 @compiled
-def _list_dense(
+def list_dense(
     table, hidden_at, hidden, among_at, among, allowed, skips_zeros, scale, falls_back, fallback, items, scores, counts
 ):
     for r in range(len(table)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,10 +16,11 @@ from ninefold.files import atomic_folder, digest_file
 
 from recsys.data._untyped import Csr
 from recsys.recommender._base import Recommender
+from recsys.recommender._longest import top_of_factors
 from recsys.recommender._query import FALLBACK, Query
 from recsys.recommender._rows import threads
 from recsys.recommender._store import schema_hash
-from recsys.recommender._topk import Filter, Lists, top_of_factors, top_of_product
+from recsys.recommender._topk import Filter, Lists, top_of_product
 
 _WIDEST = 4096  # candidates looked at in one search
 
@@ -49,7 +51,7 @@ class Index:
     def search(self, queries: np.ndarray, k: int) -> np.ndarray:
         """Codes of about the k items of greatest inner product, best first, int64 (rows, k); -1: none found."""
         self.graph.expansion_search = max(self.width, k)
-        found = self.graph.search(np.ascontiguousarray(queries, np.float32), k, threads=threads())
+        found = self.graph.search(_unit(queries), k, threads=threads())
         keys = np.asarray(found.keys).reshape(len(queries), -1).astype(np.int64)
         counts = np.atleast_1d(np.asarray(found.counts)) if hasattr(found, "counts") else np.full(len(keys), k)
         keys[np.arange(keys.shape[1]) >= counts[:, None]] = -1
@@ -150,6 +152,11 @@ def build_index(
     Raises:
         InputError: if the model's scores are no inner products.
         MissingExtraError: without usearch.
+    Warns:
+        UserWarning: if no width reaches the wanted recall; `recall` says what the index has.
+
+    Of models whose items differ much in length (ALS, where popular items are the longest) the exact lists of many users
+    need few items and no index: `model.recommend(users, block=10_000)`.
 
     Examples:
         >>> import recsys
@@ -166,7 +173,9 @@ def build_index(
         raise InputError("recall", got=recall, expected="a share above 0, e.g. 0.95")
     vectors = _vectors(model)
     graph = _graph(vectors.shape[1], connectivity, expansion)
-    graph.add(np.arange(len(vectors), dtype=np.uint64), vectors, threads=threads())
+    # the graph's distance is 1 - product: of products far below 1 float32 would keep nothing
+    longest = max(float(np.abs(vectors).max(initial=0)), np.finfo(np.float32).tiny) * np.sqrt(vectors.shape[1])
+    graph.add(np.arange(len(vectors), dtype=np.uint64), vectors / np.float32(longest), threads=threads())
     some = np.flatnonzero(model.history_.counts > 0)
     some = np.sort(np.random.default_rng(seed).permutation(some)[:sample]).astype(np.int32)
     found = model._factors(Query(some, model.history_.take(some)))
@@ -176,7 +185,11 @@ def build_index(
     while True:
         near = index.search(found[0], k)
         index.recall = float((near[:, :, None] == exact[:, None, :]).any(axis=1).mean())
-        if index.recall >= recall or index.width >= min(_WIDEST, 2 * len(vectors)):
+        if index.recall >= recall:
+            return index
+        if index.width >= min(_WIDEST, 2 * len(vectors)):
+            message = f"the index finds {index.recall:.3f} of the exact lists, not {recall}; the model's own are exact"
+            warnings.warn(message, UserWarning, stacklevel=2)
             return index
         index.width *= 2
 
@@ -188,6 +201,13 @@ def _vectors(model: Recommender) -> np.ndarray:
     if found is None or model.zero_is_no_evidence:
         raise InputError(f"an index of {model!r}", got="scores that are no inner products", expected="e.g. IALS")
     return np.ascontiguousarray(_scaled(model, found[1]), np.float32)
+
+
+def _unit(queries: np.ndarray) -> np.ndarray:
+    """Rows of length 1 or 0: the same neighbours, products of the size that the graph's distance needs."""
+    queries = np.asarray(queries, np.float32)
+    length = np.sqrt(np.einsum("rd,rd->r", queries, queries, dtype=np.float64))
+    return (queries / np.where(length > 0, length, 1)[:, None]).astype(np.float32)
 
 
 def _scaled(model: Recommender, vectors: np.ndarray) -> np.ndarray:
