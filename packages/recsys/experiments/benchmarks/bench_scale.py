@@ -18,7 +18,7 @@ import recsys
 from ninefold.measure import emit
 
 USERS, ITEMS, EVENTS = 10_000_000, 1_000_000, 100_000_000
-FACTORS, EPOCHS, PIECES, TASTES, LATER = 32, 4, 20, 24, 5_000
+FACTORS, EPOCHS, PIECES, TASTES, LATER = 32, 12, 20, 24, 20_000
 MISSING = 500  # a0 times the items; at a million of them iALS' default would be 100,000, and nothing be learned
 
 
