@@ -91,15 +91,15 @@ def test_lists_of_factors_are_those_of_their_products(case):
 
 @pytest.fixture
 def few_are_many(monkeypatch):
-    """The longest items are tried first in the smallest tables, too; counts the rows listed from them and from all."""
+    """The longest items are tried first in the smallest tables, too."""
     for name, value in {"_ROWS": 1, "_ITEMS": 4, "_FEWEST": 1, "_MORE": 2, "_PROBE": 2}.items():
         monkeypatch.setattr(_longest, name, value)
-    return monkeypatch
 
 
+@pytest.mark.usefixtures("few_are_many")
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked(most=200))
-def test_lists_from_the_longest_items_are_those_of_all(few_are_many, case):
+def test_lists_from_the_longest_items_are_those_of_all(case):
     rng, rows, items, k, rules = case
     k = 1 + k % 4
     P, Q = (rng.integers(-2, 3, (n, 3)).astype(np.float32) for n in (rows, items))

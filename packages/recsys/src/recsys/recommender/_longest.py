@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import scipy.sparse as sp
 
-from recsys.data._untyped import Csr
-from recsys.recommender._sound import Pairs
 from recsys.recommender._topk import Filter, Lists, filled, list_dense, packed
 
 _ROWS, _ITEMS = 64, 20_000  # with fewer, lengths cost more than they save
@@ -34,10 +33,8 @@ def top_of_factors(queries: np.ndarray, items: np.ndarray, k: int, rules: Filter
     if rules.scale is not None:
         lengths *= rules.scale  # a positive score's factor; a list that ends above 0 has no others
     rows = len(queries)
-    found, left = (
-        (np.empty((rows, k), np.int32), np.empty((rows, k), np.float32), np.zeros(rows, np.int64)),
-        np.arange(rows),
-    )
+    found = np.empty((rows, k), np.int32), np.empty((rows, k), np.float32), np.zeros(rows, np.int64)
+    left = np.arange(rows)
     for width in _widths(len(items), k):
         if len(left) >= _ROWS:
             left = _list_longest(queries, items, lengths, width, rules, left, found)
@@ -63,18 +60,15 @@ def _list_longest(
     by_length = np.argpartition(lengths, len(lengths) - width - 1)
     longest, next_one = np.sort(by_length[-width:]), float(lengths[by_length[-width - 1]])  # by code, as ties go
     vectors = items[longest]
-    places = np.full(len(items), -1, np.int32)
-    places[longest] = np.arange(width)
 
     def enough(rows: np.ndarray) -> np.ndarray:
-        lists = _list(queries[rows], vectors, found[0].shape[1], _rows_of(rules, rows, longest, places))
-        _, scores, counts = lists
+        places, scores, counts = _list(queries[rows], vectors, found[0].shape[1], _rows_of(rules, rows, longest))
         own = np.sqrt(np.einsum("rd,rd->r", queries[rows], queries[rows], dtype=np.float64))
         bound = own * next_one * (1 + 1e-6 * queries.shape[1])  # float32 may round a product up
         fits = (counts == scores.shape[1]) & (scores[:, -1] > bound)
         if rules.falls_back is not None:
             fits &= ~rules.falls_back[rows]
-        _put(found, rows[fits], (longest[lists[0][fits]], scores[fits], counts[fits]))
+        _put(found, rows[fits], (longest[places[fits]], scores[fits], counts[fits]))
         return fits
 
     probe = left[:: max(1, len(left) // _PROBE)]
@@ -99,32 +93,17 @@ def _put(found: tuple[np.ndarray, ...], rows: np.ndarray, lists: tuple[np.ndarra
         whole[rows] = part
 
 
-def _rows_of(
-    rules: Filter, rows: np.ndarray, longest: np.ndarray | None = None, places: np.ndarray | None = None
-) -> Filter:
-    """What the lists of some rows may hold, and, if `longest` names some items, of these alone: theirs are `places`."""
+def _rows_of(rules: Filter, rows: np.ndarray, longest: np.ndarray | None = None) -> Filter:
+    """What the lists of some rows may hold, and, if `longest` names some items, of these alone."""
 
     def of_items(flags: np.ndarray | None) -> np.ndarray | None:
         return flags if flags is None or longest is None else flags[longest]
 
+    hidden = rules.hidden
+    if hidden is not None:
+        hidden = sp.csr_matrix((hidden.data, hidden.indices, hidden.indptr), hidden.shape)[rows]
+        hidden = hidden if longest is None else hidden[:, longest]
     return Filter(
-        hidden=_pairs(rules.hidden, rows, places), among=_pairs(rules.among, rows, places),
-        allowed=of_items(rules.allowed), skips_zeros=rules.skips_zeros, scale=of_items(rules.scale),
+        hidden=hidden, allowed=of_items(rules.allowed), skips_zeros=rules.skips_zeros, scale=of_items(rules.scale),
         falls_back=None if rules.falls_back is None else rules.falls_back[rows], fallback=of_items(rules.fallback),
     )  # fmt: skip
-
-
-def _pairs(matrix: Csr | Pairs | None, rows: np.ndarray, places: np.ndarray | None) -> Pairs | None:
-    """The stored places of some rows, at the new places of their items, if any; -1: gone."""
-    if matrix is None:
-        return None
-    starts, counts = matrix.indptr[rows], matrix.indptr[rows + 1] - matrix.indptr[rows]
-    ends = np.cumsum(counts)
-    at = np.arange(int(counts.sum())) + np.repeat(starts - ends + counts, counts)
-    indices, indptr = matrix.indices[at], np.concatenate([[0], ends])
-    if places is not None:
-        indices = places[indices]
-        kept = np.concatenate([[0], np.cumsum(indices >= 0)])
-        indices, indptr = indices[indices >= 0], kept[indptr]
-    items = matrix.shape[1] if places is None else int(places.max()) + 1
-    return Pairs(indptr, indices, np.ones(len(indices), np.float32), (len(rows), items))
