@@ -57,7 +57,7 @@ def settings_of(**options: Any) -> Settings:
     return Settings(**options)
 
 
-KIND, FORMAT = "mldgg.model", 3
+KIND, FORMAT = "mldgg.model", 4
 _KEPT = {"settings": dict, "seed": int, "names": list, "classes": list, "shared": bool, "solver": dict}  # by type
 
 
