@@ -1,7 +1,7 @@
 """Check imports with import-linter, on contracts made from what each package's pyproject says of its rooms.
 
-    uv run python tools/contracts.py           # checks
-    uv run python tools/contracts.py --show    # prints the contracts
+    uv run python tools/check/contracts.py           # checks
+    uv run python tools/check/contracts.py --show    # prints the contracts
 
 `[tool.ninefold] rooms = [...]` lists a package's rooms, bottom-up; `torch-rooms = [...]`, where it is there, names the
 only rooms that may import torch.
@@ -16,6 +16,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 import tomlkit
 from rooms import rooms

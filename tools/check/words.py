@@ -3,7 +3,7 @@
 Looked at are READMEs, pages of docs, tutorials and the site's own pages, glossaries, and in the source the docstrings
 and the help texts of options. Generated tables, changelogs and lists of attempts are not.
 
-    uv run python tools/words.py   # each place, with its replacement; status 1 if there is any
+    uv run python tools/check/words.py   # each place, with its replacement; status 1 if there is any
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 from workspace import ROOT, packages
 

@@ -3,7 +3,7 @@
 It speaks the DevTools protocol over a local socket with whatever Chromium or Chrome is installed;
 nothing is downloaded.
 
-    uv run python tools/browser.py ninefold-demo.html tools/demo-page.png  # the README's picture
+    uv run python tools/docs/browser.py ninefold-demo.html tools/demo-page.png  # the README's picture
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Inside, a link must lead to a file that is there and, if it has an anchor, to that anchor. Outside, it must be a
 well-formed https address of one of `HOSTS`: what nobody has looked at is not linked.
 
-    uv run python tools/links.py [SITE]  # the folder of the built site; without it, the Markdown alone
+    uv run python tools/check/links.py [SITE]  # the folder of the built site; without it, the Markdown alone
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
+
 from workspace import ROOT, run
 
 HOSTS = {"arxiv.org", "creativecommons.org", "doi.org", "squidfunk.github.io"}  # the last is the theme's own line
 _FENCED = re.compile(r"^ *(```|~~~).*?^ *\1", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} +(.+?)(?: +#+)?$", re.MULTILINE)
-_NO_PAGE = ("/tests/samples/", "tools/docs/pages/", "tools/docs/tutorials/", "/ATTEMPTS.md", "tools/template/")
+_NO_PAGE = ("/tests/samples/", "tools/docs/pages/", "tools/docs/tutorials/", "/ATTEMPTS.md", "tools/scaffold/template/")
 
 
 def dead_on_site(site: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""What `tools/fuzz.py` feeds: for each package its readers of files, and a sample that each reads when it is whole.
+"""What `fuzz.py` feeds: for each package its readers of files, and a sample that each reads when it is whole.
 
 A reader takes a path and returns the numbers that it read; `make` writes the sample below a folder, and returns where.
 """

@@ -1,8 +1,8 @@
 """Write the tables of the READMEs from what is committed: verdicts from the results of each package.
 
-    uv run python tools/scoreboard.py            # rewrites what stands between the markers
-    uv run python tools/scoreboard.py --check    # fails if a table is not what the results say
-    uv run python tools/scoreboard.py recsys     # the tables of one package; those of the others stay as they are
+    uv run python tools/docs/scoreboard.py            # rewrites what stands between the markers
+    uv run python tools/docs/scoreboard.py --check    # fails if a table is not what the results say
+    uv run python tools/docs/scoreboard.py recsys     # the tables of one package; those of the others stay as they are
 
 Results are made by `ninefold claims NAME --full --out packages/NAME/experiments/results`. What is counted is the
 comparison: one bar of one claim, met, missed or open, judged here from the scores that an outcome stores. Comparisons
@@ -24,6 +24,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 from ninefold.errors import InputError
 from ninefold.report import Table, cell_text
@@ -332,7 +334,7 @@ def main() -> int:
         if options.check:
             if stale:
                 names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
-                raise ToolError(f"tables differ from the committed results in {names}; run tools/scoreboard.py")
+                raise ToolError(f"tables differ from the committed results in {names}; run tools/docs/scoreboard.py")
         else:
             for path in stale:
                 path.write_text(texts[path], encoding="utf-8")

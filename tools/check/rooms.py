@@ -1,7 +1,7 @@
 """Hold each package against the rooms that its own pyproject lists, bottom-up; prints every breach, with its place.
 
-    uv run python tools/rooms.py            # all packages
-    uv run python tools/rooms.py recsys     # one
+    uv run python tools/check/rooms.py            # all packages
+    uv run python tools/check/rooms.py recsys     # one
 
 The rules: each module stands in a listed room (at the root only `_system.py`); no import goes upward, lazy ones
 included, and none runs in a circle; a room's `__init__` holds a docstring and names, no logic; no private name of
@@ -16,6 +16,8 @@ import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 import grimp
 from workspace import ROOT, Package, ToolError, exit_with, find, packages

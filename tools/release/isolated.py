@@ -1,12 +1,12 @@
 """Try packages as their users get them: built wheels, in a clean environment with just what they declare.
 
-uv run python tools/isolated.py tswitch
-uv run python tools/isolated.py                      # every package
-uv run python tools/isolated.py --jobs 2             # every package, two at a time
-uv run python tools/isolated.py --no-tests           # install, import, --help and demo only
-uv run python tools/isolated.py --no-demo            # all but the demo
-uv run python tools/isolated.py --lowest             # with the lowest versions that each package declares
-uv run python tools/isolated.py tswitch -- -k cli    # what follows -- goes to pytest
+uv run python tools/release/isolated.py tswitch
+uv run python tools/release/isolated.py                      # every package
+uv run python tools/release/isolated.py --jobs 2             # every package, two at a time
+uv run python tools/release/isolated.py --no-tests           # install, import, --help and demo only
+uv run python tools/release/isolated.py --no-demo            # all but the demo
+uv run python tools/release/isolated.py --lowest             # with the lowest versions that each package declares
+uv run python tools/release/isolated.py tswitch -- -k cli    # what follows -- goes to pytest
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 from venvs import Venv, demo, smoke
 from wheels import built

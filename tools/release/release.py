@@ -1,14 +1,14 @@
 """Build, check and tag one package's release. Nothing is uploaded: the last line says how to.
 
-    uv run python tools/release.py tswitch --dry-run
-    uv run python tools/release.py --all --dry-run             # all, what the others stand on first
-    uv run python tools/release.py tswitch --prefix ninefold-
-    uv run python tools/release.py tswitch --index ~/wheels      # the files go there, too: pip install --find-links
-    uv run python tools/release.py bnn-fsg --target x86_64-linux-gnu.2.17 --target aarch64-macos.11.0   # more wheels
+    uv run python tools/release/release.py tswitch --dry-run
+    uv run python tools/release/release.py --all --dry-run             # all, what the others stand on first
+    uv run python tools/release/release.py tswitch --prefix ninefold-
+    uv run python tools/release/release.py tswitch --index ~/wheels   # the files go there, too: --find-links
+    uv run python tools/release/release.py bnn-fsg --target aarch64-macos.11.0   # one more wheel
 
 The version is the one in the package's pyproject.toml; its notes are what is under `## Unreleased` in its changelog.
 A package is tried with the newest release that its ranges admit of what it stands on. The public API is compared with
-that of the last release (`tools/api.py`): too small a step of the version is refused.
+that of the last release (`tools/release/api.py`): too small a step of the version is refused.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 from api import difference, last_release, refuse_small_step
 from changelog import dated

@@ -1,10 +1,10 @@
 """Make the rooms of a new package and enter it in the workspace.
 
-    uv run python tools/new_package.py mecoin
-    uv run python tools/new_package.py proteus --without-torch    # it may never import torch; import-linter checks
-    uv run python tools/new_package.py mecoin --remove            # takes it out of the workspace again
+    uv run python tools/scaffold/new_package.py mecoin
+    uv run python tools/scaffold/new_package.py proteus --without-torch    # may never import torch (import-linter)
+    uv run python tools/scaffold/new_package.py mecoin --remove            # takes it out of the workspace again
 
-What it makes is a small method that works and passes every check, copied from tools/template: write yours over it.
+What it makes is a small method that works and passes every check, copied from `template`: write yours over it.
 A test finds what is left of the sample, and such a package is never released.
 """
 
@@ -16,6 +16,8 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 import tomlkit
 from sample import TEMPLATE, filled_in
@@ -101,7 +103,7 @@ def main() -> int:
             enter(settings, options.name)
         pyproject.write_text(tomlkit.dumps(settings), encoding="utf-8")
         named = next(iter(packages())) if options.remove else options.name  # rows of the others stay as they are
-        run("uv", "run", "--quiet", "python", "tools/scoreboard.py", named)  # installs it, and writes its tables
+        run("uv", "run", "--quiet", "python", "tools/docs/scoreboard.py", named)  # installs it, and writes its tables
     except ToolError as error:
         return exit_with(error)
     what = "removed" if options.remove else "made"

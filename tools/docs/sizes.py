@@ -1,7 +1,7 @@
 """What an installation of one package downloads: the wheels of all its requirements, summed from the lock file.
 
-    uv run python tools/sizes.py            # writes the table of the README, and a sentence into each package's own
-    uv run python tools/sizes.py --check    # fails if one is off by more than a twentieth, or a bound is broken
+    uv run python tools/docs/sizes.py            # writes the table of the README, and a sentence into each package's
+    uv run python tools/docs/sizes.py --check    # fails if one is off by more than a twentieth, or a bound is broken
 
 Counted for Linux on x86_64 with CPython 3.11, whatever this machine is; a package's own wheel is its compressed source.
 PyTorch's CPU build for Linux is in an index of its own, which no lock names: it is counted as large as the wheel for
@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 from ninefold.report import Table
 from packaging.requirements import Requirement
@@ -133,7 +135,7 @@ def check(found: Sequence[Download], readme: str) -> None:
             raise ToolError(f"{one.label} downloads {size}; the bound is {bound} MB, none of it PyTorch's")
         row = re.search(rf"^\| `{re.escape(one.label)}` \| (\S+ [MG]B) \|", readme, re.MULTILINE)
         if row is None:
-            raise ToolError(f"no line for {one.label} in the README's table of downloads; run tools/sizes.py")
+            raise ToolError(f"no line for {one.label} in the README's table of downloads; run tools/docs/sizes.py")
         _refuse_stale(one, row[1], "the README")
 
 
@@ -142,7 +144,7 @@ def check_own(found: Sequence[Download], readme: str, where: str) -> None:
     said = re.search(r"^To download \(.*$", readme, re.MULTILINE)
     sizes = r"[\d.]+ [MG]B"
     if said is None or re.sub(sizes, "", said[0]) != re.sub(sizes, "", sentence(found)):
-        raise ToolError(f"{where} does not say what an installation downloads; run tools/sizes.py")
+        raise ToolError(f"{where} does not say what an installation downloads; run tools/docs/sizes.py")
     totals = re.findall(rf"(?:: |; )({sizes})", said[0])
     for one, total in zip(found, totals, strict=True):
         _refuse_stale(one, total, where)
@@ -151,7 +153,7 @@ def check_own(found: Sequence[Download], readme: str, where: str) -> None:
 def _refuse_stale(one: Download, said: str, where: str) -> None:
     number, unit = said.split()
     if abs(float(number) * (1000 if unit == "GB" else 1) - one.megabytes) > 0.05 * one.megabytes:
-        raise ToolError(f"{one.label} downloads {_shown(one.megabytes)}, {where} says {said}; run tools/sizes.py")
+        raise ToolError(f"{one.label} downloads {_shown(one.megabytes)}, {where} says {said}; run tools/docs/sizes.py")
 
 
 def _shown(megabytes: float) -> str:

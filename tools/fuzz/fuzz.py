@@ -1,9 +1,9 @@
 """Feed damaged files to every reader of files: each has to end in a typed error, or in finite values.
 
-    uv run python tools/fuzz.py                          # a few files a reader, as in CI
-    uv run python tools/fuzz.py --count 2000 mecoin      # more, of one package
-    uv run python tools/fuzz.py --seconds 600            # each package for so long, whatever comes out
-    uv run python tools/fuzz.py --only "mecoin/own graph" --first 417 --count 1   # one file again
+    uv run python tools/fuzz/fuzz.py                          # a few files a reader, as in CI
+    uv run python tools/fuzz/fuzz.py --count 2000 mecoin      # more, of one package
+    uv run python tools/fuzz/fuzz.py --seconds 600            # each package for so long, whatever comes out
+    uv run python tools/fuzz/fuzz.py --only "mecoin/own graph" --first 417 --count 1   # one file again
 
 A sample of each format is damaged in its bytes, lines, fields, JSON values or arrays, and in half of all files digests
 are put right afterwards, so that what lies behind them is reached. The same number gives the same file. A read that
@@ -26,6 +26,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything starts threads: they do not survive a fork
 

@@ -1,4 +1,4 @@
-"""Samples of file formats for `tools/fuzz.py`: how a reader is stated, and what whole files hold."""
+"""Samples of file formats for `tools/fuzz/fuzz.py`: how a reader is stated, and what whole files hold."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The public API of a package beside that of its last release, and the step of the version that the difference needs.
 
-    uv run python tools/api.py tswitch                # against its last tag
-    uv run python tools/api.py tswitch --index dist   # or the newest wheel of it in a folder, if that is newer
+    uv run python tools/release/api.py tswitch                # against its last tag
+    uv run python tools/release/api.py tswitch --index dist   # or the newest wheel of it in a folder, if that is newer
 
 The last release is read from its git tag or its wheel; no code of it runs. Public is what `import NAME` offers, with
 the public members of its classes and modules; of the core its public modules, too.
@@ -17,6 +17,8 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 import griffe
 from packaging.utils import canonicalize_name, parse_wheel_filename

@@ -1,7 +1,7 @@
 """Run the example of every public name of a package, all in this process; prints what is missing and what fails.
 
-    uv run python tools/examples.py recsys
-    uv run python tools/examples.py recsys EASE load    # these names alone
+    uv run python tools/check/examples.py recsys
+    uv run python tools/check/examples.py recsys EASE load    # these names alone
 
 A name's example is the `Examples:` block of its docstring. That of a constant stands in the docstring of the module
 that lists it, and uses the name. Each example runs in an empty folder of its own, and needs no network.
@@ -21,9 +21,12 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest import mock
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 from workspace import Package, ToolError, exit_with, find, members
 

@@ -5,7 +5,7 @@ The figures of one row of a table, or of one clause of a sentence, come from one
 number rounds to each of them, or two of them differ by it.
 Publications, versions and sizes of downloads are no results.
 
-    uv run python tools/figures.py   # the rows and clauses of each README that no file of results gives
+    uv run python tools/check/figures.py   # the rows and clauses of each README that no file of results gives
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 from workspace import Package, packages
 

@@ -5,7 +5,7 @@ picture marked `<!-- picture: FILE -->` is the FILE that the commands wrote, mad
 `$ ninefold data get PACKAGE SET --checkout ninefold -o data` finds the checkout as `ninefold`, and in `data` what
 $NINEFOLD_DATA has of the package, so that nothing is fetched twice.
 
-    uv run python tools/tutorials.py [NAME...]
+    uv run python tools/docs/tutorials.py [NAME...]
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
 from workspace import ROOT
 

@@ -1,7 +1,7 @@
 """Every comparison that a committed outcome ever stored is in today's tables: in its claim, or retired with a reason.
 
-    uv run python tools/comparisons.py                     # status 1, and a line for each comparison that is lost
-    uv run python tools/comparisons.py --retire "REASON"   # enters the lost ones in experiments/retired.json
+    uv run python tools/check/comparisons.py                     # status 1, and a line for each comparison that is lost
+    uv run python tools/check/comparisons.py --retire "REASON"   # enters the lost ones in experiments/retired.json
 
 The history has to be complete (`git fetch --unshallow`). A comparison that a later outcome of the claim has under
 another text, with the same result, is entered as reworded and is not counted.
