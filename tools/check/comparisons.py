@@ -22,6 +22,9 @@ from typing import Any
 
 from ninefold_lab import Comparison, Retired, load_retired
 from ninefold_lab.retired import save_retired
+
+TOOLS = Path(__file__).resolve().parents[1]
+sys.path += [str(TOOLS), str(TOOLS / "docs")]  # for `workspace` and `scoreboard`
 from scoreboard import Row, judged_claims
 from workspace import ROOT, ToolError, exit_with, packages
 
@@ -51,7 +54,7 @@ def history(root: Path = ROOT) -> dict[tuple[str, str], Stored]:
     """By (claim, bar) the last time that an outcome stored it, from every commit that HEAD contains."""
     if git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
         raise ToolError("this clone has no complete history; run `git fetch --unshallow` first")
-    words = ("--raw", "--no-renames", "--no-abbrev", "--format=commit %cs %s", "--", RESULTS)
+    words = ("--full-history", "--raw", "--no-renames", "--no-abbrev", "--format=commit %cs %s", "--", RESULTS)
     log = git(root, "log", *words) + git(root, "log", "-m", "--merges", *words)  # merges last: they say least about why
     versions: list[tuple[str, str, str, str]] = []  # (blob before, blob after, date, subject), the newest first
     date = subject = ""

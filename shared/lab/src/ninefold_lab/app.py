@@ -98,7 +98,7 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
     """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
     from ninefold.systems import choose
 
-    from ninefold_lab.confirm import refuse_uncommitted
+    from ninefold_lab.confirmation import refuse_uncommitted
     from ninefold_lab.experiments import claims_of
     from ninefold_lab.outcomes import judge_places, outcome_table, run_claim
 
@@ -148,8 +148,8 @@ def confirm(
     from ninefold.report import Table
     from ninefold.systems import choose
 
-    from ninefold_lab.confirm import confirm as confirm_one
-    from ninefold_lab.confirm import due
+    from ninefold_lab.confirmation import confirm as confirm_one
+    from ninefold_lab.confirmation import due
     from ninefold_lab.experiments import claims_of, folder_of
 
     waiting = []

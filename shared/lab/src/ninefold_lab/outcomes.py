@@ -114,8 +114,9 @@ class Outcome:
 
 
 def write_outcome(path: Path, fields: dict[str, Any]) -> None:
-    """Write the fields of an outcome, the scores on one line."""
-    lines = json.dumps({**fields, "scores": None}, indent=2, allow_nan=False).removesuffix("null\n}")
+    """Write the fields of an outcome, the scores last, on one line."""
+    rest = {key: value for key, value in fields.items() if key != "scores"}
+    lines = json.dumps({**rest, "scores": None}, indent=2, allow_nan=False).removesuffix("null\n}")
     write_text(path, f"{lines}{json.dumps(fields['scores'])}\n}}\n", force=True, ours=_is_outcome)
 
 

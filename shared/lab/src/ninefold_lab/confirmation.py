@@ -67,7 +67,7 @@ def uncommitted(package: str) -> list[str]:
     """
     folders = [folder_of(package), folder_of(CORE), experiments_of(package)]
     listed = _git(
-        folders[0], "status", "--porcelain", "--", *map(str, filter(None, folders)), ":(exclude,glob)**/results/**"
+        folders[0], "status", "--porcelain", "--", *map(str, filter(None, folders)), ":(top,exclude,glob)**/results/**"
     )
     return [line[3:] for line in (listed or "").splitlines()]
 
@@ -146,7 +146,7 @@ def difference(stored: Mapping[str, Mapping[str, np.ndarray]], scores: Scores) -
 
     Examples:
         >>> import numpy as np
-        >>> from ninefold_lab.confirm import difference
+        >>> from ninefold_lab.confirmation import difference
 
         >>> stored = {"ease": {"": np.array([0.41])}}
         >>> difference(stored, {"ease": 0.41}), difference(stored, {"ease": 0.42})
