@@ -175,7 +175,7 @@ def at_most(arm: str, rival: str | float, margin: float = 0.0) -> Verdict:
 
 
 def all_of(*verdicts: Verdict) -> Verdict:
-    """Every bar holds.
+    """Combine verdicts: all their comparisons together.
 
     Examples:
         >>> import numpy as np

@@ -31,7 +31,7 @@ _reused: ContextVar[float] = ContextVar("_reused", default=0.0)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of one claim.
+    """Result of one claim.
 
     Attributes:
         arms: by arm the mean and the standard deviation over seeds, and the means of its groups.
@@ -82,7 +82,7 @@ class Outcome:
         return f"{self.id.split('/', 1)[1]}.{self.form}.{hardware_name()}.json"
 
     def save(self, folder: str | Path) -> Path:
-        """Write it into a package's `results/`, many scores as `.safetensors` beside it; quick forms are refused.
+        """Write it into a package's `results/`, many scores as `.safetensors` next to it; quick forms are refused.
 
         Replaces an outcome of the same claim, and no other file. Each comparison has a digest and the date on which an
         outcome first had it; a comparison of the last outcome may only go if it is retired with a reason.

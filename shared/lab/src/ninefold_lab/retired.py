@@ -35,7 +35,7 @@ class Retired:
         date: when it left, YYYY-MM-DD.
         judged: date of the last outcome that had it.
         last: how it came out there.
-        now: text of today's comparison of the same scores, if only the wording changed; such an entry is not counted.
+        now: text of the current comparison of the same scores, if only the wording changed; not counted.
 
     Examples:
         >>> from ninefold_lab import Comparison, Retired
