@@ -24,7 +24,6 @@ FEWEST, LARGE = 20, 200_000  # labelled nodes of a base class and nodes of a gra
 HARDER = 1.5  # temperature of answers that are a later class: five labels tell it less well; from tuning streams
 MISSED = 1.0  # logarithm of odds that later classes gain where a base class is the answer; from tuning streams
 FARTHEST, CENTRES = 0.2, 10  # share of a graph's nodes that may be of no known class, groups of them; tuning streams
-SHRUNK = 20  # validation nodes that the limit of all base classes counts as in that of each
 MOVES = 10  # of these groups away from known classes; from tuning streams
 TEMPERATURES = np.geomspace(0.5, 200, 60)
 
@@ -102,11 +101,11 @@ class MecoinPlus(MemoryLearner):
         lengths = _log_lengths(z[np.concatenate(list(support.values()))])
         self.reach = np.array([[lengths.min(), lengths.max(), max(lengths.std(), 0.05)]], np.float32)
         far, margin = self._distances(graph, smu)[0], None
-        radius, wide = _limits(far[held], columns, len(smu.owner))
+        radius, wide = _limits(far[held], len(smu.owner))
         self.spread = np.array([wide, 0], np.float32)
         if self.rounds:
             ahead = far[held] - self._to_far_groups(graph, far)[held]
-            margin, self.spread[1] = _limits(ahead, columns, len(smu.owner))
+            margin, self.spread[1] = _limits(ahead, len(smu.owner))
         self.content = Content(smu, radius, margin)
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
@@ -119,8 +118,8 @@ class MecoinPlus(MemoryLearner):
     def _with_limits(self, graph: Graph, smu: Smu, support: Sequence[np.ndarray]) -> Content:
         """The content with new prototypes, and their limits of novelty from the labels of the new classes.
 
-        A class's limit is the mean over its labelled nodes, each left out of the prototype, plus by how much the 95 %
-        quantile of base classes is above their mean; it is never below the smallest one of a base class.
+        A class's limit is the largest value of its labelled nodes, each left out of the prototype, plus by how much the
+        95 % quantile of base classes is above their mean; it is never below that of base classes.
         """
         (far, place), content = self._distances(graph, smu), self.content
         groups = None if content.margin is None or _few(graph) else self._to_far_groups(graph, far)
@@ -130,9 +129,9 @@ class MecoinPlus(MemoryLearner):
         for column, rows in enumerate(support, known):
             weight = max(len(rows), int((place == column).sum()), 2)
             left_out = far[rows] * (weight / (weight - 1))
-            radius.append(max(left_out.mean() + self.spread[0], content.radius.min(initial=np.inf)))
+            radius.append(max(left_out.max() + self.spread[0], content.radius.min(initial=np.inf)))
             if margin is not None and content.margin is not None:
-                own = 0.0 if groups is None else float((left_out - groups[rows]).mean() + self.spread[1])
+                own = 0.0 if groups is None else float((left_out - groups[rows]).max() + self.spread[1])
                 margin.append(max(own, content.margin.min(initial=np.inf)))
         limits = None if margin is None else np.array(margin, np.float32)
         return Content(smu, np.array(radius, np.float32), limits)
@@ -254,15 +253,13 @@ def _few(graph: Graph) -> bool:
     return len(graph) <= CENTRES / FARTHEST
 
 
-def _limits(values: np.ndarray, columns: np.ndarray, classes: int) -> tuple[np.ndarray, float]:
-    """(classes,) 95 % quantiles of validation nodes by class, shrunk to that of all, and the latter less the mean."""
+def _limits(values: np.ndarray, classes: int) -> tuple[np.ndarray, float]:
+    """(classes,) 95 % quantile of base validation nodes, the same for all base classes, and its excess over the mean.
+
+    A quantile for each base class ranks nodes worse: its area under the ROC curve on Photo is .81, and .88 with one.
+    """
     every = float(np.quantile(values, 0.95))
-    made = np.full(classes, every, np.float32)
-    for column in range(classes):
-        own = values[columns == column]
-        if own.size:
-            made[column] = (own.size * np.quantile(own, 0.95) + SHRUNK * every) / (own.size + SHRUNK)
-    return made, every - float(values.mean())
+    return np.full(classes, every, np.float32), every - float(values.mean())
 
 
 def calibrated(smu: Smu, keys: np.ndarray, columns: np.ndarray) -> float:
