@@ -34,7 +34,7 @@ def read_edge_list(
     Numbers may have a decimal comma; a byte-order mark is skipped.
 
     Args:
-        edges: a line an edge: two node names, and perhaps the weight of the edge, a number of at least 0. No header: a
+        edges: a line an edge: two node names and optionally the weight of the edge, a number of at least 0. No header: a
             first line of column names is refused.
         labels: a line a node: name, class. Nodes that only have edges or features, or whose class is left empty, are
             nodes without a class.
@@ -70,7 +70,7 @@ def read_edge_list(
 
 
 def read_folder(folder: PathLike, classes: Sequence[str] | None = None) -> dict[str, Graph]:
-    """Read own graphs: each subfolder (or the folder itself) has edges.csv, features.csv and perhaps labels.csv.
+    """Read own graphs: each subfolder (or the folder itself) has edges.csv, features.csv and optionally labels.csv.
 
     Files as in `read_edge_list`. Class names are shared by all graphs of the folder; features that are mostly zero
     are sparse in the graph.
@@ -258,7 +258,7 @@ def _refuse_empty(node: str, where: str) -> None:
 
 
 def _refuse_header(path: PathLike, lines: Lines, expected: str, elsewhere: Iterable[str]) -> None:
-    """InputError if the first line holds column names in place of nodes.
+    """InputError if the first line holds column names instead of nodes.
 
     It does if none of its nodes is named in any other line or file, and either they are usual names of columns, or
     they alone are no whole numbers.

@@ -160,7 +160,7 @@ class Graph:
         """(n, n) CSR float32, rows are sources; entry k in row order is edge k of sorted edges.
 
         Entries are ones, or the edges' weights divided by their mean: their unit does not matter then, and a node
-        counts beside its neighbours as it does without weights.
+        counts as much against its neighbours as it does without weights.
         """
         return self._linked()
 

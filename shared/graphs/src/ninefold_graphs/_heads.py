@@ -136,10 +136,10 @@ def assortativity(edge_index: np.ndarray, classes: np.ndarray, weight: np.ndarra
     count = int(classes.max(initial=0)) + 1
     weights = None if weight is None else weight[known].astype(np.float64)
     mixing = np.bincount(ends[0, known] * count + ends[1, known], weights, count**2).reshape(count, count)
-    total = mixing.sum()
+    total = float(mixing.sum())
     if not total:
         return Assortativity(0.0, 0.0, 1.0)
-    within, chance = np.trace(mixing) / total, float(mixing.sum(axis=0) @ mixing.sum(axis=1)) / total**2
+    within, chance = float(np.trace(mixing)) / total, float(mixing.sum(axis=0) @ mixing.sum(axis=1)) / total**2
     if chance > 1 - 1e-12:
         return Assortativity(0.0, 0.0, 1.0)
     pairs = known.sum() / 2 if weights is None else total**2 / (weights**2).sum() / 2

@@ -15,14 +15,14 @@ from ninefold_graphs._graph import Graph
 def from_pyg(
     data: Any, name: str = "graph", *, classes: Sequence[Hashable] | None = None, directed: str = "keep"
 ) -> Graph:
-    """A `torch_geometric.data.Data`, or anything with x, edge_index and perhaps y, as a Graph; a Graph as it is.
+    """A `torch_geometric.data.Data`, or anything with x, edge_index and optionally y, as a Graph; a Graph as it is.
 
     Args:
         data: y has class codes, -1 where unknown; without it no label is known. `data.node_ids`, if set, names the
             nodes, and `data.class_names` (or `data.classes`) the classes. `data.edge_weight`, or an `edge_attr` of one
             number an edge, weights the edges; several attributes an edge, or several types of edges, are refused.
         name: how messages call the graph.
-        classes: names of the classes by code, in place of the data's own.
+        classes: names of the classes by code, instead of the data's own.
         directed: what becomes of edges without their reverse: "keep", "refuse", or "symmetrise", which adds it.
     Raises: InputError if a part is missing or wrong, naming node, column or edge.
 

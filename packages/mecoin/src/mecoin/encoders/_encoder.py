@@ -173,7 +173,7 @@ class ModuleEncoder(Encoder):
     no such argument is refused there.
 
     Args:
-        module: x (n, d) float32 and edge_index (2, E) int64, perhaps edge_weight (E,) float32 -> (n, h).
+        module: x (n, d) float32 and edge_index (2, E) int64, optionally edge_weight (E,) float32 -> (n, h).
     """
 
     kind = "own"

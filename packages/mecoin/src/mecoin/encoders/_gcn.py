@@ -1,4 +1,4 @@
-"""The publication's encoders: two graph convolutions, or two layers of attention, a linear classifier beside them.
+"""The publication's encoders: two graph convolutions, or two layers of attention, with a linear classifier.
 
 The convolutions are written on scipy's sparse product, which is four times as fast on a CPU as PyG's layers
 (`experiments/benchmarks/bench_add.py`), and takes sparse features as they are.

@@ -220,7 +220,7 @@ class Mecoin:
         return self._fitted().learner.probabilities(self._encoder.embed(graph)[self._places(graph, nodes)])
 
     def novelty(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
-        """(m,) how far each node is from all that is known; above 1, farther than 95 % of base validation nodes."""
+        """(m,) how far each node is from all known classes; above 1, farther than about 95 % of its nearest class."""
         graph = from_pyg(data)
         return self._fitted().learner.novelty(graph, self._places(graph, nodes))
 

@@ -78,8 +78,8 @@ class MecoinPlus(MemoryLearner):
     def chosen(cls, session: Session, seed: int = 0, *, epochs: int | None = None, keep: bool = True) -> dict[str, Any]:
         """The setting of `grid` that is best on the base classes of a base session, of which some act as new.
 
-        The first where that cannot be told, with fewer than three classes or one of fewer than `FEWEST` nodes, and for
-        graphs of more than `LARGE` nodes, on which training takes long.
+        The first where that cannot be decided, with fewer than three classes or one of fewer than `FEWEST` nodes, and
+        for graphs of more than `LARGE` nodes, on which training takes long.
         """
         fewest = min(len(nodes) for nodes in session.support.values())
         if len(session.new) < 3 or fewest < FEWEST or len(session.graph) > LARGE:

@@ -17,7 +17,7 @@ def open_data(data: str, seed: int = 0) -> tuple[Graph, dict[str, int]]:
     """(graph, node ids by name) of a data set by name, a simulated one, or a folder.
 
     Args:
-        data: of `datasets.DATASETS`, demo, simulated, or a folder of edges.csv, labels.csv and perhaps features.csv.
+        data: of `datasets.DATASETS`, demo, simulated, or a folder of edges.csv, labels.csv and optionally features.csv.
         seed: of a simulated graph, and of features that a folder has not.
     Raises: InputError if there is no such set or folder, or if the folder lacks a file.
     """

@@ -1,4 +1,4 @@
-"""All rivals by name, and the one that is trained: one graph network on all sources together."""
+"""All rivals by name, and ERM: one graph network trained on all sources together."""
 
 from __future__ import annotations
 

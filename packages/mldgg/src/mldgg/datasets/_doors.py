@@ -21,7 +21,7 @@ def graph_of(
 def open_graph(
     data: Any, name: str = "graph", *, symmetrise: bool = False, classes: Sequence[Hashable] | None = None
 ) -> Graph:
-    """A PyG `Data` (or anything with `x`, `edge_index` and perhaps `y`) as a Graph under a name.
+    """A PyG `Data` (or anything with `x`, `edge_index` and optionally `y`) as a Graph under a name.
 
     Args:
         data: `x` (N, D) tensor, array or sparse matrix; `edge_index` (2, E) integers; `y` (N,) class ids, -1 where

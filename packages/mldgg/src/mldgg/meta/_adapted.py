@@ -29,7 +29,7 @@ ALONE = (0.01, 0.03, 0.1, 0.3, *CHANGES)  # strength of the ridge on the labels 
 
 @dataclass(frozen=True)
 class Trust:
-    """How the sources' weights did on the target's labels beside the labels alone.
+    """How well the sources' weights predict the target's labels, compared with a ridge on these labels.
 
     Attributes:
         weights: (d, C) of the head that is believed.

@@ -190,7 +190,7 @@ def solve(grams: Sequence[Gram], strength: float) -> np.ndarray:
 def discriminant(one: Gram, strength: float, prior: np.ndarray, means: np.ndarray | None = None) -> np.ndarray:
     """(d, C) weights of linear discriminant analysis, log odds, of the gram of rows with a constant as last column.
 
-    strength: nodes of identity in the pooled within-class covariance. means: (d - 1, C) in place of the gram's own.
+    strength: nodes of identity in the pooled within-class covariance. means: (d - 1, C) instead of the gram's own.
     """
     square, sums = (part.astype(np.float64) for part in one)
     counts, total = sums[-1], sums[-1].sum()

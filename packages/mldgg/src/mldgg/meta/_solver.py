@@ -174,7 +174,7 @@ class GatedSolver:
         return held
 
     def about(self) -> dict[str, Any]:
-        """What `load` needs beside the arrays, as JSON values."""
+        """What `load` needs in addition to the arrays, as JSON values."""
         about = {name: getattr(self, name) for name in ("hops", "power", "centred", "strength", "centre")}
         parts = {
             form: {name: one for name, one in vars(part).items() if name != "scores"}

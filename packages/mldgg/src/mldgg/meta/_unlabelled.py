@@ -111,7 +111,7 @@ class WordHead:
         return cls(encoder, hops, plain, around, prior / prior.sum(), agreement, sharpness, (square, targets))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What `load` needs beside the encoder."""
+        """What `load` needs in addition to the encoder."""
         held = {name: getattr(self, name) for name in ("plain", "around", "prior")}
         held["agreement"] = np.array([self.agreement], np.float32)
         return held if self.grams is None else {**held, "square": self.grams[0], "targets": self.grams[1]}

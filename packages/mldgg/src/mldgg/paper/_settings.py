@@ -81,7 +81,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 
 
 def settings_of(**options: Any) -> Settings:
-    """Settings with `options` in place of the published ones; all that is wrong is said at once."""
+    """Settings with `options` instead of the published ones; all wrong options are reported together."""
     known = {field.name for field in fields(Settings)}
     wrong = [f"{name} is no option" for name in options if name not in known]
     for name, value in options.items():

@@ -34,7 +34,7 @@ class ExplodedError(ArithmeticError):
 
 
 def loss_of(network: Network, params: Mapping[str, Tensor], graph: GraphTensors, nodes: Tensor, seed: int) -> Tensor:
-    """Training loss over `nodes` with `params` in place of the network's own."""
+    """Training loss over `nodes` with `params` instead of the network's own."""
     return functional_call(network, dict(params), (graph, nodes, seed, True))
 
 
