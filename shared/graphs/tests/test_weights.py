@@ -144,3 +144,12 @@ def test_weights_of_an_npz_file(tmp_path):
     dense = read_npz(tmp_path / "graph.npz")
     assert dense.weight.sum() == pytest.approx(2 * WEIGHTS.sum())
     assert dense.edge_index.shape[1] == 2 * kept.sum()
+
+
+def test_header_of_features_is_refused_with_what_to_do(tmp_path):
+    (tmp_path / "edges.csv").write_text("a,b\n")
+    (tmp_path / "labels.csv").write_text("a,x\nb,y\n")
+    for first in ("id,f1", "node_id,age", "Name,word"):
+        (tmp_path / "features.csv").write_text(f"{first}\na,1\nb,2\n")
+        with pytest.raises(InputError, match=r"features.csv, line 1: got column names .* \(remove that line\)"):
+            read_edge_list(tmp_path / "edges.csv", tmp_path / "labels.csv", tmp_path / "features.csv")

@@ -58,8 +58,8 @@ def _headline(result: StreamResult, added: int) -> str:
     """Accuracy after all sessions, and what the additions cost in known classes."""
     first, last = result.sessions[0], result.sessions[-1]
     return (
-        f"After {2 * added} classes were added with five labels each, without retraining, {last.accuracy:.0f} % of all nodes "
-        f"are right; known classes lost {first.accuracy - last.base:.0f} points."
+        f"After {2 * added} classes were added with five labels each, without retraining, {last.accuracy:.0f} % of all "
+        f"nodes are right; known classes lost {first.accuracy - last.base:.0f} points."
     )
 
 

@@ -77,6 +77,6 @@ def _headline(unlabelled: float, alone: dict[int, float]) -> str:
     if shots is None:
         return f"{unlabelled:.0f} % of the nodes of a new graph are right without a single label of it."
     return (
-        f"Without a single label of the new graph {unlabelled:.0f} % of its nodes are right; training on {shots} labels per "
-        f"class of that graph gives {alone[shots]:.0f} %."
+        f"Without a single label of the new graph {unlabelled:.0f} % of its nodes are right; training on {shots} "
+        f"labels per class of that graph gives {alone[shots]:.0f} %."
     )

@@ -34,8 +34,8 @@ def read_edge_list(
     Numbers may have a decimal comma; a byte-order mark is skipped.
 
     Args:
-        edges: a line an edge: two node names and optionally the weight of the edge, a number of at least 0. No header: a
-            first line of column names is refused.
+        edges: a line an edge: two node names and optionally the weight of the edge, a number of at least 0. A first
+            line of column names is refused.
         labels: a line a node: name, class. Nodes that only have edges or features, or whose class is left empty, are
             nodes without a class.
         features: a line a node: name, numbers. Without it each node gets a random signature of `signature` numbers,
@@ -257,6 +257,11 @@ def _refuse_empty(node: str, where: str) -> None:
         raise InputError("node", got="an empty name", expected="a name", where=where)
 
 
+def _plain(name: str) -> str:
+    """A column name without case, blanks, underscores and numbers at its end."""
+    return name.lower().replace(" ", "").replace("_", "").rstrip("0123456789")
+
+
 def _refuse_header(path: PathLike, lines: Lines, expected: str, elsewhere: Iterable[str]) -> None:
     """InputError if the first line holds column names instead of nodes.
 
@@ -266,7 +271,7 @@ def _refuse_header(path: PathLike, lines: Lines, expected: str, elsewhere: Itera
     if not lines:
         return
     (line, first), others = lines[0], set(chain(elsewhere, *(fields for _, fields in lines[1:])))
-    plain = [one.lower().replace(" ", "").replace("_", "").rstrip("0123456789") for one in first]
+    plain = [_plain(one) for one in first]
     usual = all(one in COLUMNS or one.removesuffix("id") in COLUMNS for one in plain)
     numbers = bool(others) and all(one.isdecimal() for one in others) and not any(one.isdecimal() for one in first)
     if others.isdisjoint(first) and (usual or numbers):
@@ -278,7 +283,7 @@ def _rows(path: PathLike) -> dict[str, list[float]]:
     """Features by node name."""
     rows: dict[str, list[float]] = {}
     width, lines = None, _lines(path)
-    if len(lines) > 1 and not any(map(_is_number, lines[0][1][1:])) and all(map(_is_number, lines[1][1][1:])):
+    if len(lines) > 1 and _plain(lines[0][1][0]) in COLUMNS and not any(map(_is_number, lines[0][1][1:])):
         got, where = f"column names ({', '.join(lines[0][1])})", f"{path}, line {lines[0][0]}"
         expected = "a node's name and its numbers; no header"
         raise InputError("line", got=got, expected=expected, where=where, hint="remove that line")

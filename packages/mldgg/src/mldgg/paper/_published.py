@@ -120,8 +120,12 @@ class Published(Method):
 
     def predict_proba(self, target: Graph) -> np.ndarray:
         """(N, C) class probabilities after gradient steps on the labels that the target shows."""
+        return self.outputs(target)[self.settings.answers]
+
+    def outputs(self, target: Graph) -> dict[str, np.ndarray]:
+        """(N, C) class probabilities of both class outputs: `gnn`, and `causal`, the same without theta_r."""
         output = self._output(target)
-        return (output.own if self.settings.answers == "gnn" else output.log_proba).exp().numpy()
+        return {"gnn": output.own.exp().numpy(), "causal": output.log_proba.exp().numpy()}
 
     def embed(self, target: Graph) -> Embedding:
         """Representations r, s (causes the label) and v (varies with the graph) after adaptation."""
