@@ -28,6 +28,7 @@ from ninefold_graphs._doors import (
     under,
     whole_number,
 )  # fmt: skip
+from ninefold_graphs._foreign import read_foreign
 from ninefold_graphs._graph import Graph
 from ninefold_graphs._heads import (
     Assortativity,
@@ -61,7 +62,7 @@ __all__ = [
     "DEMO", "UNKNOWN", "Assortativity", "Features", "Graph", "HopRows", "InputEncoder", "Kept", "Ridge", "Simulated",
     "Sparse",
     "__version__", "array_of", "assortativity", "centred_update", "check_finite", "check_shapes", "from_pyg",
-    "hop_features", "left_out", "load_mat", "normalised", "one_hot", "read_edge_list", "read_folder", "read_npz",
-    "read_support", "reweighted", "ridge_weights", "shared_columns", "softmax", "sorted_edges", "to_pyg", "under",
+    "hop_features", "left_out", "load_mat", "normalised", "one_hot", "read_edge_list", "read_folder", "read_foreign",
+    "read_npz", "read_support", "reweighted", "ridge_weights", "shared_columns", "softmax", "sorted_edges", "to_pyg", "under",
     "walked", "whitening", "whole_number", "with_constant",
 ]  # fmt: skip

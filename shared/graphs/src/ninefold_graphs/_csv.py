@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
+from ninefold_graphs._foreign import read_foreign_all
 from ninefold_graphs._graph import Graph
 
 PathLike = str | Path
@@ -72,8 +73,8 @@ def read_edge_list(
 def read_folder(folder: PathLike, classes: Sequence[str] | None = None) -> dict[str, Graph]:
     """Read own graphs: each subfolder (or the folder itself) has edges.csv, features.csv and optionally labels.csv.
 
-    Files as in `read_edge_list`. Class names are shared by all graphs of the folder; features that are mostly zero
-    are sparse in the graph.
+    Files as in `read_edge_list`; folders of OGB (`raw/edge.csv.gz`) and DGL (`meta.yaml`) are read too. Class names are
+    shared by all graphs of the folder; features that are mostly zero are sparse in the graph.
 
     Args:
         folder: as above.
@@ -91,6 +92,9 @@ def read_folder(folder: PathLike, classes: Sequence[str] | None = None) -> dict[
         [(2, ('blue', 'red'))]
     """
     folder = Path(folder)
+    foreign = read_foreign_all(folder, classes)
+    if foreign:
+        return foreign
     homes = [folder] if (folder / "edges.csv").is_file() else sorted(file.parent for file in folder.glob("*/edges.csv"))
     if not homes:
         expected = "edges.csv and features.csv, or subfolders"

@@ -211,6 +211,15 @@ class Graph:
         weight = None if self.weight is None else self.weight[both]
         return replace(self, x=self.x[keep], edge_index=edges, y=self.y[keep], ids=self.ids[keep], weight=weight)
 
+    def symmetrised(self) -> Graph:
+        """The same graph with the reverse of each edge; of two weights the larger counts."""
+        n = len(self)
+        both = sorted_edges(self.edge_index, n, both=True)
+        weight = self.weight
+        if weight is not None:
+            weight = weights_of(weight, self.edge_index, both, n, both=True)
+        return replace(self, edge_index=both, weight=weight)
+
     def with_labels(self, y: np.ndarray) -> Graph:
         """The same graph with other label codes (-1: unknown)."""
         changed = replace(self, y=np.asarray(y, np.int64))

@@ -9,6 +9,7 @@ import numpy as np
 from ninefold.errors import InputError, require
 
 from ninefold_graphs._doors import array_of
+from ninefold_graphs._foreign import from_library, recoded
 from ninefold_graphs._graph import Graph
 
 
@@ -16,6 +17,9 @@ def from_pyg(
     data: Any, name: str = "graph", *, classes: Sequence[Hashable] | None = None, directed: str = "keep"
 ) -> Graph:
     """A `torch_geometric.data.Data`, or anything with x, edge_index and optionally y, as a Graph; a Graph as it is.
+
+    Graphs of networkx (node attributes `x` and `y`, edge attribute `weight`) and AnnData (`X`, `obsp`, a column of `obs`
+    such as `label`) are taken as well.
 
     Args:
         data: y has class codes, -1 where unknown; without it no label is known. `data.node_ids`, if set, names the
@@ -38,6 +42,9 @@ def from_pyg(
         raise InputError("directed", got=repr(directed), expected="keep, refuse or symmetrise")
     if isinstance(data, Graph):
         return data
+    foreign = from_library(data, name)
+    if foreign is not None:
+        return _with_directions(recoded(foreign, classes) if classes else foreign, directed, name)
     labels, given = array_of(getattr(data, "y", None)), getattr(data, "class_names", None)
     names = classes if classes is not None else given if given is not None else getattr(data, "classes", None)
     if names is not None and classes is None and labels is not None and np.size(labels):
@@ -47,10 +54,14 @@ def from_pyg(
     ids = getattr(data, "node_ids", None)
     x, edges, weight = getattr(data, "x", None), getattr(data, "edge_index", None), _weight_of(data, name)
     how: dict[str, Any] = {"ids": ids, "classes": names, "name": name, "weight": weight}
-    made = Graph.of(x, edges, labels, undirected=False, **how)
+    return _with_directions(Graph.of(x, edges, labels, undirected=False, **how), directed, name)
+
+
+def _with_directions(made: Graph, directed: str, name: str) -> Graph:
+    """The graph as it is, or with the reverse of each edge; InputError for a directed one where that is to be refused."""
     if directed == "keep":
         return made
-    both = Graph.of(x, edges, labels, undirected=True, **how)
+    both = made.symmetrised()
     missing = both.edge_index.shape[1] - made.edge_index.shape[1]
     if missing and directed == "refuse":
         got, where = f"a directed graph: {missing} edges have no reverse", f"graph {name!r}"
