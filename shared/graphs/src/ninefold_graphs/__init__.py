@@ -63,6 +63,6 @@ __all__ = [
     "Sparse",
     "__version__", "array_of", "assortativity", "centred_update", "check_finite", "check_shapes", "from_pyg",
     "hop_features", "left_out", "load_mat", "normalised", "one_hot", "read_edge_list", "read_folder", "read_foreign",
-    "read_npz", "read_support", "reweighted", "ridge_weights", "shared_columns", "softmax", "sorted_edges", "to_pyg", "under",
-    "walked", "whitening", "whole_number", "with_constant",
+    "read_npz", "read_support", "reweighted", "ridge_weights", "shared_columns", "softmax", "sorted_edges", "to_pyg",
+    "under", "walked", "whitening", "whole_number", "with_constant",
 ]  # fmt: skip

@@ -104,7 +104,7 @@ def recoded(graph: Graph, classes: Sequence[Hashable]) -> Graph:
 
 
 def read_foreign_all(folder: Path, classes: Sequence[Hashable] | None = None) -> dict[str, Graph]:
-    """Graphs by name of a folder that `read_foreign` reads, or of its subfolders, with common classes; none of others."""
+    """Graphs by name, with common classes, of a folder that `read_foreign` reads or of its subfolders; {} of others."""
     homes = [folder, *sorted(one for one in folder.iterdir() if one.is_dir())] if folder.is_dir() else []
     alone = read_foreign(folder)
     found = {folder.name: alone} if alone is not None else {one.name: read_foreign(one) for one in homes[1:]}

@@ -18,8 +18,8 @@ def from_pyg(
 ) -> Graph:
     """A `torch_geometric.data.Data`, or anything with x, edge_index and optionally y, as a Graph; a Graph as it is.
 
-    Graphs of networkx (node attributes `x` and `y`, edge attribute `weight`) and AnnData (`X`, `obsp`, a column of `obs`
-    such as `label`) are taken as well.
+    Graphs of networkx (node attributes `x` and `y`, edge attribute `weight`) and AnnData (`X`, `obsp`, a column of
+    `obs` such as `label`) are accepted as well.
 
     Args:
         data: y has class codes, -1 where unknown; without it no label is known. `data.node_ids`, if set, names the
@@ -58,7 +58,7 @@ def from_pyg(
 
 
 def _with_directions(made: Graph, directed: str, name: str) -> Graph:
-    """The graph as it is, or with the reverse of each edge; InputError for a directed one where that is to be refused."""
+    """The graph as it is, or with the reverse of each edge; InputError for a directed one that is to be refused."""
     if directed == "keep":
         return made
     both = made.symmetrised()
