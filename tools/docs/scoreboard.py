@@ -9,8 +9,8 @@ comparison: one bar of one claim, met, missed or open, judged here from the scor
 that left their claim are counted apart, from `experiments/retired.json`, and so are those whose two arms gave identical
 scores. A claim without an outcome is "not run", or named below the table if it needs files that a reader brings; an
 outcome without scores (of an older version), or without an arm of today's bars, is "to be judged again"; one whose
-experiment, or what that imports, has changed since and that was not confirmed (`ninefold confirm`) is marked "older
-source". `--check` fails on a wrong count of these, too.
+experiment, or what that imports, has changed since and that was not confirmed (`ninefold claims --confirm`) is marked
+"older source". `--check` fails on a wrong count of these, too.
 """
 
 from __future__ import annotations
@@ -37,15 +37,14 @@ from ninefold_lab import (
     REPRODUCED,
     Claim,
     Comparison,
-    Retired,
     code_key,
     is_older,
     is_uncommitted,
-    load_retired,
     load_scores,
     overall,
 )
 from ninefold_lab.experiments import claims_of
+from retired import Retired, load_retired
 from workspace import ROOT, Package, ToolError, exit_with, find, packages
 
 NOT_RUN, TO_JUDGE = "not run", "to be judged again"

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ninefold_lab import Claim, Comparison, Retired, all_of, at_least
+from ninefold_lab import Claim, Comparison, all_of, at_least
+from retired import Retired
 from scoreboard import (
     gone,
     outcomes,
