@@ -88,8 +88,7 @@ def figure_html(made: Figure, caption: str, *, svg: bool = False) -> str:
     source = f"data:image/{form.replace('svg', 'svg+xml')};base64,{base64.b64encode(buffer.getvalue()).decode()}"
     texts: list[Any] = made.findobj(Text)
     sizes = [one.get_fontsize() for one in texts if one.get_visible() and one.get_text()]
-    width = 72 * (made.get_tightbbox().width + 0.2)  # points; 0.2: the padding
-    narrowest = math.ceil(11 * width / min(sizes, default=math.inf))  # pixels at which its smallest text has 11
+    narrowest = math.ceil(11 * 72 * (made.get_tightbbox().width + 0.2) / min(sizes, default=math.inf))  # 11 pixels
     kind = ' class="wide" tabindex="0"' if narrowest > 341 else ""  # scrolls on a telephone
     text = html.escape(caption)
     image = f'<img alt="{text}" style="min-width:{narrowest}px" src="{source}">'
