@@ -25,7 +25,7 @@ def arms(gain, *, margin=1.0, lower=False, spread=0.1, **more):
         (5, 0.1, "worse"),
         (0.3, 0.1, "equal"),
         (-0.9, 0.1, "equal"),
-        (0, 30, "no measurable difference"),
+        (0, 30, "no difference"),
     ],
 )
 def test_the_word_follows_from_the_interval_and_the_margin(gain, spread, word, lower):
@@ -33,7 +33,7 @@ def test_the_word_follows_from_the_interval_and_the_margin(gain, spread, word, l
     assert (found.rival, found.word) == ("Rival", word)
     assert found.ranked()[0] == "Limit"
     assert found.ranked()[-1] == "Weak"
-    assert np.sign(found.gain()[0]) == -np.sign(gain) or word == "no measurable difference"
+    assert np.sign(found.gain()[0]) == -np.sign(gain) or word == "no difference"
 
 
 def test_headline_puts_first_who_leads():
@@ -53,7 +53,7 @@ def test_items_that_are_shared_are_paired_and_others_are_not():
 def test_single_numbers_have_no_interval_and_are_not_told_apart():
     found = Arms(scores={"a": 2.0, "b": 1.0}, ours="a", measured="score")
     assert found.text("a") == "2"
-    assert found.word == "no measurable difference"
+    assert found.word == "no difference"
 
 
 @pytest.mark.parametrize(

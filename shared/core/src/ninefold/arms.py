@@ -35,7 +35,7 @@ class Arms:
         >>> arms.ranked(), arms.rival
         (['EASE', 'item kNN', 'chance'], 'item kNN')
         >>> arms.word, arms.text("EASE")
-        ('no measurable difference', '83 % [14, 100]')
+        ('no difference', '83 % [14, 100]')
     """
 
     scores: Mapping[str, Any]
@@ -67,7 +67,7 @@ class Arms:
     def word(self) -> str:
         """How our method compares with the rival: equal if the whole interval is within the margin."""
         _, low, high = self.gain()
-        found = "better" if low > 0 else "worse" if high < 0 else "no measurable difference"
+        found = "better" if low > 0 else "worse" if high < 0 else "no difference"
         return "equal" if -self.margin <= low and high <= self.margin else found
 
     def text(self, name: str) -> str:
@@ -83,7 +83,7 @@ class Arms:
         names = [self.ours, self.rival]
         if self.word == "worse":
             names, gain, low, high = names[::-1], -gain, -high, -low
-        how = {"equal": "equals", "no measurable difference": "shows no measurable difference from"}
+        how = {"equal": "equals", "no difference": "shows no measurable difference from"}
         better = f"is better by {with_interval(gain, low, high, self.unit)} than"
         figures = " and ".join(map(self.text, names))
         return f"{names[0]} {how.get(self.word, better)} {names[1]}: {self.measured} {figures}"

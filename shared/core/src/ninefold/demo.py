@@ -21,7 +21,7 @@ from ninefold.systems import DemoResult, Installed, System, choose
 
 OPTIONS: dict[str, Any] = {"uses": ("seed", "threads", "quiet", "force", "out"), "out": "file", "ours": "ninefold"}
 COLUMNS = ("system", "what was measured", "ours", "best rival", "compared", "seconds")
-_WIDEST = (26, 34, 38, 24)  # letters in a cell: two lines a row at 100 columns
+_WIDEST = (26, 34, 38, 14)  # letters in a cell: two lines a row at 100 columns
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Shown:
         """One line for the terminal."""
         measured, ours, rival, word = map(_short, self.cells, _WIDEST)
         text = self.reason or f"{measured}: {ours}; best rival {rival}; {word}"
-        return _short(f"{self.name:<12}{self.seconds:>5.0f} s  {' '.join(text.split())}", 99)
+        return f"{self.name:<12}{self.seconds:>5.0f} s  {_short(text, 79)}"
 
 
 def show_demo(row: Installed, seed: int) -> Shown:
