@@ -18,7 +18,7 @@ from mldgg.paper._train import loss_of, new_network
 
 TASK = Simulated(graphs=2, nodes=400, classes=4, words=200, signal=0.35, homophily=0.8)
 STEPS = 300
-SMALL = {"num_pivots": 20, "rounds": 1}
+SMALL = {"num_pivots": 40, "rounds": 1}
 
 
 def trained(graph, settings, steps=STEPS):
@@ -103,7 +103,7 @@ def test_method_tells_classes_apart_on_an_unseen_graph(share):
     graphs = Simulated(graphs=3, nodes=200, classes=3, words=120, signal=0.4).draw(0)
     target = graphs["south"]
     support = split_support(target.y, shots=5, seed=0)
-    options = {**SMALL, "epochs": 30, "episodes": 1, "inner_steps": 1}
+    options = {**SMALL, "epochs": 60, "episodes": 1, "inner_steps": 1}
     model = Published(**options, share_gnn=share).fit([graphs["north"], graphs["east"]])
     found = model.predict_proba(target.hidden(support.support)).argmax(axis=1)
     right = (found == target.y)[support.query].mean()
