@@ -4,11 +4,13 @@
     uv run python tools/docs/scoreboard.py --check    # fails if a table is not what the results say
     uv run python tools/docs/scoreboard.py recsys     # the tables of one package; those of the others stay as they are
 
-Results are made by `ninefold claims NAME --full --out packages/NAME/experiments/results`. Verdicts and intervals are
-computed here, from the scores that an outcome stores and the bars that the claim has today. A claim without an outcome
-is "not run", or named below the table if it needs files that a reader brings; an outcome without scores (of an older
-version), or without an arm of today's bars, is "to be judged again"; one whose experiment, or what that imports, has
-changed since is marked "older source". `--check` prints the number of these, and does not fail for a mark.
+Results are made by `ninefold claims NAME --full --out packages/NAME/experiments/results`. What is counted is the
+comparison: one bar of one claim, met, missed or open, judged here from the scores that an outcome stores. Comparisons
+that left their claim are counted apart, from `experiments/retired.json`, and so are those whose two arms gave identical
+scores. A claim without an outcome is "not run", or named below the table if it needs files that a reader brings; an
+outcome without scores (of an older version), or without an arm of today's bars, is "to be judged again"; one whose
+experiment, or what that imports, has changed since and that was not confirmed (`ninefold confirm`) is marked "older
+source". `--check` fails on a wrong count of these, too.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ import json
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,16 @@ from ninefold.report import Table, cell_text
 from ninefold.systems import installed
 from ninefold_lab import (
     HELD,
-    INCONCLUSIVE,
     MISSED,
     NOT_REPRODUCED,
     REPRODUCED,
     Claim,
     Comparison,
+    Retired,
     code_key,
+    is_older,
+    is_uncommitted,
+    load_retired,
     load_scores,
     overall,
 )
@@ -46,10 +51,7 @@ from workspace import ROOT, Package, ToolError, exit_with, find, packages
 NOT_RUN, TO_JUDGE = "not run", "to be judged again"
 OLDER = "older source"
 MOST_ARMS = 60  # in one cell of a table
-STATES = {  # columns of the table over all packages, and what counts in each
-    "reproduced or held": (REPRODUCED, HELD), "not reproduced or missed": (NOT_REPRODUCED, MISSED),
-    INCONCLUSIVE: (INCONCLUSIVE,), TO_JUDGE: (TO_JUDGE,), NOT_RUN: (NOT_RUN,),
-}  # fmt: skip
+COLUMNS = ("package", "met", "missed", "open", "identical arms", "retired")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,46 @@ class Row:
     state: str = NOT_RUN
     comparisons: Sequence[Comparison] = ()
     is_older: bool = False
+    is_uncommitted: bool = False
+    retired: Sequence[tuple[Retired, Comparison]] = ()  # with what came of each
+
+    @property
+    def words(self) -> str:
+        """How many of its comparisons are met, or why there are none."""
+        return str(Counts.of(self.comparisons)) if self.comparisons else self.state
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many comparisons are met, missed and open; `identical` ones are counted apart."""
+
+    met: int = 0
+    missed: int = 0
+    open: int = 0
+    identical: int = 0
+
+    @classmethod
+    def of(cls, comparisons: Iterable[Comparison]) -> Counts:
+        """Count comparisons."""
+        found = [outcome_of(one) for one in comparisons]
+        return cls(*(found.count(word) for word in ("met", "missed", "open", "identical arms")))
+
+    def __str__(self) -> str:
+        """For example `6 of 9 met, 1 missed, 2 open`."""
+        total = self.met + self.missed + self.open
+        parts = [f"{self.met} of {total} met"] if total else []
+        parts += [f"{number} {word}" for number, word in ((self.missed, "missed"), (self.open, "open")) if number]
+        parts += [f"{self.identical} of identical arms"] if self.identical else []
+        return ", ".join(parts)
+
+
+def outcome_of(one: Comparison) -> str:
+    """A comparison's verdict in one word; arms with identical scores show nothing, whatever the bar."""
+    if one.identical:
+        return "identical arms"
+    return (
+        "met" if one.verdict in (REPRODUCED, HELD) else "missed" if one.verdict in (NOT_REPRODUCED, MISSED) else "open"
+    )
 
 
 def outcomes(package: Package) -> list[dict[str, Any]]:
@@ -88,8 +130,11 @@ def claims(package: Package) -> list[Claim]:
     return found
 
 
-def rows(declared: Sequence[Claim], committed: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Each declared claim with each of its outcomes, or with none; refuses an outcome of no declared claim."""
+def rows(
+    declared: Sequence[Claim], committed: Sequence[Mapping[str, Any]], retired: Sequence[Retired] = ()
+) -> list[Row]:
+    """Each declared claim with each of its outcomes, or with none, then the claims that are retired with all that they
+    compared; refuses an outcome of no declared claim."""
     unknown = {outcome["id"] for outcome in committed} - {claim.id for claim in declared}
     if unknown:
         raise ToolError(f"results of claims that no longer exist: {', '.join(sorted(unknown))}")
@@ -97,6 +142,9 @@ def rows(declared: Sequence[Claim], committed: Sequence[Mapping[str, Any]]) -> l
     for claim in declared:
         of_claim = [judged(claim, outcome) for outcome in committed if outcome["id"] == claim.id]
         found += of_claim or [Row(claim)]
+        entries = [one for one in retired if one.claim == claim.id and not one.now]
+        scores = of_claim[-1].outcome["scores"] if of_claim and of_claim[-1].outcome else []
+        found[-1] = replace(found[-1], retired=[(one, one.judge(scores)) for one in entries])
     return found
 
 
@@ -106,13 +154,18 @@ def judged(claim: Claim, outcome: Mapping[str, Any]) -> Row:
         comparisons = claim.verdict(outcome["scores"]) if outcome["scores"] else []
     except InputError:  # the claim has gained an arm since
         comparisons = []
-    key = outcome.get("provenance", {}).get("code")
-    is_older = key is not None and key != code_key(claim)
-    return Row(claim, outcome, overall(comparisons) if comparisons else TO_JUDGE, comparisons, is_older)
+    state = overall(comparisons) if comparisons else TO_JUDGE
+    return Row(claim, outcome, state, comparisons, is_older(outcome, code_key(claim)), is_uncommitted(outcome))
 
 
-def package_table(pairs: Sequence[Row]) -> str:
-    """All that came out of a package's claims, for its own README."""
+def gone(declared: Sequence[Claim], retired: Sequence[Retired]) -> list[tuple[Retired, Comparison]]:
+    """The comparisons of claims that no longer exist, as last judged."""
+    ids = {claim.id for claim in declared}
+    return [(one, one.last) for one in retired if one.claim not in ids and not one.now]
+
+
+def package_table(pairs: Sequence[Row], left: Sequence[tuple[Retired, Comparison]] = ()) -> str:
+    """All that came out of a package's claims, for its own README; `left`: comparisons of claims that are gone."""
     table = Table(["claim", "scores", "passed by [95 % interval]", "verdict", "run"])
     table.notes = waiting(pairs)
     for row in answered(pairs):
@@ -122,13 +175,26 @@ def package_table(pairs: Sequence[Row]) -> str:
             continue
         arms = shown(outcome["arms"], [bar.bar for bar in row.comparisons])
         scores = [f"{arm} {with_spread(score['mean'], score['sd'])}" for arm, score in arms.items()]
-        left = len(outcome["arms"]) - len(arms)
-        scores += [f"and {left} more in `experiments/results`"] if left else []
-        bars = [f"{bar.bar}: {passed_by(bar)}" for bar in row.comparisons]
+        more = len(outcome["arms"]) - len(arms)
+        scores += [f"and {more} more in `experiments/results`"] if more else []
+        bars = [f"{bar.bar}: {passed_by(bar)}, {outcome_of(bar)}" for bar in row.comparisons]
         where = f"{outcome['seeds']} seeds, {outcome['hardware']}, {outcome['date']}, v{outcome['version']}"
-        where += f", {OLDER}" if row.is_older else ""
-        table.rows.append([says, "<br>".join(scores), "<br>".join(bars), f"**{row.state}**", where])
-    return table.to_markdown().replace("\\<br>", "<br>")  # line breaks inside a cell are meant
+        where += f", {OLDER}" if row.is_older else ", uncommitted source" if row.is_uncommitted else ""
+        table.rows.append([says, "<br>".join(scores), "<br>".join(bars), f"**{row.words}**", where])
+    text = table.to_markdown().replace("\\<br>", "<br>")  # line breaks inside a cell are meant
+    retired = [*(one for row in pairs for one in row.retired), *left]
+    return f"{text}\n\n{retired_table(retired)}" if retired else text
+
+
+def retired_table(retired: Sequence[tuple[Retired, Comparison]]) -> str:
+    """Comparisons that left their claim, with the reason and what came of each, folded away."""
+    table = Table(["claim", "comparison", "passed by [95 % interval]", "result", "judged", "why it was retired"])
+    for one, result in sorted(retired, key=lambda pair: (pair[0].claim, pair[0].bar)):
+        name, reason = one.claim.split("/")[1], f"{one.date}: {one.reason}"
+        table.rows.append([name, one.bar, passed_by(result), outcome_of(result), one.judged, reason])
+    counts = Counts.of(result for _, result in retired)
+    summary = f"{len(retired)} retired comparisons: {counts}"
+    return f"<details markdown><summary>{summary}</summary>\n\n{table.to_markdown()}\n\n</details>"
 
 
 def answered(pairs: Sequence[Row]) -> list[Row]:
@@ -161,22 +227,35 @@ def shown(arms: Mapping[str, Any], bars: Sequence[str]) -> dict[str, Any]:
     return {arm: score for arm, score in arms.items() if any(arm in bar for bar in bars)}
 
 
-def root_table(by_package: Mapping[str, Sequence[Row]]) -> str:
-    """One line a package: how many of its claims came out how; each links to the package's own table."""
-    table = Table(["package", *STATES])
-    older = total = brought = 0
+def root_table(by_package: Mapping[str, Sequence[Row]], left: Mapping[str, Sequence[Any]] | None = None) -> str:
+    """One line a package: how its comparisons came out; each links to the package's own table."""
+    table = Table([*COLUMNS])
+    every = [row for pairs in by_package.values() for row in pairs]
     for name, pairs in by_package.items():
-        latest = {
-            row.claim.id: row
-            for row in sorted(answered(pairs), key=lambda row: row.outcome["date"] if row.outcome else "")
-        }
-        counts = [sum(row.state in states for row in latest.values()) for states in STATES.values()]
-        table.rows.append([f"[{name}](packages/{name}#results)", *(count or "" for count in counts)])
-        older, total = older + sum(row.is_older for row in pairs), total + sum(row.outcome is not None for row in pairs)
-        brought += len(pairs) - len(answered(pairs))
-    table.notes = [f"{older} of {total} outcomes are of {OLDER} than what stands beside them."] if older else []
-    table.notes += [f"{counted(brought, 'claim')} for readers' files."] if brought else []
+        latest = {row.claim.id: row for row in sorted(answered(pairs), key=_date)}
+        counts = Counts.of(one for row in latest.values() for one in row.comparisons)
+        retired = [*(one for row in pairs for one in row.retired), *(left or {}).get(name, ())]
+        cells = [counts.met, counts.missed, counts.open, counts.identical, len(retired)]
+        table.rows.append([f"[{name}](packages/{name}#results)", *(cell or "" for cell in cells)])
+    totals = [sum(row[place] or 0 for row in table.rows) for place in range(1, len(COLUMNS))]
+    table.rows.append(["all", *totals])
+    table.notes = [note for note in (
+        _note(sum(row.is_older for row in every), every, f"are of {OLDER} than the code in this tree"),
+        _note(sum(row.is_uncommitted for row in every), every, "come from a tree with uncommitted changes"),
+        _note(sum(row.state == TO_JUDGE for row in every), every, "store no scores for a comparison of today"),
+        counted(sum(row.state == NOT_RUN and not row.claim.brings for row in every), "claim") + " for a first run.",
+        counted(sum(row.outcome is None and bool(row.claim.brings) for row in every), "claim") + " for readers' files.",
+    ) if note and not note.startswith("0 ")]  # fmt: skip
     return table.to_markdown()
+
+
+def _date(row: Row) -> str:
+    return row.outcome["date"] if row.outcome else ""
+
+
+def _note(number: int, every: Sequence[Row], text: str) -> str:
+    total = sum(row.outcome is not None for row in every)
+    return f"{number} of {total} outcomes {text}." if number else ""
 
 
 def with_spread(mean: float, spread: float) -> str:
@@ -212,7 +291,12 @@ def with_block(text: str, name: str, block: str, where: Path) -> str:
 def judged_claims(root: Path = ROOT, names: Sequence[str] = ()) -> dict[str, list[Row]]:
     """By package (all, or those named), its claims beside their outcomes."""
     chosen = {name: package for name, package in packages(root).items() if not names or name in names}
-    return {name: rows(claims(package), outcomes(package)) for name, package in chosen.items()}
+    return {name: rows(claims(one), outcomes(one), retired_of(one)) for name, one in chosen.items()}
+
+
+def retired_of(package: Package) -> list[Retired]:
+    """The retired comparisons of a package."""
+    return load_retired(package.folder / "experiments")
 
 
 def readmes(pairs: Mapping[str, Sequence[Row]], root: Path = ROOT) -> dict[Path, str]:
@@ -220,35 +304,21 @@ def readmes(pairs: Mapping[str, Sequence[Row]], root: Path = ROOT) -> dict[Path,
     members = packages(root)
     top = root / "README.md"
     text = top.read_text(encoding="utf-8")
-    table = root_table(pairs)
-    if pairs.keys() != members.keys():
-        table = _with_rows(text, table, list(members))
-    texts = {top: with_block(text, "scoreboard", table, top)}
+    left = {name: gone([row.claim for row in found], retired_of(members[name])) for name, found in pairs.items()}
+    texts: dict[Path, str] = {}
+    if pairs.keys() == members.keys():  # the counts over all packages need all of them
+        texts[top] = with_block(text, "scoreboard", root_table(pairs, left), top)
     for name in pairs:
         path = results_page(members[name])
-        texts[path] = with_block(path.read_text(encoding="utf-8"), "scoreboard", package_table(pairs[name]), path)
+        block = package_table(pairs[name], left[name])
+        texts[path] = with_block(path.read_text(encoding="utf-8"), "scoreboard", block, path)
     return texts
-
-
-def _with_rows(text: str, table: str, names: Sequence[str]) -> str:
-    """The table of `text` with the rows of `table` in place of its own, in the order of `names`; its note stays."""
-    block = re.search(r"<!-- scoreboard:begin[^\n]*-->\n(.*?)<!-- scoreboard:end -->", text, re.DOTALL)
-    old = block[1].strip().splitlines() if block else []
-    found = {row[1]: row[0] for row in re.finditer(r"^\| \[([\w-]+)\]\(.*$", "\n".join([*old, table]), re.MULTILINE)}
-    note = [line for line in old if line and not line.startswith("|")]
-    head = table.splitlines()[:2]
-    return "\n".join([*head, *(found[name] for name in names if name in found), *(["", *note] if note else [])])
 
 
 def results_page(package: Package) -> Path:
     """Where a package's table of claims stands: its page of results, or the README of one that has none."""
     page = package.folder / "docs" / "results.md"
     return page if page.is_file() else package.folder / "README.md"
-
-
-def unmarked(text: str) -> str:
-    """A README's text without what says which outcomes are of older source: any change of the code moves that."""
-    return re.sub(rf"\n\d+ of \d+ outcomes are of {OLDER}[^\n]*\n", "", text).replace(f", {OLDER} |", " |")
 
 
 def main() -> int:
@@ -262,17 +332,16 @@ def main() -> int:
         old = {path: path.read_text(encoding="utf-8") for path in texts}
         stale = [path for path, text in texts.items() if old[path] != text]
         if options.check:
-            wrong = [path for path in stale if unmarked(old[path]) != unmarked(texts[path])]
-            if wrong:
-                names = ", ".join(str(path.relative_to(ROOT)) for path in wrong)
+            if stale:
+                names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
                 raise ToolError(f"tables differ from the committed results in {names}; run tools/docs/scoreboard.py")
         else:
             for path in stale:
                 path.write_text(texts[path], encoding="utf-8")
         every = [row for found in pairs.values() for row in found]
-        older, again = sum(row.is_older for row in every), sum(row.state == TO_JUDGE for row in every)
+        older = sum(row.is_older for row in every)
         print(f"{len(texts)} READMEs, {0 if options.check else len(stale)} rewritten")
-        print(f"outcomes: {sum(row.outcome is not None for row in every)}, of {OLDER}: {older}, {TO_JUDGE}: {again}")
+        print(f"outcomes: {sum(row.outcome is not None for row in every)}, of {OLDER}: {older}")
     except ToolError as error:
         return exit_with(error)
     return 0
