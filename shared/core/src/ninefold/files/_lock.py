@@ -29,22 +29,7 @@ _BESIDE = (
 )
 
 
-class Lock:
-    """A lock that this process holds until `close`, or until it ends, however that comes."""
-
-    def __init__(self, descriptor: int, *passing: Path, beside: subprocess.Popen[bytes] | None = None) -> None:
-        self._descriptor, self._passing, self._beside = descriptor, passing, beside
-
-    def close(self) -> None:
-        """Give the lock back; does nothing the second time."""
-        if self._descriptor < 0:
-            return
-        if self._beside is not None:
-            self._beside.communicate()
-        for file in self._passing:
-            file.unlink(missing_ok=True)
-        os.close(self._descriptor)
-        self._descriptor = -1
+Lock = contextlib.ExitStack  # `close` gives it back, and does nothing the second time
 
 
 def lock(path: Path, *, wait: bool = False) -> Lock | None:
@@ -89,12 +74,15 @@ def take(file: Path, *, wait: bool = False, passing: bool = True) -> Lock | None
             if error.errno in _TAKEN:
                 return None
             return _by_existence(file.with_name(f".{file.name}.held"), wait, *[file] * passing)
+        held = Lock()
+        held.callback(os.close, descriptor)
         if not passing:
-            return Lock(descriptor)
+            return held
         with contextlib.suppress(FileNotFoundError):  # whoever held it removed it meanwhile
             if os.path.samestat(os.fstat(descriptor), file.stat()):
-                return Lock(descriptor, file)
-        os.close(descriptor)
+                held.callback(file.unlink, missing_ok=True)
+                return held
+        held.close()
 
 
 def short(name: str) -> str:
@@ -113,9 +101,14 @@ def _by_existence(file: Path, wait: bool, *passing: Path) -> Lock | None:
             time.sleep(0.02)
             continue
         os.write(descriptor, owner.encode())
+        os.close(descriptor)
         words = ["sh", "-c", _BESIDE, "sh", str(file.resolve()), owner]
         beside = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=devnull, stderr=devnull, start_new_session=True)
-        return Lock(descriptor, file, *passing, beside=beside)
+        held = Lock()
+        for one in (file, *passing):
+            held.callback(one.unlink, missing_ok=True)
+        held.callback(beside.communicate)  # its input ends, and so does it
+        return held
 
 
 def _take_away(file: Path) -> bool:
@@ -138,5 +131,9 @@ def _take_away(file: Path) -> bool:
 def _silence(file: Path) -> float:
     """Seconds since a file was touched, by the clock of its own file system; infinite if it is not there."""
     with contextlib.suppress(FileNotFoundError), tempfile.TemporaryFile(dir=file.parent) as now:
-        return os.fstat(now.fileno()).st_mtime - file.stat().st_mtime
+        touched = os.open(file, os.O_RDONLY)  # NFS keeps times for a minute, but not those of what is opened
+        try:
+            return os.fstat(now.fileno()).st_mtime - os.fstat(touched).st_mtime
+        finally:
+            os.close(touched)
     return float("inf")

@@ -201,7 +201,7 @@ def follow(path: Path) -> Path:
     """The path; ArtifactError if a link in it leads nowhere, or in a circle."""
     for part in (path, *path.parents):
         if part.is_symlink() and not part.exists():
-            raise ArtifactError(path, f"cannot be written: the link {part} leads nowhere, or in a circle")
+            raise ArtifactError(path, f"refusing to replace: the link {part} leads nowhere, or in a circle")
     return path
 
 
