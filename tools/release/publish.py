@@ -48,7 +48,8 @@ def published(tag: str, out: Path, *, targets: bool = True) -> list[Path]:
         for target in systems(package) if targets else ():
             (wheel,) = (build(package, Path(scratch) / target, prefix=PREFIX, target=target).path,)
             wheel.rename(out / wheel.name)
-    made = sorted(set(out.iterdir()) - before)
+    made = sorted(file for file in set(out.iterdir()) - before if file.suffix in {".whl", ".gz"})
+    (out / ".gitignore").unlink(missing_ok=True)  # of `uv build`
     for wheel in (file for file in made if file.suffix == ".whl"):
         refuse_platform(wheel)
     run(sys.executable, "-m", "twine", "check", "--strict", *made)

@@ -36,7 +36,7 @@ def prefixed(name: str, prefix: str) -> str:
 
 
 def refuse_platform(wheel: Path) -> None:
-    """Refuse a wheel whose platform tag the public index does not accept, such as the `linux_x86_64` of a local build."""
+    """Refuse a wheel whose platform tag the public index refuses, such as the `linux_x86_64` of a local build."""
     *_, tags = parse_wheel_filename(wheel.name)
     if refused := sorted(tag.platform for tag in tags if not ACCEPTED.fullmatch(tag.platform)):
         raise ToolError(

@@ -10,6 +10,7 @@ has edited since is foreign.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -189,7 +190,8 @@ def refuse_existing(path: Path, force: bool, ours: Ours = None) -> None:
         raise ArtifactError(path, "exists already; choose another place, or --force to replace it")
     names, before = [""], None
     while names and before != (before := identity(path)):  # again if another writer replaced it while it was judged
-        names = list(itertools.islice(foreign(path.resolve(), ours), _COUNTED))
+        with contextlib.suppress(FileNotFoundError):  # another writer removes it
+            names = list(itertools.islice(foreign(path.resolve(), ours), _COUNTED))
     if names and (before is not None or path.is_symlink()):  # else it is gone; a dangling link is not
         writer = ours if isinstance(ours, str) else "Ninefold"
         more = f" and {len(names) - 5}{' or' * (len(names) == _COUNTED)} more" if len(names) > 5 else ""
