@@ -157,7 +157,7 @@ class CheckpointWriter:
             elif isinstance(error, NinefoldError):  # a rerun would meet it again: leave nothing behind
                 shutil.rmtree(self.folder)
         finally:
-            os.close(self._lock)
+            self._lock.close()
 
     def pending(self) -> Iterator[str]:
         """Names still to be fed, in order; each must be fed whole before the next is asked for."""
