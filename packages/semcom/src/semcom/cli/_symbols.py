@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import typer
 from ninefold.cli import Shared, verb
 from typer import Argument, Option
 
@@ -50,14 +51,18 @@ def demodulate(
     datatype: Annotated[str | None, Option("--type", help=_TYPE)] = None, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Find the symbols in recorded samples, wherever they begin, into the folder -o, for `carrier recv`, `mm recv`."""
-    import numpy as np
-
     from semcom.links import load_waveform
 
-    recording = load_waveform(samples, like, datatype)
-    recording.save(opts.need_out(), force=opts.force)
-    snr = round(-10 * float(np.log10(max(recording.about["waveform noise"], 1e-12))), 2)
-    return {"symbols": recording.symbols.size, "SNR, dB": snr, "written": str(opts.out)}
+    out, recording = opts.need_out(), load_waveform(samples, like, datatype)
+    recording.save(out, force=opts.force)
+    heard = recording.about["receiver"]
+    for one in heard["warnings"]:
+        typer.echo(f"warning: {one}", err=True)
+    return {
+        "symbols": recording.symbols.size, "SNR, dB": heard["snr_db"], "carrier offset, Hz": heard["offset_hz"],
+        "carrier drift, Hz": heard["drift_hz"], "DC offset by RMS": heard["dc"], "strongest echo, dB": heard["echo_db"],
+        "corrected": ", ".join(heard["corrected"]), "written": str(out),
+    }  # fmt: skip
 
 
 @verb(app, uses=())
