@@ -52,7 +52,8 @@ class Budget:
 class Comparison:
     """One bar and how it came out: `estimate` is how far the bar is passed (negative: missed), in the scores' unit.
 
-    `collapsed` counts the seeds that were left out because one of the two arms was at chance.
+    `collapsed` counts the seeds that were left out because one of the two arms was at chance. `identical`: both arms
+    have the same score on every item of every seed, so the comparison is true by construction, or says nothing.
 
     Examples:
         >>> import numpy as np
@@ -74,6 +75,7 @@ class Comparison:
     high: float
     verdict: str
     collapsed: int = 0
+    identical: bool = False
 
     @property
     def interval(self) -> str:
@@ -173,7 +175,7 @@ def at_most(arm: str, rival: str | float, margin: float = 0.0) -> Verdict:
 
 
 def all_of(*verdicts: Verdict) -> Verdict:
-    """Every bar holds.
+    """Combine verdicts: all their comparisons together.
 
     Examples:
         >>> import numpy as np
@@ -251,6 +253,7 @@ def _compare(
     if not runs or (left_out and len(runs) < 2):
         verdict = NOT_REPRODUCED if ours > theirs else INCONCLUSIVE
         return Comparison(bar, float("nan"), -np.inf, np.inf, verdict, left_out)
+    identical = isinstance(rival, str) and all(_are_identical(scores, arm, rival) for scores in runs)
     gains = [_gain(scores, arm, rival, margin, sign) for scores in runs]
     if any(one.keys() != gains[0].keys() for one in gains):
         raise InputError(f"scores of {arm}", got="other groups", expected="the same groups for each seed")
@@ -268,7 +271,13 @@ def _compare(
         verdict = REPRODUCED if low >= -slack else NOT_REPRODUCED if high < -slack else INCONCLUSIVE
     if verdict == REPRODUCED and ours > theirs:
         verdict = INCONCLUSIVE  # it leads where it works, and fails more often than the rival
-    return Comparison(bar, estimate, low, high, verdict, left_out)
+    return Comparison(bar, estimate, low, high, verdict, left_out, identical)
+
+
+def _are_identical(scores: Scores, arm: str, rival: str) -> bool:
+    """Whether two arms have the same score on every item."""
+    ours, theirs = groups_of(scores, arm), groups_of(scores, rival)
+    return ours.keys() == theirs.keys() and all(np.array_equal(ours[key], theirs[key]) for key in ours)
 
 
 def _collapsed(scores: Scores, arm: str, rival: str | float, chance: float | None) -> tuple[bool, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +22,7 @@ from ninefold.run import environment, hardware_name
 
 from ninefold_lab.claims import Budget, Claim, Comparison, Scores, groups_of, overall, planned_seeds
 from ninefold_lab.provenance import provenance, source_key
+from ninefold_lab.retired import FILE, load_retired
 
 _LARGE = 3000  # numbers, above which scores stand in a file beside the outcome
 _KIND = {"kind": "ninefold.scores", "format_version": 1}
@@ -29,7 +31,7 @@ _reused: ContextVar[float] = ContextVar("_reused", default=0.0)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of one claim.
+    """Result of one claim.
 
     Attributes:
         arms: by arm the mean and the standard deviation over seeds, and the means of its groups.
@@ -80,13 +82,22 @@ class Outcome:
         return f"{self.id.split('/', 1)[1]}.{self.form}.{hardware_name()}.json"
 
     def save(self, folder: str | Path) -> Path:
-        """Write it into a package's `results/`, many scores as `.safetensors` beside it; quick forms are refused.
+        """Write it into a package's `results/`, many scores as `.safetensors` next to it; quick forms are refused.
 
-        Replaces an outcome of the same claim, and no other file.
+        Replaces an outcome of the same claim, and no other file. Each comparison has a digest and the date on which an
+        outcome first had it; a comparison of the last outcome may only go if it is retired with a reason.
         """
         if self.form != "full":
             raise InputError("form", got=self.form, expected="full: quick forms never enter results/")
         path = Path(folder) / self.file_name
+        before = _comparisons(path)
+        dropped = [bar for bar in before if bar not in {one.bar for one in self.comparisons}]
+        retired = {one.bar for one in load_retired(path.parent.parent) if one.claim == self.id}
+        if left := [bar for bar in dropped if bar not in retired]:
+            expected = (
+                f"each comparison of the last outcome, or an entry with the reason in {path.parent.parent / FILE}"
+            )
+            raise InputError(f"comparisons of {self.id}", got=f"none that says {left[0]!r}", expected=expected)
         arrays = _flat(self.scores)
         held: Any = path.with_suffix(".scores.safetensors").name
         if sum(array.size for array in arrays.values()) > _LARGE:  # before the file that names them
@@ -95,9 +106,38 @@ class Outcome:
         else:
             held = {key: [float(f"{one:.7g}") for one in array.tolist()] for key, array in arrays.items()}
         fields = plain({**vars(self), "scores": None})
-        lines = json.dumps(fields, indent=2, allow_nan=False).removesuffix("null\n}")
-        write_text(path, f"{lines}{json.dumps(held)}\n}}\n", force=True, ours=_is_outcome)
+        for one in fields["comparisons"]:
+            first = before.get(one["bar"], {}).get("date", self.date)
+            one |= {"digest": bar_digest(self.id, one["bar"]), "date": first}
+        write_outcome(path, {**fields, "scores": held})
         return path
+
+
+def write_outcome(path: Path, fields: dict[str, Any]) -> None:
+    """Write the fields of an outcome, the scores last, on one line."""
+    rest = {key: value for key, value in fields.items() if key != "scores"}
+    lines = json.dumps({**rest, "scores": None}, indent=2, allow_nan=False).removesuffix("null\n}")
+    write_text(path, f"{lines}{json.dumps(fields['scores'])}\n}}\n", force=True, ours=_is_outcome)
+
+
+def bar_digest(claim: str, bar: str) -> str:
+    """What identifies a comparison of a claim in all its outcomes, whatever else they say.
+
+    Examples:
+        >>> from ninefold_lab.outcomes import bar_digest
+
+        >>> bar_digest("shop/ease-wins", "ease >= popular")
+        '9ef7daea9840'
+    """
+    return hashlib.sha256(f"{claim}\t{bar}".encode()).hexdigest()[:12]
+
+
+def _comparisons(path: Path) -> dict[str, dict[str, Any]]:
+    """The comparisons that the outcome at `path` stores, by text; none if there is no outcome."""
+    about = json_or_none(path.read_bytes()) if path.is_file() else None
+    return (
+        {one["bar"]: one for one in about["comparisons"]} if isinstance(about, dict) and "comparisons" in about else {}
+    )
 
 
 def judge_places(claims: Iterable[Claim], folder: Path) -> None:

@@ -39,7 +39,7 @@ def demo_page(shown: Sequence[Shown], rows: Sequence[Installed]) -> str:
 
 
 def cards(shown: Sequence[Shown], own: Mapping[str, str]) -> str:
-    """One card a system: a thumbnail, what was measured, the figure beside the best rival's, and the command."""
+    """One card a system: a thumbnail, what was measured, the figure and the best rival's, and the command."""
     made = (_card(place, one, own.get(one.name, "")) for place, one in enumerate(shown, start=1))
     return f'<div class="cards">{"".join(made)}</div>'
 

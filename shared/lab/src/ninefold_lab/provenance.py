@@ -151,7 +151,7 @@ def data_digests(package: str) -> dict[str, str] | None:
 
 
 def _libraries(modules: Iterable[Module]) -> dict[str, str]:
-    """Versions of the installed distributions that the modules import, beside the standard library and our own."""
+    """Versions of the installed distributions that the modules import, without the standard library and our own."""
     roots = {name.split(".")[0] for module in modules for node in module.imports for name in module.foreign(node)}
     names = {name for root in roots - sys.stdlib_module_names for name in _owners().get(root, [])[:1]}
     return {name: importlib.metadata.version(name) for name in sorted(names)}
