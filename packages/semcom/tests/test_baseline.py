@@ -56,8 +56,10 @@ def test_a_sender_without_the_snr_keeps_one_rate_over_all_of_them(folder):
     kept = best_rates(rows, task)
     assert len({row["rate"] for row in kept if row["arm"] == "jpeg"}) == 1
     assert len([row for row in kept if row["arm"] == "softcast"]) == 4
-    assert "all 43 fixed rates" in " ".join(baseline_table(rows, task).notes)
-    assert {row["rate"] for row in rows if row["arm"] == "jpeg"} == {one.name for one in mcs_table()}
+    assert "all fixed rates" in " ".join(baseline_table(rows, task).notes)
+    tried = {row["rate"] for row in rows if row["arm"] == "jpeg"}
+    assert tried == {one.name for one in mcs_table() if one.snr_db <= 10}  # the others fail at every SNR
+    assert len(tried) == 24
 
 
 @pytest.mark.parametrize("text", ["0", "1/0", "x", "-1/3", "2"])

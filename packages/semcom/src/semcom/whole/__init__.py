@@ -1,8 +1,8 @@
 """Whole pictures of any size over a channel: no tiles, no seams.
 
 The interface: `_interface`. Image codecs reduced to what changes: `_codecs`; with a 5G NR code: `_separate`; in two
-layers: `_layered`. The joint source-channel coder: `_joint`; others of one ratio: `_tile_coder`. The better of codec and
-joint coder for each picture: `_chosen`.
+layers: `_layered`. The joint source-channel coder: `_joint`; others of one ratio: `_tile_coder`. The better of codec
+and joint coder for each picture: `_chosen`.
 
 Examples:
     >>> import numpy as np
