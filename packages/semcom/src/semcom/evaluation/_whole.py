@@ -34,8 +34,10 @@ from semcom.whole import (
     JointLink,
     LayerDesign,
     LayeredLink,
+    UserLink,
     WholeLink,
     carry_picture,
+    load_user_coder,
     symbols_of_ratio,
 )
 
@@ -43,8 +45,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SEPARATE = (*CODECS, *PLUGINS, "best")
-WHOLE_ARMS = ("joint", "chosen", "softcast", "linear", "layered", *_SEPARATE)
-_NAMES = {"joint": "joint coder", "chosen": "chosen for each picture", "softcast": "SoftCast",
+WHOLE_ARMS = ("coder", "joint", "chosen", "softcast", "linear", "layered", *_SEPARATE)
+_NAMES = {"coder": "your coder", "joint": "joint coder", "chosen": "chosen for each picture", "softcast": "SoftCast",
           "linear": "linear (block DCT)", "jpeg": "JPEG", "jpeg2000": "JPEG 2000", "webp": "WebP", "avif": "AVIF",
           "heif": "HEIF", "jxl": "JPEG XL", "best": "AVIF or HEIF",
           "layered": "JPEG 2000 in two layers"}  # fmt: skip
@@ -63,7 +65,7 @@ class BaselineTask:
         known: whether the sender knows the SNR. If not, or over a channel that fades, codecs send at each rate of the
             table, two layers at each pair of the SNRs, and the joint coder assumes `assumed_db`.
         assumed_db: see `known`.
-        coder: of the arms joint and chosen; see `load_coder`.
+        coder: of the arms joint and chosen, see `load_coder`; or `file.py:Class` of the arm coder.
         seed: of the noise.
     """
 
@@ -99,8 +101,8 @@ class BaselineTask:
             return [LayerDesign(*pair, power) for pair in pairs for power in _POWERS]
         if arm not in _SEPARATE or not self.fixed_rates:
             return [None]
-        fades = self.channel.partition(":")[0] != "awgn"
-        return [row for row in mcs_table() if fades or row.snr_db <= max(self.snrs) + 1] or [mcs_table()[0]]
+        above = 1 if self.channel.partition(":")[0] == "awgn" else 8  # dB that a fade may be above the mean
+        return [row for row in mcs_table() if row.snr_db <= max(self.snrs) + above] or [mcs_table()[0]]
 
 
 def make_whole_link(arm: str, ratio: float, coder: str = "picture-c16", mcs: Mcs | None = None) -> WholeLink:
@@ -111,8 +113,10 @@ def make_whole_link(arm: str, ratio: float, coder: str = "picture-c16", mcs: Mcs
         coder: see `load_coder`; the ratio of a DeepJSCC or ADJSCC is that of its channels.
         mcs: fixed modulation and rate of a codec; chosen by the SNR if left out.
     """
+    if arm == "coder":
+        return UserLink(load_user_coder(coder), ratio)
     if arm in ("joint", "chosen"):
-        model = load_coder(coder)
+        model = load_coder("picture-c16" if ".py:" in coder else coder)
         if isinstance(model, JsccCoder):
             if arm == "chosen" or abs(model.config.channels / 96 - ratio) > 1e-6:
                 expected = f"the arm joint at a ratio of {model.config.channels}/96"
@@ -149,9 +153,9 @@ def measure_picture(path: Path, task: BaselineTask) -> list[dict[str, Any]]:
                 rng = np.random.default_rng([task.seed, zlib.crc32(os.fsencode(path.name)), place])
                 assumed = snr if task.known else task.assumed_db
                 drawn = carry_picture(link, picture, channel, snr, rng, assumed)
-                key = hashlib.sha256(drawn).digest()
+                key = hashlib.sha256(drawn.tobytes()).digest()
                 if key not in scores:
-                    scores[key] = _scores(drawn, picture)
+                    scores[key] = picture_scores(drawn, picture)
                 rows.append({
                     "picture": path.name, "arm": arm, "snr_db": snr, "rate": one.name if one else None,
                     **scores[key], "symbols": own + channel.overhead(own),
@@ -159,7 +163,8 @@ def measure_picture(path: Path, task: BaselineTask) -> list[dict[str, Any]]:
     return rows
 
 
-def _scores(drawn: np.ndarray, picture: np.ndarray) -> dict[str, float | None]:
+def picture_scores(drawn: np.ndarray, picture: np.ndarray) -> dict[str, float | None]:
+    """PSNR and SSIM (None below 11 pixels) of a received picture (H, W, 3)."""
     similar = float(ssim(drawn[None], picture[None])[0]) if min(picture.shape[:2]) >= 11 else None
     return {"psnr": float(psnr(drawn[None], picture[None])[0]), "ssim": similar}
 
