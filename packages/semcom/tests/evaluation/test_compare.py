@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,3 +154,39 @@ def test_a_file_with_a_class_enters_the_table_of_the_command_line(pictures, tmp_
     none = run_here("semcom.cli", "baseline", str(tmp_path / "one.png"), "--coder", f"{tmp_path}/no.py:Mine")
     assert none.returncode == 2
     assert "file.py:Class" in none.stderr
+
+
+class SwinNet(torch.nn.Module):
+    """The interface of SwinJSCC's and WITT's networks, without their layers."""
+
+    downsample, model = 2, "SwinJSCC_w/_SA"
+
+    class Encoder(torch.nn.Module):
+        def update_resolution(self, height, width):
+            self.size = height, width
+
+        def forward(self, pictures, snr, *more):
+            assert pictures.shape[2:] == self.size
+            assert isinstance(snr, float)
+            means = torch.nn.functional.avg_pool2d(pictures, 4) - 0.5
+            return means.flatten(2).transpose(1, 2)  # (B, tokens, channels)
+
+    class Decoder(Encoder):
+        def forward(self, features, snr, model):
+            grid = features.transpose(1, 2).unflatten(2, self.size)
+            return torch.nn.functional.interpolate(0.25 * grid + 0.5, scale_factor=4)
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = self.Encoder(), self.Decoder()
+
+
+@pytest.mark.parametrize(("name", "more"), [("Swin", (3,)), ("Witt", (3,))])
+def test_adapters_of_the_guide_fit_the_networks_of_public_repositories(name, more, pictures):
+    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text("utf-8")
+    block = next(one for one in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "class Swin" in one)
+    assert len(block.splitlines()) <= 20
+    namespace: dict = {}
+    exec(block, namespace)
+    result = compare({"net": namespace[name](SwinNet(), *more)}, pictures[:1], snrs=(15,))
+    assert result.mean()["net"][15.0][0] > 18

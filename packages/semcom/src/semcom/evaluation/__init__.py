@@ -15,7 +15,7 @@ Examples:
 """
 
 from semcom.evaluation._compare import Comparison, compare
-from semcom.evaluation._figures import curves, masked_view, picture_strip, sweep_figure, sweep_table
+from semcom.evaluation._figures import curves, masked_view, picture_grid, picture_strip, sweep_figure, sweep_table
 from semcom.evaluation._metrics import psnr, ssim
 from semcom.evaluation._whole import (
     WHOLE_ARMS,
@@ -35,5 +35,5 @@ from semcom.evaluation._whole import (
 __all__ = [
     "WHOLE_ARMS", "BaselineTask", "Comparison", "arm_name", "baseline_csv", "baseline_figure", "baseline_table",
     "best_rates", "check_pictures", "compare", "curves", "make_whole_link", "masked_view", "measure_baseline",
-    "measure_picture", "picture_scores", "picture_strip", "psnr", "ssim", "sweep_figure", "sweep_table",
+    "measure_picture", "picture_grid", "picture_scores", "picture_strip", "psnr", "ssim", "sweep_figure", "sweep_table",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Symbols on disk: a folder with a SigMF recording, `symbols.sigmf-data` (cf32_le) and `symbols.sigmf-meta` (JSON).
 
-The manifest beside them says who wrote the folder; a receiver needs only the two. All that it needs of the header is
+The manifest next to them says who wrote the folder; a receiver needs only the two. All that it needs of the header is
 version, sizes and model hash; settings other than the defaults and pilots stand there too. The payload, the key, the
 masks and the pictures do not.
 """

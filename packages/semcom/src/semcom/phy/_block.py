@@ -198,13 +198,13 @@ class CodedBlock:
         Args:
             symbols: (rows, symbols) complex, equalised without bias.
             noise: complex noise variance of each symbol, broadcast to `symbols`.
-        Returns: (rows, bits) uint8, and (rows,) whether the check holds; bits of a row that fails are worth nothing.
+        Returns: (rows, bits) uint8, and (rows,) whether the check holds; bits of a row that fails mean nothing.
         """
         soft, good = self.receive_soft(symbols, noise)
         return (soft < 0).astype(np.uint8), good
 
     def receive_soft(self, symbols: np.ndarray, noise: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        """Like `receive`, with LLRs (rows, bits) in place of bits: where the check fails, the likeliest may be read."""
+        """Like `receive`, with LLRs (rows, bits) instead of bits: where the check fails, the likeliest may be read."""
         received = Modulation(self.modulation).llr(symbols, noise)[:, : self.coded_bits]
         llr = np.empty_like(received)
         llr[:, self._order] = received

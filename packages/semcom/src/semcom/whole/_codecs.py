@@ -44,7 +44,7 @@ class Codec:
         return 0 if self.name == "jpeg" else 2 if height * width <= _SHORT else 4
 
     def header_bytes(self, height: int, width: int) -> int:
-        """Bytes that are counted beside the codec's own."""
+        """Bytes that are counted in addition to the codec's own."""
         return 1 + self.length_bytes(height, width)
 
     def packed(self, quality: int, body: bytes, height: int, width: int, reduced: int = 0) -> bytes:
