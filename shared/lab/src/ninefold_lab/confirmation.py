@@ -7,26 +7,25 @@ commit. If a score differs, the outcome stays as it is, marked as of older sourc
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ninefold.cli import progress
 from ninefold.errors import InputError
+from ninefold.report import Table
 
 from ninefold_lab.claims import Claim, Scores, groups_of
 from ninefold_lab.experiments import folder_of as experiments_of
 from ninefold_lab.imports import CORE, folder_of
 from ninefold_lab.outcomes import load_scores, write_outcome
 from ninefold_lab.provenance import code_key
-
-TOLERANCE = 1e-6  # relative to the largest score of the arm
-_CHANGED = "+changes"  # behind the commit of an outcome from a tree with uncommitted changes
 
 
 def is_older(outcome: Mapping[str, Any], key: str) -> bool:
@@ -53,7 +52,7 @@ def is_uncommitted(outcome: Mapping[str, Any]) -> bool:
         [True, False]
     """
     made = str(outcome.get("environment", {}).get("commit") or "")
-    return made.endswith(_CHANGED) and not outcome.get("confirmed")
+    return made.endswith("+changes") and not outcome.get("confirmed")
 
 
 def uncommitted(package: str) -> list[str]:
@@ -76,34 +75,40 @@ def refuse_uncommitted(claims: Sequence[Claim]) -> None:
     """Raise InputError, before the work, if an outcome of one of the claims would come from an uncommitted tree."""
     for package in sorted({claim.package for claim in claims}):
         if changed := uncommitted(package):
-            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-            raise InputError("source", got=f"uncommitted changes in {changed[0]}{more}",
-                             expected="a committed tree, since an outcome names its commit")  # fmt: skip
+            expected = "a committed tree, since an outcome names its commit"
+            raise InputError("source", got=f"uncommitted changes in {', '.join(changed[:3])}", expected=expected)
 
 
-@dataclass(frozen=True)
-class Confirmed:
-    """Result of confirming one outcome: `reason` names the first score that differs; empty if none does."""
-
-    claim: str
-    path: Path
-    seconds: float
-    reason: str = ""
-
-
-def due(claims: Sequence[Claim], results: Path) -> list[tuple[Claim, Path, float]]:
-    """(claim, file, expected seconds) of each outcome in `results` that is older or uncommitted, the cheapest first."""
+def due(claims: Sequence[Claim]) -> list[tuple[float, Claim, Path]]:
+    """(expected seconds, claim, file) of each committed outcome that is older or uncommitted, the cheapest first."""
     found = []
     for claim in claims:
-        for path in sorted(results.glob(f"{claim.id.split('/', 1)[1]}.full.*.json")):
+        for path in sorted(
+            (experiments_of(claim.package) or Path()).glob(f"results/{claim.id.split('/')[1]}.full.*.json")
+        ):
             outcome = json.loads(path.read_text(encoding="utf-8"))
             if is_older(outcome, code_key(claim)) or is_uncommitted(outcome):
-                found.append((claim, path, outcome["seconds"] / max(1, outcome["seeds"])))
-    return sorted(found, key=lambda one: one[2])
+                found.append((outcome["seconds"] / max(1, outcome["seeds"]), claim, path))
+    return sorted(found, key=lambda one: one[0])
 
 
-def confirm(claim: Claim, path: Path) -> Confirmed:
+def confirm_all(claims: Sequence[Claim], minutes: float) -> Table:
+    """Confirm the outcomes that are due, the cheapest first, within a time limit; a row for each."""
+    table = Table(["claim", "result"], title="Outcomes whose code has changed since")
+    waiting, end = due(claims), time.monotonic() + 60 * minutes
+    with progress(len(waiting), "outcomes") as bar:
+        for seconds, claim, path in waiting:
+            bar.advance(note=claim.id)
+            late = time.monotonic() + seconds > end
+            said = f"left: needs about {seconds:.0f} s" if late else confirm(claim, path) or "same scores"
+            table.rows.append([claim.id, said])
+    return table
+
+
+def confirm(claim: Claim, path: Path) -> str:
     """Run the first seed of an outcome again and stamp the file if each stored score comes out the same.
+
+    Returns: the first arm that differs, in words; empty if none does.
 
     Raises:
         InputError: if the tree has uncommitted changes, or the outcome stores no scores.
@@ -120,7 +125,7 @@ def confirm(claim: Claim, path: Path) -> Confirmed:
         >>> claim = Claim(id="ninefold-testing/ease-beats-popularity", says="EASE is better than popularity",
         ...               source="ours", run=scores, verdict=at_least("ease", "popular"))
         >>> path = run_claim(claim, full=True).save(Path("results"))
-        >>> confirm(claim, path).reason if not uncommitted("ninefold_testing") else ""
+        >>> confirm(claim, path) if not uncommitted("ninefold_testing") else ""
         ''
     """
     refuse_uncommitted([claim])
@@ -129,16 +134,14 @@ def confirm(claim: Claim, path: Path) -> Confirmed:
         raise InputError(
             path.name, got="an outcome without scores", expected="one that stores them; run the claim again"
         )
-    key, start = code_key(claim), time.perf_counter()
     scores = claim.run(dataclasses.replace(claim.full, form="full"), 0)
     reason = difference(stored[0], scores)
-    seconds = round(time.perf_counter() - start, 1)
     if not reason:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        commit = _git(folder_of(claim.package), "rev-parse", "--short=12", "HEAD") or "no commit"
-        fields["confirmed"] = {"code": key, "commit": commit.strip(), "date": time.strftime("%Y-%m-%d"), "seed": 0}
+        commit = _git(folder_of(claim.package), "rev-parse", "--short=12", "HEAD").strip()
+        fields["confirmed"] = {"code": code_key(claim), "commit": commit, "date": time.strftime("%Y-%m-%d"), "seed": 0}
         write_outcome(path, fields)
-    return Confirmed(claim.id, path, seconds, reason)
+    return reason
 
 
 def difference(stored: Mapping[str, Mapping[str, np.ndarray]], scores: Scores) -> str:
@@ -153,23 +156,19 @@ def difference(stored: Mapping[str, Mapping[str, np.ndarray]], scores: Scores) -
         ('', 'ease: 0.41 stored, 0.42 now')
     """
     for arm, groups in stored.items():
-        if arm not in scores:
-            return f"{arm}: stored, but no longer run"
-        now = groups_of(scores, arm)
+        now = groups_of(scores, arm) if arm in scores else {}
         for key, items in groups.items():
             if key not in now or now[key].shape != items.shape:
                 return f"{arm}: other items than stored"
             gap = np.abs(now[key] - items)
-            if gap.max() > TOLERANCE * max(1e-9, float(np.abs(items).max())):
-                place = int(gap.argmax())
+            place = int(gap.argmax())
+            if gap[place] > 1e-6 * max(1e-9, float(np.abs(items).max())):
                 return f"{arm}: {items[place]:.6g} stored, {now[key][place]:.6g} now"
     return ""
 
 
-def _git(folder: Path, *words: str) -> str | None:
-    """What git prints in `folder`; None outside a checkout."""
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
+def _git(folder: Path, *words: str) -> str:
+    """What git prints in `folder`; nothing outside a checkout, or without git."""
+    with contextlib.suppress(OSError):
+        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True).stdout
+    return ""
