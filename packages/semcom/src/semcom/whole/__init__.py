@@ -24,10 +24,10 @@ from semcom.whole._joint import JointLink
 from semcom.whole._layered import LayerDesign, LayeredLink
 from semcom.whole._separate import CodecLink
 from semcom.whole._tile_coder import CoderLink, as_over_awgn
-from semcom.whole._user import Coder, UserLink, as_latents, encoded, load_user_coder, ratio_of
+from semcom.whole._user import Coder, Constrained, UserLink, as_latents, encoded, load_user_coder, ratio_of
 
 __all__ = [
-    "CODECS", "PLUGINS", "ChosenLink", "Codec", "CodecLink", "Coder", "CoderLink", "JointLink", "Ladder", "LayerDesign",
-    "LayeredLink", "UserLink", "WholeLink", "as_latents", "as_over_awgn", "carry_picture", "checked_picture", "encoded",
-    "load_user_coder", "ratio_of", "symbols_of_ratio",
+    "CODECS", "PLUGINS", "ChosenLink", "Codec", "CodecLink", "Coder", "CoderLink", "Constrained", "JointLink", "Ladder",
+    "LayerDesign", "LayeredLink", "UserLink", "WholeLink", "as_latents", "as_over_awgn", "carry_picture",
+    "checked_picture", "encoded", "load_user_coder", "ratio_of", "symbols_of_ratio",
 ]  # fmt: skip

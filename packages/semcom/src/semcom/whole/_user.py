@@ -13,7 +13,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from semcom.phy import Received
+from semcom.phy import Modulation, Received
 from semcom.whole._interface import WholeLink, checked_picture
 from semcom.whole._tile_coder import as_over_awgn
 
@@ -67,6 +67,56 @@ def as_latents(reals: Tensor, shape: torch.Size, *, is_complex: bool) -> Tensor:
     if is_complex:
         return torch.view_as_complex(reals.unflatten(1, (-1, 2)).contiguous()).reshape(shape) / 2**0.5
     return reals[:, : int(np.prod(shape[1:]))].reshape(shape)
+
+
+class Constrained(torch.nn.Module):
+    """A coder whose symbols are points of a fixed constellation, as a digital radio sends them.
+
+    Each axis is rounded to the nearest level; gradients pass through the rounding (straight-through), so that
+    `semcom.train` trains the coder with it. The receiver's decoder gets what the channel made of the points.
+
+    Examples:
+        >>> import torch
+        >>> from semcom.whole import Constrained
+
+        >>> class Thumbnail:
+        ...     def encode(self, pictures):
+        ...         return torch.nn.functional.avg_pool2d(pictures, 4) - 0.5
+        ...
+        ...     def decode(self, received, size, snr):
+        ...         return torch.nn.functional.interpolate(received * 0.25 + 0.5, size)
+
+        >>> symbols = Constrained(Thumbnail(), "16qam").encode(torch.rand(1, 3, 32, 32), torch.tensor([10.0]))
+        >>> len(symbols.unique()) <= 16
+        True
+    """
+
+    def __init__(self, coder: Coder, modulation: str = "16qam") -> None:
+        """Args:
+        coder: see `Coder`; its parameters are trained if it is a `torch.nn.Module`.
+        modulation: `qpsk`, `16qam`, `64qam` or `256qam`.
+        """
+        super().__init__()
+        self.coder, bits = coder, Modulation(modulation).bits
+        if bits < 2:
+            raise InputError("modulation", got=modulation, expected="qpsk, 16qam, 64qam or 256qam")
+        self._levels = 2 ** (bits // 2)
+        self._step = float(np.sqrt(6 / (4 ** (bits // 2) - 1)))  # between levels, at unit mean power
+        self._shape, self._is_complex = torch.Size(), False
+
+    def encode(self, pictures: Tensor, snr: Tensor) -> Tensor:
+        """Points (B, n), complex."""
+        symbols, self._shape, self._is_complex = encoded(self.coder, pictures, snr)
+        axes = torch.view_as_real(symbols)
+        top = (self._levels - 1) / 2
+        rounded = ((axes / self._step + top).round().clamp(0, self._levels - 1) - top) * self._step
+        return torch.view_as_complex(axes + (rounded - axes).detach())
+
+    def decode(self, received: Tensor, size: tuple[int, int], snr: Tensor) -> Any:
+        """Pictures of received points, by the coder's own decoder."""
+        reals = torch.view_as_real(received).flatten(1) * 2**0.5
+        shape = torch.Size([len(received), *self._shape[1:]])
+        return self.coder.decode(as_latents(reals, shape, is_complex=self._is_complex), size, snr)
 
 
 class UserLink(WholeLink):
