@@ -15,6 +15,7 @@ from proteus.record._words import ID, named
 
 BASE = named("base")
 BATCH = named("batch", ID)
+EITHER = named("either", ID)  # a batch where it goes with a group, else a time
 SUBJECT = named("subject", ID)
 NO_FACTOR = named("no_factor")
 _CONDITION = named("condition", r"(?:[_ .-].*)?$")  # has the structure of persons, too

@@ -44,6 +44,8 @@ class DatasetProfile(Record):
         outcome: (time, event) columns, if there are such.
         block: column whose levels are subjects measured more than once.
         within: factors whose levels can be compared within subjects; of the others a subject has one level.
+        crossed: pairs of columns with samples in each combination of their levels; the second may be a number.
+        repeated: numbers with few different values, as times and doses have.
         shared_levels: levels that two columns have (a batch A, a group A): a contrast writes them `group[A]`.
         batch: factors that look technical: by name (batch, plate, site, run ...).
         aliasing: Cramer's V of pairs of factors; 1 cannot be told apart.
@@ -62,6 +64,8 @@ class DatasetProfile(Record):
     outcome: list[str] = []
     block: str | None = None
     within: list[str] = []
+    crossed: list[list[str]] = []
+    repeated: list[str] = []
     shared_levels: list[str] = []
     batch: list[str] = []
     aliasing: dict[str, dict[str, float]] = {}

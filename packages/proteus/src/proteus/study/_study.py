@@ -12,7 +12,7 @@ from ninefold.run import Run
 from threadpoolctl import threadpool_limits
 
 from proteus.data._data import ProteomicsData, same_table
-from proteus.knowledge._describe import describe, named_subjects
+from proteus.knowledge._describe import describe, at_the_door
 from proteus.knowledge._network import Network
 from proteus.planning._asking import Asking
 from proteus.planning._expert import ExpertPlanner
@@ -133,7 +133,7 @@ class Study:
             planner = ExpertPlanner()
         if data.shape[0] == 0 or data.shape[1] == 0:
             raise InputError("table", got=f"{data.shape[0]} features, {data.shape[1]} samples", expected="some of both")
-        self.data, self.planner = named_subjects(data), planner
+        self.data, self.planner = at_the_door(data), planner
         self.sets, self.network, self.markers, self.rules = sets, network, dict(markers or {}), dict(rules or {})
 
     def run(

@@ -10,6 +10,7 @@ import pandas as pd
 from ninefold.errors import InputError
 from scipy import stats
 
+from proteus.data._crossed import as_levels, few_values
 from proteus.data._data import ProteomicsData
 from proteus.data._design import crosstab, make_contrast
 from proteus.differential._measures import Q, entity_names, measure_test, shares_peptides_with
@@ -189,7 +190,7 @@ def trend(context: Context, params: Trend, _inputs: list[Input]) -> Output:
 
 
 class Groups(Prepared):
-    """All levels of a factor against its first.
+    """All levels of a factor against its first, or all values of a number that has few.
 
     Attributes:
         block: column of subjects met more than once.
@@ -201,12 +202,15 @@ class Groups(Prepared):
 
 
 @register_tool(
-    "groups", params=Groups, tables={"features": ("entity", "highest", "F", "p", "q", "n")}, requires=("bulk", "groups")
+    "groups", params=Groups, tables={"features": ("entity", "highest", "F", "p", "q", "n")}, requires=("bulk",)
 )
 def groups(context: Context, params: Groups, _inputs: list[Input]) -> Output:
     """Find features that differ between any levels of a factor (moderated F over differences, not the intercept)."""
     data = prepared(context, params)
-    made = blocked_design(data.samples, params.design, params.block)
+    column, sheet = data.factor(params.factor), data.samples
+    if pd.api.types.is_numeric_dtype(column) and few_values(column):
+        sheet = sheet.assign(**{params.factor: as_levels(column)})
+    made = blocked_design(sheet, params.design, params.block)
     kept = data.take(samples=made.kept)
     if params.factor not in made.levels:
         raise InputError("factor", got=repr(params.factor), expected=f"one of the design's: {', '.join(made.levels)}")
