@@ -13,6 +13,7 @@ _MAIN = named("main")
 _LONGITUDINAL = named("longitudinal")
 _FACTORS, _CONTRASTS, _REST = 4, 3, 3.5  # of a factor: contrasts asked early; priority of the others
 _CROSSED, _FIRST = 3, 10.4  # pairs of crossed columns that are asked about, and the priority of the first
+_EVEN = 0.15  # Cramer's V up to which two factors cross evenly
 _VALIDATED = 20  # samples of each level from which a panel is worth a fit
 _WITH_IT = {"pathway_activity": 9.5, "network_neighbourhood": 9, "co_regulation": 2.2, "ptm_versus_protein": 8.8}
 _DETECTABLE = 5  # runs a level from which Fisher's test of detection can pass many tests; below, `contrast` fills gaps
@@ -71,7 +72,7 @@ def model_of(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, 
     """(template, design, more): factors that it crosses are terms; subjects are a term where the factor varies within
     them, else a block of the test."""
     known = {one.name for one in profile.factors}
-    pairs = [pair for pair in profile.crossed if factor in pair and known.issuperset(pair)]
+    pairs = [pair for pair in profile.crossed if factor in pair and known.issuperset(pair) and by_design(profile, *pair)]
     beside = [name for pair in pairs for name in pair if name != factor]
     if not profile.block:
         return "group_contrast", _formula(*beside, factor), {}
@@ -79,6 +80,11 @@ def model_of(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, 
         inside = [name for name in beside if name in profile.within]
         return "paired_change", _formula(profile.block, *inside, factor), {}
     return "group_contrast", _formula(*beside, factor), {"block": profile.block}
+
+
+def by_design(profile: DatasetProfile, first: str, second: str) -> bool:
+    """Whether two columns cross as an experiment makes them cross, evenly, and not as a covariate happens to."""
+    return second in profile.repeated or profile.aliasing.get(first, {}).get(second, 1.0) <= _EVEN
 
 
 def _formula(*names: str) -> str:
@@ -117,8 +123,8 @@ def _crossed(profile: DatasetProfile) -> list[Draft]:
     for place, (first, second) in enumerate(profile.crossed[:_CROSSED]):
         names, slope = {"first": first, "second": second}, second in profile.numbers
         asked = {**names, "first_order": order[first], **subjects}
-        told = second in profile.repeated or bool(_LONGITUDINAL.match(second))  # not: does age matter in one group
-        early = _FIRST - 0.1 * place if told or not slope else 1.4
+        told = by_design(profile, first, second) or (slope and bool(_LONGITUDINAL.match(second)))
+        early = _FIRST - 0.1 * place if told else 1.4  # whether age matters in one group alone is asked last
         if second in order:
             made.append(_draft("interaction", early, names, **asked, second_order=order[second]))
             continue
