@@ -74,8 +74,7 @@ def run(
 
     from proteus import Asked, Budget, Settings
     from proteus.study._tables import report_tables
-    from proteus.verification._export import SCRIPT, write_results
-    from proteus.verification._report import write_report
+    from proteus.verification._export import SCRIPT, TABLES
 
     cohort = wanted.cohort or ("cohort" if len(data) > 1 else None)
     study = known.study(reading.read(*data, cohort=cohort or ""))
@@ -95,10 +94,9 @@ def run(
         )  # fmt: skip
     shown = report_tables(report, cohorts=cohort is not None)
     if report.path is not None:
-        page, tables = write_report(report.path), write_results(report.path)
-        names = ", ".join(one.name for one in tables if one.suffix != ".py")
+        names = ", ".join(one for one in TABLES if (report.path / one).exists())
         shown[-1].notes.append(
-            f"written: {page.name} and all it rests on; all contrasts in {names}; the steps as a script in {SCRIPT}"
+            f"written: report.html and the files behind it; results of all contrasts: {names}; steps as a script: {SCRIPT}"
         )
     return shown
 

@@ -74,7 +74,8 @@ def numbered_groups(sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if not 2 <= len(levels) <= most or (known % 1 != 0).any():
             continue  # every row its own, or measured
         result[name] = known.astype(int).astype(str).reindex(column.index)
-        notes.append(f"column {name!r} holds the numbers {some([f'{one:.0f}' for one in levels])}: taken as groups")
+        held = "numbers" if match["subject"] else f"the numbers {some([f'{one:.0f}' for one in levels])}"
+        notes.append(f"column {name!r} holds {held}: taken as {'names' if match['subject'] else 'groups'}")
     return result, notes
 
 

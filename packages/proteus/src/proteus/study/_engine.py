@@ -379,7 +379,10 @@ class Engine:
 
     def _summarise(self, answer: Answer) -> None:
         found = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))
+        failed = answer.failures()
         answer.summary, answer.supported = summary_of(found), bool(found)
+        if failed and not found:
+            answer.summary = f"No answer, because a step failed: {failed[0]}"
         self.ledger.note("summary", objective=answer.objective.id, answer=answer.summary, supported=answer.supported)
 
 

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from proteus.data._data import ProteomicsData, same_table
 from proteus.knowledge._describe import describe, at_the_door
+from proteus.knowledge._private import without_names
 from proteus.knowledge._network import Network
 from proteus.planning._asking import Asking
 from proteus.planning._expert import ExpertPlanner
@@ -194,8 +195,9 @@ class Study:
     def context(self, seed: int = 0) -> Context:
         """What tools work on: the table with its profile, and the knowledge beside it."""
         known = {"sets": self.sets is not None, "network": self.network is not None, "markers": self.markers}
-        profile = describe(self.data, **known)
-        return Context(self.data, profile, self.sets, self.network, self.markers, self.rules, seed)
+        data = without_names(self.data)
+        profile = describe(data, **known)
+        return Context(data, profile, self.sets, self.network, self.markers, self.rules, seed)
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # sums in one order: the same bytes on any number of cores
     def _run(

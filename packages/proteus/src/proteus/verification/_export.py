@@ -22,6 +22,7 @@ _COLUMNS = (
     "entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "only_in", "exact_p", "modelled", "n_peptides",
 )  # fmt: skip
 CSV, PARQUET, XLSX, SCRIPT = "results.csv", "results.parquet", "results.xlsx", "steps.py"
+TABLES = (CSV, PARQUET, XLSX)
 
 
 def contrasts_of(events: Sequence[Event]) -> dict[str, dict[str, Any]]:

@@ -279,6 +279,7 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
             entry = made.setdefault(
                 f"proposal {event.n}" if proposal else aim["id"],
                 {"workflows": [], "refinements": [], "summary": "", "family": "", "verdict": "-", "refused": "",
+                 "failed": "",
                  "pictures": []},
             )  # fmt: skip
             entry |= {"id": "proposed:" if proposal else aim["id"], "question": aim["question"]}
@@ -293,6 +294,8 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
             )
         elif event.kind == "step":
             result = data["result"]
+            if result["status"] == "failed" and not made[data["objective"]]["failed"]:
+                made[data["objective"]]["failed"] = result["error"]
             said = result["error"] or f"{result['status']}; {_pairs(result['metrics'])}"
             for step in made[data["objective"]]["workflows"][-1]["steps"]:
                 if step["id"] == result["step"]:
