@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-
 DRAWN = ("test_report", "test_pictures", "test_readme", "test_sentences", "test_strips", "test_cells")
 
 

@@ -1,6 +1,5 @@
 """A kept run has its page whoever started it, and says which objectives have no answer."""
 
-import proteus
 from ninefold.errors import InputError
 from proteus import Budget, Study
 from proteus.study._tables import report_tables

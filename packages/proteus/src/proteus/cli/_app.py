@@ -28,6 +28,7 @@ def option(name: str, help: str, *more: str, **rules: Any) -> Any:  # noqa: A002
 Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `save` wrote.")]
 Design = Annotated[str | None, option("--design", "Formula over the sheet's columns, e.g. '~ site + group'.")]
 Contrast = Annotated[str | None, option("--contrast", "Groups to compare, e.g. 'AD-control'.")]
+_YES = "Join levels of the sheet that differ only by case or blanks (ctl, CTL)."
 _REFERENCE = "TMT: COLUMN=LEVEL of the reference channels, e.g. group=pool."
 _POLICY = "schema-only, aggregate or full; must be said for another machine."
 _TIMEOUT = "Seconds without a byte after which a model's call has hung."
@@ -41,6 +42,7 @@ class Reading:
     samples: Annotated[Path | None, option("--samples", "Sample sheet: CSV, TSV or SDRF.", "-s")] = None
     form: Annotated[str, option("--format", "`auto`, or a format's name (see README).")] = "auto"
     peptides: Annotated[bool, option("--peptides", "Keep precursors as rows (limited proteolysis).")] = False
+    yes: Annotated[bool, option("--yes", _YES)] = False
     plex: Annotated[str | None, option("--plex", "TMT: column of plexes, for --reference.")] = None
     reference: Annotated[str | None, option("--reference", _REFERENCE)] = None
 
@@ -51,8 +53,8 @@ class Reading:
 
         check_reference(self.plex, self.reference, 1 + len(others))
         if others:
-            return open_cohorts([path, *others], cohort, self.samples, self.form, peptides=self.peptides)
-        data = open_table(path, self.samples, self.form, peptides=self.peptides)
+            return open_cohorts([path, *others], cohort, self.samples, self.form, peptides=self.peptides, join=self.yes)
+        data = open_table(path, self.samples, self.form, peptides=self.peptides, join=self.yes)
         if self.plex is None or self.reference is None:
             return data
         return scale_to_reference(data, self.plex, self.reference)

@@ -49,9 +49,9 @@ def crossed_pairs(samples: pd.DataFrame, factors: Iterable[str], numbers: Iterab
     pairs = [list(pair) for pair in itertools.combinations(usable, 2) if _complete(samples, *pair)]
     for factor, number in itertools.product(usable, numbers):
         spread = samples.groupby(samples[factor].astype(str))[number].nunique()
-        if few_values(samples[number]) and _complete(samples, factor, number):
-            pairs.append([factor, number])
-        elif len(spread) >= 2 and bool((spread >= 3).all()):  # a slope in each level
+        if (few_values(samples[number]) and _complete(samples, factor, number)) or (
+            len(spread) >= 2 and bool((spread >= 3).all())
+        ):
             pairs.append([factor, number])
     return pairs
 

@@ -16,7 +16,9 @@ from proteus.knowledge._describe import one_row_each
 
 _WORD = re.compile(r"[^\W\d_]{3,}")  # of sample names: what could be a name
 _RARE = 1 / 3  # share of samples under which a word of their names could be a person's
-_RUN = re.compile(r"(?i)^(?:ctrl|control|case|sample|rep|run|day|week|bio|tech|pool|blank|patient|donor|subject|raw|mzml)$")
+_RUN = re.compile(
+    r"(?i)^(?:ctrl|control|case|sample|rep|run|day|week|bio|tech|pool|blank|patient|donor|subject|raw|mzml)$"
+)
 _DIGITS = 3  # digits from which a number in a sample name could be a person's, unless numbers count
 
 
@@ -99,7 +101,9 @@ def _named_after(own: list[str], code: dict[str, str], shown: set[str]) -> bool:
 def _counted(numbers: list[str]) -> bool:
     """Whether numbers count runs one by one, or are dates."""
     values = sorted(map(int, set(numbers)))
-    dates = all(re.fullmatch(r"(?:19|20)?\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{4,6})?", one) for one in numbers)
+    dates = all(
+        re.fullmatch(r"(?:19|20)?\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{4,6})?", one) for one in numbers
+    )
     return dates or values[-1] - values[0] < 3 * len(values)
 
 

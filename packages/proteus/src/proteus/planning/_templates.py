@@ -72,7 +72,9 @@ def model_of(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, 
     """(template, design, more): factors that it crosses are terms; subjects are a term where the factor varies within
     them, else a block of the test."""
     known = {one.name for one in profile.factors}
-    pairs = [pair for pair in profile.crossed if factor in pair and known.issuperset(pair) and by_design(profile, *pair)]
+    pairs = [
+        pair for pair in profile.crossed if factor in pair and known.issuperset(pair) and by_design(profile, *pair)
+    ]
     beside = [name for pair in pairs for name in pair if name != factor]
     if not profile.block:
         return "group_contrast", _formula(*beside, factor), {}
@@ -123,8 +125,10 @@ def _crossed(profile: DatasetProfile) -> list[Draft]:
     for place, (first, second) in enumerate(profile.crossed[:_CROSSED]):
         names, slope = {"first": first, "second": second}, second in profile.numbers
         asked = {**names, "first_order": order[first], **subjects}
-        told = by_design(profile, first, second) or (slope and bool(_LONGITUDINAL.match(second)))
-        early = _FIRST - 0.1 * place if told else 1.4  # whether age matters in one group alone is asked last
+        over_time = slope and bool(_LONGITUDINAL.match(second))
+        early = 7.2 if over_time else 1.4  # whether age matters in one group alone is asked last
+        if by_design(profile, first, second):
+            early = _FIRST - 0.1 * place
         if second in order:
             made.append(_draft("interaction", early, names, **asked, second_order=order[second]))
             continue

@@ -12,9 +12,9 @@ from ninefold.run import Run
 from threadpoolctl import threadpool_limits
 
 from proteus.data._data import ProteomicsData, same_table
-from proteus.knowledge._describe import describe, at_the_door
-from proteus.knowledge._private import without_names
+from proteus.knowledge._describe import at_the_door, describe
 from proteus.knowledge._network import Network
+from proteus.knowledge._private import without_names
 from proteus.planning._asking import Asking
 from proteus.planning._expert import ExpertPlanner
 from proteus.record._documents import write_documents

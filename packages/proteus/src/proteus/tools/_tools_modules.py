@@ -245,7 +245,11 @@ def _left(context: Context, data: ProteomicsData, remove: str, *without: str) ->
         kept, matrix, notes = data.take(samples=made.kept), made.matrix, [f"removed: {remove}"]
     else:
         profile, sheet = context.profile, data.samples
-        columns = [*(one.name for one in profile.factors), *profile.numbers, *([profile.block] if profile.block else [])]
+        columns = [
+            *(one.name for one in profile.factors),
+            *profile.numbers,
+            *([profile.block] if profile.block else []),
+        ]
         columns = [one for one in columns if one in sheet and one not in without]
         model = full_model(sheet, columns, [pair for pair in profile.crossed if not set(pair) & set(without)])
         notes = [f"removed: what {', '.join(model.names)} explain"] * bool(model.names)
