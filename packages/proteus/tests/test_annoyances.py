@@ -1,4 +1,4 @@
-"""Sheets and tables as people keep them: each is read right, or refused by the name of what is wrong, never silently."""
+"""Sheets and tables as people keep them: each is read right or refused by the name of what is wrong."""
 
 import csv
 
@@ -62,14 +62,26 @@ SHEETS = {  # name: (rows, groups wanted) or (rows, pattern of the refusal)
     "hard blank": (rows(["wild type", "wild\u00a0type", "wild type", "wild type"] + ["ko"] * 4), r"'group'.*blanks"),
     "full-width letters": (rows(["ctl", "ｃｔｌ", "ctl", "ctl"] + ["AD"] * 4), r"'group'.*differ only"),
     "error of Excel": (rows(["control", "#REF!", "control", "control"] + ["AD"] * 4), r"'group'.*row 3.*#REF!"),
-    "error in a number": ([["sample", "group", "age"], *[[a, b, "#DIV/0!" if a == "S3" else 50] for a, b in zip(SAMPLES, GROUPS, strict=True)]], r"'age'.*#DIV/0!"),
+    "error in a number": (
+        [
+            ["sample", "group", "age"],
+            *[[a, b, "#DIV/0!" if a == "S3" else 50] for a, b in zip(SAMPLES, GROUPS, strict=True)],
+        ],
+        r"'age'.*#DIV/0!",
+    ),
     "unnamed index": ([["", "sample", "group"], *[[k, *row] for k, row in enumerate(rows()[1:])]], GROUPS),
     "unnamed index from 1": ([["", "sample", "group"], *[[k, *row] for k, row in enumerate(rows()[1:], 1)]], GROUPS),
     "unnamed sample column": (rows(header=("", "group")), GROUPS),
     "header twice": ([rows()[0], *rows()], GROUPS),
     "header again below": ([*rows()[:5], rows()[0], *rows()[5:]], GROUPS),
-    "two columns of a name": ([["sample", "group", "group"], *[[a, b, "x"] for a, b in zip(SAMPLES, GROUPS, strict=True)]], r"column 'group'.*two columns"),
-    "same column twice": ([["sample", "group", "group"], *[[a, b, b] for a, b in zip(SAMPLES, GROUPS, strict=True)]], GROUPS),
+    "two columns of a name": (
+        [["sample", "group", "group"], *[[a, b, "x"] for a, b in zip(SAMPLES, GROUPS, strict=True)]],
+        r"column 'group'.*two columns",
+    ),
+    "same column twice": (
+        [["sample", "group", "group"], *[[a, b, b] for a, b in zip(SAMPLES, GROUPS, strict=True)]],
+        GROUPS,
+    ),
     "title above": ([["Table S1. Samples of the study", ""], *rows()], GROUPS),
     "two titles and a gap": ([["Study"], ["made in May"], [], *rows()], GROUPS),
     "comment above": ([["# exported by hand"], *rows()], GROUPS),
@@ -83,7 +95,7 @@ SHEETS = {  # name: (rows, groups wanted) or (rows, pattern of the refusal)
     "other case of names": (rows(names=[one.lower() for one in SAMPLES]), GROUPS),
     "samples in columns": ([list(one) for one in zip(*rows(), strict=True)], GROUPS),
     "no group": ([["sample"], *[[one] for one in SAMPLES]], r"one column|columns"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", ["csv", "semicolons", "xlsx"])
@@ -161,40 +173,106 @@ def layouts():
     """{name: rows} of tables with the same twelve proteins in eight samples, from the programs' own descriptions."""
     named = [[a, b] for a, b in zip(IDS, GENES, strict=True)]
     made = {
-        "maxquant": wide(["Protein IDs", "Majority protein IDs", "Gene names", "Reverse", "Potential contaminant", "Only identified by site"],
-                         [[a, a, b, "", "", ""] for a, b in named], [f"LFQ intensity {one}" for one in SAMPLES]),
-        "diann matrix": wide(["Protein.Group", "Protein.Names", "Genes"], [[a, a, b] for a, b in named], [f"D:\\x\\{one}.raw" for one in SAMPLES]),
-        "fragpipe": wide(["Protein", "Protein ID", "Entry Name", "Gene"], [[f"sp|{a}|X", a, "X_HUMAN", b] for a, b in named],
-                         [f"{one} MaxLFQ Intensity" for one in SAMPLES]),
-        "spectronaut pivot": wide(["PG.ProteinGroups", "PG.Genes"], named, [f"[{k}] {one}.raw.PG.Quantity" for k, one in enumerate(SAMPLES, 1)]),
-        "peaks": wide(["Protein Group", "Protein ID", "Accession", "-10lgP", "Coverage (%)", "#Peptides", "#Unique", "Avg. Mass"],
-                      [[k, k, a, 200, 30, 5, 4, 50_000] for k, (a, _) in enumerate(named)], [f"Area {one}" for one in SAMPLES]),
-        "peaks lfq": wide(["Accession", "Significance", "Coverage (%)", "#Peptides", "Avg. Mass", "Group 1 Area"],
-                          [[a, 20, 30, 5, 50_000, 7e6] for a, _ in named], [f"{one} Area" for one in SAMPLES]),
-        "metamorpheus": wide(["Protein Accession", "Gene", "Organism", "Protein Full Name", "Number of Proteins in Group", "Protein Decoy/Contaminant/Target", "Protein QValue"],
-                             [[a, b, "Homo sapiens", "x", 1, "T", 0] for a, b in named], [f"Intensity_{one}" for one in SAMPLES]),
-        "metamorpheus peptides": wide(["Sequence", "Base Sequence", "Protein Groups", "Gene Names", "Organism"],
-                                      [[f"PEP{'ACDEFGHIKLMN'[k]}K", f"PEP{'ACDEFGHIKLMN'[k]}K", a, b, "x"] for k, (a, b) in enumerate(named)],
-                                      [f"Intensity_{one}" for one in SAMPLES]),
-        "discoverer": wide(["Accession", "Gene Symbol", "# Peptides"], [[a, b, 3] for a, b in named], [f"Abundance: F{k}: Sample" for k in range(1, 9)]),
+        "maxquant": wide(
+            [
+                "Protein IDs",
+                "Majority protein IDs",
+                "Gene names",
+                "Reverse",
+                "Potential contaminant",
+                "Only identified by site",
+            ],
+            [[a, a, b, "", "", ""] for a, b in named],
+            [f"LFQ intensity {one}" for one in SAMPLES],
+        ),
+        "diann matrix": wide(
+            ["Protein.Group", "Protein.Names", "Genes"],
+            [[a, a, b] for a, b in named],
+            [f"D:\\x\\{one}.raw" for one in SAMPLES],
+        ),
+        "fragpipe": wide(
+            ["Protein", "Protein ID", "Entry Name", "Gene"],
+            [[f"sp|{a}|X", a, "X_HUMAN", b] for a, b in named],
+            [f"{one} MaxLFQ Intensity" for one in SAMPLES],
+        ),
+        "spectronaut pivot": wide(
+            ["PG.ProteinGroups", "PG.Genes"],
+            named,
+            [f"[{k}] {one}.raw.PG.Quantity" for k, one in enumerate(SAMPLES, 1)],
+        ),
+        "peaks": wide(
+            ["Protein Group", "Protein ID", "Accession", "-10lgP", "Coverage (%)", "#Peptides", "#Unique", "Avg. Mass"],
+            [[k, k, a, 200, 30, 5, 4, 50_000] for k, (a, _) in enumerate(named)],
+            [f"Area {one}" for one in SAMPLES],
+        ),
+        "peaks lfq": wide(
+            ["Accession", "Significance", "Coverage (%)", "#Peptides", "Avg. Mass", "Group 1 Area"],
+            [[a, 20, 30, 5, 50_000, 7e6] for a, _ in named],
+            [f"{one} Area" for one in SAMPLES],
+        ),
+        "metamorpheus": wide(
+            [
+                "Protein Accession",
+                "Gene",
+                "Organism",
+                "Protein Full Name",
+                "Number of Proteins in Group",
+                "Protein Decoy/Contaminant/Target",
+                "Protein QValue",
+            ],
+            [[a, b, "Homo sapiens", "x", 1, "T", 0] for a, b in named],
+            [f"Intensity_{one}" for one in SAMPLES],
+        ),
+        "metamorpheus peptides": wide(
+            ["Sequence", "Base Sequence", "Protein Groups", "Gene Names", "Organism"],
+            [[f"PEP{'ACDEFGHIKLMN'[k]}K", f"PEP{'ACDEFGHIKLMN'[k]}K", a, b, "x"] for k, (a, b) in enumerate(named)],
+            [f"Intensity_{one}" for one in SAMPLES],
+        ),
+        "discoverer": wide(
+            ["Accession", "Gene Symbol", "# Peptides"],
+            [[a, b, 3] for a, b in named],
+            [f"Abundance: F{k}: Sample" for k in range(1, 9)],
+        ),
         "alphadia": wide(["pg"], [[a] for a, _ in named], SAMPLES),
         "plain": wide(["protein", "gene"], named, SAMPLES),
-        "plain with limma's columns": wide(["protein", "gene", "logFC", "AveExpr", "t", "P.Value", "adj.P.Val", "B"],
-                                           [[a, b, 0.5, 22, 1.2, 0.2, 0.3, -4] for a, b in named], SAMPLES),
-    }  # fmt: skip
+        "plain with limma's columns": wide(
+            ["protein", "gene", "logFC", "AveExpr", "t", "P.Value", "adj.P.Val", "B"],
+            [[a, b, 0.5, 22, 1.2, 0.2, 0.3, -4] for a, b in named],
+            SAMPLES,
+        ),
+    }
     made["progenesis"] = [
-        [*[""] * 3, "Normalized abundance", *[""] * 7, "Raw abundance", *[""] * 7], [*[""] * 3, "control", *[""] * 3, "AD", *[""] * 3] + ["control", *[""] * 3, "AD", *[""] * 3],
-        ["Accession", "Peptide count", "Description", *SAMPLES, *SAMPLES], *[[a, 3, "x", *row, *[2 * one for one in row]] for (a, _), row in zip(named, VALUES.tolist(), strict=True)],
-    ]  # fmt: skip
+        [*[""] * 3, "Normalized abundance", *[""] * 7, "Raw abundance", *[""] * 7],
+        [*[""] * 3, *["control", *[""] * 3, "AD", *[""] * 3] * 2],
+        ["Accession", "Peptide count", "Description", *SAMPLES, *SAMPLES],
+        *[[a, 3, "x", *row, *[2 * one for one in row]] for (a, _), row in zip(named, VALUES.tolist(), strict=True)],
+    ]
     long = [(s, a, b, v) for j, s in enumerate(SAMPLES) for (a, b), v in zip(named, VALUES[:, j].tolist(), strict=True)]
-    made["spectronaut"] = [["R.FileName", "PG.ProteinGroups", "PG.Genes", "EG.PrecursorId", "EG.Qvalue", "FG.Quantity", "PG.Quantity"],
-                           *[[s, a, b, f"_{a}K_.2", 0.001, v, 7.0] for s, a, b, v in long]]  # fmt: skip
+    made["spectronaut"] = [
+        ["R.FileName", "PG.ProteinGroups", "PG.Genes", "EG.PrecursorId", "EG.Qvalue", "FG.Quantity", "PG.Quantity"],
+        *[[s, a, b, f"_{a}K_.2", 0.001, v, 7.0] for s, a, b, v in long],
+    ]
     made["spectronaut fragments"] = [
-        ["R.FileName", "PG.ProteinGroups", "PG.Quantity", "EG.ModifiedSequence", "FG.Charge", "F.FrgIon", "F.PeakArea", "F.ExcludedFromQuantification"],
-        *[[s, a, 7.0, f"_{a}K_", 2, ion, area, skip] for s, a, _, v in long for ion, area, skip in (("y3", v / 4, "False"), ("y4", 3 * v / 4, "False"), ("y5", 9e9, "True"))],
-    ]  # fmt: skip
-    made["diann report"] = [["Run", "Protein.Group", "Genes", "Precursor.Id", "Precursor.Normalised", "Q.Value"],
-                            *[[s, a, b, f"{a}K2", v, 0.001] for s, a, b, v in long]]  # fmt: skip
+        [
+            "R.FileName",
+            "PG.ProteinGroups",
+            "PG.Quantity",
+            "EG.ModifiedSequence",
+            "FG.Charge",
+            "F.FrgIon",
+            "F.PeakArea",
+            "F.ExcludedFromQuantification",
+        ],
+        *[
+            [s, a, 7.0, f"_{a}K_", 2, ion, area, skip]
+            for s, a, _, v in long
+            for ion, area, skip in (("y3", v / 4, "False"), ("y4", 3 * v / 4, "False"), ("y5", 9e9, "True"))
+        ],
+    ]
+    made["diann report"] = [
+        ["Run", "Protein.Group", "Genes", "Precursor.Id", "Precursor.Normalised", "Q.Value"],
+        *[[s, a, b, f"{a}K2", v, 0.001] for s, a, b, v in long],
+    ]
     made["msstats"] = [
         ["ProteinName", "PeptideSequence", "PrecursorCharge", "Run", "Intensity"],
         *[[a, "PEPK" + a, 2, s, v] for s, a, _, v in long],
@@ -248,15 +326,56 @@ def test_a_layout_is_read_right_whatever_stands_around_it(name, how, tmp_path):
 
 
 RESULTS = {
-    "FragPipe-Analyst": ["Protein ID", "Gene Name", "AD_vs_control_log2 fold change", "AD_vs_control_p.val", "AD_vs_control_p.adj", "AD_vs_control_significant_num", "AD_centered", "control_centered"],
+    "FragPipe-Analyst": [
+        "Protein ID",
+        "Gene Name",
+        "AD_vs_control_log2 fold change",
+        "AD_vs_control_p.val",
+        "AD_vs_control_p.adj",
+        "AD_vs_control_significant_num",
+        "AD_centered",
+        "control_centered",
+    ],
     "limma": ["protein", "logFC", "AveExpr", "t", "P.Value", "adj.P.Val", "B"],
-    "MSstats": ["Protein", "Label", "log2FC", "SE", "Tvalue", "DF", "pvalue", "adj.pvalue", "MissingPercentage", "ImputationPercentage"],
+    "MSstats": [
+        "Protein",
+        "Label",
+        "log2FC",
+        "SE",
+        "Tvalue",
+        "DF",
+        "pvalue",
+        "adj.pvalue",
+        "MissingPercentage",
+        "ImputationPercentage",
+    ],
     "DESeq2": ["gene", "baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue", "padj"],
     "proDA": ["name", "pval", "adj_pval", "diff", "t_statistic", "se", "df", "avg_abundance", "n_approx", "n_obs"],
-    "DEP": ["name", "ID", "AD_vs_control_p.val", "AD_vs_control_p.adj", "AD_vs_control_ratio", "AD_centered", "control_centered"],
-    "Spectronaut candidates": ["Group", "Comparison (group1/group2)", "AVG Log2 Ratio", "Absolute AVG Log2 Ratio", "Pvalue", "Qvalue", "% Change"],
-    "Perseus": ["T: Protein", "-Log Student's T-test p-value AD_control", "Student's T-test Difference AD_control", "Student's T-test q-value AD_control"],
-}  # fmt: skip
+    "DEP": [
+        "name",
+        "ID",
+        "AD_vs_control_p.val",
+        "AD_vs_control_p.adj",
+        "AD_vs_control_ratio",
+        "AD_centered",
+        "control_centered",
+    ],
+    "Spectronaut candidates": [
+        "Group",
+        "Comparison (group1/group2)",
+        "AVG Log2 Ratio",
+        "Absolute AVG Log2 Ratio",
+        "Pvalue",
+        "Qvalue",
+        "% Change",
+    ],
+    "Perseus": [
+        "T: Protein",
+        "-Log Student's T-test p-value AD_control",
+        "Student's T-test Difference AD_control",
+        "Student's T-test q-value AD_control",
+    ],
+}
 
 
 @pytest.mark.parametrize("name", list(RESULTS))
@@ -284,17 +403,29 @@ def test_a_table_of_results_is_refused_by_name(name, tmp_path):
 
 def test_two_columns_of_one_sample_are_refused(tmp_path):
     made = wide(["protein"], [[one] for one in IDS], ["S1", "S1", *SAMPLES[2:]])
-    with pytest.raises(InputError, match="column 'S1'.*two columns of this name"):
+    with pytest.raises(InputError, match=r"column 'S1'.*two columns of this name"):
         load(write(tmp_path / "m.csv", made))
 
 
 def test_features_of_quantms_are_read_by_sample(tmp_path):
-    frame = pd.DataFrame([
-        {"sequence": f"PEP{k}K", "peptidoform": f"PEP{k}K", "precursor_charge": 2, "is_decoy": 0, "pg_accessions": [IDS[k]],
-         "reference_file_name": f"run{j}", "calculated_mz": 500.0, "rt": 10.0, "posterior_error_probability": 0.01,
-         "intensities": [{"sample_accession": name, "channel": "LFQ", "intensity": float(VALUES[k, j])}]}
-        for k in range(12) for j, name in enumerate(SAMPLES)
-    ])  # fmt: skip
+    frame = pd.DataFrame(
+        [
+            {
+                "sequence": f"PEP{k}K",
+                "peptidoform": f"PEP{k}K",
+                "precursor_charge": 2,
+                "is_decoy": 0,
+                "pg_accessions": [IDS[k]],
+                "reference_file_name": f"run{j}",
+                "calculated_mz": 500.0,
+                "rt": 10.0,
+                "posterior_error_probability": 0.01,
+                "intensities": [{"sample_accession": name, "channel": "LFQ", "intensity": float(VALUES[k, j])}],
+            }
+            for k in range(12)
+            for j, name in enumerate(SAMPLES)
+        ]
+    )
     frame.to_parquet(tmp_path / "feature.parquet")
     data = load(tmp_path / "feature.parquet")
     assert (data.source, data.level, list(data.samples.index)) == ("quantms", "precursor", SAMPLES)
@@ -306,11 +437,21 @@ def test_features_of_quantms_are_read_by_sample(tmp_path):
 def test_olink_96_wide_is_read(form, tmp_path):
     npx = np.random.default_rng(2).normal(5, 2, (8, 6)).round(3)
     made = [
-        ["NPX data"], ["Panel", *["Olink Target 96 Inflammation"] * 6, "Plate ID", "QC Warning"], ["Assay", *GENES[:6], "Plate ID", "QC Warning"],
-        ["Uniprot ID", *IDS[:6]], ["OlinkID", *[f"OID0{one}" for one in range(100, 106)]], [],
-        *[[name, *row, "p1", "Warning" if name == "S2" else "Pass"] for name, row in zip(SAMPLES, npx.tolist(), strict=True)],
-        [], ["LOD", *[1.0] * 6], ["Missing Data freq.", *[0.1] * 6], ["Normalization", *["Intensity"] * 6],
-    ]  # fmt: skip
+        ["NPX data"],
+        ["Panel", *["Olink Target 96 Inflammation"] * 6, "Plate ID", "QC Warning"],
+        ["Assay", *GENES[:6], "Plate ID", "QC Warning"],
+        ["Uniprot ID", *IDS[:6]],
+        ["OlinkID", *[f"OID0{one}" for one in range(100, 106)]],
+        [],
+        *[
+            [name, *row, "p1", "Warning" if name == "S2" else "Pass"]
+            for name, row in zip(SAMPLES, npx.tolist(), strict=True)
+        ],
+        [],
+        ["LOD", *[1.0] * 6],
+        ["Missing Data freq.", *[0.1] * 6],
+        ["Normalization", *["Intensity"] * 6],
+    ]
     path = excel(tmp_path / "o.xlsx", made) if form == "xlsx" else write(tmp_path / "o.csv", made, ";")
     data = load(path)
     assert data.samples.index.tolist() == SAMPLES

@@ -1,4 +1,4 @@
-"""Crossed, time and dose designs: each is asked its own questions, and nothing that the sheet names is called unnamed."""
+"""Crossed, time and dose designs are asked their own questions; nothing that the sheet names is called unnamed."""
 
 import functools
 import re
@@ -17,9 +17,17 @@ from .helpers import noise, table
 
 KINDS = ["two by two", "two by three", "three by two", "numbers", "time course", "dose", "trend alone"]
 NAMES = [
-    ("group", "day"), ("genotype", "treatment"), ("condition", "timepoint"), ("arm", "visit"), ("line", "drug"),
-    ("treatment", "Tag"), ("tissue", "stimulus"), ("diet", "sex"), ("strain", "temperature"), ("cells", "week"),
-]  # fmt: skip
+    ("group", "day"),
+    ("genotype", "treatment"),
+    ("condition", "timepoint"),
+    ("arm", "visit"),
+    ("line", "drug"),
+    ("treatment", "Tag"),
+    ("tissue", "stimulus"),
+    ("diet", "sex"),
+    ("strain", "temperature"),
+    ("cells", "week"),
+]
 LEVELS = {"group": ["control", "AD", "MCI"], "day": ["d1", "d7", "d14"], "plain": ["x", "y", "z"]}
 FEATURES, CHANGED = 400, 40
 ALONE = ("dose", "trend alone")
@@ -73,7 +81,7 @@ def report_of(number: int):
 
 
 def limma(number: int, data: ProteomicsData) -> set[str]:
-    """Hits as limma finds them: moderated F over the interaction's coefficients, or t of the slope; plain prior, BH 5 %."""
+    """Hits as limma finds them: moderated F over the interaction, or t of the slope; plain prior, BH 5 %."""
     kind, sheet, (first, second), _, _ = design(number)
     if kind in ALONE:
         made = make_design(pd.DataFrame({"b": sheet[second].astype(float)}), "~ b")

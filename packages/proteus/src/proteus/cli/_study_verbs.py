@@ -96,7 +96,7 @@ def run(
     if report.path is not None:
         names = ", ".join(one for one in TABLES if (report.path / one).exists())
         shown[-1].notes.append(
-            f"written: report.html and the files behind it; results of all contrasts: {names}; steps as a script: {SCRIPT}"
+            f"written: report.html and the files behind it; all contrasts: {names}; steps as a script: {SCRIPT}"
         )
     return shown
 

@@ -19,6 +19,7 @@ _RARE = 1 / 3  # share of samples under which a word of their names could be a p
 _RUN = re.compile(
     r"(?i)^(?:ctrl|control|case|sample|rep|run|day|week|bio|tech|pool|blank|patient|donor|subject|raw|mzml)$"
 )
+_DATE = re.compile(r"(?:19|20)?\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{4,6})?")
 _DIGITS = 3  # digits from which a number in a sample name could be a person's, unless numbers count
 
 
@@ -60,7 +61,7 @@ def without_names(data: ProteomicsData) -> ProteomicsData:
         changed[name] = text.map(names).astype(object)
         code |= {one: coded for one, coded in names.items() if one not in code}
     samples = data.samples.assign(**changed)
-    own = [str(one) for one in (sheet["sample_id"] if "sample_id" in sheet else sheet.index)]
+    own = [str(one) for one in sheet.get("sample_id", sheet.index)]
     shown = {level for name in samples if name not in columns for level in _levels(samples[name])}
     if _named_after(own, code, shown):
         names = {one: f"sample_{place}" for place, one in enumerate(own, 1)}

@@ -22,7 +22,8 @@ _P = re.compile(
     r"(?i)(?:^|[._ -])(?:adj[a-z]*[._ -])?[pq][._ -]?(?:val(?:ue)?s?|adj)(?:$|[._ -])|significan|t-test p|\bfdr\b|^padj$|qvalue"
 )
 _TESTED = re.compile(
-    r"(?i)^(?:se|lfcse|df|t[._ ]?val(?:ue)?|t[._ ]?stat\w*|stat(?:istic)?|b|z|basemean|aveexpr|n[._ ]?\w{0,6}|"
+    r"(?i)^(?:se|lfcse|df|t[._ ]?val(?:ue)?|t[._ ]?stat\w*|stat(?:istic)?|b|z|basemean|aveexpr|"
+    r"n[._ ]?(?:obs|approx)|"
     r"(?:missing|imputation)percentage|ci[._ ]?[lr]|avg[._ ]?abundance|.*(?:_|\b)(?:ci|se|centered|mean|average))$"
 )
 _FEW = 4  # columns of numbers under which a table with tests is one of results

@@ -1,4 +1,4 @@
-"""Repairs of tables as people keep them: titles above the header, merged cells, empty rows, headers that stand twice."""
+"""Repairs of tables as people keep them: titles above the header, merged cells, empty rows, repeated headers."""
 
 import io
 import re

@@ -36,9 +36,7 @@ def read_samples(source: str | Path | pd.DataFrame, *, join: bool = False) -> pd
     for name in filled:
         frame[name] = frame[name].where(frame[name].str.strip() != "").ffill()
     if filled:
-        notes.append(
-            f"empty cells below an entry were filled with it, as of merged cells ({some(list(map(str, filled)))})"
-        )
+        notes.append(f"merged cells were filled down ({some(list(map(str, filled)))})")
     counted = [name for name in frame if str(name).startswith("Unnamed: ") and _counts_rows(frame[name])]
     if counted:
         frame = frame.drop(columns=counted)
@@ -111,8 +109,8 @@ def _joined_levels(frame: pd.DataFrame, join: bool, source: str | Path) -> pd.Da
         said = "; ".join(" and ".join(map(repr, one)) for one in twice[:3])
         if not join:
             raise InputError(
-                f"column {str(name)!r}", got=f"{said}: levels that differ only by case or blanks", expected="one spelling",
-                where=str(source), hint="write them alike, or join them: --yes, in Python join_levels=True",
+                f"column {str(name)!r}", got=f"{said}: levels that differ only by case or blanks",
+                expected="one spelling", where=str(source), hint="write them alike, or join them: --yes, in Python join_levels=True",
             )  # fmt: skip
         most = known.groupby(keys).agg(lambda part: part.str.strip().value_counts().index[0])
         frame[name] = column.where(column.isna(), column.dropna().astype(str).map(_spelled).map(most))

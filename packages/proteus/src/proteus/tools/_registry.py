@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 GROUP = "proteus.tools"
 _OWN = (
-    "_tools_bulk", "_tools_crossed", "_tools_asked", "_tools_presence", "_tools_links", "_tools_outcome", "_tools_modules",
-    "_tools_cells", "_tools_cell_check",
+    "_tools_bulk", "_tools_crossed", "_tools_asked", "_tools_presence", "_tools_links", "_tools_outcome",
+    "_tools_modules", "_tools_cells", "_tools_cell_check",
 )  # fmt: skip
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF012  (pydantic copies defaults)
 """The tool on crossed designs: does the effect of one column depend on another, and in which cell does it stand out?"""
 
 from dataclasses import dataclass

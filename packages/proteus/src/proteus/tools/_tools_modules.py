@@ -274,7 +274,8 @@ def bimodality(
 ) -> tuple[float, float, float]:
     """(share of variance between the halves of the best cut, p against normal samples of the same size, cut).
 
-    Where a model was subtracted, with the columns `removed` (N, K), normal samples lose the same. Each half has a quarter of the samples at least, so that single outliers make no half.
+    Where a model was subtracted, with the columns `removed` (N, K), normal samples lose the
+    same. Each half has a quarter of the samples at least, so that single outliers make no half.
     """
 
     def best(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
