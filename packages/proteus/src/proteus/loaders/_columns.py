@@ -19,7 +19,8 @@ _FOLD = re.compile(
     r"(?i)log_?2?[._ -]?(?:fold|fc)|fold[._ -]?change|log2?[._ -]?ratio|\bdifference\b|^diff(?:_|$)|_diff$|_ratio$"
 )
 _P = re.compile(
-    r"(?i)(?:^|[._ -])(?:adj[a-z]*[._ -])?[pq][._ -]?(?:val(?:ue)?s?|adj)(?:$|[._ -])|significan|t-test p|\bfdr\b|^padj$|qvalue"
+    r"(?i)(?:^|[._ -])(?:adj[a-z]*[._ -])?[pq][._ -]?(?:val(?:ue)?s?|adj)(?:$|[._ -])|"
+    r"significan|t-test p|\bfdr\b|^padj$|qvalue"
 )
 _TESTED = re.compile(
     r"(?i)^(?:se|lfcse|df|t[._ ]?val(?:ue)?|t[._ ]?stat\w*|stat(?:istic)?|b|z|basemean|aveexpr|"

@@ -110,7 +110,8 @@ def _joined_levels(frame: pd.DataFrame, join: bool, source: str | Path) -> pd.Da
         if not join:
             raise InputError(
                 f"column {str(name)!r}", got=f"{said}: levels that differ only by case or blanks",
-                expected="one spelling", where=str(source), hint="write them alike, or join them: --yes, in Python join_levels=True",
+                expected="one spelling", where=str(source),
+                hint="write them alike, or join them: --yes, in Python join_levels=True",
             )  # fmt: skip
         most = known.groupby(keys).agg(lambda part: part.str.strip().value_counts().index[0])
         frame[name] = column.where(column.isna(), column.dropna().astype(str).map(_spelled).map(most))
