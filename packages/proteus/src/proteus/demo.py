@@ -1,4 +1,5 @@
-"""The main job on the embedded UPS1 set: objectives, workflows, refinements, graded hypotheses, beside known truth."""
+"""The main job on the embedded UPS1 set: objectives, workflows, refinements, graded hypotheses, in addition to
+known truth."""
 
 from typing import Any, Literal
 

@@ -62,7 +62,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known beside the table."""
+    """What is known in addition to the table."""
 
     sets: Annotated[Path | None, option("--sets", "Gene sets (GMT).")] = None
     network: Annotated[Path | None, option("--network", "Interactions: two columns of symbols.")] = None

@@ -35,7 +35,7 @@ def as_levels(column: pd.Series, order: Sequence[str] = ()) -> pd.Series:
 
 
 def crossed_pairs(samples: pd.DataFrame, factors: Iterable[str], numbers: Iterable[str]) -> list[list[str]]:
-    """Pairs of columns whose effects can be told apart and can depend on each other.
+    """Pairs of columns whose effects can be separated and can depend on each other.
 
     Args:
         samples: sample sheet.

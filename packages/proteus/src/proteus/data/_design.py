@@ -198,7 +198,7 @@ def count_pairs(first: pd.Series, second: pd.Series) -> np.ndarray:
 
 
 def aliasing(samples: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Cramer's V of each pair of factors, (factors, factors): 1 means one cannot be told from the other."""
+    """Cramer's V of each pair of factors, (factors, factors): 1 means one cannot be separated from the other."""
     result = pd.DataFrame(np.eye(len(factors)), index=list(factors), columns=list(factors))
     for a, b in itertools.combinations(factors, 2):
         counts = count_pairs(samples[a], samples[b])

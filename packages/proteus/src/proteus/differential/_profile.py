@@ -19,7 +19,7 @@ _COMPONENTS = 3
 
 @dataclass(frozen=True)
 class Profile:
-    """Facts of a table, none of them decided by hand.
+    """Facts of a table, none of them decided manually.
 
     Attributes:
         kind: protein, peptide, precursor, site or cell.
@@ -28,7 +28,7 @@ class Profile:
         factors: by text column of 2 to 20 levels, samples in each level.
         numbers: numeric columns with more than two values.
         outcome: (time, event) columns if there are such.
-        aliasing: Cramer's V of each pair of factors; 1 cannot be told apart.
+        aliasing: Cramer's V of each pair of factors; 1 cannot be separated.
         missing: share of missing values.
         missing_by_intensity: Spearman correlation of missingness and intensity; under -0.2 weak features are missing.
         residual_sd: median sd around the means of the factor with most levels (of all samples without factors).

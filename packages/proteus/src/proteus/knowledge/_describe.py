@@ -113,7 +113,8 @@ def shared_levels(samples: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 def describe(
     data: ProteomicsData, *, sets: bool = False, network: bool = False, markers: Mapping[str, str] | None = None
 ) -> DatasetProfile:
-    """The profile of a table and of the knowledge beside it; the table's values do not enter but through statistics."""
+    """The profile of a table and of the knowledge in addition to it; the table's values do not enter but through
+    statistics."""
     found = profile(data)
     subjects = subject_column(one_row_each(data))
     warnings = list(found.warnings)
@@ -178,7 +179,7 @@ def describe(
 
 
 def _aliased(table: pd.DataFrame, name: str) -> bool:
-    """Whether a factor cannot be told from another."""
+    """Whether a factor cannot be separated from another."""
     return name in table.index and bool((table.loc[name].drop(name) > 0.999).any())
 
 

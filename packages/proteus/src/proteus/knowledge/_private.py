@@ -109,7 +109,7 @@ def _counted(numbers: list[str]) -> bool:
 
 
 def _hidden(text: str, code: dict[str, str]) -> str:
-    """A note in which each name has its code; numbers of one or two digits are told from others nowhere."""
+    """A note in which each name has its code; numbers of one or two digits stay."""
     names = sorted((one for one in code if not one.isdigit() or len(one) > 2), key=len, reverse=True)
     if not names:
         return text

@@ -81,7 +81,8 @@ def sample_columns(table: Table, about: Collection[str] = ()) -> list[str]:
 
 
 def _refuse_results(table: Table, every: Sequence[str], names: list[str]) -> None:
-    """Refuse a table of fold changes and p-values, whose columns are no samples; drop such columns beside samples."""
+    """Refuse a table of fold changes and p-values, whose columns are no samples; drop such columns in addition to
+    samples."""
     tested = [one for one in every if _FOLD.search(one) or _P.search(one)]
     if not (any(map(_FOLD.search, tested)) and any(map(_P.search, tested))):
         return

@@ -49,7 +49,7 @@ def below_titles(text: str) -> tuple[str, list[str]]:
 
 
 def counted(cells: Sequence[str]) -> int:
-    """Filled cells of a line; an empty first cell beside others is a header's, over names of rows."""
+    """Filled cells of a line; an empty first cell in addition to others is a header's, over names of rows."""
     filled = [bool(one.strip().strip('"')) for one in cells]
     return sum(filled) + (any(filled) and not filled[0])
 

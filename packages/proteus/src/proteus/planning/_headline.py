@@ -1,7 +1,7 @@
 """The sentence of a hypothesis, made from typed slots: relation, direction, both sides, unit, contrast, entity, cells.
 
-Whoever proposes a hypothesis, expert or model, its headline is this sentence about its first finding and nothing else;
-`verify` makes it again. Numbers stand in it as `{name}`, each a cell of the finding's row.
+Whether a planner or a model proposes a hypothesis, expert or model, its headline is this sentence about its first
+finding and nothing else; `verify` makes it again. Numbers stand in it as `{name}`, each a cell of the finding's row.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -104,7 +104,7 @@ def _draft(
 
 
 def _beside(one: Factor, names: Mapping[str, str], design: str, contrast: str, block: dict[str, Any]) -> list[Draft]:
-    """What is asked beside the features of the first contrast."""
+    """What is asked in addition to the features of the first contrast."""
     pair = {"factor": one.name, "positive": names["level"], "negative": names["base"]}
     fewest = min(one.levels[names["level"]], one.levels[names["base"]])
     drafts = [

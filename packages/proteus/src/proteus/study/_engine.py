@@ -50,7 +50,7 @@ class Engine:
         store: of artifacts.
         ledger: of events.
         budget: limits.
-        settings: `refine` is off in rival systems only (what cannot be told from a batch is refused all the same);
+        settings: `refine` is off in rival systems only (what cannot be separated from a batch is refused all the same);
             `objective` is the one to pursue, with its branches; `asked` comes first.
     """
 
@@ -180,7 +180,7 @@ class Engine:
         return answer
 
     def _plan(self, question: PlanWorkflow, wrong: Callable[[Plan], list[str]]) -> Plan:
-        """What the user asked is answered by the steps of its kind, whoever plans the rest."""
+        """What the user asked is answered by the steps of its kind, for any planner of the rest."""
         if question.objective.query is not None:
             return self.asking.by_rule(question, Plan)
         return self.asking.ask(question, Plan, wrong)

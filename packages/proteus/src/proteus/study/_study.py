@@ -1,4 +1,4 @@
-"""A study: a table and the knowledge beside it in, a report out."""
+"""A study: a table and the knowledge in addition to it in, a report out."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -99,7 +99,7 @@ class Report:
 
 
 class Study:
-    """A table, and what is known beside it.
+    """A table, and what is known in addition to it.
 
     Args:
         data: as `load` returns it; normalisation is the workflows' part.
@@ -148,7 +148,7 @@ class Study:
             budget: limits; None: the defaults of `Budget`.
             seed: of every draw.
             out: the run's folder; None keeps nothing.
-            resume: go on with an interrupted run in `out`; finished steps and answers are taken from it.
+            resume: continue with an interrupted run in `out`; finished steps and answers are taken from it.
             asked: the user's own question, contrast, design and fold bar; answered first. Those of `settings` else.
             settings: column of cohorts, switches; None: the defaults of `Settings`.
             advance: called with each finished objective's id.
@@ -193,7 +193,7 @@ class Study:
         write_text(about, text)
 
     def context(self, seed: int = 0) -> Context:
-        """What tools work on: the table with its profile, and the knowledge beside it."""
+        """What tools work on: the table with its profile, and the knowledge in addition to it."""
         known = {"sets": self.sets is not None, "network": self.network is not None, "markers": self.markers}
         data = without_names(self.data)
         profile = describe(data, **known)

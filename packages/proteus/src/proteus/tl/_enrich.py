@@ -39,7 +39,7 @@ def enrich(
     Returns:
         One row a set, smallest p first, with `representative`: of `camera` the set under whose name it is
         told (each signal once, under the name that fits it best; see `tell_once`), else itself; `told`, the order of
-        those that are told.
+        those that are reported.
 
     Examples:
         >>> import proteus

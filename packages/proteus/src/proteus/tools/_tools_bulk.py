@@ -321,7 +321,7 @@ class Crosstab(Prepared):
 
 @register_tool("crosstab", params=Crosstab, tables={"counts": ("first", "second", "n")})
 def count_levels(context: Context, params: Crosstab, _inputs: list[Input]) -> Output:
-    """Count samples in each combination of two factors, and say whether they can be told apart."""
+    """Count samples in each combination of two factors, and say whether they can be separated."""
     sheet = context.data.samples
     for name in (params.first, params.second):
         context.data.factor(name)

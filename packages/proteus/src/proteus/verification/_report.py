@@ -104,7 +104,7 @@ def _explore(folder: Folder, events: Sequence[Event]) -> dict[str, list[list[Any
 
 
 def _nothing(evidence: Evidence) -> str:
-    """What stands in place of hypotheses."""
+    """What stands instead of hypotheses."""
     passed = len(evidence.findings)
     if not passed:
         return "None: no finding passed. That is a result."

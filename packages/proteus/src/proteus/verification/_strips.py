@@ -1,4 +1,4 @@
-"""Pictures with every sample in them: strips of the foremost features, beside those of the table itself."""
+"""Pictures with every sample in them: strips of the foremost features, in addition to those of the table itself."""
 
 from collections.abc import Iterator
 from typing import Any
