@@ -51,7 +51,7 @@ def _replies(report: Report) -> list[Table]:
 def _objectives(report: Report) -> Table:
     """Objectives with their steps, refinements, and what the run-wide control says of their families."""
     passed = {one.objective: one for one in report.verdicts}
-    table = Table(["objective", "question", "steps", "refinements", "findings", "outcome"], title="Objectives")
+    table = Table(["objective", "question", "steps", "refinements", "findings", "family"], title="Objectives")
     for one in report.answers:
         verdict = passed.get(one.objective.id)
         family = (
