@@ -78,7 +78,7 @@ def demo(seed: int = 0) -> DemoResult:
         ],
         headline=f"{share[arms.ours]:.0%} of the calls are false instead of {share[arms.rival]:.0%} with {plain}'s "
         f"t-test, and {also}.",
-        looking_at="Peptides that were added in known amounts, and the sentences that proteus writes about their proteins.",
+        looking_at="Peptides added in known amounts, and the sentences that proteus writes about their proteins.",
     )
 
 

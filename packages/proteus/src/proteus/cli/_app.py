@@ -31,7 +31,9 @@ def advanced(name: str, help: str, **rules: Any) -> Any:  # noqa: A002  (typer's
 
 
 Data = Annotated[Path, typer.Argument(help="Proteomics table in any supported format, or a folder written by `save`.")]
-Design = Annotated[str | None, option("--design", "Linear model over columns of the sample sheet, e.g. '~ site + group'.")]
+Design = Annotated[
+    str | None, option("--design", "Linear model over columns of the sample sheet, e.g. '~ site + group'.")
+]
 Contrast = Annotated[str | None, option("--contrast", "Groups to compare, e.g. 'AD-control' for AD minus control.")]
 _YES = "Join levels of the sample sheet that differ only by case or blanks, such as ctl and CTL."
 _REFERENCE = "Reference channels of TMT plexes as COLUMN=LEVEL, e.g. group=pool."
@@ -44,11 +46,19 @@ Top = Annotated[int, option("--top", "Number of rows to print.", min=1)]
 class Reading:
     """How a table is read: its sheet, its format, its reference channels."""
 
-    samples: Annotated[Path | None, option("--samples", "Sample sheet with one row per sample: CSV, TSV, Excel or SDRF.", "-s")] = None
-    form: Annotated[str, advanced("--format", "Format of the table: `auto` (detected from its content) or a name from the guide.")] = "auto"
-    peptides: Annotated[bool, advanced("--peptides", "Test precursors instead of proteins, as limited proteolysis needs.")] = False
+    samples: Annotated[
+        Path | None, option("--samples", "Sample sheet with one row per sample: CSV, TSV, Excel or SDRF.", "-s")
+    ] = None
+    form: Annotated[
+        str, advanced("--format", "Format of the table: `auto` (detected from its content) or a name from the guide.")
+    ] = "auto"
+    peptides: Annotated[
+        bool, advanced("--peptides", "Test precursors instead of proteins, as limited proteolysis needs.")
+    ] = False
     yes: Annotated[bool, option("--yes", _YES)] = False
-    plex: Annotated[str | None, advanced("--plex", "Column of TMT plexes, to scale each plex to its --reference channels.")] = None
+    plex: Annotated[
+        str | None, advanced("--plex", "Column of TMT plexes, to scale each plex to its --reference channels.")
+    ] = None
     reference: Annotated[str | None, advanced("--reference", _REFERENCE)] = None
 
     def read(self, path: Path, *others: Path, cohort: str = "") -> ProteomicsData:
@@ -70,9 +80,13 @@ class Known:
     """Knowledge that goes with the table."""
 
     sets: Annotated[Path | None, option("--sets", "Gene sets to test, a GMT file such as Reactome's.")] = None
-    network: Annotated[Path | None, option("--network", "Protein interactions, a table with two columns of gene symbols.")] = None
+    network: Annotated[
+        Path | None, option("--network", "Protein interactions, a table with two columns of gene symbols.")
+    ] = None
     symbols: Annotated[Path | None, option("--symbols", "Table that maps UniProt accessions to gene symbols.")] = None
-    panel: Annotated[Path | None, advanced("--panel", "Table of cytometry markers and their class, type or state.")] = None
+    panel: Annotated[Path | None, advanced("--panel", "Table of cytometry markers and their class, type or state.")] = (
+        None
+    )
 
     def study(self, table: ProteomicsData) -> Study:
         """A study of the table."""
@@ -91,13 +105,23 @@ class Known:
 class Server:
     """A model's server, what it is sent, and what it may cost."""
 
-    base_url: Annotated[str | None, advanced("--base-url", "Address of an OpenAI-compatible server, e.g. http://localhost:8000/v1.")] = None
+    base_url: Annotated[
+        str | None, advanced("--base-url", "Address of an OpenAI-compatible server, e.g. http://localhost:8000/v1.")
+    ] = None
     model: Annotated[str | None, advanced("--model", "Name of the model on the server.")] = None
     data_policy: Annotated[str | None, advanced("--data-policy", _POLICY)] = None
-    budget_usd: Annotated[float | None, advanced("--budget-usd", "Most money to spend on the model, in US dollars.", min=0)] = None
-    budget_tokens: Annotated[int | None, advanced("--budget-tokens", "Most tokens to spend on the model.", min=0)] = None
-    usd_in: Annotated[float | None, advanced("--usd-in", "Price of a million prompt tokens, in US dollars.", min=0)] = None
-    usd_out: Annotated[float | None, advanced("--usd-out", "Price of a million answer tokens, in US dollars.", min=0)] = None
+    budget_usd: Annotated[
+        float | None, advanced("--budget-usd", "Most money to spend on the model, in US dollars.", min=0)
+    ] = None
+    budget_tokens: Annotated[int | None, advanced("--budget-tokens", "Most tokens to spend on the model.", min=0)] = (
+        None
+    )
+    usd_in: Annotated[float | None, advanced("--usd-in", "Price of a million prompt tokens, in US dollars.", min=0)] = (
+        None
+    )
+    usd_out: Annotated[
+        float | None, advanced("--usd-out", "Price of a million answer tokens, in US dollars.", min=0)
+    ] = None
     timeout: Annotated[float, advanced("--timeout", _TIMEOUT, min=0.1)] = 120.0
 
     def client(self, out: Path, what: str) -> Client:

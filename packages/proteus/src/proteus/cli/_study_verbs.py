@@ -48,7 +48,9 @@ class Wanted:
     """What is asked, in which part of the run."""
 
     question: Annotated[str | None, option("--question", _QUESTION)] = None
-    contrast: Annotated[str | None, option("--contrast", "Groups to compare first, e.g. 'AD-control' for AD minus control.")] = None
+    contrast: Annotated[
+        str | None, option("--contrast", "Groups to compare first, e.g. 'AD-control' for AD minus control.")
+    ] = None
     design: Annotated[str | None, option("--design", "Linear model for --contrast, e.g. '~ site + group'.")] = None
     only: Annotated[bool, option("--only", "Answer only --question or --contrast, nothing else.")] = False
     fold: Annotated[float | None, option("--fold", _FOLD, min=1)] = None
@@ -57,14 +59,25 @@ class Wanted:
 
 @verb(app, uses=("seed", "quiet", "out"), out="run")
 def run(
-    data: Annotated[list[Path], typer.Argument(help="Proteomics table in any supported format. Several tables are compared as cohorts.", show_default=False)],
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Proteomics table in any supported format. Several tables are compared as cohorts.", show_default=False
+        ),
+    ],
     *,
     reading: Reading,
     known: Known,
-    planner: Annotated[str, advanced("--planner", "Who plans the study: `expert` (rules, offline) or `llm` (a language model).")] = "expert",
+    planner: Annotated[
+        str, advanced("--planner", "Who plans the study: `expert` (rules, offline) or `llm` (a language model).")
+    ] = "expert",
     server: Server,
-    objectives: Annotated[int, option("--objectives", "Largest number of objectives to pursue, 1 to 12.", min=1, max=12)] = 8,
-    budget_seconds: Annotated[float | None, advanced("--budget-seconds", "Time limit for the study, in seconds.", min=0)] = None,
+    objectives: Annotated[
+        int, option("--objectives", "Largest number of objectives to pursue, 1 to 12.", min=1, max=12)
+    ] = 8,
+    budget_seconds: Annotated[
+        float | None, advanced("--budget-seconds", "Time limit for the study, in seconds.", min=0)
+    ] = None,
     wanted: Wanted,
     resume: Annotated[bool, option("--resume", "Resume the interrupted run in the folder of --out.")] = False,
     opts: Shared,
@@ -137,7 +150,9 @@ def mcp(
 def score(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run, as given to `run -o`.")],
     *,
-    judge: Annotated[bool, option("--judge", "Ask a language model to judge each hypothesis three times, blind, as well.")] = False,
+    judge: Annotated[
+        bool, option("--judge", "Ask a language model to judge each hypothesis three times, blind, as well.")
+    ] = False,
     server: Server,
     opts: Shared,
 ) -> Table | list[Table]:

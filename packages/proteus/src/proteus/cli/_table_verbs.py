@@ -23,7 +23,9 @@ _ROLL_UP = "How precursors become proteins: auto (peptide_model), peptide_model,
 class Preparing:
     """What is done to a table before it is tested."""
 
-    normalise: Annotated[str, advanced("--normalise", "Normalisation of samples: median, mad, quantile, cyclic_loess or none.")] = "median"
+    normalise: Annotated[
+        str, advanced("--normalise", "Normalisation of samples: median, mad, quantile, cyclic_loess or none.")
+    ] = "median"
     roll_up: Annotated[str, advanced("--roll-up", _ROLL_UP)] = "auto"
 
 
@@ -53,7 +55,12 @@ def run_test(
     reading: Reading,
     design: Design = None,
     contrast: Contrast = None,
-    lfc: Annotated[str, option("--lfc", "Log2 fold change to test against: a number from 0, or `auto` (chosen by the residual spread).")] = "auto",
+    lfc: Annotated[
+        str,
+        option(
+            "--lfc", "Log2 fold change to test against: a number from 0, or `auto` (chosen by the residual spread)."
+        ),
+    ] = "auto",
     preparing: Preparing,
     block: Annotated[str | None, advanced("--block", "Column of subjects with several samples each.")] = None,
     top: Top = 20,
@@ -88,7 +95,9 @@ def enrich(
     reading: Reading,
     design: Design = None,
     contrast: Contrast = None,
-    method: Annotated[str, option("--method", "Test of a set: camera (against the other proteins) or fry (against no change).")] = "camera",
+    method: Annotated[
+        str, option("--method", "Test of a set: camera (against the other proteins) or fry (against no change).")
+    ] = "camera",
     symbols: Annotated[Path | None, option("--symbols", "Table that maps UniProt accessions to gene symbols.")] = None,
     preparing: Preparing,
     top: Top = 20,
@@ -127,8 +136,12 @@ def survival(
     *,
     reading: Reading,
     time: Annotated[str, option("--time", "Column of follow-up times.")] = "time",
-    event: Annotated[str, option("--event", "Column of events: 1 where it happened, 0 where follow-up ended.")] = "event",
-    adjust: Annotated[list[str] | None, option("--adjust", "Column of the sample sheet to adjust for; repeatable.")] = None,
+    event: Annotated[
+        str, option("--event", "Column of events: 1 where it happened, 0 where follow-up ended.")
+    ] = "event",
+    adjust: Annotated[
+        list[str] | None, option("--adjust", "Column of the sample sheet to adjust for; repeatable.")
+    ] = None,
     top: Top = 20,
     opts: Shared,
 ) -> Table:

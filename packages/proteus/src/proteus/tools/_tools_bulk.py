@@ -14,7 +14,7 @@ from proteus.data._crossed import as_levels, few_values
 from proteus.data._data import ProteomicsData
 from proteus.data._design import crosstab, make_contrast
 from proteus.differential._measures import Q, entity_names, measure_test, shares_peptides_with
-from proteus.differential._moderated_test import TestResult, blocked_design, contrast_groups, fit_design
+from proteus.differential._moderated_test import blocked_design, contrast_groups, fit_design
 from proteus.differential._profile import eta_squared, find_outliers, principal_components
 from proteus.record._cited import COLUMNS
 from proteus.record._objects import Finding
@@ -269,11 +269,15 @@ def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> O
     source = next(one for one in inputs if one.step.tool == "contrast")
     base = Tested.model_validate(source.step.params)
     variants = _variants(base, context.data.scale, source.metrics, params.drop)
-    others = ((name, partial(tested, context, one)) for name, one in variants.items())
+    others = ((name, partial(_table_of, context, one)) for name, one in variants.items())
     return refits(source.tables["features"], others, params.q)
 
 
-def refits(features: pd.DataFrame, variants: Iterable[tuple[str, Callable[[], TestResult]]], q: float) -> Output:
+def _table_of(context: Context, params: Tested) -> pd.DataFrame:
+    return tested(context, params).table
+
+
+def refits(features: pd.DataFrame, variants: Iterable[tuple[str, Callable[[], pd.DataFrame]]], q: float) -> Output:
     """Hits of a test under other choices: in how many they keep their side and q, the largest p, where they fail."""
     first = features.set_index("id")
     hits = first[first["q"] <= Q]
@@ -282,7 +286,7 @@ def refits(features: pd.DataFrame, variants: Iterable[tuple[str, Callable[[], Te
     for name, variant in variants:  # each is made when its turn comes: of many cells, one at a time is held
         names.append(name)
         try:
-            other = variant().table
+            other = variant()
         except InputError as error:
             failed.append(f"{name}: {error}")
             continue

@@ -2,6 +2,7 @@
 """The tool on crossed designs: does the effect of one column depend on another, and in which cell does it stand out?"""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,9 @@ from proteus.statistics._moderated_t import fit_prior, moderated_f, moderated_t
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, prepared
 from proteus.tools._registry import Input, Output, register_tool
-from proteus.tools._tools_bulk import answer, findings_of, test_table
+from proteus.tools._tools_bulk import answer, findings_of, refits, test_table
 
-_TIE = 1e-9
+_TIE, _STABLE = 1e-9, 0.1
 _FIRST, _SECOND = "proteus_first", "proteus_second"  # columns of a model, so that any name can be in a formula
 
 
@@ -34,6 +35,7 @@ class Interaction(Prepared):
         first_order, second_order: levels in order, base first.
         adjust: further columns of the model.
         block: column of subjects met more than once (consensus correlation).
+        trend, robust: of the variance prior; see `moderated_test`.
     """
 
     first: str
@@ -43,6 +45,8 @@ class Interaction(Prepared):
     second_order: list[str] = []
     adjust: list[str] = []
     block: str | None = None
+    trend: bool = True
+    robust: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def interaction(context: Context, params: Interaction, _inputs: list[Input]) -> 
     fit, correlation = fit_design(values, made, kept, params.block, weights)
     if correlation is not None:
         notes.append(f"consensus correlation within {params.block}: {correlation:.3f}")
-    prior = fit_prior(fit, trend=True, robust=True)
+    prior = fit_prior(fit, trend=params.trend, robust=params.robust)
     joint = np.array([":" in name for name in made.names])
     if not joint.any():
         raise InputError("interaction", got=formula, expected="two columns that cross")
@@ -108,6 +112,27 @@ def interaction(context: Context, params: Interaction, _inputs: list[Input]) -> 
     notes.append(f"moderated F over {rank} difference{'s' * (rank > 1)} of differences; no fold bar")
     metrics = {"rank": rank, "residual_sd": round(float(np.nanmedian(spread)), 4), "cells": len(cells.names)}
     return answer(table, relation, "", metrics=metrics, notes=notes, found=found)
+
+
+@register_tool(
+    "interaction_check", params=Prepared,
+    tables={"refits": ("entity", "agree", "refits", "worst_p", "stable", "failed")}, reads=("interaction",), requires=("bulk",),
+)  # fmt: skip
+def interaction_check(context: Context, _params: Prepared, inputs: list[Input]) -> Output:
+    """Refit an interaction with another normalisation and a plain prior; stable hits keep their side and q <= 0.1."""
+    source = next(one for one in inputs if one.step.tool == "interaction")
+    base = Interaction.model_validate(source.step.params)
+    changes: dict[str, dict[str, object]] = (
+        {"quantile": {"normalise": "quantile"}} if context.data.scale == "log2" else {}
+    )
+    changes["plain prior"] = {"trend": False, "robust": False}
+
+    def again(change: dict[str, object]) -> pd.DataFrame:
+        frame = interaction(context, base.model_copy(update=change), []).tables["features"].set_index("id")
+        return frame.assign(t=frame["effect"])
+
+    features = source.tables["features"].assign(t=source.tables["features"]["effect"])
+    return refits(features, ((name, partial(again, change)) for name, change in changes.items()), _STABLE)
 
 
 def _sheet(data: ProteomicsData, params: Interaction) -> pd.DataFrame:
