@@ -29,6 +29,7 @@ _WHOLE = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncod
 _HOLDERS = (nn.ParameterDict, nn.ParameterList)  # have no forward pass of their own: the module around them reads them
 _PLANS = 256  # plans that are kept ready
 _NOT_BY_ROW = ("relative_attention_bias",)  # T5's: its input is a table of distances, the same for all rows
+_TOKENS_FIRST = ("xlnet", "longformer", "led")  # model types that compute (tokens, rows, width) inside
 
 
 class AddedForward:
@@ -54,6 +55,10 @@ class AddedForward:
             InputError: a module that a task touches and that cannot be computed by row; names it.
         """
         made: dict[int, Any] = {}
+        kind = getattr(getattr(self.model, "config", None), "model_type", None)
+        if kind in _TOKENS_FIRST:  # where there are as many tokens as rows, shapes alone would not show it
+            raise InputError("model", got=f"a {kind}, which computes tokens first, rows second",
+                             expected="a batch of one task: bank.use")  # fmt: skip
         for module, parts in _touched(self.model, self.slots, plan).values():
             name = self._names.get(id(module), "") or ROOT
             if name.rpartition(".")[2] in _NOT_BY_ROW or not getattr(module, "batch_first", True):
