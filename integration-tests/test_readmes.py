@@ -127,7 +127,9 @@ def look_at_the_overview(page: Path, browser: Browser | None) -> None:
     browser.press("Enter")
     assert browser.evaluate("document.querySelector('details').open")
     shown = (ROOT / "tools" / "demo-page.png").read_bytes()
-    assert looks.unlike(picture(page), shown) < 0.03, "tools/demo-page.png is not of today: tools/browser.py makes it"
+    assert looks.unlike(picture(page), shown) < 0.03, (
+        "tools/demo-page.png is not of today: tools/docs/browser.py makes it"
+    )
 
 
 @pytest.mark.slow
@@ -153,8 +155,8 @@ def test_marked_commands_run_as_written(name, tmp_path, shims, kept, browser):
     printed = run_as_written(name, tmp_path, shims, kept, browser)
     if (ROOT / name).parent != tutorials.FOLDER:
         return
-    assert tutorials.likeness(text, printed) > 0.9, "its outputs are not of today: tools/tutorials.py writes them"
+    assert tutorials.likeness(text, printed) > 0.9, "its outputs are not of today: tools/docs/tutorials.py writes them"
     for written, _, shown in tutorials.pictures(text):
         tutorials.small(tmp_path / written, tmp_path / f"again-{shown}")
         pair = ((tmp_path / f"again-{shown}").read_bytes(), (tutorials.FOLDER / shown).read_bytes())
-        assert looks.unlike(*pair) < 0.05, f"{shown} is not of today: tools/tutorials.py draws it"
+        assert looks.unlike(*pair) < 0.05, f"{shown} is not of today: tools/docs/tutorials.py draws it"

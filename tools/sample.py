@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workspace import ROOT, Package
 
-TEMPLATE = ROOT / "tools" / "template"
+TEMPLATE = ROOT / "tools" / "scaffold" / "template"
 _SUBJECT = ("stein", "shrink", "sample mean", "sample median", "an example", "normal_means", "squared error")
 
 

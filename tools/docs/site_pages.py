@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 import json
 import re
 import tomllib
@@ -11,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import claims_pages
 import faces
-import intervals
 import tutorials
+from claims_pages import section
 from digits import decimals, in_digits
 from ninefold.report import Table, cell_text
-from scoreboard import Row, judged_claims, passed_by, with_spread
-from workspace import ROOT, Package, ToolError, find, members, packages, run
+from workspace import ROOT, Package, members, packages, run
 
 HERE = Path(__file__).parent
 NAV = dict[str, Any]
@@ -29,14 +28,14 @@ SIZES = "what-an-installation-downloads"  # a heading of the repository's README
 def made() -> dict[str, str]:
     """Every made page: path in the site -> Markdown."""
     pages = {"index.md": start_page(), "glossary.md": glossary(), "benchmarks.md": benchmarks()}
-    pages |= {"claims.md": claims_overview()}
+    pages |= {"claims.md": claims_pages.overview(start_page()), "corrections.md": claims_pages.corrections()}
     pages |= {f"{name}.md": own(f"{name.upper()}.md") for name in ("security", "contributing")}
     for name, package in members().items():
         pages[f"{name}/index.md"] = readme(package)
         pages[f"{name}/changelog.md"] = (package.folder / "CHANGELOG.md").read_text(encoding="utf-8")
         pages |= dict(api(package))
         if name in packages():
-            pages[f"{name}/claims.md"] = claims_page(name)
+            pages[f"{name}/claims.md"] = claims_pages.page(name)
             pages[f"{name}/tutorial.md"] = tutorial(package)
             pages |= {f"{name}/{page}.md": text for page, text in own_pages(package).items()}
     return {path: _ranked(path, text) for path, text in pages.items()}
@@ -89,7 +88,13 @@ def nav() -> list[NAV]:
         api_pages: list[Any] = [f"{name}/api/index.md", *names]
         place = listed if name in packages() else listed_last
         place.append({name: [*shown, {"Names": api_pages}, {"Changelog": f"{name}/changelog.md"}]})
-    listed += [*listed_last, {"Claims": "claims.md"}, {"Benchmarks": "benchmarks.md"}, {"Glossary": "glossary.md"}]
+    listed += [
+        *listed_last,
+        {"Claims": "claims.md"},
+        {"Corrections": "corrections.md"},
+        {"Benchmarks": "benchmarks.md"},
+        {"Glossary": "glossary.md"},
+    ]
     return [*listed, {"Support": "support.md"}, {"Security": "security.md"}, {"Contributing": "contributing.md"}]
 
 
@@ -111,8 +116,8 @@ def readme(package: Package) -> str:
 
 
 def own_pages(package: Package) -> dict[str, str]:
-    """What a package says beside its README: guide, method, results, and what was tried."""
-    files = {page: package.folder / "docs" / f"{page}.md" for page in ("guide", "method", "results")}
+    """What a package says beside its README: guide, method, results, corrections, and what was tried."""
+    files = {page: package.folder / "docs" / f"{page}.md" for page in ("guide", "method", "results", "corrections")}
     files["attempts"] = package.folder / "experiments" / "ATTEMPTS.md"
     return {page: _linked(file.read_text(encoding="utf-8")) for page, file in files.items() if file.is_file()}
 
@@ -171,56 +176,6 @@ def tutorial(package: Package) -> str:
     return f"# From own data to a saved result: {package.name}\n\n" + "\n\n".join(parts) + "\n"
 
 
-def section(text: str, heading: str) -> str:
-    """A section of a README with its heading; ToolError if there is none."""
-    found = re.search(rf"^## {re.escape(heading)}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    if not found:
-        raise ToolError(f"no section {heading!r}")
-    return found[0].strip()
-
-
-@functools.cache
-def _judged() -> dict[str, list[Row]]:
-    return judged_claims()
-
-
-def claims_page(name: str) -> str:
-    """Each claim of a package: what it says, verdict, scores, and a picture of the intervals beside the bars."""
-    how = "[How a verdict is reached](../claims.md#how-a-verdict-is-reached)"
-    parts = [f"# What {name} claims, and what came out", how]
-    for row in _judged()[name]:
-        parts += [
-            f"## {_sentence(row.claim.says)}",
-            f"**{_sentence(row.state)}.** {row.claim.source}. `{row.claim.id}`",
-        ]
-        if row.outcome is None:
-            continue
-        outcome = row.outcome
-        older = "; the source has changed since" if row.is_older else ""
-        when = f"{outcome['date']}, version {outcome['version']}{older}"
-        parts.append(f"Run: {outcome['seeds']} seeds, {_machine(outcome['hardware'])}, {when}.")
-        bars = [bar for bar in row.comparisons if bar.low < bar.high and abs(bar.low) + abs(bar.high) < float("inf")]
-        if bars:
-            parts.append(intervals.svg(bars))
-        if row.comparisons:
-            table = Table(["bar", "passed by [95 % interval]", "verdict"])
-            table.rows += [[bar.bar, passed_by(bar), bar.verdict] for bar in row.comparisons]
-            parts.append(table.to_markdown())
-        scores = Table(["arm", "score"])
-        scores.rows += [[arm, with_spread(score["mean"], score["sd"])] for arm, score in outcome["arms"].items()]
-        parts.append(scores.to_markdown())
-    return "\n\n".join(parts) + "\n"
-
-
-def claims_overview() -> str:
-    """The scoreboard over all packages, with how verdicts are reached."""
-    readme = start_page()
-    lab = (find("ninefold-lab").folder / "README.md").read_text(encoding="utf-8")
-    board = section(readme, "Claims").split("\n<!-- run -->")[0]
-    verdicts = section(lab, "Verdicts").replace("## Verdicts", "## How a verdict is reached")
-    return f"# {board[3:].strip()}\n\n{verdicts}\n"
-
-
 def benchmarks() -> str:
     """Every committed benchmark: machine, date, and each of its lines."""
     about = "Each table is one file of `results/`, as its benchmark printed it; ratios come with their 95 % interval."
@@ -231,15 +186,9 @@ def benchmarks() -> str:
         for file in files:
             bench, machine = file.name.removesuffix(".jsonl").split(".", 1)
             parts.append(f"### {name}: {bench.removeprefix('bench-')}")
-            parts.append(f"Machine: {_machine(machine)}. Date: {_date(file)}.")
+            parts.append(f"Machine: {claims_pages.machine_in_words(machine)}. Date: {_date(file)}.")
             parts.append(_lines(file).to_markdown())
     return "\n\n".join(parts) + "\n"
-
-
-def _machine(words: str) -> str:
-    """`x86_64-2cpu` in words."""
-    found = re.fullmatch(r"(\w+)-(\d+)cpu(.*)", words)
-    return f"{found[1]}, {found[2]} processors{found[3].replace('-', ' ')}" if found else words
 
 
 def _date(file: Path) -> str:
@@ -310,10 +259,6 @@ def _explained(package: Package) -> Iterator[tuple[str, str]]:
 def _words(words: dict[str, str]) -> str:
     ordered = sorted(words.items(), key=lambda pair: pair[0].lower())
     return "\n\n".join(f"**{word}**\n: {meaning}" for word, meaning in ordered)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _in_a_cell(text: str) -> str:

@@ -41,7 +41,7 @@ def made(tmp_path_factory):
     subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
     assert run("python", "-c", "").returncode == 0  # the environment of a checkout, which is there before
     share_compiled(copy / ".venv")
-    done = run("python", "tools/new_package.py", "bright-idea", "--without-torch")
+    done = run("python", "tools/scaffold/new_package.py", "bright-idea", "--without-torch")
     assert done.returncode == 0, done.stderr
     yield copy, run
     shutil.rmtree(copy)
@@ -53,10 +53,10 @@ def made(tmp_path_factory):
         ["ruff", "check"],
         ["ruff", "format", "--check"],
         ["basedpyright", "packages/bright-idea/src"],
-        ["python", "tools/contracts.py"],
-        ["python", "tools/rooms.py", "bright-idea"],
-        ["python", "tools/examples.py", "bright-idea"],
-        ["python", "tools/scoreboard.py", "--check", "bright-idea"],
+        ["python", "tools/check/contracts.py"],
+        ["python", "tools/check/rooms.py", "bright-idea"],
+        ["python", "tools/check/examples.py", "bright-idea"],
+        ["python", "tools/docs/scoreboard.py", "--check", "bright-idea"],
         ["python", "-m", "pytest", "-q", "packages/bright-idea"],
         ["python", "-m", "pytest", "-q", "tools/tests/test_workspace.py", "-k", "bright-idea and not sample"],
     ],
@@ -71,7 +71,7 @@ def test_new_package_passes(made, command):
 @pytest.mark.parametrize(("name", "message"), [("bright-idea", "is there already"), ("Bright_Idea", "no package name")])
 def test_bad_name_is_refused(made, name, message):
     _, run = made
-    done = run("python", "tools/new_package.py", name)
+    done = run("python", "tools/scaffold/new_package.py", name)
     assert done.returncode == 1
     assert message in done.stderr
 
@@ -82,16 +82,16 @@ def test_bad_name_is_refused(made, name, message):
         ("src/bright_idea/shrinkage/_formula.py", "import os\n", ["ruff", "check"]),
         ("src/bright_idea/shrinkage/_formula.py", "x=1\n", ["ruff", "format", "--check"]),
         ("src/bright_idea/shrinkage/_formula.py", 'WRONG: int = "a"\n', ["basedpyright", "packages/bright-idea/src"]),
-        ("src/bright_idea/shrinkage/_formula.py", "import torch\n", ["python", "tools/contracts.py"]),
-        ("src/bright_idea/shrinkage/_formula.py", "import tswitch\n", ["python", "tools/contracts.py"]),
-        ("src/bright_idea/datasets.py", "from bright_idea import demo\n", ["python", "tools/contracts.py"]),
+        ("src/bright_idea/shrinkage/_formula.py", "import torch\n", ["python", "tools/check/contracts.py"]),
+        ("src/bright_idea/shrinkage/_formula.py", "import tswitch\n", ["python", "tools/check/contracts.py"]),
+        ("src/bright_idea/datasets.py", "from bright_idea import demo\n", ["python", "tools/check/contracts.py"]),
         (
             "src/bright_idea/shrinkage/_formula.py",
             "import tomlkit\n",
-            ["python", "tools/isolated.py", "bright-idea", "--no-tests"],
+            ["python", "tools/release/isolated.py", "bright-idea", "--no-tests"],
         ),
-        ("src/bright_idea/_stray.py", '"""Stray."""\n', ["python", "tools/rooms.py", "bright-idea"]),
-        ("README.md", "", ["python", "tools/scoreboard.py", "--check", "bright-idea"]),
+        ("src/bright_idea/_stray.py", '"""Stray."""\n', ["python", "tools/check/rooms.py", "bright-idea"]),
+        ("README.md", "", ["python", "tools/docs/scoreboard.py", "--check", "bright-idea"]),
         (
             "tests/test_cli.py",
             "def test_that_fails(): assert False\n",
@@ -124,12 +124,12 @@ def test_sample_is_found_until_it_is_written_over(made):
 def test_package_is_taken_away_again(made):
     copy, run = made
     before = (copy / "pyproject.toml").read_text(encoding="utf-8")
-    made_second = run("python", "tools/new_package.py", "second-idea")
+    made_second = run("python", "tools/scaffold/new_package.py", "second-idea")
     assert made_second.returncode == 0, made_second.stderr
-    kept = run("python", "tools/new_package.py", "second-idea", "--remove")
+    kept = run("python", "tools/scaffold/new_package.py", "second-idea", "--remove")
     assert kept.returncode == 1
     assert "--discard" in kept.stderr
-    done = run("python", "tools/new_package.py", "second-idea", "--remove", "--discard")
+    done = run("python", "tools/scaffold/new_package.py", "second-idea", "--remove", "--discard")
     assert done.returncode == 0, done.stderr
     assert not (copy / "packages" / "second-idea").exists()
     assert (copy / "pyproject.toml").read_text(encoding="utf-8") == before

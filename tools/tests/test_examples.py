@@ -15,7 +15,7 @@ from workspace import ROOT, find, members
 @pytest.mark.slow
 @pytest.mark.parametrize("package", members())
 def test_every_public_name_has_an_example_that_runs(package):
-    done = warm(find(package).import_name).run([str(ROOT / "tools" / "examples.py"), package], timeout=3600)
+    done = warm(find(package).import_name).run([str(ROOT / "tools" / "check" / "examples.py"), package], timeout=3600)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -14,7 +14,7 @@ READMES = {name: (package.folder / "README.md").read_text(encoding="utf-8") for 
 def test_each_figure_of_a_readme_is_in_its_results(name):
     for clause in figures.clauses(READMES[name]):
         file, missing = figures.source(clause, STORED[name])
-        assert missing == [], f"{clause!r}: {file} is nearest; `uv run python tools/figures.py` lists all"
+        assert missing == [], f"{clause!r}: {file} is nearest; `uv run python tools/check/figures.py` lists all"
 
 
 def test_figures_of_a_row_come_from_one_file():

@@ -20,7 +20,7 @@ from workspace import CORE, ROOT, packages
 
 @pytest.mark.slow
 def test_damaged_files_end_in_a_typed_error_or_in_finite_values():
-    done = warm().run([str(ROOT / "tools" / "fuzz.py"), "--count", "12"], timeout=600)
+    done = warm().run([str(ROOT / "tools" / "fuzz" / "fuzz.py"), "--count", "12"], timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -41,7 +41,7 @@ def test_a_read_is_ended_by_what_it_computes_not_by_the_clock(tmp_path, monkeypa
 
 def test_every_package_has_readers():
     missing = (packages().keys() | {CORE}) - READERS.keys()
-    assert not missing, f"state what {', '.join(missing)} reads in tools/fuzz_readers.py"
+    assert not missing, f"state what {', '.join(missing)} reads in tools/fuzz/fuzz_readers.py"
 
 
 def test_a_signed_file_passes_its_digests_and_the_same_number_gives_the_same_file(tmp_path):

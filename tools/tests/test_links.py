@@ -19,7 +19,7 @@ def test_no_link_of_a_readme_or_page_is_dead():
     [
         ("#head-of-it", True),
         ("#no-head", False),
-        ("tools/links.py", True),
+        ("tools/check/links.py", True),
         ("tools", True),
         ("tools/none.py", False),
         ("shared/lab/README.md#verdicts", True),

@@ -97,14 +97,14 @@ def repository(tmp_path):
     shutil.copytree(ROOT / "shared", tmp_path / "shared", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     folder = tmp_path / "packages" / "bright-idea"
-    shutil.copytree(ROOT / "tools" / "template", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "tools" / "scaffold" / "template", folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in (one for one in folder.rglob("*") if one.suffix in {".py", ".md", ".toml"}):
         file.write_text(filled_in(file.read_text(), "bright-idea"))
     (folder / "src" / "template_package").rename(folder / "src" / "bright_idea")
     (tmp_path / ".gitignore").write_text("__pycache__/\ndist/\n")
 
     def call(*words):
-        program = [sys.executable, tmp_path / "tools" / "release.py"] if words[0] == "release" else ["git"]
+        program = [sys.executable, tmp_path / "tools" / "release" / "release.py"] if words[0] == "release" else ["git"]
         rest = words[1:] if words[0] == "release" else words
         return subprocess.run([*program, *rest], cwd=tmp_path, capture_output=True, text=True, check=False)
 

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ninefold_lab import Claim, Comparison, at_least
+from ninefold_lab import Claim, Comparison, all_of, at_least
+from retired import Retired
 from scoreboard import (
-    _with_rows,
+    gone,
     outcomes,
     package_table,
     passed_by,
     root_table,
     rows,
-    unmarked,
     with_block,
     with_spread,
 )
@@ -69,10 +69,11 @@ def test_tables_show_numbers_interval_verdict_and_where(package):
     package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, provenance={"code": "today"})
     pairs = rows([claim("keeps-accuracy")], package.read())
     table = package_table(pairs)
-    for text in ("ours 91.25 ± 0.50", "ours >= theirs - 1: -1 ", "**not reproduced**", "3 seeds", "x86_64-2cpu"):
+    for text in ("ours 91.25 ± 0.50", "ours >= theirs - 1: -1 ", ", missed |", "**0 of 1 met, 1 missed**", "3 seeds"):
         assert text in table
     assert "older" not in table
     assert cells(root_table({"thing": pairs}), "[thing]") == ["[thing](packages/thing#results)", "", "1", "", "", ""]
+    assert cells(root_table({"thing": pairs}), "all") == ["all", "0", "1", "0", "0", "0"]
     assert all(len(line.split(" | ")) <= 6 for line in (table + "\n" + root_table({"thing": pairs})).splitlines())
 
 
@@ -92,8 +93,8 @@ def test_outcome_without_scores_is_to_be_judged_again(package):
     package.put("keeps-accuracy.full.x86_64-2cpu.json")
     pairs = rows([claim("keeps-accuracy")], package.read())
     assert "**to be judged again**" in package_table(pairs)
-    assert "not reproduced" not in package_table(pairs)
-    assert cells(root_table({"thing": pairs}), "[thing]")[4:] == ["1", ""]
+    assert "missed" not in package_table(pairs)
+    assert "1 of 1 outcomes store no scores for a comparison of today." in root_table({"thing": pairs})
 
 
 def test_outcome_without_an_arm_of_todays_bars_is_to_be_judged_again(package):
@@ -108,13 +109,62 @@ def test_outcome_of_older_source_is_marked_and_counted(package):
     marked = package_table(pairs) + root_table({"thing": pairs})
     assert "v0.1.0, older source |" in marked
     assert "1 of 1 outcomes are of older source" in marked
-    assert "older" not in unmarked(marked + "\n")
+
+
+def test_outcome_of_older_source_that_was_confirmed_is_not_marked(package):
+    stamp = {"confirmed": {"code": "today", "commit": "7d1f", "date": "2026-03-02", "seed": 0}}
+    package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, provenance={"code": "yesterday"}, **stamp)
+    assert not rows([claim("keeps-accuracy")], package.read())[0].is_older
+
+
+def test_outcome_from_an_uncommitted_tree_is_marked_and_counted(package):
+    package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, environment={"commit": "7d1f+changes"})
+    pairs = rows([claim("keeps-accuracy")], package.read())
+    assert "v0.1.0, uncommitted source |" in package_table(pairs)
+    assert "1 of 1 outcomes come from a tree with uncommitted changes." in root_table({"thing": pairs})
+
+
+def test_comparisons_are_counted_as_met_missed_open_and_of_identical_arms(package):
+    bars = all_of(*(at_least("ours", *rival) for rival in (("theirs", -3), ("theirs",), ("wide",), ("ours",))))
+    wide = {f"{seed}\twide\t": [score] for seed, score in enumerate((50, 91, 130))}
+    package.put("keeps-accuracy.full.x86_64-2cpu.json", scores={**SCORES, **wide})
+    pairs = rows([dataclasses.replace(claim("keeps-accuracy"), verdict=bars)], package.read())
+    assert "**1 of 3 met, 1 missed, 1 open, 1 of identical arms**" in package_table(pairs)
+    assert cells(root_table({"thing": pairs}), "[thing]")[1:] == ["1", "1", "1", "1", ""]
+
+
+def retired(statement, bar, **changes):
+    last = Comparison(bar, 0.5, -1.0, 2.0, "inconclusive")
+    about = {"reason": "the rival was withdrawn", "date": "2026-02-02", "judged": "2026-02-01", **changes}
+    return Retired(claim=f"thing/{statement}", bar=bar, last=last, **about)
+
+
+def test_retired_comparisons_stay_in_the_table_and_the_counts(package):
+    package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES)
+    declared = [claim("keeps-accuracy")]
+    entries = [
+        retired("keeps-accuracy", "ours >= theirs - 3"),  # judged from the scores of today
+        retired("keeps-accuracy", "ours >= gone"),  # as last judged
+        retired("is-gone", "a >= b"),
+        retired("keeps-accuracy", "ours >= them - 1", now="ours >= theirs - 1"),  # reworded: not counted
+    ]
+    pairs = rows(declared, package.read(), entries)
+    left = gone(declared, entries)
+    table = package_table(pairs, left)
+    assert "3 retired comparisons: 1 of 3 met, 2 open" in table
+    assert (
+        "| keeps-accuracy | ours >= theirs - 3 | +1 [every seed] | met | 2026-02-01 | 2026-02-02: the rival was"
+        in table
+    )
+    assert "| is-gone | a >= b |" in table
+    assert "them - 1" not in table
+    assert cells(root_table({"thing": pairs}, {"thing": left}), "[thing]")[1:] == ["", "1", "", "", "3"]
 
 
 def test_claim_without_a_result_is_shown_as_not_run(package):
     pairs = rows([claim("new")], package.read())
     assert "not run" in package_table(pairs)
-    assert cells(root_table({"thing": pairs}), "[thing]")[4:] == ["", "1"]
+    assert "1 claim waits for a first run." in root_table({"thing": pairs})
 
 
 def test_claim_on_files_of_the_reader_is_named_below_the_table_until_it_is_run(package):
@@ -127,7 +177,7 @@ def test_claim_on_files_of_the_reader_is_named_below_the_table_until_it_is_run(p
     assert cells(root_table({"thing": pairs}), "[thing]")[1:] == ["", "", "", "", ""]
     assert "1 claim waits for readers' files" in root_table({"thing": pairs})
     package.put("films.full.x86_64-2cpu.json", scores=SCORES, id="thing/films")
-    assert "**not reproduced**" in package_table(rows([own], package.read()))
+    assert "**0 of 1 met, 1 missed**" in package_table(rows([own], package.read()))
 
 
 def test_claim_with_two_outcomes_counts_once_by_the_later(package):
@@ -193,18 +243,3 @@ def test_block_is_written_between_its_markers_once_and_for_all():
 def test_readme_without_markers_is_refused():
     with pytest.raises(ToolError, match=r"README.md needs one pair of markers <!-- scoreboard:begin"):
         with_block("no markers", "scoreboard", "x", Path("README.md"))
-
-
-def test_rows_of_one_package_are_written_and_those_of_others_stay():
-    table = "| package | a |\n| --- | --- |\n| [new](packages/new#results) | 1 |"
-    begin, end = "<!-- scoreboard:begin (by a tool) -->", "<!-- scoreboard:end -->"
-    old = "| package | a |\n| --- | --- |\n| [gone](x) | 7 |\n| [old](packages/old#results) | 2 |\n\n1 of 2 are older."
-    made = _with_rows(f"{begin}\n\n{old}\n\n{end}\n", table, ["new", "old"])
-    assert made.splitlines() == [
-        *table.splitlines(),
-        "| [old](packages/old#results) | 2 |",
-        "",
-        "1 of 2 are older.",
-    ]
-    again = _with_rows(f"{begin}\n\n{made}\n\n{end}\n", table.replace("| 1 |", "| 3 |"), ["new", "old"])
-    assert again == made.replace("| 1 |", "| 3 |")

@@ -54,7 +54,7 @@ def test_skip_is_a_failure_exactly_if_what_the_test_needs_is_there(tmp_path, at_
     (tests / "test_it.py").write_text(SKIPPING)
     env = {key: value for key, value in os.environ.items() if key not in ("NINEFOLD_DATA", "CI")} | at_hand
     env["PATH"] = str(tmp_path)  # where no R is
-    env["PYTHONPATH"] = str(ROOT / "tools")
+    env["PYTHONPATH"] = str(ROOT / "tools" / "check")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "strict_skips", "-n", "2" if "CI" in at_hand else "0", "packages"],
         cwd=tmp_path,

@@ -71,7 +71,7 @@ def test_data_of_a_tutorial_is_found_or_its_absence_is_said(tmp_path, monkeypatc
     (tmp_path / "folder").mkdir()
     tutorials.prepare(page, tmp_path / "folder")
     assert (tmp_path / "folder" / "data" / "shop" / "sales.csv").read_text() == "user,item"
-    assert (tmp_path / "folder" / "ninefold" / "tools" / "tutorials.py").is_file()
+    assert (tmp_path / "folder" / "ninefold" / "tools" / "docs" / "tutorials.py").is_file()
 
 
 def test_what_is_shown_is_like_what_is_printed_but_for_numbers():

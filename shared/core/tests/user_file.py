@@ -1,4 +1,4 @@
-"""What a user writes who knows the core alone; `tools/user_types.py` has `mypy --strict` read it."""
+"""What a user writes who knows the core alone; `tools/check/user_types.py` has `mypy --strict` read it."""
 
 from pathlib import Path
 

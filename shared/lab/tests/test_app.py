@@ -80,6 +80,17 @@ def test_claims_in_full_are_written_and_quick_ones_are_not(site, ninefold):
     assert [path.name.split(".")[:2] for path in (site.parent / "results").iterdir()] == [["wins", "full"]]
 
 
+def test_claims_in_full_refuse_an_uncommitted_tree_before_they_run(site, ninefold, monkeypatch):
+    register(site, good="parts_nine:GOOD")
+    monkeypatch.setattr("ninefold_lab.confirmation.uncommitted", lambda package: ["src/parts_nine.py", "src/b.py"])
+    monkeypatch.setattr("ninefold_lab.outcomes.run_claim", lambda *_, **__: 1 / 0)
+    status, out, err = ninefold("claims", "--full", "-o", "results")
+    assert (status, out) == (2, "")
+    assert "uncommitted changes in src/parts_nine.py, src/b.py" in err
+    assert not (site.parent / "results").exists()
+    assert ninefold("claims")[0] == 1  # the quick form is not stopped; it runs, and here that divides by zero
+
+
 def test_claims_in_full_refuse_a_file_in_place_of_a_folder_before_they_run(site, ninefold, monkeypatch):
     register(site, good="parts_nine:GOOD")
     monkeypatch.setattr("ninefold_lab.run_claim", lambda *_, **__: 1 / 0)

@@ -95,7 +95,7 @@ def test_download_that_breaks_off_goes_on_and_wrong_bytes_are_refused(checkout, 
 
 def test_set_made_by_hand_says_from_what(checkout, tmp_path):
     _, made = listed(checkout / "packages")
-    with pytest.raises(InputError, match=r"thing made: .*made by hand.*columns dropped"):
+    with pytest.raises(InputError, match=r"thing made: .*no command fetches.*columns dropped"):
         get(made, tmp_path / "data")
 
 

@@ -3,7 +3,7 @@
     uv run python packages/bnn-fsg/experiments/benchmarks/frontier_train.py
     uv run ninefold claims bnn-fsg --full --only one-bit- -o packages/bnn-fsg/experiments/results
     uv run python packages/bnn-fsg/experiments/benchmarks/frontier_picture.py
-    uv run python tools/scoreboard.py
+    uv run python tools/docs/scoreboard.py
 
 The first trains twenty-four networks, about twenty minutes of one core with AMX, and keeps each in the cache, by a key
 of the code that trains: a changed runtime or packing trains nothing again, and measures times, bytes and accuracies

@@ -1,8 +1,8 @@
 """What the publication and we say, as experiments over seeds.
 
 The claims and their bars -> `_claims`; runs over all families of graphs, with rivals -> `_judged`; with another class
-mix, and injected edges -> `_changed`; the published network -> `_network`. The families, citation among them, are in
-`datasets`; comparisons that no verdict ends in `benchmarks/open_comparisons.py`.
+mix, and injected edges -> `_changed`; Twitch -> `_twitch`; the published network -> `_network`. The families, citation
+among them, are in `datasets`.
 """
 
 from ._claims import CLAIMS

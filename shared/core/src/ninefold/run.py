@@ -147,15 +147,11 @@ def environment() -> dict[str, Any]:
     for name in (*_LIBRARIES, "ninefold-core"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             libraries[name] = importlib.metadata.version(name)
+    memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
     return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": _cores(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "libraries": libraries,
-        "commit": _commit(),
-    }
+        "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(), "cores": _cores(), "memory_gib": memory, "libraries": libraries, "commit": _commit(),
+    }  # fmt: skip
 
 
 def hardware_name() -> str:

@@ -1,7 +1,8 @@
 """The experiments' side of the house: what a package claims, how it is judged, and the command `ninefold`.
 
-Claims and their verdicts (`claims`), running them and what came out (`outcomes`), the source and data of an outcome
-(`provenance`, `imports`), where experiments are (`experiments`), all demos on one page (`demos`), the command (`app`).
+Claims and their verdicts (`claims`), running claims and what came out
+(`outcomes`), outcomes after a change of code (`confirmation`), the source and data of an outcome (`provenance`,
+`imports`), where experiments are (`experiments`), all demos on one page (`demos`), the command (`app`).
 
 Examples:
     >>> from ninefold_lab import HELD, INCONCLUSIVE, MISSED, NOT_REPRODUCED
@@ -33,12 +34,14 @@ from ninefold_lab.claims import (
     at_most,
     overall,
     planned_seeds,
-)
+)  # fmt: skip
+from ninefold_lab.confirmation import confirm, is_older, is_uncommitted, uncommitted
 from ninefold_lab.outcomes import Outcome, add_seconds, judge_places, load_scores, outcome_table, run_claim
 from ninefold_lab.provenance import code_key, source_key
 
 __all__ = [
     "HELD", "INCONCLUSIVE", "MISSED", "NOT_REPRODUCED", "REPRODUCED", "Budget", "Claim", "Comparison", "Outcome",
-    "Score", "Scores", "Verdict", "add_seconds", "all_of", "at_least", "at_most", "code_key", "judge_places",
-    "load_scores", "outcome_table", "overall", "planned_seeds", "run_claim", "source_key",
+    "Score", "Scores", "Verdict", "add_seconds", "all_of", "at_least", "at_most", "code_key", "confirm",
+    "is_older", "is_uncommitted", "judge_places", "load_scores", "outcome_table",
+    "overall", "planned_seeds", "run_claim", "source_key", "uncommitted",
 ]  # fmt: skip

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ninefold.report import Table
 
 app = house_app("ninefold_lab", "Ninefold: published methods as small packages. Start with **ninefold demo**.")
-Names = Annotated[list[str] | None, typer.Argument(help="Systems; all installed ones if none is named.")]
-Full = Annotated[bool, typer.Option("--full", help="The forms that count (long; resumable by seed).")]
-Only = Annotated[str, typer.Option("--only", help="Just claims whose id contains this.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Systems to run; all installed systems by default.")]
+Full = Annotated[bool, typer.Option("--full", help="Run the full experiments: hours, resumable by seed.")]
+Only = Annotated[str, typer.Option("--only", help="Run only claims whose id contains this text.")]
 
 
 @verb(app, "list", uses=())
@@ -94,10 +94,22 @@ def _shown(table: Table, defects: int, opts: Shared) -> Table:
 
 
 @verb(app, uses=("threads", "quiet", "out"), out="into")
-def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Shared) -> Table:
-    """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
+def claims(
+    names: Names = None,
+    *,
+    full: Full = False,
+    only: Only = "",
+    confirm: Annotated[float, typer.Option("--confirm", min=0, help="Minutes for confirming stored outcomes.")] = 0.0,
+    opts: Shared,
+) -> Table:
+    """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes.
+
+    `--confirm 30` runs, for at most 30 minutes, the first seed of each stored outcome whose code has changed since, the
+    cheapest first, and stamps those with equal scores. It requires a checkout without uncommitted changes.
+    """
     from ninefold.systems import choose
 
+    from ninefold_lab.confirmation import confirm_all, refuse_uncommitted
     from ninefold_lab.experiments import claims_of
     from ninefold_lab.outcomes import judge_places, outcome_table, run_claim
 
@@ -110,7 +122,10 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
             failures.append((row.name, *_reason(error, alone=len(rows) == 1)))
     if not chosen and not failures:
         raise InputError("claims", got="none of that name", expected="a part of a claim's id, see ninefold claims")
+    if confirm:
+        return confirm_all(chosen, confirm)
     if full and opts.out is not None:
+        refuse_uncommitted(chosen)
         opts.out.mkdir(parents=True, exist_ok=True)
         judge_places(chosen, opts.out)  # before hours of work
     with progress(sum((claim.full if full else claim.quick).seeds for claim in chosen), "claims") as bar:
@@ -130,13 +145,16 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
 
 data_app = typer.Typer(help="Public data of the packages: what there is, and its sources.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-Package = Annotated[str, typer.Argument(help="A package; all if left out.")]
-Checkout = Annotated[Path, typer.Option("--checkout", help="A checkout of the repository.")]
+Package = Annotated[str, typer.Argument(help="Package to list; all packages by default.")]
+Checkout = Annotated[Path, typer.Option("--checkout", help="Folder of a checkout of the repository.")]
 
 
 @verb(data_app, "list", uses=())
 def list_data(package: Package = "", *, checkout: Checkout = Path()) -> Table:
-    """List the named sets of data: size, licence, and the command that fetches each, or how it is made."""
+    """List the named data sets: size, licence, and the command that fetches each, or how it is made.
+
+    Example: `ninefold data list`
+    """
     from ninefold.report import Table
 
     from ninefold_lab.data import listed
@@ -144,7 +162,7 @@ def list_data(package: Package = "", *, checkout: Checkout = Path()) -> Table:
     table = Table(["set", "MB", "licence", "how to get it"])
     for one in listed(checkout / "packages"):
         if package in ("", one.package):
-            how = f"ninefold data get {one.package} {one.name} -o DATA" if one.files else f"by hand: {one.by_hand}"
+            how = f"ninefold data get {one.package} {one.name} -o DATA" if one.files else f"made from: {one.by_hand}"
             size = round(one.bytes / 1e6, 2) if one.files else None
             table.rows.append([f"{one.package} {one.name}", size, one.licence, how])
     table.notes.append("Set NINEFOLD_DATA to the folder DATA. Licences are those that the sources state.")
@@ -153,14 +171,17 @@ def list_data(package: Package = "", *, checkout: Checkout = Path()) -> Table:
 
 @verb(data_app, "get", uses=("quiet", "out"), out="into")
 def get_data(
-    package: Annotated[str, typer.Argument(help="A package.")],
-    name: Annotated[str, typer.Argument(help="One of its sets; all that can be fetched if left out.")] = "",
+    package: Annotated[str, typer.Argument(help="Package whose data to fetch.")],
+    name: Annotated[str, typer.Argument(help="Data set to fetch; all by default.")] = "",
     *,
     checkout: Checkout = Path(),
-    host: Annotated[str, typer.Option("--host", help="Another address of the same files, e.g. of a mirror.")] = "",
+    host: Annotated[str, typer.Option("--host", help="Address of a mirror of the files.")] = "",
     opts: Shared,
 ) -> dict[str, Any]:
-    """Fetch data into -o DATA, checked by its digest; a broken download goes on where it ended."""
+    """Fetch data into -o DATA, checked by its digest; a broken download resumes where it stopped.
+
+    Example: `ninefold data get proteus csf --checkout ninefold -o data`
+    """
     from ninefold_lab.data import get, listed
 
     chosen = [one for one in listed(checkout / "packages") if one.package == package]

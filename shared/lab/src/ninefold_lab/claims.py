@@ -52,7 +52,8 @@ class Budget:
 class Comparison:
     """One bar and how it came out: `estimate` is how far the bar is passed (negative: missed), in the scores' unit.
 
-    `collapsed` counts the seeds that were left out because one of the two arms was at chance.
+    `collapsed` counts the seeds that were left out because one of the two arms was at chance. `identical`: both arms
+    have the same score on every item of every seed, so the comparison is true by construction, or says nothing.
 
     Examples:
         >>> import numpy as np
@@ -74,6 +75,7 @@ class Comparison:
     high: float
     verdict: str
     collapsed: int = 0
+    identical: bool = False
 
     @property
     def interval(self) -> str:
@@ -108,7 +110,7 @@ class Claim:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -173,7 +175,7 @@ def at_most(arm: str, rival: str | float, margin: float = 0.0) -> Verdict:
 
 
 def all_of(*verdicts: Verdict) -> Verdict:
-    """Every bar holds.
+    """Combine verdicts: all their comparisons together.
 
     Examples:
         >>> import numpy as np
@@ -251,6 +253,8 @@ def _compare(
     if not runs or (left_out and len(runs) < 2):
         verdict = NOT_REPRODUCED if ours > theirs else INCONCLUSIVE
         return Comparison(bar, float("nan"), -np.inf, np.inf, verdict, left_out)
+    differences = [_gain(scores, arm, rival, 0.0, 1.0) for scores in runs]
+    identical = isinstance(rival, str) and not any(items.any() for one in differences for items in one.values())
     gains = [_gain(scores, arm, rival, margin, sign) for scores in runs]
     if any(one.keys() != gains[0].keys() for one in gains):
         raise InputError(f"scores of {arm}", got="other groups", expected="the same groups for each seed")
@@ -268,7 +272,7 @@ def _compare(
         verdict = REPRODUCED if low >= -slack else NOT_REPRODUCED if high < -slack else INCONCLUSIVE
     if verdict == REPRODUCED and ours > theirs:
         verdict = INCONCLUSIVE  # it leads where it works, and fails more often than the rival
-    return Comparison(bar, estimate, low, high, verdict, left_out)
+    return Comparison(bar, estimate, low, high, verdict, left_out, identical)
 
 
 def _collapsed(scores: Scores, arm: str, rival: str | float, chance: float | None) -> tuple[bool, bool]:

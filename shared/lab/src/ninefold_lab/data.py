@@ -35,7 +35,7 @@ class DataSet:
         package: distribution name.
         name: of the set.
         licence: as its source states it.
-        files: how each is fetched; empty if the set is made by hand.
+        files: how each is fetched; empty if no command fetches the set.
         by_hand: source and conversion of a set that is.
         claims: ids of the claims that read the set.
         conversions: the file with the functions that convert.
@@ -76,11 +76,11 @@ def get(found: DataSet, out: Path, *, host: str = "", step: Callable[[], object]
         host: address before repository, commit and path, where it is not the usual one.
         step: called after each file.
     Raises:
-        InputError: if the set is made by hand; the message says from what and how.
+        InputError: if no command fetches the set; the message says from what and how.
         DownloadError: if a file cannot be had, or holds other bytes than it should.
     """
     if not found.files:
-        raise InputError(f"{found.package} {found.name}", got="a set that is made by hand", hint=found.by_hand)
+        raise InputError(f"{found.package} {found.name}", got="a set that no command fetches", hint=found.by_hand)
     paths = []
     for one in found.files:
         path = out / found.package / one["path"]

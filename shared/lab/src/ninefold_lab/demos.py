@@ -45,7 +45,7 @@ def at_once(count: int) -> int:
 
 
 def slowdown() -> float:
-    """About how many times longer work takes here beside what else runs on this machine."""
+    """How many times longer work takes here, given the load of this machine."""
     cores, load = _cores_and_load()
     return max(1.0, (load + 1) / cores)
 

@@ -25,7 +25,7 @@ SUFFIX = "_experiments"
 
 
 def folder_of(package: str) -> Path | None:
-    """The experiments of the import `package`: beside an editable install, else in the checkout that holds the
+    """The experiments of the import `package`: next to an editable install, else in the checkout that holds the
     current folder; None if there are none."""
     spec = importlib.util.find_spec(package)
     around = [Path(spec.origin).parents[2]] if spec and spec.origin else []

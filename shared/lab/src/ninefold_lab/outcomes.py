@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +23,7 @@ from ninefold.run import environment, hardware_name
 from ninefold_lab.claims import Budget, Claim, Comparison, Scores, groups_of, overall, planned_seeds
 from ninefold_lab.provenance import provenance, source_key
 
+RETIRED = "retired.json"  # next to results/: comparisons that left their claim, with the reason
 _LARGE = 3000  # numbers, above which scores stand in a file beside the outcome
 _KIND = {"kind": "ninefold.scores", "format_version": 1}
 _reused: ContextVar[float] = ContextVar("_reused", default=0.0)
@@ -29,7 +31,7 @@ _reused: ContextVar[float] = ContextVar("_reused", default=0.0)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of one claim.
+    """Result of one claim.
 
     Attributes:
         arms: by arm the mean and the standard deviation over seeds, and the means of its groups.
@@ -47,7 +49,7 @@ class Outcome:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -80,13 +82,22 @@ class Outcome:
         return f"{self.id.split('/', 1)[1]}.{self.form}.{hardware_name()}.json"
 
     def save(self, folder: str | Path) -> Path:
-        """Write it into a package's `results/`, many scores as `.safetensors` beside it; quick forms are refused.
+        """Write it into a package's `results/`, many scores as `.safetensors` next to it; quick forms are refused.
 
-        Replaces an outcome of the same claim, and no other file.
+        Replaces an outcome of the same claim, and no other file. Each comparison has a digest and the date on which an
+        outcome first had it; a comparison of the last outcome may only go if it is retired with a reason.
         """
         if self.form != "full":
             raise InputError("form", got=self.form, expected="full: quick forms never enter results/")
         path = Path(folder) / self.file_name
+        about = json_or_none(path.read_bytes()) if path.is_file() else None
+        before = {one["bar"]: one for one in about.get("comparisons", [])} if isinstance(about, dict) else {}
+        kept = {one.bar for one in self.comparisons}
+        if (retired := path.parent.parent / RETIRED).is_file():
+            kept |= {one["bar"] for one in json.loads(retired.read_text(encoding="utf-8")) if one["claim"] == self.id}
+        if lost := [bar for bar in before if bar not in kept]:
+            expected = f"each one of the last outcome, or an entry with the reason in {retired}"
+            raise InputError(f"comparisons of {self.id}", got=f"none that says {lost[0]!r}", expected=expected)
         arrays = _flat(self.scores)
         held: Any = path.with_suffix(".scores.safetensors").name
         if sum(array.size for array in arrays.values()) > _LARGE:  # before the file that names them
@@ -95,9 +106,18 @@ class Outcome:
         else:
             held = {key: [float(f"{one:.7g}") for one in array.tolist()] for key, array in arrays.items()}
         fields = plain({**vars(self), "scores": None})
-        lines = json.dumps(fields, indent=2, allow_nan=False).removesuffix("null\n}")
-        write_text(path, f"{lines}{json.dumps(held)}\n}}\n", force=True, ours=_is_outcome)
+        for one in fields["comparisons"]:
+            digest = hashlib.sha256(f"{self.id}\t{one['bar']}".encode()).hexdigest()[:12]  # in all outcomes the same
+            one |= {"digest": digest, "date": before.get(one["bar"], {}).get("date", self.date)}
+        write_outcome(path, {**fields, "scores": held})
         return path
+
+
+def write_outcome(path: Path, fields: dict[str, Any]) -> None:
+    """Write the fields of an outcome, the scores last, on one line."""
+    rest = {key: value for key, value in fields.items() if key != "scores"}
+    lines = json.dumps({**rest, "scores": None}, indent=2, allow_nan=False).removesuffix("null\n}")
+    write_text(path, f"{lines}{json.dumps(fields['scores'])}\n}}\n", force=True, ours=_is_outcome)
 
 
 def judge_places(claims: Iterable[Claim], folder: Path) -> None:
@@ -113,7 +133,7 @@ def judge_places(claims: Iterable[Claim], folder: Path) -> None:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -148,7 +168,7 @@ def load_scores(path: Path) -> list[dict[str, dict[str, np.ndarray]]]:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -202,7 +222,7 @@ def run_claim(claim: Claim, *, full: bool = False, advance: Callable[[], object]
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -244,7 +264,7 @@ def add_seconds(seconds: float) -> None:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -302,7 +322,7 @@ def outcome_table(outcomes: Sequence[Outcome], title: str = "") -> Table:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )

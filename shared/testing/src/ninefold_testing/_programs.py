@@ -157,7 +157,7 @@ class Warm:
             )  # fmt: skip
 
     def start(self, words: list[str], out: int, errors: int, **env: str) -> Program:
-        """Start what `python *words` runs, with `env` beside the environment and nothing on its standard input."""
+        """Start what `python *words` runs, with `env` added to the environment and nothing on its standard input."""
         answers = socket.socket(socket.AF_UNIX)
         answers.connect(self.address)
         with Path(os.devnull).open("rb") as nothing:

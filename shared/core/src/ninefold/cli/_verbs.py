@@ -44,13 +44,13 @@ class Shared:
         --out: expected where to write the result, e.g. -o result
     """
 
-    seed: Annotated[int, _option("Seed of everything random.", "--seed", min=0, max=2**32 - 1)] = 0
-    device: Annotated[str, _option("Torch device.", "--device")] = "cpu"
-    threads: Annotated[int | None, _option("CPU threads.", "--threads", min=1)] = None
-    json: Annotated[bool, _option("Print JSON.", "--json")] = False
-    quiet: Annotated[bool, _option("No progress.", "--quiet", "-q")] = False
-    force: Annotated[bool, _option("Replace what an earlier run wrote to --out.", "--force")] = False
-    out: Annotated[Path | None, _option("Where to write.", "--out", "-o")] = None
+    seed: Annotated[int, _option("Seed of the random number generators.", "--seed", min=0, max=2**32 - 1)] = 0
+    device: Annotated[str, _option("PyTorch device, for example cpu or cuda.", "--device")] = "cpu"
+    threads: Annotated[int | None, _option("Number of CPU threads.", "--threads", min=1)] = None
+    json: Annotated[bool, _option("Print the result as JSON.", "--json")] = False
+    quiet: Annotated[bool, _option("Hide the progress bar.", "--quiet", "-q")] = False
+    force: Annotated[bool, _option("Replace an earlier result at --out.", "--force")] = False
+    out: Annotated[Path | None, _option("File or folder to write.", "--out", "-o")] = None
 
     def need_out(self) -> Path:
         """The --out path; InputError if it was not given."""
