@@ -33,7 +33,7 @@ _TOKENS_FIRST = ("xlnet", "longformer", "led")  # model types that compute (toke
 
 
 class AddedForward:
-    """Forward passes of a model that add what a plan says, beside the base that the model holds.
+    """Forward passes of a model that add what a plan says to the base that the model holds.
 
     The modules' forwards are replaced once, by ones that look the plan up: another plan is a pointer. `close` puts the
     modules' own back.
@@ -159,7 +159,7 @@ def _warn(names: list[str]) -> None:
 def _touched(model: nn.Module, slots: Mapping[str, Slot], plan: RowPlan) -> dict[int, tuple[nn.Module, list[Part]]]:
     """By identity: the modules whose forward must be computed by row, and their tensors that any task changes.
 
-    A module that holds such tensors beside inner modules (a class token, a scale of the whole model) is taken whole.
+    A module that holds such tensors and inner modules (a class token, a scale of the whole model) is taken whole.
     """
     heads = {name for task in plan.tasks.values() if isinstance(task.head, dict) for name in task.head}
     changed = {name for task in plan.tasks.values() for name in (*task.terms, *task.dense)}

@@ -90,7 +90,7 @@ def live_model(folder: Path, max_length: int | None = None) -> tuple[nn.Module, 
     Args:
         folder: one that `tswitch finetune` wrote (an encoder with a head over its mean), or of a class of transformers.
         max_length: tokens kept of each text; None: what the folder says about itself, else 128.
-    Returns: the model in evaluation mode; None in place of an encoder of texts where the folder has no tokenizer.
+    Returns: the model in evaluation mode; None instead of an encoder of texts where the folder has no tokenizer.
     Raises:
         ArtifactError: a folder that transformers cannot load.
     """

@@ -1,6 +1,6 @@
 """Models to fine-tune: an encoder, mean pooling over the real tokens, one linear head called `classifier`.
 
-The head is stored beside the encoder as `classifier.weight` and `classifier.bias`, and the encoder's tensors keep the
+The head is stored with the encoder as `classifier.weight` and `classifier.bias`, and the encoder's tensors keep the
 names they have in the base folder: so a fine-tuned folder minus its base is the encoder's task vector, and
 `exclude=("classifier*",)` is exactly the head.
 """
