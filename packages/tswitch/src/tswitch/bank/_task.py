@@ -298,7 +298,7 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def swap_head(model: nn.Module, before: list[tuple[nn.Module, str, nn.Parameter]], head: Any) -> None:
-    """Put a task's head parameters in place of the model's own, which `before` keeps; first put back those it holds."""
+    """Put a task's head parameters instead of the model's own, which `before` keeps; first put back those it holds."""
     while before:
         module, leaf, own = before[-1]
         module._parameters[leaf] = own

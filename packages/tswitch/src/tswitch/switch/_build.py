@@ -209,7 +209,7 @@ class _Passes:
         self.scales |= dict.fromkeys((name for name in encoders if name in self.codes), scale)
 
     def _count(self, delta: Delta, select: RadixSelect, helper: ThreadPoolExecutor) -> None:
-        """First pass over one tensor; its base is hashed beside it."""
+        """First pass over one tensor; its base is hashed in the same pass."""
         sha = hashlib.sha256()
         hashed = None
         for old, chunk in delta.pairs():

@@ -39,7 +39,7 @@ def export(
 ) -> Written:
     """Write base + sum of w_i * switch_i as a Hugging Face folder.
 
-    Sums are made in float32. A run that was killed goes on after the last finished shard and ends with the same bytes.
+    Sums are made in float32. An interrupted run resumes after the last finished shard and ends with the same bytes.
     What a switch keeps dense is mixed in the same proportion; a task head only comes along with a single switch of
     weight 1, for heads of several tasks cannot be mixed.
 

@@ -159,7 +159,7 @@ class Switch:
                 kept or left out stands in `notes`.
             on_mismatch: for tensors that only one model has, or in other shapes: "error" lists them, "skip" leaves them
                 as in the base, "dense" keeps the fine-tuned values; of a matrix
-                that only got further rows, such as an embedding, these alone.
+                that only got further rows, such as an embedding, only these.
             progress: called with the number of parameters just done.
         Raises:
             InputError: naming tensor and file: bad argument, mismatch, NaN or infinity in the difference.
