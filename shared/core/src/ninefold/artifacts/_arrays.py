@@ -120,7 +120,7 @@ class Artifact:
 
     Attributes:
         path: the file.
-        meta: what the writer stored beside the arrays.
+        meta: what the writer stored with the arrays.
         about: the whole header (kind, format_version, package, package_version, meta, digests).
         names: the arrays' names.
 

@@ -120,7 +120,7 @@ class FolderArtifact:
 
     Attributes:
         path: the folder.
-        meta: what the writer stored beside the files.
+        meta: what the writer stored with the files.
         about: the whole manifest (kind, format_version, package, package_version, meta, files).
 
     Examples:

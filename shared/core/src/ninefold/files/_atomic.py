@@ -21,7 +21,7 @@ _NO_FLUSH = (errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP)  # of a 
 
 @contextlib.contextmanager
 def atomic_file(path: str | Path, *, force: bool | None = None, ours: Ours = None) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is flushed to disk and takes its name, else it is removed.
+    """Yield a temporary path next to `path`; on success it is flushed to disk and takes its name, else it is removed.
 
     Args:
         path: file to write; missing parents are made.
@@ -62,7 +62,7 @@ def atomic_file(path: str | Path, *, force: bool | None = None, ours: Ours = Non
 
 @contextlib.contextmanager
 def atomic_folder(path: str | Path, *, force: bool = False, ours: Ours = None) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; on success it takes its name, else it is removed.
+    """Yield a temporary folder next to `path`; on success it takes its name, else it is removed.
 
     Args:
         path: folder to write; missing parents are made.

@@ -2,7 +2,7 @@
 
 By flock where there is one, on a file opened for writing: Linux's NFS client turns flock into a byte-range lock, and
 refuses an exclusive one on a read-only descriptor or on a folder. Elsewhere (ENOSYS, ENOLCK, EIO, ...) by the existence
-of a file that names its owner. A shell beside the owner touches that file every second while the owner lives, also
+of a file that names its owner. A shell next to the owner touches that file every second while the owner lives, also
 while that computes or is stopped, and removes it when the owner ends. If the whole machine ends, the file falls silent:
 after six seconds, by the clock of the file system, the lock is anybody's.
 """
@@ -36,7 +36,7 @@ def lock(path: Path, *, wait: bool = False) -> Lock | None:
     """Lock an existing file or folder against other processes; the lock dies with the process, however that ends.
 
     Args:
-        path: file, which must be writable, or folder, whose lock is a file `.NAME.lock` beside it.
+        path: file, which must be writable, or folder, whose lock is a file `.NAME.lock` next to it.
         wait: wait until it is free.
     Returns: the lock, to be closed to give it back; None if another process holds it.
     Raises: InputError on Windows, which has no such locks.

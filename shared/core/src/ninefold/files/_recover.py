@@ -1,8 +1,8 @@
-"""What writers leave beside a path while they work or when they are killed, and how the next use ends it.
+"""What writers leave next to a path while they work or when they are killed, and how the next use ends it.
 
-Names beside `x`, each with 16 random digits:
+Names next to `x`, each with 16 random digits:
     .x.<digits>.lock    a writer's lock, by which it is known to live
-    .x.<digits>.tmp     what a living writer is writing; without a lock that is held: rubbish
+    .x.<digits>.tmp     what a living writer is writing; without a lock on it: rubbish
     .x.<digits>.old     what stood at x, moved aside while .x.<digits>.tmp takes its name; seen only on file systems
                         that cannot exchange two names at once
 
@@ -50,7 +50,7 @@ def recover(path: str | Path) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed writers of `path` left beside it: temporary names that nobody holds a lock on."""
+    """Remove what killed writers of `path` left next to it: temporary names that nobody holds a lock on."""
     found = _beside(path)
     for old in found["old"]:
         _settle(old, path)
@@ -73,7 +73,7 @@ def undo(temporary: Path, path: Path) -> None:
 
 
 def temporary_name(path: Path) -> Path:
-    """A new temporary name beside `path`."""
+    """A new temporary name next to `path`."""
     return path.with_name(f".{short(path.name)}.{secrets.token_hex(8)}.tmp")
 
 
@@ -113,7 +113,7 @@ def _settle(old: Path, path: Path) -> None:
 
 
 def _beside(path: Path) -> dict[str, list[Path]]:
-    """Names beside `path` by suffix; one look at the folder, which may hold very many."""
+    """Names next to `path` by suffix; one look at the folder, which may hold very many."""
     name = re.compile(re.escape(f".{short(path.name)}.") + r"[0-9a-f]{16}\.(old|tmp|lock)")
     found: dict[str, list[Path]] = {"old": [], "tmp": [], "lock": []}
     for entry in path.parent.iterdir() if path.parent.is_dir() else ():
