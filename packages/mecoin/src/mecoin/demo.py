@@ -56,11 +56,9 @@ def demo(seed: int) -> DemoResult:
 
 def _headline(result: StreamResult, added: int) -> str:
     """Accuracy after all sessions, and what the additions cost in known classes."""
-    first, last = result.sessions[0], result.sessions[-1]
-    return (
-        f"After {2 * added} classes were added with five labels each, without retraining, {last.accuracy:.0f} % of all "
-        f"nodes are right; known classes lost {first.accuracy - last.base:.0f} points."
-    )
+    lost = result.sessions[0].accuracy - result.sessions[-1].base
+    what = f"lose {lost:.0f} points of accuracy" if lost >= 1 else "keep their accuracy"
+    return f"{2 * added} classes added from five labels each, without retraining: the classes known before {what}."
 
 
 def _figures(stream: SessionStream, results: dict[str, StreamResult], learner: Any) -> list[tuple[str, Any]]:

@@ -27,12 +27,12 @@ def classes_arriving(result: StreamResult) -> Figure:
     later = [(one.session, one.novel) for one in result.sessions if one.session]
     axis.plot(sessions, [one.base for one in result.sessions], marker="s", label="known from the start")
     axis.plot(*zip(*later, strict=True), marker="*", markersize=9, label="added with five labels each")
-    axis.set_xlabel("Session", fontsize=12)
-    axis.set_ylabel("Right, %", fontsize=12)
-    axis.tick_params(labelsize=12)
+    axis.set_xlabel("Session", fontsize=12.5)
+    axis.set_ylabel("Right, %", fontsize=12.5)
+    axis.tick_params(labelsize=12.5)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylim(0, 103)
-    axis.legend(fontsize=12, frameon=False, loc="lower left")
+    axis.legend(fontsize=12.5, frameon=False, loc="lower left")
     return made
 
 

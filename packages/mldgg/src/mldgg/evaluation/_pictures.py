@@ -9,7 +9,7 @@ from ninefold.report import BLUE, GREY, ORANGE, figure
 from ninefold_graphs import Graph
 
 LARGEST = 400  # nodes that are drawn, at most
-_TEXT = 12  # points
+_TEXT = 12.5  # points
 
 
 def answered_graph(graph: Graph, answers: np.ndarray, shown: np.ndarray | None = None) -> Any:
