@@ -121,10 +121,10 @@ def _figures(table: pd.DataFrame, truth: np.ndarray, proteins: np.ndarray, repor
         (hit & (truth != 0), BLUE, "called, true"),
     ):
         axes.scatter(effect[mask], strength[mask], s=9, color=color, label=label, linewidths=0)
-    axes.set_xlabel("log2 change", fontsize=12)
-    axes.set_ylabel("-log10 p", fontsize=12)
-    axes.tick_params(labelsize=12)
-    axes.legend(frameon=False, fontsize=12, loc="lower right", handletextpad=0.1, borderpad=0)
+    axes.set_xlabel("log2 change", fontsize=12.5)
+    axes.set_ylabel("-log10 p", fontsize=12.5)
+    axes.tick_params(labelsize=12.5)
+    axes.legend(frameon=False, fontsize=12.5, loc="lower right", handletextpad=0.1, borderpad=0)
     top = float(np.nanmax(strength))
     axes.set_ylim(-0.4, top * 1.25)
     axes.set_xlim(-4, 8.5)  # one peptide is outside
@@ -136,9 +136,9 @@ def _figures(table: pd.DataFrame, truth: np.ndarray, proteins: np.ndarray, repor
         own = np.flatnonzero((proteins == one.entities[0]) & hit)
         if len(own):
             best = own[np.argmax(strength[own])]
-            axes.annotate(name, (effect[best], strength[best]), (4.9, top * (1.3 - 0.13 * number)), fontsize=12,
+            axes.annotate(name, (effect[best], strength[best]), (4.9, top * (1.3 - 0.13 * number)), fontsize=12.5,
                           arrowprops={"arrowstyle": "-", "color": "black", "linewidth": 0.7}, va="center")  # fmt: skip
-    axes.set_title("\n".join(lines), fontsize=12, loc="left", x=-0.12)
+    axes.set_title("\n".join(lines), fontsize=12.5, loc="left", x=-0.12)
     return [("The first three hypotheses, and all peptides by change and p-value", made)]
 
 

@@ -115,8 +115,8 @@ def interaction(context: Context, params: Interaction, _inputs: list[Input]) -> 
 
 
 @register_tool(
-    "interaction_check", params=Prepared,
-    tables={"refits": ("entity", "agree", "refits", "worst_p", "stable", "failed")}, reads=("interaction",), requires=("bulk",),
+    "interaction_check", params=Prepared, reads=("interaction",), requires=("bulk",),
+    tables={"refits": ("entity", "agree", "refits", "worst_p", "stable", "failed")},
 )  # fmt: skip
 def interaction_check(context: Context, _params: Prepared, inputs: list[Input]) -> Output:
     """Refit an interaction with another normalisation and a plain prior; stable hits keep their side and q <= 0.1."""

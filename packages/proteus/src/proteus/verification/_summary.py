@@ -37,8 +37,8 @@ def summary_of(
         counts = f"{found.get('hits', 0)} of {found.get('tested', 0)} features tested change"
         said.append([f"{name}: {counts} at a false discovery rate of 5 %."])
     questions = {one["id"]: one["question"] for one in objectives}
-    asked = {one.data["objective"]: one.data["result"] for one in events if one.kind == "step"
-             and one.data["step"]["tool"] in ("interaction", "trend") and one.data["result"]["status"] == "ok"}  # fmt: skip
+    steps = [one.data for one in events if one.kind == "step" and one.data["result"]["status"] == "ok"]
+    asked = {one["objective"]: one["result"] for one in steps if one["step"]["tool"] in ("interaction", "trend")}
     for name, result in asked.items():
         found = result["metrics"]
         said.append([f"{questions.get(name, name)} {found.get('hits', 0)} of {found.get('tested', 0)} features pass."])
