@@ -123,7 +123,7 @@ class BlockDct(WholeLink):
         arrived = (symbols_to_reals(symbols[None, head:])[0], np.repeat(noise[head:], 2))
         for row, values in zip(whole, arrived, strict=True):
             row[: len(values)] = values[: len(row)]
-        reals, spread = whole.reshape(2, count, -1) * np.float32([scale, scale**2])[:, None, None]
+        reals, spread = whole.reshape(2, count, -1) * np.array([scale, scale**2], np.float32)[:, None, None]
         power = self.variances[: len(gains)] * gains**2 * scale**2  # a picture's variances are taken to have its scale
         blocks = np.zeros((count, len(self.variances)), np.float32)
         blocks[:, self.order[: len(gains)]] = reals * (power / (power + spread)) / gains

@@ -1,7 +1,7 @@
 """The physical layer (inferred, standard): what TS 38.211 and 38.212 call each part, and where it is.
 
-Definitions of power, SNR and bandwidth ratio: `_definitions`. Modulation: `_modulation`. LDPC base graphs and rate
-matching: `_base_graph`; coding: `_ldpc`, its decoder `_layered`. Blocks with their CRC: `_block`; messages of several
+Definitions of power, SNR and bandwidth ratio: `_definitions`. Modulation: `_modulation`. LDPC: `_ldpc`, its
+decoder `_layered`. Blocks with their CRC: `_block`; messages of several
 code blocks, modulation and rate by SNR: `_transport`. Channels: `_channel`, `_ofdm`, `_mimo`; with gradients:
 `_torch_channel`. Pilots in a stream: `_pilots`; symbols as samples: `_waveform`, `_equaliser`. Error rates over a grid:
 `_sweep`.
@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 from ninefold.lazy import attach
 
-from semcom.phy._base_graph import layout
 from semcom.phy._block import (
     CodedBlock,
     append_crc,
@@ -49,7 +48,7 @@ from semcom.phy._definitions import (
     reals_to_symbols,
     symbols_to_reals,
 )  # fmt: skip
-from semcom.phy._ldpc import LdpcCode, ldpc
+from semcom.phy._ldpc import LdpcCode, layout, ldpc
 from semcom.phy._modulation import MODULATIONS, Modulation, hard_bits
 from semcom.phy._ofdm import tdl_profile
 from semcom.phy._pilots import PilotPattern

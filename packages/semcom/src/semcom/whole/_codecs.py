@@ -102,7 +102,7 @@ class Ladder:
 
     def _body(self, quality: int, reduced: int) -> bytes:
         if (quality, reduced) not in self._bodies:
-            height, width = reduced_size(*self.picture.shape[:2], reduced)
+            height, width = reduced_size(self.picture.shape[0], self.picture.shape[1], reduced)
             picture = self.picture
             if reduced:
                 small = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
