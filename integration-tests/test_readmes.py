@@ -118,8 +118,10 @@ def look_at_the_overview(page: Path, browser: Browser | None) -> None:
         browser.scheme(scheme)
         browser.open(page.as_uri())
         assert width < 1280 or looks.screens(browser) <= 8
+        assert looks.small_text(browser, ".card > figure img") == [], f"at {width} pixels"
         browser.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         assert browser.overflow() == 0
+        assert looks.small_text(browser) == [], f"at {width} pixels"
         assert not script or looks.serious(browser, script, colours=scheme == "dark") == [], (width, scheme)
     browser.open(page.as_uri())
     assert looks.out_of_reach(browser) == []
@@ -140,8 +142,11 @@ def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims, kept,
     for system, about in SYSTEMS.items():
         assert re.search(rf"^\s+{system}\s", printed, re.MULTILINE), f"{system} is not in the table"
         assert re.search(rf"^system {system}\s+{about}$", printed, re.MULTILINE), f"doctor does not see {system}"
-        section = page.split(f">{system}</h2>")[1].split("<h2 ")[0]
-        assert re.search(r"data:image/(png|svg\+xml);base64,", section), f"no picture of {system}"
+        card = page.split(f'<article class="card" id="{system}">')[1].split("</article>")[0]
+        headline = card.split('<p class="lead">')[1].split("</p>")[0]
+        assert not re.search(r"\[|no measurable difference", headline), f"{system}: the headline is no gain: {headline}"
+        picture_of_it = card.split("<details>")[0]
+        assert re.search(r"data:image/(png|svg\+xml);base64,", picture_of_it), f"no picture of {system}"
     look_at_the_overview(tmp_path / "ninefold-demo.html", browser)
 
 

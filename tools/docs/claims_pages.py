@@ -51,12 +51,12 @@ def page(name: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def overview(readme: str) -> str:
+def overview() -> str:
     """The scoreboard over all packages, with how verdicts are reached."""
     lab = (find("ninefold-lab").folder / "README.md").read_text(encoding="utf-8")
-    board = section(readme, "Claims").split("\n<!-- run -->")[0]
     verdicts = section(lab, "Verdicts").replace("## Verdicts", "## How a verdict is reached")
-    return f"# {board[3:].strip()}\n\n{verdicts}\n"
+    board = (HERE / "scoreboard.md").read_text(encoding="utf-8").strip()
+    return re.sub(r"\]\(packages/([\w-]+)#results\)", r"](\1/claims.md)", board) + f"\n\n{verdicts}\n"
 
 
 def corrections() -> str:

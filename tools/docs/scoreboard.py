@@ -226,7 +226,7 @@ def shown(arms: Mapping[str, Any], bars: Sequence[str]) -> dict[str, Any]:
     return {arm: score for arm, score in arms.items() if any(arm in bar for bar in bars)}
 
 
-def root_table(by_package: Mapping[str, Sequence[Row]], left: Mapping[str, Sequence[Any]] | None = None) -> str:
+def root_table(by_package: Mapping[str, Sequence[Row]], left: Mapping[str, Sequence[Any]] | None = None) -> Table:
     """One line a package: how its comparisons came out; each links to the package's own table."""
     table = Table([*COLUMNS])
     every = [row for pairs in by_package.values() for row in pairs]
@@ -236,8 +236,7 @@ def root_table(by_package: Mapping[str, Sequence[Row]], left: Mapping[str, Seque
         retired = [*(one for row in pairs for one in row.retired), *(left or {}).get(name, ())]
         cells = [counts.met, counts.missed, counts.open, counts.identical, len(retired)]
         table.rows.append([f"[{name}](packages/{name}#results)", *(cell or "" for cell in cells)])
-    totals = [sum(row[place] or 0 for row in table.rows) for place in range(1, len(COLUMNS))]
-    table.rows.append(["all", *totals])
+    table.rows.append(["all", *totals(table)])
     table.notes = [note for note in (
         _note(sum(row.is_older for row in every), every, f"are of {OLDER} than the code in this tree"),
         _note(sum(row.is_uncommitted for row in every), every, "come from a tree with uncommitted changes"),
@@ -245,7 +244,20 @@ def root_table(by_package: Mapping[str, Sequence[Row]], left: Mapping[str, Seque
         counted(sum(row.state == NOT_RUN and not row.claim.brings for row in every), "claim") + " for a first run.",
         counted(sum(row.outcome is None and bool(row.claim.brings) for row in every), "claim") + " for readers' files.",
     ) if note and not note.startswith("0 ")]  # fmt: skip
-    return table.to_markdown()
+    return table
+
+
+def summary(table: Table) -> str:
+    """The table over all packages in a sentence, and what its notes say."""
+    met, missed, still_open, identical, retired = totals(table)
+    said = f"Of {met + missed + still_open} comparisons {met} are met, {missed} are missed and {still_open} are open."
+    said += f" {identical} more compare identical scores, and {retired} are retired."
+    return " ".join([said, *table.notes[:2]])
+
+
+def totals(table: Table) -> list[int]:
+    """Sums of the columns of counts, over packages."""
+    return [sum(int(row[place] or 0) for row in table.rows if row[0] != "all") for place in range(1, len(COLUMNS))]
 
 
 def _date(row: Row) -> str:
@@ -306,7 +318,9 @@ def readmes(pairs: Mapping[str, Sequence[Row]], root: Path = ROOT) -> dict[Path,
     left = {name: gone([row.claim for row in found], retired_of(members[name])) for name, found in pairs.items()}
     texts: dict[Path, str] = {}
     if pairs.keys() == members.keys():  # the counts over all packages need all of them
-        texts[top] = with_block(text, "scoreboard", root_table(pairs, left), top)
+        table, page = root_table(pairs, left), root / "tools" / "docs" / "scoreboard.md"
+        texts[top] = with_block(text, "scoreboard", summary(table), top)
+        texts[page] = with_block(page.read_text(encoding="utf-8"), "scoreboard", table.to_markdown(), page)
     for name in pairs:
         path = results_page(members[name])
         block = package_table(pairs[name], left[name])
