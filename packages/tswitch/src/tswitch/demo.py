@@ -129,7 +129,7 @@ def _bytes(table: Table, rival: str) -> Any:
     sizes = {row[0]: row[2] for row in table.rows}
     shown = {"models": "fine-tuned models (upper bound)", rival: rival, "tswitch": "T-Switch, alpha 0.6"}
     found = {name: sizes[arm] for name, arm in shown.items()}
-    made, axes = figure(4.6, 2.1)
+    made, axes = figure(4.4, 2.1)
     bars = axes.barh(list(found), list(found.values()), color=[GREEN, ORANGE, BLUE])
     labels = [f"{size:.1f} MB" if size < 10 else f"{size:.0f} MB" for size in found.values()]
     axes.bar_label(bars, labels, padding=4, fontsize=13)

@@ -15,6 +15,7 @@ _ALPHA = "Share of the changed weights to drop, from 0 to below 1. Default: 0.6;
 _GRANULARITY = "Thresholds and scale for each tensor (tensor, the default) or once for all (model)."
 _SCALE = "Rule of each tensor's scale: full (default), l2 (as published) or mean."
 _EXCLUDE = "Pattern of head tensors, which are stored whole. Default: heads of transformers' classes. Repeatable."
+_SIZE = "Size of the seeded code, which replaces the ternary one: such as 0.2% of float32, or 2MB."
 _STEPS = "Gradient steps of the fit on --texts. Default: 24."
 _WEIGHT = "Weight of each switch, in their order. Default: 1. Repeatable."
 _DTYPE = "Data type of the weights: float16, bfloat16 or float32. Default: that of BASE."
@@ -33,6 +34,7 @@ def compress(
     scale: Annotated[str | None, Option(help=_SCALE, rich_help_panel="Advanced")] = None,
     exclude: Annotated[list[str] | None, Option(help=_EXCLUDE, rich_help_panel="Advanced")] = None,
     on_mismatch: Annotated[str | None, Option(help=MISMATCH, rich_help_panel="Advanced")] = None,
+    size: Annotated[str | None, Option(help=_SIZE)] = None,
     texts: Annotated[Path | None, Option(help=_TEXTS)] = None,
     steps: Annotated[int | None, Option(help=_STEPS, rich_help_panel="Advanced")] = None,
     opts: Shared,
@@ -49,7 +51,7 @@ def compress(
 
     switch, messages = compress_given(
         base, finetuned, opts.need_out(), alpha=alpha, granularity=granularity, scale=scale, exclude=exclude,
-        on_mismatch=on_mismatch, texts=texts, steps=steps, seed=opts.seed, force=opts.force,
+        on_mismatch=on_mismatch, texts=texts, steps=steps, size=size, seed=opts.seed, force=opts.force,
     )  # fmt: skip
     for message in messages:
         typer.echo(message, err=True)  # such as that the switch is empty; what is kept whole or left out
