@@ -45,7 +45,7 @@ def test_table_run_and_csv_agree_and_a_finished_run_is_not_measured_again(folder
     assert len(rows) == 2 * 3 * 3
     assert len({row["symbols"] for row in rows}) == 1
     assert {row["symbols"] for row in table["rows"]} == {rows[0]["symbols"]}
-    assert "leads at" in table["title"]
+    assert "is best at" in table["title"]
     again = run_here("semcom.cli", *map(str, words), "--json")
     assert json.loads(again.stdout) == table
 

@@ -237,7 +237,7 @@ def baseline_table(rows: Sequence[Mapping[str, Any]], task: BaselineTask) -> Tab
         table.rows.append([arm_name(arm), *cells, f"{count:.0f}"])
     first = {snr: max(arms, key=lambda arm: mean[arm, snr]) for snr in task.snrs}
     leads = {arm: ", ".join(f"{snr:g}" for snr in task.snrs if first[snr] == arm) for arm in arms}
-    table.title = "; ".join(f"{arm_name(arm)} leads at {snrs} dB" for arm, snrs in leads.items() if snrs)
+    table.title = "; ".join(f"{arm_name(arm)} is best at {snrs} dB" for arm, snrs in leads.items() if snrs)
     pictures = f"means over {len({row['picture'] for row in rows})} pictures"
     table.notes.append(f"PSNR in dB (SSIM), {pictures}, bandwidth ratio {task.ratio:.4g}, {task.channel}.")
     if Channel.from_spec(task.channel).overhead(1):
