@@ -32,6 +32,8 @@ class Settings:
     scale: Scale = DEFAULT_SCALE
     exclude: tuple[str, ...] | None = None  # None: the heads of transformers' classes, and what else the base lacks
     on_mismatch: OnMismatch = "error"
+    size: str | float | None = None  # of the seeded code; None: the ternary code
+    seed: int = 0  # of the seeded code
 
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
