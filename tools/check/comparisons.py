@@ -24,8 +24,9 @@ from ninefold_lab import Comparison
 
 TOOLS = Path(__file__).resolve().parents[1]
 sys.path += [str(TOOLS), str(TOOLS / "docs")]  # for `workspace` and `scoreboard`
+from counts import Row
 from retired import Retired, load_retired, save_retired
-from scoreboard import Row, judged_claims
+from scoreboard import judged_claims
 from workspace import ROOT, ToolError, exit_with, packages
 
 RESULTS = ":(glob)**/results/*.json"

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 import intervals
+from counts import Row, outcome_of, passed_by, with_spread
 from digits import in_digits
 from ninefold.report import Table
-from scoreboard import Row, gone, judged_claims, outcome_of, passed_by, retired_of, retired_table, with_spread
+from scoreboard import gone, judged_claims, retired_of, retired_table
 from workspace import ToolError, find, packages
 
 HERE = Path(__file__).parent

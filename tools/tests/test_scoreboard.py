@@ -9,17 +9,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from counts import passed_by, with_spread
 from ninefold_lab import Claim, Comparison, all_of, at_least
 from retired import Retired
 from scoreboard import (
     gone,
     outcomes,
     package_table,
-    passed_by,
     root_table,
     rows,
     with_block,
-    with_spread,
 )
 from workspace import Package, ToolError
 

@@ -48,7 +48,9 @@ def test_demo_shows_every_arm_and_its_short_fields_are_the_tables(shown):
     assert rows["multimodal"][2] > rows["multimodal"][1]
     for text in (arms.measured, arms.headline(), shown.looking_at, *shown.notes):
         assert text
-    assert len(shown.figures) == 2
+    assert len(shown.figures) == 3
+    assert shown.figures[0][1].get_figwidth() <= 5
+    assert f"{rows['unsharp mask'][1]:.1f} dB" in shown.headline
     assert {"multimodal", "published", "oracle", "coarse picture"} <= set(shown.glossary)
 
 

@@ -129,7 +129,7 @@ def _fetch(url: str, path: Path, sha256: str | None, remedy: str) -> Path:
         part.replace(path)
     finally:
         if held is not None:
-            os.close(held)
+            held.close()
     return path
 
 

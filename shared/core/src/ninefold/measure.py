@@ -19,7 +19,7 @@ from ninefold.errors import InputError
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one callable in each round, beside the first callable's.
+    """Seconds of one callable in each round, with the ratio to the first callable's.
 
     Examples:
         >>> from ninefold.measure import Timing, compare

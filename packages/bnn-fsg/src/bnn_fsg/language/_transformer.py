@@ -84,7 +84,7 @@ class Shape:
 
 
 class Cache:
-    """Keys and values so far: (layers, key heads, tokens, head) each; room grows by doubling."""
+    """Keys and values so far: (layers, key heads, tokens, head) each; the capacity doubles when full."""
 
     def __init__(self, shape: Shape) -> None:
         self.length = 0

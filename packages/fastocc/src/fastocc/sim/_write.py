@@ -7,7 +7,6 @@ PNG, centimetres), semantics/ (PNG, 255 = sky), lidar/ (float32 x 5), lidarseg/ 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -102,7 +101,7 @@ def simulate(
     try:
         _write_all(root, config, rig, grid, advance)
     finally:
-        os.close(held)
+        held.close()
     return root
 
 
@@ -170,6 +169,7 @@ def _write_scene(
                     "extrinsic": _pose_dict(camera.cam2ego),
                     "ego_pose": ego,
                     **({} if camera.fisheye is None else {"fisheye": list(camera.fisheye)}),
+                    **({} if camera.distortion is None else {"distortion": list(camera.distortion)}),
                 }
                 for camera in rig.cameras
             },

@@ -17,7 +17,9 @@ app = house_app(
 
 @verb(app, uses=("seed", "force", "out"), out="file")
 def estimate(
-    data: Annotated[Path | None, typer.Argument(help="CSV file with a column for each variable; simulated data by default.")] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="CSV file with a column for each variable; simulated data by default.")
+    ] = None,
     *,
     opts: Shared,
 ) -> Table:
