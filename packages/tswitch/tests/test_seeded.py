@@ -201,6 +201,20 @@ def test_what_only_the_ternary_code_has_is_refused_by_name():
         fit_knobs(switch, base, base, [torch.randn(4, 96)])
 
 
+def test_settings_of_the_ternary_code_are_refused_with_a_size():
+    base, tuned = pair()
+    for given in ({"alpha": 0.9}, {"granularity": "model"}, {"scale": "l2"}):
+        with pytest.raises(InputError, match="alpha, granularity, scale: expected to be left out"):
+            Switch.from_checkpoints(base, tuned, size="10%", **given)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**64 + 5])
+def test_any_whole_number_is_a_seed(seed):
+    base, tuned = pair()
+    first, again = (Switch.from_checkpoints(base, tuned, size="10%", seed=seed).dequantise("0.bias") for _ in range(2))
+    assert torch.equal(first, again)
+
+
 def test_nan_in_a_change_is_named(tmp_path):
     base, tuned = pair()
     tuned["2.weight"][3, 4] = float("nan")

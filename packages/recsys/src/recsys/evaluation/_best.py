@@ -89,10 +89,12 @@ class Best:
 
     def says(self) -> list[str]:
         """What was left out of the scores or not measured, in sentences."""
-        found = [
-            f"Left out of every score: {self.repeats:.0%} of what users took in the last period: they had it before.",
-            f"Counted as misses: {self.new_items:.0%} of the rest, whose items were new.",
-        ]
+        found = []
+        if self.repeats:
+            share = f"{self.repeats:.0%} of what users took in the last period"
+            found.append(f"Left out of every score: {share}, because they had it before.")
+        if self.new_items:
+            found.append(f"Counted as misses: {self.new_items:.0%} of the rest, whose items were new.")
         if self.cheapest is not None:
             found.append(f"No measurable difference in the search, and faster: {self.cheapest}.")
         found += [f"Not measured: {name} ({reason})." for name, reason in self.untried.items()]
@@ -108,22 +110,24 @@ def best(
     data: Dataset, out: str | Path, *, minutes: float = 20.0, metric: str = "ndcg@10", cuts: int = 5,
     today: Recommender | str | None = None, seed: int = 0, force: bool = False, trials: int | None = None,
 ) -> Best:  # fmt: skip
-    """Find, prove and fit the best list maker for a log within some minutes; needs the extra `best`.
+    """Search for the best recommender for a log, evaluate it on the last period, and save it; needs the extra `best`.
 
-    Models and what is done to the events (weights, half-life, trend, last days) are searched together on all cuts but
-    the last; the best settings of different models are fused where that is better on these cuts. The last cut is judged
-    once, at the end. A killed run goes on where it was: the same call, the same folder.
+    Every family of models is measured once before any is searched further; then the better half of the families is
+    searched, round by round, on all cuts but the last. The best settings of different models are fused where that is
+    better on these cuts. The last cut is evaluated once, at the end. Rerun the same call to resume an interrupted run.
 
     Args:
         data: events; values are taken as clicks (`Dataset.clicks`).
         out: folder of the run: `model` (for `recsys serve`), `report.html`, `report.json`, the trials.
-        minutes: for all of it; the last fits may take a little longer.
-        metric: of lists, to maximise.
+        minutes: time limit of the whole search; the last fits may take a little longer.
+        metric: ranking metric to maximise, such as "ndcg@10".
         cuts: moments, the last of which is kept for the end; see `moving_cuts`.
-        today: what the shop has today, a model or e.g. "item-knn(k=50)", to compare with.
+        today: the model in use now, to compare with, e.g. "item-knn(k=50)".
         seed: of search, draws and models.
         force: replace a model that is there.
-        trials: settings at most; None: as time allows.
+        trials: greatest number of settings; None: as many as time allows.
+    Raises:
+        InputError: for events with tables about users or items, or ties, which the search does not read.
 
     Examples:
         >>> import recsys

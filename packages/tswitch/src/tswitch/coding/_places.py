@@ -17,7 +17,7 @@ _HALF, _FULL = np.uint64(32), 1 << 32
 
 def draws(seed: int, name: str, rows: int, columns: int) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """(rows, uint32 for keeping, dither in [-.5, .5) as float32), each (rows, columns), from top to bottom."""
-    stream = np.random.Philox(key=[seed & (1 << 64) - 1, zlib.crc32(name.encode())])
+    stream = np.random.Philox(key=np.array([seed & (1 << 64) - 1, zlib.crc32(name.encode())], np.uint64))
     step = max(1, ROWS_AT_A_TIME // max(columns, 1))
     for start in range(0, rows, step):
         stop = min(start + step, rows)

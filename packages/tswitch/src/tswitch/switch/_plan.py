@@ -38,6 +38,8 @@ class Settings:
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
         check_scale(self.scale)
+        if self.size is not None and (self.alpha, self.granularity, self.scale) != (0.6, "tensor", DEFAULT_SCALE):
+            raise InputError("alpha, granularity, scale", expected="to be left out: size chooses the seeded code")
         for name, kind in (("granularity", Granularity), ("on_mismatch", OnMismatch)):
             if getattr(self, name) not in get_args(kind):
                 choices = " or ".join(repr(choice) for choice in get_args(kind))

@@ -130,7 +130,7 @@ class Switch:
                 that only got further rows, such as an embedding, only these.
             progress: called with the number of parameters just done.
             size: None is the ternary code. Else the seeded code, in as many bytes: a share of the model's float32 bytes
-                such as "0.2%", or bytes such as "2MB"; alpha, granularity and scale then do not count.
+                such as "0.2%", or bytes such as "2MB"; alpha, granularity and scale must be left out.
             seed: of the places that the seeded code keeps.
         Raises:
             InputError: naming tensor and file: bad argument, mismatch, NaN or infinity in the difference.
