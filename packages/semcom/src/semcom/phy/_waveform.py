@@ -120,7 +120,7 @@ class Waveform:
             starts.append(begin)
             gains.append(gain)
         at, middle = np.arange(total), places + (self.sync - 1) / 2
-        turns = _unwrapped(np.angle(gains))
+        turns = _unwrapped(np.angle(gains), middle)
         phase, instants = _between(at, middle, turns), np.interp(at, middle, starts) + self.samples * at
         values, half = np.empty(2 * total, np.complex64), self.samples / 2
         for place in (0, 1):
@@ -210,11 +210,12 @@ def _known(count: int, seed: int) -> np.ndarray:
     return Modulation("qpsk").modulate(bits)[0]
 
 
-def _unwrapped(angles: np.ndarray) -> np.ndarray:
-    """Angles as a line that bends: each is the nearest to where the two before it lead."""
+def _unwrapped(angles: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Angles at increasing places `at` as a line that bends: each is the nearest to where the two before it lead."""
     turns = list(angles[:1])
-    for angle in angles[1:]:
-        ahead = turns[-1] + (turns[-1] - turns[-2] if len(turns) > 1 else 0)
+    for place, angle in enumerate(angles[1:], 1):
+        slope = (turns[-1] - turns[-2]) / (at[place - 1] - at[place - 2]) if len(turns) > 1 else 0
+        ahead = turns[-1] + slope * (at[place] - at[place - 1])
         turns.append(angle + 2 * np.pi * np.round((ahead - angle) / (2 * np.pi)))
     return np.array(turns)
 

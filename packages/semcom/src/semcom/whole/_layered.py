@@ -93,7 +93,7 @@ class LayeredLink(WholeLink):
         blocks = [row.transport(total) for row in self.design.rates(total)]
         sizes = [block.bits // 8 for block in blocks]
         tile = self._coded(picture, sizes[0] - 4, sum(sizes) - 4)
-        data = (len(tile).to_bytes(4, "big") + tile).ljust(sum(sizes), b"\0")
+        data = (len(tile).to_bytes(4, "big") + tile).ljust(sum(sizes), b"\0")[: sum(sizes)]
         parts, sent = (data[: sizes[0]], data[sizes[0] :]), np.zeros(total, np.complex64)
         for block, part, power in zip(blocks, parts, (self.design.power, 1 - self.design.power), strict=True):
             if block.bits:

@@ -162,7 +162,7 @@ def ratio_of(coder: Coder, picture: np.ndarray) -> float:
     return len(UserLink(coder, 1.0).send(picture, 10.0)) / picture.size
 
 
-def load_user_coder(text: str) -> Coder:
+def load_user_coder(text: str) -> Any:
     """An instance of the class in `file.py:Class`, whose file is run.
 
     Raises:
