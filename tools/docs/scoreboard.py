@@ -9,7 +9,7 @@ comparison: one bar of one claim, met, missed or open, judged here from the scor
 that left their claim are counted apart, from `experiments/retired.json`, and so are those whose two arms gave identical
 scores. A claim without an outcome is "not run", or named below the table if it needs files that a reader brings; an
 outcome without scores (of an older version), or without an arm of today's bars, is "to be judged again"; one whose
-experiment, or what that imports, has changed since and that was not confirmed (`ninefold claims --confirm`) is marked
+experiment, or what that imports, has changed since and that was not confirmed (`tools/check/confirm.py`) is marked
 "older source". `--check` fails on a wrong count of these, too.
 """
 

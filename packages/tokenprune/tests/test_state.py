@@ -1,4 +1,4 @@
-"""Settings that change while a pruner is attached, or after something was made of it: they take effect, or are refused."""
+"""Settings that change while a pruner is attached, or later: they take effect, or are refused."""
 
 from __future__ import annotations
 

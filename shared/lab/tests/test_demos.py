@@ -75,7 +75,6 @@ def test_several_systems_are_announced_then_one_line_each_then_one_table(site, n
     for text in (
         "Error 10 %, theirs 20 %.",
         "Ours is better by 10.1 %",
-        'href="#full"',
         'id="full"',
         "A table of errors.",
         "<dt>error</dt>",

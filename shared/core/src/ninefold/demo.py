@@ -101,11 +101,8 @@ def failed(name: str, error: BaseException | str, seconds: float = 0.0) -> Shown
 
 def overview(shown: Sequence[Shown]) -> Table:
     """One row a system."""
-    table = Table(COLUMNS)
-    for one in shown:
-        table.rows.append([one.name, *map(_short, one.cells, _WIDEST), round(one.seconds, 1)])
-        if one.reason:
-            table.notes.append(f"{one.name}: {one.reason}")
+    table = Table(COLUMNS, [[one.name, *map(_short, one.cells, _WIDEST), round(one.seconds, 1)] for one in shown])
+    table.notes += [f"{one.name}: {one.reason}" for one in shown if one.reason]
     return table
 
 

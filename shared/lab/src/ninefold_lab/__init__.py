@@ -17,31 +17,17 @@ Examples:
     True
 """
 
-from ninefold_lab.claims import (
-    HELD,
-    INCONCLUSIVE,
-    MISSED,
-    NOT_REPRODUCED,
-    REPRODUCED,
-    Budget,
-    Claim,
-    Comparison,
-    Score,
-    Scores,
-    Verdict,
-    all_of,
-    at_least,
-    at_most,
-    overall,
-    planned_seeds,
+from ninefold_lab.claims import (  # noqa: I001  (short, as the list below)
+    HELD, INCONCLUSIVE, MISSED, NOT_REPRODUCED, REPRODUCED, Budget, Claim, Comparison, Score, Scores, Verdict,
+    all_of, at_least, at_most, overall, planned_seeds,
 )  # fmt: skip
-from ninefold_lab.confirmation import confirm, is_older, is_uncommitted, uncommitted
+from ninefold_lab.confirmation import is_older, is_uncommitted, uncommitted
 from ninefold_lab.outcomes import Outcome, add_seconds, judge_places, load_scores, outcome_table, run_claim
 from ninefold_lab.provenance import code_key, source_key
 
 __all__ = [
     "HELD", "INCONCLUSIVE", "MISSED", "NOT_REPRODUCED", "REPRODUCED", "Budget", "Claim", "Comparison", "Outcome",
-    "Score", "Scores", "Verdict", "add_seconds", "all_of", "at_least", "at_most", "code_key", "confirm",
+    "Score", "Scores", "Verdict", "add_seconds", "all_of", "at_least", "at_most", "code_key",
     "is_older", "is_uncommitted", "judge_places", "load_scores", "outcome_table",
     "overall", "planned_seeds", "run_claim", "source_key", "uncommitted",
 ]  # fmt: skip

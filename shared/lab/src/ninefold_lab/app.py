@@ -99,17 +99,12 @@ def claims(
     *,
     full: Full = False,
     only: Only = "",
-    confirm: Annotated[float, typer.Option("--confirm", min=0, help="Minutes for confirming stored outcomes.")] = 0.0,
     opts: Shared,
 ) -> Table:
-    """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes.
-
-    `--confirm 30` runs, for at most 30 minutes, the first seed of each stored outcome whose code has changed since, the
-    cheapest first, and stamps those with equal scores. It requires a checkout without uncommitted changes.
-    """
+    """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
     from ninefold.systems import choose
 
-    from ninefold_lab.confirmation import confirm_all, refuse_uncommitted
+    from ninefold_lab.confirmation import refuse_uncommitted
     from ninefold_lab.experiments import claims_of
     from ninefold_lab.outcomes import judge_places, outcome_table, run_claim
 
@@ -122,8 +117,6 @@ def claims(
             failures.append((row.name, *_reason(error, alone=len(rows) == 1)))
     if not chosen and not failures:
         raise InputError("claims", got="none of that name", expected="a part of a claim's id, see ninefold claims")
-    if confirm:
-        return confirm_all(chosen, confirm)
     if full and opts.out is not None:
         refuse_uncommitted(chosen)
         opts.out.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
@@ -18,9 +19,10 @@ from ninefold.datasets import cache_path
 from ninefold.errors import ArtifactError, InputError, version_of
 from ninefold.files import json_or_none, refuse_existing, write_text
 from ninefold.report import Table, plain
-from ninefold.run import environment, hardware_name
+from ninefold.run import environment
 
 from ninefold_lab.claims import Budget, Claim, Comparison, Scores, groups_of, overall, planned_seeds
+from ninefold_lab.confirmation import commit_of
 from ninefold_lab.provenance import provenance, source_key
 
 RETIRED = "retired.json"  # next to results/: comparisons that left their claim, with the reason
@@ -115,9 +117,14 @@ class Outcome:
 
 def write_outcome(path: Path, fields: dict[str, Any]) -> None:
     """Write the fields of an outcome, the scores last, on one line."""
-    rest = {key: value for key, value in fields.items() if key != "scores"}
-    lines = json.dumps({**rest, "scores": None}, indent=2, allow_nan=False).removesuffix("null\n}")
-    write_text(path, f"{lines}{json.dumps(fields['scores'])}\n}}\n", force=True, ours=_is_outcome)
+    scores = json.dumps(fields.pop("scores"))
+    lines = json.dumps({**fields, "scores": None}, indent=2, allow_nan=False).removesuffix("null\n}")
+    write_text(path, f"{lines}{scores}\n}}\n", force=True, ours=_is_outcome)
+
+
+def hardware_name() -> str:
+    """Short name of this machine's kind for file names, e.g. `x86_64-2cpu`."""
+    return f"{platform.machine().lower()}-{environment()['cores']}cpu"
 
 
 def judge_places(claims: Iterable[Claim], folder: Path) -> None:
@@ -246,7 +253,8 @@ def run_claim(claim: Claim, *, full: bool = False, advance: Callable[[], object]
     comparisons = claim.verdict(runs)
     return Outcome(
         claim.id, claim.says, claim.source, budget.form, overall(comparisons), _summary(runs), comparisons,
-        len(runs), round(seconds, 1), time.strftime("%Y-%m-%d"), version_of(claim.package), environment(),
+        len(runs), round(seconds, 1), time.strftime("%Y-%m-%d"), version_of(claim.package),
+        environment() | {"commit": commit_of(claim.package)},
         origin, runs,
     )  # fmt: skip
 

@@ -39,7 +39,6 @@ def demo_page(shown: Sequence[Shown], rows: Sequence[Installed]) -> str:
 def cards(shown: Sequence[Shown]) -> str:
     """One card a system: the headline, a picture of what it makes, how it compares, and the command for own data."""
     names = [html.escape(one.name) for one in shown]
-    links = "".join(f'<li><a href="#{name}">{name}</a></li>' for name in names)
     made = [f'<article class="card" id="{name}"><h3>{name}</h3>{"".join(one.section)}</article>'
             for name, one in zip(names, shown, strict=True)]  # fmt: skip
-    return f'<nav><ul>{links}</ul></nav><div class="cards">{"".join(made)}</div>'
+    return f'<div class="cards">{"".join(made)}</div>'

@@ -25,13 +25,11 @@ def flock_of(system: str) -> Callable[[int, int], None]:
     own = fcntl.flock
 
     def flock(descriptor: int, operation: int) -> None:
-        if system == "nfs":  # a byte-range lock: an exclusive one is for those who write
-            reads = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
-            if operation & fcntl.LOCK_EX and reads:
-                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            own(descriptor, operation)
-        else:
-            number = getattr(errno, system)
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
+        refused = system == "nfs" and operation & fcntl.LOCK_EX and flags == os.O_RDONLY  # a range is locked by writers
+        if refused or system != "nfs":
+            number = errno.EBADF if refused else getattr(errno, system)
             raise OSError(number, os.strerror(number))
+        own(descriptor, operation)
 
     return flock

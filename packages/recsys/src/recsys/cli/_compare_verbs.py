@@ -109,7 +109,7 @@ def best(
     cuts: Annotated[
         int, typer.Option("--cuts", help="Number of periods to evaluate on; the last one gives the final score.")
     ] = 5,
-    today: Annotated[str | None, typer.Option("--today", help='Model in use now, to compare with: for example "item-knn(k=50)".')] = None,
+    today: Annotated[str | None, typer.Option("--today", help="Model you use now, such as item-knn(k=50).")] = None,
     trials: Annotated[
         int | None, typer.Option("--trials", help="Maximum number of settings to try; if omitted, as time allows.")
     ] = None,

@@ -1,10 +1,9 @@
 """Locks between processes that hold on every file system that a cluster mounts.
 
 By flock where there is one, on a file opened for writing: Linux's NFS client turns flock into a byte-range lock, and
-refuses an exclusive one on a read-only descriptor or on a folder. Elsewhere (ENOSYS, ENOLCK, EIO, ...) by the existence
-of a file that names its owner. A shell next to the owner touches that file every second while the owner lives, also
-while that computes or is stopped, and removes it when the owner ends. If the whole machine ends, the file falls silent:
-after six seconds, by the clock of the file system, the lock is anybody's.
+refuses an exclusive one on a read-only descriptor or on a folder. Elsewhere (ENOSYS, ENOLCK, EIO, ...) by the
+existence of a file that names its owner, with the library filelock: the lock of an owner that has ended on the same
+machine is taken over at once, and that of a living one never.
 """
 
 from __future__ import annotations
@@ -13,21 +12,11 @@ import contextlib
 import errno
 import hashlib
 import os
-import platform
-import secrets
-import subprocess
-import tempfile
-import time
 from pathlib import Path
 
 from ninefold.errors import InputError
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)  # by another process; all else says that there is no flock
-_SILENT = 6.0  # seconds without a touch after which an owner is gone
-_BESIDE = (
-    '(while touch -c "$1"; do sleep 1; done) & cat; kill $!; grep -qs "$2" "$1" && rm -f "$1"'  # until its input ends
-)
-
 
 Lock = contextlib.ExitStack  # `close` gives it back, and does nothing the second time
 
@@ -91,49 +80,15 @@ def short(name: str) -> str:
 
 
 def _by_existence(file: Path, wait: bool, *passing: Path) -> Lock | None:
-    owner, devnull = f"{platform.node()} {os.getpid()} {secrets.token_hex(8)}", subprocess.DEVNULL
-    while True:
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        except FileExistsError:
-            if not (_take_away(file) or wait):
-                return None
-            time.sleep(0.02)
-            continue
-        os.write(descriptor, owner.encode())
-        os.close(descriptor)
-        words = ["sh", "-c", _BESIDE, "sh", str(file.resolve()), owner]
-        beside = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=devnull, stderr=devnull, start_new_session=True)
-        held = Lock()
-        for one in (file, *passing):
-            held.callback(one.unlink, missing_ok=True)
-        held.callback(beside.communicate)  # its input ends, and so does it
-        return held
+    from filelock import SoftFileLock, Timeout
 
-
-def _take_away(file: Path) -> bool:
-    """Remove the lock of an owner that is gone; False if it lives."""
-    if _silence(file) <= _SILENT:
-        return False
-    claim = file.with_suffix(".claim")  # one process at a time: a second one would remove the first one's new lock
+    soft = SoftFileLock(file, timeout=-1 if wait else 0, thread_local=False)
     try:
-        claim.mkdir()
-    except FileExistsError:
-        if _silence(claim) > _SILENT:
-            claim.rmdir()
-        return True
-    if _silence(file) > _SILENT:
-        file.unlink(missing_ok=True)
-    claim.rmdir()
-    return True
-
-
-def _silence(file: Path) -> float:
-    """Seconds since a file was touched, by the clock of its own file system; infinite if it is not there."""
-    with contextlib.suppress(FileNotFoundError), tempfile.TemporaryFile(dir=file.parent) as now:
-        touched = os.open(file, os.O_RDONLY)  # NFS keeps times for a minute, but not those of what is opened
-        try:
-            return os.fstat(now.fileno()).st_mtime - os.fstat(touched).st_mtime
-        finally:
-            os.close(touched)
-    return float("inf")
+        soft.acquire(poll_interval=0.02)
+    except Timeout:
+        return None
+    held = Lock()
+    for one in passing:
+        held.callback(one.unlink, missing_ok=True)
+    held.callback(soft.release)
+    return held

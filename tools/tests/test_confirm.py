@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import numpy as np
 import pytest
+from confirm import confirm, confirm_all, difference, due
 from ninefold.errors import InputError
-from ninefold_lab import Budget, Claim, at_least, confirm, is_older, is_uncommitted, run_claim
-from ninefold_lab.confirmation import confirm_all, difference, due, uncommitted
+from ninefold_lab import Budget, Claim, at_least, is_older, is_uncommitted, run_claim
+from ninefold_lab.confirmation import commit_of, uncommitted
 
 SCORES = {"ours": np.array([1.0, 2.0, 3.0]), "rival": np.array([0.5, 0.25, 0.125])}
 
@@ -19,7 +21,7 @@ def made(tmp_path, monkeypatch):
     """A claim, its outcome, and a function that moves its scores, in a tree that counts as clean."""
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("ninefold_lab.confirmation.uncommitted", lambda package: [])
-    monkeypatch.setattr("ninefold_lab.confirmation.experiments_of", lambda package: tmp_path)
+    monkeypatch.setattr("confirm.experiments_of", lambda package: tmp_path)
     moved = {"by": 0.0}
 
     def scores(budget, seed):
@@ -118,13 +120,16 @@ def test_uncommitted_source_is_named_and_results_are_not(tmp_path, monkeypatch):
     monkeypatch.setattr("ninefold_lab.confirmation.folder_of", lambda package: source)
     monkeypatch.setattr("ninefold_lab.confirmation.experiments_of", lambda package: tmp_path / "experiments")
     assert uncommitted("acme") == []  # no checkout
+    assert commit_of("acme") == ""
     git("init", "-q")
     git("add", "-A")
     git("commit", "-qm", "first")
     (results / "a.json").write_text("{ }\n")
     assert uncommitted("acme") == []
+    assert re.fullmatch(r"[0-9a-f]{12}", commit_of("acme"))
     (source / "__init__.py").write_text("x = 2\n")
     assert uncommitted("acme") == ["src/acme/__init__.py"]
+    assert re.fullmatch(r"[0-9a-f]{12}\+changes", commit_of("acme"))
     git("commit", "-qam", "second")
     (source / "new.py").write_text("")
     assert uncommitted("acme") == ["src/acme/new.py"]
