@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ninefold import artifacts
 from ninefold.artifacts import FolderArtifact, write_folder
-from ninefold.files import _lock, lock, write_text
+from ninefold.files import lock, write_text
 from ninefold.run import Run
 from ninefold_testing import FLOCKS, flock_of
 
@@ -75,32 +75,24 @@ def test_lock_is_anothers_until_given_back(tmp_path, system, kind):
     assert names(tmp_path) == ["place"]
 
 
-@pytest.mark.parametrize("killed", ["process", "machine"])
-def test_lock_without_flock_is_taken_over_from_a_killed_owner_and_from_no_living_one(tmp_path, monkeypatch, killed):
+def test_lock_without_flock_is_taken_over_from_a_killed_owner_and_from_no_living_one(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", flock_of("ENOSYS"))
-    if killed == "machine":  # nobody is left to say that the owner is gone
-        monkeypatch.setattr(_lock, "_BESIDE", "true")
     place = tmp_path / "place"
     place.touch()
-    if killed == "machine":
-        left = lock(place)
-        assert left is not None
-    else:
-        other = start(HOLDER, place, "ENOSYS")
-        other.send_signal(signal.SIGSTOP)  # it computes, or waits for a disk, without end
+    other = start(HOLDER, place, "ENOSYS")
+    other.send_signal(signal.SIGSTOP)  # it computes, or waits for a disk, without end
     begin = time.monotonic()
-    while time.monotonic() < begin + (4 if killed == "machine" else 8):
+    while time.monotonic() < begin + 4:
         assert lock(place) is None
         time.sleep(0.25)
+    other.kill()
+    other.communicate()
     begin = time.monotonic()
-    if killed != "machine":
-        other.kill()  # and is not waited for: a zombie is no owner
     while (held := lock(place)) is None:
         assert time.monotonic() < begin + 10
         time.sleep(0.05)
     held.close()
-    if killed != "machine":
-        other.communicate()
+    assert names(tmp_path) == ["place"]
 
 
 def test_only_one_of_many_takes_over_what_a_dead_owner_left(tmp_path):
@@ -120,9 +112,10 @@ held.close()
 """
     place = tmp_path / "place"
     place.touch()
-    left = place.with_name(".place.held")
-    left.write_text("another-machine 7 00")
-    os.utime(left, (0, 0))
+    gone = start(HOLDER, place, "ENOLCK")
+    gone.kill()
+    gone.communicate()
+    assert names(tmp_path) == [".place.held", "place"]
     others = [start(code, place) for _ in range(4)]
     assert [other.wait(timeout=60) for other in others] == [0] * 4
     for other in others:

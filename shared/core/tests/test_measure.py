@@ -77,12 +77,6 @@ def test_too_little_to_compare_is_refused(arms, repeats, message):
         bench.compare(arms, repeats=repeats)
 
 
-def test_kernel_without_the_figure_is_an_input_error(monkeypatch, tmp_path):
-    monkeypatch.setattr(bench, "Path", lambda _: tmp_path / "none")
-    with pytest.raises(InputError, match="RssAnon"):
-        bench.rss_anon()
-
-
 def test_emit_prints_one_json_line(capsys):
     bench.emit(name="x", ratio=2.0)
     assert json.loads(capsys.readouterr().out) == {"name": "x", "ratio": 2.0}

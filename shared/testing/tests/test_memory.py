@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from ninefold.errors import InputError
 from ninefold_testing import _memory as bench
 
 
@@ -30,3 +31,9 @@ def test_sampling_ends_when_the_block_fails():
     with pytest.raises(KeyError), bench.peak_rss_anon():
         raise KeyError
     assert threading.active_count() == before
+
+
+def test_kernel_without_the_figure_is_an_input_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "Path", lambda _: tmp_path / "none")
+    with pytest.raises(InputError, match="RssAnon"):
+        bench.rss_anon()

@@ -25,8 +25,7 @@ def is_older(outcome: Mapping[str, Any], key: str) -> bool:
         >>> is_older(outcome, "a1"), is_older(outcome, "b2"), is_older(outcome, "c3")
         (False, False, True)
     """
-    made = outcome.get("provenance", {}).get("code")
-    return made is not None and key not in (made, outcome.get("confirmed", {}).get("code"))
+    return outcome.get("provenance", {}).get("code", key) != key != outcome.get("confirmed", {}).get("code")
 
 
 def is_uncommitted(outcome: Mapping[str, Any]) -> bool:

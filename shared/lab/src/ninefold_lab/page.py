@@ -13,7 +13,6 @@ from ninefold.systems import Installed
 
 _WORDS = {
     "best rival": "the best other method in the same run, on the same data and with the same budget",
-    "no difference": "the 95 % interval of the difference includes zero",
     "control": "what remains when the part that a claim is about is taken out",
     "real, simulated": "data that somebody measured, or that a generator in the package made",
     "seed": "the number that everything random starts from; the same seed gives the same numbers",
