@@ -46,7 +46,9 @@ def test_user_without_events_gets_no_arbitrary_items():
     assert np.allclose(scores, 0, atol=1e-6)  # implicit's fault: three items, all at 0
     lists = ImplicitALS(factors=2, epochs=2).fit(data).recommend(["nobody"], k=3)
     assert lists.column("source").to_pylist() == ["fallback"] * 3
-    assert lists.column("item").to_pylist() == [1, 2, 3]
+    *first, third = lists.column("item").to_pylist()
+    assert first == [1, 2]
+    assert third in (3, 4)  # as popular as each other: the order of equal scores is the user's
 
 
 def test_rows_of_other_users_cannot_be_passed_in_their_place():

@@ -6,7 +6,6 @@ run go on. All choices are made on WikiText-2 validation text and on ARC-easy tr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -148,12 +147,12 @@ def held(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     name = path.with_name(f"{path.name}.lock")
     name.touch()
-    descriptor = lock(name, wait=True)
+    taken = lock(name, wait=True)
     try:
         yield
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        if taken is not None:
+            taken.close()
 
 
 def sizes_of(form: str, **changed: Any) -> Sizes:

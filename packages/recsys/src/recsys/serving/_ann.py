@@ -82,11 +82,14 @@ class Index:
         keys = self.search(found[0], min(k + spare, items, _WIDEST))
         scores = np.einsum("rd,rkd->rk", found[0], _scaled(model, found[1])[keys])
         near = sp.csr_matrix((scores[keys >= 0], ((keys >= 0).nonzero()[0], keys[keys >= 0])), (len(query), items))
-        lists = top_of_product(sp.identity(len(query), format="csr"), near, k, Filter(hidden=hidden, allowed=allowed))
+        rules = Filter(hidden=hidden, allowed=allowed, users=query.users)
+        lists = top_of_product(sp.identity(len(query), format="csr"), near, k, rules)
         short = np.flatnonzero((lists.counts < min(k, items)) | (origin == FALLBACK))
         if not len(short):
             return lists, origin
-        exact, _ = model._lists(Query(query.codes[short], query.history.take(short)), k, filter_seen, allowed)
+        users = None if query.users is None else query.users[short]
+        left = Query(query.codes[short], query.history.take(short), users=users)
+        exact, _ = model._lists(left, k, filter_seen, allowed)
         whole = lists.where(~np.isin(lists.row, short))
         row = np.concatenate([whole.row, short[exact.row]])
         item, score = (np.concatenate([getattr(one, name) for one in (whole, exact)]) for name in ("item", "score"))

@@ -89,7 +89,6 @@ class PublishedPruner(TokenPruner):
     """
 
     kind: ClassVar[type[FTPConfig]] = PublishedConfig
-    config: PublishedConfig
 
     def __init__(
         self, model: nn.Module, config: PublishedConfig | None = None, schedule: Sequence[float] | None = None
