@@ -57,7 +57,7 @@ def overview() -> str:
     lab = (find("ninefold-lab").folder / "README.md").read_text(encoding="utf-8")
     verdicts = section(lab, "Verdicts").replace("## Verdicts", "## How a verdict is reached")
     board = (HERE / "scoreboard.md").read_text(encoding="utf-8").strip()
-    return re.sub(r"\]\(packages/([\w-]+)#results\)", r"](\1/claims.md)", board) + f"\n\n{verdicts}\n"
+    return re.sub(r"\]\(../../packages/([\w-]+)#results\)", r"](\1/claims.md)", board) + f"\n\n{verdicts}\n"
 
 
 def corrections() -> str:

@@ -230,7 +230,8 @@ def readmes(pairs: Mapping[str, Sequence[Row]], root: Path = ROOT) -> dict[Path,
     if pairs.keys() == members.keys():  # the counts over all packages need all of them
         table, page = root_table(pairs, left), root / "tools" / "docs" / "scoreboard.md"
         texts[top] = with_block(text, "scoreboard", summary(table), top)
-        texts[page] = with_block(page.read_text(encoding="utf-8"), "scoreboard", table.to_markdown(), page)
+        listed = table.to_markdown().replace("](packages/", "](../../packages/")
+        texts[page] = with_block(page.read_text(encoding="utf-8"), "scoreboard", listed, page)
     for name in pairs:
         path = results_page(members[name])
         block = package_table(pairs[name], left[name])

@@ -70,7 +70,8 @@ def pictures() -> dict[str, Path]:
         found |= {f"{name}/{file}": tutorials.FOLDER / file for *_, file in shown}
     for name, package in members().items():
         for png in re.findall(r"!\[[^]]*\]\(([\w./-]+\.png)\)", readme(package) + "".join(own_pages(package).values())):
-            found[f"{name}/{png}"] = package.folder / png
+            own = package.folder / png  # or in `docs`, whose pages are next to the overview on the site
+            found[f"{name}/{png}"] = own if own.is_file() else package.folder / "docs" / png
     return found
 
 

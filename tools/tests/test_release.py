@@ -257,7 +257,7 @@ def test_two_packages_are_released_one_after_the_other_and_too_small_a_step_is_r
     status, said = release(CORE)  # a second time, compared with the first
     assert status == 0, said
     wheels = {wheel.name.split("-py3")[0] for wheel in (folder / "dist" / "index").glob("*.whl")}
-    assert wheels == {"ninefold_core-0.3.0", "ninefold_core-0.3.1", "plain_words-0.1.0"}
+    assert wheels == {"ninefold_core-0.3.0", "ninefold_core-0.3.1", "ninefold_plain_words-0.1.0"}
     assert len(list((folder / "dist" / "index").glob("*.tar.gz"))) == 3
     status, said = release("plain-words", "--dry-run")
     assert (status, "plain-words-v0.1.0 is there already; raise the version" in said) == (1, True), said

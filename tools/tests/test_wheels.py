@@ -41,7 +41,7 @@ def test_target_is_for_packages_that_build_something_for_it(core_wheel, monkeypa
     monkeypatch.setattr(wheels, "check_contents", lambda *_: None)
     with pytest.raises(ToolError, match="ninefold-core builds nothing for aarch64-macos"):
         build(find(CORE), tmp_path, target="aarch64-macos.11.0")
-    assert seen == {"NINEFOLD_TARGET": "aarch64-macos.11.0"}
+    assert seen == {"NINEFOLD_TARGET": "aarch64-macos.11.0", "NINEFOLD_PURE": None}
 
 
 def test_wheel_of_exactly_the_source_files_is_accepted(core_wheel):

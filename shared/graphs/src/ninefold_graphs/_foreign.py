@@ -118,7 +118,7 @@ def _titled(graph: Graph, names: list[Hashable]) -> Graph:
 
 
 def read_foreign(folder: Path, name: str | None = None) -> Graph | None:
-    """The graph of a folder in the layout of OGB (`raw/edge.csv.gz`) or DGL (`meta.yaml`); None for another one.
+    r"""The graph of a folder in the layout of OGB (`raw/edge.csv.gz`) or DGL (`meta.yaml`); None for another one.
 
     Raises: InputError naming the file, and what to do with graphs that have several types of nodes or edges.
 

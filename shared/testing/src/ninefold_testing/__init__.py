@@ -1,6 +1,11 @@
 """The contract that every package keeps, as tests: a package inherits them, `class TestContract(ContractTests)`.
 
 A package fills in the hooks and may add tests; it may not override one (that fails at import).
+
+Examples:
+    >>> from ninefold_testing import FLOCKS
+    >>> FLOCKS[0]
+    'nfs'
 """
 
 from ninefold_testing._contract import ContractTests

@@ -43,7 +43,7 @@ class ContractTests(OutputTests):
         ...         Artifact(path, kind="shop.model", format_version=1).verify()
         >>> TestContract().test_damaged_artifact_is_refused_by_name(Path.cwd())  # pytest calls this, and the others
         >>> sorted(name for name in dir(TestContract) if name.startswith("test_"))[0]
-        'test_damaged_artifact_is_refused_by_name'
+        'test_artifact_is_written_whatever_the_locks_of_its_file_system'
 
         A package may add tests, and weaken none:
 

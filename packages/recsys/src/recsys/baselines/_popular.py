@@ -27,7 +27,7 @@ class Popular(Recommender):
         >>> data = recsys.Dataset.from_frame({"user": users, "item": items}, user="user", item="item")
 
         >>> recsys.Popular().fit(data).recommend_one("bob", k=2)
-        [('coffee', 3.0), ('mug', 2.0)]
+        [('coffee', 3.0), ('filter', 2.0)]
     """
 
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less

@@ -130,9 +130,11 @@ def best(
         InputError: for events with tables about users or items, or ties, which the search does not read.
 
     Examples:
+        >>> import dataclasses
         >>> import recsys
 
         >>> data = recsys.simulate(40, 20, 1_000, seed=0).data
+        >>> data = dataclasses.replace(data, users=None, items=None, ties=None)  # the events only
         >>> found = recsys.best(data, "best", minutes=0.05, cuts=3, trials=1)  # take twenty minutes for a real log
         >>> found.trials, len(found.cuts)
         (1, 3)

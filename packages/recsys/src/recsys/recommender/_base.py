@@ -41,7 +41,7 @@ class Recommender(Likenesses):
 
         >>> for model in (recsys.Popular(), recsys.ItemKNN(), recsys.EASE(l2=1.0)):  # one interface
         ...     print(model, model.fit(data).recommend(["bob"], k=2).column("item").to_pylist())
-        Popular() ['coffee', 'mug']
+        Popular() ['coffee', 'filter']
         ItemKNN() ['mug']
         EASE(l2=1.0) ['mug', 'coffee']
         >>> isinstance(model, recsys.Recommender)

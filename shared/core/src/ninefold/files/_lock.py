@@ -18,7 +18,20 @@ from ninefold.errors import InputError
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)  # by another process; all else says that there is no flock
 
-Lock = contextlib.ExitStack  # `close` gives it back, and does nothing the second time
+
+class Lock(contextlib.ExitStack):
+    """A lock between processes that is held: `close` gives it back, and does nothing the second time.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ninefold.files import Lock, lock
+
+        >>> Path("log").touch()
+        >>> held = lock(Path("log"))
+        >>> isinstance(held, Lock)
+        True
+        >>> held.close()
+    """
 
 
 def lock(path: Path, *, wait: bool = False) -> Lock | None:

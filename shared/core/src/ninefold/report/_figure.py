@@ -76,8 +76,8 @@ def figure_html(made: Figure, caption: str, *, svg: bool = False) -> str:
 
         >>> made, axes = figure()
         >>> line = axes.plot([1, 2, 3], [0.5, 0.6, 0.8])
-        >>> figure_html(made, "Accuracy by epoch")[:8]
-        '<figure>'
+        >>> figure_html(made, "Accuracy by epoch")[:7]
+        '<figure'
     """
     from matplotlib.text import Text
 
