@@ -59,7 +59,7 @@ def _version_1(entry: Mapping[str, Any], frame: str, where: str, scenes: Mapping
         cameras[name] = camera_info(
             camera["data_path"], camera["cam_intrinsic"], cam2label, f"{name} in {where}",
             distortion=camera.get("distortion"), size=(camera.get("height"), camera.get("width")),
-            ego2global=None if None in then.values() else read_pose(then, f"{name} in {where}"),
+            ego2global=None if any(one is None for one in then.values()) else read_pose(then, f"{name} in {where}"),
         )  # fmt: skip
     boxes = np.asarray(entry.get("gt_boxes", ()), np.float64)
     boxes = boxes[:, :7] if boxes.size else np.zeros((0, 7))

@@ -29,6 +29,7 @@ _UNREAD = {
     "voxel04": "Occ3D-Waymo's labels", "waymo_infos_*.pkl": "Occ3D-Waymo's infos",
     "data_2d_raw": "SSCBench-KITTI-360's pictures", "data_3d_raw": "KITTI-360's sweeps",
 }  # fmt: skip
+_SENSORS = ("samples", "sweeps", "imgs", "lidar", "lidarseg", "panoptic", "maps", "can_bus")  # many files, no labels
 _INSIDE = ("", "trainval", "mini", "dataset", "data", "nuscenes", "data/nuscenes")
 
 
@@ -77,7 +78,7 @@ def find_layout(root: Path, split: str, format: str | None, infos: Path | None) 
     if (home := _first(homes, "sequences")) and format in (None, "semantickitti") and infos is None:
         frames, kitti = read_kitti(home, split), LabelFormat.named("semantickitti")
         return _with_labels(Layout(kitti, home / "sequences", frames, Finder([home]), False), home / "sequences")
-    folder = _label_folder(homes, root, format)
+    folder = _label_folder(homes, format)
     if format is None:
         format = "sim" if (root / "sim.json").is_file() else folder[0]  # noqa: A001
     tables = tuple(table for home in homes for table in find_tables(home))
@@ -147,7 +148,7 @@ def _first(homes: Sequence[Path], name: str) -> Path | None:
     return next((home for home in homes if (home / name).exists()), None)
 
 
-def _label_folder(homes: Sequence[Path], root: Path, format: str | None) -> tuple[str, Path | None]:  # noqa: A002
+def _label_folder(homes: Sequence[Path], format: str | None) -> tuple[str, Path | None]:  # noqa: A002
     """The format of the labels below a root and their folder; occ3d and None without labels.
 
     Raises: InputError for labels of a data set that is not read, and for a folder of `SCENE/TOKEN/labels.npz` whose
@@ -164,12 +165,12 @@ def _label_folder(homes: Sequence[Path], root: Path, format: str | None) -> tupl
                     "labels", got=f"{what} ({sign})", expected=f"labels of {', '.join(FORMATS)}", where=home,
                     hint="give --format to read the frames without these labels",
                 )  # fmt: skip
-        for folder in sorted(one for one in home.iterdir() if one.is_dir()) if home == root else ():
+        for folder in sorted(one for one in home.iterdir() if one.is_dir() and one.name not in _SENSORS):
             if next(folder.glob("*/*/labels.npz"), None) is not None:
                 if format in ("occ3d", "openocc-v2"):
                     return format, folder
                 raise InputError(
-                    "labels", got=f"{folder.name}/ with labels.npz of an unknown format", where=root,
+                    "labels", got=f"{folder.name}/ with labels.npz of an unknown format", where=home,
                     expected="gts/ (Occ3D) or openocc_v2/ (OpenOcc v2)", hint="rename the folder, or give --format",
                 )  # fmt: skip
     return format or "occ3d", None
