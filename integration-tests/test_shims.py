@@ -84,6 +84,17 @@ def test_it_is_main_its_random_numbers_are_new_and_what_it_wants_at_the_end_is_d
     assert not set(first[0].split()) & set(second[0].split())
 
 
+@pytest.mark.parametrize(("system", "fails"), [("nfs", "Bad file descriptor"), ("EIO", "Input/output error")])
+def test_program_has_the_locks_of_another_file_system(call, system, fails):
+    code = (
+        "import fcntl, sys\n"
+        "try: fcntl.flock(open(sys.executable, 'rb'), fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+        "except OSError as error: print(error.strerror)"
+    )
+    assert call(f'python -c "{code}"', NINEFOLD_FLOCK=system).stdout == f"{fails}\n"
+    assert call(f'python -c "{code}"').stdout == ""
+
+
 def test_large_output_arrives_whole_on_both_streams(call):
     text = WARM + "print('x' * 3_000_000); print('y' * 2_000_000, file=sys.stderr)"
     done = call(f'python -c "{text}"')

@@ -21,13 +21,6 @@ for folder in Path(__file__).parent.glob("*/experiments"):
     register(folder.parent.name.replace("-", "_"), folder)  # `from tswitch_experiments.claims import ...`
 
 
-def _flushed(file: Any) -> None:
-    """`os.fsync` without the wait for the disk: tests end processes, and a process that ends loses no written byte."""
-    os.fstat(file if isinstance(file, int) else file.fileno())  # raises where it would
-
-
-os.fsync = _flushed
-
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")  # how fast an example is drawn says how busy the machine is
 

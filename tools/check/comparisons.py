@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ninefold_lab import Comparison, Retired, load_retired
-from ninefold_lab.retired import save_retired
+from ninefold_lab import Comparison
 
 TOOLS = Path(__file__).resolve().parents[1]
 sys.path += [str(TOOLS), str(TOOLS / "docs")]  # for `workspace` and `scoreboard`
-from scoreboard import Row, judged_claims
+from counts import Row
+from retired import Retired, load_retired, save_retired
+from scoreboard import judged_claims
 from workspace import ROOT, ToolError, exit_with, packages
 
 RESULTS = ":(glob)**/results/*.json"

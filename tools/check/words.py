@@ -52,7 +52,7 @@ PHRASES = {
     r"\b(?:is|are) worth\b": "adds, gains",
     r"\b(?:is|are|was|were|be) (?:ahead|behind)\b": "is better or worse, by how much",
     r"\b(?:points?|dB|%) (?:ahead|behind)\b": "better or worse",
-    r"\bleads\b(?! to)": "is best, is better",
+    r"\bleads\b(?! (?:to|nowhere))": "is best, is better",
     r"\b(?:it|that|which|verb|command|method|model|option|class|function|head) (?:asks|wants)\b": "requires, accepts",
     r"\b(?:claims?|bars?|statements?|comparisons?) holds?\b": "is met",
     r"\broom\b(?! for)": "module, folder",
@@ -63,8 +63,7 @@ PHRASES = {
 FRAGMENTS = ("Of", "For all", "If", "As")  # an option's help does not open with these
 WORDS, ROOT_WORDS, OPTION_WORDS = 900, 600, 3
 PENDING = {  # packages whose text has not been edited yet; the list only gets shorter
-    "README", "ninefold-core", "ninefold-graphs",
-    "bnn-fsg", "fastocc", "mecoin", "mldgg", "proteus", "recsys", "semcom", "tokenprune", "tswitch",
+    "fastocc", "proteus", "recsys", "tokenprune",
 }  # fmt: skip
 _UNREAD = re.compile(r"<!-- (\w+):begin.*?<!-- \1:end -->|^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 _INTERVAL = re.compile(r"\[[-+.\d ]+, [-+.\d ]+\]")

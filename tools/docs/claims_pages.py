@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 import intervals
+from counts import Row, outcome_of, passed_by, with_spread
 from digits import in_digits
 from ninefold.report import Table
-from scoreboard import Row, gone, judged_claims, outcome_of, passed_by, retired_of, retired_table, with_spread
+from scoreboard import gone, judged_claims, retired_of, retired_table
 from workspace import ToolError, find, packages
 
 HERE = Path(__file__).parent
@@ -51,12 +52,12 @@ def page(name: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def overview(readme: str) -> str:
+def overview() -> str:
     """The scoreboard over all packages, with how verdicts are reached."""
     lab = (find("ninefold-lab").folder / "README.md").read_text(encoding="utf-8")
-    board = section(readme, "Claims").split("\n<!-- run -->")[0]
     verdicts = section(lab, "Verdicts").replace("## Verdicts", "## How a verdict is reached")
-    return f"# {board[3:].strip()}\n\n{verdicts}\n"
+    board = (HERE / "scoreboard.md").read_text(encoding="utf-8").strip()
+    return re.sub(r"\]\(packages/([\w-]+)#results\)", r"](\1/claims.md)", board) + f"\n\n{verdicts}\n"
 
 
 def corrections() -> str:

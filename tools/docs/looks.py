@@ -57,6 +57,18 @@ def screens(browser: Browser, height: int = 720) -> float:
     return browser.evaluate("document.documentElement.scrollHeight") / height
 
 
+def small_text(browser: Browser, selector: str = "figure img") -> list[str]:
+    """Pictures whose smallest text is shown with fewer than 11 pixels: a figure says how wide it is at 11 (min-width).
+
+    A picture on a card (`.card > figure`) must also fit, so that nobody has to scroll to see it.
+    """
+    return browser.evaluate(
+        f"[...document.querySelectorAll({selector!r})].filter(e => e.checkVisibility()).filter(e => "
+        "e.getBoundingClientRect().width < parseFloat(e.style.minWidth || 0) - 1 || "
+        "(e.matches('.card > figure img') && e.scrollWidth > e.parentElement.clientWidth + 1)).map(e => e.alt)"
+    )
+
+
 def out_of_reach(browser: Browser) -> list[str]:
     """Links, buttons and folds that the Tab key does not come to, or that show no focus."""
     wanted = browser.evaluate(

@@ -9,100 +9,31 @@ comparison: one bar of one claim, met, missed or open, judged here from the scor
 that left their claim are counted apart, from `experiments/retired.json`, and so are those whose two arms gave identical
 scores. A claim without an outcome is "not run", or named below the table if it needs files that a reader brings; an
 outcome without scores (of an older version), or without an arm of today's bars, is "to be judged again"; one whose
-experiment, or what that imports, has changed since and that was not confirmed (`ninefold confirm`) is marked "older
-source". `--check` fails on a wrong count of these, too.
+experiment, or what that imports, has changed since and that was not confirmed (`tools/check/confirm.py`) is marked
+"older source". `--check` fails on a wrong count of these, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # tools/, for `workspace`
 
+from counts import COLUMNS, MOST_ARMS, NOT_RUN, OLDER, TO_JUDGE, Counts, Row, outcome_of, passed_by, with_spread
 from ninefold.errors import InputError
-from ninefold.report import Table, cell_text
+from ninefold.report import Table
 from ninefold.systems import installed
-from ninefold_lab import (
-    HELD,
-    MISSED,
-    NOT_REPRODUCED,
-    REPRODUCED,
-    Claim,
-    Comparison,
-    Retired,
-    code_key,
-    is_older,
-    is_uncommitted,
-    load_retired,
-    load_scores,
-    overall,
-)
+from ninefold_lab import Claim, Comparison, code_key, is_older, is_uncommitted, load_scores, overall
 from ninefold_lab.experiments import claims_of
+from retired import Retired, load_retired
 from workspace import ROOT, Package, ToolError, exit_with, find, packages
-
-NOT_RUN, TO_JUDGE = "not run", "to be judged again"
-OLDER = "older source"
-MOST_ARMS = 60  # in one cell of a table
-COLUMNS = ("package", "met", "missed", "open", "identical arms", "retired")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A claim beside one of its outcomes, or beside none."""
-
-    claim: Claim
-    outcome: Mapping[str, Any] | None = None
-    state: str = NOT_RUN
-    comparisons: Sequence[Comparison] = ()
-    is_older: bool = False
-    is_uncommitted: bool = False
-    retired: Sequence[tuple[Retired, Comparison]] = ()  # with what came of each
-
-    @property
-    def words(self) -> str:
-        """How many of its comparisons are met, or why there are none."""
-        return str(Counts.of(self.comparisons)) if self.comparisons else self.state
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many comparisons are met, missed and open; `identical` ones are counted apart."""
-
-    met: int = 0
-    missed: int = 0
-    open: int = 0
-    identical: int = 0
-
-    @classmethod
-    def of(cls, comparisons: Iterable[Comparison]) -> Counts:
-        """Count comparisons."""
-        found = [outcome_of(one) for one in comparisons]
-        return cls(*(found.count(word) for word in ("met", "missed", "open", "identical arms")))
-
-    def __str__(self) -> str:
-        """For example `6 of 9 met, 1 missed, 2 open`."""
-        total = self.met + self.missed + self.open
-        parts = [f"{self.met} of {total} met"] if total else []
-        parts += [f"{number} {word}" for number, word in ((self.missed, "missed"), (self.open, "open")) if number]
-        parts += [f"{self.identical} of identical arms"] if self.identical else []
-        return ", ".join(parts)
-
-
-def outcome_of(one: Comparison) -> str:
-    """A comparison's verdict in one word; arms with identical scores show nothing, whatever the bar."""
-    if one.identical:
-        return "identical arms"
-    return (
-        "met" if one.verdict in (REPRODUCED, HELD) else "missed" if one.verdict in (NOT_REPRODUCED, MISSED) else "open"
-    )
 
 
 def outcomes(package: Package) -> list[dict[str, Any]]:
@@ -227,7 +158,7 @@ def shown(arms: Mapping[str, Any], bars: Sequence[str]) -> dict[str, Any]:
     return {arm: score for arm, score in arms.items() if any(arm in bar for bar in bars)}
 
 
-def root_table(by_package: Mapping[str, Sequence[Row]], left: Mapping[str, Sequence[Any]] | None = None) -> str:
+def root_table(by_package: Mapping[str, Sequence[Row]], left: Mapping[str, Sequence[Any]] | None = None) -> Table:
     """One line a package: how its comparisons came out; each links to the package's own table."""
     table = Table([*COLUMNS])
     every = [row for pairs in by_package.values() for row in pairs]
@@ -237,8 +168,7 @@ def root_table(by_package: Mapping[str, Sequence[Row]], left: Mapping[str, Seque
         retired = [*(one for row in pairs for one in row.retired), *(left or {}).get(name, ())]
         cells = [counts.met, counts.missed, counts.open, counts.identical, len(retired)]
         table.rows.append([f"[{name}](packages/{name}#results)", *(cell or "" for cell in cells)])
-    totals = [sum(row[place] or 0 for row in table.rows) for place in range(1, len(COLUMNS))]
-    table.rows.append(["all", *totals])
+    table.rows.append(["all", *totals(table)])
     table.notes = [note for note in (
         _note(sum(row.is_older for row in every), every, f"are of {OLDER} than the code in this tree"),
         _note(sum(row.is_uncommitted for row in every), every, "come from a tree with uncommitted changes"),
@@ -246,7 +176,20 @@ def root_table(by_package: Mapping[str, Sequence[Row]], left: Mapping[str, Seque
         counted(sum(row.state == NOT_RUN and not row.claim.brings for row in every), "claim") + " for a first run.",
         counted(sum(row.outcome is None and bool(row.claim.brings) for row in every), "claim") + " for readers' files.",
     ) if note and not note.startswith("0 ")]  # fmt: skip
-    return table.to_markdown()
+    return table
+
+
+def summary(table: Table) -> str:
+    """The table over all packages in a sentence, and what its notes say."""
+    met, missed, still_open, identical, retired = totals(table)
+    said = f"Of {met + missed + still_open} comparisons {met} are met, {missed} are missed and {still_open} are open."
+    said += f" {identical} more compare identical scores, and {retired} are retired."
+    return " ".join([said, *table.notes[:2]])
+
+
+def totals(table: Table) -> list[int]:
+    """Sums of the columns of counts, over packages."""
+    return [sum(int(row[place] or 0) for row in table.rows if row[0] != "all") for place in range(1, len(COLUMNS))]
 
 
 def _date(row: Row) -> str:
@@ -256,28 +199,6 @@ def _date(row: Row) -> str:
 def _note(number: int, every: Sequence[Row], text: str) -> str:
     total = sum(row.outcome is not None for row in every)
     return f"{number} of {total} outcomes {text}." if number else ""
-
-
-def with_spread(mean: float, spread: float) -> str:
-    """A mean to the second digit of its standard deviation over seeds."""
-    if not math.isfinite(spread) or spread <= 1e-12 * abs(mean):  # seeds differ by rounding
-        return cell_text(float(mean))
-    digits = max(0, 1 - math.floor(math.log10(spread)))
-    return f"{mean:,.{digits}f} ± {spread:,.{digits}f}"
-
-
-def passed_by(bar: Comparison) -> str:
-    """By how much a bar is passed, to the second digit of the interval's width."""
-    if not math.isfinite(bar.estimate):
-        return f"no seed left ({bar.collapsed} collapsed)"
-    width = bar.high - bar.low
-    if not math.isfinite(width):
-        return f"{bar.estimate:+.3g} ({bar.interval})"
-    if width <= 1e-12 * max(1.0, abs(bar.estimate)):  # seeds differ by rounding
-        return f"{bar.estimate:+.3g} [every seed]"
-    digits = max(0, 1 - math.floor(math.log10(width)))
-    collapsed = f", {bar.collapsed} collapsed" if bar.collapsed else ""
-    return f"{bar.estimate:+.{digits}f} [{bar.low:+.{digits}f}, {bar.high:+.{digits}f}]{collapsed}"
 
 
 def with_block(text: str, name: str, block: str, where: Path) -> str:
@@ -307,7 +228,9 @@ def readmes(pairs: Mapping[str, Sequence[Row]], root: Path = ROOT) -> dict[Path,
     left = {name: gone([row.claim for row in found], retired_of(members[name])) for name, found in pairs.items()}
     texts: dict[Path, str] = {}
     if pairs.keys() == members.keys():  # the counts over all packages need all of them
-        texts[top] = with_block(text, "scoreboard", root_table(pairs, left), top)
+        table, page = root_table(pairs, left), root / "tools" / "docs" / "scoreboard.md"
+        texts[top] = with_block(text, "scoreboard", summary(table), top)
+        texts[page] = with_block(page.read_text(encoding="utf-8"), "scoreboard", table.to_markdown(), page)
     for name in pairs:
         path = results_page(members[name])
         block = package_table(pairs[name], left[name])

@@ -22,13 +22,13 @@ HERE = Path(__file__).parent
 NAV = dict[str, Any]
 _RATIO = ("ratio", "low", "high")
 _WEIGHTS = {"index": 5.0, "tutorial": 2.0, "guide": 2.0, "changelog": 0.2, "attempts": 0.2, "claims": 0.5}
-SIZES = "what-an-installation-downloads"  # a heading of the repository's README
+SIZES = "what-an-installation-downloads"  # a heading of the page `install.md`
 
 
 def made() -> dict[str, str]:
     """Every made page: path in the site -> Markdown."""
     pages = {"index.md": start_page(), "glossary.md": glossary(), "benchmarks.md": benchmarks()}
-    pages |= {"claims.md": claims_pages.overview(start_page()), "corrections.md": claims_pages.corrections()}
+    pages |= {"claims.md": claims_pages.overview(), "corrections.md": claims_pages.corrections()}
     pages |= {f"{name}.md": own(f"{name.upper()}.md") for name in ("security", "contributing")}
     for name, package in members().items():
         pages[f"{name}/index.md"] = readme(package)
@@ -76,7 +76,7 @@ def pictures() -> dict[str, Path]:
 
 def nav() -> list[NAV]:
     """The site's contents."""
-    listed: list[NAV] = [{"Start": "index.md"}, {"Which package": "which.md"}]
+    listed: list[NAV] = [{"Start": "index.md"}, {"Which package": "which.md"}, {"Installing": "install.md"}]
     listed_last: list[NAV] = []
     for name, package in members().items():
         shown = [{"Overview": f"{name}/index.md"}]
@@ -103,6 +103,8 @@ def start_page() -> str:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     text = re.sub(r"\]\(packages/([\w-]+)#results\)", r"](\1/claims.md)", text)
     text = re.sub(r"\]\(packages/([\w-]+)/?\)", r"](\1/index.md)", text)
+    text = text.replace("](tools/docs/scoreboard.md)", "](claims.md)")
+    text = re.sub(r"\]\(tools/docs/(?:pages/)?([\w-]+\.md)\)", r"](\1)", text)
     text = re.sub(r"\]\(\.github/(SECURITY|CONTRIBUTING)\.md\)", lambda found: f"]({found[1].lower()}.md)", text)
     return text.replace('src="tools/demo-page.png"', 'src="demo-page.png"')
 
@@ -111,7 +113,7 @@ def readme(package: Package) -> str:
     """A package's README, with a link to how its download is counted."""
     text = (package.folder / "README.md").read_text(encoding="utf-8")
     text = in_digits(text.replace("](docs/", "](").replace("](experiments/ATTEMPTS.md", "](attempts.md"))
-    note = f"([How this is counted](../index.md#{SIZES}).)"
+    note = f"([How this is counted](../install.md#{SIZES}).)"
     return re.sub(r"^(To download \(.*)$", lambda said: f"{said[1]} {note}", text, count=1, flags=re.MULTILINE)
 
 

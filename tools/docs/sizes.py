@@ -1,6 +1,6 @@
 """What an installation of one package downloads: the wheels of all its requirements, summed from the lock file.
 
-    uv run python tools/docs/sizes.py            # writes the table of the README, and a sentence into each package's
+    uv run python tools/docs/sizes.py            # writes the site's table, and a sentence into each package's README
     uv run python tools/docs/sizes.py --check    # fails if one is off by more than a twentieth, or a bound is broken
 
 Counted for Linux on x86_64 with CPython 3.11, whatever this machine is; a package's own wheel is its compressed source.
@@ -30,6 +30,7 @@ from scoreboard import with_block
 from workspace import ROOT, Package, ToolError, below, exit_with, find, packages, run
 
 MB = 1e6
+TABLE = ROOT / "tools" / "docs" / "pages" / "install.md"
 BOUND = {"recsys": 250, "proteus": 250}  # MB, and no torch
 _TORCH = ("torch", "triton", "nvidia-", "cuda-")
 _PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(39, 4, -1)] + ["manylinux2014_x86_64", "linux_x86_64"]
@@ -94,7 +95,7 @@ def downloads() -> Iterator[Download]:
 
 
 def table(found: Sequence[Download]) -> Table:
-    """One line an installation, as the README has it."""
+    """One line an installation, as the page `install.md` has it."""
     rows = Table(["installation", "download", "with PyTorch's CPU build"])
     rows.rows = [[f"`{one.label}`", _shown(one.megabytes), _shown(one.cpu_megabytes)] for one in found]
     return rows
@@ -117,9 +118,8 @@ def sentence(found: Sequence[Download]) -> str:
 
 
 def readmes(found: Sequence[Download]) -> dict[Path, str]:
-    """Every README that states a download, as it should read."""
-    top = ROOT / "README.md"
-    texts = {top: with_block(top.read_text(encoding="utf-8"), "sizes", table(found).to_markdown(), top)}
+    """Every page that states a download, as it should read."""
+    texts = {TABLE: with_block(TABLE.read_text(encoding="utf-8"), "sizes", table(found).to_markdown(), TABLE)}
     for name, package in packages().items():
         path = package.folder / "README.md"
         said = sentence([one for one in found if one.name == name])
@@ -127,16 +127,16 @@ def readmes(found: Sequence[Download]) -> dict[Path, str]:
     return texts
 
 
-def check(found: Sequence[Download], readme: str) -> None:
-    """ToolError if a bound is broken, or the README's table is off by more than a twentieth."""
+def check(found: Sequence[Download], page: str) -> None:
+    """ToolError if a bound is broken, or the page's table is off by more than a twentieth."""
     for one in found:
         bound, size = BOUND.get(one.name), _shown(one.megabytes)
         if bound is not None and (one.torch_megabytes or one.megabytes > bound):
             raise ToolError(f"{one.label} downloads {size}; the bound is {bound} MB, none of it PyTorch's")
-        row = re.search(rf"^\| `{re.escape(one.label)}` \| (\S+ [MG]B) \|", readme, re.MULTILINE)
+        row = re.search(rf"^\| `{re.escape(one.label)}` \| (\S+ [MG]B) \|", page, re.MULTILINE)
         if row is None:
-            raise ToolError(f"no line for {one.label} in the README's table of downloads; run tools/docs/sizes.py")
-        _refuse_stale(one, row[1], "the README")
+            raise ToolError(f"no line for {one.label} in the table of downloads; run tools/docs/sizes.py")
+        _refuse_stale(one, row[1], TABLE.name)
 
 
 def check_own(found: Sequence[Download], readme: str, where: str) -> None:

@@ -2,7 +2,7 @@
 
     uv run python tools/release/release.py tswitch --dry-run
     uv run python tools/release/release.py --all --dry-run             # all, what the others stand on first
-    uv run python tools/release/release.py tswitch --prefix ninefold-
+    uv run python tools/release/release.py tswitch --prefix acme-   # under another publisher's names than ninefold-
     uv run python tools/release/release.py tswitch --index ~/wheels   # the files go there, too: --find-links
     uv run python tools/release/release.py bnn-fsg --target aarch64-macos.11.0   # one more wheel
 
@@ -29,6 +29,7 @@ from changelog import dated
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
+from publish import PREFIX
 from sample import sample_text
 from venvs import Venv, demo, has_python, smoke
 from wheels import Wheel, build, prefixed
@@ -109,7 +110,7 @@ def release(
     if dry_run:
         print(f"{tag} could be released; nothing was written")
     else:
-        print(f"tagged {tag}; to publish: git push origin HEAD {tag} && uv run twine upload dist/{tag}/*")
+        print(f"tagged {tag}; to publish: git push origin HEAD {tag} (the workflow `publish` does the rest)")
 
 
 def copied(files: Sequence[Path], folder: Path) -> None:
@@ -216,7 +217,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", metavar="NAME", nargs="?", help="the package, e.g. tswitch or ninefold-core")
     parser.add_argument("--all", action="store_true", help="all of them, what the others stand on first")
-    parser.add_argument("--prefix", default="", help="put before distribution names; import names stay")
+    parser.add_argument("--prefix", default=PREFIX, help=f"put before distribution names, {PREFIX} if omitted")
     parser.add_argument(
         "--index", type=Path, metavar="FOLDER", help="a folder of released wheels; the files go there, too"
     )

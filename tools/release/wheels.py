@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 import tempfile
 import zipfile
@@ -12,10 +13,13 @@ from typing import Any
 
 import tomlkit
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, parse_wheel_filename
 from workspace import Package, ToolError, members, run
 
 LIBRARIES = {".so", ".dylib", ".dll"}
+ACCEPTED = re.compile(
+    r"any|(manylinux|musllinux)_\d+_\d+_\w+|manylinux(1|2010|2014)_\w+|macosx_\d+_\d+_\w+|win(32|_amd64|_arm64)"
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,18 @@ def prefixed(name: str, prefix: str) -> str:
     return name if name.startswith(prefix) else prefix + name
 
 
-def build(package: Package, out: Path, *, prefix: str = "", sdist: bool = False, target: str = "") -> Wheel:
+def refuse_platform(wheel: Path) -> None:
+    """Refuse a wheel whose platform tag the public index refuses, such as the `linux_x86_64` of a local build."""
+    *_, tags = parse_wheel_filename(wheel.name)
+    if refused := sorted(tag.platform for tag in tags if not ACCEPTED.fullmatch(tag.platform)):
+        raise ToolError(
+            f"{wheel.name}: an index refuses {', '.join(refused)}; build with --target, or without the library"
+        )
+
+
+def build(
+    package: Package, out: Path, *, prefix: str = "", sdist: bool = False, target: str = "", pure: bool = False
+) -> Wheel:
     """Build one package's wheel into `out` and check what is in it.
 
     Args:
@@ -40,11 +55,13 @@ def build(package: Package, out: Path, *, prefix: str = "", sdist: bool = False,
         prefix: put before the names of the distribution and the core, not before import names.
         sdist: build the sdist too, and the wheel from it, as an index's users get it.
         target: another system than this one, as the package's build hook calls it: it reads `<IMPORT NAME>_TARGET`.
+        pure: without the library that the build hook compiles: it reads `<IMPORT NAME>_PURE`.
     """
     with tempfile.TemporaryDirectory(prefix="ninefold-build-") as scratch:
         folder = renamed_copy(package, Path(scratch), prefix) if prefix else package.folder
         words = ["uv", "build", "--quiet", *([] if sdist else ["--wheel"]), "--out-dir", out, folder]
-        run(*words, env={f"{package.import_name.upper()}_TARGET": target or None})
+        of = package.import_name.upper()
+        run(*words, env={f"{of}_TARGET": target or None, f"{of}_PURE": "1" if pure else None})
     name = prefixed(package.name, prefix)
     (path,) = out.glob(f"{canonicalize_name(name).replace('-', '_')}-*.whl")
     check_contents(path, package)

@@ -104,7 +104,11 @@ def test_fault_is_found(made, place, fault, command):
     copy, run = made
     file = copy / "packages" / "bright-idea" / place
     before = file.read_text(encoding="utf-8") if file.exists() else None
-    after = before.replace("| not run |", "| reproduced |") if place == "README.md" else (before or "") + fault
+    after = (
+        before.replace("| **not run** |", "| **1 of 1 met** |").replace("| not run |", "| 1 of 1 met |")
+        if place == "README.md"
+        else (before or "") + fault
+    )
     assert after != before
     file.write_text(after, encoding="utf-8")
     try:

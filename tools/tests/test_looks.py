@@ -53,6 +53,18 @@ def test_what_the_keyboard_misses_is_named(shown):
     assert "silent" in missed
 
 
+def test_pictures_with_small_text_are_named(shown):
+    dot = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+    picture = f'<img alt="%s" src="{dot}" width="300" height="100" style="%s">'
+    assert looks.small_text(shown(f"<figure>{picture % ('fine', 'min-width:280px')}</figure>")) == []
+    clipped = picture % ("small", "min-width:400px;max-width:300px;transform:scale(.7)")
+    assert looks.small_text(shown(f"<figure>{clipped}</figure>")) == ["small"]
+    card = (
+        f'<article class="card" style="width:200px"><figure>{picture % ("wide", "min-width:280px")}</figure></article>'
+    )
+    assert looks.small_text(shown(card)) == ["wide"]
+
+
 def test_screens_and_schemes(shown):
     browser = shown('<p style="height:2000px"></p>')
     assert 2.7 < looks.screens(browser) < 3.2

@@ -86,5 +86,5 @@ def test_each_package_has_a_tutorial_whose_commands_a_test_runs(package):
 
 
 def test_package_pages_say_what_an_installation_downloads():
-    assert "no PyTorch among it. ([How this is counted](../index.md#" in site_pages.readme(packages()["recsys"])
+    assert "no PyTorch among it. ([How this is counted](../install.md#" in site_pages.readme(packages()["recsys"])
     assert "of it PyTorch and CUDA" in site_pages.readme(packages()["tswitch"])

@@ -9,16 +9,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ninefold_lab import Claim, Comparison, Retired, all_of, at_least
+from counts import passed_by, with_spread
+from ninefold_lab import Claim, Comparison, all_of, at_least
+from retired import Retired
 from scoreboard import (
     gone,
     outcomes,
     package_table,
-    passed_by,
     root_table,
     rows,
     with_block,
-    with_spread,
 )
 from workspace import Package, ToolError
 
@@ -71,9 +71,18 @@ def test_tables_show_numbers_interval_verdict_and_where(package):
     for text in ("ours 91.25 ± 0.50", "ours >= theirs - 1: -1 ", ", missed |", "**0 of 1 met, 1 missed**", "3 seeds"):
         assert text in table
     assert "older" not in table
-    assert cells(root_table({"thing": pairs}), "[thing]") == ["[thing](packages/thing#results)", "", "1", "", "", ""]
-    assert cells(root_table({"thing": pairs}), "all") == ["all", "0", "1", "0", "0", "0"]
-    assert all(len(line.split(" | ")) <= 6 for line in (table + "\n" + root_table({"thing": pairs})).splitlines())
+    assert cells(root_table({"thing": pairs}).to_markdown(), "[thing]") == [
+        "[thing](packages/thing#results)",
+        "",
+        "1",
+        "",
+        "",
+        "",
+    ]
+    assert cells(root_table({"thing": pairs}).to_markdown(), "all") == ["all", "0", "1", "0", "0", "0"]
+    assert all(
+        len(line.split(" | ")) <= 6 for line in (table + "\n" + root_table({"thing": pairs}).to_markdown()).splitlines()
+    )
 
 
 def test_of_more_arms_than_a_cell_holds_those_that_a_bar_names_are_shown(package):
@@ -93,7 +102,7 @@ def test_outcome_without_scores_is_to_be_judged_again(package):
     pairs = rows([claim("keeps-accuracy")], package.read())
     assert "**to be judged again**" in package_table(pairs)
     assert "missed" not in package_table(pairs)
-    assert "1 of 1 outcomes store no scores for a comparison of today." in root_table({"thing": pairs})
+    assert "1 of 1 outcomes store no scores for a comparison of today." in root_table({"thing": pairs}).to_markdown()
 
 
 def test_outcome_without_an_arm_of_todays_bars_is_to_be_judged_again(package):
@@ -105,7 +114,7 @@ def test_outcome_without_an_arm_of_todays_bars_is_to_be_judged_again(package):
 def test_outcome_of_older_source_is_marked_and_counted(package):
     package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, provenance={"code": "yesterday"})
     pairs = rows([claim("keeps-accuracy")], package.read())
-    marked = package_table(pairs) + root_table({"thing": pairs})
+    marked = package_table(pairs) + root_table({"thing": pairs}).to_markdown()
     assert "v0.1.0, older source |" in marked
     assert "1 of 1 outcomes are of older source" in marked
 
@@ -120,7 +129,7 @@ def test_outcome_from_an_uncommitted_tree_is_marked_and_counted(package):
     package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, environment={"commit": "7d1f+changes"})
     pairs = rows([claim("keeps-accuracy")], package.read())
     assert "v0.1.0, uncommitted source |" in package_table(pairs)
-    assert "1 of 1 outcomes come from a tree with uncommitted changes." in root_table({"thing": pairs})
+    assert "1 of 1 outcomes come from a tree with uncommitted changes." in root_table({"thing": pairs}).to_markdown()
 
 
 def test_comparisons_are_counted_as_met_missed_open_and_of_identical_arms(package):
@@ -129,7 +138,7 @@ def test_comparisons_are_counted_as_met_missed_open_and_of_identical_arms(packag
     package.put("keeps-accuracy.full.x86_64-2cpu.json", scores={**SCORES, **wide})
     pairs = rows([dataclasses.replace(claim("keeps-accuracy"), verdict=bars)], package.read())
     assert "**1 of 3 met, 1 missed, 1 open, 1 of identical arms**" in package_table(pairs)
-    assert cells(root_table({"thing": pairs}), "[thing]")[1:] == ["1", "1", "1", "1", ""]
+    assert cells(root_table({"thing": pairs}).to_markdown(), "[thing]")[1:] == ["1", "1", "1", "1", ""]
 
 
 def retired(statement, bar, **changes):
@@ -157,13 +166,13 @@ def test_retired_comparisons_stay_in_the_table_and_the_counts(package):
     )
     assert "| is-gone | a >= b |" in table
     assert "them - 1" not in table
-    assert cells(root_table({"thing": pairs}, {"thing": left}), "[thing]")[1:] == ["", "1", "", "", "3"]
+    assert cells(root_table({"thing": pairs}, {"thing": left}).to_markdown(), "[thing]")[1:] == ["", "1", "", "", "3"]
 
 
 def test_claim_without_a_result_is_shown_as_not_run(package):
     pairs = rows([claim("new")], package.read())
     assert "not run" in package_table(pairs)
-    assert "1 claim waits for a first run." in root_table({"thing": pairs})
+    assert "1 claim waits for a first run." in root_table({"thing": pairs}).to_markdown()
 
 
 def test_claim_on_files_of_the_reader_is_named_below_the_table_until_it_is_run(package):
@@ -173,8 +182,8 @@ def test_claim_on_files_of_the_reader_is_named_below_the_table_until_it_is_run(p
     assert not any(line.startswith("| says films") for line in lines)
     assert "1 recipe waits for your own files in `$NINEFOLD_DATA/films`" in "\n".join(lines)
     assert lines[-1] == "- `films`: says films (table 1)"
-    assert cells(root_table({"thing": pairs}), "[thing]")[1:] == ["", "", "", "", ""]
-    assert "1 claim waits for readers' files" in root_table({"thing": pairs})
+    assert cells(root_table({"thing": pairs}).to_markdown(), "[thing]")[1:] == ["", "", "", "", ""]
+    assert "1 claim waits for readers' files" in root_table({"thing": pairs}).to_markdown()
     package.put("films.full.x86_64-2cpu.json", scores=SCORES, id="thing/films")
     assert "**0 of 1 met, 1 missed**" in package_table(rows([own], package.read()))
 
@@ -184,7 +193,7 @@ def test_claim_with_two_outcomes_counts_once_by_the_later(package):
     package.put("keeps-accuracy.full.h100.json", scores=SCORES, date="2026-04-01")
     pairs = rows([claim("keeps-accuracy")], package.read())
     assert len(pairs) == 2
-    assert cells(root_table({"thing": pairs}), "[thing]")[1:] == ["", "1", "", "", ""]
+    assert cells(root_table({"thing": pairs}).to_markdown(), "[thing]")[1:] == ["", "1", "", "", ""]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an installation downloads stays within its bound, and the README says how much it is."""
+"""What an installation downloads stays within its bound, and a page says how much it is."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def found():
     return list(sizes.downloads())
 
 
-def test_readme_says_what_each_package_downloads_and_bounds_are_kept(found):
-    sizes.check(found, (ROOT / "README.md").read_text(encoding="utf-8"))
+def test_page_says_what_each_package_downloads_and_bounds_are_kept(found):
+    sizes.check(found, sizes.TABLE.read_text(encoding="utf-8"))
     by_label = {one.label: one for one in found}
     assert by_label["recsys"].torch_megabytes == by_label["proteus"].torch_megabytes == 0
     assert by_label["tswitch"].torch_megabytes > 100  # so that "none" above is no accident
@@ -63,7 +63,7 @@ def test_extra_with_torch_breaks_the_bound(found):
 
 def test_stale_and_missing_lines_are_refused(found):
     (small,) = [one for one in found if one.label == "mecoin"]
-    with pytest.raises(ToolError, match="the README says 9 MB"):
+    with pytest.raises(ToolError, match=r"install\.md says 9 MB"):
         sizes.check([small], "| `mecoin` | 9 MB | none |\n")
     with pytest.raises(ToolError, match="no line for mecoin"):
         sizes.check([small], "")

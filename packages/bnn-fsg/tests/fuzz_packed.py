@@ -1,6 +1,6 @@
 """Mutated `.bnn` files with right checksums: each is refused by name, or runs, finite and twice the same.
 
-    python packages/bnn-fsg/tests/fuzz_packed.py --count 10000 [--first 0]
+    python packages/bnn-fsg/tests/fuzz_packed.py --count 10000 [--first 0] [--structure]
 
 Graph, sizes, strides, dilation, padding, dtypes and array shapes are changed, alone and together. A crash of the
 process ends the script at the file whose number it printed last; what else is wrong ends it with a line that says what.
@@ -151,16 +151,47 @@ def resize_array(draft: Draft, draw: random.Random) -> None:
     draft.parts[place] = (whole * (size // len(whole) + 1))[:size]
 
 
+def places(tree: Any) -> list[tuple[Any, Any]]:
+    """(container, key) of everything in a JSON tree."""
+    keys = tree.keys() if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+    return [place for key in keys for place in ((tree, key), *places(tree[key]))]
+
+
+def change_structure(draft: Draft, draw: random.Random) -> None:
+    """Any part of the header becomes another kind of thing, goes, is wrapped, or stands where another stood."""
+    tree, key = draw.choice(places(draft.about))
+    way = draw.randrange(5)
+    if way == 0:
+        tree[key] = copy.deepcopy(draw.choice([*ODD, *NUMBERS, [None], [{}], {"a": 1}, [[]], "input", -0.0]))
+    elif way == 1:
+        del tree[key]
+    elif way == 2:
+        tree[key] = draw.choice([[tree[key]], {"in": tree[key]}, {"0": tree[key]}, str(tree[key]), [tree[key]] * 2])
+    elif way == 3:
+        other, place = draw.choice(places(draft.about))
+        tree[key] = copy.deepcopy(other[place])
+    elif isinstance(tree, dict):
+        tree[draw.choice(["x", "op", "in", "out", "mean", "normalisation", "value_bytes"])] = tree.pop(key)
+    else:
+        tree.insert(key, copy.deepcopy(draw.choice([tree[key], None, 0, "", {}])))
+
+
 CHANGES = [change_setting, change_setting, change_node, change_graph, change_array, resize_array]
 
 
-def mutated(bases: list[Draft], seed: int) -> bytes:
+def mutated(bases: list[Draft], seed: int, changes: list[Any]) -> bytes:
     draw = random.Random(seed)
     draft = copy.deepcopy(draw.choice(bases))
     for _ in range(draw.choice([1, 1, 1, 2, 3])):
         try:
-            draw.choice(CHANGES)(draft, draw)
-        except (ValueError, TypeError, IndexError, AttributeError):  # it changes what an earlier change made odd
+            draw.choice(changes)(draft, draw)
+        except (
+            ValueError,
+            TypeError,
+            IndexError,
+            AttributeError,
+            KeyError,
+        ):  # an earlier change made it odd
             continue
     return draft.encoded()
 
@@ -195,8 +226,8 @@ def judge(data: bytes, seed: int) -> str:
         assert used <= allowed + SPARE, f"file {seed}: {used} bytes were taken, {allowed} are its need"
 
 
-def run(first: int, count: int) -> Counter[str]:
-    bases = drafts()
+def run(first: int, count: int, *, structure: bool = False) -> Counter[str]:
+    bases, changes = drafts(), [change_structure] if structure else CHANGES
     _program.EVERY_TILE = True
     for one in bases:  # what imports and compilers take is no file's need
         PackedModel(one.encoded())(np.zeros((1, *one.about["graph"]["input"]), np.float32))
@@ -206,7 +237,7 @@ def run(first: int, count: int) -> Counter[str]:
     found: Counter[str] = Counter()
     for seed in range(first, first + count):
         print(f"file {seed}", file=sys.stderr, end="\r")
-        found[judge(mutated(bases, seed), seed)] += 1
+        found[judge(mutated(bases, seed, changes), seed)] += 1
     return found
 
 
@@ -214,5 +245,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--structure", action="store_true", help="change the header's structure, whatever stands there")
     args = parser.parse_args()
-    print(json.dumps(run(args.first, args.count)))
+    print(json.dumps(run(args.first, args.count, structure=args.structure)))

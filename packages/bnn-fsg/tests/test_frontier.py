@@ -1,4 +1,4 @@
-"""The README's sentences on 1 bit and int8 are what the stored outcome says."""
+"""The sentences of docs/results.md on 1 bit and int8 are what the stored outcome says."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from bnn_fsg_experiments.benchmarks import frontier_picture as picture
 
 
-def test_readme_follows_the_outcome():
-    text = picture.README.read_text(encoding="utf-8")
+def test_page_follows_the_outcome():
+    text = picture.PAGE.read_text(encoding="utf-8")
     assert picture.written(text, picture.outcome()) == text, "run experiments/benchmarks/frontier_picture.py"
 
 

@@ -175,11 +175,12 @@ def test_the_normalisation_of_a_file_is_checked():
             PackedModel(_format.encode({**MEAN, "normalisation": {**good, **bad}}, {}))
 
 
-def test_mutated_files_are_refused_or_run_in_the_memory_that_they_need():
-    words = [sys.executable, str(Path(__file__).with_name("fuzz_packed.py")), "--count", "300"]
+@pytest.mark.parametrize(("kind", "run"), [([], 20), (["--structure"], 2)])
+def test_mutated_files_are_refused_or_run_in_the_memory_that_they_need(kind, run):
+    words = [sys.executable, str(Path(__file__).with_name("fuzz_packed.py")), "--count", "300", *kind]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr.replace("\r", "\n")[-2000:]
     found = json.loads(done.stdout)
     assert sum(found.values()) == 300
-    assert found["ran"] > 20
+    assert found["ran"] > run
     assert found["refused at load"] > 150

@@ -120,6 +120,11 @@ def test_transformers_own_model_is_trained_and_packed(tmp_path):
         model.get_input_embeddings().weight.copy_(model.get_input_embeddings().weight.half())
         model.lm_head.weight.copy_(model.lm_head.weight.half())
         expected = model.eval()(tokens).logits[0].numpy()
+    model.config.quantization_config = {
+        "quant_method": "bitnet",
+        "linear_class": "autobitlinear",
+        "quantization_mode": "online",
+    }
     model.save_pretrained(tmp_path)
     np.testing.assert_allclose(TernaryLM.from_pretrained(tmp_path)(TEXT[:32]), expected, rtol=0, atol=1e-3)
 

@@ -109,6 +109,6 @@ def test_demo_shows_sessions_pictures_and_a_gain(monkeypatch, tmp_path):
     assert len(result.figures) == 3
     assert result.arms.text("mecoin+") in result.arms.headline()
     assert {"mecoin+", "SGC-NCM", "SGC-LDA"} <= {row[0].removesuffix(" (collapsed)") for row in result.table.rows}
-    assert result.arms.word in ("ahead", "level", "behind", "not told apart")
+    assert result.arms.word in ("better", "equal", "worse", "no difference")
     assert all((result.looking_at, result.arms.measured, result.arms.rival))
     assert "session" in result.glossary

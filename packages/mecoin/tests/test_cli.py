@@ -250,7 +250,7 @@ def test_words_that_would_be_dropped_are_refused(done, tmp_path):
     split = tmp_path / "split.json"
     small.stream().save(split)
     told = done("predict", "model", "demo", "--split", split, "-o", tmp_path / "answers", status=2)
-    assert "--node or --out beside it" in told
+    assert "--node or --out as well" in told
     assert "--node" in done("predict", "model", "demo", "--split", split, "--node", "1", status=2)
     assert "--learner: got no --data" in done("inspect", split, "--learner", "mecoin+", status=2)
     assert "expected a split.json" in done("inspect", "model", "--data", "demo", status=2)

@@ -152,7 +152,8 @@ def test_own_features_and_numbers_as_names(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"edges": "1 2 3\n"}, "edges, line 1: got 3 columns"),
+        ({"edges": "1 2 3 4\n"}, "edges, line 1: got 4 columns"),
+        ({"edges": "1 2 x\n"}, "weight of edge 1 - 2 in .*edges, line 1: got 'x'"),
         ({"labels": "1 a\n1 b\n"}, "node 1 in .*labels, line 2: got a second label"),
         ({"features": "1 0.5\n2 x\n"}, "feature 1 of node 2 in .*line 2: got 'x', expected a number"),
         ({"features": "1 0.5\n2 1 1\n"}, "features of node 2 in .*: got 2, expected 1"),
@@ -166,7 +167,7 @@ def test_own_features_and_numbers_as_names(tmp_path):
         ({"edges": "1,2\n,2\n"}, "node in .*edges, line 2: got an empty name"),
         ({"labels": "1,a\n,b\n"}, "node in .*labels, line 2: got an empty name"),
         ({"features": "1,0.5\n,1\n"}, "node in .*features, line 2: got an empty name"),
-        ({"features": "id a\n1 0.5\n2 1\n"}, "feature 1 of node id in .*line 1: got 'a'"),
+        ({"features": "id a\n1 0.5\n2 1\n"}, r"features, line 1: got column names \(id, a\)"),
     ],
 )
 def test_bad_own_files_name_file_and_line(tmp_path, files, message):

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from mecoin import Graph
+from mecoin import Graph, Mecoin
+from mecoin.encoders._encoder import ModuleEncoder
 from mecoin.encoders._gcn import GcnEncoder, gathered
 from mecoin.encoders._sgc import SgcEncoder
-from mecoin.encoders._shared import shared_encoder
+from mecoin.encoders._shared import ENCODERS, shared_encoder
 from ninefold.errors import InputError
 from sklearn.decomposition import TruncatedSVD
+from torch import nn
 
 from . import small
 
@@ -118,3 +122,46 @@ def test_few_epochs_are_not_thrown_away():
     data, places = small.graph(), np.arange(100)
     none, some = (GcnEncoder(8, epochs=count).fit(data, places, places) for count in (0, 9))
     assert not np.array_equal(none.embed(data), some.embed(data))
+
+
+def weighted(scale=1.0):
+    """A graph whose edges within a class weigh much more than the others."""
+    data = small.graph()
+    ends = data.y[data.edge_index]
+    return replace(data, weight=scale * np.where(ends[0] == ends[1], 5.0, 0.1).astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["sgc", "gcn"])
+def test_edge_weights_count_and_their_unit_does_not(kind):
+    data, nodes = weighted(), np.arange(len(small.graph()))
+    made = ENCODERS[kind](8).fit(data, nodes[::2], nodes[1::4])
+    z = made.embed(data)
+    assert np.abs(z - made.embed(small.graph())).max() > 1e-3
+    np.testing.assert_allclose(made.embed(weighted(1000.0)), z, atol=1e-4)
+
+
+def test_encoders_that_ignore_edge_weights_are_refused():
+    nodes = np.arange(len(small.graph()))
+    with pytest.raises(InputError, match="encoder: got gat, which ignores edge weights, expected sgc or gcn"):
+        ENCODERS["gat"](8, epochs=1).fit(weighted(), nodes[::2], nodes[1::4])
+
+    class Ignores(nn.Module):
+        def forward(self, x, edge_index):
+            return x
+
+    class Takes(nn.Module):
+        def forward(self, x, edge_index, edge_weight=None):
+            return x * edge_weight.mean()
+
+    with pytest.raises(InputError, match="encoder: got a module without the argument edge_weight"):
+        ModuleEncoder(Ignores()).fit(weighted(), nodes, nodes)
+    data = weighted()
+    np.testing.assert_allclose(ModuleEncoder(Takes()).fit(data, nodes, nodes).embed(data), data.x.toarray(), rtol=1e-5)
+
+
+def test_model_learns_from_edge_weights_too():
+    data, held = weighted(), np.arange(len(small.graph())) % 4 == 0
+    one, other = (
+        Mecoin(encoder="sgc", hidden=8).fit_base(g, ~held, held).predict_proba(g) for g in (data, small.graph())
+    )
+    assert np.abs(one - other).max() > 1e-3

@@ -70,3 +70,52 @@ def test_class_that_is_deleted_and_added_again_answers_as_if_it_had_stayed(tmp_p
     assert made.labels == without.labels
     np.testing.assert_allclose(made.predict_proba(NEXT), without.predict_proba(NEXT), atol=1e-5)
     assert np.isfinite(made.forget([1]).predict_proba(BASE)).all()
+
+
+def signed(seed, kinds="abc", each=100):
+    """Nodes without features, linked mostly within their class; all but the last class have labels."""
+    draw, count = np.random.default_rng(seed), each * len(kinds)
+    y = np.arange(count) % len(kinds)
+    pairs = [
+        (node, other)
+        for node in range(count)
+        for other in (*draw.choice(np.flatnonzero(y == y[node]), 4), draw.integers(count))
+    ]
+    x = draw.normal(size=(count, 128)).astype(np.float32)
+    return Graph.of(x, np.array(pairs), np.where(y < len(kinds) - 1, y, -1)), np.flatnonzero(y == len(kinds) - 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("kinds", "each", "shot"), [("abc", 100, 5), ("abcd", 80, 5), ("abc", 150, 10), ("abc", 60, 3)]
+)
+def test_class_that_was_just_learnt_is_not_called_unknown(kinds, each, shot, seed):
+    graph, new = signed(seed, kinds, each)
+    held = (graph.y >= 0) & (np.arange(len(graph)) % 5 == 0)
+    made = Mecoin().fit_base(graph, (graph.y >= 0) & ~held, held)
+    before = made.novelty(graph, new) > 1
+    after = made.add_classes(graph, {"fraud": new[:shot]})
+    rest = new[shot:]
+    assert before.mean() > 0.6
+    assert (made.predict(graph, rest) == "fraud").mean() > 0.8
+    assert (after.novelty(graph, rest) > 1).mean() < 0.25
+    base = np.flatnonzero(graph.y >= 0)
+    assert (after.novelty(graph, base) > 1).mean() < 0.1
+
+
+def test_limits_of_novelty_are_each_class_s_own_and_stay_in_the_file(tmp_path):
+    made = fitted()
+    before = made._state.learner.content
+    made.add_classes(FOUR, {3: SUPPORT[3]})
+    content = made._state.learner.content
+    assert content.radius.shape == content.margin.shape == (4,)
+    np.testing.assert_array_equal(content.radius[:3], before.radius)
+    np.testing.assert_array_equal(content.margin[:3], before.margin)
+    place, far = made._state.learner.nearest(FOUR, np.arange(len(FOUR)))
+    assert place.max() == 3
+    assert (far >= 0).all()
+    made.save(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(Mecoin.load(tmp_path / "m.safetensors").novelty(FOUR), made.novelty(FOUR))
+    made.forget([0])
+    assert made._state.learner.content.radius.shape == (3,)
+    assert np.isfinite(made.novelty(FOUR)).all()

@@ -149,5 +149,10 @@ def test_demo_shows_gain_table_and_pictures(monkeypatch):
     assert "simulated" in result.data
     assert all(result.arms.text(name) in result.arms.headline() for name in ("mldgg", result.arms.rival))
     assert [row[0] for row in result.table.rows] == list(demo.ARMS)
-    assert len(result.figures) == 2
+    assert len(result.figures) == 3
+    assert (
+        result.headline.startswith("Without a single label of the new graph")
+        or "without a single label" in result.headline
+    )
+    assert result.figures[0][1].get_size_inches()[0] <= 5
     assert inject_edges(TINY.draw(0)["north"], demo.NOISE, seed=0)[1].any()

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +33,9 @@ def test_cuts_follow_each_other_and_learn_from_the_past_alone():
         assert one.test.time.max() <= later.train.time.max() < later.test.time.min()
         assert len(later.train) - len(one.train) == pytest.approx(240, abs=2)
         assert set(one.test.user_ids.values.to_pylist()) <= set(one.train.user_ids.values.to_pylist())
-        assert set(one.test.item_ids.values.to_pylist()) <= set(one.train.item_ids.values.to_pylist())
+        had = set(zip(*(one.train.to_table()[name].to_pylist() for name in ("who", "what")), strict=True))
+        asked = set(zip(*(one.test.to_table()[name].to_pylist() for name in ("who", "what")), strict=True))
+        assert not had & asked
     with pytest.raises(InputError, match="cuts"):
         moving_cuts(DATA, 1)
 
@@ -233,6 +236,92 @@ def test_what_falls_behind_stops_at_its_first_cut():
     assert _race._judged(recsys.Popular(), "popular", {}, cuts, "ndcg@10", close)[0].whole
     slow, _ = _race._judged(recsys.Popular(), "popular", {}, cuts, "ndcg@10", close, 0.0)
     assert len(slow.scores) == 1
+
+
+def trial(family, scores, *, cuts=4, seconds=1.0):
+    return _race.Trial(family, {}, scores, len(scores) == cuts, seconds, float(np.mean(scores)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_was_measured_to_be_better_is_never_dropped(seed):
+    draw = np.random.default_rng(seed)
+    level = draw.uniform(0.05, 0.3, 4)  # of the cuts
+    truth = draw.permutation(8) * 0.01
+    trials = [trial(str(one), list(level + truth[one])[: draw.integers(1, 5)]) for one in range(8)]
+    trials[0] = trial("0", list(level + truth[0]))  # one is complete
+    ranked = _race.Race(trials, {}).ranked()
+    assert [truth[int(one.family)] for one in ranked] == sorted(truth, reverse=True)
+
+
+def test_a_better_setting_that_ran_out_of_time_wins(tmp_path, monkeypatch):
+    cuts = moving_cuts(DATA, 3)
+    known = {name: (parse_model(name), {}, [{}]) for name in ("popular", "item-knn")}
+    far = dataclasses.replace(trial("popular", [0.1, 0.1], cuts=2), params={})
+    near = trial("item-knn", [0.3], cuts=2)
+    with _best.Run(tmp_path / "run", {}) as run:
+        late = _race._finished([far, near], known, cuts[:2], "ndcg@10", time.monotonic() - 99, run)
+        assert not _race.Race(late, {}).ranked()[0].whole
+        done = _race._finished([far, near], known, cuts[:2], "ndcg@10", time.monotonic() + 99, run)
+    assert _race.Race(done, {}).ranked()[0] == done[1]
+    assert done[1].whole
+    chosen = _best._chosen(known, _race.Race(late, {}).ranked(), cuts[:2], "ndcg@10", time.monotonic())
+    assert text_of(chosen.model) == "item-knn()"
+    assert len(chosen.scores) == 2
+
+
+def test_each_family_is_drawn_alike_until_a_round_halves_them():
+    names = ["a", "b", "c", "d"]
+    trials = [trial(name, [score]) for name, score in zip(names, (0.1, 0.4, 0.3, 0.2), strict=True)]
+    drawn = [_race._next_family(names, trials, one) for one in range(30)]
+    assert {name: drawn[: 4 * _race._DRAWS].count(name) for name in names} == dict.fromkeys(names, _race._DRAWS)
+    assert set(drawn[4 * _race._DRAWS :]) == {"b", "c"}
+    assert _race._next_family([], trials, 0) is None
+
+
+def test_a_family_too_slow_for_the_time_is_named(few, tmp_path, monkeypatch):
+    inner = _race._too_slow
+    monkeypatch.setattr(
+        _race, "_too_slow", lambda model, family, *rest: "one fit takes a week" if family == "ease"
+        else inner(model, family, *rest),
+    )  # fmt: skip
+    found = recsys.best(DATA, tmp_path / "run", minutes=5, trials=3, cuts=3)
+    assert found.untried == {"ease": "one fit takes a week"}
+    assert "Not measured: ease (one fit takes a week)." in found.table().notes
+    assert "one fit takes a week" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("again", [0.0, 0.5, 0.9])
+def test_repeats_and_new_items_are_counted(again):
+    draw = np.random.default_rng(0)
+    rows, had = [], {}
+    for when in range(3000):
+        user = int(draw.integers(0, 30))
+        mine = had.setdefault(user, [])
+        old = mine and draw.random() < again
+        item = mine[draw.integers(len(mine))] if old else int(draw.integers(0, 400)) + when // 100
+        mine.append(item)
+        rows.append((user, item, when + 1_600_000_000))
+    user, item, at = zip(*rows, strict=True)
+    data = Dataset.from_frame({"u": user, "i": item, "at": at}, user="u", item="i", time="at")
+    cut = moving_cuts(data, 3)[-1]
+    begin = int(np.quantile(data.time, 1 - 0.08, method="higher"))
+    before = {(u, i) for u, i, t in zip(data.user, data.item, data.time, strict=True) if t < begin}
+    after = {(u, i) for u, i, t in zip(data.user, data.item, data.time, strict=True) if t >= begin}
+    sold = {i for _, i in before}
+    assert cut.repeats == pytest.approx(len(after & before) / len(after))
+    fresh = after - before
+    assert cut.new_items == pytest.approx(sum(i not in sold for _, i in fresh) / len(fresh))
+    found = recsys.evaluate(recsys.Popular().fit(cut.train), data.take(data.time >= begin), ["ndcg@10"])
+    judged = cut.judge(recsys.Popular(), "ndcg@10")
+    assert found.of_users("ndcg@10").mean() == pytest.approx(judged.mean())  # the question of `recsys evaluate`
+
+
+@pytest.mark.parametrize("table", ["users", "items", "ties"])
+def test_tables_that_the_search_does_not_read_are_refused(table, tmp_path):
+    frames = {"users": {"u": [1], "x": [2]}, "items": {"i": [1], "x": [2]}, "ties": {"a": [1], "b": [2]}}
+    data = Dataset.from_frame({"u": [1, 2], "i": [1, 2]}, user="u", item="i", **{table: frames[table]})
+    with pytest.raises(InputError, match=f"{table}.*the search reads only events"):
+        recsys.best(data, tmp_path / "run")
 
 
 def test_bad_requests_are_named(tmp_path):

@@ -5,6 +5,9 @@ import contextlib
 import dataclasses
 import json
 import re
+import socket
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -437,6 +440,57 @@ def test_health_metrics_and_pages(client):
     assert described["openapi"].startswith("3.1")
     assert set(described["paths"]) >= {"/recommend", "/events", "/health"}
     assert b"/recommend" in client.raw("GET", "/docs")[1]
+
+
+def families_of(text):
+    """Metric families of Prometheus' text form: a sample counts only below the type of its own family."""
+    found, family = {}, None
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            family = line.split()[2]
+            assert family not in found, "a family stands in two places"
+            found[family] = {}
+        elif not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            base = name.partition("{")[0]
+            assert base == family or (base.removeprefix(f"{family}_") in ("bucket", "sum", "count")), line
+            found[family][name] = float(value)
+    return found
+
+
+def test_metrics_are_families_that_a_parser_keeps(client):
+    for k in (1, 2, 0):
+        client.ask("/recommend", users=["u1"], k=k)
+    found = families_of(client.raw("GET", "/metrics")[1].decode())
+    assert set(found) == {"recsys_requests_total", "recsys_seconds", "recsys_reloads_total"}
+    seconds = found["recsys_seconds"]
+    assert seconds["recsys_seconds_count"] == seconds['recsys_seconds_bucket{le="+Inf"}'] == 3
+    buckets = [value for name, value in seconds.items() if "bucket" in name]
+    assert buckets == sorted(buckets)
+    assert sum(found["recsys_requests_total"].values()) == 3
+    parser = pytest.importorskip("prometheus_client.parser")
+    read = {one.name: one for one in parser.text_string_to_metric_families(client.raw("GET", "/metrics")[1].decode())}
+    assert len(read["recsys_seconds"].samples) == len(buckets) + 2
+
+
+def test_a_worker_ends_with_its_supervisor_and_frees_the_port():
+    worker = (
+        "import os, socket; from recsys.serving import _serve; at = socket.socket(); at.bind(('127.0.0.1', 0)); "
+        "at.listen(); print(at.getsockname()[1], flush=True); _serve._end_with(os.getppid())"
+    )
+    supervisor = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    started = subprocess.Popen([sys.executable, "-c", supervisor, worker], stdout=subprocess.PIPE, text=True)
+    port = int(started.stdout.readline())
+    socket.create_connection(("127.0.0.1", port)).close()
+    started.kill()
+    started.wait()
+    started.stdout.close()
+    end = time.monotonic() + 10
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() < end:
+            socket.create_connection(("127.0.0.1", port)).close()
+            time.sleep(0.1)
+    assert time.monotonic() < end
 
 
 def test_a_folder_that_is_none_is_not_served(tmp_path):

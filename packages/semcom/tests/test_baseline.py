@@ -13,6 +13,7 @@ from PIL import Image
 from semcom.datasets import embedded_photographs
 from semcom.evaluation import BaselineTask, baseline_csv, baseline_table, best_rates, measure_baseline
 from semcom.evaluation._campaigns import parse_ratio
+from semcom.phy import mcs_table
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,8 @@ def test_table_run_and_csv_agree_and_a_finished_run_is_not_measured_again(folder
     rows = list(csv.DictReader((tmp_path / "run" / "scores.csv").open()))
     assert len(rows) == 2 * 3 * 3
     assert len({row["symbols"] for row in rows}) == 1
-    assert "leads at" in table["title"]
+    assert {row["symbols"] for row in table["rows"]} == {rows[0]["symbols"]}
+    assert "is best at" in table["title"]
     again = run_here("semcom.cli", *map(str, words), "--json")
     assert json.loads(again.stdout) == table
 
@@ -54,7 +56,10 @@ def test_a_sender_without_the_snr_keeps_one_rate_over_all_of_them(folder):
     kept = best_rates(rows, task)
     assert len({row["rate"] for row in kept if row["arm"] == "jpeg"}) == 1
     assert len([row for row in kept if row["arm"] == "softcast"]) == 4
-    assert "ten fixed rates" in " ".join(baseline_table(rows, task).notes)
+    assert "all fixed rates" in " ".join(baseline_table(rows, task).notes)
+    tried = {row["rate"] for row in rows if row["arm"] == "jpeg"}
+    assert tried == {one.name for one in mcs_table() if one.snr_db <= 10}  # the others fail at every SNR
+    assert len(tried) == 25
 
 
 @pytest.mark.parametrize("text", ["0", "1/0", "x", "-1/3", "2"])

@@ -310,7 +310,7 @@ def test_demo_says_what_arrives_and_what_does_not(short_demo, tmp_path):
     page = (tmp_path / "demo.html").read_text(encoding="utf-8")
     assert "ext arrives whole" in page
     assert "no payload" in page
-    assert page.count("<img ") == 3
+    assert page.count("<img ") == 4
 
 
 def test_readme_and_guide_run_as_they_are_written(tmp_path, folder, short_demo, monkeypatch):
@@ -318,15 +318,14 @@ def test_readme_and_guide_run_as_they_are_written(tmp_path, folder, short_demo, 
     if not readme.exists():
         pytest.skip("the tests stand apart from the package's folder")
     text = readme.read_text(encoding="utf-8")
-    guide = (readme.parent / "docs" / "guide.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folder, tmp_path / "pictures")
     (tmp_path / "note.txt").write_bytes(b"a note")
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})  # noqa: S102  # safe: our own README
-    blocks = re.findall(r"<!-- run beside [^>]*-->\n```console\n(.*?)```", text + guide, flags=re.DOTALL)
+    blocks = re.findall(r"<!-- run-with:[^>]*-->\n```console\n(.*?)```", text, flags=re.DOTALL)
     lines = [line[2:].split("#")[0] for block in blocks for line in block.splitlines() if line.startswith("$ semcom ")]
-    assert len(lines) >= 6
+    assert len(lines) == 4
     for line in lines:
         done = run_here(MODULE, *line.split()[1:])
         assert done.returncode == 0, (line, done.stderr)

@@ -43,12 +43,14 @@ def test_demo_shows_every_arm_and_its_short_fields_are_the_tables(shown):
     assert np.mean(arms.scores["multimodal"]) == pytest.approx(rows["multimodal"][1], abs=0.006)
     assert np.mean(arms.scores[name]) == pytest.approx(rows[name][1], abs=0.006)
     assert rows[name][1] == max(row[1] for arm, row in rows.items() if arm not in ("multimodal", "oracle"))
-    assert arms.word in ("not told apart", "ahead" if rows["multimodal"][1] > rows[name][1] else "behind")
+    assert arms.word in ("no difference", "better" if rows["multimodal"][1] > rows[name][1] else "worse")
     assert rows["oracle"][1] >= max(rows[rule][1] for rule in ("multimodal", "published", "random", "image", "text"))
     assert rows["multimodal"][2] > rows["multimodal"][1]
     for text in (arms.measured, arms.headline(), shown.looking_at, *shown.notes):
         assert text
-    assert len(shown.figures) == 2
+    assert len(shown.figures) == 3
+    assert shown.figures[0][1].get_figwidth() <= 5
+    assert f"{rows['unsharp mask'][1]:.1f} dB" in shown.headline
     assert {"multimodal", "published", "oracle", "coarse picture"} <= set(shown.glossary)
 
 

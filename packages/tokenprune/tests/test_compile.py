@@ -9,7 +9,7 @@ from tokenprune.executor._cache_name import CACHE_NAME
 from transformers.cache_utils import StaticCache
 
 GREEDY = {"max_new_tokens": 2, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
-MOST = 4  # graphs of one forward
+NEW = 64
 
 
 @pytest.fixture
@@ -25,17 +25,33 @@ def mask(ids):
 
 
 @torch.no_grad()
-def test_prompt_and_decoding_are_traced_in_few_graphs(model, ids, mask):
+@pytest.mark.parametrize("padded", [False, True])
+def test_any_number_of_new_tokens_is_at_most_two_graphs(model, ids, mask, padded):
+    sizes: list[int] = []
+
+    def counting(graph, _inputs):
+        sizes.append(len(graph.graph.nodes))
+        return graph.forward
+
     torch._dynamo.reset()
+    mask = mask if padded else torch.ones_like(mask)
+    options = {**GREEDY, "max_new_tokens": NEW, "min_new_tokens": NEW}
     with TokenPruner(model, FTPConfig(target_sparsity=0.4)):
-        prompt = {"attention_mask": mask, "logits_to_keep": 1}
-        first = torch._dynamo.explain(model)(ids, **prompt)
-        longer = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
-        held = {CACHE_NAME: model(ids, **prompt)[CACHE_NAME]}
-        new = torch._dynamo.explain(model)(ids[:, :1], attention_mask=longer, **held)
-    assert 1 <= first.graph_count <= MOST
-    assert 1 <= new.graph_count <= MOST
-    assert first.op_count > 20 * len(model.model.layers)  # the blocks themselves are in them
+        expected = model.generate(ids, attention_mask=mask, **options)
+        compiled = torch.compile(model, backend=counting)
+        held = compiled(ids, attention_mask=mask, logits_to_keep=1, use_cache=True)[CACHE_NAME]
+        prompt, found = list(sizes), [ids]
+        sizes.clear()
+        for at in range(NEW):
+            one = expected[:, ids.shape[1] + at, None]
+            seen = torch.cat([mask, torch.ones(len(ids), at + 1, dtype=torch.long)], 1)
+            out = compiled(one, attention_mask=seen, logits_to_keep=1, **{CACHE_NAME: held})
+            found.append(out.logits[:, -1].argmax(-1)[:, None])
+        assert 1 <= len(prompt) <= len(model.model.layers) + 2
+        assert len(sizes) <= 2
+        assert max(prompt) > 20 * len(model.model.layers)  # the blocks themselves are in them
+        assert torch.equal(torch.cat(found[1:-1], 1), expected[:, ids.shape[1] + 1 :])
+    torch._dynamo.reset()
 
 
 @torch.no_grad()

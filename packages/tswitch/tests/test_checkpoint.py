@@ -13,7 +13,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import ArtifactError, DownloadError, InputError
-from ninefold.measure import peak_rss_anon
+from ninefold_testing import peak_rss_anon
 from safetensors.torch import load_file, save_file
 from tswitch import Checkpoint, CheckpointWriter
 from tswitch.checkpoints._checkpoint import TensorInfo

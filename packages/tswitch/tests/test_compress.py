@@ -315,7 +315,7 @@ def test_killed_at_any_point_the_rerun_ends_with_the_same_bytes(tmp_path, monkey
 MEMORY = """
 import sys, torch, tswitch
 from pathlib import Path
-from ninefold.measure import peak_rss_anon
+from ninefold_testing import peak_rss_anon
 from tswitch import Switch, compress
 folder = Path(sys.argv[1])
 compress({"w": torch.zeros(600000)}, {"w": torch.ones(600000)}, folder / "warm")  # imports and kernels

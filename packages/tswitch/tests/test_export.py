@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
-from ninefold.measure import peak_rss_anon
+from ninefold_testing import peak_rss_anon
 from safetensors.torch import save_file
 from tswitch import Checkpoint, Switch, compress, export
 

@@ -156,8 +156,8 @@ def test_files_of_two_switches_do_not_mix(folder, tmp_path):
 
 def test_a_newer_format_is_refused(folder):
     text = (folder / _format.CONFIG).read_text()
-    (folder / _format.CONFIG).write_text(text.replace('"format_version": 1', '"format_version": 4'))
-    with pytest.raises(ArtifactError, match="format version 4, newer than 3"):
+    (folder / _format.CONFIG).write_text(text.replace('"format_version": 1', '"format_version": 5'))
+    with pytest.raises(ArtifactError, match="format version 5, newer than 4"):
         Switch.from_pretrained(folder)
 
 

@@ -8,8 +8,7 @@ import signal
 import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError, NinefoldError
-from ninefold.measure import peak_rss_anon
-from ninefold_testing import warm
+from ninefold_testing import peak_rss_anon, warm
 from safetensors.torch import save_file
 from tswitch import Checkpoint, merge
 from tswitch.baselines import METHODS, Averaging, Merger, TaskArithmetic, Ties

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
-from ninefold.measure import peak_rss_anon
+from ninefold_testing import peak_rss_anon
 from tswitch import Switch, SwitchBank
 from tswitch.bank._stored import ABOUT
 

@@ -20,21 +20,27 @@ def arms(gain, *, margin=1.0, lower=False, spread=0.1, **more):
 @pytest.mark.parametrize("lower", [False, True])
 @pytest.mark.parametrize(
     ("gain", "spread", "word"),
-    [(-5, 0.1, "ahead"), (5, 0.1, "behind"), (0.3, 0.1, "level"), (-0.9, 0.1, "level"), (0, 30, "not told apart")],
+    [
+        (-5, 0.1, "better"),
+        (5, 0.1, "worse"),
+        (0.3, 0.1, "equal"),
+        (-0.9, 0.1, "equal"),
+        (0, 30, "no difference"),
+    ],
 )
 def test_the_word_follows_from_the_interval_and_the_margin(gain, spread, word, lower):
     found = arms(gain, spread=spread, lower=lower)
     assert (found.rival, found.word) == ("Rival", word)
     assert found.ranked()[0] == "Limit"
     assert found.ranked()[-1] == "Weak"
-    assert np.sign(found.gain()[0]) == -np.sign(gain) or word == "not told apart"
+    assert np.sign(found.gain()[0]) == -np.sign(gain) or word == "no difference"
 
 
 def test_headline_puts_first_who_leads():
-    assert arms(-5).headline().startswith("Ours is ahead of Rival by 5")
-    assert arms(5).headline().startswith("Rival is ahead of Ours by 4.99")
-    assert arms(0.2).headline().startswith("Ours and Rival are level: score ")
-    assert "not told apart" in arms(0, spread=30).headline()
+    assert arms(-5).headline().startswith("Ours is better by 5")
+    assert arms(5).headline().startswith("Rival is better by 4.99")
+    assert arms(0.2).headline().startswith("Ours equals Rival: score ")
+    assert "Ours shows no measurable difference from Rival" in arms(0, spread=30).headline()
 
 
 def test_items_that_are_shared_are_paired_and_others_are_not():
@@ -47,7 +53,7 @@ def test_items_that_are_shared_are_paired_and_others_are_not():
 def test_single_numbers_have_no_interval_and_are_not_told_apart():
     found = Arms(scores={"a": 2.0, "b": 1.0}, ours="a", measured="score")
     assert found.text("a") == "2"
-    assert found.word == "not told apart"
+    assert found.word == "no difference"
 
 
 @pytest.mark.parametrize(

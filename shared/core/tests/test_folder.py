@@ -100,8 +100,9 @@ def test_file_is_checked_when_it_is_used(tmp_path):
         held.file("sub/words.txt")
     save(folder / "x.safetensors", {"a": np.arange(1, 10)}, kind="test.x", format_version=1, package="ninefold",
          force=True)  # fmt: skip
-    with pytest.raises(ArtifactError, match=r"x.safetensors: is damaged"):  # whole, but of another folder
-        held.arrays("x.safetensors", kind="test.x", format_version=1)
+    assert held.arrays("x.safetensors", kind="test.x", format_version=1).numpy("a")[0] == 0  # what it opened
+    with pytest.raises(ArtifactError, match=r"words.txt: is damaged|x.safetensors: is (damaged|truncated)"):
+        FolderArtifact(folder, **KIND).arrays("x.safetensors", kind="test.x", format_version=1)
 
 
 def test_other_kinds_and_newer_formats_are_refused(tmp_path):

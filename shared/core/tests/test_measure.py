@@ -77,35 +77,6 @@ def test_too_little_to_compare_is_refused(arms, repeats, message):
         bench.compare(arms, repeats=repeats)
 
 
-def test_peak_is_that_of_a_known_allocation():
-    with bench.peak_rss_anon() as peak:
-        block = np.ones(40 << 17)  # 40 MiB
-        time.sleep(0.02)
-        del block
-    assert 38 << 20 <= peak.above <= 60 << 20
-
-
-def test_peak_of_nothing_is_small():
-    with bench.peak_rss_anon() as peak:
-        pass
-    assert 0 <= peak.above < 8 << 20
-
-
-def test_sampling_ends_when_the_block_fails():
-    import threading
-
-    before = threading.active_count()
-    with pytest.raises(KeyError), bench.peak_rss_anon():
-        raise KeyError
-    assert threading.active_count() == before
-
-
-def test_kernel_without_the_figure_is_an_input_error(monkeypatch, tmp_path):
-    monkeypatch.setattr(bench, "Path", lambda _: tmp_path / "none")
-    with pytest.raises(InputError, match="RssAnon"):
-        bench.rss_anon()
-
-
 def test_emit_prints_one_json_line(capsys):
     bench.emit(name="x", ratio=2.0)
     assert json.loads(capsys.readouterr().out) == {"name": "x", "ratio": 2.0}

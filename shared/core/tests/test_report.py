@@ -145,7 +145,10 @@ def test_figure_has_house_style_and_leaves_nothing_open(tmp_path):
     assert list(path.parent.iterdir()) == [path]
     assert not axes[1].spines["top"].get_visible()
     text = figure_html(made, 'a "caption" <b>')
-    assert text.startswith('<figure><img alt="a &quot;caption&quot; &lt;b&gt;" src="data:image/png;base64,')
+    assert text.startswith(
+        '<figure class="wide" tabindex="0"><img alt="a &quot;caption&quot; &lt;b&gt;" style="min-width:'
+    )
+    assert 'px" src="data:image/png;base64,' in text
     assert plt.get_fignums() == []
 
 

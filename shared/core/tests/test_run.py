@@ -2,17 +2,14 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import platform
-import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files._owner import RUN
-from ninefold.run import Run, environment, hardware_name
+from ninefold.run import Run, environment
 
 from .beside import kill, start
 
@@ -158,34 +155,3 @@ def test_environment_names_no_person_or_place():
     values = [value for value in environment().values() if isinstance(value, str)]
     assert not any("/" in value for value in values if "model" not in value)
     assert all(getpass.getuser() not in value.split() for value in values)
-
-
-def test_commit_is_told_with_its_changes_only_in_a_checkout_of_ours(tmp_path, monkeypatch):
-    from ninefold import run as module
-
-    assert environment()["commit"] is None or len(environment()["commit"].removesuffix("+changes")) == 12
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "run.py"))
-    assert module._commit.__wrapped__() is None
-
-
-def test_new_outcomes_are_no_changes_of_the_source(tmp_path, monkeypatch):
-    from ninefold import run as module
-
-    def git(*words):
-        subprocess.run(["git", "-C", tmp_path, "-c", "user.name=n", "-c", "user.email=e", *words], check=True)
-
-    for name in ("src/run.py", "packages/one/results/claim.json"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("first")
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-qm", "first")
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "src/run.py"))
-    (tmp_path / "packages/one/results/claim.json").write_text("second")
-    assert re.fullmatch(r"[0-9a-f]{12}", module._commit.__wrapped__())
-    (tmp_path / "src/run.py").write_text("second")
-    assert module._commit.__wrapped__().endswith("+changes")
-
-
-def test_hardware_name_fits_a_file_name():
-    assert hardware_name() == f"{platform.machine().lower()}-{len(os.sched_getaffinity(0))}cpu"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ninefold_graphs import Graph, centred_update, estimated_mix, hop_features, left_out, softmax, walked, whitening
+from ninefold_graphs import Graph, assortativity, centred_update, hop_features, left_out, softmax, walked, whitening
 
 DRAWS = np.random.default_rng(0)
 
@@ -28,14 +28,24 @@ def test_centred_update_is_the_ridge_solution():
     np.testing.assert_allclose(centred_update(z, residual, 0.7), expected, atol=1e-6)
 
 
-def test_mix_of_another_prior_is_found():
-    truth, prior = np.array([0.7, 0.2, 0.1]), np.array([1, 1, 1]) / 3
-    y = DRAWS.choice(3, 20_000, p=truth)
-    x = np.eye(3)[y] * 2 + DRAWS.normal(size=(len(y), 3))
-    like = np.exp(-((x[:, None] - 2 * np.eye(3)) ** 2).sum(axis=2) / 2) * prior
-    found = estimated_mix(like / like.sum(axis=1, keepdims=True), prior)
-    np.testing.assert_allclose(found, truth, atol=0.02)
-    assert found.sum() == pytest.approx(1)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_assortativity_is_networkx_s(weighted):
+    import networkx as nx
+
+    graph = Graph.of(np.eye(40), DRAWS.integers(0, 40, (2, 90)))
+    classes, once = DRAWS.integers(0, 3, 40), graph.edge_index[0] < graph.edge_index[1]
+    linked = nx.Graph(graph.edge_index[:, once].T.tolist())
+    nx.set_node_attributes(linked, dict(enumerate(classes.tolist())), "kind")
+    weight = np.full(graph.edge_index.shape[1], 2.5) if weighted else None  # the unit of weights does not matter
+    found = assortativity(graph.edge_index, classes, weight)
+    assert found.value == pytest.approx(nx.attribute_assortativity_coefficient(linked, "kind"))
+    assert 0 < found.error < 0.5
+
+
+def test_assortativity_without_edges_labels_or_a_second_class_is_zero():
+    edges = np.array([[0, 1], [1, 0]])
+    for pairs, classes in ((edges[:, :0], [0, 1]), (edges, [-1, 1]), (edges, [1, 1])):
+        assert assortativity(pairs, np.array(classes)).value == 0
 
 
 def test_hops_and_walks_are_their_formulas():

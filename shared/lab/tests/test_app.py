@@ -86,7 +86,7 @@ def test_claims_in_full_refuse_an_uncommitted_tree_before_they_run(site, ninefol
     monkeypatch.setattr("ninefold_lab.outcomes.run_claim", lambda *_, **__: 1 / 0)
     status, out, err = ninefold("claims", "--full", "-o", "results")
     assert (status, out) == (2, "")
-    assert "uncommitted changes in src/parts_nine.py and 1 more" in err
+    assert "uncommitted changes in src/parts_nine.py, src/b.py" in err
     assert not (site.parent / "results").exists()
     assert ninefold("claims")[0] == 1  # the quick form is not stopped; it runs, and here that divides by zero
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 
@@ -23,6 +24,7 @@ from ninefold_lab import (
     planned_seeds,
     run_claim,
 )
+from ninefold_lab.outcomes import hardware_name
 from ninefold_testing import module
 
 RNG = np.random.default_rng
@@ -401,3 +403,7 @@ def test_quick_outcome_never_enters_results(package, tmp_path):
 def test_forms_are_marked_whatever_the_budget_says(package):
     assert run_claim(the_claim(package)).form == "quick"
     assert Budget(1, 1).form == "quick"
+
+
+def test_hardware_name_fits_a_file_name():
+    assert re.fullmatch(r"[\w]+-\d+cpu", hardware_name())

@@ -185,6 +185,8 @@ BREACHES = [
     ("damaged_artifact_is_refused_by_name", "contract", "format_version=1).verify()", "format_version=9).verify()"),
     ("damaged_artifact_is_refused_by_name", "contract", "Artifact(path /", "open(path /"),
     ("damaged_artifact_is_refused_by_name", "contract", '"for people")', '"");(folder / "more.json").write_text("{}")'),
+    ("artifact_is_written_whatever_the_locks_of_its_file_system", "contract", "folder.mkdir()",
+     "folder.mkdir()\n        import fcntl; fcntl.flock(open(__file__), fcntl.LOCK_EX)"),
     ("existing_output_is_not_overwritten_without_force", "fake_nine.cli", LONG,
      LONG.replace('"run"', '"own"') + "\n    [file.unlink() for file in opts.out.glob('*.txt')]"),
     ("killed_work_resumes_to_the_same_result", "fake_nine.cli", "range(len(run.metrics()), 8)", "range(8)"),

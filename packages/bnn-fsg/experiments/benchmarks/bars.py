@@ -22,6 +22,7 @@ from bench_layers import arms as layer_arms
 from bench_ternary import SHAPES
 from bnn_fsg import PackedModel, TernaryLinear, TernaryLM, adabin_resnet20, binarize, pack
 from bnn_fsg.datasets import Images
+from bnn_fsg.language._quantization import ONLINE
 from bnn_fsg.layers._adabin import MEAN, STD
 from bnn_fsg.layers._nets import build
 from bnn_fsg.runtime._native import library, sets
@@ -190,7 +191,7 @@ def language_model(count: int = 24) -> None:
     torch.manual_seed(0)
     theirs = BitNetForCausalLM(BitNetConfig(**sizes)).eval()
     state = {name: one.detach().numpy() for name, one in theirs.state_dict().items()}
-    ours = TernaryLM.of_tensors(sizes, state.get)
+    ours = TernaryLM.of_tensors({**sizes, "quantization_config": ONLINE}, state.get)
     theirs = theirs.bfloat16()
     weights = sum(one.inputs * one.outputs for one in ours._layers.values())
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,8 @@ from bnn_fsg.fsg._fsg import FSG
 from bnn_fsg.fsg._slow_net import SlowNet
 from bnn_fsg.layers._layers import binarize
 from bnn_fsg.layers._nets import build
-from ninefold.measure import compare, emit, peak_rss_anon
+from ninefold.measure import compare, emit
+from ninefold_testing import peak_rss_anon
 
 BATCH = 128
 FORMATS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}

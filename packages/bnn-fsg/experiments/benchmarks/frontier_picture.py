@@ -1,4 +1,4 @@
-"""Draws the claims on 1 bit and int8 from their outcome, and writes the README's sentences from it. In this order:
+"""Draws the claims on 1 bit and int8 from their outcome, and writes the sentences of docs/results.md from it. In this order:
 
     uv run python packages/bnn-fsg/experiments/benchmarks/frontier_train.py
     uv run ninefold claims bnn-fsg --full --only one-bit- -o packages/bnn-fsg/experiments/results
@@ -21,14 +21,14 @@ from ninefold.report import figure, save_figure
 from ninefold_lab import load_scores
 
 RESULTS = Path(__file__).parent.parent / "results"
-README = RESULTS.parent.parent / "README.md"
+PAGE = RESULTS.parent.parent / "docs" / "results.md"
 STATEMENT = "one-bit-at-twice-the-width-beats-int8"
 KINDS = ("1 bit", "int8 in XNNPACK", "int8 in onnxruntime")
 WIDTHS = (8, 16, 32, 64)
 PICTURE = "frontier.png"
 _BLOCK = re.compile(r"(<!-- frontier:begin .*? -->\n\n).*?(\n\n<!-- frontier:end -->)", re.DOTALL)
-_NOT_RUN = "At four widths, trained alike: [1 bit compared with int8](docs/results.md#claims)."
-_LINE = 150  # characters of a line of the README
+_NOT_RUN = "The experiment on 1 bit and int8 at four widths has not been run."
+_LINE = 150  # characters of a line
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Network:
 
     @property
     def figures(self) -> str:
-        """As the README says it."""
+        """As the page says it."""
         return f"width {self.width}: {self.right:.1f} % right, {self.size:.0f} KB, {self.time:.0f} microseconds"
 
 
@@ -68,7 +68,7 @@ def networks(path: Path) -> list[Network]:
 
 
 def block(path: Path | None) -> str:
-    """What the README says of an outcome: where 1 bit is the right choice and where int8 is."""
+    """What the page says about an outcome: where 1 bit is the right choice and where int8 is."""
     if path is None:
         return _NOT_RUN
     ours = [one for one in networks(path) if one.kind == KINDS[0]]
@@ -93,8 +93,7 @@ def block(path: Path | None) -> str:
             f"The best 1-bit network ({best.figures}) is matched by the int8 one of {first.figures} in "
             f"{first.kind.removeprefix('int8 in ')}."
         )
-    lines.append("[All claims](docs/results.md#claims).")
-    picture = f"![Accuracy of 1-bit and int8 networks by bytes and by time](experiments/results/{PICTURE})"
+    picture = f"![Accuracy of 1-bit and int8 networks by bytes and by time](../experiments/results/{PICTURE})"
     return f"{_wrapped(' '.join(lines))}\n\n{picture}"
 
 
@@ -118,8 +117,8 @@ def _wrapped(text: str) -> str:
 
 
 def written(text: str, path: Path | None) -> str:
-    """The README's text with the block of an outcome."""
-    assert _BLOCK.search(text), "the README has lost its markers"
+    """The page with the block of an outcome."""
+    assert _BLOCK.search(text), "the page has lost its markers"
     return _BLOCK.sub(lambda found: found[1] + block(path) + found[2], text)
 
 
@@ -127,7 +126,7 @@ def main() -> None:
     path = outcome()
     if path is not None:
         draw(path)
-    README.write_text(written(README.read_text(encoding="utf-8"), path), encoding="utf-8")
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), path), encoding="utf-8")
 
 
 def draw(path: Path) -> None:

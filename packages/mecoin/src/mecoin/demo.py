@@ -49,15 +49,23 @@ def demo(seed: int) -> DemoResult:
     return DemoResult(
         data=f"simulated: {len(data):,} nodes, {classes}", arms=arms, table=result_table(results), figures=pictures,
         notes=["The graph is simulated; figures on real graphs are in the README."], glossary=GLOSSARY,
-        looking_at="A graph whose classes come two at a time, with five labelled nodes each, and how well each learner "
-        "then knows all classes so far, the first ones and the new ones.",
+        headline=_headline(results["mecoin+"], len(stream) - 1),
+        looking_at="Accuracy on the first classes and on the added ones of a graph whose classes come two at a time.",
     )  # fmt: skip
 
 
+def _headline(result: StreamResult, added: int) -> str:
+    """Accuracy after all sessions, and what the additions cost in known classes."""
+    lost = result.sessions[0].accuracy - result.sessions[-1].base
+    what = f"lose {lost:.0f} points of accuracy" if lost >= 1 else "keep their accuracy"
+    return f"{2 * added} classes added from five labels each, without retraining: the classes known before {what}."
+
+
 def _figures(stream: SessionStream, results: dict[str, StreamResult], learner: Any) -> list[tuple[str, Any]]:
-    from mecoin.evaluation._figures import accuracy_by_session, forgetting, prototypes_of
+    from mecoin.evaluation._figures import accuracy_by_session, classes_arriving, forgetting, prototypes_of
 
     return [
+        ("Accuracy of mecoin+ as classes arrive", classes_arriving(results["mecoin+"])),
         ("Accuracy after each session", accuracy_by_session(results)),
         ("mecoin+: accuracy on the classes of each session, after each", forgetting(results["mecoin+"])),
         ("mecoin+: prototypes of base and novel classes, and test nodes", prototypes_of(learner, stream)),

@@ -14,8 +14,9 @@ from mldgg.paper import Settings
 from mldgg.paper._network import Network
 from mldgg.paper._tensors import GraphTensors
 from mldgg.paper._train import episode_gradient
-from ninefold.measure import compare, emit, peak_rss_anon
+from ninefold.measure import compare, emit
 from ninefold_graphs import Graph
+from ninefold_testing import peak_rss_anon
 from torch_geometric.nn import GCNConv
 
 SIZES = (10_000, 20_000, 40_000)

@@ -58,7 +58,7 @@ def acting(adapted: Adapted) -> dict[str, float]:
     parts = {
         "edge gate": adapted.model.fitted.power > 0, "joint words": reading.words == "joint",
         "walk": reading.walk > 0, "second fit": reading.again != "", "discriminant": reading.again == "discriminant",
-        "own mean": reading.around == "own mean", "mixture": reading.around == "mixture",
+        "own mean": reading.around == "own mean",
     }  # fmt: skip
     return {name: 100.0 * acts for name, acts in parts.items()}
 

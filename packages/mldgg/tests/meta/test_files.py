@@ -23,10 +23,10 @@ def saved(tmp_path_factory):
 
 def rewritten(path, out, kind, change, meta=None):
     """The file with changed arrays or metadata and digests that fit."""
-    held = artifacts.Artifact(path, kind=kind, format_version=3)
+    held = artifacts.Artifact(path, kind=kind, format_version=4)
     arrays = {name: np.array(held.numpy(name)) for name in held.names}
     change(arrays)
-    about = {"kind": kind, "format_version": 3, "package": "mldgg"}
+    about = {"kind": kind, "format_version": 4, "package": "mldgg"}
     artifacts.save(out, arrays, **about, meta=held.meta if meta is None else meta(held.meta), force=True)
     return out
 

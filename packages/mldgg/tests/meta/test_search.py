@@ -69,7 +69,9 @@ def test_sources_that_agree_are_trusted_further_than_sources_that_do_not():
     strengths = []
     for shift in (0.02, 2.0):
         sources = apart(shift)
-        search = Search(sources, [one.x for one in sources], None, shared=True, seed=0)
+        search = Search(
+            sources, [one.x for one in sources], [sources[0].width] * len(sources), None, shared=True, seed=0
+        )
         search.trial(HOPS[0], 0.0)
         strengths.append(search.ridge().strengths)
     assert all(trusted > doubted for trusted, doubted in zip(*strengths, strict=True))

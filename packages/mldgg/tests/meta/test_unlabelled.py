@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from mldgg.meta import Adapted, ReadingWarning, _unlabelled
 from mldgg.meta._adapted import ALONE, judged
 from mldgg.meta._search import CHANGES, discriminant
 from mldgg.meta._solver import GatedSolver
-from mldgg.meta._unlabelled import Setting, WordHead
+from mldgg.meta._unlabelled import FORMS, Part, Setting, WordHead
 from ninefold.errors import InputError
 from ninefold_graphs import InputEncoder, Ridge, centred_update, left_out, ridge_weights, softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -22,13 +23,20 @@ from ..small import domains, shown
 
 
 def shifted(name, shares, shift, seed, nodes=900, flip=1.0):
-    """Nodes around three class means, moved by `shift` in all columns; a block of columns follows label times flip."""
+    """Nodes around three class means, moved by `shift` in all columns; a block of columns follows label times flip.
+
+    Three in four edges stay within a class.
+    """
     draws = np.random.default_rng(seed)
     y = draws.choice(3, nodes, p=shares)
     means = np.random.default_rng(9).normal(size=(3, 8)) * 1.2
     block = flip * np.eye(3)[y] * 3 + 0.3 * draws.normal(size=(nodes, 3))
     x = np.concatenate([means[y] + draws.normal(size=(nodes, 8)) + shift, block], axis=1)
-    return Graph.of(x.astype(np.float32), np.zeros((2, 0), int), y, classes=("a", "b", "c"), name=name)
+    first, second = draws.integers(0, nodes, (2, 2 * nodes))
+    for label in range(3):
+        some = np.flatnonzero((y[first] == label) & (draws.random(first.size) < 0.7))
+        second[some] = draws.choice(np.flatnonzero(y == label), some.size)
+    return Graph.of(x.astype(np.float32), np.stack([first, second]), y, classes=("a", "b", "c"), name=name)
 
 
 EVEN = (0.34, 0.33, 0.33)
@@ -49,17 +57,93 @@ def accuracy(head, target, reading):
     return ((rows @ weights).argmax(axis=1) == target.y).mean()
 
 
-def test_mixture_tells_a_shift_from_another_class_mix():
-    head = head_of([plain(shifted("one", EVEN, 0.0, 1)), plain(shifted("two", EVEN, 0.2, 2))])
-    near = plain(shifted("near", EVEN, 1.0, 3))
-    reading = head.reading(head.blocks(near, None), centred=True)
-    assert reading.around in ("own mean", "mixture")
-    other = plain(shifted("other", (0.9, 0.05, 0.05), 0.0, 4))
-    reading = head.reading(head.blocks(other, None), centred=True)
-    assert reading.around == "mixture"
-    assert reading.distance == pytest.approx(0.56, abs=0.15)
-    assert accuracy(head, other, reading) > accuracy(head, other, replace(reading, around="own mean")) + 0.1
-    assert head.reading(head.blocks(other, None), centred=False).around == "nothing"
+def read_of(head, graph, **options):
+    return head.reading(head.blocks(graph, None), graph, None, **{"rehearsed": True, **options})
+
+
+SOURCES = [plain(shifted("one", EVEN, 0.0, 1)), plain(shifted("two", EVEN, 0.2, 2))]
+
+
+@pytest.mark.parametrize("shift", [0.3, 0.6, 1.0, -0.6])
+@pytest.mark.parametrize("seed", [3, 4])
+def test_shift_of_all_features_is_no_other_class_mix(shift, seed):
+    head, target = head_of(SOURCES), plain(shifted("t", EVEN, shift, seed))
+    reading, still = read_of(head, target), plain(shifted("t", EVEN, 0.0, seed))
+    assert np.abs(reading.mix - np.array(EVEN)).sum() / 2 < 0.06
+    assert accuracy(head, target, reading) > accuracy(head, still, read_of(head, still)) - 0.03
+
+
+@pytest.mark.parametrize("shares", [(0.9, 0.05, 0.05), (0.05, 0.9, 0.05), (0.7, 0.3, 0.0), (0.1, 0.45, 0.45)])
+@pytest.mark.parametrize("rehearsed", [True, False])
+def test_another_class_mix_is_no_shift_of_features(shares, rehearsed):
+    head, target = head_of(SOURCES), plain(shifted("t", shares, 0.0, 3))
+    reading = read_of(head, target, rehearsed=rehearsed)
+    assert reading.around == "nothing"
+    assert np.abs(reading.mix - np.array(shares)).sum() / 2 < 0.1
+    assert accuracy(head, target, reading) > accuracy(head, target, replace(reading, around="own mean")) - 0.01
+
+
+def test_edges_that_say_nothing_leave_the_choice_to_rehearsals():
+    target = plain(shifted("t", EVEN, 0.0, 3))
+    alone = replace(target, edge_index=target.edge_index[:, :0])
+    crossed = [replace(one, y=(one.y + np.arange(len(one))) % 3) for one in SOURCES]  # edges ignore these labels
+    for head, graph in ((head_of(SOURCES), alone), (head_of(crossed), target)):
+        for rehearsed in (True, False):
+            reading = read_of(head, graph, rehearsed=rehearsed)
+            assert (reading.around == "own mean", reading.decided) == (rehearsed, False)
+    assert read_of(head_of(SOURCES), alone, may_centre=False).around == "nothing"
+
+
+def people(seed, nodes=120):
+    """Two classes on three graphs, whose two measurements are shifted by 0, .3 and -.3: the README's own graphs."""
+    draw, made = random.Random(seed), {}
+    for name, shift in (("north", 0.0), ("south", 0.3), ("new", -0.3)):
+        kinds = ["ab"[node % 2] for node in range(nodes)]
+        edges = [
+            (node, other)
+            for node, kind in enumerate(kinds)
+            for other in (*draw.sample([n for n in range(nodes) if kinds[n] == kind and n != node], 2),
+                          draw.randrange(nodes))
+        ]  # fmt: skip
+        x = [[draw.gauss(shift + (kind == "a"), 1), draw.gauss(0, 1)] for kind in kinds]
+        y = [int(kind == "b") for kind in kinds]
+        made[name] = Graph.of(np.array(x), np.array(edges), y, classes=("a", "b"), name=name)
+    return made
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shifted_measurements_of_a_small_graph_are_read_right_with_and_without_labels(seed):
+    graphs = people(seed)
+    model, target = MLDGG(gate=False).fit([graphs["north"], graphs["south"]]), graphs["new"]
+    right = []
+    for labels in (0, 6):
+        adapted = model.adapt(target.hidden(np.arange(len(target)) < labels))
+        right.append((adapted.predict() == target.y)[6:].mean())
+        mix = adapted.report()["class mix"]
+        if mix != "unknown":
+            share, low, high = mix["a"]
+            assert low <= 0.5 <= high
+            assert abs(share - 0.5) < 0.12
+    assert min(right) > 0.8
+    assert right[1] > right[0] - 0.03
+
+
+def test_class_that_no_source_has_does_not_take_the_whole_mix():
+    sources = [replace(one, y=np.where(one.y == 2, -1, one.y)) for one in SOURCES]
+    adapted = MLDGG(gate=False).fit(sources).adapt(shown(plain(shifted("t", EVEN, 0.0, 3)), 0))
+    mix = adapted.report()["class mix"]
+    assert mix == "unknown" or mix["c"][0] < 0.2
+
+
+def test_mix_is_unknown_where_the_labels_contradict_the_answers():
+    model, target = MLDGG(gate=False).fit(SOURCES), plain(shifted("t", EVEN, 0.0, 3))
+    support = np.arange(len(target)) < 12
+    turned = target.with_labels(np.where(support, (target.y + 1) % 3, -1))
+    with pytest.warns(ReadingWarning, match="speak against"):
+        adapted = model.adapt(turned)
+    assert adapted.trust.right < 6 <= adapted.trust.labels
+    assert adapted.report()["class mix"] == "unknown"
+    assert model.adapt(target.hidden(support)).report()["class mix"] != "unknown"
 
 
 def test_thinned_graph_has_one_class_whole():
@@ -121,8 +205,8 @@ def test_file_of_an_adaptation_answers_alike(tmp_path, words):
     model = MLDGG(gate=False).fit(domains().without("south"))
     solver = model.solver
     kept = tuple((graph, None) for graph in domains().without("south")) if words == "joint" else ()
-    choice = replace(solver.choice, words=words, walk=0.5, again="discriminant")
-    model.solver = replace(solver, choice=choice, centred=True, kept=kept)
+    parts = {form: Part(words, 0.5, "discriminant" if form == "own mean" else "") for form in FORMS}
+    model.solver = replace(solver, choice=replace(solver.choice, parts=parts), kept=kept)
     assert isinstance(model.solver, GatedSolver)
     target = shown(domains()["south"], 2)
     adapted = model.adapt(target)
@@ -143,7 +227,7 @@ def test_second_fit_is_the_ridge_over_sources_and_answers():
         plain(shifted("t", EVEN, 1, 3)),
     )
     head = head_of(sources)
-    reading = replace(head.reading(head.blocks(target, None), centred=True), again="ridge")
+    reading = replace(read_of(head, target), again="ridge")
     rows, weights = head.rows(head.blocks(target, None), reading)
     chances = softmax(head.sharpness * (rows @ weights))
     parts = [np.asarray(head.blocks(graph, None)) for graph in sources]
@@ -169,7 +253,7 @@ def test_source_that_plays_the_target_is_not_in_the_words_of_the_others():
     keep = sp.diags((np.arange(first.width) != alone).astype(np.float32))
     first = replace(first, x=sp.csr_matrix(first.x @ keep))
     rehearsal = next(one for one in rehearsals([first, second]) if one.target is second)
-    setting = Setting((0, 1), 1.0, True, 4.5, "accuracy", True, 0)
+    setting = Setting((0, 1), 1.0, True, True, 4.5, "accuracy", True, 0)
     heads = _unlabelled._heads(rehearsal, [None, None], setting, ("sources", "joint"))
     assert heads["sources"].encoder.idf[alone] == 0 < heads["joint"].encoder.idf[alone]
 
@@ -181,7 +265,8 @@ def test_report_and_nodes_marked_sure():
     assert low <= expected <= high
     gaps = adapted.model.fitted.choice.gaps
     assert expected == pytest.approx(report["mean largest probability"] + np.median(gaps) / 2, abs=2e-4)
-    assert sum(report["class mix"].values()) == pytest.approx(1, abs=1e-3)
+    assert sum(share for share, _, _ in report["class mix"].values()) == pytest.approx(1, abs=1e-3)
+    assert all(0 <= low <= share <= high <= 1 for share, low, high in report["class mix"].values())
     assert "edge gate" in report["off"]
     marked = [adapted.sure(risk).sum() for risk in (0.0, 0.2, 0.5, 1.0)]
     assert marked == sorted(marked)

@@ -26,7 +26,7 @@ def test_gcn_without_pivots_is_pygs():
     graph = tensors()
     edges = torch.from_numpy(domains()["north"].edge_index)
     torch.manual_seed(0)
-    gnn = PivotGNN(6, 5)
+    gnn = PivotGNN(6, 5, 3)
     layers = [GCNConv(6, 5, bias=False), GCNConv(5, 5, bias=False)]
     with torch.no_grad():
         layers[0].lin.weight.copy_(gnn.first.T)
@@ -40,7 +40,7 @@ def test_gcn_without_pivots_is_pygs():
 def test_network_mixes_edges_and_pivots():
     graph = tensors()
     torch.manual_seed(0)
-    gnn = PivotGNN(6, 5)
+    gnn = PivotGNN(6, 5, 3)
     b, start = torch.rand(2, len(graph), 7)
     with torch.no_grad():
         begun = gnn.begin(graph, Masks())

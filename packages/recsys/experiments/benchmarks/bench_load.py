@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pyarrow.csv
 import pyarrow.parquet
-from ninefold.measure import emit, peak_rss_anon
+from ninefold.measure import emit
+from ninefold_testing import peak_rss_anon
 from recsys import Dataset, simulate
 
 ROWS, USERS, ITEMS = 20_000_000, 50_000, 400

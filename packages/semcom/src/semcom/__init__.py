@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from semcom.datasets import cut_tiles as cut_tiles
     from semcom.datasets import join_tiles as join_tiles
     from semcom.datasets import read_picture as read_picture
+    from semcom.evaluation import compare as compare
     from semcom.links import PictureLink as PictureLink
     from semcom.links import Recording as Recording
     from semcom.links import SymbolReport as SymbolReport
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from semcom.phy import CodedBlock as CodedBlock
     from semcom.phy import Modulation as Modulation
     from semcom.phy import ldpc as ldpc
+    from semcom.training import train as train
 
     __version__: str
 
@@ -72,6 +74,8 @@ __getattr__, __dir__, __all__ = attach(
         **dict.fromkeys(("load_jscc", "load_mae"), "models"),
         **dict.fromkeys(("MMConfig", "MMSemCom"), "multimodal"),
         "MultiUserLink": "multiuser",
+        "compare": "evaluation",
+        "train": "training",
         **dict.fromkeys(("Channel", "CodedBlock", "Modulation", "ldpc"), "phy"),
     },
 )

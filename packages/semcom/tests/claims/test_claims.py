@@ -13,6 +13,7 @@ from scipy.sparse.linalg import eigsh
 from semcom.datasets import embedded_photographs, load, load_captioned, load_whole
 from semcom.evaluation import _whole as _baseline
 from semcom.models import JsccCoder, JsccConfig, Judge, JudgeConfig, PictureCoder, PictureConfig
+from semcom.phy import mcs_table
 from semcom_experiments import coders, foreign, kept, masked, perceptual
 from semcom_experiments.claims import (
     CLAIMS,
@@ -86,7 +87,8 @@ def on_small_pictures(crops, monkeypatch):
     monkeypatch.setattr(_pictures, "pictures_of", lambda *_: load("embedded")[:6])
     for module, side, most in ((_whole, 32, 3), (_carrier, 64, 1), (_coders, 32, 2)):
         monkeypatch.setattr(module, "crops", lambda count, side=side, most=most: crops[side][: min(count, most)])
-    monkeypatch.setattr(_baseline, "_ROWS", range(0, 29, 14))  # three fixed rates in place of ten
+    rates = mcs_table()[::14]
+    monkeypatch.setattr(_baseline, "mcs_table", lambda: rates)  # four fixed rates instead of all
     monkeypatch.setattr(_carrier, "photographs", lambda count: crops[64][:count])
     for module in (masked, coders, _coders):
         if hasattr(module, "load_whole"):

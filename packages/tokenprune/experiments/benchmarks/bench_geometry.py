@@ -21,7 +21,8 @@ import sys
 from typing import Any
 
 import torch
-from ninefold.measure import emit, peak_rss_anon
+from ninefold.measure import emit
+from ninefold_testing import peak_rss_anon
 from tokenprune import FTPConfig, Layout, TokenPruner
 from tokenprune.evaluation._speed import prefill
 

@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 from bench_geometry import random_model
-from ninefold.measure import compare, emit, peak_rss_anon
+from ninefold.measure import compare, emit
+from ninefold_testing import peak_rss_anon
 from tokenprune import FTPConfig, TokenPruner, load
 from tokenprune.routers._observation_router import Observation
 

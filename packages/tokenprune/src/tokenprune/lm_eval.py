@@ -76,14 +76,19 @@ class TokenPruneLM(LM):
         self.pruner = TokenPruner.from_pretrained(pruner, self.model) if pruner else None
         if sparsity is not None:
             self.pruner = TokenPruner(self.model, FTPConfig(target_sparsity=sparsity))
-        self.executor = self.pruner.executor() if self.pruner else Executor(Layout.of(self.model))
-        layout = self.executor.layout
+        self.dense = Executor(Layout.of(self.model))
+        layout = self.dense.layout
         self.longest = min(max_length or layout.limit, layout.limit)
         self.rows = 8 if str(batch_size).startswith("auto") else int(batch_size)
         self.max_gen_toks, self.rolling, self.pretrained = int(max_gen_toks), int(rolling), pretrained
         if self.rows < 1 or not 0 < self.rolling < self.longest:
             raise InputError("model_args", got=f"batch_size={batch_size}, rolling={rolling}",
                              expected=f"a batch of 1 or more, and rolling from 1 to {self.longest - 1}")  # fmt: skip
+
+    @property
+    def executor(self) -> Executor:
+        """The pruner's, under its present settings; without one, the dense model's."""
+        return self.pruner.executor() if self.pruner else self.dense
 
     # --- what lm-eval asks for ---
 

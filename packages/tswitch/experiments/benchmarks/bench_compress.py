@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ninefold.measure import compare, emit, peak_rss_anon
+from ninefold.measure import compare, emit
+from ninefold_testing import peak_rss_anon
 from safetensors.torch import load_file, save_file
 from tswitch import compress
 from tswitch.switch._select import RadixSelect

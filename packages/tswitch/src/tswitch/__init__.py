@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tswitch.bank._batch_norm import recalibrate as recalibrate
     from tswitch.checkpoints._checkpoint import Checkpoint as Checkpoint
     from tswitch.checkpoints._writer import CheckpointWriter as CheckpointWriter
+    from tswitch.coding._tensor import CodedTensor as CodedTensor
     from tswitch.fitting._compress import compress_fitted as compress_fitted
     from tswitch.fitting._knobs import FitConfig as FitConfig
     from tswitch.fitting._knobs import fit_knobs as fit_knobs
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from tswitch.switch._compress import compress as compress
     from tswitch.switch._export import export as export
     from tswitch.switch._select import kth_largest as kth_largest
-    from tswitch.switch._switch import CodedTensor as CodedTensor
     from tswitch.switch._switch import Switch as Switch
     from tswitch.switch._ternary import Ternary as Ternary
     from tswitch.switch._ternary import activation_switch as activation_switch
@@ -63,7 +63,7 @@ __getattr__, __dir__, __all__ = attach(  # pyright: ignore[reportUnsupportedDund
         "AutoSwitch": "routing._router",
         "Checkpoint": "checkpoints._checkpoint",
         "CheckpointWriter": "checkpoints._writer",
-        "CodedTensor": "switch._switch",
+        "CodedTensor": "coding._tensor",
         "FinetuneConfig": "models._finetune",
         "FitConfig": "fitting._knobs",
         "QuerySet": "routing._query_set",

@@ -1,4 +1,4 @@
-"""Scores of a demo's arms: who leads, by how much, and in what order they are shown, all derived in this one place."""
+"""Scores of a demo's arms: which is best, by how much, and in what order they are shown, all derived here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Arms:
         >>> arms.ranked(), arms.rival
         (['EASE', 'item kNN', 'chance'], 'item kNN')
         >>> arms.word, arms.text("EASE")
-        ('not told apart', '83 % [14, 100]')
+        ('no difference', '83 % [14, 100]')
     """
 
     scores: Mapping[str, Any]
@@ -65,10 +65,10 @@ class Arms:
 
     @property
     def word(self) -> str:
-        """How ours stands to the rival: level if the whole interval is within the margin."""
+        """How our method compares with the rival: equal if the whole interval is within the margin."""
         _, low, high = self.gain()
-        apart = "ahead" if low > 0 else "behind" if high < 0 else "not told apart"
-        return "level" if -self.margin <= low and high <= self.margin else apart
+        found = "better" if low > 0 else "worse" if high < 0 else "no difference"
+        return "equal" if -self.margin <= low and high <= self.margin else found
 
     def text(self, name: str) -> str:
         """An arm's mean with its unit and 95 % interval; that of a share of items ends at 0 and at 100 %."""
@@ -78,15 +78,16 @@ class Arms:
         return with_interval(mean, *ends, self.unit)
 
     def headline(self) -> str:
-        """One sentence that says who leads, and by how much."""
+        """One sentence that compares our method with the best rival."""
         gain, low, high = self.gain()
         names = [self.ours, self.rival]
-        if self.word == "behind":
+        if self.word == "worse":
             names, gain, low, high = names[::-1], -gain, -high, -low
-        led = f"is ahead of {names[1]} by {with_interval(gain, low, high, self.unit)}"
-        how = {"level": f"and {names[1]} are level", "not told apart": f"and {names[1]} are not told apart"}
-        figures = " and ".join(map(self.text, names))
-        return f"{names[0]} {how.get(self.word, led)}: {self.measured} {figures}"
+        how = {"equal": "equals", "no difference": "shows no measurable difference from"}
+        better = f"is better by {with_interval(gain, low, high, self.unit)} than"
+        return (
+            f"{names[0]} {how.get(self.word, better)} {names[1]}: {self.measured} {' and '.join(map(self.text, names))}"
+        )
 
     def _scores(self, name: str) -> np.ndarray:
         return np.atleast_2d(np.asarray(self.scores[name], np.float64))

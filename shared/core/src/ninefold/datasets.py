@@ -111,8 +111,7 @@ def _fetch(url: str, path: Path, sha256: str | None, remedy: str) -> Path:
     part = path.with_name(f"{path.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     part.touch()
-    held = lock(part, wait=True)
-    try:
+    with lock(part, wait=True):
         if path.is_file() and _fits(path, sha256):  # another process fetched it while this one waited
             return path
         begin = part.stat().st_size if sha256 else 0
@@ -127,9 +126,6 @@ def _fetch(url: str, path: Path, sha256: str | None, remedy: str) -> Path:
             os.truncate(part, 0)
             raise DownloadError(f"{url} now holds other bytes than SHA-256 {sha256}: {remedy}")
         part.replace(path)
-    finally:
-        if held is not None:
-            os.close(held)
     return path
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,17 +17,16 @@ import typer
 from ninefold.cli import Shared, progress, verb
 from ninefold.errors import NinefoldError
 from ninefold.report import Table, figure_html, glossary, html_page, paragraph
-from ninefold.systems import DemoResult, Installed, choose
+from ninefold.systems import DemoResult, Installed, System, choose
 
 OPTIONS: dict[str, Any] = {"uses": ("seed", "threads", "quiet", "force", "out"), "out": "file", "ours": "ninefold"}
-COLUMNS = ("system", "what was measured", "ours", "best rival", "verdict", "seconds")
-_PICTURES = 2  # of a section that are not folded away
+COLUMNS = ("system", "what was measured", "ours", "best rival", "compared", "seconds")
 _WIDEST = (26, 34, 38, 14)  # letters in a cell: two lines a row at 100 columns
 
 
 @dataclass
 class Shown:
-    """What came of one system's demo, as text and HTML.
+    """Result of one system's demo, as text and HTML.
 
     Attributes:
         name: of the system.
@@ -49,7 +50,7 @@ class Shown:
         """One line for the terminal."""
         measured, ours, rival, word = map(_short, self.cells, _WIDEST)
         text = self.reason or f"{measured}: {ours}; best rival {rival}; {word}"
-        return _short(f"{self.name:<12}{self.seconds:>5.0f} s  {' '.join(text.split())}", 99)
+        return f"{self.name:<12}{self.seconds:>5.0f} s  {_short(text, 79)}"
 
 
 def show_demo(row: Installed, seed: int) -> Shown:
@@ -62,23 +63,23 @@ def show_demo(row: Installed, seed: int) -> Shown:
         raise TypeError(f"{row.system.demo} returned no DemoResult")
     arms = result.arms
     cells = [arms.measured, arms.text(arms.ours), f"{arms.rival} {arms.text(arms.rival)}", arms.word]
-    shown = Shown(row.name, cells, _section(row.system.summary, result), dict(result.glossary))
+    shown = Shown(row.name, cells, _section(row.system, result), dict(result.glossary))
     shown.seconds = time.perf_counter() - start
     return shown
 
 
-def _section(summary: str, result: DemoResult) -> list[str]:
-    """Headline, what is looked at, two pictures; the table, the other pictures and the notes folded away."""
+def _section(system: System, result: DemoResult) -> list[str]:
+    """Headline, picture, what is seen, the comparison with the best rival, the command; the rest is folded away."""
     figures = [figure_html(figure, caption, svg=True) for caption, figure in result.figures]
-    folded = [result.table.to_html(), *figures[_PICTURES:], *(paragraph(note, "note") for note in result.notes)]
-    said = [] if result.headline in ("", result.arms.headline()) else [paragraph(_sentence(result.arms.headline()))]
+    compared = _sentence(result.arms.headline())
+    folded = [*figures[1:], result.table.to_html(), *(paragraph(note, "note") for note in result.notes)]
     return [
-        paragraph(_sentence(result.headline or result.arms.headline()), "lead"),
-        *said,
-        paragraph(f"{_sentence(result.looking_at or summary)} Data: {result.data}."),
-        *figures[:_PICTURES],
-        f"<details><summary>All arms and notes</summary>{''.join(folded)}</details>",
-    ]
+        paragraph(_sentence(result.headline) if result.headline else compared, "lead"), *figures[:1],
+        paragraph(f"{_sentence(result.looking_at or system.summary)} Data: {result.data}."),
+        paragraph(compared, "note") if result.headline else "",
+        f"<p>On your own data: <code>{html.escape(system.own)}</code></p>" if system.own else "",
+        f"<details><summary>More pictures, all methods and notes</summary>{''.join(folded)}</details>",
+    ]  # fmt: skip
 
 
 def _sentence(text: str) -> str:
@@ -87,10 +88,7 @@ def _sentence(text: str) -> str:
 
 def _short(text: str, width: int) -> str:
     """`text`, cut at a word to `width` letters."""
-    if len(text) <= width:
-        return text
-    cut = text[: width - 2]
-    return (cut.rsplit(" ", 1)[0] if " " in cut[width // 2 :] else cut).rstrip(" ,;:") + " …"
+    return textwrap.shorten(text, width, placeholder=" …")
 
 
 def failed(name: str, error: BaseException | str, seconds: float = 0.0) -> Shown:
@@ -103,11 +101,8 @@ def failed(name: str, error: BaseException | str, seconds: float = 0.0) -> Shown
 
 def overview(shown: Sequence[Shown]) -> Table:
     """One row a system."""
-    table = Table(COLUMNS)
-    for one in shown:
-        table.rows.append([one.name, *map(_short, one.cells, _WIDEST), round(one.seconds, 1)])
-        if one.reason:
-            table.notes.append(f"{one.name}: {one.reason}")
+    table = Table(COLUMNS, [[one.name, *map(_short, one.cells, _WIDEST), round(one.seconds, 1)] for one in shown])
+    table.notes += [f"{one.name}: {one.reason}" for one in shown if one.reason]
     return table
 
 

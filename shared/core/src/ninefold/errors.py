@@ -128,7 +128,10 @@ class MissingExtraError(NinefoldError):
 
 @functools.cache
 def distribution_of(package: str) -> str:
-    """Name of the installed distribution that brings the import `package` (a publisher may have prefixed it).
+    """Name of the installed distribution that brings the import `package`: releases are named `ninefold-NAME`.
+
+    It is found from the metadata of what is installed, so that a project of another publisher that has the name of the
+    import is never named.
 
     Examples:
         >>> from ninefold.errors import distribution_of
@@ -136,9 +139,10 @@ def distribution_of(package: str) -> str:
         >>> distribution_of("ninefold")
         'ninefold-core'
     """
-    for distribution in metadata.distributions():  # by its scripts: an editable install lists no modules
-        if any(re.split(r"[.:]", point.value)[0].strip() == package for point in distribution.entry_points):
-            return distribution.name
+    points = [(one.name, point) for one in metadata.distributions() for point in one.entry_points]
+    brings = [pair for pair in points if re.split(r"[.:]", pair[1].value)[0].strip() == package]
+    if brings:  # by its entry points: an editable install lists no modules; those of Ninefold are not a stranger's
+        return min(brings, key=lambda pair: not pair[1].group.startswith("ninefold."))[0]
     own = (one.name for one in metadata.distributions(name=package) if re.search(f"{package}(/|.pth)", str(one.files)))
     return next(own, "") or [*metadata.packages_distributions().get(package, ()), package][0]  # reads all there is
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +16,7 @@ from ninefold.errors import InputError
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one callable in each round, beside the first callable's.
+    """Seconds of one callable in each round, with the ratio to the first callable's.
 
     Examples:
         >>> from ninefold.measure import Timing, compare
@@ -82,77 +79,6 @@ def compare(callables: Mapping[str, Callable[[], Any]], *, repeats: int = 7, war
         low, high = np.quantile(draws, [0.025, 0.975])
         result[name] = Timing(name, float(np.median(own)), float(np.median(ratios)), float(low), float(high), repeats)
     return result
-
-
-@dataclass
-class Peak:
-    """Anonymous resident bytes: before, and the most seen during, the block.
-
-    Examples:
-        >>> from ninefold.measure import Peak
-
-        >>> Peak(before=1_000, peak=4_000).above
-        3000
-    """
-
-    before: int = 0
-    peak: int = 0
-
-    @property
-    def above(self) -> int:
-        """Bytes above the start."""
-        return self.peak - self.before
-
-
-def rss_anon() -> int:
-    """Anonymous resident memory of this process in bytes (Linux; pages of mapped files do not count).
-
-    Examples:
-        >>> from ninefold.measure import rss_anon
-
-        >>> rss_anon() > 2**20
-        True
-    """
-    status = Path("/proc/self/status")
-    for line in status.read_text().splitlines() if status.exists() else []:
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) * 1024
-    raise InputError(str(status), got="no RssAnon line", expected="a Linux kernel from 4.5")
-
-
-@contextlib.contextmanager
-def peak_rss_anon(interval: float = 0.002) -> Iterator[Peak]:
-    """Sample anonymous memory in a thread while the block runs; read the result after it.
-
-    What lives for less than `interval` seconds, or within one C call that keeps python's lock, can be missed.
-
-    Examples:
-        >>> import numpy as np
-        >>> from ninefold.measure import peak_rss_anon
-
-        >>> with peak_rss_anon() as peak:
-        ...     array = np.ones(4_000_000)  # 32 MB
-        >>> peak.above > 20_000_000
-        True
-    """
-    gc.collect()
-    peak = Peak(rss_anon())
-    peak.peak = peak.before
-    done = threading.Event()
-
-    def sample() -> None:
-        while not done.is_set():
-            peak.peak = max(peak.peak, rss_anon())
-            done.wait(interval)
-
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        thread.join()
-        peak.peak = max(peak.peak, rss_anon())
 
 
 def emit(**values: Any) -> None:

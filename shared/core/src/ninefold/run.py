@@ -9,12 +9,10 @@ checkpoints/ figures/
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -121,7 +119,7 @@ class Run:
     def close(self) -> None:
         """Give the lock back."""
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.close()
             self._lock = None
 
     def __enter__(self) -> Run:
@@ -141,33 +139,17 @@ def environment() -> dict[str, Any]:
         >>> from ninefold.run import environment
 
         >>> sorted(environment())
-        ['commit', 'cores', 'libraries', 'memory_gib', 'processor', 'python', 'system']
+        ['cores', 'libraries', 'memory_gib', 'processor', 'python', 'system']
     """
     libraries = {}
     for name in (*_LIBRARIES, "ninefold-core"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             libraries[name] = importlib.metadata.version(name)
     return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": _cores(),
+        "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(), "cores": _cores(), "libraries": libraries,
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "libraries": libraries,
-        "commit": _commit(),
-    }
-
-
-def hardware_name() -> str:
-    """Short name of this machine's kind for file names, e.g. `x86_64-2cpu`.
-
-    Examples:
-        >>> from ninefold.run import hardware_name
-
-        >>> hardware_name().endswith("cpu")
-        True
-    """
-    return f"{platform.machine().lower()}-{_cores()}cpu"
+    }  # fmt: skip
 
 
 def _cores() -> int | None:
@@ -180,22 +162,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or "unknown"
-
-
-@functools.cache
-def _commit() -> str | None:
-    """`<hash>` or `<hash>+changes` of the git checkout that holds this file, or None outside one."""
-    here = Path(__file__).parent
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    if git("ls-files", "--error-unmatch", "run.py") is None:  # an installed copy inside somebody else's checkout
-        return None
-    head = git("rev-parse", "--short=12", "HEAD")
-    ours = (":(top)", ":(top,exclude,glob)**/results/**")  # outcomes of other claims change nothing here
-    return f"{head}+changes" if head and git("status", "--porcelain", "--untracked-files=no", "--", *ours) else head

@@ -52,15 +52,17 @@ class System:
 
 @dataclass
 class DemoResult:
-    """What a demo shows. The page and the overview take from `arms` who leads, and by how much.
+    """What a demo shows. The page and the overview compare the method with its best rival from `arms`.
 
     Attributes:
         data: what it ran on, and whether that is real or simulated.
         arms: scores of the method, its rivals and controls.
         table: all arms.
-        figures: (caption, matplotlib figure) pairs; empty if matplotlib is missing.
+        figures: (caption, matplotlib figure) pairs; empty if matplotlib is missing. The first shows what the package
+            makes and stands on the system's card: at most 5 inches wide, text of 12 points or more.
         notes: what a reader should know, e.g. which line brings the real model.
-        headline: what a user gains, in one sentence, if not what `arms` says.
+        headline: what a user gains over what people use today, in one sentence with one number and no interval; the
+            comparison with the best rival by default.
         looking_at: one sentence that says what the reader is looking at; else the system's summary.
         glossary: words that the page explains, by word.
 

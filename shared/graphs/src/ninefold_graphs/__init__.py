@@ -28,11 +28,13 @@ from ninefold_graphs._doors import (
     under,
     whole_number,
 )  # fmt: skip
+from ninefold_graphs._foreign import read_foreign
 from ninefold_graphs._graph import Graph
 from ninefold_graphs._heads import (
+    Assortativity,
     Ridge,
+    assortativity,
     centred_update,
-    estimated_mix,
     left_out,
     one_hot,
     ridge_weights,
@@ -57,9 +59,10 @@ from ninefold_graphs._words import InputEncoder
 
 __version__ = version_of(__name__)
 __all__ = [
-    "DEMO", "UNKNOWN", "Features", "Graph", "HopRows", "InputEncoder", "Kept", "Ridge", "Simulated", "Sparse",
-    "__version__", "array_of", "centred_update", "check_finite", "check_shapes", "estimated_mix", "from_pyg",
-    "hop_features", "left_out", "load_mat", "normalised", "one_hot", "read_edge_list", "read_folder", "read_npz",
-    "read_support", "reweighted", "ridge_weights", "shared_columns", "softmax", "sorted_edges", "to_pyg", "under",
-    "walked", "whitening", "whole_number", "with_constant",
+    "DEMO", "UNKNOWN", "Assortativity", "Features", "Graph", "HopRows", "InputEncoder", "Kept", "Ridge", "Simulated",
+    "Sparse",
+    "__version__", "array_of", "assortativity", "centred_update", "check_finite", "check_shapes", "from_pyg",
+    "hop_features", "left_out", "load_mat", "normalised", "one_hot", "read_edge_list", "read_folder", "read_foreign",
+    "read_npz", "read_support", "reweighted", "ridge_weights", "shared_columns", "softmax", "sorted_edges", "to_pyg",
+    "under", "walked", "whitening", "whole_number", "with_constant",
 ]  # fmt: skip

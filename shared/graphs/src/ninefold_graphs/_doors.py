@@ -106,6 +106,43 @@ def sorted_edges(pairs: np.ndarray, n: int, *, both: bool) -> np.ndarray:
     return made
 
 
+def weights_of(
+    weight: Any, given: np.ndarray, pairs: np.ndarray, n: int, *, both: bool, where: str | None = None
+) -> np.ndarray:
+    """(E,) float32 weights of sorted edges from those of the edges as they were given.
+
+    Args:
+        weight: one number for each given edge, (e,) or (e, 1).
+        given: (2, e) node indices. pairs: (2, E) what `sorted_edges` made of them.
+        n: number of nodes. both: whether reverse edges were added. where: for messages.
+    Raises: InputError naming an edge whose weight is negative or not finite, and weights that are more than one number.
+    """
+    made = np.asarray(array_of(weight))
+    made = made[:, 0] if made.ndim == 2 and made.shape[1] == 1 else made
+    if made.ndim == 2 and made.shape[0] == given.shape[1]:
+        got, hint = f"{made.shape[1]} attributes of each edge", "choose or compute the attribute that weights edges"
+        raise InputError("edge weight", got=got, expected="one number for each edge", where=where, hint=hint)
+    if made.shape != (given.shape[1],) or made.dtype.kind not in "iufb":
+        got = f"shape {made.shape}, dtype {made.dtype}"
+        raise InputError("edge weight", got=got, expected=f"{given.shape[1]} numbers, one an edge", where=where)
+    made = made.astype(np.float64)
+    wrong = np.flatnonzero(~(np.isfinite(made) & (made >= 0)))
+    if wrong.size:
+        edge = int(wrong[0])
+        what, hint = f"weight of edge {edge} ({given[0, edge]} -> {given[1, edge]})", None
+        if np.isfinite(made[edge]):
+            hint = "weights say how close two nodes are: turn distances or signs into closeness, or drop these edges"
+        raise InputError(what, got=made[edge], expected="a finite number of at least 0", where=where, hint=hint)
+    keys = pairs[0] * n + pairs[1]
+    total = np.zeros(keys.size)
+    kept = given[0] != given[1]
+    source, target = given[:, kept]
+    np.add.at(total, np.searchsorted(keys, source * n + target), made[kept])
+    if both:
+        total = np.maximum(total, total[np.searchsorted(keys, pairs[1] * n + pairs[0])])
+    return total.astype(np.float32)
+
+
 def whole(what: str, values: np.ndarray, where: str | None = None) -> None:
     """Refuse numbers that are no integers."""
     if not np.issubdtype(values.dtype, np.integer):

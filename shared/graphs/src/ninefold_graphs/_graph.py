@@ -12,7 +12,17 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from ninefold_graphs._doors import UNKNOWN, Features, codes_of, edges_of, features_of, in_range, sorted_edges, whole
+from ninefold_graphs._doors import (
+    UNKNOWN,
+    Features,
+    codes_of,
+    edges_of,
+    features_of,
+    in_range,
+    sorted_edges,
+    weights_of,
+    whole,
+)  # fmt: skip
 from ninefold_graphs._rows import Sparse, normalised, reweighted
 
 _SHARED = ("adjacency", "degree", "normalized")  # what graphs with the same edges have in common
@@ -32,6 +42,7 @@ class Graph:
         ids: (n,) int64 distinct ids of the nodes; 0..n-1 if left out.
         titles: by id what the user's own files call the nodes, for messages; None where ids are all they have.
         name: how messages and tables call the graph.
+        weight: (E,) float32 non-negative weights of the edges; None where all count alike.
 
     Examples:
         >>> import numpy as np
@@ -48,11 +59,12 @@ class Graph:
     ids: np.ndarray = None  # type: ignore[assignment]  # set below
     titles: Mapping[int, str] | None = None
     name: str = "graph"
+    weight: np.ndarray | None = None
 
     @classmethod
     def of(
         cls, x: object, edges: object, labels: Sequence[Hashable] | np.ndarray | None = None, *, ids: object = None,
-        classes: Sequence[Hashable] | None = None, undirected: bool = True, name: str = "graph",
+        classes: Sequence[Hashable] | None = None, undirected: bool = True, name: str = "graph", weight: object = None,
     ) -> Graph:  # fmt: skip
         """Make a graph of your own data.
 
@@ -64,18 +76,22 @@ class Graph:
             classes: names of the classes by code; `labels` are codes then.
             undirected: add each edge's other direction.
             name: how messages call the graph.
+            weight: one non-negative number for each edge, in the order of `edges`. Repeated edges add up; of the two
+                directions of an undirected edge the larger weight counts.
         Raises: InputError that names the node, edge or id that is wrong.
         """
         where = None if name == "graph" else f"graph {name!r}"
         features = features_of(x, where)
         n = features.shape[0]
-        pairs = sorted_edges(edges_of(edges, n, where), n, both=undirected)
+        given = edges_of(edges, n, where)
+        pairs = sorted_edges(given, n, both=undirected)
+        weights = None if weight is None else weights_of(weight, given, pairs, n, both=undirected, where=where)
         y, names = codes_of(labels, n, classes, where)
         if ids is not None:
             ids = np.asarray(ids.detach().cpu() if hasattr(ids, "detach") else ids)  # pyright: ignore[reportAttributeAccessIssue]
             whole("ids", ids, where)
             ids = ids.astype(np.int64)
-        return cls(features, pairs, y, names, ids, name=name)  # pyright: ignore[reportArgumentType]
+        return cls(features, pairs, y, names, ids, name=name, weight=weights)  # pyright: ignore[reportArgumentType]
 
     def __post_init__(self) -> None:
         n = self.x.shape[0]
@@ -92,6 +108,9 @@ class Graph:
         if self.edge_index.ndim != 2 or self.edge_index.shape[0] != 2:
             raise InputError("edge_index", got=f"shape {self.edge_index.shape}", expected="(2, E)")
         in_range(self.edge_index, n)
+        if self.weight is not None and self.weight.shape != (self.edge_index.shape[1],):
+            expected = f"({self.edge_index.shape[1]},), one for each edge"
+            raise InputError("weight", got=f"shape {self.weight.shape}", expected=expected)
 
     def __len__(self) -> int:
         return self.x.shape[0]
@@ -138,12 +157,16 @@ class Graph:
 
     @cached_property
     def adjacency(self) -> Sparse:
-        """(n, n) CSR, float32 zeros and ones, rows are sources; entry k in row order is edge k of sorted edges."""
+        """(n, n) CSR float32, rows are sources; entry k in row order is edge k of sorted edges.
+
+        Entries are ones, or the edges' weights divided by their mean: their unit does not matter then, and a node
+        counts as much against its neighbours as it does without weights.
+        """
         return self._linked()
 
     def _linked(self) -> Sparse:
         n, (source, target) = len(self), self.edge_index
-        ones = np.ones(source.size, np.float32)
+        ones = np.ones(source.size, np.float32) if self.weight is None else _relative(self.weight)
         ahead = source[1:] > source[:-1]
         ahead |= (source[1:] == source[:-1]) & (target[1:] > target[:-1])
         if not ahead.all() or source.size > np.iinfo(np.int32).max:
@@ -157,9 +180,16 @@ class Graph:
         held = self.__dict__.get("adjacency")  # not made to be kept: a large graph has little room
         return normalised((self._linked() if held is None else held).T)
 
+    def edge_weights(self, weight: np.ndarray | None = None) -> np.ndarray | None:
+        """(E,) own weights divided by their mean, times those given; None where there are neither."""
+        if self.weight is None:
+            return weight
+        return _relative(self.weight) if weight is None else _relative(self.weight) * weight
+
     def reweighted(self, weight: np.ndarray | None) -> Sparse:
-        """The adjacency with (E,) weights in the order of the edges; as it is without any."""
-        return self.adjacency if weight is None else reweighted(self.adjacency, weight)
+        """The adjacency, its entries times (E,) weights in the order of the edges; as it is without any."""
+        made = self.edge_weights(weight)
+        return self.adjacency if weight is None or made is None else reweighted(self.adjacency, made)
 
     def step(self, weight: np.ndarray | None = None) -> Sparse:
         """`normalized`, of edges with (E,) weights."""
@@ -178,7 +208,17 @@ class Graph:
         place = np.cumsum(inside) - 1
         both = inside[self.edge_index].all(axis=0)
         edges = place[self.edge_index[:, both]]
-        return replace(self, x=self.x[keep], edge_index=edges, y=self.y[keep], ids=self.ids[keep])
+        weight = None if self.weight is None else self.weight[both]
+        return replace(self, x=self.x[keep], edge_index=edges, y=self.y[keep], ids=self.ids[keep], weight=weight)
+
+    def symmetrised(self) -> Graph:
+        """The same graph with the reverse of each edge; of two weights the larger counts."""
+        n = len(self)
+        both = sorted_edges(self.edge_index, n, both=True)
+        weight = self.weight
+        if weight is not None:
+            weight = weights_of(weight, self.edge_index, both, n, both=True)
+        return replace(self, edge_index=both, weight=weight)
 
     def with_labels(self, y: np.ndarray) -> Graph:
         """The same graph with other label codes (-1: unknown)."""
@@ -197,6 +237,13 @@ class Graph:
         """Hex digest of features, edges and ids (not of the labels)."""
         key = hashlib.sha256(repr(self.x.shape).encode())
         parts = [self.x.data, self.x.indices, self.x.indptr] if sp.issparse(self.x) else [self.x]
-        for part in (*parts, self.edge_index, self.ids):
+        weights = [] if self.weight is None else [self.weight]
+        for part in (*parts, self.edge_index, self.ids, *weights):
             key.update(np.ascontiguousarray(part).tobytes())
         return key.hexdigest()
+
+
+def _relative(weight: np.ndarray) -> np.ndarray:
+    """(E,) weights divided by their mean; as they are where all are zero."""
+    mean = float(weight.mean(dtype=np.float64)) if weight.size else 0.0
+    return weight / np.float32(mean) if mean > 0 else weight

@@ -54,6 +54,7 @@ def read_npz(path: PathLike) -> Graph:
     """The layout of PyG's `Coauthor`, `Amazon` and `CitationFull`: CSR `adj_*` and `attr_*`, `labels`.
 
     As PyG does: features x > 0 become 1, self-loops go, edges are made symmetric. Class names are the label numbers.
+    Entries of the adjacency other than ones are weights of the edges.
 
     Raises: ArtifactError if the file is damaged or of another layout.
 
@@ -74,9 +75,11 @@ def read_npz(path: PathLike) -> Graph:
     adjacency, x = _csr(path, "adj", parts[:4]), _csr(path, "attr", parts[4:])
     x.data[:] = x.data > 0
     x.eliminate_zeros()
-    source, target = adjacency.nonzero()
+    adjacency.eliminate_zeros()
+    listed = adjacency.tocoo()
+    weight = None if np.all(listed.data == 1) else listed.data
     try:
-        return Graph.of(x, np.stack([source, target]).astype(np.int64), labels)
+        return Graph.of(x, np.stack([listed.row, listed.col]).astype(np.int64), labels, weight=weight)
     except InputError as error:
         error.add_note(f"while reading {path}")
         raise

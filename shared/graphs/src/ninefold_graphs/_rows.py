@@ -49,7 +49,9 @@ def reweighted(adjacency: Sparse, weight: np.ndarray) -> Sparse:
     return sp.csr_array((weight.astype(np.float32), adjacency.indices, adjacency.indptr), shape=adjacency.shape)
 
 
-def hop_features(z: np.ndarray, step: Sparse, hops: Sequence[int], *, constant: bool = False) -> np.ndarray:
+def hop_features(
+    z: np.ndarray, step: Sparse, hops: Sequence[int], *, unit: int | None = None, constant: bool = False
+) -> np.ndarray:
     """(n, d) features -> (n, d * len(hops)): those hops side by side, each with rows of unit length.
 
     Within `shared_columns` processes divide the columns.
@@ -58,6 +60,7 @@ def hop_features(z: np.ndarray, step: Sparse, hops: Sequence[int], *, constant: 
         z: (n, d) features.
         step: (n, n) normalised adjacency.
         hops: numbers of steps, in any order.
+        unit: number of leading columns whose rows get unit length, the others stay as they are; all columns by default.
         constant: append a column of ones.
 
     Examples:
@@ -68,15 +71,16 @@ def hop_features(z: np.ndarray, step: Sparse, hops: Sequence[int], *, constant: 
         (3, 6)
     """
     width = z.shape[1]
-    sums, squares = summed_hops(z, step, hops, np.float32)
+    counted = width if unit is None else unit
+    sums, squares = summed_hops(z, step, hops, np.float32, counted)
     for at, lengths in enumerate(np.sqrt(squares)):
-        sums[:, at * width : (at + 1) * width] /= np.maximum(lengths, 1e-9)[:, None]
+        sums[:, at * width : at * width + counted] /= np.maximum(lengths, 1e-9)[:, None]
     return np.concatenate([sums, np.ones((len(sums), 1), np.float32)], axis=1) if constant else sums
 
 
-def summed_hops(z: Any, step: Sparse, hops: Sequence[int], kind: Any) -> tuple[np.ndarray, np.ndarray]:
+def summed_hops(z: Any, step: Sparse, hops: Sequence[int], kind: Any, unit: int) -> tuple[np.ndarray, np.ndarray]:
     """Sums over neighbours, `WIDTH` columns at a time: (n, d * len(hops)) of a floating kind, and (hops, n) squared
-    lengths of each hop's rows."""
+    lengths of each hop's rows over the first `unit` columns."""
     n, width = z.shape
     rank, count = place() if _SHARED.get() and launched() > 1 else (0, 1)
     made = np.zeros((n, width * len(hops)), kind)
@@ -89,7 +93,8 @@ def summed_hops(z: Any, step: Sparse, hops: Sequence[int], kind: Any) -> tuple[n
             if hop in hops:
                 at = list(hops).index(hop)
                 made[:, at * width + start : at * width + start + part.shape[1]] = part
-                squares[at] += np.einsum("ij,ij->i", part, part)
+                counted = part[:, : max(unit - start, 0)]
+                squares[at] += np.einsum("ij,ij->i", counted, counted)
     if count > 1:
         import torch
 
@@ -171,15 +176,17 @@ _CHUNK = 16_384  # rows in single precision at a time
 
 @dataclass(frozen=True)
 class HopRows:
-    """Hops side by side, each with rows of unit length, around a centre, and a last column of ones: (N, d + 1).
+    """Hops side by side, words with rows of unit length, around a centre, and a last column of ones: (N, d + 1).
 
     Takes the place of an array where there is no room for one: `rows @ weights`, `rows[nodes]`, `rows.mean()`. Rows of
-    graphs of more than 200,000 nodes are in half precision: an entry is right to a thousandth of itself.
+    graphs of more than 200,000 nodes are in half precision where all columns are words: an entry is right to a
+    thousandth of itself.
 
     Attributes:
         sums: (N, d) features after each hop, before they get unit length.
-        lengths: (hops, N) of each hop's rows.
+        lengths: (hops, N) of each hop's rows over the first `unit` columns.
         centre: (d,) that is taken off.
+        unit: leading columns of each hop that are divided by the lengths.
 
     Examples:
         >>> import numpy as np
@@ -193,19 +200,22 @@ class HopRows:
     sums: np.ndarray
     lengths: np.ndarray
     centre: np.ndarray
+    unit: int
 
     @classmethod
-    def of(cls, z: Any, step: Sparse, hops: Sequence[int]) -> HopRows:
+    def of(cls, z: Any, step: Sparse, hops: Sequence[int], unit: int | None = None) -> HopRows:
         """Of (N, d) features, an array or anything with its shape that gives columns as `z[:, a:b]`.
 
         Args:
             z: features.
             step: (N, N) normalised adjacency.
             hops: numbers of steps.
+            unit: leading columns whose rows get unit length; all by default.
         """
-        kind = np.float16 if z.shape[0] > LARGE else np.float32
-        sums, squares = summed_hops(z, step, hops, kind)
-        return cls(sums, np.maximum(np.sqrt(squares), 1e-9), np.zeros(sums.shape[1], np.float32))
+        counted: int = z.shape[1] if unit is None else unit
+        kind = np.float16 if z.shape[0] > LARGE and counted == z.shape[1] else np.float32
+        sums, squares = summed_hops(z, step, hops, kind, counted)
+        return cls(sums, np.maximum(np.sqrt(squares), 1e-9), np.zeros(sums.shape[1], np.float32), counted)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -220,7 +230,7 @@ class HopRows:
         part = self.sums[nodes].astype(np.float32)
         width = part.shape[1] // len(self.lengths)
         for hop, lengths in enumerate(self.lengths):
-            part[:, hop * width : (hop + 1) * width] /= lengths[nodes][:, None]
+            part[:, hop * width : hop * width + self.unit] /= lengths[nodes][:, None]
         part -= self.centre
         return np.concatenate([part, np.ones((len(part), 1), np.float32)], axis=1)
 

@@ -1,4 +1,8 @@
-"""Input columns: words become 128 singular directions of IDF-weighted unit rows, other columns are standardised."""
+"""Input columns: words become 128 singular directions of IDF-weighted unit rows, other columns are standardised.
+
+Rows of word counts get unit length, because their length says how long a text is. Rows of measurements keep theirs: at
+unit length two nodes at the same side of the mean look alike, however far from it they are.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +71,11 @@ class InputEncoder:
             basis = directions(rows, min(width, int((idf > 0).sum())), seed)
         return cls(words, idf, basis, mean.astype(np.float32), scale.astype(np.float32))
 
+    @property
+    def directions(self) -> int:
+        """Number of leading output columns that come from words; the others are measurements."""
+        return self.basis.shape[1]
+
     def __call__(self, graph: Graph) -> np.ndarray:
         """(N, k) float32: the words' directions, then the other columns."""
         if graph.width != self.words.size:
@@ -84,10 +93,10 @@ class InputEncoder:
         return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
 
     def _measured(self, x: Any) -> np.ndarray:
-        """(N, D - words) standardised columns that are no words."""
+        """(N, D - words) standardised measurements, scaled so that a row has unit length in the mean, as words have."""
         others = np.flatnonzero(~self.words)
         columns = np.asarray(x[:, others].todense(), np.float32)
-        return np.asarray((columns - self.mean[others]) / self.scale[others], np.float32)
+        return np.asarray((columns - self.mean[others]) / (self.scale[others] * len(others) ** 0.5), np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What `load` needs."""

@@ -1,6 +1,6 @@
 """The experiments' side of the house: what a package claims, how it is judged, and the command `ninefold`.
 
-Claims and their verdicts (`claims`), comparisons that left a claim (`retired`), running claims and what came out
+Claims and their verdicts (`claims`), running claims and what came out
 (`outcomes`), outcomes after a change of code (`confirmation`), the source and data of an outcome (`provenance`,
 `imports`), where experiments are (`experiments`), all demos on one page (`demos`), the command (`app`).
 
@@ -17,32 +17,17 @@ Examples:
     True
 """
 
-from ninefold_lab.claims import (
-    HELD,
-    INCONCLUSIVE,
-    MISSED,
-    NOT_REPRODUCED,
-    REPRODUCED,
-    Budget,
-    Claim,
-    Comparison,
-    Score,
-    Scores,
-    Verdict,
-    all_of,
-    at_least,
-    at_most,
-    overall,
-    planned_seeds,
-)
-from ninefold_lab.confirmation import confirm, is_older, is_uncommitted, uncommitted
+from ninefold_lab.claims import (  # noqa: I001  (short, as the list below)
+    HELD, INCONCLUSIVE, MISSED, NOT_REPRODUCED, REPRODUCED, Budget, Claim, Comparison, Score, Scores, Verdict,
+    all_of, at_least, at_most, overall, planned_seeds,
+)  # fmt: skip
+from ninefold_lab.confirmation import is_older, is_uncommitted, uncommitted
 from ninefold_lab.outcomes import Outcome, add_seconds, judge_places, load_scores, outcome_table, run_claim
 from ninefold_lab.provenance import code_key, source_key
-from ninefold_lab.retired import Retired, judge_bar, load_retired
 
 __all__ = [
     "HELD", "INCONCLUSIVE", "MISSED", "NOT_REPRODUCED", "REPRODUCED", "Budget", "Claim", "Comparison", "Outcome",
-    "Retired", "Score", "Scores", "Verdict", "add_seconds", "all_of", "at_least", "at_most", "code_key", "confirm",
-    "is_older", "is_uncommitted", "judge_bar", "judge_places", "load_retired", "load_scores", "outcome_table",
+    "Score", "Scores", "Verdict", "add_seconds", "all_of", "at_least", "at_most", "code_key",
+    "is_older", "is_uncommitted", "judge_places", "load_scores", "outcome_table",
     "overall", "planned_seeds", "run_claim", "source_key", "uncommitted",
 ]  # fmt: skip

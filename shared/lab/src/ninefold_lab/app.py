@@ -94,7 +94,13 @@ def _shown(table: Table, defects: int, opts: Shared) -> Table:
 
 
 @verb(app, uses=("threads", "quiet", "out"), out="into")
-def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Shared) -> Table:
+def claims(
+    names: Names = None,
+    *,
+    full: Full = False,
+    only: Only = "",
+    opts: Shared,
+) -> Table:
     """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
     from ninefold.systems import choose
 
@@ -128,52 +134,6 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
     table = outcome_table(outcomes, title=f"Claims, {'full' if full else 'quick (a look; only full forms count)'}")
     table.rows += [[name, "", None, "", reason, None] for name, reason, _ in failures]
     return _shown(table, sum(defect for _, _, defect in failures), opts)
-
-
-@verb(app, uses=("threads", "quiet"))
-def confirm(
-    names: Names = None,
-    *,
-    minutes: Annotated[
-        float, typer.Option("--minutes", min=0.1, help="Time limit for all outcomes, in minutes.")
-    ] = 30.0,
-    only: Only = "",
-) -> Table:
-    """Run the first seed of each outcome whose code has changed, the cheapest first, and stamp those with equal scores.
-
-    Run this in a checkout without uncommitted changes; outcomes that differ must be made again with `claims --full`.
-    """
-    import time
-
-    from ninefold.report import Table
-    from ninefold.systems import choose
-
-    from ninefold_lab.confirmation import confirm as confirm_one
-    from ninefold_lab.confirmation import due
-    from ninefold_lab.experiments import claims_of, folder_of
-
-    waiting = []
-    for row in choose(names):
-        claims = [claim for claim in claims_of(row) if only in claim.id]
-        folder = folder_of(claims[0].package) if claims else None
-        waiting += due(claims, folder / "results") if folder else []
-    table = Table(["claim", "result", "seconds"], title="Outcomes whose code has changed since")
-    end = time.monotonic() + 60 * minutes
-    with progress(len(waiting), "outcomes") as bar:
-        for claim, path, seconds in sorted(waiting, key=lambda one: one[2]):
-            bar.advance(0, note=claim.id)
-            if time.monotonic() + seconds > end:
-                table.rows.append([claim.id, "left: the time limit", round(seconds, 1)])
-                continue
-            try:
-                one = confirm_one(claim, path)
-                table.rows.append([claim.id, one.reason or "same scores", one.seconds])
-            except InputError:
-                raise
-            except Exception as error:  # one experiment that fails must not hide the others
-                table.rows.append([claim.id, f"failed: {type(error).__name__}: {error}", None])
-            bar.advance()
-    return table
 
 
 data_app = typer.Typer(help="Public data of the packages: what there is, and its sources.", no_args_is_help=True)

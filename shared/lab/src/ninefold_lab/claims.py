@@ -110,7 +110,7 @@ class Claim:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -253,7 +253,8 @@ def _compare(
     if not runs or (left_out and len(runs) < 2):
         verdict = NOT_REPRODUCED if ours > theirs else INCONCLUSIVE
         return Comparison(bar, float("nan"), -np.inf, np.inf, verdict, left_out)
-    identical = isinstance(rival, str) and all(_are_identical(scores, arm, rival) for scores in runs)
+    differences = [_gain(scores, arm, rival, 0.0, 1.0) for scores in runs]
+    identical = isinstance(rival, str) and not any(items.any() for one in differences for items in one.values())
     gains = [_gain(scores, arm, rival, margin, sign) for scores in runs]
     if any(one.keys() != gains[0].keys() for one in gains):
         raise InputError(f"scores of {arm}", got="other groups", expected="the same groups for each seed")
@@ -272,12 +273,6 @@ def _compare(
     if verdict == REPRODUCED and ours > theirs:
         verdict = INCONCLUSIVE  # it leads where it works, and fails more often than the rival
     return Comparison(bar, estimate, low, high, verdict, left_out, identical)
-
-
-def _are_identical(scores: Scores, arm: str, rival: str) -> bool:
-    """Whether two arms have the same score on every item."""
-    ours, theirs = groups_of(scores, arm), groups_of(scores, rival)
-    return ours.keys() == theirs.keys() and all(np.array_equal(ours[key], theirs[key]) for key in ours)
 
 
 def _collapsed(scores: Scores, arm: str, rival: str | float, chance: float | None) -> tuple[bool, bool]:

@@ -1,32 +1,18 @@
-"""Which outcomes are up to date, and how an outcome survives a change of code that changes no number.
-
-An outcome is current if it comes from a committed tree and from today's source. One that is not can be confirmed: its
-first seed runs again, and if each score equals the stored one to 1e-6, the outcome is stamped with today's source and
-commit. If a score differs, the outcome stays as it is, marked as of older source, until the claim is run again.
-"""
+"""Which outcomes are up to date: from a committed tree and today's source, or confirmed (tools/check/confirm.py)."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import contextlib
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ninefold.errors import InputError
 
-from ninefold_lab.claims import Claim, Scores, groups_of
+from ninefold_lab.claims import Claim
 from ninefold_lab.experiments import folder_of as experiments_of
 from ninefold_lab.imports import CORE, folder_of
-from ninefold_lab.outcomes import load_scores, write_outcome
-from ninefold_lab.provenance import code_key
-
-TOLERANCE = 1e-6  # relative to the largest score of the arm
-_CHANGED = "+changes"  # behind the commit of an outcome from a tree with uncommitted changes
 
 
 def is_older(outcome: Mapping[str, Any], key: str) -> bool:
@@ -39,8 +25,7 @@ def is_older(outcome: Mapping[str, Any], key: str) -> bool:
         >>> is_older(outcome, "a1"), is_older(outcome, "b2"), is_older(outcome, "c3")
         (False, False, True)
     """
-    made = outcome.get("provenance", {}).get("code")
-    return made is not None and key not in (made, outcome.get("confirmed", {}).get("code"))
+    return outcome.get("provenance", {}).get("code", key) != key != outcome.get("confirmed", {}).get("code")
 
 
 def is_uncommitted(outcome: Mapping[str, Any]) -> bool:
@@ -52,8 +37,7 @@ def is_uncommitted(outcome: Mapping[str, Any]) -> bool:
         >>> [is_uncommitted({"environment": {"commit": commit}}) for commit in ("7d1f+changes", "7d1f")]
         [True, False]
     """
-    made = str(outcome.get("environment", {}).get("commit") or "")
-    return made.endswith(_CHANGED) and not outcome.get("confirmed")
+    return "+changes" in str(outcome.get("environment", {}).get("commit")) and not outcome.get("confirmed")
 
 
 def uncommitted(package: str) -> list[str]:
@@ -66,110 +50,27 @@ def uncommitted(package: str) -> list[str]:
         True
     """
     folders = [folder_of(package), folder_of(CORE), experiments_of(package)]
-    listed = _git(
-        folders[0], "status", "--porcelain", "--", *map(str, filter(None, folders)), ":(top,exclude,glob)**/results/**"
-    )
-    return [line[3:] for line in (listed or "").splitlines()]
+    words = ("status", "--porcelain", "--", *map(str, filter(None, folders)), ":(top,exclude,glob)**/results/**")
+    return [line[3:] for line in git(folders[0], *words).splitlines()]
 
 
 def refuse_uncommitted(claims: Sequence[Claim]) -> None:
     """Raise InputError, before the work, if an outcome of one of the claims would come from an uncommitted tree."""
     for package in sorted({claim.package for claim in claims}):
         if changed := uncommitted(package):
-            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-            raise InputError("source", got=f"uncommitted changes in {changed[0]}{more}",
-                             expected="a committed tree, since an outcome names its commit")  # fmt: skip
+            raise InputError(
+                "source", got=f"uncommitted changes in {', '.join(changed[:3])}", expected="a committed tree"
+            )
 
 
-@dataclass(frozen=True)
-class Confirmed:
-    """Result of confirming one outcome: `reason` names the first score that differs; empty if none does."""
-
-    claim: str
-    path: Path
-    seconds: float
-    reason: str = ""
-
-
-def due(claims: Sequence[Claim], results: Path) -> list[tuple[Claim, Path, float]]:
-    """(claim, file, expected seconds) of each outcome in `results` that is older or uncommitted, the cheapest first."""
-    found = []
-    for claim in claims:
-        for path in sorted(results.glob(f"{claim.id.split('/', 1)[1]}.full.*.json")):
-            outcome = json.loads(path.read_text(encoding="utf-8"))
-            if is_older(outcome, code_key(claim)) or is_uncommitted(outcome):
-                found.append((claim, path, outcome["seconds"] / max(1, outcome["seeds"])))
-    return sorted(found, key=lambda one: one[2])
-
-
-def confirm(claim: Claim, path: Path) -> Confirmed:
-    """Run the first seed of an outcome again and stamp the file if each stored score comes out the same.
-
-    Raises:
-        InputError: if the tree has uncommitted changes, or the outcome stores no scores.
-
-    Examples:
-        >>> import os
-        >>> from pathlib import Path
-        >>> from ninefold_lab import Claim, at_least, confirm, run_claim, uncommitted
-
-        >>> os.environ["NINEFOLD_CACHE"] = os.getcwd()  # where finished seeds are kept
-        >>> def scores(budget, seed):
-        ...     "Accuracy of two methods, for one seed."
-        ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20}
-        >>> claim = Claim(id="ninefold-testing/ease-beats-popularity", says="EASE is better than popularity",
-        ...               source="ours", run=scores, verdict=at_least("ease", "popular"))
-        >>> path = run_claim(claim, full=True).save(Path("results"))
-        >>> confirm(claim, path).reason if not uncommitted("ninefold_testing") else ""
-        ''
-    """
-    refuse_uncommitted([claim])
-    stored = load_scores(path)
-    if not stored:
-        raise InputError(
-            path.name, got="an outcome without scores", expected="one that stores them; run the claim again"
-        )
-    key, start = code_key(claim), time.perf_counter()
-    scores = claim.run(dataclasses.replace(claim.full, form="full"), 0)
-    reason = difference(stored[0], scores)
-    seconds = round(time.perf_counter() - start, 1)
-    if not reason:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        commit = _git(folder_of(claim.package), "rev-parse", "--short=12", "HEAD") or "no commit"
-        fields["confirmed"] = {"code": key, "commit": commit.strip(), "date": time.strftime("%Y-%m-%d"), "seed": 0}
-        write_outcome(path, fields)
-    return Confirmed(claim.id, path, seconds, reason)
-
-
-def difference(stored: Mapping[str, Mapping[str, np.ndarray]], scores: Scores) -> str:
-    """The first arm whose scores differ from the stored ones by more than 1e-6 of the largest, in words; empty if none.
-
-    Examples:
-        >>> import numpy as np
-        >>> from ninefold_lab.confirmation import difference
-
-        >>> stored = {"ease": {"": np.array([0.41])}}
-        >>> difference(stored, {"ease": 0.41}), difference(stored, {"ease": 0.42})
-        ('', 'ease: 0.41 stored, 0.42 now')
-    """
-    for arm, groups in stored.items():
-        if arm not in scores:
-            return f"{arm}: stored, but no longer run"
-        now = groups_of(scores, arm)
-        for key, items in groups.items():
-            if key not in now or now[key].shape != items.shape:
-                return f"{arm}: other items than stored"
-            gap = np.abs(now[key] - items)
-            if gap.max() > TOLERANCE * max(1e-9, float(np.abs(items).max())):
-                place = int(gap.argmax())
-                return f"{arm}: {items[place]:.6g} stored, {now[key][place]:.6g} now"
+def git(folder: Path, *words: str) -> str:
+    """What git prints in `folder`; nothing outside a checkout, or without git."""
+    with contextlib.suppress(OSError):
+        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True).stdout
     return ""
 
 
-def _git(folder: Path, *words: str) -> str | None:
-    """What git prints in `folder`; None outside a checkout."""
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
+def commit_of(package: str) -> str:
+    """`<hash>`, or `<hash>+changes`, of the checkout that holds a package; empty outside one."""
+    head = git(folder_of(package), "rev-parse", "--short=12", "HEAD").strip()
+    return f"{head}+changes" if head and uncommitted(package) else head

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
@@ -18,12 +19,13 @@ from ninefold.datasets import cache_path
 from ninefold.errors import ArtifactError, InputError, version_of
 from ninefold.files import json_or_none, refuse_existing, write_text
 from ninefold.report import Table, plain
-from ninefold.run import environment, hardware_name
+from ninefold.run import environment
 
 from ninefold_lab.claims import Budget, Claim, Comparison, Scores, groups_of, overall, planned_seeds
+from ninefold_lab.confirmation import commit_of
 from ninefold_lab.provenance import provenance, source_key
-from ninefold_lab.retired import FILE, load_retired
 
+RETIRED = "retired.json"  # next to results/: comparisons that left their claim, with the reason
 _LARGE = 3000  # numbers, above which scores stand in a file beside the outcome
 _KIND = {"kind": "ninefold.scores", "format_version": 1}
 _reused: ContextVar[float] = ContextVar("_reused", default=0.0)
@@ -49,7 +51,7 @@ class Outcome:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -90,14 +92,14 @@ class Outcome:
         if self.form != "full":
             raise InputError("form", got=self.form, expected="full: quick forms never enter results/")
         path = Path(folder) / self.file_name
-        before = _comparisons(path)
-        dropped = [bar for bar in before if bar not in {one.bar for one in self.comparisons}]
-        retired = {one.bar for one in load_retired(path.parent.parent) if one.claim == self.id}
-        if left := [bar for bar in dropped if bar not in retired]:
-            expected = (
-                f"each comparison of the last outcome, or an entry with the reason in {path.parent.parent / FILE}"
-            )
-            raise InputError(f"comparisons of {self.id}", got=f"none that says {left[0]!r}", expected=expected)
+        about = json_or_none(path.read_bytes()) if path.is_file() else None
+        before = {one["bar"]: one for one in about.get("comparisons", [])} if isinstance(about, dict) else {}
+        kept = {one.bar for one in self.comparisons}
+        if (retired := path.parent.parent / RETIRED).is_file():
+            kept |= {one["bar"] for one in json.loads(retired.read_text(encoding="utf-8")) if one["claim"] == self.id}
+        if lost := [bar for bar in before if bar not in kept]:
+            expected = f"each one of the last outcome, or an entry with the reason in {retired}"
+            raise InputError(f"comparisons of {self.id}", got=f"none that says {lost[0]!r}", expected=expected)
         arrays = _flat(self.scores)
         held: Any = path.with_suffix(".scores.safetensors").name
         if sum(array.size for array in arrays.values()) > _LARGE:  # before the file that names them
@@ -107,37 +109,22 @@ class Outcome:
             held = {key: [float(f"{one:.7g}") for one in array.tolist()] for key, array in arrays.items()}
         fields = plain({**vars(self), "scores": None})
         for one in fields["comparisons"]:
-            first = before.get(one["bar"], {}).get("date", self.date)
-            one |= {"digest": bar_digest(self.id, one["bar"]), "date": first}
+            digest = hashlib.sha256(f"{self.id}\t{one['bar']}".encode()).hexdigest()[:12]  # in all outcomes the same
+            one |= {"digest": digest, "date": before.get(one["bar"], {}).get("date", self.date)}
         write_outcome(path, {**fields, "scores": held})
         return path
 
 
 def write_outcome(path: Path, fields: dict[str, Any]) -> None:
     """Write the fields of an outcome, the scores last, on one line."""
-    rest = {key: value for key, value in fields.items() if key != "scores"}
-    lines = json.dumps({**rest, "scores": None}, indent=2, allow_nan=False).removesuffix("null\n}")
-    write_text(path, f"{lines}{json.dumps(fields['scores'])}\n}}\n", force=True, ours=_is_outcome)
+    scores = json.dumps(fields.pop("scores"))
+    lines = json.dumps({**fields, "scores": None}, indent=2, allow_nan=False).removesuffix("null\n}")
+    write_text(path, f"{lines}{scores}\n}}\n", force=True, ours=_is_outcome)
 
 
-def bar_digest(claim: str, bar: str) -> str:
-    """What identifies a comparison of a claim in all its outcomes, whatever else they say.
-
-    Examples:
-        >>> from ninefold_lab.outcomes import bar_digest
-
-        >>> bar_digest("shop/ease-wins", "ease >= popular")
-        '9ef7daea9840'
-    """
-    return hashlib.sha256(f"{claim}\t{bar}".encode()).hexdigest()[:12]
-
-
-def _comparisons(path: Path) -> dict[str, dict[str, Any]]:
-    """The comparisons that the outcome at `path` stores, by text; none if there is no outcome."""
-    about = json_or_none(path.read_bytes()) if path.is_file() else None
-    return (
-        {one["bar"]: one for one in about["comparisons"]} if isinstance(about, dict) and "comparisons" in about else {}
-    )
+def hardware_name() -> str:
+    """Short name of this machine's kind for file names, e.g. `x86_64-2cpu`."""
+    return f"{platform.machine().lower()}-{environment()['cores']}cpu"
 
 
 def judge_places(claims: Iterable[Claim], folder: Path) -> None:
@@ -153,7 +140,7 @@ def judge_places(claims: Iterable[Claim], folder: Path) -> None:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -188,7 +175,7 @@ def load_scores(path: Path) -> list[dict[str, dict[str, np.ndarray]]]:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -242,7 +229,7 @@ def run_claim(claim: Claim, *, full: bool = False, advance: Callable[[], object]
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -266,7 +253,8 @@ def run_claim(claim: Claim, *, full: bool = False, advance: Callable[[], object]
     comparisons = claim.verdict(runs)
     return Outcome(
         claim.id, claim.says, claim.source, budget.form, overall(comparisons), _summary(runs), comparisons,
-        len(runs), round(seconds, 1), time.strftime("%Y-%m-%d"), version_of(claim.package), environment(),
+        len(runs), round(seconds, 1), time.strftime("%Y-%m-%d"), version_of(claim.package),
+        environment() | {"commit": commit_of(claim.package)},
         origin, runs,
     )  # fmt: skip
 
@@ -284,7 +272,7 @@ def add_seconds(seconds: float) -> None:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -342,7 +330,7 @@ def outcome_table(outcomes: Sequence[Outcome], title: str = "") -> Table:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )

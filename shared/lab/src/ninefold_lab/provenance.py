@@ -48,7 +48,7 @@ def code_key(claim: Claim) -> str:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )
@@ -71,7 +71,7 @@ def source_key(claim: Claim) -> str:
         ...     "Accuracy of two methods, for one seed."
         ...     return {"ease": 0.41 + 0.01 * seed, "popular": 0.20 + 0.01 * seed}
         >>> claim = Claim(
-        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is ahead of popularity by 0.1", source="ours",
+        ...     id="ninefold-lab/ease-beats-popularity", says="EASE is better than popularity by 0.1", source="ours",
         ...     run=scores, verdict=at_least("ease", "popular", margin=0.1),
         ...     quick=Budget(seeds=3, minutes=1), full=Budget(seeds=5, minutes=30, form="full"),
         ... )

@@ -5,8 +5,11 @@ A package fills in the hooks and may add tests; it may not override one (that fa
 
 from ninefold_testing._contract import ContractTests
 from ninefold_testing._fakes import install, module
+from ninefold_testing._flocks import FLOCKS, flock_of
+from ninefold_testing._memory import Peak, peak_rss_anon, rss_anon
 from ninefold_testing._programs import Warm, command, digests, run, run_here, warm
 
 __all__ = [
-    "ContractTests", "Warm", "command", "digests", "install", "module", "run", "run_here", "warm",
+    "FLOCKS", "ContractTests", "Peak", "Warm", "command", "digests", "flock_of", "install", "module", "peak_rss_anon",
+    "rss_anon", "run", "run_here", "warm",
 ]  # fmt: skip

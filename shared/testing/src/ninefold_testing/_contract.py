@@ -20,6 +20,7 @@ import pytest
 from ninefold.errors import NinefoldError, distribution_of, version_of
 from ninefold.systems import installed
 
+from ninefold_testing._flocks import FLOCKS, flock_of
 from ninefold_testing._outputs import OutputTests
 from ninefold_testing._programs import Warm, command, digests, run, run_here, warm
 
@@ -153,6 +154,18 @@ class ContractTests(OutputTests):
             file.write_bytes(whole)
         self.load_artifact(path)
         assert told_newer, "no file of the artefact has a format_version that is checked before the rest"
+
+    def test_artifact_is_written_whatever_the_locks_of_its_file_system(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for system in FLOCKS:
+            monkeypatch.setattr("fcntl.flock", flock_of(system))
+            (tmp_path / system).mkdir()
+            path = self.make_artifact(tmp_path / system)
+            monkeypatch.undo()
+            self.load_artifact(path)
+            left = [one.name for one in path.parent.rglob("*") if one.suffix in {".tmp", ".lock", ".held", ".old"}]
+            assert not left, system
 
     def test_existing_output_is_not_overwritten_without_force(self, tmp_path: Path) -> None:
         words, out = self.long_command(tmp_path), tmp_path / "mine"

@@ -3,14 +3,15 @@
 A program has its own words, folder, environment, streams and exit status (a signal included), `__main__`, random
 numbers and exit handlers, as in a process of its own. What differs: modules imported before are there, what libraries
 read from the environment on import is the warm process's, the order of sets is the same in all, and at the end modules
-are not taken apart, nor is done what libraries asked for when they were imported. A test of one of these starts a real
-process. This file is run by its path, and imports the standard library alone.
+are not taken apart. A test of one of these starts a real process. With NINEFOLD_FLOCK in its environment a program has
+the locks of another file system (`_flocks`). This file is run by its path, and imports the standard library alone.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import importlib.abc
@@ -21,13 +22,11 @@ import signal
 import socket
 import sys
 import types
-import weakref
 from pathlib import Path
 from typing import Any
 
 _HEADER = 8  # bytes that say how many follow
-_ENDS = {"logging": "shutdown", "multiprocessing.util": "_exit_function"}  # what Python's own modules do at the end
-_kept = weakref.finalize._registry  # type: ignore[attr-defined]  # what imports ask for there; to free it takes time
+flock_of: Any = None  # set below, where this file runs
 
 
 def ask(to: socket.socket, words: list[str], cwd: str, env: dict[str, str], streams: list[int]) -> None:
@@ -115,14 +114,11 @@ def become(words: list[str], cwd: str, env: dict[str, str], streams: list[int]) 
         new = open(place, "w" if place else "r", lines, was.encoding, was.errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
-    atexit._clear()  # of what was imported: counts that nobody reads, and memory given back, take 60 ms
-    weakref.finalize._registry = {}  # type: ignore[attr-defined]
-    ends = [vars(sys.modules[name])[end] for name, end in _ENDS.items() if name in sys.modules]
-    for end in (_leave, *ends, weakref.finalize._exitfunc):  # type: ignore[attr-defined]
-        atexit.register(end)  # the first registered is the last called
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
+    if system := env.get("NINEFOLD_FLOCK"):
+        fcntl.flock = flock_of(system)
     for name, part in (("numpy", "random"), ("torch", "default_generator")):  # Python's `random` does so itself
         if name in sys.modules:
             getattr(sys.modules[name], part).seed()
@@ -156,6 +152,8 @@ def _leave() -> None:
 
 
 if __name__ == "__main__":
+    atexit.register(_leave)  # the first registered is the last called
+    flock_of = importlib.import_module("_flocks").flock_of  # beside this file
     sys.path.pop(0)
     for module in sys.argv[2:]:
         with contextlib.suppress(ImportError):  # what is not installed is left out

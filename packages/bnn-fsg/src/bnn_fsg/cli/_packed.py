@@ -13,13 +13,16 @@ from typer import Argument, Option
 if TYPE_CHECKING:
     from ninefold.report import Table
 
-Packed = Annotated[Path, Argument(help="A .bnn file.")]
-_SOURCE = "Run folder or model file of `train`, or 'adabin' (a published net)."
-_BACKEND = "Kernels: auto, c (its best), amx, avx512, avx2, neon, plain or numpy."
+Packed = Annotated[Path, Argument(help="Packed network, a .bnn file.")]
+_SOURCE = "Run folder or model file that `train` wrote, or 'adabin' (a published net)."
+_BACKEND = "Kernels to use: auto, c (fastest of the C library), amx, avx512, avx2, neon, plain or numpy."
 
 
 def pack(source: Annotated[str, Argument(help=_SOURCE)], *, opts: Shared) -> dict[str, Any]:
-    """Pack a trained 1-bit network into a .bnn file at -o, which runs without torch."""
+    """Pack a trained 1-bit network into a .bnn file at -o, which runs without torch.
+
+    Example: `bnn-fsg pack bits -o digits.bnn`
+    """
     from bnn_fsg.evaluation._packed import pack_network
 
     out = opts.need_out()
@@ -29,27 +32,36 @@ def pack(source: Annotated[str, Argument(help=_SOURCE)], *, opts: Shared) -> dic
 
 def evaluate(
     model: Packed,
-    data: Annotated[str, Argument(help="digits (embedded), or a folder: see `train --help`.")],
+    data: Annotated[str, Argument(help="Labelled pictures: digits (embedded), or a folder as in `train --help`.")],
     *,
-    split: Annotated[str, Option(help="train or test; digits also validation.")] = "test",
+    split: Annotated[str, Option(help="Part of the data: train or test; for digits also validation.")] = "test",
     backend: Annotated[str, Option(help=_BACKEND)] = "auto",
     opts: Shared,
 ) -> dict[str, Any]:
-    """Accuracy of a packed model on labelled pictures."""
+    """Measure the accuracy of a packed network on labelled pictures.
+
+    Example: `bnn-fsg eval digits.bnn digits`
+    """
     from bnn_fsg.evaluation._packed import accuracy_facts, open_packed
 
     return accuracy_facts(open_packed(model, threads=opts.threads or 1, backend=backend), data, split)
 
 
 def inspect(model: Packed) -> list[Any]:
-    """Show what a .bnn file holds: each layer with its bits, bytes and products, the sums, and how long it takes."""
+    """Show the layers of a .bnn file with bits, bytes and products, the totals, and the time for one sample.
+
+    Example: `bnn-fsg inspect digits.bnn`
+    """
     from bnn_fsg.evaluation._packed import describe, open_packed
 
     return describe(open_packed(model))
 
 
 def bench(model: Packed, *, opts: Shared) -> Table:
-    """Time a packed model against float32 in torch, in turn in one process."""
+    """Compare the speed of a packed network with float32 in torch, in one process.
+
+    Example: `bnn-fsg bench digits.bnn`
+    """
     from bnn_fsg.evaluation._packed import open_packed, speed_table
 
     return speed_table(open_packed(model, threads=opts.threads or 1), opts.seed)
@@ -65,10 +77,13 @@ def is_export(path: Path) -> bool:
 def export(
     model: Packed,
     *,
-    to: Annotated[str, Option(help="onnx, qonnx or torch (float32 safetensors).")] = "onnx",
+    to: Annotated[str, Option(help="Output format: onnx, qonnx or torch (float32 safetensors).")] = "onnx",
     opts: Shared,
 ) -> dict[str, Any]:
-    """Write a .bnn file as ONNX, QONNX or float32 weights at -o."""
+    """Write a .bnn file as ONNX, QONNX or float32 weights at -o.
+
+    Example: `bnn-fsg export digits.bnn --to onnx -o digits.onnx`
+    """
     import bnn_fsg
     from bnn_fsg.evaluation._packed import open_packed
 

@@ -13,22 +13,24 @@ from bnn_fsg.training._chosen import BEST
 
 _FOLDERS = "digits (embedded), or a folder: CIFAR batches, parquet shards, or pictures in train/CLASS/ and test/CLASS/."
 Data = Annotated[str, Option(help=_FOLDERS)]
-Epochs = Annotated[int, Option(min=1, help="Passes over the training images.")]
-Batch = Annotated[int, Option(min=1, help="Images per step.")]
-_WEIGHTS = Option(help="dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.")
-_ACTIVATIONS = Option(help="sign, approx, reste, irnet, rsign or adabin.")
-_LR = Option(help="Learning rate.")
-_DECAY = Option(help="Of the lr: step (x .1 every 30 epochs), cosine or linear.")
-Augment = Annotated[bool, Option("--augment", help="Random crops and flips.")]
-_TEACHER = Option(help="Run or model file to follow beside the labels, or 'adabin' (a published net).")
+Epochs = Annotated[int, Option(min=1, help="Number of passes over the training images.")]
+Batch = Annotated[int, Option(min=1, help="Number of images in each step.")]
+_WEIGHTS = Option(help="Weight form: dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.")
+_ACTIVATIONS = Option(help="Input binarisation: sign, approx, reste, irnet, rsign or adabin.")
+_LR = Option(help="Learning rate of the optimiser.")
+_DECAY = Option(help="Learning-rate schedule: step (x .1 every 30 epochs), cosine or linear.")
+Augment = Annotated[bool, Option("--augment", help="Augment the images with random crops and flips.")]
+_TEACHER = Option(help="Run folder or model file of a teacher network, or 'adabin' (a published net).")
 
 
 def pretrain(
     *,
     data: Data = "digits",
-    net: Annotated[str, Option(help="cnn (auto at 8x8) or mlp, resnet8 (else), resnet20 ...")] = "auto",
-    width: Annotated[int, Option(min=1, help="Channels of the first stage.")] = 16,
-    size: Annotated[int | None, Option(min=1, help="Resize pictures of a folder to this.")] = None,
+    net: Annotated[
+        str, Option(help="Network: auto (cnn at 8x8, else resnet8), cnn, mlp, resnet8, resnet20 ...")
+    ] = "auto",
+    width: Annotated[int, Option(min=1, help="Number of channels in the first stage.")] = 16,
+    size: Annotated[int | None, Option(min=1, help="Side in pixels to which pictures of a folder are resized.")] = None,
     epochs: Epochs = 5,
     batch: Batch = 128,
     lr: Annotated[float, _LR] = 1e-3,
@@ -36,9 +38,12 @@ def pretrain(
     augment: Augment = False,
     opts: Shared,
 ) -> dict[str, Any] | None:
-    """Train a full-precision network, the start of every 1-bit one, into the run folder -o; a killed run goes on.
+    """Train a full-precision network, the start of every 1-bit one, into the run folder -o.
 
-    Sums of floats, and so every figure, depend on --threads: with 1 they are the same on every machine of a kind.
+    Rerun the same command to resume after an interruption. Results depend on --threads; with 1 they are the same on
+    every machine of a kind.
+
+    Example: `bnn-fsg pretrain --epochs 3 --lr 0.01 -o float`
     """
     require("torch", "bnn_fsg", "train")
     from bnn_fsg.evaluation._run_folders import pretrain_into
@@ -52,30 +57,31 @@ def pretrain(
 
 
 def train(
-    start: Annotated[Path, Argument(help="Run folder or model file of `pretrain`.")],
+    start: Annotated[Path, Argument(help="Run folder or model file that `pretrain` wrote.")],
     *,
     data: Data = "digits",
-    gradient: Annotated[str, Option(help="fsg, ste, approx, reste, irnet, multifc ...")] = BEST,
+    gradient: Annotated[str, Option(help="Gradient estimator: fsg, ste, approx, reste, irnet, multifc ...")] = BEST,
     weights: Annotated[str | None, _WEIGHTS] = None,
     activations: Annotated[str | None, _ACTIVATIONS] = None,
-    skip: Annotated[list[str] | None, Option(help="Pattern of layers that stay float.")] = None,
-    optimizer: Annotated[str | None, Option(help="sgd, momentum or adam.")] = None,
+    skip: Annotated[list[str] | None, Option(help="Name pattern of layers that stay float32; repeatable.")] = None,
+    optimizer: Annotated[str | None, Option(help="Optimiser: sgd, momentum or adam.")] = None,
     lr: Annotated[float | None, _LR] = None,
     schedule: Annotated[str | None, _DECAY] = None,
     teacher: Annotated[Path | None, _TEACHER] = None,
-    teacher_share: Annotated[float, Option(help="In the loss; 1: no labels.")] = 0.5,
+    teacher_share: Annotated[float, Option(help="Share of the teacher in the loss, 0 to 1.")] = 0.5,
     epochs: Epochs = 5,
     batch: Batch = 128,
     augment: Augment = False,
-    compile: Annotated[bool, Option("--compile", help="By torch.compile: a minute first.")] = False,  # noqa: A002
+    compile: Annotated[bool, Option("--compile", help="Compile the network first.")] = False,  # noqa: A002
     opts: Shared,
 ) -> dict[str, Any] | None:
-    """Binarise START and train it with an estimator, into the run folder -o; a killed run goes on.
+    """Binarise START and train it with a gradient estimator, into the run folder -o.
 
-    Weights, optimiser, rate and schedule that are left out are those with which the estimator did best in the training
-    table; a rate that is left out beside an optimiser is 1e-3, a schedule "step".
+    Rerun the same command to resume after an interruption. By default, weights, optimiser, learning rate and schedule
+    are the estimator's best in the training table; with --optimizer given, the learning rate is 1e-3 and the schedule
+    "step". Results depend on --threads; with 1 they are the same on every machine of a kind.
 
-    Sums of floats, and so every figure, depend on --threads: with 1 they are the same on every machine of a kind.
+    Example: `bnn-fsg train float -o bits`
     """
     require("torch", "bnn_fsg", "train")
     from bnn_fsg.evaluation._run_folders import train_into

@@ -192,7 +192,7 @@ def _one_of_splits(split: str, known: Sequence[str]) -> None:
 
 
 def _picture(row: Any, where: str) -> bytes:
-    """The bytes of a cell: as they are, or beside their path as the hub keeps them."""
+    """The bytes of a cell: as they are, or next to their path as the hub keeps them."""
     found = row.get("bytes") if isinstance(row, dict) else row
     if not isinstance(found, bytes):
         got = "none" if found is None else type(found).__name__

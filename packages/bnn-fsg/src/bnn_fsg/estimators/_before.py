@@ -1,4 +1,4 @@
-"""What a forward pass changes beside gradients, as it was before it, for steps that are skipped."""
+"""State other than gradients that a forward pass changes, as it was before, for steps that are skipped."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Gradient:
         return WrappedOptimizer(self)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a resumed run needs beside the model's own state."""
+        """All that a resumed run needs in addition to the model's own state."""
         shapes = {layer.label: list(layer.weight.shape) for layer in self.layers}
         kept = {"skipped": self.skipped, "in_a_row": self._in_a_row, "progress": self.progress, "steps": self.steps}
         return {"name": self.name, "layers": shapes, "optimizer": self.optimizer.state_dict(), **kept}
@@ -211,7 +211,7 @@ def restore(what: str, holder: Any, state: dict[str, Any]) -> None:
 
 
 def first_reason(error: Exception) -> str:
-    """What torch says does not fit, the first of perhaps many; a line before them names a class alone."""
+    """The first mismatch that torch reports; a line that only names a class is skipped."""
     lines = str(error).strip().splitlines()
     return (lines[1:] or lines)[0].strip().rstrip(".")
 

@@ -86,7 +86,7 @@ def speed_table(packed: PackedModel, seed: int = 0) -> Table:
 
 @dataclass(frozen=True)
 class Compared:
-    """A packed network beside the float32 one that it was made from.
+    """A packed network compared with the float32 one that it was made from.
 
     Attributes:
         size: bytes. smaller: times as small. faster: times as fast as in float32. accuracy: percent.

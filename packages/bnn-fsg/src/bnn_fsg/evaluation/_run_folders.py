@@ -1,4 +1,4 @@
-"""Trainings as run folders, from which a killed run goes on: full-precision starts, and 1-bit networks from them.
+"""Trainings as run folders, from which a killed run resumes: full-precision starts, and 1-bit networks from them.
 
 Under torchrun the processes share each batch; the first one writes, and gets the facts.
 """
@@ -74,8 +74,8 @@ def train_into(
 
     Args:
         out: the folder. start: run folder or model file. data: see `splits_of`. gradient: estimator.
-        weights, optimizer, lr, decay: None for what the estimator did best with, see `chosen`; beside an optimizer a
-            rate of 1e-3 and decay "step".
+        weights, optimizer, lr, decay: None for what the estimator did best with, see `chosen`; with an optimizer
+            given, a rate of 1e-3 and decay "step".
         activations: form of the inputs. skip: patterns of layers that stay float.
         teacher: network to follow. teacher_share: its part in the loss.
         epochs, batch, augment: see `Schedule`. compile: by torch.compile. seed: of the batches. device: of torch.

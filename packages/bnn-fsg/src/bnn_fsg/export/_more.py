@@ -113,7 +113,7 @@ def _spread(writer: _Writer, node: Node, x: str) -> str:
 
 
 def _resample(writer: _Writer, node: Node, x: str) -> str:
-    """Pixels by their places for the nearest, else two products with the shares that each pixel takes of the others."""
+    """Pixels by index for the nearest, else two products with the shares that each pixel takes of the others."""
     settings, name = node.settings, node.name
     sizes, steps = settings["size"], settings.get("step", [1.0, 1.0])
     source = writer.sizes[node.inputs[0]]

@@ -178,7 +178,7 @@ def _arrays(parameters: Any) -> list[Any]:
 
 @contextlib.contextmanager
 def kernel_threads(count: int) -> Iterator[None]:
-    """Run the kernels on `count` threads, in place of as many as torch has; their results do not depend on it."""
+    """Run the kernels on `count` threads, instead of as many as torch has; their results do not depend on it."""
     _threads.append(count)
     try:
         yield

@@ -86,12 +86,16 @@ def parse(graph: dict[str, Any], arrays: dict[str, Any]) -> list[Node]:
     """The nodes of a file's graph; ValueError says what makes no sense."""
     known, nodes = {"input"}, []
     by_owner: dict[str, dict[str, Any]] = {}
-    if len(graph["nodes"]) > _MOST_NODES:
-        raise ValueError(f"{len(graph['nodes'])} nodes, more than {_MOST_NODES}")
+    listed = graph["nodes"] if isinstance(graph, dict) else None
+    if not isinstance(listed, list):
+        raise ValueError("the graph is no object with a list of nodes")
+    if len(listed) > _MOST_NODES:
+        raise ValueError(f"{len(listed)} nodes, more than {_MOST_NODES}")
     for name, array in arrays.items():
         owner, _, kind = name.rpartition(".")
         by_owner.setdefault(owner, {})[kind] = array
-    for entry in graph["nodes"]:
+    for entry in listed:
+        _check_entry(entry)
         settings = {key: value for key, value in entry.items() if key not in ("op", "in", "out")}
         name = entry["out"]
         node = Node(entry["op"], list(entry["in"]), name, settings, by_owner.get(name, {}), name)
@@ -107,8 +111,6 @@ def parse(graph: dict[str, Any], arrays: dict[str, Any]) -> list[Node]:
             raise ValueError(f"{node.output}: {node.op} has arrays {sorted(node.arrays)}")
         if node.op == "conv_bits" and not ({"scale", "shift"} <= node.arrays.keys()) ^ ("bound" in node.arrays):
             raise ValueError(f"{node.output}: either scale and shift, or bound")
-        if not isinstance(node.output, str):
-            raise ValueError(f"{node.output!r:.60} is no name of a value")
         known.add(node.output)
         nodes.append(node)
     strangers = by_owner.keys() - known
@@ -117,6 +119,16 @@ def parse(graph: dict[str, Any], arrays: dict[str, Any]) -> list[Node]:
     if graph["output"] not in known:
         raise ValueError(f"the output {graph['output']!r} is not made by any node")
     return nodes
+
+
+def _check_entry(entry: Any) -> None:
+    """ValueError unless a node is an object with an operation, names of its inputs and the name of its output."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"the node {entry!r:.60} is no object")
+    if not isinstance(entry["op"], str) or not isinstance(entry["out"], str):
+        raise ValueError(f"the node {entry!r:.60} has an op or an out that is no name")
+    if not isinstance(entry["in"], list) or not all(isinstance(one, str) for one in entry["in"]):
+        raise ValueError(f"{entry['out']}: in {entry['in']!r:.60}, expected a list of names")
 
 
 def fuse(nodes: list[Node], output: str) -> list[Node]:

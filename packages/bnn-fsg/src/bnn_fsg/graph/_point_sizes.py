@@ -1,4 +1,4 @@
-"""Sizes that the operations beside convolutions give, and what their settings and arrays must be."""
+"""Sizes that the operations other than convolutions give, and what their settings and arrays must be."""
 
 from __future__ import annotations
 

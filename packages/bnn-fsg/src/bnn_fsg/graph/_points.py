@@ -1,4 +1,4 @@
-"""The operations beside convolutions, in numpy: each makes of a node a function of arrays (n, h, w, channels)."""
+"""The operations other than convolutions, in numpy: each makes of a node a function of arrays (n, h, w, channels)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Language models of BitNet b1.58's shape, packed: weights of two bits, int8 inputs, no torch (arXiv 2402.17764).
 
 _ternary      a linear layer: weights -1, 0 and 1 with one scale, inputs int8 with a scale for each token
-_checkpoint   tensors of a `.safetensors` file, bfloat16 among them
+_checkpoint   config and tensors of a checkpoint folder, bfloat16 among them
+_quantization how `quantization_config` says that linear layers are stored
 _transformer  the model: its shape, a step with a cache of keys and values, `generate`, files
 """
 

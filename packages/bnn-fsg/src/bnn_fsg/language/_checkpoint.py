@@ -1,4 +1,4 @@
-"""Tensors of a `.safetensors` file by name, without torch. A bfloat16, which numpy lacks, is half of a float32."""
+"""A checkpoint folder without torch: its config, and tensors by name. bfloat16, which numpy lacks, becomes float32."""
 
 from __future__ import annotations
 
@@ -49,3 +49,62 @@ def read_tensor(path: Path, entry: Any) -> np.ndarray:
     if dtype == "BF16":
         array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return array.reshape(shape).astype(np.float32 if dtype.endswith(("16", "32")) else array.dtype)
+
+
+class Checkpoint:
+    """A folder with `config.json` and weights: `model.safetensors`, the shards of an index, or one other file.
+
+    Attributes:
+        config: the content of `config.json`.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Read config and headers; ArtifactError names a file that is missing or damaged."""
+        folder = Path(folder)
+        if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+            raise ArtifactError(folder, "has no config.json or no .safetensors file")
+        self.config = _json_object(folder / "config.json")
+        self._where: dict[str, tuple[Path, Any]] = {}
+        self._read: set[str] = set()
+        for file in _weight_files(folder):
+            for name, entry in read_entries(file).items():
+                if name in self._where:
+                    raise ArtifactError(file, f"has the tensor {name}, which {self._where[name][0].name} has too")
+                self._where[name] = file, entry
+
+    def tensor(self, name: str) -> np.ndarray | None:
+        """A tensor by name, or None."""
+        self._read.add(name)
+        return read_tensor(*self._where[name]) if name in self._where else None
+
+    def unread(self) -> list[str]:
+        """Names of the tensors that were never read."""
+        return sorted(self._where.keys() - self._read)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index, files = folder / "model.safetensors.index.json", sorted(folder.glob("*.safetensors"))
+    if index.is_file():
+        listed = _json_object(index).get("weight_map")
+        if not isinstance(listed, dict) or not all(isinstance(name, str) for name in listed.values()):
+            raise ArtifactError(index, "has no weight_map of file names")
+        files = [folder / name for name in sorted(set(listed.values()))]
+        for file in files:
+            if file.parent != folder or not file.is_file():
+                raise ArtifactError(file, "is not there, though model.safetensors.index.json names it")
+    elif folder / "model.safetensors" in files:
+        files = [folder / "model.safetensors"]
+    elif len(files) > 1:
+        named = ", ".join(file.name for file in files[:4])
+        raise ArtifactError(folder, f"has {named} and no model.safetensors.index.json that says which are the model's")
+    return files
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(path, f"is no JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise ArtifactError(path, "is no JSON object")
+    return found

@@ -6,9 +6,8 @@ float32 in numpy. Keys and values of the tokens so far are kept, so that each fu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,11 @@ import numpy as np
 from ninefold.artifacts import Artifact, save
 from ninefold.errors import ArtifactError, InputError
 
-from bnn_fsg.language._checkpoint import read_entries, read_tensor
+from bnn_fsg.language._checkpoint import Checkpoint
+from bnn_fsg.language._quantization import Quantization
 from bnn_fsg.language._ternary import TernaryLinear
 
-_KIND, _VERSION = "bnn_fsg.ternary-lm", 1
+_KIND, _VERSION = "bnn_fsg.ternary-lm", 2  # 2 has norms before the linear layers, and is written only with these
 _LINEARS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj")
 _LINEARS += ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 _NORMS = ("input_layernorm", "post_attention_layernorm", "self_attn.attn_sub_norm", "mlp.ffn_sub_norm")
@@ -40,9 +40,10 @@ class Shape:
 
     def __post_init__(self) -> None:
         for one in fields(self):
-            value = getattr(self, one.name)
-            if not 0 < value < 2**31 or (one.type == "int" and type(value) is not int):
-                raise InputError(one.name, got=value, expected="a number above 0")
+            value, kind = getattr(self, one.name), (int,) if one.type == "int" else (int, float)
+            if type(value) not in kind or not 0 < value < 2**31:
+                expected = f"{'a whole' if one.type == 'int' else 'a'} number above 0"
+                raise InputError(one.name, got="null" if value is None else value, expected=expected)
         heads, keys, hidden = self.num_attention_heads, self.num_key_value_heads, self.hidden_size
         if hidden % (2 * heads) or heads % keys:
             got = f"{heads} heads, {keys} of keys, hidden size {hidden}"
@@ -51,18 +52,30 @@ class Shape:
     @classmethod
     def of_config(cls, config: Mapping[str, Any]) -> Shape:
         """Of a `config.json`. InputError if it is of another kind of model."""
-        act, bias = config.get("hidden_act", "relu2"), config.get("attention_bias", False)
+        kind, act = config.get("model_type", "bitnet"), config.get("hidden_act", "relu2")
+        bias, rope = config.get("attention_bias", False), config.get("rope_parameters") or {}
+        if kind != "bitnet":
+            raise InputError("model_type", got=kind, expected="bitnet")
         if act != "relu2" or bias:
             raise InputError("config", got=f"hidden_act {act}, attention_bias {bias}", expected="relu2, and no bias")
-        rope = config.get("rope_parameters") or {}
+        if not isinstance(rope, Mapping):
+            raise InputError("rope_parameters", got=rope, expected="a JSON object")
         if rope.get("rope_type", "default") != "default" or config.get("rope_scaling"):
             raise InputError("config", got="scaled rotary positions", expected="plain ones")
+        if rope.get("partial_rotary_factor", 1) != 1:
+            raise InputError("partial_rotary_factor", got=rope["partial_rotary_factor"], expected="1")
         known = {one.name: config[one.name] for one in fields(cls) if one.name in config}
-        known.setdefault("rope_theta", float(rope.get("rope_theta", 500_000.0)))
-        missing = [one.name for one in fields(cls) if one.name not in known and one.name not in ("rms_norm_eps",)]
+        if "rope_theta" in rope:
+            known["rope_theta"] = rope["rope_theta"]
+        if known.get("num_key_value_heads", 0) is None:
+            known["num_key_value_heads"] = known.get("num_attention_heads")
+        missing = [one.name for one in fields(cls) if one.name not in known and one.default is MISSING]
         if missing:
             raise InputError("config", got=f"no {', '.join(missing)}", expected="the sizes of a BitNet model")
-        return cls(**known)
+        shape = cls(**known)
+        if config.get("head_dim", shape.head) not in (shape.head, None):
+            raise InputError("head_dim", got=config["head_dim"], expected=f"{shape.head}, hidden_size by heads")
+        return shape
 
     @property
     def head(self) -> int:
@@ -71,7 +84,7 @@ class Shape:
 
 
 class Cache:
-    """Keys and values so far: (layers, key heads, tokens, head) each; room grows by doubling."""
+    """Keys and values so far: (layers, key heads, tokens, head) each; the capacity doubles when full."""
 
     def __init__(self, shape: Shape) -> None:
         self.length = 0
@@ -103,6 +116,9 @@ class TernaryLM:
         ...     vocab_size=97, hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=4,
         ...     num_key_value_heads=2, bos_token_id=1, eos_token_id=2,
         ... )
+        >>> config.quantization_config = {
+        ...     "quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "online"
+        ... }
         >>> BitNetForCausalLM(config).save_pretrained("bitnet")  # random weights, in place of a published checkpoint
         >>> model = TernaryLM.from_pretrained("bitnet")
         >>> tokens = list(model.generate([5, 7, 9], 4))
@@ -113,9 +129,15 @@ class TernaryLM:
         True
     """
 
-    def __init__(self, shape: Shape, layers: Mapping[str, TernaryLinear], floats: Mapping[str, np.ndarray]) -> None:
-        """Use `from_pretrained`, `of_tensors` or `load`."""
-        self.shape, self._layers, self._floats = shape, dict(layers), dict(floats)
+    def __init__(
+        self,
+        shape: Shape,
+        layers: Mapping[str, TernaryLinear],
+        floats: Mapping[str, np.ndarray],
+        linear_eps: float | None = None,
+    ) -> None:
+        """Use `from_pretrained`, `of_tensors` or `load`; linear_eps: of the norms before the linear layers, if any."""
+        self.shape, self._layers, self._floats, self._linear_eps = shape, dict(layers), dict(floats), linear_eps
         embedding = self._floats["model.embed_tokens.weight"].astype(np.float32)
         self._embedding = embedding
         head = self._floats.get("lm_head.weight")
@@ -137,40 +159,40 @@ class TernaryLM:
         threads: int = 1,
         backend: str = "auto",
     ) -> TernaryLM:
-        """From a config and a function that gives a checkpoint's tensor by name, or None.
+        """Build the model from a config and a function that gives a checkpoint's tensor by name, or None.
 
-        A linear layer is float weights, which become ternary by their mean; or uint8 (outputs / 4, inputs) as
-        transformers packs them, with `weight_scale`, which divides.
+        Raises: InputError if `quantization_config` names another rule than BitNet's, or a tensor does not fit it.
         """
-        shape = Shape.of_config(config)
-        layers, floats = {}, {}
+        shape, rule = Shape.of_config(config), Quantization.of_config(config)
+        how, floats = {"threads": threads, "backend": backend}, {}
 
         def needed(name: str, expected: tuple[int, ...]) -> np.ndarray:
             found = tensor(name)
-            if found is None or found.shape != expected:
-                got = "missing" if found is None else f"shape {found.shape}"
-                raise InputError(f"tensor {name}", got=got, expected=f"shape {expected}")
+            if found is None or found.shape != expected or found.dtype.kind != "f":
+                got = "missing" if found is None else f"{found.dtype} of shape {found.shape}"
+                raise InputError(f"tensor {name}", got=got, expected=f"float of shape {expected}")
             return found
 
-        for name, (outputs, inputs) in _linear_sizes(shape).items():
-            found, how = tensor(f"{name}.weight"), {"threads": threads, "backend": backend}
-            if found is not None and found.dtype == np.uint8:
-                packed = needed(f"{name}.weight", (outputs // 4, inputs))
-                weight = np.concatenate([packed >> np.uint8(2 * i) & np.uint8(3) for i in range(4)]).astype(np.int8) - 1
-                scale = needed(f"{name}.weight_scale", (1,)).astype(np.float32)[0]
-                layers[name] = TernaryLinear.of_ternary(weight, 1 / float(scale), **how)
-            else:
-                layers[name] = TernaryLinear.of_floats(needed(f"{name}.weight", (outputs, inputs)), **how)
-        for name, size in _norm_sizes(shape).items():
+        layers = {name: rule.layer(name, size, tensor, **how) for name, size in _linear_sizes(shape).items()}
+        for name, size in _norm_sizes(shape, linear=rule.use_rms_norm).items():
             floats[f"{name}.weight"] = needed(f"{name}.weight", (size,)).astype(np.float32)
-        size = shape.vocab_size, shape.hidden_size
-        floats["model.embed_tokens.weight"] = needed("model.embed_tokens.weight", size).astype(np.float16)
-        if not config.get("tie_word_embeddings", False) and tensor("lm_head.weight") is not None:
-            floats["lm_head.weight"] = needed("lm_head.weight", size).astype(np.float16)
-        if not all(np.isfinite(one).all() for one in floats.values()):
+        size, tied = (shape.vocab_size, shape.hidden_size), config.get("tie_word_embeddings", False)
+        if not isinstance(tied, bool):
+            raise InputError("tie_word_embeddings", got=tied, expected="true or false")
+        embedding = needed("model.embed_tokens.weight", size)
+        with np.errstate(over="ignore"):
+            floats["model.embed_tokens.weight"] = embedding.astype(np.float16)
+            if not tied:
+                floats["lm_head.weight"] = needed("lm_head.weight", size).astype(np.float16)
+        head = tensor("lm_head.weight") if tied else None
+        if head is not None and not np.array_equal(head, embedding):
+            got = "another than the embedding"
+            raise InputError("tensor lm_head.weight", got=got, expected="the same, as tie_word_embeddings is true")
+        bad = [name for name, one in floats.items() if not np.isfinite(one).all()]
+        if bad:
             got = "NaN, infinity, or an embedding beyond float16"
-            raise InputError("checkpoint", got=got, expected="finite values")
-        return cls(shape, layers, floats)
+            raise InputError(f"tensor {bad[0]}", got=got, expected="finite values")
+        return cls(shape, layers, floats, rule.rms_norm_eps if rule.use_rms_norm else None)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, threads: int = 1, backend: str = "auto") -> TernaryLM:
@@ -178,23 +200,22 @@ class TernaryLM:
 
         Raises: ArtifactError if there are no such files; InputError naming a tensor that is missing or does not fit.
         """
-        folder = Path(folder)
-        files = sorted(folder.glob("*.safetensors"))
-        if not files or not (folder / "config.json").is_file():
-            raise ArtifactError(folder, "has no config.json or no .safetensors file")
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        where = {name: (file, entry) for file in files for name, entry in read_entries(file).items()}
-
-        def tensor(name: str) -> np.ndarray | None:
-            return read_tensor(*where[name]) if name in where else None
-
-        return cls.of_tensors(config, tensor, threads=threads, backend=backend)
+        checkpoint = Checkpoint(folder)
+        model = cls.of_tensors(checkpoint.config, checkpoint.tensor, threads=threads, backend=backend)
+        left = [name for name in checkpoint.unread() if not name.endswith("rotary_emb.inv_freq")]
+        if left:
+            got = f"{len(left)} tensors that this model has no place for: {', '.join(left[:3])}"
+            raise InputError("checkpoint", got=got, expected="the tensors of BitNetForCausalLM", where=folder)
+        return model
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write one file: two bits a weight of the linear layers, float16 embeddings; whole or not at all."""
         arrays = dict(self._floats) | {name: one.words for name, one in self._layers.items()}
         meta = {"shape": asdict(self.shape), "scales": {name: one.scale for name, one in self._layers.items()}}
-        save(path, arrays, kind=_KIND, format_version=_VERSION, package="bnn_fsg", meta=meta, force=force)
+        version = 1
+        if self._linear_eps is not None:
+            version, meta["linear_eps"] = _VERSION, self._linear_eps
+        save(path, arrays, kind=_KIND, format_version=version, package="bnn_fsg", meta=meta, force=force)
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int = 1, backend: str = "auto") -> TernaryLM:
@@ -206,15 +227,19 @@ class TernaryLM:
             sizes, how = _linear_sizes(shape), {"threads": threads, "backend": backend}
             parts = {name: (artifact.numpy(name), *size, scales[name]) for name, size in sizes.items()}
             layers = {name: TernaryLinear(*part, **how) for name, part in parts.items()}
-            names = [f"{name}.weight" for name in (*_norm_sizes(shape), "model.embed_tokens")]
+            eps = artifact.meta.get("linear_eps")
+            if eps is not None:
+                Quantization(use_rms_norm=True, rms_norm_eps=eps)
+            norms = _norm_sizes(shape, linear=eps is not None)
+            names = [f"{name}.weight" for name in (*norms, "model.embed_tokens")]
             floats = {name: artifact.numpy(name) for name in [*names, *({"lm_head.weight"} & set(artifact.names))]}
-            expected = {f"{name}.weight": (size,) for name, size in _norm_sizes(shape).items()}
+            expected = {f"{name}.weight": (size,) for name, size in norms.items()}
             for name, one in floats.items():
                 if one.shape != expected.get(name, (shape.vocab_size, shape.hidden_size)):
                     raise ValueError(f"{name} has shape {one.shape}")
-        except (KeyError, TypeError, ValueError, InputError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             raise ArtifactError(path, f"is damaged: its arrays do not fit its shape ({error})") from None
-        return cls(shape, layers, floats)
+        return cls(shape, layers, floats, eps)
 
     def __call__(self, tokens: np.ndarray, cache: Cache | None = None) -> np.ndarray:
         """Logits (tokens, vocabulary) float32 of tokens (tokens,) that follow those of `cache`, which grows by them."""
@@ -236,21 +261,27 @@ class TernaryLM:
             at = f"model.layers.{index}."
             x = x + self._attention(index, self._norm(f"{at}input_layernorm", x), turns, cache)
             y = self._norm(f"{at}post_attention_layernorm", x)
-            gate, up = (self._layers[f"{at}mlp.{one}_proj"](y) for one in ("gate", "up"))
+            gate, up = (self._linear(f"{at}mlp.{one}_proj", y) for one in ("gate", "up"))
             y = self._norm(f"{at}mlp.ffn_sub_norm", np.square(np.maximum(gate, 0)) * up)
-            x = x + self._layers[f"{at}mlp.down_proj"](y)
+            x = x + self._linear(f"{at}mlp.down_proj", y)
         cache.length += len(tokens)
         return self._norm("model.norm", x)
 
-    def _norm(self, name: str, x: np.ndarray) -> np.ndarray:
+    def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
+        if self._linear_eps is not None:
+            x = self._norm(f"{name}.rms_norm", x, self._linear_eps)
+        return self._layers[name](x)
+
+    def _norm(self, name: str, x: np.ndarray, eps: float | None = None) -> np.ndarray:
         variance = np.square(x).mean(axis=-1, keepdims=True, dtype=np.float32)
-        return x / np.sqrt(variance + np.float32(self.shape.rms_norm_eps)) * self._floats[f"{name}.weight"]
+        eps = self.shape.rms_norm_eps if eps is None else eps
+        return x / np.sqrt(variance + np.float32(eps)) * self._floats[f"{name}.weight"]
 
     def _attention(self, index: int, x: np.ndarray, turns: tuple[np.ndarray, np.ndarray], cache: Cache) -> np.ndarray:
         shape, at, count = self.shape, f"model.layers.{index}.self_attn.", len(x)
 
         def heads(name: str) -> np.ndarray:
-            return self._layers[f"{at}{name}_proj"](x).reshape(count, -1, shape.head).swapaxes(0, 1)
+            return self._linear(f"{at}{name}_proj", x).reshape(count, -1, shape.head).swapaxes(0, 1)
 
         keys, values = cache.put(index, _turned(heads("k"), *turns), heads("v"))
         queries = _turned(heads("q"), *turns).reshape(shape.num_key_value_heads, -1, count, shape.head)
@@ -260,7 +291,7 @@ class TernaryLM:
         powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
         mixed = (powers / powers.sum(axis=-1, keepdims=True)) @ values[:, None]
         mixed = mixed.reshape(shape.num_attention_heads, count, shape.head).swapaxes(0, 1).reshape(count, -1)
-        return self._layers[f"{at}o_proj"](self._norm(f"{at}attn_sub_norm", mixed))
+        return self._linear(f"{at}o_proj", self._norm(f"{at}attn_sub_norm", mixed))
 
     def generate(
         self, tokens: np.ndarray, count: int, *, temperature: float = 0.0, seed: int = 0, stop: int | None = None
@@ -304,9 +335,13 @@ def _linear_sizes(shape: Shape) -> dict[str, tuple[int, int]]:
     return _of_each_layer(shape, zip(_LINEARS, sizes, strict=True))
 
 
-def _norm_sizes(shape: Shape) -> dict[str, int]:
+def _norm_sizes(shape: Shape, *, linear: bool = False) -> dict[str, int]:
+    """Size of each norm; linear: whether every linear layer has a norm of its own."""
     sizes = (shape.hidden_size, shape.hidden_size, shape.hidden_size, shape.intermediate_size)
-    return {**_of_each_layer(shape, zip(_NORMS, sizes, strict=True)), "model.norm": shape.hidden_size}
+    found = {**_of_each_layer(shape, zip(_NORMS, sizes, strict=True)), "model.norm": shape.hidden_size}
+    if linear:
+        found |= {f"{name}.rms_norm": inputs for name, (_, inputs) in _linear_sizes(shape).items()}
+    return found
 
 
 def _of_each_layer(shape: Shape, sizes: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_fsg.estimators._gradient import Gradient
+from bnn_fsg.language._quantization import ONLINE
 from bnn_fsg.language._transformer import Shape, TernaryLM, _linear_sizes, _norm_sizes
 from bnn_fsg.layers._layers import binary_layers
 from bnn_fsg.layers._ternary import ternarize
@@ -90,7 +91,8 @@ class BitNet(nn.Module):
         """The trained model on two bits a weight; `how`: threads and backend. InputError before `ternarize`."""
         binary_layers(self)
         state = {name: one.detach().cpu().numpy() for name, one in self.state_dict().items()}
-        return TernaryLM.of_tensors({**asdict(self.shape), "tie_word_embeddings": True}, state.get, **how)
+        config = {**asdict(self.shape), "tie_word_embeddings": True, "quantization_config": ONLINE}
+        return TernaryLM.of_tensors(config, state.get, **how)
 
 
 def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

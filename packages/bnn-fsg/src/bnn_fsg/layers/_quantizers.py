@@ -1,7 +1,7 @@
 """Forwards of 1-bit weights: W -> normalised x -> s = sign(x) -> W^, each under its publication's name.
 
-What a learned gradient needs is beside it: W~ (`latent`), the calibration k = dW^/dW with the sign straight-through
-and all statistics constant, and the gate of the straight-through estimator.
+What a learned gradient needs is stored with it: W~ (`latent`), the calibration k = dW^/dW with the sign
+straight-through and all statistics constant, and the gate of the straight-through estimator.
 """
 
 from __future__ import annotations

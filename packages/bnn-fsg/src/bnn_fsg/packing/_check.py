@@ -2,7 +2,7 @@
 
 A whole network cannot be held against torch without false alarms: a sum that lies on a threshold is rounded to either
 side of it, and one sign changes all that follows. So every node is given torch's own inputs, and is allowed what
-rounding can do to it: a share of the magnitudes that it adds up, and both values for an input beside a threshold.
+rounding can do to it: a share of the magnitudes that it adds up, and both values for an input next to a threshold.
 """
 
 from __future__ import annotations

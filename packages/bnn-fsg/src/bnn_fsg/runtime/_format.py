@@ -85,6 +85,8 @@ def decode(data: bytes, path: str | Path) -> tuple[dict[str, Any], dict[str, np.
             f"has format version {version}, newer than {VERSION}, the newest known here; update bnn-fsg "
             f"(written by version {about.get('package_version')})",
         )
+    if type(version) is not int or version < 1:
+        raise ArtifactError(path, f"has format version {version!r:.60}, expected 1 to {VERSION}")
     if not whole:
         raise ArtifactError(path, "is truncated or damaged: its SHA-256 does not match")
     try:
@@ -96,6 +98,8 @@ def decode(data: bytes, path: str | Path) -> tuple[dict[str, Any], dict[str, np.
 def _arrays(listed: list[Any], data: bytes) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     at = 0
+    if not isinstance(listed, list):
+        raise ValueError("it is no list")
     for name, dtype, shape in listed:
         if not isinstance(name, str) or name in arrays:
             raise ValueError(f"{name!r:.60} is no name, or stands there twice")

@@ -247,6 +247,8 @@ def _normalisation(known: Any, channels: int) -> dict[str, Any] | None:
     """Checked: by channel mean and std, and what stands for 1."""
     if known is None:
         return None
+    if not isinstance(known, dict) or not all(isinstance(known[one], list) for one in ("mean", "std")):
+        raise ValueError(f"the normalisation {known!r:.60} is no object with lists of mean and std")
     numbers = [*known["mean"], *known["std"], known["white"]]
     if not all(type(one) in (int, float) and math.isfinite(one) for one in numbers):
         raise ValueError("mean, std or white is no number")

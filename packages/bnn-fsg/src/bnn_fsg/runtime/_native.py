@@ -29,7 +29,7 @@ FLAGS = {name: 1 << place for place, name in enumerate([*_FLAGS.split(), "by_pan
 
 
 class Report(ctypes.Structure):
-    """What a run says of itself: 1 + index of a step that met a number it may not have, else 0; that number."""
+    """Status of a run: 1 + index of a step that met a number it may not have, else 0; that number."""
 
     _fields_ = (("status", ctypes.c_int64), ("value", ctypes.c_float))
 
@@ -43,7 +43,7 @@ class Work(ctypes.Structure):
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The library beside this file, or None where the package was built without it."""
+    """The library next to this file, or None where the package was built without it."""
     found = sorted(Path(__file__).parent.glob("_bnn.*"))
     if not found:
         return None

@@ -1,6 +1,6 @@
 """A graph as steps of the library: memory planned, weights laid out, signs taken where a value is made.
 
-One arena holds a sample: values of float32 share memory as they come and go, pictures of bits have their own with a
+One arena holds a sample: values of float32 share memory in turn, pictures of bits have their own with a
 frame of zeros. What the library has no kernel for is done by numpy between two parts of the program.
 """
 
@@ -129,7 +129,7 @@ class Program:
     # -- values
 
     def _value(self, name: str) -> int:
-        """Where a value of float32 stands; room is made for it."""
+        """Where a value of float32 stands; memory is reserved for it."""
         if name not in self._places:
             size = self._sizes[name]
             self._places[name] = self._arena.take(4 * size.pixels * size.channels)
@@ -282,7 +282,7 @@ class Program:
             self._add("rectify", {**shape, "a": self._address(layer.rectifier)})
 
     def _point(self, node: Node) -> None:
-        """An operation beside convolutions that the library knows."""
+        """An operation other than convolutions that the library knows."""
         size, made = self._size(node.inputs[0]), self._sizes[node.output]
         values: dict[str, int] = {
             "rows": made.height, **size, "oh": made.height, "ow": made.width, "oc": made.channels,

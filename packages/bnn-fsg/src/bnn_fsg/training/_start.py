@@ -82,7 +82,7 @@ def _like(channels: int, height: int, width: int, classes: int) -> str:
 def trained_start(
     recipe: Recipe, schedule: Schedule, images: Images, seed: int = 0, rectifier: Callable[[], nn.Module] | None = None
 ) -> nn.Module:
-    """A full-precision network, trained by Adam on one thread; with another module in place of its ReLUs, if given.
+    """A full-precision network, trained by Adam on one thread; with another module instead of its ReLUs, if given.
 
     Args:
         recipe: of the network. schedule: epochs and batch. images: to train on. seed: of weights and batches.

@@ -1,4 +1,4 @@
-"""Distillation: a full-precision network whose outputs the 1-bit one follows beside the labels."""
+"""Distillation: a full-precision network whose outputs the 1-bit one follows in addition to the labels."""
 
 from __future__ import annotations
 

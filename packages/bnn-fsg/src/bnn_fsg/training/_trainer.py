@@ -107,10 +107,10 @@ class BinaryTrainer:
         gradient: the estimator (it knows the optimiser), or a torch optimiser for full precision.
         schedule: see `Schedule`.
         seed: random seed of the order of images and of their augmentation.
-        out: a run folder: config.json, metrics.jsonl, checkpoints/. A run that was killed goes on with the same losses
-            when the same trainer is made again; None keeps nothing.
+        out: a run folder: config.json, metrics.jsonl, checkpoints/. The same trainer resumes a killed run with the
+            same losses; None keeps nothing.
         loss: (outputs, labels) -> mean loss.
-        teacher: a network to follow beside the labels.
+        teacher: a network to follow in addition to the labels.
         config: what else belongs into config.json.
         threads: of torch on a CPU; None: as many as torch has. Sums of floats depend on it, and so does every figure:
             with a number given a run has the same losses whatever torch is set to (that is then how many threads the
@@ -176,7 +176,7 @@ class BinaryTrainer:
 
         Args:
             train: images in memory, or a DataLoader of (float32 inputs, int64 labels), whose batches and transforms
-                then stand in place of the schedule's.
+                then replace the schedule's.
             validation: the same; its accuracy is logged after each epoch.
             on_step: called after each step.
         """

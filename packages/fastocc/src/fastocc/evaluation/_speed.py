@@ -9,9 +9,10 @@ from functools import partial
 
 import numpy as np
 import torch
-from ninefold.measure import compare, peak_rss_anon
+from ninefold.measure import compare
 from torch import Tensor, nn
 
+from fastocc.evaluation._memory import peak_bytes
 from fastocc.geometry import CameraRig, GridSpec
 from fastocc.heads import HeadContext, OccHead
 from fastocc.lifting import DeformConv, faster_backend
@@ -158,8 +159,6 @@ def time_heads(
     timings = compare(calls, repeats=rounds)
     made = []
     for name, one in timings.items():
-        with peak_rss_anon() as peak:
-            calls[name]()
-        head, given = heads[name]
-        made.append(HeadTiming(name, one.seconds, one.ratio, one.low, one.high, count_macs(head, *given), peak.above))
+        memory, (head, given) = peak_bytes(calls[name]), heads[name]
+        made.append(HeadTiming(name, one.seconds, one.ratio, one.low, one.high, count_macs(head, *given), memory))
     return made

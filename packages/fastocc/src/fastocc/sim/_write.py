@@ -7,7 +7,6 @@ PNG, centimetres), semantics/ (PNG, 255 = sky), lidar/ (float32 x 5), lidarseg/ 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -102,7 +101,7 @@ def simulate(
     try:
         _write_all(root, config, rig, grid, advance)
     finally:
-        os.close(held)
+        held.close()
     return root
 
 

@@ -16,19 +16,27 @@ from typer import Option
 from mecoin.cli._app import Data, Model, Number, SplitFile, app
 
 _ANSWERS = "node,class,probability,novelty"  # first line of the file that `predict` writes
-_SUPPORT = "CSV without header: a line for each labelled node, node,label."
+_SUPPORT = "CSV file of the labelled nodes of the new classes: one node,label per line, without header."
 
 
 @verb(app, uses=("seed", "threads", "force", "out"), out="file")
 def fit(
     data: Data,
     *,
-    variant: Annotated[str, Option("--variant", help="mecoin+ (ours), or paper.")] = "mecoin+",
-    encoder: Annotated[str | None, Option("--encoder", help="sgc, gcn or gat; the variant's own.")] = None,
+    variant: Annotated[
+        str,
+        Option("--variant", help="Method: mecoin+ (default) or paper, the published one.", rich_help_panel="Advanced"),
+    ] = "mecoin+",
+    encoder: Annotated[
+        str | None, Option("--encoder", help="Encoder: sgc, gcn or gat; chosen on the base classes by default.")
+    ] = None,
     split: SplitFile = None,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Learn the base classes: those of the split's session 0, or all classes that DATA has labels of."""
+    """Learn the base classes: all classes with labels in DATA, or those of session 0 of a split.
+
+    Example: `mecoin fit mine -o base.safetensors`
+    """
     import numpy as np
 
     from mecoin.evaluation._answers import VARIANTS, base_nodes
@@ -58,10 +66,15 @@ def add(
     support: Annotated[Path | None, Option(help=_SUPPORT)] = None,
     split: SplitFile = None,
     session: Number = 1,
-    update: Annotated[bool, Option("--update", help="Learn known labels anew.")] = False,
+    update: Annotated[
+        bool, Option("--update", help="Replace classes that the model already knows instead of refusing them.")
+    ] = False,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Add classes to MODEL from a few labelled nodes of DATA; writes a new model to -o."""
+    """Add classes to MODEL from a few labelled nodes of DATA, and write a new model.
+
+    Example: `mecoin add base.safetensors mine --support new.csv -o grown.safetensors`
+    """
     from ninefold_graphs import read_support
 
     from mecoin.evaluation._answers import model_of
@@ -90,17 +103,20 @@ def predict(
     model: Model,
     data: Data,
     *,
-    node: Annotated[list[str] | None, Option("--node", help="A node; can be given again.")] = None,
+    node: Annotated[list[str] | None, Option("--node", help="Name of a node to classify; repeatable.")] = None,
     split: SplitFile = None,
     session: Number = 0,
     opts: Shared,
 ) -> Table:
-    """Predict classes of nodes of DATA: those named, or all (with -o, to a CSV file); with --split, its test nodes."""
+    """Predict the classes of named nodes of DATA, or of all nodes; a split gives the accuracy on its test nodes.
+
+    Example: `mecoin predict grown.safetensors mine -o answers.csv`
+    """
     from mecoin.evaluation._answers import accuracy_table, answer_table, model_of, write_answers
     from mecoin.sessions._given import open_data, stream_of_split
 
     if split is not None and (node or opts.out is not None):
-        raise InputError("--split", got="--node or --out beside it", expected="--split alone: it prints accuracies")
+        raise InputError("--split", got="--node or --out as well", expected="--split alone: it prints accuracies")
     learnt = model_of(model)
     graph, places = open_data(data, learnt.settings["seed"])  # as when it was fitted
     if split is not None:

@@ -22,7 +22,10 @@ def _is_split(path: Path) -> bool:
 
 @verb(app, uses=("seed", "threads", "force", "out"), out="file", ours=_is_split)
 def split(data: Data, *, cut: Cut, opts: Shared) -> Table:
-    """Cut DATA into sessions and write split.json: which node is for training, validation or test, and when."""
+    """Cut DATA into sessions and write split.json: the use of each node (training, validation, test) per session.
+
+    Example: `mecoin split demo --base 10 --way 2 -o split.json`
+    """
     from mecoin import SessionStream
     from mecoin.sessions._given import open_data, stream_table
 
@@ -34,13 +37,16 @@ def split(data: Data, *, cut: Cut, opts: Shared) -> Table:
 
 @verb(app, uses=("seed", "threads"))
 def inspect(
-    path: Annotated[Path, Argument(help="A model, or a split.json.")],
+    path: Annotated[Path, Argument(help="Model file, or a split.json file.")],
     *,
-    data: Annotated[str | None, Option("--data", help="Audit a split against this data.")] = None,
-    learner: Annotated[str | None, Option("--learner", help="Audit this learner on the split, too.")] = None,
+    data: Annotated[str | None, Option("--data", help="Graph against which the split is audited for leaks.")] = None,
+    learner: Annotated[str | None, Option("--learner", help="Name of a learner to audit on the split.")] = None,
     opts: Shared,
 ) -> dict[str, Any] | list[Any] | Table:
-    """Show what a model holds; or audit a split (and a learner on it) for leaks."""
+    """Show the contents of a model, or audit a split and optionally a learner for leaks.
+
+    Examples: `mecoin inspect grown.safetensors`, `mecoin inspect split.json --data demo --learner mecoin+`
+    """
     from mecoin import Split
     from mecoin.evaluation._answers import model_of
     from mecoin.sessions._given import open_data, split_table
@@ -76,12 +82,15 @@ def _entry_of(name: str) -> Any:
 def compare(
     data: Data = "demo",
     *,
-    learners: Annotated[str, Option(help="Names, divided by commas.")] = "mecoin+,SGC-LDA + EM,SGC-NCM",
+    learners: Annotated[str, Option(help="Names of learners, separated by commas.")] = "mecoin+,SGC-LDA + EM,SGC-NCM",
     cut: Cut,
-    tune: Annotated[bool, Option("--tune", help="Choose rivals' settings, on base classes alone.")] = False,
+    tune: Annotated[bool, Option("--tune", help="Choose the settings of rivals on the base classes.")] = False,
     opts: Shared,
 ) -> Table:
-    """Take several learners through the same sessions; -o is a run folder, which a killed run goes on in."""
+    """Run several learners through the same sessions; -o is a run folder, where a killed run resumes.
+
+    Example: `mecoin compare demo --learners 'mecoin+,SGC-LDA + EM,SGC-NCM' -o run`
+    """
     from mecoin import SessionStream
     from mecoin import compare as compared
     from mecoin.evaluation._compare import check_learners, result_table
@@ -98,7 +107,7 @@ def compare(
 
 @verb(app, uses=("seed", "threads"))
 def bench(*, opts: Shared) -> Table:
-    """Time adding two classes to the default and predicting with it, on the demo's graph, embeddings made."""
+    """Measure the time of adding two classes and of predicting, on the demo graph with embeddings computed before."""
     from mecoin.evaluation._answers import time_adding
 
     return time_adding(opts.seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -168,8 +169,11 @@ def dense(graph: Graph) -> Tensor:
 class ModuleEncoder(Encoder):
     """A module that was trained elsewhere: it is called as `module(x, edge_index)`, and never trained here.
 
+    For a graph with edge weights it is called with `edge_weight=` as well, as PyG's modules take it; a module that has
+    no such argument is refused there.
+
     Args:
-        module: x (n, d) float32 and edge_index (2, E) int64 -> (n, h).
+        module: x (n, d) float32 and edge_index (2, E) int64, optionally edge_weight (E,) float32 -> (n, h).
     """
 
     kind = "own"
@@ -186,9 +190,19 @@ class ModuleEncoder(Encoder):
         self.dim = self.embed(graph).shape[1]
         return self
 
+    def _weights(self, graph: Graph) -> dict[str, Tensor]:
+        """The argument `edge_weight` of a weighted graph; InputError if the module has none."""
+        weight = graph.edge_weights()
+        if weight is None:
+            return {}
+        if "edge_weight" not in inspect.signature(self.module.forward).parameters:
+            got, expected = "a module without the argument edge_weight", "one that uses the graph's edge weights"
+            raise InputError("encoder", got=got, expected=expected, hint="or drop the weights of the graph")
+        return {"edge_weight": torch.from_numpy(weight)}
+
     def _embed(self, graph: Graph) -> np.ndarray:
         with torch.no_grad():
-            z = self.module(dense(graph), torch.from_numpy(graph.edge_index))
+            z = self.module(dense(graph), torch.from_numpy(graph.edge_index), **self._weights(graph))
         if not isinstance(z, torch.Tensor) or z.ndim != 2 or len(z) != len(graph):
             got = f"shape {tuple(z.shape)}" if isinstance(z, torch.Tensor) else type(z).__name__
             raise InputError("encoder's output", got=got, expected=f"a tensor of {len(graph)} rows, one a node")

@@ -1,4 +1,4 @@
-"""The publication's encoders: two graph convolutions, or two layers of attention, a linear classifier beside them.
+"""The publication's encoders: two graph convolutions, or two layers of attention, with a linear classifier.
 
 The convolutions are written on scipy's sparse product, which is four times as fast on a CPU as PyG's layers
 (`experiments/benchmarks/bench_add.py`), and takes sparse features as they are.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import torch
-from ninefold.errors import require
+from ninefold.errors import InputError, require
 from ninefold_graphs import Features, Graph, Sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -117,10 +117,13 @@ class Gat(nn.Module):
 
 
 class GatEncoder(TrainedEncoder):
-    """As `GcnEncoder`, with attention; features are made dense."""
+    """As `GcnEncoder`, with attention; features are made dense. Graphs with edge weights are refused."""
 
     kind, kernel, width_axis = "gat", Gat, ("gat.first.lin.weight", 1)
 
     def _encoding(self, graph: Graph) -> Callable[[], Tensor]:
+        if graph.weight is not None:
+            hint = "or drop the weights, so that all edges count alike"
+            raise InputError("encoder", got="gat, which ignores edge weights", expected="sgc or gcn", hint=hint)
         x, edges = dense(graph), torch.from_numpy(graph.edge_index)
         return lambda: self.module(x, edges)

@@ -75,7 +75,9 @@ def answer_table(model: Mecoin, graph: Graph, places: Mapping[str, int], names: 
     chances, novelty = model.predict_proba(graph, nodes).max(axis=1), model.novelty(graph, nodes)
     answers = zip(names, model.predict(graph, nodes), chances.tolist(), novelty.tolist(), strict=True)
     table = Table(ANSWERS.split(","), [list(one) for one in answers])
-    table.notes.append("novelty above 1: farther from every known class than 95 % of base validation nodes")
+    table.notes.append(
+        "novelty above 1: farther from every known class than about 95 % of the nodes of the nearest one"
+    )
     return table
 
 

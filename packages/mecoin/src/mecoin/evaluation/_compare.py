@@ -1,4 +1,4 @@
-"""Several learners through the same sessions, in a run folder that a killed run goes on in."""
+"""Several learners through the same sessions, in a run folder, where a killed run resumes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def make_learner(
     """A fresh learner for a base session.
 
     Args:
-        entry: a name of `LEARNERS`; a class of learners, which gets the shared encoder that it wants (`encoder_kind`);
+        entry: a name of `LEARNERS`; a class of learners, which gets the shared encoder of its `encoder_kind`;
             or a function of the graph and the base session.
         graph: what a function is given; the session's, if left out.
         epochs: of the shared encoder, at most; options: keyword arguments of the class, "encoder" for another shared
@@ -70,8 +70,8 @@ def compare(
 
     Args:
         tune: choose settings of the rivals on base classes alone (`tuned`).
-        out: a run folder for metrics, confusion and pictures, which a killed run goes on in.
-        settings: what else the folder is to keep, and to compare when a run goes on in it.
+        out: a run folder for metrics, confusion and pictures, where a killed run resumes.
+        settings: what else the folder is to keep, and to compare when a run resumes in it.
         advance: called after each learner.
     Raises: ArtifactError if the folder keeps another split: its checkpoints are of other nodes.
 

@@ -20,6 +20,22 @@ if TYPE_CHECKING:
 SHOWN = {"accuracy": "All classes seen", "base": "Base classes", "novel": "Novel classes"}
 
 
+def classes_arriving(result: StreamResult) -> Figure:
+    """Accuracy on the base classes and on all classes that came later, as sessions bring new ones."""
+    made, axis = figure(5, 3.6)
+    sessions = [one.session for one in result.sessions]
+    later = [(one.session, one.novel) for one in result.sessions if one.session]
+    axis.plot(sessions, [one.base for one in result.sessions], marker="s", label="known from the start")
+    axis.plot(*zip(*later, strict=True), marker="*", markersize=9, label="added with five labels each")
+    axis.set_xlabel("Session", fontsize=12.5)
+    axis.set_ylabel("Right, %", fontsize=12.5)
+    axis.tick_params(labelsize=12.5)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_ylim(0, 103)
+    axis.legend(fontsize=12.5, frameon=False, loc="lower left")
+    return made
+
+
 def accuracy_by_session(results: Mapping[str, StreamResult]) -> Figure:
     """Accuracy over all classes, and over base and novel ones apart, after each session, for each learner."""
     made, axes = figure(10.5, 3.9, columns=3)

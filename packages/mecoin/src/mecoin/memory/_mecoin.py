@@ -52,7 +52,7 @@ def check_model(
     classes, smu, many = learner.classes, learner.content.smu, len(labels)
     found = {"classes": (classes, (many,)), "owners": (owners, (len(support),)), "support": (support, owners.shape)}
     found["smu.owner"] = smu.owner, (len(smu.prototypes),)
-    check_shapes({**found, "radius": (learner.content.radius, (1,))})
+    check_shapes(found)
     if np.unique(classes).size != many or not np.array_equal(classes, list(dict.fromkeys(smu.owner.tolist()))):
         raise ValueError("prototypes belong to other classes than the model has")
     if owners.size and not -3 < owners.min() <= owners.max() < many:
@@ -158,7 +158,7 @@ class Mecoin:
         held = held & np.isin(graph.y, codes)  # not in place: the mask is the caller's
         y = np.full(len(graph), UNKNOWN)
         y[train | held] = np.searchsorted(codes, graph.y[train | held])
-        known = Graph(graph.x, graph.edge_index, y, labels, graph.ids)
+        known = Graph(graph.x, graph.edge_index, y, labels, graph.ids, weight=graph.weight)
         seed = self.settings["seed"]
         support = {code: known.ids[train & (y == code)] for code in range(len(labels))}
         encoder, options = copy.deepcopy(self._encoder), self._options  # the old one stays until all is done
@@ -220,7 +220,7 @@ class Mecoin:
         return self._fitted().learner.probabilities(self._encoder.embed(graph)[self._places(graph, nodes)])
 
     def novelty(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
-        """(m,) how far each node is from all that is known; above 1, farther than 95 % of base validation nodes."""
+        """(m,) how far each node is from all known classes; above 1, farther than about 95 % of its nearest class."""
         graph = from_pyg(data)
         return self._fitted().learner.novelty(graph, self._places(graph, nodes))
 

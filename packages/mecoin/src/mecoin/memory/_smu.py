@@ -60,7 +60,7 @@ class Smu:
         return close
 
     def blocks(self, count: int) -> Iterator[slice]:
-        """Slices of `count` keys, so that no more than some millions of distances are held at once."""
+        """Slices of `count` keys, so that no more than some millions of distances are in memory at once."""
         step = max(1, CHUNK // max(1, len(self.prototypes)))
         return (slice(start, start + step) for start in range(0, count, step))
 

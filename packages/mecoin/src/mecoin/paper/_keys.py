@@ -82,7 +82,7 @@ class Published:
         info: have G in the key.
         tau: temperature of soft matching, by which gradients reach W_Q, W_K and W_V.
         shrinkage: of the covariances by which the encoder's output and H' are whitened.
-        weight: of squared distances in H', beside those in G.
+        weight: of squared distances in H', next to those in G.
         absent: share of the base prototypes that a step of training leaves out: later classes query prototypes that
             do not have their own among them.
     """
@@ -102,7 +102,7 @@ class Published:
 
 
 class Constructed:
-    """kappa = [H' ; G]: MeCs' read-out beside GraphInfo (paper), each whitened.
+    """kappa = [H' ; G]: MeCs' read-out next to GraphInfo (paper), each whitened.
 
     Nearly all variance of the encoder's output lies in as many dimensions as there are base classes: unwhitened, a
     projection of it keeps little else. Whitened means in the space where base classes are round. (ours)

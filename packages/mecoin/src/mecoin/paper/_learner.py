@@ -196,6 +196,7 @@ class PaperMecoin(MemoryLearner):
         """Take what `state` gave."""
         self.construction.load(under(arrays, "construction."))
         smu, radius = Smu(arrays["smu.prototypes"], arrays["smu.owner"]), arrays["radius"]
+        check_shapes({"radius": (radius, (1,))})
         kept = Kept(**under(arrays, "kept."))
         self.content = Content(smu, Mram(arrays["mram.rows"]), _head(under(arrays, "head.")), kept, radius)
         parts = under(arrays, "first.")

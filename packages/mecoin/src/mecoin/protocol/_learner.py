@@ -92,7 +92,7 @@ class Learner(ABC):
         return self.classes[self.columns(graph, graph.positions(nodes))]
 
     def columns(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        """(m,) column of the largest score of each node, given by its place in the graph; some at a time."""
+        """(m,) column of the largest score of each node, given by its index in the graph; some at a time."""
         parts = (self._scores(graph, part).argmax(axis=1) for part in chunks(places))
         return np.concatenate([np.zeros(0, np.int64), *parts])
 
@@ -106,11 +106,11 @@ class Learner(ABC):
 
     @abstractmethod
     def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        """(m, C) scores of nodes by their places, larger is likelier."""
+        """(m, C) scores of nodes by index, larger is likelier."""
 
     @abstractmethod
     def memory_bytes(self) -> int:
-        """Bytes that it keeps beside the encoder as it was trained on the base classes."""
+        """Bytes that it keeps in addition to the encoder as it was trained on the base classes."""
 
 
 class MemoryLearner(Learner):
@@ -132,7 +132,7 @@ class MemoryLearner(Learner):
 
     @abstractmethod
     def novelty(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        """(m,) how far each node is from all that is known; above 1, farther than 95 % of base validation nodes."""
+        """(m,) how far each node is from all known classes; above 1, farther than about 95 % of its nearest class."""
 
     @abstractmethod
     def forget(self, codes: np.ndarray) -> None:

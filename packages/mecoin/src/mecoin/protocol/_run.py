@@ -32,7 +32,7 @@ class SessionResult:
         accuracy: over the test nodes of all classes seen.
         base, novel: over those of base and of later classes; novel is NaN in session 0.
         harmonic: harmonic mean of base and novel; NaN in session 0.
-        memory: bytes that the learner keeps beside the encoder.
+        memory: bytes that the learner keeps in addition to the encoder.
         seconds: of learning, embedding included.
         truth, predicted: (m,) class codes.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ninefold.errors import InputError
 from ninefold.report import Table
-from ninefold_graphs import DEMO, Graph, Simulated
+from ninefold_graphs import DEMO, Graph, Simulated, read_foreign
 
 from mecoin import datasets
 from mecoin.sessions._split import Split
@@ -17,13 +17,16 @@ def open_data(data: str, seed: int = 0) -> tuple[Graph, dict[str, int]]:
     """(graph, node ids by name) of a data set by name, a simulated one, or a folder.
 
     Args:
-        data: of `datasets.DATASETS`, demo, simulated, or a folder of edges.csv, labels.csv and perhaps features.csv.
+        data: of `datasets.DATASETS`, demo, simulated, or a folder of edges.csv, labels.csv and optionally features.csv.
         seed: of a simulated graph, and of features that a folder has not.
     Raises: InputError if there is no such set or folder, or if the folder lacks a file.
     """
     folder, simulators = Path(data), {"demo": DEMO, "simulated": Simulated()}
     names = [*simulators, *datasets.DATASETS]
     if data not in names and folder.is_dir():  # ./demo is a folder, whatever there is
+        foreign = read_foreign(folder)
+        if foreign is not None:
+            return foreign, {foreign.title(one): int(one) for one in foreign.ids}
         edges, labels, features = (folder / f"{part}.csv" for part in ("edges", "labels", "features"))
         for file, line in ((edges, "node,node"), (labels, "node,class")):
             if not file.exists():

@@ -42,7 +42,10 @@ class CentredRidge(Method):
         """Solve for W_src over all sources."""
         same_task(self.name, sources)
         self.encoder, self.classes = InputEncoder.fit(sources), sources[0].classes
-        made = (self.encoder, *(part for graph in sources for part in (graph.x, graph.edge_index, graph.y)))
+        made = (
+            self.encoder,
+            *(part for graph in sources for part in (graph.x, graph.edge_index, graph.weight, graph.y)),
+        )
         self.grams = _GRAMS(made, (self.centred, self.options["hops"]), lambda: self._grams(sources))
         self.weights = solve([self.grams], self.options["strength"])
         return self
@@ -65,10 +68,10 @@ class CentredRidge(Method):
 
     def rows(self, graph: Graph) -> np.ndarray:
         """(N, d) hops and a constant, around the graph's own mean if the rival is centred."""
-        made, hops = (self.encoder, graph.x, graph.edge_index), self.options["hops"]
+        made, hops = (self.encoder, graph.x, graph.edge_index, graph.weight), self.options["hops"]
 
         def blocks() -> np.ndarray:
-            found = hop_features(self.encoder(graph), graph.normalized, hops)
+            found = hop_features(self.encoder(graph), graph.normalized, hops, unit=self.encoder.directions)
             return with_constant(found - found.mean(axis=0) if self.centred else found)
 
         return _ROWS(made, (self.centred, hops), blocks)
@@ -115,7 +118,8 @@ class TargetRidge(Method):
         known = target.y >= 0
         if not known.any():
             return np.broadcast_to(self.shares, (len(target), self.shares.size)).astype(np.float32)
-        rows = with_constant(hop_features(self.encoder(target), target.normalized, self.options["hops"]))
+        unit = self.encoder.directions
+        rows = with_constant(hop_features(self.encoder(target), target.normalized, self.options["hops"], unit=unit))
         targets = one_hot(target.y[known], len(target.classes))
         centre = targets.mean(axis=0)
         update = centred_update(rows[known], targets - centre, self.options["strength"])

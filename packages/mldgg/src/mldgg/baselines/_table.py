@@ -1,4 +1,4 @@
-"""All rivals by name, and the one that is trained: one graph network on all sources together."""
+"""All rivals by name, and ERM: one graph network trained on all sources together."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Erm(Method):
             from torch_geometric.nn import GCN
         same_task(self.name, sources)
         self.encoder = InputEncoder.fit(sources)
-        data = [(*self._input(graph), torch.from_numpy(graph.y)) for graph in sources]
-        width, classes = data[0][0].shape[1], len(sources[0].classes)
+        data = [(self._input(graph), torch.from_numpy(graph.y)) for graph in sources]
+        width, classes = data[0][0][0].shape[1], len(sources[0].classes)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.model = GCN(width, 64, self.options["layers"], classes, dropout=0.5, norm="layer")
             optimizer = torch.optim.Adam(self.model.parameters(), lr=self.options["rate"], weight_decay=5e-4)
             for _ in range(self.steps):
-                risks = [cross_entropy(self.model(x, edges), y, ignore_index=-1) for x, edges, y in data]
+                risks = [cross_entropy(self.model(*inputs), y, ignore_index=-1) for inputs, y in data]
                 optimizer.zero_grad()
                 torch.stack(risks).mean().backward()
                 optimizer.step()
@@ -53,8 +53,11 @@ class Erm(Method):
         with torch.no_grad():
             return torch.softmax(self.model(*self._input(target)), dim=1).numpy()
 
-    def _input(self, graph: Graph) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.from_numpy(self.encoder(graph)), torch.from_numpy(graph.edge_index)
+    def _input(self, graph: Graph) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Features, edges and, of a weighted graph, their weights."""
+        own = graph.edge_weights()
+        weight = None if own is None else torch.from_numpy(own)
+        return torch.from_numpy(self.encoder(graph)), torch.from_numpy(graph.edge_index), weight
 
 
 _FREE = (

@@ -12,20 +12,24 @@ from typer import Option
 from mldgg.cli._opening import Data, spoken_warnings
 
 _METHODS = "mldgg,centred-ridge,walked-ridge,target-only"
-_SELECTION = "leave-one-domain-out, source-val, or oracle (an upper bound)."
+_SELECTION = "Rule that selects options: leave-one-domain-out, source-val, or oracle (an upper bound)."
 
 
 def compare(
     data: Data,
     *,
-    methods: Annotated[str, Option(help="Names, with commas between.")] = _METHODS,
-    shots: Annotated[str, Option(help="Labels a class, with commas between.")] = "0,1,5,20",
-    seeds: Annotated[int, Option(min=1, help="Seeds, from 0.")] = 3,
-    trials: Annotated[int, Option(min=1, help="Options that each method may try.")] = 1,
+    methods: Annotated[str, Option(help="Names of methods, separated by commas.")] = _METHODS,
+    shots: Annotated[str, Option(help="Numbers of labels per class, separated by commas.")] = "0,1,5,20",
+    seeds: Annotated[int, Option(min=1, help="Number of random seeds, starting at 0.")] = 3,
+    trials: Annotated[int, Option(min=1, help="Number of option settings that each method may try.")] = 1,
     selection: Annotated[str, Option(help=_SELECTION)] = "leave-one-domain-out",
     opts: Shared,
 ) -> Table:
-    """Compare methods with each graph of DATA as target in turn; into the run folder -o if given."""
+    """Compare methods with each graph of DATA as the unseen one in turn; -o is a run folder.
+
+    Example: `mldgg compare simulated --methods centred-ridge,target-only,label-propagation --shots 0,5 --seeds 1
+    -o comparison`
+    """
     from contextlib import nullcontext
 
     from ninefold.run import Run
@@ -66,10 +70,10 @@ def _numbers(text: str) -> list[int]:
 
 def bench(
     *,
-    nodes: Annotated[int, Option(min=100, help="Nodes of the simulated graph.")] = 4000,
+    nodes: Annotated[int, Option(min=100, help="Number of nodes of the simulated graph.")] = 4000,
     opts: Shared,  # noqa: ARG001  (the core sets the threads)
 ) -> Table:
-    """Time an adaptation to a simulated graph without labels, and predicting all of its nodes."""
+    """Measure the time of adapting to a simulated graph without labels and predicting all of its nodes."""
     from mldgg.evaluation._edges import time_adaptation
 
     return Table(
@@ -78,9 +82,16 @@ def bench(
 
 
 def data_check(
-    data: Data, *, symmetrise: Annotated[bool, Option("--symmetrise", help="Add missing reverse edges.")] = False
+    data: Data,
+    *,
+    symmetrise: Annotated[
+        bool, Option("--symmetrise", help="Add missing reverse edges instead of refusing a directed graph.")
+    ] = False,
 ) -> list[Table]:
-    """Check the graphs of DATA: sizes, homophily, the same nodes twice, shared rows, permuted class ids."""
+    """Check the graphs of DATA: sizes, homophily, duplicate nodes, shared rows, permuted class ids.
+
+    Example: `mldgg data-check mine`
+    """
     import warnings
 
     from mldgg.domains import GraphDomains

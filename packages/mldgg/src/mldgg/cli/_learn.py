@@ -12,19 +12,29 @@ from typer import Argument, Option
 
 from mldgg.cli._opening import AdaptedFile, Data, GraphName, ModelFile, spoken_warnings
 
-_GATE = Option("--gate/--no-gate", help="Let an edge gate take part where it helps.")
-_JOINT = Option("--joint/--no-joint", help="Let words be joint; the file then holds the sources.")
+_GATE = Option(
+    "--gate/--no-gate",
+    help="Allow an edge gate, which reweights edges, where it helps on the sources.",
+    rich_help_panel="Advanced",
+)
+_JOINT_HELP = "Allow word spaces that span sources and new graph; the model file then contains the sources."
+_JOINT = Option("--joint/--no-joint", help=_JOINT_HELP, rich_help_panel="Advanced")
 
 
 def fit(
     data: Data,
     *,
-    leave_out: Annotated[list[str] | None, Option(help="A graph that is no source.")] = None,
+    leave_out: Annotated[
+        list[str] | None, Option(help="Name of a graph of DATA that is not a source; repeatable.")
+    ] = None,
     gate: Annotated[bool, _GATE] = True,
     joint: Annotated[bool, _JOINT] = True,
     opts: Shared,
 ) -> Table:
-    """Learn from the labelled graphs of DATA into the run folder -o."""
+    """Learn from the labelled graphs of DATA; -o is the run folder of the model.
+
+    Example: `mldgg fit mine --leave-out new -o run`
+    """
     from ninefold.run import Run
 
     from mldgg.domains import GraphDomains
@@ -52,11 +62,16 @@ def adapt(
     data: Data,
     *,
     graph: GraphName = None,
-    support: Annotated[Path | None, Option(help="CSV of node,class: the labels to learn from.")] = None,
-    shots: Annotated[int | None, Option(min=0, help="Draw so many labels a class, hide all others; 0: none.")] = None,
+    support: Annotated[Path | None, Option(help="CSV file of node,class with the labels to learn from.")] = None,
+    shots: Annotated[
+        int | None, Option(min=0, help="Number of labels per class to draw; all others are hidden. 0 uses no label.")
+    ] = None,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Adapt MODEL to a graph of DATA by its few labels (labels.csv of own graphs, --support or --shots)."""
+    """Adapt MODEL to a graph of DATA by its few labels: those of its labels.csv, of --support, or drawn by --shots.
+
+    Example: `mldgg adapt run mine --graph new -o new.safetensors`
+    """
     from mldgg.domains._given import open_target, with_support
     from mldgg.meta import MLDGG
     from mldgg.meta._reports import model_path
@@ -72,20 +87,26 @@ def adapt(
 
 
 def predict(adapted: AdaptedFile, data: Data, *, graph: GraphName = None, opts: Shared) -> Table:
-    """Predict classes of all nodes of a graph of DATA; -o FILE.parquet or FILE.csv keeps all of them."""
+    """Predict the classes of all nodes of a graph of DATA; -o writes them to a .parquet or .csv file.
+
+    Example: `mldgg predict new.safetensors mine --graph new -o answers.csv`
+    """
     from mldgg.meta._reports import open_adapted, prediction_table
 
     return prediction_table(*open_adapted(adapted, data, graph), opts.out)
 
 
 def inspect(
-    path: Annotated[Path, Argument(help="Model (file or run folder), or file that `adapt -o` wrote.")],
+    path: Annotated[Path, Argument(help="Model file or run folder, or the file that `mldgg adapt -o` wrote.")],
     *,
-    data: Annotated[str | None, Option(help="With an adapted file: the graph's DATA.")] = None,
+    data: Annotated[str | None, Option(help="Graphs as for `mldgg adapt`; adapted models only.")] = None,
     graph: GraphName = None,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Show what a file holds; an adapted one with --data and -o FOLDER writes edge weights and pictures."""
+    """Show the contents of a model; for an adapted model --data and -o write edge weights and pictures to a folder.
+
+    Example: `mldgg inspect new.safetensors --data mine --graph new -o pictures`
+    """
     from mldgg.meta import MLDGG, Adapted
     from mldgg.meta._reports import model_facts, model_path, open_adapted
 

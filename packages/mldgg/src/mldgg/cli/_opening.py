@@ -10,11 +10,15 @@ from typing import Annotated
 
 import typer
 
-_DATA = "A collection (simulated, citation, twitch, ...), or a folder with a subfolder for each graph: "
+_DATA = "Graphs: a collection (simulated, citation, twitch, ...), or a folder with one subfolder per graph, each with "
 Data = Annotated[str, typer.Argument(help=f"{_DATA}edges.csv, features.csv and labels.csv.")]
-GraphName = Annotated[str | None, typer.Option("--graph", help="Graph of DATA; needed if it has several.")]
-ModelFile = Annotated[Path, typer.Argument(help="Model: the folder that `fit -o` wrote, or its model.safetensors.")]
-AdaptedFile = Annotated[Path, typer.Argument(help="File that `adapt -o` wrote.")]
+GraphName = Annotated[
+    str | None, typer.Option("--graph", help="Name of the graph in DATA; required if DATA has several graphs.")
+]
+ModelFile = Annotated[
+    Path, typer.Argument(help="Model: the folder that `mldgg fit -o` wrote, or its model.safetensors.")
+]
+AdaptedFile = Annotated[Path, typer.Argument(help="Adapted model: the file that `mldgg adapt -o` wrote.")]
 
 
 @contextmanager

@@ -36,7 +36,8 @@ def _read_citation(path: Path, name: str) -> Graph:
     except (OSError, TypeError, ValueError) as error:
         raise InputError("MATLAB file", got=str(error), expected="keys network, attrb, group", where=path) from None
     y = np.where(groups.sum(axis=1) == 1, groups.argmax(axis=1), -1)
-    return graph_of(name, x, np.stack([network.row, network.col]), y, CLASSES)
+    weight = None if np.all(network.data == 1) else network.data
+    return graph_of(name, x, np.stack([network.row, network.col]), y, CLASSES, weight=weight)
 
 
 AIRPORTS = ("brazil", "europe", "usa")
@@ -118,8 +119,9 @@ def load_facebook(folder: str | Path, schools: Sequence[str] | None = None) -> d
         for column, known in zip(others, values, strict=True):
             places = np.searchsorted(known, info[:, column])
             blocks.append(sp.csr_matrix((ones, (rows, places)), shape=(len(info), known.size)))
-        pairs = np.stack([network.row, network.col])
-        graphs[name] = graph_of(name, sp.hstack(blocks, "csr"), pairs, info[:, 1] - 1, ("1", "2"))
+        pairs, weight = np.stack([network.row, network.col]), None if np.all(network.data == 1) else network.data
+        x, y = sp.hstack(blocks, "csr"), info[:, 1] - 1
+        graphs[name] = graph_of(name, x, pairs, y, ("1", "2"), weight=weight)
     return graphs
 
 

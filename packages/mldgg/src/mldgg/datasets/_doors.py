@@ -10,19 +10,23 @@ import numpy as np
 from ninefold_graphs import Graph, array_of, from_pyg
 
 
-def graph_of(name: str, x: Any, pairs: np.ndarray, y: np.ndarray, classes: Sequence[Hashable] | None = None) -> Graph:
+def graph_of(
+    name: str, x: Any, pairs: np.ndarray, y: np.ndarray, classes: Sequence[Hashable] | None = None, *,
+    weight: np.ndarray | None = None,
+) -> Graph:  # fmt: skip
     """A graph of a loader's arrays: x (N, D), pairs (2, E) in any direction, y (N,) class ids, -1 where unknown."""
-    return Graph.of(x, pairs, y, classes=classes or _numbers(y), name=name)
+    return Graph.of(x, pairs, y, classes=classes or _numbers(y), name=name, weight=weight)
 
 
 def open_graph(
     data: Any, name: str = "graph", *, symmetrise: bool = False, classes: Sequence[Hashable] | None = None
 ) -> Graph:
-    """A PyG `Data` (or anything with `x`, `edge_index` and perhaps `y`) as a Graph under a name.
+    """A PyG `Data` (or anything with `x`, `edge_index` and optionally `y`) as a Graph under a name.
 
     Args:
         data: `x` (N, D) tensor, array or sparse matrix; `edge_index` (2, E) integers; `y` (N,) class ids, -1 where
-            unknown; a `Graph` is returned under the new name.
+            unknown; `edge_weight`, or an `edge_attr` of one number an edge, weights the edges; a `Graph` is returned
+            under the new name.
         name: how messages call it.
         symmetrise: add the missing reverse of each edge; without it a directed graph is refused.
         classes: names of the class ids; the data's `class_names` or the ids' numbers by default.

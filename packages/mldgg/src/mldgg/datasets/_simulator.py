@@ -77,9 +77,11 @@ def inject_edges(graph: Graph, share: float = 1.0, seed: int = 0, *, matched: bo
         graph: all its labels are used; a benchmark's noise, not something that a method may call.
         share: injected edges per real edge.
         seed: random seed.
-        matched: ends are drawn in proportion to the degree, so that edges cannot be told by it; else uniformly.
+        matched: ends are drawn in proportion to the degree, so that degrees do not give them away; else uniformly.
     Returns: the noisy graph, and an (E',) bool array over its edge_index: which edges are injected.
     """
+    if graph.weight is not None:
+        raise InputError("graph", got="weighted edges", expected="edges without weights", where=f"graph {graph.name!r}")
     known = np.flatnonzero(graph.y >= 0)
     if np.unique(graph.y[known]).size < 2:
         raise InputError("y", got="fewer than two classes", expected="classes to cross", where=f"graph {graph.name!r}")

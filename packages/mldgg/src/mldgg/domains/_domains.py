@@ -135,7 +135,7 @@ class GraphDomains(dict[str, Graph]):
         Args:
             graphs: PyG `Data` (or `Graph`) by name; see `open_graph`. Features and classes may differ between graphs.
             symmetrise: add missing reverse edges instead of refusing a directed graph.
-            allow_duplicates: go on when two graphs are the same nodes.
+            allow_duplicates: accept two graphs with the same nodes.
             align_labels: give each graph's classes the ids that fit the first graph's best. It looks at all labels, the
                 target's too: good for a smoke test, not for a comparison.
         Raises: InputError if there is no graph, a graph is no good, or two graphs are the same nodes.

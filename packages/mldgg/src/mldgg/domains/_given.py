@@ -69,4 +69,5 @@ def digest_of(graphs: Sequence[Graph]) -> str:
     for graph in graphs:
         key.update(graph.name.encode() + graph.edge_index.tobytes() + graph.y.tobytes())
         key.update(str(float(abs(graph.x).sum())).encode())
+        key.update(b"" if graph.weight is None else graph.weight.tobytes())
     return key.hexdigest()[:16]

@@ -134,7 +134,7 @@ def evaluate(
         trials: combinations of options that each method may try, by `selection`, once per task with seed 0.
         selection: rule of the choice; see `tune`.
         metric: accuracy or auc; by default auc for two classes.
-        run: an open run folder: each fit is one unit of work there, and a killed run goes on after the last one.
+        run: an open run folder: each fit is one unit of work there, and a killed run resumes after the last one.
         advance: called after every fit.
 
     Examples:

@@ -23,18 +23,20 @@ from mldgg.meta._unlabelled import WordHead, spread_over
 from mldgg.meta._whole import check_arrays, whole
 
 DOUBT = 0.01  # chance, were both heads alike, below which the sources are not believed
+DISAGREE = 0.2  # total variation between estimates of the class shares above which they are called unknown
 ALONE = (0.01, 0.03, 0.1, 0.3, *CHANGES)  # strength of the ridge on the labels alone, once it is believed
 
 
 @dataclass(frozen=True)
 class Trust:
-    """How the sources' weights did on the target's labels beside the labels alone.
+    """How well the sources' weights predict the target's labels, compared with a ridge on these labels.
 
     Attributes:
         weights: (d, C) of the head that is believed.
         believed: whether that is the ridge around the sources' weights.
         against, for_: left-out labels that only the labels alone get right, that only the sources' head gets right.
         chance: of so many against or more, were both heads alike (sign test).
+        right, labels: how many of the target's labels the sources' head answers right before it has seen any.
     """
 
     weights: np.ndarray
@@ -42,6 +44,13 @@ class Trust:
     against: int = 0
     for_: int = 0
     chance: float = 1.0
+    right: int = 0
+    labels: int = 0
+
+    def contradicts(self, accuracy: float) -> bool:
+        """Whether so few right answers are improbable (p < .01) if this share of all answers were right."""
+        n, some = self.labels, range(self.right + 1)
+        return n > 0 and sum(comb(n, k) * accuracy**k * (1 - accuracy) ** (n - k) for k in some) < DOUBT
 
 
 def judged(rows: np.ndarray, y: np.ndarray, ridge: Ridge) -> Trust:
@@ -52,8 +61,11 @@ def judged(rows: np.ndarray, y: np.ndarray, ridge: Ridge) -> Trust:
     """
     weights = ridge.update(rows, y)
     classes = weights.shape[1]
-    if len(y) <= classes or not ridge.weights.any():
+    if not len(y) or not ridge.weights.any():
         return Trust(weights, True)
+    before = {"right": int(((rows @ ridge.weights).argmax(axis=1) == y).sum()), "labels": len(y)}
+    if len(y) <= classes:
+        return Trust(weights, True, **before)
     truth = one_hot(y, classes)
     residual = truth - rows @ ridge.weights
     with_sources = (truth - left_out(rows, residual, ridge.strength_at(len(y) / classes))).argmax(axis=1) == y
@@ -64,13 +76,13 @@ def judged(rows: np.ndarray, y: np.ndarray, ridge: Ridge) -> Trust:
     against, for_ = int((alone & ~with_sources).sum()), int((with_sources & ~alone).sum())
     chance = sum(comb(against + for_, k) for k in range(against, against + for_ + 1)) / 2 ** (against + for_)
     if chance >= DOUBT:
-        return Trust(weights, True, against, for_, chance)
+        return Trust(weights, True, against, for_, chance, **before)
     own = centred_update(rows, truth - share, min(ALONE, key=errors.__getitem__))
     own[-1] += share  # the last column is a constant
-    return Trust(own.astype(np.float32), False, against, for_, chance)
+    return Trust(own.astype(np.float32), False, against, for_, chance, **before)
 
 
-KIND, FORMAT = "mldgg.adapted", 3
+KIND, FORMAT = "mldgg.adapted", 4
 
 
 class Adapted:
@@ -118,7 +130,8 @@ class Adapted:
 
         `expected accuracy` is the mean largest probability, moved by half of the median gap of rehearsals on the
         sources (a few graphs say little of the next one), with the range of their gaps; None without rehearsals.
-        `class mix` is estimated without labels, and `off` has the parts that rehearsal or the target's labels left out.
+        `class mix` has for each class its share of the answers and an interval, or is "unknown" where estimates
+        disagree; `off` has the parts that rehearsal or the target's labels left out.
 
         Args:
             among: (N,) bool, the nodes whose answers will be used, where that is not all of them: those that have one
@@ -132,18 +145,42 @@ class Adapted:
         gaps = np.array(solver.choice.gaps)
         sure = float(chances[asked].max(axis=1).mean())
         report: dict[str, Any] = {"nodes": int(asked.sum()), "mean largest probability": round(sure, 4)}
-        report["expected accuracy"] = [round(float(np.clip(sure + one, 0, 1)), 4) for one in (
+        expected = [float(np.clip(sure + one, 0, 1)) for one in (
             np.median(gaps) / 2, min(gaps.min(), 0), max(gaps.max(), 0))] if gaps.size else None  # fmt: skip
+        report["expected accuracy"] = None if expected is None else [round(one, 4) for one in expected]
         off = ["edge gate"] * (solver.gate is None or solver.power == 0)
         if self.reading is not None:
-            report["class mix"] = {
-                str(one): round(float(share), 4) for one, share in zip(self.classes, self.reading.mix, strict=True)
-            }
-            report["distance of the mix to the sources'"] = round(self.reading.distance, 4)
+            every = float(chances.max(axis=1).mean()) + (float(np.median(gaps)) / 2 if gaps.size else 0.0)
+            report["class mix"] = self._mix(chances, float(np.clip(every, 0, 1)))
             report |= {"features around": self.reading.around, "words": self.reading.words, "walk": self.reading.walk}
             off += ["walk"] * (self.reading.walk == 0) + ["joint words"] * (self.reading.words != "joint")
             off += ["second fit to answers on the target"] * (not self.reading.again)
         return report | {"sources believed": self.trust.believed, "off": off}
+
+    def _mix(self, chances: np.ndarray, accuracy: float) -> dict[str, list[float]] | str:
+        """By class its share of the answers with an interval, or "unknown" where what is known of them disagrees.
+
+        The interval spans the share of answers before and after the walk and the mean probability, and half of the
+        share of nodes that are expected to be wrong. The shares are unknown if the answers and the mean probabilities
+        are far apart, if the edges did not decide between two heads whose answers are, or if the labels contradict the
+        expected accuracy.
+
+        Args:
+            chances: (N, C) probabilities. accuracy: expected share of right answers.
+        """
+        reading, count = self.reading, chances.shape[1]
+        assert reading is not None
+        estimates = np.stack([
+            np.bincount(chances.argmax(axis=1), minlength=count) / len(chances), chances.mean(axis=0), reading.mix,
+        ])  # fmt: skip
+        apart = np.abs(estimates[1:] - estimates[0]).sum(axis=1).max() / 2
+        doubtful = not reading.decided and reading.other > DISAGREE
+        if apart > DISAGREE or doubtful or self.trust.contradicts(accuracy):
+            return "unknown"
+        low, high = estimates.min(axis=0) - (1 - accuracy) / 2, estimates.max(axis=0) + (1 - accuracy) / 2
+        table = np.stack([estimates[0], np.maximum(low, 0), np.minimum(high, 1)], axis=1)
+        rows = np.round(table.astype(float), 4).tolist()
+        return {str(name): row for name, row in zip(self.classes, rows, strict=True)}
 
     def sure(self, risk: float) -> np.ndarray:
         """(N,) bool: the most nodes, surest first, among which at most a share `risk` is expected to be wrong.

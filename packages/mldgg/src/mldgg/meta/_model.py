@@ -57,7 +57,7 @@ def settings_of(**options: Any) -> Settings:
     return Settings(**options)
 
 
-KIND, FORMAT = "mldgg.model", 3
+KIND, FORMAT = "mldgg.model", 4
 _KEPT = {"settings": dict, "seed": int, "names": list, "classes": list, "shared": bool, "solver": dict}  # by type
 
 
@@ -93,7 +93,7 @@ class Model:
         return held | {f"solver/{name}": one for name, one in self.fitted.arrays().items()}
 
     def about(self) -> dict[str, Any]:
-        """What a file needs beside the arrays, as JSON values."""
+        """What a file needs in addition to the arrays, as JSON values."""
         return {
             "settings": asdict(self.settings), "seed": self.seed, "names": list(self.names),
             "classes": list(self.classes), "shared": self.shared, "solver": self.fitted.about(),

@@ -43,8 +43,13 @@ def model_facts(about: dict[str, Any]) -> dict[str, Any]:
 
 def _chosen(solver: dict[str, Any]) -> dict[str, str]:
     """What rehearsals on the sources have chosen."""
-    places = ((solver, ("hops", "power", "centred", "strength")), (solver["choice"], ("words", "walk", "again")))
-    return {name: str(one[name]) for one, names in places for name in names}
+    found = {name: str(solver[name]) for name in ("hops", "power", "centred", "strength")}
+    for form, title in (("nothing", "as they are"), ("own mean", "around the own mean")):
+        part = solver["choice"]["parts"][form]
+        walk = f"walk with restart {part['walk']:g}" if part["walk"] else "no walk"
+        again = f"second fit to the answers of a {part['again']}" if part["again"] else "no second fit"
+        found[f"features {title}"] = f"words of {part['words']}, {walk}, {again}"
+    return found
 
 
 def open_adapted(path: Path, data: str, graph: str | None) -> tuple[Adapted, Graph]:

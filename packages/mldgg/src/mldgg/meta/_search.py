@@ -20,6 +20,7 @@ SHARPNESSES = (2.0, 3.0, 4.5, 6.0, 8.0, 12.0)  # of the softmax over scores
 SHOTS = (1, 5, 20)
 Gram = tuple[np.ndarray, np.ndarray]  # Z'Z and Z'Y
 Trial = tuple[tuple[int, ...], float, bool, float, float]
+LOSES = 1.0  # points that a choice may lose when sources play the target
 JUDGED = 4  # sources that play the target, at most
 REPEATS = 3  # supports drawn for each choice of a change
 
@@ -35,11 +36,12 @@ class Search:
     """
 
     def __init__(
-        self, sources: Sequence[Graph], inputs: Sequence[np.ndarray], chances: Sequence[np.ndarray] | None, *,
-        shared: bool, seed: int, centre: bool = True,
+        self, sources: Sequence[Graph], inputs: Sequence[np.ndarray], units: Sequence[int],
+        chances: Sequence[np.ndarray] | None, *, shared: bool, seed: int, centre: bool = True,
     ) -> None:  # fmt: skip
         self._forms = (False, True) if centre else (False,)
         self._sources, self._inputs, self._chances, self._shared, self._seed = sources, inputs, chances, shared, seed
+        self._units = units
         self._rehearsals = rehearsals(sources, most=JUDGED, seed=seed)
         self.metric = metric_of_choice(self._rehearsals)
         self.trials: list[Trial] = []
@@ -54,8 +56,8 @@ class Search:
             return
         some = [None] * len(self._sources) if self._chances is None else self._chances
         weights = [None if one is None else powered(one, power) for one in some]
-        pairs = zip(self._inputs, self._sources, weights, strict=True)
-        blocks = [hop_features(z, graph.step(weight), hops) for z, graph, weight in pairs]
+        parts = zip(self._inputs, self._units, self._sources, weights, strict=True)
+        blocks = [hop_features(z, graph.step(weight), hops, unit=unit) for z, unit, graph, weight in parts]
         rows, shifts = [with_constant(one) for one in blocks], [one.mean(axis=0) for one in blocks]
         grams, shots = self._grams(rows), (0, 5) if self._shared else (5,)
         for centred in self._forms:
@@ -73,6 +75,12 @@ class Search:
                     self.score, self.hops, self.power = score, hops, power
                     self.centred, self.strength = centred, strength
                     self.rows, self.weights, self._kept = rows, weights, grams
+
+    @property
+    def centring_is_free(self) -> bool:
+        """Whether the best choice around own means loses at most a point against the best on features as they are."""
+        plain, centred = (max((one[-1] for one in self.trials if one[2] == form), default=-np.inf) for form in (0, 1))
+        return centred >= plain - LOSES
 
     def _grams(self, rows: Sequence[np.ndarray]) -> dict[int, Gram]:
         """Grams of the sources, of the labels that rehearsals may learn from."""
@@ -182,7 +190,7 @@ def solve(grams: Sequence[Gram], strength: float) -> np.ndarray:
 def discriminant(one: Gram, strength: float, prior: np.ndarray, means: np.ndarray | None = None) -> np.ndarray:
     """(d, C) weights of linear discriminant analysis, log odds, of the gram of rows with a constant as last column.
 
-    strength: nodes of identity in the pooled within-class covariance. means: (d - 1, C) in place of the gram's own.
+    strength: nodes of identity in the pooled within-class covariance. means: (d - 1, C) instead of the gram's own.
     """
     square, sums = (part.astype(np.float64) for part in one)
     counts, total = sums[-1], sums[-1].sum()

@@ -17,7 +17,7 @@ from ninefold_graphs import Graph, HopRows, InputEncoder, Kept, Ridge, hop_featu
 
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, Trial, around, powered
-from mldgg.meta._unlabelled import AGAIN, WALKS, Choice, Reading, Setting, WordHead, chosen
+from mldgg.meta._unlabelled import AGAIN, FORMS, WALKS, Choice, Part, Reading, Setting, WordHead, chosen
 from mldgg.meta._whole import check_encoder
 
 _CHANCES, _READ = Kept(8), Kept(1)
@@ -41,12 +41,14 @@ class GatedSolver:
     Attributes:
         encoder: input columns; None if graphs differ in features or classes (then each graph gets its own).
         gate: edge gate in rounds; None without one.
-        hops, power, centred, strength: as chosen on sources.
+        hops, power, strength: as chosen on sources. centred: whether a target is taken around its own mean where its
+            edges do not decide; it cost the sources at most a point.
         ridge: the meta-learned strengths and sharpness; its weights come with a target.
         trials: (hops, power, centred, strength, score) of each choice tried.
-        head: ridges on the sources' words, by which a target's class mix is estimated; None without an encoder.
+        head: ridges on the sources' words, which decide what a target is taken around; None without an encoder.
         choice: what rehearsals without labels have chosen; its scores are not in the file.
         kept: the sources and their edge weights, where words are joint.
+        centre: whether a target may be taken around its own mean.
     """
 
     encoder: InputEncoder | None
@@ -60,6 +62,7 @@ class GatedSolver:
     head: WordHead | None = None
     choice: Choice = field(default_factory=Choice)
     kept: tuple[tuple[Graph, np.ndarray | None], ...] = ()
+    centre: bool = True
 
     @classmethod
     def fit(
@@ -68,21 +71,26 @@ class GatedSolver:
     ) -> GatedSolver:  # fmt: skip
         """Fit all parts."""
         encoder = InputEncoder.fit(sources) if shared else None
-        inputs = [(encoder or InputEncoder.fit([graph]))(graph) for graph in sources]
+        encoders = [encoder or InputEncoder.fit([graph]) for graph in sources]
+        inputs = [one(graph) for one, graph in zip(encoders, sources, strict=True)]
         gates, chances = fit_gates(sources, inputs, shared, seed, gate) if gate else (None, None)
-        search = Search(sources, inputs, chances, shared=shared, centre=centre, seed=seed)
+        units = [one.directions for one in encoders]
+        search = Search(sources, inputs, units, chances, shared=shared, centre=centre, seed=seed)
         for hops, power in product(HOPS, (0.0, 2.0) if gate else (0.0,)):
             search.trial(hops, power)
         for power in POWERS if gate else ():
             search.trial(search.hops, power)
         ridge, trials = search.ridge(), tuple(search.trials)
-        solver = cls(encoder, gates, search.hops, search.power, search.centred, search.strength, ridge, trials)
+        found = (search.hops, search.power, search.centring_is_free, search.strength, ridge, trials)
+        solver = cls(encoder, gates, *found, centre=centre)
         if encoder is None:
             return solver
         head = WordHead.fit(encoder, sources, search.weights, search.hops, search.strength, ridge.sharpness)
-        setting = Setting(search.hops, search.strength, search.centred, ridge.sharpness, search.metric, joint, seed)
+        form = (search.centring_is_free, centre, ridge.sharpness, search.metric, joint, seed)
+        setting = Setting(search.hops, search.strength, *form)
         choice = chosen(sources, search.weights, encoder, setting)
-        kept = tuple(zip(sources, search.weights, strict=True)) if choice.words == "joint" else ()
+        joint = any(part.words == "joint" for part in choice.parts.values())
+        kept = tuple(zip(sources, search.weights, strict=True)) if joint else ()
         return replace(solver, head=head, choice=choice, kept=kept)
 
     def see(self, graph: Graph, *, transductive: bool = True, head: WordHead | None = None) -> Seen:
@@ -91,13 +99,15 @@ class GatedSolver:
 
         head: of the joint words of an earlier target; made anew from the kept sources and this one by default.
         """
-        made = (self, graph.x, graph.edge_index, head)
+        made = (self, graph.x, graph.edge_index, graph.weight, head)
         return _READ(made, transductive, lambda: self._see(graph, transductive, head))
 
     def _see(self, graph: Graph, transductive: bool, head: WordHead | None) -> Seen:
         weight = self.weights(graph)
         if self.head is None:  # without shared features and classes: its own rows, and weights of zero
-            rows = hop_features(self.inputs(graph), graph.step(weight), self.hops, constant=True)
+            encoder = InputEncoder.fit([graph])
+            unit = encoder.directions
+            rows = hop_features(encoder(graph), graph.step(weight), self.hops, unit=unit, constant=True)
             if self.centred:
                 rows = around(rows, rows[:, :-1].mean(axis=0))
             none = np.zeros((rows.shape[1], len(graph.classes)), np.float32)
@@ -106,16 +116,17 @@ class GatedSolver:
         if not transductive:
             reading = Reading(self.head.prior, 0.0, "nothing")
             return Seen(self.head, reading, own, replace(self.ridge, weights=self.head.plain))
-        reading, choice, used = self.head.reading(own, self.centred), self.choice, self.head
-        again = choice.again if reading.around != "nothing" else ""
-        reading = replace(reading, words=choice.words, walk=choice.walk, again=again)
-        if choice.words == "joint":
+        reading = self.head.reading(own, graph, weight, rehearsed=self.centred, may_centre=self.centre)
+        used = self.head
+        part = self.choice.parts[reading.around]
+        reading = replace(reading, words=part.words, walk=part.walk, again=part.again)
+        if part.words == "joint":
             sources, weights = zip(*self.kept, strict=True) if self.kept else ((), ())
             fit = (sources, weights, self.hops, self.strength, self.ridge.sharpness)
             used = head or WordHead.fit(InputEncoder.fit([*sources, graph]), *fit)
             own = used.blocks(graph, weight)
         rows, source_weights = used.rows(own, reading)
-        if again and used.grams is not None:  # an adaptation that was read from a file has its weights
+        if part.again and used.grams is not None:  # an adaptation that was read from a file has its weights
             source_weights = used.again(rows, source_weights, graph.step(weight), reading, self.strength)
         return Seen(used, reading, rows, replace(self.ridge, weights=source_weights))
 
@@ -143,7 +154,7 @@ class GatedSolver:
         if self.gate is None:
             return np.ones(graph.edge_index.shape[1], np.float32)
         gate = self.gate
-        return _CHANCES((self, graph.x, graph.edge_index), None, lambda: gate(graph, self.inputs(graph)))
+        return _CHANCES((self, graph.x, graph.edge_index, graph.weight), None, lambda: gate(graph, self.inputs(graph)))
 
     def weights(self, graph: Graph) -> np.ndarray | None:
         """(E,) weights of the edges: the gate's probability to the chosen power; None where that is 0."""
@@ -158,13 +169,18 @@ class GatedSolver:
             x = sp.csr_array(graph.x)
             kept = {"data": x.data, "indices": x.indices, "indptr": x.indptr, "edges": graph.edge_index, "y": graph.y}
             kept |= {} if weight is None else {"weight": weight}
+            kept |= {} if graph.weight is None else {"edge_weight": graph.weight}
             held |= {f"source/{number}/{name}": one for name, one in kept.items()}
         return held
 
     def about(self) -> dict[str, Any]:
-        """What `load` needs beside the arrays, as JSON values."""
-        about = {name: getattr(self, name) for name in ("hops", "power", "centred", "strength")}
-        choice = {name: one for name, one in vars(self.choice).items() if name != "scores"}
+        """What `load` needs in addition to the arrays, as JSON values."""
+        about = {name: getattr(self, name) for name in ("hops", "power", "centred", "strength", "centre")}
+        parts = {
+            form: {name: one for name, one in vars(part).items() if name != "scores"}
+            for form, part in self.choice.parts.items()
+        }
+        choice = {"parts": parts, "sharper": self.choice.sharper, "gaps": self.choice.gaps}
         return about | {"strengths": self.ridge.strengths, "sharpness": self.ridge.sharpness, "choice": choice}
 
     @classmethod
@@ -172,7 +188,8 @@ class GatedSolver:
         """The solver that gave both; ValueError if parts do not fit each other or the number of classes."""
         encoder, gate, head = (under(arrays, f"{name}/") for name in ("encoder", "gate", "head"))
         hops, ridge = tuple(about["hops"]), Ridge(_NONE, tuple(about["strengths"]), about["sharpness"])
-        choice = Choice(**{**about["choice"], "gaps": tuple(about["choice"]["gaps"])})
+        parts = {form: Part(**about["choice"]["parts"][form]) for form in FORMS}
+        choice = Choice(parts, about["choice"]["sharper"], tuple(about["choice"]["gaps"]))
         if not hops or any(not isinstance(one, int) or one < 0 for one in hops):
             raise ValueError(f"hops are {hops}")
         loaded = InputEncoder.load(encoder) if encoder else None
@@ -186,10 +203,13 @@ class GatedSolver:
             shape = (one["indptr"].size - 1, made.encoder.words.size)
             x = sp.csr_array((one["data"], one["indices"], one["indptr"]), shape=shape)
             x.check_format(full_check=True)
-            graph = Graph.of(x, one["edges"], one["y"], classes=range(classes), undirected=False)
+            own = one.get("edge_weight")
+            graph = Graph.of(x, one["edges"], one["y"], classes=range(classes), undirected=False, weight=own)
             kept.append((graph, one.get("weight")))
-        if choice.words not in ("sources", "joint") or (choice.words == "joint" and not kept):
-            raise ValueError(f"words are {choice.words!r}, with {len(kept)} sources in the file")
-        found = (about[name] for name in ("power", "centred", "strength"))
+        for part in parts.values():
+            if part.words not in ("sources", "joint") or (part.words == "joint" and not kept):
+                raise ValueError(f"words are {part.words!r}, with {len(kept)} sources in the file")
+        power, centred, strength, centre = (about[name] for name in ("power", "centred", "strength", "centre"))
         gates = GateRounds.load(gate) if gate else None
-        return cls(loaded, gates, hops, *found, ridge, head=made, choice=choice, kept=tuple(kept))
+        form = (hops, power, centred, strength, ridge)
+        return cls(loaded, gates, *form, head=made, choice=choice, kept=tuple(kept), centre=centre)

@@ -95,7 +95,7 @@ def _log_normal(rows: Tensor, factor: Tensor) -> Tensor:
     return -white.square().sum(dim=-1) / 2 - constant
 
 
-S, V, HIDDEN = 256, 128, 256
+S, V, HIDDEN = 256, 128, 256  # widths of s, v and the encoder's hidden layer
 DECODER_STD = 0.03
 
 

@@ -10,29 +10,33 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, logsigmoid, mse_loss
+from torch.nn.functional import logsigmoid, mse_loss, nll_loss
 
-from mldgg.paper._causal import CausalLearner, Latent
+from mldgg.paper._causal import CausalLearner, Latent, S
 from mldgg.paper._pivots import PivotLearner, choose_pivots, pivot_pass, refine, structure_loss
 from mldgg.paper._settings import Settings
 from mldgg.paper._tensors import GraphTensors, Masks
 
 
 class PivotGNN(nn.Module):
-    """Theta_g: from a graph's features to r (N, hidden), after ReLU. W are Xavier, without bias.
+    """Theta_g: from a graph's features to r (N, hidden), after ReLU, and to classes. W are Xavier, without bias.
 
     Args:
-        width, hidden: of the features and of both layers.
+        width, hidden: number of features, and width of both layers.
+        outputs: number of class scores.
         skip: alpha, share of the message over the graph's own edges.
         refine_share: eta, share of B_t against B_0 in the first layer's message.
     """
 
-    def __init__(self, width: int, hidden: int, skip: float = 0.3, refine_share: float = 0.25) -> None:
+    def __init__(
+        self, width: int, hidden: int, outputs: int, skip: float = 0.3, refine_share: float = 0.25
+    ) -> None:  # fmt: skip
         super().__init__()
         self.skip, self.refine_share = skip, refine_share
         self.first, self.second = nn.Parameter(torch.empty(width, hidden)), nn.Parameter(torch.empty(hidden, hidden))
         nn.init.xavier_uniform_(self.first)
         nn.init.xavier_uniform_(self.second)
+        self.classify = nn.Linear(hidden, outputs)
 
     def begin(self, graph: GraphTensors, masks: Masks) -> tuple[Tensor, Tensor]:
         """(N, hidden) message X W of the first layer, and A X W, both the same in all rounds."""
@@ -69,7 +73,8 @@ class Output:
     """What a forward pass gives.
 
     Attributes:
-        log_proba: (N, C) log class probabilities.
+        log_proba: (N, C) log class probabilities of the head f_c, from s; the GNN's without theta_r.
+        own: (N, C) log class probabilities of the GNN's own output.
         r: (N, hidden).
         latent: s and v; None without theta_r.
         structure: the last B (N, P); None without theta_t.
@@ -77,6 +82,7 @@ class Output:
     """
 
     log_proba: Tensor
+    own: Tensor
     r: Tensor
     latent: Latent | None
     structure: Tensor | None
@@ -84,18 +90,23 @@ class Output:
 
 
 class Network(nn.Module):
-    """GNN theta_g, structure learner theta_t, causal learner theta_r and head f_c (256 -> 100 -> C, linear)."""
+    """GNN theta_g with its class output, structure learner theta_t, causal learner theta_r, head f_c (256 -> 100 -> C).
+
+    Labels reach theta_g and theta_t through the GNN's own class output, at each refinement. Reconstruction, bound and
+    the answers from s act on theta_r and f_c alone: r is detached there, since r = 0 is the optimum of a reconstruction
+    that may change r.
+    """
 
     def __init__(self, width: int, classes: int, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
         hidden = settings.hidden_channels
-        self.gnn = PivotGNN(width, hidden, settings.skip, settings.refine_share)
+        outputs = 1 if classes == 2 else classes
+        self.gnn = PivotGNN(width, hidden, outputs, settings.skip, settings.refine_share)
         heads, epsilon, independent = settings.num_heads, settings.epsilon, settings.elbo == "ind"
         self.structure = PivotLearner(hidden, heads, epsilon) if settings.structure else None
         self.represent = CausalLearner(hidden, independent=independent) if settings.semantics else None
-        inner = self.represent.to_s.out_features if self.represent is not None else hidden
-        self.head = nn.Sequential(nn.Linear(inner, HEAD), nn.Linear(HEAD, 1 if classes == 2 else classes))
+        self.head = nn.Sequential(nn.Linear(S, HEAD), nn.Linear(HEAD, outputs)) if settings.semantics else None
 
     def forward(self, graph: GraphTensors, nodes: Tensor | None = None, seed: int = 0, train: bool = False) -> object:
         """The loss over `nodes` (a scalar), or without them the `Output` for the whole graph.
@@ -109,19 +120,22 @@ class Network(nn.Module):
         masks = Masks(seed if train else None, self.settings.dropout)
         pivots = choose_pivots(len(graph), self.settings.num_pivots, seed)
         structures, embeddings = self._embed(graph, masks, pivots)
-        latents = [self.represent.encode(r) if self.represent is not None else None for r in embeddings]
-        scores = [self.head(r if latent is None else latent.s) for r, latent in zip(embeddings, latents, strict=True)]
         if nodes is None:
-            last = structures[-1] if structures else None
-            return Output(log_chances(scores[-1]), embeddings[-1], latents[-1], last, pivots)
+            r, latent = embeddings[-1], None
+            chances = own = log_chances(self.gnn.classify(r))
+            if self.represent is not None and self.head is not None:
+                latent = self.represent.encode(r)
+                chances = log_chances(self.head(latent.s))
+            return Output(chances, own, r, latent, structures[-1] if structures else None, pivots)
         y = graph.y[nodes]
-        loss = torch.stack([cross_entropy(log_chances(one[nodes]), y) for one in scores]).mean()
-        if self.represent is not None and latents[-1] is not None:
-            loss = loss + self._semantic_loss(self.represent, embeddings[-1], latents[-1], nodes, y, seed)
+        scores = [self.gnn.classify(masks(r[nodes], 2)) for r in embeddings]
+        loss = torch.stack([nll_loss(log_chances(one), y) for one in scores]).mean()
+        if self.represent is not None and self.head is not None:
+            loss = loss + self._semantic_loss(self.represent, self.head, embeddings[-1].detach(), nodes, y, seed)
         if structures and (self.settings.smooth or self.settings.sparse):
             weights = {name: getattr(self.settings, name) for name in ("smooth", "sparse", "draws")}
             pairs = zip(structures, embeddings, strict=True)
-            parts = [structure_loss(b, r[pivots], **weights, seed=seed) for b, r in pairs]
+            parts = [structure_loss(b, r[pivots].detach(), **weights, seed=seed) for b, r in pairs]
             loss = loss + torch.stack(parts).mean()
         return loss
 
@@ -136,15 +150,18 @@ class Network(nn.Module):
         )  # fmt: skip
 
     def _semantic_loss(
-        self, represent: CausalLearner, r: Tensor, latent: Latent, nodes: Tensor, y: Tensor, seed: int
+        self, represent: CausalLearner, head: nn.Module, r: Tensor, nodes: Tensor, y: Tensor, seed: int
     ) -> Tensor:
-        loss = self.settings.reconstruction * mse_loss(represent.decode(latent.s, latent.v), r)
+        """Answers from s, reconstruction of all nodes' r and bound; (N, hidden) r without a gradient."""
+        latent = represent.encode(r)
+        some = Latent(latent.s[nodes], latent.v[nodes], latent.u[nodes])
+        loss = nll_loss(log_chances(head(some.s)), y)
+        loss = loss + self.settings.reconstruction * mse_loss(represent.decode(latent.s, latent.v), r)
         if not self.settings.elbo_weight:
             return loss
-        some = Latent(latent.s[nodes], latent.v[nodes], latent.u[nodes])
 
         def log_label(s: Tensor) -> Tensor:
-            chances = log_chances(self.head(s))
+            chances = log_chances(head(s))
             return chances.gather(-1, y.expand(s.shape[0], -1)[..., None])[..., 0]
 
         bound = represent.bound(r[nodes], some, log_label, samples=self.settings.samples, seed=seed)

@@ -68,9 +68,13 @@ def pivot_pass(b: Tensor, message: Tensor, fallback: Tensor) -> Tensor:
 
 
 def pivot_graph(b: Tensor) -> Tensor:
-    """E = B^T diag(1 / rowsum B) B, (P, P), from (N, P) similarities; rows of zeros count for nothing."""
+    """E = (P / N) B^T diag(1 / rowsum B) B, (P, P), from (N, P) similarities; rows of zeros count for nothing.
+
+    The factor keeps the entries' size whatever the number of nodes: without it the squared E grows with (N / P)^2 and
+    outweighs the labels.
+    """
     rows = b.sum(dim=1, keepdim=True)
-    return b.T @ (b / rows.clamp(min=1e-12))
+    return (b.T @ (b / rows.clamp(min=1e-12))) * (b.shape[1] / b.shape[0])
 
 
 def structure_loss(b: Tensor, r: Tensor, *, smooth: float, sparse: float, draws: int, seed: int) -> Tensor:

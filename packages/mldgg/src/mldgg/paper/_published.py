@@ -103,7 +103,7 @@ class Published(Method):
         self.settings, self.seed, self.options = settings_of(**options), seed, options
 
     def fit(self, sources: Sequence[Graph]) -> Self:
-        """Train on labelled graphs; theta_g and head are shared if features and classes are, or as `share_gnn` says.
+        """Train on labelled graphs; each has a GNN and head of its own, or one for all as `share_gnn` says.
 
         Raises: InputError for share_gnn=True where features or classes differ.
         """
@@ -120,7 +120,12 @@ class Published(Method):
 
     def predict_proba(self, target: Graph) -> np.ndarray:
         """(N, C) class probabilities after gradient steps on the labels that the target shows."""
-        return self._output(target).log_proba.exp().numpy()
+        return self.outputs(target)[self.settings.answers]
+
+    def outputs(self, target: Graph) -> dict[str, np.ndarray]:
+        """(N, C) class probabilities of both class outputs: `gnn`, and `causal`, the same without theta_r."""
+        output = self._output(target)
+        return {"gnn": output.own.exp().numpy(), "causal": output.log_proba.exp().numpy()}
 
     def embed(self, target: Graph) -> Embedding:
         """Representations r, s (causes the label) and v (varies with the graph) after adaptation."""

@@ -14,7 +14,10 @@ class Settings:
 
     Attributes:
         elbo: `ind` (prior p(s)p(v)) or `mldgg`.
-        share_gnn: one theta_g and head for all graphs; `auto`: if features and classes are the same.
+        share_gnn: one theta_g and head for all graphs (ours, needs equal features and classes; answers without labels
+            need it); `auto`: where features and classes are equal. Published: one for each graph.
+        answers: class output that answers: `gnn`, the GNN's own, or `causal` (published: f_c from s), which needs
+            several times as many epochs before it tells classes apart.
         hidden_channels: width of both layers.
         num_pivots, num_heads, epsilon: of the pivot learner.
         skip: alpha, share of a message over the graph's own edges.
@@ -26,12 +29,14 @@ class Settings:
         smooth, sparse, draws: a, b and S of the structure regulariser.
         epochs, episodes: of meta-training, episodes per source. support_ratio: share of a source that is support.
         inner_lr, inner_steps, order: of the inner loop; order 2 differentiates through it.
-        outer_lr, weight_decay: of Adam.
+        outer_lr: rate of Adam on theta_t and theta_r; weight_decay, causal_decay: their decays.
+        own_lr, own_decay: rate and decay of Adam on theta_g and f_c, ten times the other's [inferred].
         adapt_lr, adapt_steps: of gradient steps on a target's support.
     """
 
     elbo: str = "ind"
-    share_gnn: bool | str = "auto"
+    share_gnn: bool | str = False
+    answers: str = "gnn"
     hidden_channels: int = 64
     num_pivots: int = 1000
     num_heads: int = 4
@@ -56,6 +61,9 @@ class Settings:
     order: int = 1
     outer_lr: float = 1e-3
     weight_decay: float = 5e-3
+    causal_decay: float = 1e-5
+    own_lr: float = 1e-2
+    own_decay: float = 5e-4
     adapt_lr: float = 0.01
     adapt_steps: int = 5
 
@@ -64,13 +72,16 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "hidden_channels": (1, 4096), "num_pivots": (1, 10**6), "num_heads": (1, 64), "epsilon": (0, 1), "skip": (0, 1),
     "rounds": (0, 100), "refine_share": (0, 1), "dropout": (0, 0.99), "support_ratio": (0.001, 0.999),
     "inner_lr": (0, 1e6), "inner_steps": (0, 1000), "order": (1, 2), "epochs": (0, 10**6), "episodes": (1, 1000),
-    "outer_lr": (0, 10), "adapt_lr": (0, 10), "adapt_steps": (0, 10**5), "samples": (0, 1000), "draws": (0, 1000),
+    "outer_lr": (0, 10), "own_lr": (0, 10), "adapt_lr": (0, 10), "adapt_steps": (0, 10**5), "samples": (0, 1000),
+    "draws": (0, 1000),
 }  # fmt: skip
-_CHOICES: dict[str, tuple[Any, ...]] = {"elbo": ("ind", "mldgg"), "share_gnn": (True, False, "auto")}
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "elbo": ("ind", "mldgg"), "share_gnn": (True, False, "auto"), "answers": ("causal", "gnn"),
+}  # fmt: skip
 
 
 def settings_of(**options: Any) -> Settings:
-    """Settings with `options` in place of the published ones; all that is wrong is said at once."""
+    """Settings with `options` instead of the published ones; all wrong options are reported together."""
     known = {field.name for field in fields(Settings)}
     wrong = [f"{name} is no option" for name in options if name not in known]
     for name, value in options.items():

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from mldgg.domains import split_support
-from mldgg.paper._network import Network, is_own
+from mldgg.paper._network import OWN, Network, is_own
 from mldgg.paper._settings import Settings
 from mldgg.paper._tensors import GraphTensors
 
@@ -34,7 +34,7 @@ class ExplodedError(ArithmeticError):
 
 
 def loss_of(network: Network, params: Mapping[str, Tensor], graph: GraphTensors, nodes: Tensor, seed: int) -> Tensor:
-    """Training loss over `nodes` with `params` in place of the network's own."""
+    """Training loss over `nodes` with `params` instead of the network's own."""
     return functional_call(network, dict(params), (graph, nodes, seed, True))
 
 
@@ -118,8 +118,16 @@ class Trainer:
         self.exploded: ExplodedError | None = None
 
     def _adam(self, params: Params) -> torch.optim.Optimizer | None:
-        rate, decay = self.settings.outer_lr, self.settings.weight_decay
-        return torch.optim.Adam(list(params.values()), lr=rate, weight_decay=decay) if params else None
+        """Adam with a rate and decay for each part; None where there is nothing to train."""
+        settings, groups = self.settings, []
+        for part, rate, decay in (
+            (OWN, settings.own_lr, settings.own_decay),
+            (("structure.",), settings.outer_lr, settings.weight_decay),
+            (("represent.",), settings.outer_lr, settings.causal_decay),
+        ):
+            some = [one for name, one in params.items() if name.startswith(part)]
+            groups += [{"params": some, "lr": rate, "weight_decay": decay}] if some else []
+        return torch.optim.Adam(groups) if groups else None
 
     def run(self, each: Callable[[int, float], None] = lambda *_: None) -> None:
         """Train from the present epoch to the end; `each` is called after every epoch.

@@ -1,4 +1,4 @@
-"""Edge gate: how likely the two ends of an edge have the same label, learnt from labelled graphs.
+"""Edge gate: how likely the nodes of an edge have the same label, learnt from labelled graphs.
 
 Ours, not the publication's. It reweights the edges that a graph has; pivot passing (`_pivots`) adds others.
 """
@@ -46,7 +46,7 @@ class EdgeGate:
         """Learn from pairs whose labels are known at both ends.
 
         Args:
-            features: for each graph (E, F) `pair_features`, in later rounds with `refined_features` beside them.
+            features: for each graph (E, F) `pair_features`, in later rounds with `refined_features` next to them.
             agrees: for each graph (E,) bool: both ends have one label. Every graph counts alike.
             seed: of the start and of the pairs taken where there are more than 60,000.
             columns: pair features to use; all by default.
@@ -97,7 +97,7 @@ class EdgeGate:
 
 
 def features_only(features: Sequence[np.ndarray], agrees: Sequence[np.ndarray], *, seed: int = 0) -> EdgeGate:
-    """The gate that sees the cosine of the two ends' own features and nothing else: a control."""
+    """The gate that sees the cosine of the two nodes' own features and nothing else: a control."""
     return EdgeGate.fit(features, agrees, seed=seed, columns=FEATURES_ONLY)
 
 

@@ -104,16 +104,21 @@ def compare(
 
 @verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="run")
 def best(
-    minutes: Annotated[float, typer.Option("--minutes", help="For all of it.")] = 20.0,
-    metric: Annotated[str, typer.Option("--metric", help="Of lists, to maximise.")] = "ndcg@10",
-    cuts: Annotated[int, typer.Option("--cuts", help="Moments to judge at; the last is kept for the end.")] = 5,
-    today: Annotated[str | None, typer.Option("--today", help='What you have, e.g. "item-knn(k=50)".')] = None,
-    trials: Annotated[int | None, typer.Option("--trials", help="Settings at most; as time allows if none.")] = None,
+    minutes: Annotated[float, typer.Option("--minutes", help="Time limit for the whole search, in minutes.")] = 20.0,
+    metric: Annotated[str, typer.Option("--metric", help="Ranking metric to maximise, such as ndcg@10.")] = "ndcg@10",
+    cuts: Annotated[
+        int, typer.Option("--cuts", help="Number of periods to evaluate on; the last one gives the final score.")
+    ] = 5,
+    today: Annotated[str | None, typer.Option("--today", help="Model you use now, such as item-knn(k=50).")] = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", help="Maximum number of settings to try; if omitted, as time allows.")
+    ] = None,
     *, source: Source, opts: Shared,
 ) -> Table:  # fmt: skip
-    """Find, prove and fit the best list maker for EVENTS (extra best): -o DIR gets model, report.html, report.json.
+    """Search for the best recommender for EVENTS, evaluate it on the last period, and save it (extra best).
 
-    Models and what is done to the events are searched on moving cuts. After a kill the same command goes on."""
+    The folder of `-o` receives `model`, `report.html` and `report.json`. Rerun the same command to resume an
+    interrupted search. Tables about users or items and ties are refused: the search reads only events."""
     from recsys import best as run
 
     options: dict[str, Any] = {"minutes": minutes, "metric": metric, "cuts": cuts, "today": today, "trials": trials}

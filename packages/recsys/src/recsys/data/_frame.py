@@ -43,6 +43,8 @@ def as_table(source: Any, *, columns: Collection[str] | None = None, ids: Collec
             raise InputError(
                 "frame", got=type(source).__name__, expected="a dict, pyarrow, pandas or polars frame, or a file's path"
             )
+    except OverflowError:
+        raise InputError("frame", got="integers greater than 64 bits hold", expected="smaller ones, or text") from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
         raise InputError("frame", got=str(error).splitlines()[0], expected="columns of one type and length") from None
     need(table.column_names, columns or [], where=None)

@@ -6,7 +6,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from recsys.data._doctor import doctor, findings_table
 from recsys.data._metrics import ranking_metric
 from recsys.evaluation._cuts import Cut, learned, moving_cuts, next_interval
 from recsys.evaluation._evaluate import evaluate
-from recsys.evaluation._race import Trial, families, made, race
+from recsys.evaluation._race import Race, Trial, families, made, race
 from recsys.evaluation._stats import bootstrap_interval, randomisation_test
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._base import Recommender
@@ -54,6 +54,12 @@ class Best:
         rivals: score on the last cut of popularity, of recent popularity, of what the shop has today; with the gap to
             the model, its 95 % interval over users and the p of a randomisation test.
         trials: settings tried.
+        cheapest: the fastest model that was measured, as `--model` takes it, which the search cannot tell from the best
+            setting (its gap over the cuts is within two standard errors); None: the best one is the fastest.
+        untried: families of models that were not measured -> why.
+        unfinished: settings that were estimated to be better but could not be measured on all cuts, if any.
+        repeats: share of what users took in the last period that they had before: left out of every score.
+        new_items: share of the rest whose item was new in the shop, which no model of past events can find.
     """
 
     model: Recommender
@@ -64,6 +70,11 @@ class Best:
     interval: tuple[float, float]
     rivals: dict[str, dict[str, Any]]
     trials: int
+    cheapest: str | None = None
+    untried: Mapping[str, str] = field(default_factory=dict)
+    unfinished: Sequence[str] = ()
+    repeats: float = 0.0
+    new_items: float = 0.0
 
     def table(self) -> Table:
         """The model and its rivals on the last cut, which no search has seen."""
@@ -72,7 +83,22 @@ class Best:
         rows: list[Sequence[Any]] = [["best", self.cuts[-1], "", ""]]
         for name, one in self.rivals.items():
             rows.append([name, one["score"], f"{one['gain']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]", one["p"]])
-        return Table(["model", self.metric, "best gains", "p"], rows, title=title, notes=self._warnings())
+        return Table(
+            ["model", self.metric, "best gains", "p"], rows, title=title, notes=[*self.says(), *self._warnings()]
+        )
+
+    def says(self) -> list[str]:
+        """What was left out of the scores or not measured, in sentences."""
+        found = []
+        if self.repeats:
+            share = f"{self.repeats:.0%} of what users took in the last period"
+            found.append(f"Left out of every score: {share}, because they had it before.")
+        if self.new_items:
+            found.append(f"Counted as misses: {self.new_items:.0%} of the rest, whose items were new.")
+        if self.cheapest is not None:
+            found.append(f"No measurable difference in the search, and faster: {self.cheapest}.")
+        found += [f"Not measured: {name} ({reason})." for name, reason in self.untried.items()]
+        return found + [f"Estimated to be as good, but not measured on all cuts: {one}." for one in self.unfinished]
 
     def _warnings(self) -> list[str]:
         """Which rivals lead on the last cut, if any do."""
@@ -84,22 +110,24 @@ def best(
     data: Dataset, out: str | Path, *, minutes: float = 20.0, metric: str = "ndcg@10", cuts: int = 5,
     today: Recommender | str | None = None, seed: int = 0, force: bool = False, trials: int | None = None,
 ) -> Best:  # fmt: skip
-    """Find, prove and fit the best list maker for a log within some minutes; needs the extra `best`.
+    """Search for the best recommender for a log, evaluate it on the last period, and save it; needs the extra `best`.
 
-    Models and what is done to the events (weights, half-life, trend, last days) are searched together on all cuts but
-    the last; the best settings of different models are fused where that is better on these cuts. The last cut is judged
-    once, at the end. A killed run goes on where it was: the same call, the same folder.
+    Every family of models is measured once before any is searched further; then the better half of the families is
+    searched, round by round, on all cuts but the last. The best settings of different models are fused where that is
+    better on these cuts. The last cut is evaluated once, at the end. Rerun the same call to resume an interrupted run.
 
     Args:
         data: events; values are taken as clicks (`Dataset.clicks`).
         out: folder of the run: `model` (for `recsys serve`), `report.html`, `report.json`, the trials.
-        minutes: for all of it; the last fits may take a little longer.
-        metric: of lists, to maximise.
+        minutes: time limit of the whole search; the last fits may take a little longer.
+        metric: ranking metric to maximise, such as "ndcg@10".
         cuts: moments, the last of which is kept for the end; see `moving_cuts`.
-        today: what the shop has today, a model or e.g. "item-knn(k=50)", to compare with.
+        today: the model in use now, to compare with, e.g. "item-knn(k=50)".
         seed: of search, draws and models.
         force: replace a model that is there.
-        trials: settings at most; None: as time allows.
+        trials: greatest number of settings; None: as many as time allows.
+    Raises:
+        InputError: for events with tables about users or items, or ties, which the search does not read.
 
     Examples:
         >>> import recsys
@@ -113,6 +141,11 @@ def best(
     """
     need_dataset(data, "data")
     ranking_metric(metric)
+    for name in ("users", "items", "ties"):
+        if getattr(data, name) is not None:
+            raise InputError(
+                name, got="a table", expected="none: the search reads only events; use fit, tune or compare"
+            )
     if not minutes > 0 or cuts < 3:
         raise InputError("minutes, cuts", got=(minutes, cuts), expected="more than 0 minutes, 3 cuts or more")
     rival = None if today is None else as_model(today, "today", seed)
@@ -130,16 +163,20 @@ def best(
         budget = minutes * 60 - spent
         known = families(clicks, rival, visits=parts[-1].given is not None)
         found = race(known, parts[-2::-1], metric, begun + _SEARCH * budget, run, seed, trials)
-        chosen = _chosen(known, found, parts[:-1], metric, begun + _FUSE * budget)
+        chosen = _chosen(known, found.ranked(), parts[:-1], metric, begun + _FUSE * budget)
         last = parts[-1].judge(chosen.model, metric, chosen.days)
         scores = [*chosen.scores, float(last.mean())]
         fitted, text = learned(chosen.model, clicks, chosen.days), text_of(chosen.model)
         rivals, interval = _against(last, parts[-1], metric, rival), next_interval(np.array(scores))
-        result = Best(fitted, text, chosen.days, metric, scores, interval, rivals, len(found))
+        unmeasured = [_text(known, one) for one in itertools.takewhile(lambda one: not one.whole, found.ranked())]
+        result = Best(
+            fitted, text, chosen.days, metric, scores, interval, rivals, len(found.trials), _cheapest(known, found),
+            found.untried, unmeasured, parts[-1].repeats, parts[-1].new_items,
+        )  # fmt: skip
         result.model.save(folder / "model", force=force)
         write_text(folder / "report.json", json.dumps(_plain(result), indent=1) + "\n")
         asked = _HIDES if clicks.time is None else _OF_A_SHOP if parts[-1].given is None else _OF_VISITS
-        write_text(folder / "report.html", _page(result, data, findings, found, asked))
+        write_text(folder / "report.html", _page(result, data, findings, found.trials, asked))
     return result
 
 
@@ -152,13 +189,37 @@ class _Chosen:
     scores: list[float]
 
 
-def _chosen(known: Mapping[str, Any], trials: list[Trial], cuts: list[Cut], metric: str, until: float) -> _Chosen:
-    """The best single setting, or a fusion of the best of some families that beats it on the mean and on most cuts."""
-    whole = sorted((one for one in trials if one.whole), key=lambda one: -one.mean)
-    days = whole[0].params.get("days") if whole[0].family != "recent-popular" else None
-    best_of = {one.family: one for one in reversed(whole)}
+def _text(known: Mapping[str, Any], one: Trial) -> str:
+    return text_of(made(known[one.family][0], one.params))
+
+
+def _cheapest(known: Mapping[str, Any], found: Race) -> str | None:
+    """The fastest setting whose gap to the best one, cut by cut, is within two standard errors; None: the best one."""
+    whole = [one for one in found.ranked() if one.whole]
+    best = whole[0]
+    cheapest = best
+    for one in whole[1:]:
+        gaps = np.subtract(best.scores, one.scores)
+        if gaps.mean() <= 2 * gaps.std(ddof=1) / np.sqrt(len(gaps)) and one.seconds < cheapest.seconds:
+            cheapest = one
+    return None if cheapest is best else _text(known, cheapest)
+
+
+def _chosen(known: Mapping[str, Any], ranked: list[Trial], cuts: list[Cut], metric: str, until: float) -> _Chosen:
+    """The best single setting, or a fusion of the best of some families that beats it on the mean and on most cuts.
+
+    Args:
+        ranked: settings, best estimate first. The first is chosen even if it was not measured on all cuts: nothing that
+            was measured to be better is dropped.
+    """
+    first = ranked[0]
+    days = first.params.get("days") if first.family != "recent-popular" else None
+    model = made(known[first.family][0], first.params)
+    if not first.whole:
+        return _Chosen(model, days, [cut.judge(model, metric, days).mean() for cut in cuts])
+    best_of = {one.family: one for one in reversed([one for one in ranked if one.whole])}
     listed = sorted(best_of.values(), key=lambda one: -one.mean)[:_SURVIVORS]
-    leader = _Chosen(made(known[listed[0].family][0], listed[0].params), days, listed[0].scores[::-1])
+    leader = _Chosen(model, days, first.scores[::-1])
     time_left = until - time.monotonic()
     for one in sorted(listed[1:], key=lambda one: -one.seconds):
         if sum(each.seconds for each in listed) > time_left / 2:
@@ -243,7 +304,10 @@ def _page(result: Best, data: Dataset, findings: list[Any], trials: list[Trial],
         top = max((one.mean for one in listed if one.whole), default=None)
         tried.rows.append([family, len(listed), count(listed), top])
     sections = [
-        ("Result", [paragraph(lead, "lead"), paragraph(told), *days, result.table().to_html()]),
+        (
+            "Result",
+            [paragraph(lead, "lead"), paragraph(told), *days, *map(paragraph, result.says()), result.table().to_html()],
+        ),
         (
             "Cut by cut",
             [

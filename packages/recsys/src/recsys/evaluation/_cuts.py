@@ -23,15 +23,19 @@ class Cut(NamedTuple):
 
     Attributes:
         train: the events before it.
-        test: what is to be found after it: items that `train` has and that are new to their users, who have events to
-            answer them from.
+        test: what is to be found after it: pairs new to their users, who have events to answer them from. Pairs
+            of items that `train` does not have are kept, as `evaluate` keeps them: a model of `train` cannot find them.
         given: None for a shop, most of whose users are known before; for a log of visits, most of whose users are not,
             all that the test users did before what is to be found: they are answered from it, nothing is learned of it.
+        repeats: share of the distinct pairs after it that their users had before: left out of `test`.
+        new_items: share of the pairs of `test` whose item `train` does not have.
     """
 
     train: Dataset
     test: Dataset
     given: Dataset | None = None
+    repeats: float = 0.0
+    new_items: float = 0.0
 
     def judge(self, model: Recommender, metric: str, days: float | None = None) -> np.ndarray:
         """Values of a metric, (test users,), of a model that learns from `train`, or from its last days alone."""
@@ -117,11 +121,15 @@ def _one_hidden(data: Dataset, most: int, draw: np.random.Generator) -> Cut:
 
 def _cut(data: Dataset, train: np.ndarray, test: np.ndarray, given: np.ndarray | None = None) -> Cut:
     pair = data.user.astype(np.int64) * data.n_items + data.item
+    had = np.isin(pair, pair[train if given is None else given])
+    repeats = len(np.unique(pair[test & had])) / max(len(np.unique(pair[test])), 1)
+    test = test & ~had
     known = np.isin(data.item, np.unique(data.item[train]))
-    test = test & known & ~np.isin(pair, pair[train if given is None else given])
-    if not test.any():
-        raise InputError("cuts", got="a window in which no user can be asked for a known item", expected="fewer cuts")
-    return Cut(data.take(train), data.take(test), None if given is None else data.take(given))
+    if not (test & known).any():
+        raise InputError("cuts", got="a window in which no user takes a known item anew", expected="fewer cuts")
+    new_items = 1 - len(np.unique(pair[test & known])) / len(np.unique(pair[test]))
+    before = None if given is None else data.take(given)
+    return Cut(data.take(train), data.take(test), before, repeats, new_items)
 
 
 def _some(able: np.ndarray, n_users: int, most: int, draw: np.random.Generator) -> np.ndarray:

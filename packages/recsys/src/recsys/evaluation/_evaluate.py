@@ -16,6 +16,7 @@ from recsys.data._dataset import Dataset, need_dataset
 from recsys.data._frame import need
 from recsys.data._history import History
 from recsys.data._metrics import Ranks, ranking_metric, row_auc, value_metric
+from recsys.data._order import tie_keys
 from recsys.evaluation._ranks import rank_targets
 from recsys.evaluation._stats import bootstrap_interval, by_group
 from recsys.recommender._base import Recommender
@@ -160,7 +161,7 @@ def evaluate(
         targets: "all", or only "warm" or "cold" ones.
         min_value: a target is an event of at least this value, e.g. a rating of 4; None: of one above 0, if any.
         gain: what a target is worth to NDCG: its "value" (or their sum), the "count" of its events, or 1 (None).
-        seed: of the order of ties.
+        seed: of the order of ties; lists have that of 0.
     Raises:
         InputError: if no target is left, or the model knows none of the users.
 
@@ -188,16 +189,16 @@ def evaluate(
     size = len(wanted.users)
     values = {name: np.empty(size) for name in functions}
     cold = np.empty(size, bool)
-    codes = model.user_ids_.codes(wanted.users)
+    codes, keys = model.user_ids_.codes(wanted.users), tie_keys(wanted.users)
     block = max(1, min(4096, _CELLS // len(model.item_ids_)))
     with progress(size, f"ranking with {model.name}") as bar:
         for start in range(0, size, block):
             rows = slice(start, min(start + block, size))
             events = slice(*np.searchsorted(wanted.row, [rows.start, rows.stop]))
             context = None if wanted.context is None else wanted.context.slice(start, rows.stop - start)
-            query = Query(codes[rows], model.history_.take(codes[rows]), context, allowed)
+            query = Query(codes[rows], model.history_.take(codes[rows]), context, allowed, users=keys[rows])
             ranks, cold[rows] = block_ranks(
-                model, query, wanted.row[events] - start, wanted.item[events], start, filter_seen, allowed, seed,
+                model, query, wanted.row[events] - start, wanted.item[events], filter_seen, allowed, seed,
                 None if wanted.gain is None else wanted.gain[events],
             )  # fmt: skip
             for name, function in functions.items():
@@ -214,7 +215,6 @@ def block_ranks(
     query: Query,
     row: np.ndarray,
     item: np.ndarray,
-    first: int,
     filter_seen: bool,
     allowed: np.ndarray | None,
     seed: int,
@@ -229,7 +229,7 @@ def block_ranks(
         scores[:, ~allowed] = -np.inf
     rank = np.zeros(len(item), np.int64)
     warm = item >= 0
-    users = np.arange(first, first + len(query))
+    users = np.arange(len(query)) if query.users is None else query.users
     rank[warm] = rank_targets(scores, row[warm], item[warm], users, seed)
     return Ranks(row, rank, np.isfinite(scores).sum(axis=1), gain), origin == FALLBACK
 

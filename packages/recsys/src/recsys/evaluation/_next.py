@@ -14,6 +14,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._frame import as_in_fit
 from recsys.data._history import History
 from recsys.data._metrics import ranking_metric
+from recsys.data._order import tie_keys
 from recsys.evaluation._evaluate import Evaluation, block_ranks, check_judged, metric_names
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
@@ -70,13 +71,13 @@ def evaluate_next(
         raise InputError("test", got="no step left", expected="a user with two events or more")
     values = {name: np.empty(len(stops)) for name in functions}
     cold = np.empty(len(stops), bool)
-    codes = model.user_ids_.codes(users)[own]
+    codes, keys = model.user_ids_.codes(users)[own], tie_keys(users)
     with progress(len(stops), f"next items with {model.name}") as bar:
         for part in _blocks(stops - starts, len(model.item_ids_)):
             before = history.ranges(starts[part], stops[part])
-            folded, query = as_folded(model, Query(codes[part], before.keep(before.item >= 0)))
+            folded, query = as_folded(model, Query(codes[part], before.keep(before.item >= 0), users=keys[own[part]]))
             row = np.arange(len(query))
-            ranks, cold[part] = block_ranks(folded, query, row, item[part], part.start, filter_seen, None, seed)
+            ranks, cold[part] = block_ranks(folded, query, row, item[part], filter_seen, None, seed)
             for name, function in functions.items():
                 values[name][part] = function(ranks)
             bar.advance(len(query))
@@ -93,7 +94,7 @@ def as_folded(model: Recommender, query: Query) -> tuple[Recommender, Query]:
     folded = copy.copy(model)
     for name, array in model._fold(query.history).items():
         setattr(folded, name, array)
-    return folded, Query(np.arange(len(query), dtype=np.int32), query.history, query.context)
+    return folded, Query(np.arange(len(query), dtype=np.int32), query.history, query.context, users=query.users)
 
 
 def _steps(model: Recommender, test: Dataset) -> tuple[History, pa.Array, np.ndarray, np.ndarray, np.ndarray]:

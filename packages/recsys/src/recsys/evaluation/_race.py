@@ -1,4 +1,8 @@
-"""The search of `best`: models and preparation together, by optuna's TPE; what falls behind on one cut stops there."""
+"""The search of `best`: first one setting of every family, then optuna's TPE within the families that do best.
+
+A setting stops after a cut on which it is clearly worse than the best so far. One that stops for want of time keeps its
+estimate: it can still win, and is finished first.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +43,8 @@ _STAGES = "+".join(f"trend(model={one},trend=0.8,damp=0.8)" for one in (
     "item-knn(weighting=bm25,k=100,k1=1.2,b=0.25,half_life=120)", "user-knn"))  # fmt: skip
 _ACTIONS = 50  # values up to which a context column is taken for what a visitor did
 _PART = 0.2  # of the time left, that one trial of a family that is searched may take
+_DRAWS = 4  # settings of each family in a round, after which the worse half of the families is left
+_PROBE, _LARGE = 20, 200_000  # one of so many users shows how long a fit takes, in logs of more events than this
 _DENSE = 12_000  # items up to which tables of items by items are tried
 
 
@@ -55,10 +61,6 @@ class Trial:
     whole: bool
     seconds: float
     worth: float
-
-    def cost(self, cuts: int) -> float:
-        """Seconds that all of so many cuts take."""
-        return self.seconds * cuts / max(len(self.scores), 1)
 
     @property
     def mean(self) -> float:
@@ -137,10 +139,35 @@ def made(model: Recommender, params: Mapping[str, Any]) -> Recommender:
     return built
 
 
+@dataclass(frozen=True)
+class Race:
+    """What a search measured.
+
+    Attributes:
+        trials: all settings, in order.
+        untried: family -> why none of its settings was measured.
+    """
+
+    trials: list[Trial]
+    untried: dict[str, str]
+
+    def ranked(self) -> list[Trial]:
+        """Settings that were measured, best estimate first: on equal cuts each is compared with the best complete one.
+
+        A setting that was not measured on all cuts has the mean of that one, plus its distance on the cuts they share.
+        """
+        whole = max((one for one in self.trials if one.whole), key=lambda one: one.mean)
+
+        def estimate(one: Trial) -> float:
+            return one.mean if one.whole else whole.mean + one.mean - float(np.mean(whole.scores[: len(one.scores)]))
+
+        return sorted((one for one in self.trials if one.scores), key=estimate, reverse=True)
+
+
 def race(
     known: Mapping[str, tuple[Recommender, dict[str, Any], list[dict[str, Any]]]],
     cuts: Sequence[Cut], metric: str, until: float, run: Run, seed: int, most: int | None = None,
-) -> list[Trial]:  # fmt: skip
+) -> Race:  # fmt: skip
     """Trials until a moment of `time.monotonic`, those of an earlier run of the same folder among them.
 
     Args:
@@ -154,42 +181,49 @@ def race(
     """
     optuna: Any = require("optuna", "recsys", "best")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    drawn_from = [name for name, (_, space, _) in known.items() if space]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of `group`
-        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=2 * len(known))
-    study = optuna.create_study(direction="maximize", sampler=sampler)
     kept = [line for line in run.metrics() if line["kind"] == "trial"]
+    studies = {}
+    for number, name in enumerate(name for name, (_, space, _) in known.items() if space):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of `multivariate`
+            sampler = optuna.samplers.TPESampler(
+                seed=seed + number + len(kept), multivariate=True, n_startup_trials=_DRAWS
+            )
+        studies[name] = optuna.create_study(direction="maximize", sampler=sampler)
     trials = [Trial(**{key: one for key, one in line.items() if key != "kind"}) for line in kept]
-    for one in trials:
-        _remember(optuna, study, known, one)
+    untried: dict[str, str] = {}
     starts = [[(name, start) for start in starts] for name, (_, _, starts) in known.items()]
     queue = [one for turn in itertools.zip_longest(*starts) for one in turn if one is not None]
     first = max((one for one in trials if one.whole), key=lambda one: one.mean, default=None)
     leader = [] if first is None else list(_values(known[first.family][0], first.family, first.params, cuts, metric))
+    place = 0  # in the queue, then among the draws
     with progress(max(until - time.monotonic(), 1.0), "searching") as bar:
         while time.monotonic() < until and (most is None or len(trials) < most):
             start = time.monotonic()
-            left = until - start
-            slowest = {name: max((one.cost(len(cuts)) for one in trials if one.family == name), default=0.0)
-                       for name in known}  # fmt: skip
-            allowed = {name: left * (_PART if space and trials else 1.0) for name, (_, space, _) in known.items()}
-            place = len(trials)
-            drawn = study.ask()
             if place < len(queue):
                 family, params = queue[place]
             else:
-                family = drawn.suggest_categorical("family", drawn_from)
-                params = {key: _suggest(drawn, f"{family}.{key}", one) for key, one in known[family][1].items()}
-            if slowest[family] > allowed[family] and trials:
-                study.tell(drawn, state=optuna.trial.TrialState.FAIL)
-                if all(slowest[name] > allowed[name] for name in known):
+                drawn_from = [name for name in studies if name not in untried]
+                family = _next_family(drawn_from, trials, place - len(queue))
+                if family is None:
                     break
-                queue = queue[:place] + [one for one in queue[place:] if one[0] != family]
+                params = _drawn(optuna, studies[family], family, known[family][1], trials)
+            place += 1
+            if any(one.family == family and one.params == params for one in trials):
+                if place > len(queue):  # a space of few settings, all of which were tried
+                    studies.pop(family)
                 continue
-            trial, values = _judged(known[family][0], family, params, cuts, metric, leader, allowed[family])
-            study.tell(drawn, state=optuna.trial.TrialState.FAIL)  # what was judged is added whole, below
-            _remember(optuna, study, known, trial)
+            allowed = (until - start) * (_PART if known[family][1] and trials else 1.0)
+            slow = _too_slow(known[family][0], family, params, cuts, trials, allowed)
+            if slow:
+                if not any(one.family == family for one in trials):
+                    untried[family] = slow
+                studies.pop(family, None)
+                queue = queue[:place] + [one for one in queue[place:] if one[0] != family]
+                if place >= len(queue) and not studies:
+                    break
+                continue
+            trial, values = _judged(known[family][0], family, params, cuts, metric, leader, allowed)
             trials.append(trial)
             run.log(kind="trial", **vars(trial))
             if trial.whole and (not leader or trial.mean > np.mean([one.mean() for one in leader])):
@@ -197,7 +231,71 @@ def race(
             bar.advance(time.monotonic() - start)
     if not any(one.whole for one in trials):
         raise InputError("minutes", got="no trial was finished", expected="more time")
-    return trials
+    for name in known:
+        if name not in untried and not any(one.scores for one in trials if one.family == name):
+            failed = any(one.family == name for one in trials)
+            untried[name] = "it could not be fitted to these events" if failed else "the time was up"
+    return Race(_finished(trials, known, cuts, metric, until, run), untried)
+
+
+def _finished(
+    trials: list[Trial], known: Mapping[str, Any], cuts: Sequence[Cut], metric: str, until: float, run: Run
+) -> list[Trial]:
+    """The trials, in which those that are estimated to be the best are measured on all cuts, as long as time allows."""
+    trials = list(trials)
+    while True:
+        best = Race(trials, {}).ranked()[0]
+        per_cut = best.seconds / len(best.scores)
+        if best.whole or time.monotonic() + per_cut * (len(cuts) - len(best.scores)) > until + per_cut:
+            return trials
+        start = time.monotonic()
+        more = _values(known[best.family][0], best.family, best.params, cuts[len(best.scores) :], metric)
+        scores = best.scores + [float(one.mean()) for one in more]
+        seconds = best.seconds + time.monotonic() - start
+        whole = Trial(best.family, best.params, scores, True, seconds, float(np.mean(scores)))
+        trials[trials.index(best)] = whole
+        run.log(kind="finished", **vars(whole))
+
+
+def _next_family(names: Sequence[str], trials: Sequence[Trial], draw: int) -> str | None:
+    """The family of a draw: rounds of the same number for each, and after a round only the better half goes on."""
+    top = {name: max((one.worth for one in trials if one.family == name), default=-np.inf) for name in names}
+    ordered = sorted(names, key=lambda name: -top[name])
+    size = len(ordered)
+    while size > 2 and draw >= _DRAWS * size:
+        draw -= _DRAWS * size
+        size = (size + 1) // 2
+    return ordered[draw % min(size, len(ordered))] if ordered else None
+
+
+def _drawn(optuna: Any, study: Any, family: str, space: Mapping[str, Any], trials: Sequence[Trial]) -> dict[str, Any]:
+    """A setting of a family, by what its other settings scored."""
+    for one in [one for one in trials if one.family == family][study.user_attrs.get("told", 0) :]:
+        _remember(optuna, study, space, one)
+    study.set_user_attr("told", sum(one.family == family for one in trials))
+    drawn = study.ask()
+    params = {key: _suggest(drawn, key, one) for key, one in space.items()}
+    study.tell(drawn, state=optuna.trial.TrialState.FAIL)  # what was judged is told with the next draw
+    return params
+
+
+def _too_slow(
+    model: Recommender, family: str, params: Mapping[str, Any], cuts: Sequence[Cut], trials: Sequence[Trial],
+    allowed: float,
+) -> str:  # fmt: skip
+    """Why a setting is not started: what one cut takes, as others of its family or a part of the users say; or ""."""
+    took = [one.seconds / len(one.scores) for one in trials if one.family == family and one.scores]
+    if not took and len(cuts[0].train) > _LARGE:
+        train, start = cuts[0].train, time.monotonic()
+        try:
+            made(model, params).fit(train.take(train.user % _PROBE == 0))
+        except (NinefoldError, np.linalg.LinAlgError):
+            return ""
+        took = [(time.monotonic() - start) * _PROBE]
+    seconds = min(took, default=0.0)
+    return (
+        f"one fit takes about {seconds:.0f} s, more than the {allowed:.0f} s left for it" if seconds > allowed else ""
+    )
 
 
 def _values(
@@ -236,18 +334,16 @@ def _judged(
     return Trial(family, params, scores, whole, time.monotonic() - start, float(worth)), values
 
 
-def _remember(optuna: Any, study: Any, known: Mapping[str, Any], trial: Trial) -> None:
-    if trial.family not in known or not trial.scores or not known[trial.family][1]:
+def _remember(optuna: Any, study: Any, space: Mapping[str, Any], trial: Trial) -> None:
+    if not trial.scores:
         return
-    space = {"family": [name for name, (_, space, _) in known.items() if space]} | {
-        f"{trial.family}.{key}": one for key, one in known[trial.family][1].items()
-    }
-    values = {"family": trial.family} | {f"{trial.family}.{key}": one for key, one in trial.params.items()}
     distributions = {key: _distribution(optuna, one) for key, one in space.items()}
-    inside = all(distributions[key]._contains(distributions[key].to_internal_repr(one)) for key, one in values.items())
+    inside = all(
+        distributions[key]._contains(distributions[key].to_internal_repr(trial.params[key])) for key in distributions
+    )
     if not inside:  # a start outside the space that is searched
         return
-    study.add_trial(optuna.trial.create_trial(params=values, distributions=distributions, value=trial.worth))
+    study.add_trial(optuna.trial.create_trial(params=trial.params, distributions=distributions, value=trial.worth))
 
 
 def _distribution(optuna: Any, one: Any) -> Any:

@@ -17,6 +17,7 @@ from ninefold.progress import progress
 from recsys.data._dataset import Dataset
 from recsys.data._frame import as_table, need
 from recsys.data._ids import IdMap, as_arrow, id_array
+from recsys.data._order import tie_keys
 from recsys.data._untyped import Csr, pc
 from recsys.recommender._longest import top_of_factors
 from recsys.recommender._query import FALLBACK, FEATURES, SOURCES, Query, check_length, context_rows, is_table
@@ -126,15 +127,15 @@ class Recommender(Likenesses):
             nothing = Lists(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
             return self._listed(ids, nothing, np.empty(0, np.int8))
         if len(ids) <= block:
-            query = Query(codes, self.history_.take(codes), rows)
+            query = Query(codes, self.history_.take(codes), rows, users=tie_keys(ids))
             return self._listed(ids, *self._lists(query, k, filter_seen, allowed, among))
         parts = []
         with progress(len(ids), "lists") as bar:
             for start in range(0, len(ids), block):
                 part = slice(start, start + block)
-                query = Query(
-                    codes[part], self.history_.take(codes[part]), None if rows is None else rows.slice(start, block)
-                )
+                there = None if rows is None else rows.slice(start, block)
+                keys = tie_keys(ids.slice(start, block))
+                query = Query(codes[part], self.history_.take(codes[part]), there, users=keys)
                 own = None if among is None else among[part]
                 lists, origin = self._lists(query, k, filter_seen, allowed, own)
                 parts.append(self._listed(ids.slice(start, block), lists, origin))
@@ -151,7 +152,7 @@ class Recommender(Likenesses):
             raise InputError("recommend_one", got="a model that is asked in a context", expected="recommend(context=)")
         filter_seen = not self.counts_repeats if filter_seen is None else filter_seen
         codes, listed = np.array([self.user_ids_.code(user)], np.int32), self.item_ids_.listed
-        query = Query(codes, self.history_.take(codes))
+        query = Query(codes, self.history_.take(codes), users=tie_keys([user]))
         lists, _ = self._lists(query, k, filter_seen, self._allowed(None, exclude))
         return [(listed[item], score) for item, score in zip(lists.item.tolist(), lists.score.tolist(), strict=True)]
 
@@ -168,6 +169,7 @@ class Recommender(Likenesses):
             skips_zeros=self.zero_is_no_evidence, scale=self._scale(),
             falls_back=origin == FALLBACK if any_falls else None,
             fallback=self._fallback_scores() if any_falls else None,
+            users=query.users,
         )  # fmt: skip
         product = self._product(query)
         if product is not None:

@@ -22,7 +22,7 @@ _PROBE = 64  # rows that say whether a try is worth its while
 def top_of_factors(queries: np.ndarray, items: np.ndarray, k: int, rules: Filter | None = None) -> Lists:
     """The k greatest inner products of each query, float32 (rows, d), with all items, float32 (items, d).
 
-    Of equal scores the lower code is listed first.
+    Equal scores are ordered by user and item (`Filter.users`), or else by item index.
     """
     queries, items, rules = np.asarray(queries, np.float32), np.asarray(items, np.float32), rules or Filter()
     rules.check(len(queries), len(items))
@@ -106,4 +106,5 @@ def _rows_of(rules: Filter, rows: np.ndarray, longest: np.ndarray | None = None)
     return Filter(
         hidden=hidden, allowed=of_items(rules.allowed), skips_zeros=rules.skips_zeros, scale=of_items(rules.scale),
         falls_back=None if rules.falls_back is None else rules.falls_back[rows], fallback=of_items(rules.fallback),
+        users=None if rules.users is None else rules.users[rows], codes=longest,
     )  # fmt: skip

@@ -30,6 +30,7 @@ class Query:
         context: one row each, or None.
         allowed: the only items that lists may hold, bool (items,), and `among`, those of each row, CSR (rows, items);
             None: all. Models that choose candidates choose among these.
+        users: a number of each row's user id (`tie_keys`), int64 (rows,), which orders equal scores; None: by index.
     """
 
     codes: np.ndarray
@@ -37,6 +38,7 @@ class Query:
     context: pa.Table | None = None
     allowed: np.ndarray | None = None
     among: Csr | None = None
+    users: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
+from recsys.data._order import is_ahead, row_keys
 from recsys.data._untyped import Csr, compiled
 from recsys.recommender._rows import threads
 from recsys.recommender._sound import Pairs, sound
@@ -38,6 +39,9 @@ class Filter:
         scale: factor of each item's positive scores, by which negative ones are divided, float32 (items,); or None.
         falls_back: rows that get the fallback's scores instead of their own, bool (rows,); none if None.
         fallback: scores of those rows, float32 (items,), -inf where nothing is listed.
+        users: a number of each row's user, int (rows,), by which equal scores are ordered (`tie_keys`); None: the lower
+            index first, as for neighbours of items.
+        codes: item of each column, int (items,), where columns are some of the items only; None: its index.
     """
 
     hidden: Csr | Pairs | None = None
@@ -47,6 +51,8 @@ class Filter:
     scale: np.ndarray | None = None
     falls_back: np.ndarray | None = None
     fallback: np.ndarray | None = None
+    users: np.ndarray | None = None
+    codes: np.ndarray | None = None
 
     def check(self, rows: int, items: int) -> None:
         """InputError unless all fits lists of so many rows and items: compiled code trusts what it is given."""
@@ -58,6 +64,8 @@ class Filter:
                 raise InputError(name, got=f"shape {flags.shape}", expected=f"({items},)")
         if self.falls_back is not None and (self.falls_back.shape != (rows,) or self.fallback is None):
             raise InputError("falls_back", got=f"shape {self.falls_back.shape}", expected=f"({rows},) and a fallback")
+        if self.users is not None and self.users.shape != (rows,):
+            raise InputError("users", got=f"shape {self.users.shape}", expected=f"({rows},)")
 
     def arrays(self, rows: slice) -> tuple[Any, ...]:
         """What the compiled functions take, for some rows."""
@@ -69,6 +77,8 @@ class Filter:
             _NO_SCORE if self.scale is None else self.scale,
             _NO_FLAG if self.falls_back is None else self.falls_back[rows],
             _NO_SCORE if self.fallback is None else np.asarray(self.fallback, np.float32),
+            _NO_POINTER if self.users is None else row_keys(self.users[rows]),
+            _NO_POINTER if self.codes is None else np.asarray(self.codes, np.int64),
         )
 
 
@@ -116,7 +126,7 @@ class Lists:
 def top_of_scores(scores: np.ndarray, k: int, rules: Filter | None = None) -> Lists:
     """The k greatest of each row of scores, float32 (rows, items), which are changed; -inf is never listed.
 
-    Of equal scores the lower code is listed first.
+    Equal scores are ordered by user and item (`Filter.users`), or else by item index.
     """
     scores = np.ascontiguousarray(scores, np.float32)
     rules = rules or Filter()
@@ -206,21 +216,28 @@ def _rows_and_ranks(counts, total):
 
 
 @compiled
-def _is_worse(score: float, item: int, other_score: float, other_item: int) -> bool:
-    return score < other_score or (score == other_score and item > other_item)
+def _is_worse(score, item, other_score, other_item, key, codes):
+    """Whether an entry is listed after another; `key` is that of `row_keys`, or -1: the lower index first."""
+    if score != other_score:
+        return score < other_score
+    if key < 0:
+        return item > other_item
+    if len(codes) > 0:
+        return is_ahead(key, codes[other_item], codes[item], 0)
+    return is_ahead(key, other_item, item, 0)
 
 
 @compiled
-def _sift_down(scores: np.ndarray, items: np.ndarray, size: int, score: float, item: int) -> None:
+def _sift_down(scores, items, size, score, item, key, codes):
     """Put an entry at the root of a heap whose root is the worst, and let it sink to its place."""
     at = 0
     while True:
         child = 2 * at + 1
         if child >= size:
             break
-        if child + 1 < size and _is_worse(scores[child + 1], items[child + 1], scores[child], items[child]):
+        if child + 1 < size and _is_worse(scores[child + 1], items[child + 1], scores[child], items[child], key, codes):
             child += 1
-        if not _is_worse(scores[child], items[child], score, item):
+        if not _is_worse(scores[child], items[child], score, item, key, codes):
             break
         scores[at], items[at] = scores[child], items[child]
         at = child
@@ -228,7 +245,7 @@ def _sift_down(scores: np.ndarray, items: np.ndarray, size: int, score: float, i
 
 
 @compiled
-def _pick(row, candidates, takes_all, allowed, skips_zeros, items, scores):
+def _pick(row, candidates, takes_all, allowed, skips_zeros, key, codes, items, scores):
     """Write the best entries of a row, best first, and return how many; `row` is -inf where nothing may be listed."""
     k, size = len(items), 0
     bound = np.float32(-np.inf)  # what an entry must exceed once the list is full
@@ -244,20 +261,20 @@ def _pick(row, candidates, takes_all, allowed, skips_zeros, items, scores):
             size += 1
             while at > 0:
                 parent = (at - 1) >> 1
-                if not _is_worse(score, item, scores[parent], items[parent]):
+                if not _is_worse(score, item, scores[parent], items[parent], key, codes):
                     break
                 scores[at], items[at] = scores[parent], items[parent]
                 at = parent
             scores[at], items[at] = score, item
             if size == k:
                 bound = scores[0]
-        elif _is_worse(scores[0], items[0], score, item):
-            _sift_down(scores, items, size, score, item)
+        elif _is_worse(scores[0], items[0], score, item, key, codes):
+            _sift_down(scores, items, size, score, item, key, codes)
             bound = scores[0]
     for end in range(size - 1, 0, -1):
         score, item = scores[end], items[end]
         scores[end], items[end] = scores[0], items[0]
-        _sift_down(scores, items, end, score, item)
+        _sift_down(scores, items, end, score, item, key, codes)
     return size
 
 
@@ -276,31 +293,50 @@ def _set_hidden(row, hidden_at, hidden, r, value):
 
 @compiled
 def list_dense(
-    table, hidden_at, hidden, among_at, among, allowed, skips_zeros, scale, falls_back, fallback, items, scores, counts
+    table,
+    hidden_at,
+    hidden,
+    among_at,
+    among,
+    allowed,
+    skips_zeros,
+    scale,
+    falls_back,
+    fallback,
+    keys,
+    codes,
+    items,
+    scores,
+    counts,
 ):
     for r in range(len(table)):
+        key = keys[r] if len(keys) > 0 else -1
         falls = len(falls_back) > 0 and falls_back[r]
         row = fallback.copy() if falls else table[r]
         if len(scale) > 0 and not falls:
             _scale_row(row, scale)
         _set_hidden(row, hidden_at, hidden, r, -np.inf)
         own = among[among_at[r] : among_at[r + 1]] if len(among_at) > 0 else among
-        counts[r] = _pick(row, own, len(among_at) == 0, allowed, skips_zeros and not falls, items[r], scores[r])
+        counts[r] = _pick(
+            row, own, len(among_at) == 0, allowed, skips_zeros and not falls, key, codes, items[r], scores[r]
+        )
 
 
 @compiled
 def _list_sparse(
     left_at, left, left_value, right_at, right, right_value, size,
-    hidden_at, hidden, among_at, among, allowed, skips_zeros, scale, falls_back, fallback, items, scores, counts,  # noqa: ARG001
+    hidden_at, hidden, among_at, among, allowed, skips_zeros, scale, falls_back, fallback, keys,  # noqa: ARG001
+    codes, items, scores, counts,
 ):  # fmt: skip
     total, is_touched = np.zeros(size, np.float32), np.zeros(size, np.bool_)
     touched = np.empty(size, np.int32)
     for r in range(len(counts)):
+        key = keys[r] if len(keys) > 0 else -1
         own = among[among_at[r] : among_at[r + 1]] if len(among_at) > 0 else among
         if len(falls_back) > 0 and falls_back[r]:
             row = fallback.copy()
             _set_hidden(row, hidden_at, hidden, r, -np.inf)
-            counts[r] = _pick(row, own, len(among_at) == 0, allowed, False, items[r], scores[r])
+            counts[r] = _pick(row, own, len(among_at) == 0, allowed, False, key, codes, items[r], scores[r])
             continue
         many = 0
         for place in range(left_at[r], left_at[r + 1]):
@@ -313,7 +349,7 @@ def _list_sparse(
             if len(scale) > 0:
                 _scale_row(total, scale)
             _set_hidden(total, hidden_at, hidden, r, -np.inf)
-            counts[r] = _pick(total, own, len(among_at) == 0, allowed, True, items[r], scores[r])
+            counts[r] = _pick(total, own, len(among_at) == 0, allowed, True, key, codes, items[r], scores[r])
             total[:] = 0
             continue
         many = 0
@@ -332,7 +368,7 @@ def _list_sparse(
                 total[item] = total[item] * scale[item] if total[item] > 0 else total[item] / scale[item]
         _set_hidden(total, hidden_at, hidden, r, -np.inf)
         candidates = own if len(among_at) > 0 else touched[:many]
-        counts[r] = _pick(total, candidates, False, allowed, True, items[r], scores[r])
+        counts[r] = _pick(total, candidates, False, allowed, True, key, codes, items[r], scores[r])
         for place in range(many):
             total[touched[place]] = 0
             is_touched[touched[place]] = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from ninefold.errors import InputError, NinefoldError
 from recsys.data._dataset import Dataset
 from recsys.data._frame import need
 from recsys.data._history import History
+from recsys.data._order import tie_keys
 from recsys.data._side import side_table
 from recsys.data._untyped import is_text, pc, value_kind
 from recsys.recommender._base import Recommender
@@ -192,6 +194,7 @@ class Live:
                 asked, query = self._folded(codes[rows], [new[row] or [] for row in rows], there)
             else:
                 asked, query = model, Query(codes[rows], model.history_.take(codes[rows]), there)
+            query = dataclasses.replace(query, users=tie_keys([users[row] for row in rows]))
             for row, (items, scores, sources) in zip(rows, self._ruled(asked, query, request), strict=True):
                 answers[row] = {"user": users[row], "items": items, "scores": scores, "sources": sources}
         return answers

@@ -57,11 +57,20 @@ class Metrics:
         if self._folder is not None:
             files = sorted(self._folder.glob("metrics-*"))
             total = np.sum([np.fromfile(one, np.float64, len(_KEYS)) for one in files], axis=0)
-        lines = ["# TYPE recsys_requests_total counter", "# TYPE recsys_seconds histogram"]
-        for key, value in zip(_KEYS, total, strict=True):
-            if key == "reloads":
-                lines += ["# TYPE recsys_reloads_total counter", f"recsys_reloads_total {value:g}"]
-            elif value or "bucket" in key or "sum" in key:
-                lines.append(f"{key} {value:.9g}")
-        lines.append(f"recsys_seconds_count {total[_PLACE[_ALL]]:g}")
+        value = dict(zip(_KEYS, total, strict=True))
+        requests = [key for key in _KEYS if key.startswith("recsys_requests_total") and value[key]]
+        buckets = [key for key in _KEYS if key.startswith("recsys_seconds_bucket")]
+        lines = [  # all samples of a family stand together below its type: a parser drops what does not
+            "# HELP recsys_requests_total Requests answered, by path and HTTP status.",
+            "# TYPE recsys_requests_total counter",
+            *(f"{key} {value[key]:.17g}" for key in requests),
+            "# HELP recsys_seconds Time from request to answer, in seconds.",
+            "# TYPE recsys_seconds histogram",
+            *(f"{key} {value[key]:.17g}" for key in buckets),
+            f"recsys_seconds_sum {value['recsys_seconds_sum']:.17g}",
+            f"recsys_seconds_count {value[_ALL]:.17g}",
+            "# HELP recsys_reloads_total Models taken up since the service started.",
+            "# TYPE recsys_reloads_total counter",
+            f"recsys_reloads_total {value['reloads']:.17g}",
+        ]
         return "\n".join(lines) + "\n"

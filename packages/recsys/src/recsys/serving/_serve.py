@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from recsys.serving._events import EventLog
 from recsys.serving._live import Live
 
 _SETTING = "RECSYS_SERVE"  # what a worker is to serve, as JSON: workers are new processes
+_LOOK, _GRACE = 0.5, 5.0  # seconds between two looks at the supervisor, and for the last answers
 
 
 def serve(
@@ -42,7 +46,7 @@ def serve(
     if events is not None:
         EventLog(events).close()
     with tempfile.TemporaryDirectory(prefix="recsys-") as state, _listening(host, port) as found:
-        setting = {"folder": folder, "state": state, "events": events, "items": items}
+        setting = {"folder": folder, "state": state, "events": events, "items": items, "supervisor": os.getpid()}
         os.environ[_SETTING] = json.dumps(setting, default=str)
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         config = uvicorn.Config(
@@ -60,7 +64,20 @@ def serve(
 
 def worker() -> Any:
     """The application of one worker, by the setting that `serve` left."""
-    return make_app(**json.loads(os.environ[_SETTING]))
+    setting = json.loads(os.environ[_SETTING])
+    supervisor = setting.pop("supervisor")
+    if supervisor != os.getpid():
+        threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
+    return make_app(**setting)
+
+
+def _end_with(supervisor: int) -> None:
+    """End this worker when its supervisor has died, so that the port is free again."""
+    while os.getppid() == supervisor:
+        time.sleep(_LOOK)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE)
+    os._exit(1)
 
 
 def _listening(host: str, port: int) -> socket.socket:

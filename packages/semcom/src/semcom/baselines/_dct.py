@@ -10,8 +10,16 @@ from ninefold import artifacts
 from ninefold.errors import InputError
 from scipy.fft import dctn, idctn
 
-from semcom.phy import CodedBlock, Received, interleaver, noise_variance, reals_to_symbols, symbols_to_reals
-from semcom.whole import WholeLink, symbols_of_ratio
+from semcom.phy import (
+    MAX_VARIANCE,
+    CodedBlock,
+    Received,
+    interleaver,
+    noise_variance,
+    reals_to_symbols,
+    symbols_to_reals,
+)
+from semcom.whole import WholeLink
 
 _KIND = "semcom.dct"
 STATISTICS = Path(__file__).parent / "dct-16.safetensors"
@@ -80,9 +88,6 @@ class BlockDct(WholeLink):
         self.order, self.variances = order, np.maximum(variances[order].astype(np.float64), 1e-12)
         self._scale_block = CodedBlock(8, "ldpc:1/5")
 
-    def symbols(self, height: int, width: int) -> int:
-        return symbols_of_ratio(self.ratio, height, width)
-
     def _design(self, height: int, width: int, snr_db: float) -> tuple[int, np.ndarray]:
         """(blocks, gain of each coefficient that is sent)."""
         count = -(-height // BLOCK) * -(-width // BLOCK)
@@ -98,7 +103,7 @@ class BlockDct(WholeLink):
         weighted = blocks_of(padded(picture, BLOCK))[:, self.order[: len(gains)]] * gains
         body = self.symbols(height, width) - self._scale_block.symbols
         reals = np.zeros(2 * body, np.float32)
-        reals[: weighted.size] = weighted.ravel()
+        reals[: weighted.size] = weighted.ravel()[: len(reals)]  # a narrow picture has more blocks than reals
         level = int(np.clip(np.round(16 * np.log2(max(np.sqrt(np.mean(reals**2)), 1e-6))) + 128, 0, 255))
         head = self._scale_block.send(np.unpackbits(np.array([[level]], np.uint8), axis=1))[0]
         reals /= 2.0 ** ((level - 128) / 16)
@@ -113,10 +118,13 @@ class BlockDct(WholeLink):
         bits, good = self._scale_block.receive(symbols[None, :head], noise[None, :head])
         level = int(np.packbits(bits[0])[0]) if good[0] else 128
         scale = 2.0 ** ((level - 128) / 16)
-        reals = symbols_to_reals(symbols[None, head:])[0][: count * len(gains)].reshape(count, -1) * scale
-        spread = np.repeat(noise[head:], 2)[: count * len(gains)].reshape(count, -1) * scale**2
+        whole = np.zeros((2, count * len(gains)), np.float32)
+        whole[1] = MAX_VARIANCE  # where nothing was sent
+        arrived = (symbols_to_reals(symbols[None, head:])[0], np.repeat(noise[head:], 2))
+        for row, values in zip(whole, arrived, strict=True):
+            row[: len(values)] = values[: len(row)]
+        reals, spread = whole.reshape(2, count, -1) * np.array([scale, scale**2], np.float32)[:, None, None]
         power = self.variances[: len(gains)] * gains**2 * scale**2  # a picture's variances are taken to have its scale
         blocks = np.zeros((count, len(self.variances)), np.float32)
         blocks[:, self.order[: len(gains)]] = reals * (power / (power + spread)) / gains
-        whole = (-(-height // BLOCK) * BLOCK, -(-width // BLOCK) * BLOCK)
-        return pixels(_joined(blocks, *whole), height, width)
+        return pixels(_joined(blocks, -(-height // BLOCK) * BLOCK, -(-width // BLOCK) * BLOCK), height, width)

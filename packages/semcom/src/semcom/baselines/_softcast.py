@@ -8,8 +8,8 @@ import numpy as np
 from scipy.fft import dctn, idctn
 
 from semcom.baselines._dct import padded, pixels
-from semcom.phy import CodedBlock, Received, choose_mcs, interleaver, reals_to_symbols, symbols_to_reals
-from semcom.whole import WholeLink, symbols_of_ratio
+from semcom.phy import CodedBlock, Received, interleaver, mcs_table, reals_to_symbols, symbols_to_reals
+from semcom.whole import WholeLink
 
 
 class SoftCast(WholeLink):
@@ -25,12 +25,11 @@ class SoftCast(WholeLink):
     def __init__(self, ratio: float) -> None:
         self.ratio = ratio
 
-    def symbols(self, height: int, width: int) -> int:
-        return symbols_of_ratio(self.ratio, height, width)
-
     def _block(self, snr_db: float) -> CodedBlock:
-        row = choose_mcs(snr_db - 1)  # a short block needs more than the long ones of the table
-        return CodedBlock(8 * (3 * self._GRID**2 + 3), f"ldpc:{row.rate / 1024:.6f}", row.modulation, crc=24)
+        bits = 8 * (3 * self._GRID**2 + 3)
+        rows = [row for row in mcs_table() if 51 < row.rate < 950 and row.works_from(bits) <= snr_db]
+        row = rows[-1] if rows else next(row for row in mcs_table() if row.rate > 51)
+        return CodedBlock(bits, f"ldpc:{row.rate / 1024:.6f}", row.modulation, crc=24)
 
     def _chunks(self, values: np.ndarray) -> np.ndarray:
         """(H, W, 3) coefficients -> (192, coefficients of a chunk)."""

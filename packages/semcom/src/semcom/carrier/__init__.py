@@ -1,7 +1,7 @@
 """The default of `carrier send`: whole pictures by the best link, and the payload with them (`_beside`), and
 recordings of it (`_session`).
 
-The published form, bits in the mask of a carrier picture, is the room `paper`.
+The published form, bits in the mask of a carrier picture, is the module `paper`.
 
 Examples:
     >>> import numpy as np

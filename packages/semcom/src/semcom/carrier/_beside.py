@@ -1,7 +1,7 @@
-"""The default of `carrier send`: whole pictures by a joint coder, and the payload in coded blocks beside them.
+"""The default of `carrier send`: whole pictures by a joint coder, and the payload in coded blocks with them.
 
 One row of symbols: a header block (payload length and CRC-32, rate 1/3), the payload's blocks, the pictures; all of
-them interleaved, so that a fade hits each a little. The form of the publication is the room `paper`.
+them interleaved, so that a fade hits each a little. The form of the publication is the module `paper`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from semcom.phy import PilotPattern
 
 app = house_app(
-    "semcom", "Pictures and bytes over a channel whose every symbol is counted. Start with **semcom demo**."
+    "semcom",
+    "Send pictures over a simulated or recorded radio channel, and compare links at equal symbols. "
+    "Start with **semcom demo**.",
 )
 
 
@@ -26,27 +28,36 @@ def _group(name: str, text: str) -> typer.Typer:
 
 
 carrier = _group("carrier", "Send pictures and a payload; receive them in another process.")
-mm = _group("mm", "Send pictures with their text; draw candidates at the receiver and keep the one that fits both.")
-channel = _group("channel", "Let a channel act on a recording; make it a waveform, and back.")
+mm = _group("mm", "Send pictures with captions; the receiver draws candidates and keeps the best match.")
+channel = _group("channel", "Simulate a channel, or convert symbols to radio samples and back.")
 train = _group("train", "Train the small models.")
 bench = _group("bench", "Error rates of the physical layer.")
 
-Pictures = Annotated[list[Path], Argument(help="Picture files or folders.")]
+Pictures = Annotated[list[Path], Argument(help="Picture files, or folders of pictures.")]
 Symbols = Annotated[Path, Argument(help="Folder of symbols, or a file of a SigMF recording.")]
-Snr = Annotated[float, Option(help="Es/N0 in dB; inf is no noise.")]
-KnownSnr = Annotated[float | None, Option(help="Es/N0 in dB; estimated if left out.")]
-SnrRange = Annotated[str, Option(help="Es/N0 in dB: 1,4,7 or first:last:step.")]
-ChannelSpec = Annotated[str, Option(help="E.g. awgn, rayleigh:block=64,csi=pilot, ofdm.")]
-Settings = Annotated[str, Option(help="Settings of the link: key=value,...; a wrong key lists them.")]
-Jobs = Annotated[int, Option(min=1, help="Processes.")]
+Snr = Annotated[float, Option(help="Channel SNR (Es/N0) in dB; `inf` means no noise.")]
+KnownSnr = Annotated[float | None, Option(help="Channel SNR (Es/N0) in dB; estimated if omitted.")]
+SnrRange = Annotated[str, Option(help="Channel SNRs (Es/N0) in dB: a list such as 1,4,7, or first:last:step.")]
+ChannelSpec = Annotated[str, Option(help="Channel model, such as awgn, rayleigh:block=64,csi=pilot or ofdm.")]
+Settings = Annotated[
+    str, Option(rich_help_panel="Advanced", help="Link settings as key=value,...; an unknown key lists all settings.")
+]
+Jobs = Annotated[int, Option(min=1, help="Number of parallel processes.")]
 
 
 @dataclass(frozen=True)
 class Pilots:
     """Pilots of a recording, for channels that fade."""
 
-    pilots: Annotated[int, Option(min=0, help="Pilots before each block, for channels that fade.")] = 0
-    pilot_block: Annotated[int, Option(min=0, help="Data symbols of a block; 0 is a whole row.")] = 0
+    pilots: Annotated[
+        int,
+        Option(
+            min=0, rich_help_panel="Advanced", help="Number of pilot symbols before each block, for fading channels."
+        ),
+    ] = 0
+    pilot_block: Annotated[
+        int, Option(min=0, rich_help_panel="Advanced", help="Number of data symbols per block; 0 means one block.")
+    ] = 0
 
     def pattern(self) -> PilotPattern:
         """Where they are."""

@@ -17,22 +17,38 @@ from semcom.cli._app import ChannelSpec, KnownSnr, Pictures, Pilots, Settings, S
 if TYPE_CHECKING:
     from semcom.links import Played, Recording
 
-PayloadFile = Annotated[Path | None, Option("--payload", help="File whose bytes travel with the pictures.")]
-KeepBad = Annotated[bool, Option("--keep-bad", help="Write bytes whose check failed, as payload.unchecked.")]
-Model = Annotated[str | None, Option(help="Of the form: a coder, or a masked autoencoder.")]
-Key = Annotated[str | None, Option(help="paper: scrambler key of both sides; `none` switches it off.")]
-_FORM = "beside: pictures by the joint coder, the payload with them; paper: in their masks."
+PayloadFile = Annotated[Path | None, Option("--payload", help="File to send with the pictures.")]
+KeepBad = Annotated[
+    bool, Option("--keep-bad", help="Also write a payload whose checksum failed, as payload.unchecked.")
+]
+Model = Annotated[
+    str | None, Option(help="Name or path of the image coder, or of the masked autoencoder with `--form paper`.")
+]
+Key = Annotated[
+    str | None,
+    Option(
+        rich_help_panel="Advanced", help="Scrambler key shared by both sides, with `--form paper`; `none` disables it."
+    ),
+]
+_FORM = "Transmission form: `beside` sends the payload in blocks next to the pictures, `paper` in their masks."
 
 
 @dataclass(frozen=True)
 class Link:
     """Options of a link."""
 
-    form: Annotated[str, Option(help=_FORM)] = "beside"
+    form: Annotated[str, Option(rich_help_panel="Advanced", help=_FORM)] = "beside"
     model: Model = None
     link: Settings = ""
     key: Key = None
-    split: Annotated[bool, Option("--split", help="paper: send the pictures again as often as needed.")] = False
+    split: Annotated[
+        bool,
+        Option(
+            "--split",
+            rich_help_panel="Advanced",
+            help="Repeat the pictures until the payload fits, with `--form paper`.",
+        ),
+    ] = False
 
     def sides(self, snr: float) -> tuple[Callable[..., Recording], Callable[..., Played]]:
         """(pictures, payload, pilots -> recording) of the sender, and (equalised symbols, sizes -> pictures)."""
@@ -63,7 +79,10 @@ def key_of(text: str | None) -> str | None:
 def send(
     pictures: Pictures, payload: PayloadFile = None, *, link: Link, pilots: Pilots, opts: Shared
 ) -> dict[str, Any]:
-    """Write the symbols of PICTURES and a payload to the folder -o (SigMF, cf32_le)."""
+    """Send PICTURES and a payload: write their symbols to a folder (SigMF, cf32_le).
+
+    Example: `semcom carrier send pictures --payload note.txt -o sent`
+    """
     from semcom.datasets._given import read_pictures
     from semcom.links._received import payload_facts, read_payload, recording_facts
 
@@ -80,7 +99,10 @@ def recv(
     symbols: Symbols, *, model: Model = None, key: Key = None, snr: KnownSnr = None, keep_bad: KeepBad = False,
     opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Receive a folder of symbols: pictures and payload into the folder -o. Status 2 if the payload is not whole."""
+    """Receive a folder of symbols: write pictures and payload to a folder. Exit status 2 if the payload is damaged.
+
+    Example: `semcom carrier recv air -o got`
+    """
     from semcom import Recording
     from semcom.links._received import save_played
 
@@ -109,7 +131,10 @@ def run(
     pictures: Pictures, payload: PayloadFile = None, *, channel: ChannelSpec = "awgn", snr: Snr = 6.0, link: Link,
     keep_bad: KeepBad = False, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Send, let a channel act, receive: how PICTURES and payload come through; -o keeps what arrives."""
+    """Send PICTURES and a payload through a simulated channel, receive them, and report quality.
+
+    Example: `semcom carrier run pictures --payload note.txt --channel rayleigh:block=64 --snr 12`
+    """
     from semcom import Channel
     from semcom.datasets._given import read_pictures
     from semcom.evaluation._campaigns import over_channel

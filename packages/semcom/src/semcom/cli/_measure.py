@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated
 
 from ninefold.cli import Shared, run_app, verb
@@ -12,31 +13,39 @@ from typer import Option
 
 from semcom.cli._app import ChannelSpec, Jobs, Pictures, SnrRange, app, bench, mm
 
-_ASSUMED = "Es/N0 that the joint coder's sender assumes then.  [default: 5]"
-_CODER = "picture-c16, a file of `train picture` or `train jscc`, a DeepJSCC checkpoint."
+_ASSUMED = "SNR in dB that the joint coder assumes with `--unknown`; 5 if omitted."
+_CODER = "Joint coder: trained model, DeepJSCC checkpoint, or file.py:Class, which runs that file."
+_CODECS = "Image codecs, comma-separated: jpeg, jpeg2000, webp, avif, heif, jxl, best; all usual ones if omitted."
+_ARMS = "Other links, comma-separated: joint, chosen, softcast, linear, layered; all that apply if omitted."
 
 
 @verb(app, uses=("seed", "threads", "quiet", "out"), out="run")
 def baseline(
     pictures: Pictures, *,
-    codec: Annotated[str, Option(help="jpeg, jpeg2000, webp, avif, heif, jxl.")] = "jpeg,webp,avif",
-    arms: Annotated[str, Option(help="Links besides the codecs.")] = "joint,chosen,softcast,linear",
-    ratio: Annotated[str, Option(help="Bandwidth ratio: symbols by 3 * H * W.")] = "1/12",
+    codec: Annotated[str, Option(help=_CODECS)] = "", arms: Annotated[str, Option(help=_ARMS)] = "",
+    ratio: Annotated[str, Option(help="Bandwidth ratio: complex symbols per source value.")] = "1/12",
     snr: SnrRange = "-2:14:2", channel: ChannelSpec = "awgn",
-    unknown: Annotated[bool, Option("--unknown", help="The sender does not know the SNR.")] = False,
-    assumed: Annotated[float | None, Option(help=_ASSUMED)] = None,
+    unknown: Annotated[bool, Option("--unknown", help="Simulate a sender that does not know the SNR.")] = False,
+    assumed: Annotated[float | None, Option(rich_help_panel="Advanced", help=_ASSUMED)] = None,
     coder: Annotated[str, Option(help=_CODER)] = "picture-c16", jobs: Jobs = 1, opts: Shared,
 ) -> Table:  # fmt: skip
-    """Codecs with 5G NR LDPC, SoftCast, a linear link and the joint coder on whole PICTURES at the same symbols.
+    """Compare codecs with 5G NR LDPC, SoftCast, a linear link and a joint coder on PICTURES at equal symbols.
 
-    -o is a run that can be resumed, with scores.csv and the plot psnr.png.
+    With -o the run can be resumed, and writes scores.csv and the plot psnr.png.
+
+    Example: `semcom baseline pictures --codec jpeg,avif --ratio 1/12 --snr 0:10:5 -o run`
     """
     from semcom.datasets import find_pictures
     from semcom.evaluation import BaselineTask
     from semcom.evaluation._campaigns import parse_ratio, run_baseline, words_of
     from semcom.phy import parse_range
 
-    names = tuple(dict.fromkeys([*words_of(codec), *words_of(arms)]))
+    if not codec:
+        codec = "jpeg,webp,avif" + (",heif,best" if find_spec("pillow_heif") else "")
+    if not arms:
+        arms = "joint,chosen,softcast,linear" + (",layered" if unknown else "")
+    own = ["coder"] if ".py:" in coder else []
+    names = tuple(dict.fromkeys([*own, *words_of(codec), *words_of(arms)]))
     over = (parse_ratio(ratio), tuple(parse_range(snr)), channel)
     if assumed is not None and not unknown:
         raise InputError("--assumed", got=assumed, expected="--unknown with it: else the sender knows the SNR")
@@ -47,15 +56,18 @@ def baseline(
 @verb(bench, uses=("seed", "threads", "quiet", "out"), out="run")
 def phy(
     *, snr: SnrRange = "0:4:1",
-    channel: Annotated[list[str], Option(help="Repeat for several.")] = ["awgn"],  # noqa: B006
-    modulations: Annotated[str, Option(help="Names, separated by commas.")] = "qpsk",
-    fecs: Annotated[str, Option(help="none or ldpc:RATE, separated by commas.")] = "ldpc:1/2",
-    bits: Annotated[int, Option(min=1, help="Information bits of a block, its CRC-16 apart.")] = 155,
-    blocks: Annotated[int, Option(min=1, help="At most so many blocks a point.")] = 2000,
-    errors: Annotated[int, Option(min=1, help="A point ends after so many wrong blocks.")] = 200,
+    channel: Annotated[list[str], Option(help="Channel model; repeatable.")] = ["awgn"],  # noqa: B006
+    modulations: Annotated[str, Option(help="Modulations, comma-separated: bpsk to 256qam.")] = "qpsk",
+    fecs: Annotated[str, Option(help="Codes, separated by commas: none or ldpc:RATE.")] = "ldpc:1/2",
+    bits: Annotated[int, Option(min=1, help="Information bits per block, without its CRC-16.")] = 155,
+    blocks: Annotated[int, Option(min=1, help="Maximum number of blocks per point.")] = 2000,
+    errors: Annotated[int, Option(min=1, help="Number of block errors after which a point ends.")] = 200,
     jobs: Jobs = 1, opts: Shared,
 ) -> Table:  # fmt: skip
-    """Error rates of coded blocks with Clopper-Pearson intervals; -o is a run that resumes, with the plot bler.png."""
+    """Measure error rates of coded blocks with Clopper-Pearson intervals.
+
+    With -o the run can be resumed, and writes the plot bler.png.
+    """
     from semcom.evaluation._campaigns import run_sweep, words_of
     from semcom.phy import parse_range
 

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
     from semcom.multimodal import MMSemCom, PlayedPictures
 
-Model = Annotated[str, Option(help="Folder of `mm pack`.")]
-_CANDIDATES = "Draw K candidates; 0 is the coarse picture."
-_SELECT = "unsharp, multimodal, published, image, ...  [default: unsharp; with -k multimodal]"
-_PIPELINE = "Folder of a diffusers image-to-image pipeline, instead of our own."
+Model = Annotated[str, Option(help="Link folder written by `mm pack`, or the built-in mm-32.")]
+_CANDIDATES = "Number of candidates to draw; 0 keeps the coarse picture."
+_SELECT = "Selection rule: unsharp (default), multimodal (default with -k), published, image, text, ..."
+_PIPELINE = "Folder of a diffusers image-to-image pipeline to draw candidates with."
 
 
 @dataclass(frozen=True)
 class Sending:
     """What is sent with the pictures."""
 
-    captions: Annotated[Path | None, Option(help="CSV file with the columns file and caption.")] = None
-    caption: Annotated[str | None, Option(help="One caption for all pictures.")] = None
+    captions: Annotated[Path | None, Option(help="CSV file with the columns `file` and `caption`.")] = None
+    caption: Annotated[str | None, Option(help="Caption used for all pictures.")] = None
     link: Settings = ""
 
     def load(self, model: str, **more: Any) -> MMSemCom:
@@ -58,8 +58,8 @@ class Choice:
 
     candidates: Annotated[int | None, Option("--candidates", "-k", min=0, help=_CANDIDATES)] = None
     select: Annotated[str | None, Option(help=_SELECT)] = None
-    steps: Annotated[int, Option(min=1, help="Calls of the denoiser for a candidate.")] = 5
-    pipeline: Annotated[Path | None, Option(help=_PIPELINE)] = None
+    steps: Annotated[int, Option(min=1, rich_help_panel="Advanced", help="Number of denoiser calls per candidate.")] = 5
+    pipeline: Annotated[Path | None, Option(rich_help_panel="Advanced", help=_PIPELINE)] = None
 
     def rule(self) -> dict[str, Any]:
         """How the receiver chooses: candidates are drawn where they or a rule ask for them."""
@@ -83,9 +83,13 @@ class Choice:
 @verb(mm, uses=("threads", "quiet", "force", "out"), out="folder", ours="semcom")
 def send(
     pictures: Pictures, *, sending: Sending, model: Model = "mm-32",
-    snr: Annotated[float, Option(help="Es/N0 in dB that both sides reckon with.")] = 10.0, pilots: Pilots, opts: Shared,
+    snr: Annotated[float, Option(help="SNR (Es/N0) in dB that the link is designed for.")] = 10.0, pilots: Pilots,
+    opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Send PICTURES and their captions as a folder of symbols, -o, whose header holds neither."""
+    """Send PICTURES with captions: write their symbols to a folder.
+
+    Example: `semcom mm send pictures --captions captions.csv --snr 5 -o sent-mm`
+    """
     from semcom.links._received import counts
     from semcom.multimodal import record_pictures
 
@@ -104,7 +108,10 @@ def send(
 def recv(
     symbols: Symbols, *, model: Model = "mm-32", snr: KnownSnr = None, choice: Choice, opts: Shared
 ) -> dict[str, Any]:
-    """Receive a folder of SYMBOLS into the folder -o: sharpened, or with -k the candidate that fits image and text."""
+    """Receive a folder of SYMBOLS: write sharpened pictures, or with -k the best candidates.
+
+    Example: `semcom mm recv air-mm -o got-mm`
+    """
     from semcom import Recording
     from semcom.multimodal import mm_link_of, play_pictures
 
@@ -120,7 +127,10 @@ def run(
     pictures: Pictures, *, sending: Sending, model: Model = "mm-32", channel: ChannelSpec = "awgn", snr: Snr = 6.0,
     choice: Choice, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Send, let a channel act, receive: how PICTURES come through, chosen and coarse; -o keeps what arrives."""
+    """Send PICTURES with captions through a simulated channel, receive them, and report quality.
+
+    Example: `semcom mm run pictures --caption "a photograph" --snr 10`
+    """
     import numpy as np
 
     from semcom import Channel, cut_tiles
@@ -160,12 +170,15 @@ def _delivered(played: PlayedPictures, rule: dict[str, Any], out: Path | None, *
 
 @verb(mm, uses=("force", "out"), out="folder", ours="semcom")
 def pack(
-    features: Annotated[Path, Argument(help="Model file of `train features`.")],
-    clip: Annotated[Path, Argument(help="Model file of `train clip`.")],
-    diffusion: Annotated[Path | None, Argument(help="Model file of `train diffusion`.")] = None, *,
+    features: Annotated[Path, Argument(help="Model file written by `train features`.")],
+    clip: Annotated[Path, Argument(help="Model file written by `train clip`.")],
+    diffusion: Annotated[Path | None, Argument(help="Model file written by `train diffusion`.")] = None, *,
     link: Settings = "", opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Put trained parts together as the folder of a link, -o."""
+    """Combine trained parts into the folder of a link.
+
+    Example: `semcom mm pack runs/features/model.safetensors runs/clip/model.safetensors -o mm`
+    """
     from semcom.links._received import counts
     from semcom.multimodal import MMConfig, MMSemCom, pack_parts
 

@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from semcom.cli._app import app, train
 
-_DATA = "cifar10, caltech101, embedded, or a folder of pictures.  [default: cifar10]"
+_DATA = "Training pictures: a folder, or cifar10, caltech101 or embedded; cifar10 if omitted."
 USES = ("seed", "threads", "quiet", "out")
 
 
@@ -21,13 +21,21 @@ class How:
     """What is trained on what, and how."""
 
     data: Annotated[str, Option(help=_DATA)] = ""
-    net: Annotated[str, Option(help="Sizes of the network: key=value,...; a wrong key lists them.")] = ""
-    recipe: Annotated[str, Option(help="steps=..., batch, lr, loss, snr_low, ...; a wrong key lists them.")] = ""
-    start: Annotated[Path | None, Option(help="Model file to begin with; random weights if left out.")] = None
-    half: Annotated[bool, Option("--half", help="Store the model as float16, half the size.")] = False
+    net: Annotated[
+        str, Option(rich_help_panel="Advanced", help="Network sizes as key=value,...; an unknown key lists all.")
+    ] = ""
+    recipe: Annotated[
+        str, Option(help="Training settings as key=value,..., such as steps=500,lr=1e-3; an unknown key lists all.")
+    ] = ""
+    start: Annotated[Path | None, Option(help="Model file to start from; random weights if omitted.")] = None
+    half: Annotated[
+        bool, Option("--half", rich_help_panel="Advanced", help="Store the model as float16, at half the size.")
+    ] = False
 
 
-Captions = Annotated[Path | None, Option(help="CSV of file and caption, if --data is a folder.")]
+Captions = Annotated[
+    Path | None, Option(help="CSV file with the columns `file` and `caption`, for a folder of pictures.")
+]
 
 
 def _trained(name: str, how: How, opts: Shared, net: Any, recipe: Any, call: Any, **more: Any) -> Any:
@@ -44,7 +52,10 @@ def _trained(name: str, how: How, opts: Shared, net: Any, recipe: Any, call: Any
 
 @verb(train, uses=USES, out="run")
 def picture(*, how: How, opts: Shared) -> dict[str, Any]:
-    """Train the coder of whole pictures on crops, from the shipped tile coder on; a killed run goes on."""
+    """Train the joint coder of whole pictures on crops. Rerun the command to resume.
+
+    Example: `semcom train picture --data pictures --recipe steps=2,batch=2,crops=64 -o runs/picture`
+    """
     import torch
 
     from semcom.datasets._given import training_pictures
@@ -60,7 +71,10 @@ def picture(*, how: How, opts: Shared) -> dict[str, Any]:
 
 @verb(train, uses=USES, out="run")
 def jscc(*, how: How, opts: Shared) -> dict[str, Any]:
-    """Train ADJSCC or DeepJSCC (--net kind=deepjscc) over a channel (--recipe channel=...); a killed run goes on."""
+    """Train ADJSCC or DeepJSCC through a channel. Rerun the command to resume.
+
+    Example: `semcom train jscc --data pictures --recipe channel=rayleigh:block=64,steps=20 -o runs/fading`
+    """
     from semcom.datasets._given import training_tiles
     from semcom.models import JsccConfig, load_jscc
     from semcom.training import JsccRecipe, train_jscc
@@ -73,7 +87,10 @@ def jscc(*, how: How, opts: Shared) -> dict[str, Any]:
 
 @verb(train, uses=USES, out="run")
 def mae(*, how: How, opts: Shared) -> dict[str, Any]:
-    """Train a small masked autoencoder over a noisy link, for the published form; a killed run goes on."""
+    """Train a small masked autoencoder through a noisy link, for `--form paper`. Rerun the command to resume.
+
+    Example: `semcom train mae --data pictures --recipe steps=5 -o runs/mae`
+    """
     from semcom.datasets._given import training_tiles
     from semcom.models import MaeConfig, SmallMae, load_model
     from semcom.paper import MaeRecipe, train_mae
@@ -86,7 +103,10 @@ def mae(*, how: How, opts: Shared) -> dict[str, Any]:
 
 @verb(train, uses=USES, out="run")
 def features(*, how: How, opts: Shared) -> dict[str, Any]:
-    """Train the image features of mm: ADJSCC cut to the symbols that the text leaves (5 minutes on a core)."""
+    """Train the image features of `mm` (5 minutes on one core by default).
+
+    Example: `semcom train features --data pictures --recipe steps=5 -o runs/features`
+    """
     from semcom.datasets._given import training_tiles
     from semcom.models import JsccConfig
     from semcom.multimodal import MMRecipe, train_features
@@ -98,7 +118,10 @@ def features(*, how: How, opts: Shared) -> dict[str, Any]:
 
 @verb(train, uses=USES, out="run")
 def clip(*, how: How, captions: Captions = None, opts: Shared) -> dict[str, Any]:
-    """Train text and picture towers of mm on captions, by contrast (about 12 minutes on a core)."""
+    """Train the text and image encoders of `mm` on captions (12 minutes on one core by default).
+
+    Example: `semcom train clip --data pictures --captions captions.csv --recipe steps=5 -o runs/clip`
+    """
     from semcom.multimodal import ClipConfig, MMRecipe, captioned_tiles, train_clip
 
     recipe = MMRecipe.from_text(how.recipe, seed=opts.seed, steps=2400, lr=1e-3)
@@ -112,7 +135,10 @@ def diffusion(
     clip: Annotated[Path, Option(help="Model file of `train clip`.")], how: How, captions: Captions = None,
     opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train the diffusion of mm on what the noisy link gives (30 minutes on a core; text guides it after 20)."""
+    """Train the diffusion model of `mm` on received pictures (30 minutes on one core by default).
+
+    Example: `semcom train diffusion --data pictures --captions captions.csv --recipe steps=3 --features runs/features/model.safetensors --clip runs/clip/model.safetensors -o runs/diffusion`
+    """  # noqa: E501
     from semcom.models import load_jscc, model_hash
     from semcom.multimodal import MMRecipe, SmallClip, UnetConfig, captioned_tiles, load_clip, train_diffusion
 
@@ -129,11 +155,16 @@ def diffusion(
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
 def finetune(
-    model: Annotated[str, Argument(help="mae-32p4, a model file, or a folder of a ViTMAE.")], *, how: How, opts: Shared
+    model: Annotated[str, Argument(help="Masked autoencoder: mae-32p4, a model file, or a ViTMAE folder.")],
+    *,
+    how: How,
+    opts: Shared,
 ) -> dict[str, Any] | None:
-    """Fine-tune a masked autoencoder for noisy links, into the run folder -o; a killed run goes on.
+    """Fine-tune a masked autoencoder for noisy links. Rerun the command to resume.
 
-    Under torchrun the processes share each batch; the result is that of one process.
+    Processes started by torchrun share each batch, with the result of one process.
+
+    Example: `semcom finetune mae-32p4 --data pictures --recipe steps=5 -o runs/tuned`
     """
     from semcom.datasets._given import training_tiles
     from semcom.models import load_mae, model_hash

@@ -1,5 +1,5 @@
-"""Measuring: metrics of pictures (`_metrics`), whole pictures by every link (`_whole`), figures (`_figures`), runs with
-table and picture (`_campaigns`).
+"""Measuring: metrics of pictures (`_metrics`), whole pictures by every link (`_whole`), coders of a user's own
+(`_compare`), figures (`_figures`), runs with table and picture (`_campaigns`).
 
 Examples:
     >>> import numpy as np
@@ -14,7 +14,8 @@ Examples:
     True
 """
 
-from semcom.evaluation._figures import curves, masked_view, picture_strip, sweep_figure, sweep_table
+from semcom.evaluation._compare import Comparison, compare
+from semcom.evaluation._figures import curves, masked_view, picture_grid, picture_strip, sweep_figure, sweep_table
 from semcom.evaluation._metrics import psnr, ssim
 from semcom.evaluation._whole import (
     WHOLE_ARMS,
@@ -28,10 +29,11 @@ from semcom.evaluation._whole import (
     make_whole_link,
     measure_baseline,
     measure_picture,
+    picture_scores,
 )  # fmt: skip
 
 __all__ = [
-    "WHOLE_ARMS", "BaselineTask", "arm_name", "baseline_csv", "baseline_figure", "baseline_table", "best_rates",
-    "check_pictures", "curves", "make_whole_link", "masked_view", "measure_baseline", "measure_picture",
-    "picture_strip", "psnr", "ssim", "sweep_figure", "sweep_table",
+    "WHOLE_ARMS", "BaselineTask", "Comparison", "arm_name", "baseline_csv", "baseline_figure", "baseline_table",
+    "best_rates", "check_pictures", "compare", "curves", "make_whole_link", "masked_view", "measure_baseline",
+    "measure_picture", "picture_grid", "picture_scores", "picture_strip", "psnr", "ssim", "sweep_figure", "sweep_table",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Measurements: one transmission; and those that a killed run goes on with, with table and picture: links on whole
+"""Measurements: one transmission; and resumable runs with table and picture: links on whole
 pictures, and coded blocks.
 """
 

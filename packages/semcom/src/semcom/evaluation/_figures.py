@@ -32,6 +32,27 @@ def picture_strip(rows: Sequence[tuple[str, np.ndarray]], shown: int = 8) -> Fig
     return made
 
 
+def picture_grid(
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]], columns: Sequence[str], width: float = 5.0
+) -> Figure:
+    """Pictures (H, W, 3) in a grid with large labels, for a narrow screen: (name, one picture for each column)."""
+    height = width / len(columns) * rows[0][1][0].shape[0] / rows[0][1][0].shape[1] + 0.1
+    made, axes = figure(width, height * len(rows) + 0.3, columns=len(columns), rows=len(rows))
+    for place, (name, pictures) in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            one = np.atleast_2d(axes)[place, column]
+            one.imshow(picture, interpolation="nearest")
+            one.set_xticks([])
+            one.set_yticks([])
+            one.grid(visible=False)
+            one.spines[:].set_visible(False)
+            if not place:
+                one.set_title(columns[column], fontsize=14)
+            if not column:
+                one.set_ylabel(name, fontsize=13)
+    return made
+
+
 def masked_view(pictures: np.ndarray, masks: np.ndarray, patch: int) -> np.ndarray:
     """Pictures with masked patches in grey."""
     grid = pictures.shape[1] // patch

@@ -22,7 +22,7 @@ class Delivered:
 
     Attributes:
         images: (pictures, H, W, 3) uint8, always finite, whatever the channel did.
-        bits: (pictures, payload bits) uint8; rows that are not `ok` are worth nothing.
+        bits: (pictures, payload bits) uint8; rows that are not `ok` mean nothing.
         ok: (pictures,) whether the check of the bits held.
         masks: (pictures, patches) bool, for links that mask; else None.
         sequence: (pictures,) decoded sequence numbers, for links that send them; else None.

@@ -1,6 +1,6 @@
 """Symbols on disk: a folder with a SigMF recording, `symbols.sigmf-data` (cf32_le) and `symbols.sigmf-meta` (JSON).
 
-The manifest beside them says who wrote the folder; a receiver needs only the two. All that it needs of the header is
+The manifest next to them says who wrote the folder; a receiver needs only the two. All that it needs of the header is
 version, sizes and model hash; settings other than the defaults and pilots stand there too. The payload, the key, the
 masks and the pictures do not.
 """
@@ -20,7 +20,7 @@ from ninefold.errors import ArtifactError
 
 from semcom.phy import PilotPattern, checked_symbols
 
-FORMAT = 1
+FORMAT = 2  # 1: coded bits in another order than TS 38.212's, other numbers of symbols at odd sizes
 _SENDERS = {"beside": "`carrier send`", "carrier": "`carrier send --form paper`", "mm": "`mm send`"}
 _DATA, _META = "symbols.sigmf-data", "symbols.sigmf-meta"
 
@@ -179,7 +179,8 @@ def read_header(path: Path) -> dict[str, Any]:
         raise ArtifactError(path, "is damaged, or no header that semcom wrote") from None
     if version != FORMAT:
         than = "newer than" if isinstance(version, int) and version > FORMAT else "not"
-        raise ArtifactError(path, f"has format version {version!r}, {than} {FORMAT}")
+        hint = ": its bits are in another order than TS 38.212's; send it again" if version == 1 else ""
+        raise ArtifactError(path, f"has format version {version!r}, {than} {FORMAT}{hint}")
     return header
 
 

@@ -84,11 +84,17 @@ def load_waveform(path: str | Path, like: str | Path | None = None, datatype: st
     try:
         waveform = Waveform(**header.get("semcom:waveform", {}))
         values = (np.frombuffer(data, kind).astype(np.float32) - np.float32(zero)).view(np.complex64)
-        symbols, noise = waveform.demodulate(values, count)
+        heard = waveform.receive(values, count)
     except TypeError:
         raise ArtifactError(header_path, "is damaged: its waveform makes no sense") from None
-    recording = Recording.of_header(header, symbols[None], header_path)
-    recording.about["waveform noise"] = noise
+    recording = Recording.of_header(header, heard.symbols[None], header_path)
+    rate = header.get("core:sample_rate", 1e6)
+    rate = float(rate) if isinstance(rate, int | float) else 1e6
+    recording.about["receiver"] = {
+        "snr_db": round(heard.snr_db, 2), "offset_hz": round(heard.offset * rate, 1),
+        "drift_hz": round(heard.drift * rate, 2), "dc": round(heard.dc, 3), "echo_db": round(heard.echo_db, 1),
+        "corrected": list(heard.corrected), "warnings": heard.warnings,
+    }  # fmt: skip
     return recording
 
 

@@ -1,4 +1,4 @@
-"""Networks on both sides of a link, and one beside it.
+"""Networks on both sides of a link, and an independent judge.
 
 The small masked autoencoder: `_mae`. ViTMAE of `transformers`: `_hub`. DeepJSCC and ADJSCC: `_jscc`; for whole
 pictures: `_picture`. The classifier

@@ -1,4 +1,4 @@
-"""The published carrier link, whole (paper: bits in the mask of a carrier picture); nothing else needs this room.
+"""The published carrier link, whole (paper: bits in the mask of a carrier picture); nothing else needs this module.
 
 Scrambler: `_scrambler`. Exact ranking of masks: `_combinatorics`; bits to mask locations: `_mask_codec`. Frames and
 pieces: `_framing`. Sparse encoding module: `_sparse`. Model on pictures: `_coder`. The link: `_link`; whole

@@ -45,7 +45,7 @@ class TokenCoder:
         Args:
             images: (rows, H, W, 3) uint8.
             masks: (rows, N) bool, True is masked; masked pixels are never read.
-            slots: tokens that have room; unused ones are zero.
+            slots: tokens that fit; unused ones are zero.
             with_dictionary: whether the mask tokens count for the gain, as they are sent too.
         Returns: (rows, slots, width) float32, and gains (rows,) float32.
         """

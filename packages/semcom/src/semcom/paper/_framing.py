@@ -111,7 +111,7 @@ class Splitter:
 
 @dataclass
 class Joined:
-    """What came of the pieces.
+    """Payload and state of the pieces.
 
     Attributes:
         payload: the bytes, whole and checked, or None.

@@ -1,4 +1,4 @@
-"""Fillings in place of the masked autoencoder's: the mean of the kept patches, and harmonic inpainting.
+"""Alternatives to the masked autoencoder's filling: the mean of the kept patches, and harmonic inpainting.
 
 Both see the same received kept patches as the autoencoder gives out.
 """

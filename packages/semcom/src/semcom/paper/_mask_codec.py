@@ -137,7 +137,7 @@ class MaskCodec:
     def try_decode(
         self, masks: np.ndarray, index: np.ndarray, choice: np.ndarray | int = 0
     ) -> tuple[np.ndarray, list[str]]:
-        """Like `decode` for bool masks, with a reason ("" if good) for each row in place of an error."""
+        """Like `decode` for bool masks, with a reason ("" if good) for each row instead of an error."""
         reasons = [""] * len(masks)
         if self.mode == "bitmap":
             return self.scramble(masks.astype(np.uint8), index, choice), reasons

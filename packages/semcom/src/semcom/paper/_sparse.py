@@ -26,7 +26,7 @@ class FormSetting:
 
     Attributes:
         codec: bits to masks.
-        slots: tokens that have room in a picture, the class token among them.
+        slots: tokens that fit in a picture, the class token among them.
         width: reals a token.
         fec, modulation: of coded blocks.
         choice_bits: header bits that say which scrambler alternative was taken.
@@ -78,7 +78,7 @@ class SparseForm(ABC):
 
     @property
     def body_bits(self) -> int:
-        """Bits of the coded block beside the header."""
+        """Bits of the coded block without the header."""
         return 16
 
     @property
@@ -88,7 +88,7 @@ class SparseForm(ABC):
 
     @property
     def mask_symbols(self) -> int:
-        """Symbols of a picture beside its tokens."""
+        """Symbols of a picture without its tokens."""
         return self.block.symbols
 
     @property

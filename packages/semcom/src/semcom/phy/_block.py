@@ -1,4 +1,4 @@
-"""Bits to symbols and back with integrity: CRC (TS 38.212, section 5.1), LDPC, interleaver, modulation."""
+"""Bits to symbols and back with integrity: CRC (TS 38.212, 5.1), LDPC, bit interleaver (5.4.2.2), modulation."""
 
 from __future__ import annotations
 
@@ -84,6 +84,29 @@ def restored(values: np.ndarray) -> np.ndarray:
     return result
 
 
+@functools.lru_cache(maxsize=64)
+def bit_interleaver(size: int, bits: int) -> np.ndarray:
+    """Which coded bit each place on the channel has (TS 38.212, 5.4.2.2): (size,) int64, read-only.
+
+    The systematic bits, which come first, take the bits of a symbol that are decided best.
+
+    Args:
+        size: coded bits, a multiple of `bits`.
+        bits: bits of a symbol.
+
+    Examples:
+        >>> from semcom.phy import bit_interleaver
+
+        >>> bit_interleaver(8, 4)
+        array([0, 2, 4, 6, 1, 3, 5, 7])
+    """
+    if size % bits:
+        raise InputError("coded bits", got=size, expected=f"a multiple of {bits}, the bits of a symbol")
+    order = np.arange(size).reshape(bits, -1).T.ravel()
+    order.setflags(write=False)
+    return order
+
+
 def parse_rate(fec: str) -> float | None:
     """Code rate of `ldpc:1/2` or `ldpc:0.5`, None for `none`; InputError for anything else."""
     if fec == "none":
@@ -127,7 +150,7 @@ class CodedBlock:
     fec: str = "ldpc:1/2"
     modulation: str = "qpsk"
     crc: int = 16
-    iterations: int = 20
+    iterations: int = 50
 
     @property
     def _information(self) -> int:
@@ -139,9 +162,19 @@ class CodedBlock:
 
     @property
     def coded_bits(self) -> int:
-        """Bits on the channel."""
+        """Bits on the channel; those of a code fill whole symbols."""
         rate = parse_rate(self.fec)
-        return self._information if rate is None else max(int(np.ceil(self._padded / rate - 1e-9)), self._padded + 1)
+        if rate is None:
+            return self._information
+        least, bits = max(int(np.ceil(self._padded / rate - 1e-9)), self._padded + 1), Modulation(self.modulation).bits
+        return -(-least // bits) * bits
+
+    @property
+    def _order(self) -> np.ndarray:
+        """Coded bits in the order in which they are sent: the standard's, or scattered where there is no code."""
+        if self.fec == "none":
+            return interleaver(self.coded_bits)
+        return bit_interleaver(self.coded_bits, Modulation(self.modulation).bits)
 
     @property
     def symbols(self) -> int:
@@ -157,7 +190,7 @@ class CodedBlock:
         if self.fec != "none":
             word = np.pad(word, ((0, 0), (0, self._padded - word.shape[1])))
             word = ldpc(self._padded, self.coded_bits).encode(word)
-        return Modulation(self.modulation).modulate(word[:, interleaver(self.coded_bits)])
+        return Modulation(self.modulation).modulate(word[:, self._order])
 
     def receive(self, symbols: np.ndarray, noise: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Decode a block.
@@ -165,14 +198,16 @@ class CodedBlock:
         Args:
             symbols: (rows, symbols) complex, equalised without bias.
             noise: complex noise variance of each symbol, broadcast to `symbols`.
-        Returns: (rows, bits) uint8, and (rows,) whether the check holds; bits of a row that fails are worth nothing.
+        Returns: (rows, bits) uint8, and (rows,) whether the check holds; bits of a row that fails mean nothing.
         """
         soft, good = self.receive_soft(symbols, noise)
         return (soft < 0).astype(np.uint8), good
 
     def receive_soft(self, symbols: np.ndarray, noise: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        """Like `receive`, with LLRs (rows, bits) in place of bits: where the check fails, the likeliest may be read."""
-        llr = restored(Modulation(self.modulation).llr(symbols, noise)[:, : self.coded_bits])
+        """Like `receive`, with LLRs (rows, bits) instead of bits: where the check fails, the likeliest may be read."""
+        received = Modulation(self.modulation).llr(symbols, noise)[:, : self.coded_bits]
+        llr = np.empty_like(received)
+        llr[:, self._order] = received
         holds = np.ones(len(llr), bool)
         if self.fec != "none":
             code = ldpc(self._padded, self.coded_bits)

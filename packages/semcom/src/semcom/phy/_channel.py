@@ -36,7 +36,7 @@ class Received:
     Attributes:
         symbols: (rows, n) complex64 MMSE estimates, finite whatever the fade: conj(h) y / (|h|^2 + s2).
         noise: effective noise variance s2 / |h|^2 of the unbiased symbols, broadcast to (rows, n); finite.
-        overhead: pilot and prefix symbols of a row, beside the n.
+        overhead: pilot and prefix symbols of a row, in addition to the n.
     """
 
     symbols: np.ndarray

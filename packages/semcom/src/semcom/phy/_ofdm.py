@@ -76,7 +76,7 @@ class Multipath:
         return powers / powers.sum()
 
     def overhead(self, count: int) -> int:
-        """Symbols on the air beside the `count` data symbols of a row: filling, prefixes and pilots."""
+        """Symbols on the air in addition to the `count` data symbols of a row: filling, prefixes and pilots."""
         blocks = -(-count // self.carriers)
         return (blocks + self.pilots) * (self.carriers + self.prefix) - count
 

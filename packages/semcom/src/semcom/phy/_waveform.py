@@ -1,7 +1,8 @@
 """Symbols as samples of a radio, and back from a recording whose start, frequency, phase and gain nobody knows.
 
 Root-raised-cosine pulses. A preamble of known symbols tells start and frequency; a sync word before each frame of data,
-and one after the last, tells timing, phase and gain, which are interpolated between them. All of it is counted.
+and one after the last, tells timing, phase and gain, which are interpolated between them. A constant and echoes are
+taken out by `_equaliser`. All known symbols are counted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from ninefold.errors import InputError
 
+from semcom.phy._equaliser import Heard, echo_of, equalised
 from semcom.phy._modulation import Modulation
 
 _PART = 16  # symbols of the preamble that are added coherently before the frequency is known
@@ -80,7 +82,12 @@ class Waveform:
         return upfirdn(self.pulse, np.concatenate([*parts, _known(self.sync, 2)]), self.samples).astype(np.complex64)
 
     def demodulate(self, samples: np.ndarray, count: int) -> tuple[np.ndarray, float]:
-        """Symbols (count,) complex64, scaled to the sender's power, and the noise variance of one.
+        """Symbols (count,) complex64, scaled to the sender's power, and the noise variance of one; see `receive`."""
+        heard = self.receive(samples, count)
+        return heard.symbols, heard.noise
+
+    def receive(self, samples: np.ndarray, count: int) -> Heard:
+        """Find the symbols in recorded samples; a carrier offset, its drift, a constant and echoes are taken out.
 
         Args:
             samples: (m,) complex, from before the first sample to after the last one.
@@ -96,28 +103,40 @@ class Waveform:
             raise InputError("samples", got=got, expected="finite values: another type or byte order?")
         total = count + self.overhead(count)
         loudest = np.float32(max(np.abs(samples).max(initial=0), 1e-37))
-        heard = self._filtered(samples / loudest)
+        samples = samples / loudest
+        level = np.mean(samples, dtype=np.complex128) if len(samples) else 0.0
+        samples = (samples - level).astype(np.complex64)
+        heard = self._filtered(samples)
         start, turn = self._start(heard, len(heard) - self.samples * (total - 1) - 32)
         first = max(int(start) - 128, 0)  # what follows is of the length of the frames, whatever was recorded besides
-        start, part = start - first, samples[first:][: int(1.001 * self.samples * total) + 1024] / loudest
-        heard = self._filtered(part * np.exp(-2j * np.pi * turn * np.arange(len(part))))
+        start, part = start - first, samples[first:][: int(1.001 * self.samples * total) + 1024]
+        carrier = np.exp(-2j * np.pi * turn * np.arange(len(part)))
+        heard = self._filtered(part * carrier)
         places = np.minimum(np.arange(0, count + self.frame, self.frame), count)  # data before each sync word
         places = places + self.preamble + self.sync * np.arange(len(places))
-        word, begin, gains, starts, left = _known(self.sync, 2), start, [], [], []
+        word, begin, gains, starts = _known(self.sync, 2), start, [], []
         for place in places:
-            begin, gain, error = self._synced(heard, begin, place, word)
+            begin, gain = self._synced(heard, begin, place, word)
             starts.append(begin)
             gains.append(gain)
-            left.append(error)
-        at = np.arange(total)
-        middle = places + (self.sync - 1) / 2
-        phase = np.interp(at, middle, np.unwrap(np.angle(gains)))
-        values = self._values(heard, np.interp(at, middle, starts) + self.samples * at) * np.exp(-1j * phase)
-        known = np.zeros(total, np.complex64)
-        known[: self.preamble] = _known(self.preamble, 1)
-        known[places[:, None] + np.arange(self.sync)] = word
-        gain = np.vdot(known, values).real / np.count_nonzero(known)
-        return (values[known == 0] / gain).astype(np.complex64), float(np.mean(left) / gain**2)
+        at, middle = np.arange(total), places + (self.sync - 1) / 2
+        turns = _unwrapped(np.angle(gains), middle)
+        phase, instants = _between(at, middle, turns), np.interp(at, middle, starts) + self.samples * at
+        values, half = np.empty(2 * total, np.complex64), self.samples / 2
+        for place in (0, 1):
+            values[place::2] = self._values(heard, instants + place * half) * np.exp(-1j * phase)
+        constant = self._values(self._filtered(carrier), instants) * np.exp(-1j * phase)
+        where = np.concatenate([np.arange(self.preamble), (places[:, None] + np.arange(self.sync)).ravel()])
+        known = np.concatenate([_known(self.preamble, 1), np.tile(word, len(places))])
+        echo = echo_of(values[: 2 * self.preamble : 2], known[: self.preamble])
+        kept, noise, pays = equalised(values, known, where, constant)
+        slopes = np.diff(turns) / np.diff(middle) / (2 * np.pi * self.samples)
+        drift = float(slopes[-1] - slopes[0])
+        dc = float(abs(level) / np.sqrt(np.mean(np.abs(part) ** 2)))
+        corrected = ("carrier offset", *(("DC offset",) if dc > 0.03 else ()), *(("echo",) if pays else ()))
+        data = np.ones(total, bool)
+        data[where] = False
+        return Heard(kept[data].astype(np.complex64), noise, float(turn + slopes[0]), drift, dc, echo, corrected)
 
     def _filtered(self, samples: np.ndarray) -> np.ndarray:
         """Samples after the matched filter, with 16 zeros on both sides."""
@@ -169,15 +188,13 @@ class Waveform:
         share *= energy > 1e-3 * energy.max()
         return int(share.argmax()), float(share.max())
 
-    def _synced(self, heard: np.ndarray, begin: float, place: int, word: np.ndarray) -> tuple[float, complex, float]:
-        """(start as this sync word has it, complex gain, error left) near an expected start of the stream."""
+    def _synced(self, heard: np.ndarray, begin: float, place: int, word: np.ndarray) -> tuple[float, complex]:
+        """(start as this sync word has it, complex gain) near an expected start of the stream."""
         at = self.samples * (place + np.arange(self.sync))
         tries = begin + np.array([-0.5, 0.0, 0.5])
         found = [np.vdot(word, self._values(heard, one + at)) / self.sync for one in tries]
         step = float(np.clip(0.5 * (_peak(np.abs(found)) - 1), -0.5, 0.5))
-        values = self._values(heard, begin + step + at)
-        gain = complex(np.vdot(word, values) / self.sync)
-        return begin + step, gain, float(np.mean(np.abs(values - gain * word) ** 2))
+        return begin + step, complex(np.vdot(word, self._values(heard, begin + step + at)) / self.sync)
 
     @staticmethod
     def _values(heard: np.ndarray, instants: np.ndarray) -> np.ndarray:
@@ -191,6 +208,27 @@ def _known(count: int, seed: int) -> np.ndarray:
     """Pseudo-random QPSK symbols that both sides know."""
     bits = np.random.Generator(np.random.PCG64([38211, seed])).integers(0, 2, (1, 2 * count), dtype=np.uint8)
     return Modulation("qpsk").modulate(bits)[0]
+
+
+def _unwrapped(angles: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Angles at increasing places `at` as a line that bends: each is the nearest to where the two before it lead."""
+    turns = list(angles[:1])
+    for place, angle in enumerate(angles[1:], 1):
+        slope = (turns[-1] - turns[-2]) / (at[place - 1] - at[place - 2]) if len(turns) > 1 else 0
+        ahead = turns[-1] + slope * (at[place] - at[place - 1])
+        turns.append(angle + 2 * np.pi * np.round((ahead - angle) / (2 * np.pi)))
+    return np.array(turns)
+
+
+def _between(at: np.ndarray, middle: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Phases at symbols, of those at sync words: a cubic where there are four or more."""
+    if len(middle) < 4:
+        return np.interp(at, middle, turns)
+    from scipy.interpolate import CubicSpline
+
+    inside = np.clip(at, middle[0], middle[-1])
+    spline = CubicSpline(middle, turns, bc_type="not-a-knot")
+    return spline(inside) + spline(inside, 1) * (at - inside)
 
 
 def _peak(three: np.ndarray) -> float:

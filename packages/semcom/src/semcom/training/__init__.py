@@ -1,6 +1,6 @@
-"""Training of the joint source-channel coders (`_jscc`, `_picture`), and what trainings share: the resumable loop
-(`_loop`), run folders (`_folders`), recipes, batches and losses (`_recipe`). The published systems train in rooms of
-their own.
+"""Training of the joint source-channel coders (`_jscc`, `_picture`) and of a user's own coder (`_any`), and what
+trainings share: the resumable loop (`_loop`), run folders (`_folders`), recipes, batches and losses (`_recipe`). The
+published systems train in modules of their own.
 
 Examples:
     >>> import numpy as np
@@ -15,9 +15,10 @@ Examples:
     64
 """
 
+from semcom.training._any import train
 from semcom.training._jscc import JsccRecipe, train_jscc
 from semcom.training._loop import fit, own_rows
 from semcom.training._picture import PictureRecipe, train_picture
 from semcom.training._recipe import Recipe
 
-__all__ = ["JsccRecipe", "PictureRecipe", "Recipe", "fit", "own_rows", "train_jscc", "train_picture"]
+__all__ = ["JsccRecipe", "PictureRecipe", "Recipe", "fit", "own_rows", "train", "train_jscc", "train_picture"]

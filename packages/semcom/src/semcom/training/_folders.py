@@ -17,10 +17,10 @@ from semcom.models import HubMae, save_model
 def train_into(
     out: Path, about: dict[str, Any], call: Callable[[Run | None], Any], *, half: bool = False, device: str = ""
 ) -> dict[str, Any] | None:
-    """Train into a run folder, from which a killed run goes on, and write the model there.
+    """Train into a run folder, from which a killed run resumes, and write the model there.
 
     Args:
-        out: the folder. about: settings, which a run that goes on must share.
+        out: the folder. about: settings, which a resumed run must share.
         call: trains in a run, and returns the model. half: store float16.
         device: of torch, if processes that torchrun started share the training; only the first has the run.
     Returns: steps, the last line of the log, and the model's path; None in all processes but the first.

@@ -27,10 +27,10 @@ class ChosenLink(WholeLink):
         """Args:
         margin_db: the joint coder is sent if it is better by so much, as one draw of the noise shows.
         """
-        self.joint, self.codec, self.margin_db = joint, codec, margin_db
+        self.joint, self.codec, self.margin_db, self.ratio = joint, codec, margin_db, joint.ratio
 
     def symbols(self, height: int, width: int) -> int:
-        return max(self.joint.symbols(height, width), 4 * FLAG)
+        return self.joint.symbols(height, width)
 
     def prefers_joint(self, picture: np.ndarray, snr_db: float) -> bool:
         """Whether the joint coder has less error on this picture."""
@@ -47,11 +47,7 @@ class ChosenLink(WholeLink):
         picture = checked_picture(picture)
         total = self.symbols(*picture.shape[:2])
         joint = self.prefers_joint(picture, snr_db)
-        if joint:
-            own = self.joint.send(picture, snr_db)
-            body = np.pad(own, (0, total - len(own)))[: total - FLAG]
-        else:
-            body = self.codec.send_in(picture, snr_db, total - FLAG)
+        body = self.joint.send(picture, snr_db)[:-FLAG] if joint else self.codec.send_in(picture, snr_db, total - FLAG)
         sent = np.concatenate([np.full(FLAG, 1 if joint else -1, np.complex64), body])
         return (sent / np.sqrt(np.mean(np.abs(sent) ** 2))).astype(np.complex64)
 
@@ -61,8 +57,6 @@ class ChosenLink(WholeLink):
         body = Received(received.symbols[:, FLAG:], noise[:, FLAG:])
         if said <= 0:
             return self.codec.recover(body, height, width, snr_db)
-        own = self.joint.symbols(height, width)
-        lost = own - body.symbols.shape[1]
-        symbols = np.pad(body.symbols, ((0, 0), (0, max(lost, 0))))[:, :own]
-        noises = np.pad(body.noise, ((0, 0), (0, max(lost, 0))), constant_values=MAX_VARIANCE)[:, :own]
+        symbols = np.pad(body.symbols, ((0, 0), (0, FLAG)))
+        noises = np.pad(body.noise, ((0, 0), (0, FLAG)), constant_values=MAX_VARIANCE)
         return self.joint.recover(Received(symbols, noises), height, width, snr_db)

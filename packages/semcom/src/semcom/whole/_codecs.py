@@ -3,7 +3,8 @@
 JPEG by its scan (standard tables, known to both sides), JPEG 2000 by its tile, WebP by its VP8 frame, AVIF and HEIF by
 their `mdat` box; JPEG XL whole, as it has no container. One byte for the quality is counted besides, and two for
 the length (four from 65,537 pixels on), which a JPEG scan does not need: it ends by itself, whatever fills up the block
-after it. HEIF needs the extra `heif`, JPEG XL the extra `jxl`.
+after it. Of few bytes a codec at a half to an eighth of the size makes more; the byte of the quality says which. HEIF
+needs the extra `heif`, JPEG XL the extra `jxl`. `best` is the better of AVIF and HEIF, with one byte more.
 """
 
 from __future__ import annotations
@@ -19,58 +20,74 @@ from PIL import Image
 from semcom.datasets import PLUGINS, plug_in
 
 CODECS = ("jpeg", "jpeg2000", "webp", "avif")
-_FLAT = 127  # in the place of the quality: the mean colour alone, three bytes, where no version of a picture fits
+BEST = ("avif", "heif")
+_FLAT = 255  # in the place of the quality: the mean colour alone, three bytes, where no version of a picture fits
+_SMALLER = 50  # qualities 2, 4, ... 100 at a half, a quarter and an eighth of the size: bytes 101 to 250
 _SHORT = 65_536  # pixels up to which a length takes two bytes
 
 
 @dataclass(frozen=True)
 class Codec:
-    """A codec by name: jpeg, jpeg2000, webp, avif, heif or jxl."""
+    """A codec by name: jpeg, jpeg2000, webp, avif, heif, jxl or best."""
 
     name: str
 
     def __post_init__(self) -> None:
-        if self.name not in (*CODECS, *PLUGINS):
-            raise InputError("codec", got=repr(self.name), expected=f"one of {', '.join((*CODECS, *PLUGINS))}")
-        if self.name in PLUGINS:
-            plug_in(self.name)
+        if self.name not in (*CODECS, *PLUGINS, "best"):
+            raise InputError("codec", got=repr(self.name), expected=f"one of {', '.join((*CODECS, *PLUGINS, 'best'))}")
+        for name in BEST if self.name == "best" else (self.name,):
+            if name in PLUGINS:
+                plug_in(name)
 
     def length_bytes(self, height: int, width: int) -> int:
         """Bytes that tell the length."""
         return 0 if self.name == "jpeg" else 2 if height * width <= _SHORT else 4
 
     def header_bytes(self, height: int, width: int) -> int:
-        """Bytes that are counted beside the codec's own."""
+        """Bytes that are counted in addition to the codec's own."""
         return 1 + self.length_bytes(height, width)
 
-    def packed(self, quality: int, body: bytes, height: int, width: int) -> bytes:
-        """What is sent of a version of a picture."""
+    def packed(self, quality: int, body: bytes, height: int, width: int, reduced: int = 0) -> bytes:
+        """What is sent of a version of a picture; `reduced` is how often its sides were halved."""
         count = self.length_bytes(height, width)
-        return bytes([quality]) + (len(body).to_bytes(count, "big") if count else b"") + body
+        head = quality if not reduced else 100 + _SMALLER * (reduced - 1) + quality // 2
+        return bytes([head]) + (len(body).to_bytes(count, "big") if count else b"") + body
 
     def decode(self, data: bytes, height: int, width: int) -> np.ndarray:
         """The picture (height, width, 3) uint8; grey if the data make no sense."""
         grey = np.full((height, width, 3), 128, np.uint8)
+        if self.name == "best":
+            return Codec(BEST[data[0] % 2]).decode(data[1:], height, width) if data else grey
         head = self.header_bytes(height, width)
         if len(data) >= 4 and data[0] == _FLAT:
             return np.broadcast_to(np.frombuffer(data[1:4], np.uint8), grey.shape).copy()
         if len(data) < head:
             return grey
-        quality, body = data[0], data[head:]
+        quality, body, reduced = data[0], data[head:], 0
         if not quality or not body:  # nothing fitted
             return grey
+        if quality > 100:
+            reduced, place = divmod(quality - 101, _SMALLER)
+            reduced, quality = min(reduced + 1, 3), 2 * place + 2
         if self.name != "jpeg":
             body = body[: int.from_bytes(data[1:head], "big")]
+        small = reduced_size(height, width, reduced)
         try:
-            file = _rebuilt(self.name, body, max(1, min(quality, 100)), height, width)
-            picture = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
+            picture = Image.open(io.BytesIO(_rebuilt(self.name, body, quality, *small))).convert("RGB")
+            if picture.size != small[::-1]:
+                return grey
+            return np.array(picture.resize((width, height), Image.Resampling.BICUBIC) if reduced else picture)
         except (OSError, EOFError, ValueError, SyntaxError, RuntimeError):
             return grey
-        return picture if picture.shape == grey.shape else grey
+
+
+def reduced_size(height: int, width: int, halvings: int) -> tuple[int, int]:
+    """Sides that are halved so many times, rounded up."""
+    return -(-height >> halvings), -(-width >> halvings)
 
 
 class Ladder:
-    """The versions of one picture at whole size by quality, each made once: for many budgets.
+    """The versions of one picture by quality, at its size and at a half to an eighth of it, each made once.
 
     Args:
         codec: the codec.
@@ -79,27 +96,73 @@ class Ladder:
 
     def __init__(self, codec: Codec, picture: np.ndarray) -> None:
         self.codec, self.picture = codec, picture
-        self._bodies: dict[int, bytes] = {}
+        self._bodies: dict[tuple[int, int], bytes] = {}
+        self._best: dict[int, bytes | None] = {}
+        self._parts = [ladder_of(Codec(name), picture) for name in BEST] if codec.name == "best" else []
 
-    def _body(self, quality: int) -> bytes:
-        if quality not in self._bodies:
-            self._bodies[quality] = _split(self.codec.name, _compress(self.codec.name, self.picture, quality))[1]
-        return self._bodies[quality]
+    def _body(self, quality: int, reduced: int) -> bytes:
+        if (quality, reduced) not in self._bodies:
+            height, width = reduced_size(self.picture.shape[0], self.picture.shape[1], reduced)
+            picture = self.picture
+            if reduced:
+                small = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
+                picture = np.asarray(small)
+            name = self.codec.name
+            self._bodies[quality, reduced] = _split(name, _compress(name, picture, quality))[1]
+        return self._bodies[quality, reduced]
 
-    def best(self, most: int) -> bytes | None:
-        """What is sent of the highest quality that fits into `most` bytes, or None."""
+    def _largest(self, most: int, reduced: int) -> bytes | None:
+        """The highest quality at this size that fits into `most` bytes."""
         height, width = self.picture.shape[:2]
-        room = most - self.codec.header_bytes(height, width)
-        low, high, found = 1, 100, None
+        room, step = most - self.codec.header_bytes(height, width), 2 if reduced else 1
+        low, high, found = 1, 100 // step, None
         while low <= high:
             middle = (low + high) // 2
-            if len(self._body(middle)) <= room:
-                found, low = middle, middle + 1
+            if len(self._body(step * middle, reduced)) <= room:
+                found, low = step * middle, middle + 1
             else:
                 high = middle - 1
-        if found is None:
-            return flat_version(self.picture, most)
-        return self.codec.packed(found, self._body(found), height, width)
+        return None if found is None else self.codec.packed(found, self._body(found, reduced), height, width, reduced)
+
+    def best(self, most: int) -> bytes | None:
+        """What is sent of the version of least squared error that fits into `most` bytes, or None."""
+        if most not in self._best:
+            self._best[most] = self._searched(most)
+        return self._best[most]
+
+    def _searched(self, most: int) -> bytes | None:
+        if self._parts:
+            found = [bytes([place]) + (part.best(most - 1) or b"") for place, part in enumerate(self._parts)]
+            found = [one for one in found if len(one) > 1]
+            return min(found, key=self._error) if found else None
+        versions = [flat_version(self.picture, most)] if (whole := self._largest(most, 0)) is None else [whole]
+        for reduced in (1, 2, 3):  # a smaller size is worth looking at only where the next larger one does not win
+            smaller = self._largest(most, reduced)
+            if smaller is None:
+                continue
+            versions.append(smaller)
+            if min(versions, key=self._error) is not smaller:
+                break
+        return min(versions, key=self._error) if versions[0] is not None or len(versions) > 1 else None
+
+    def _error(self, data: bytes | None) -> float:
+        if data is None:
+            return float("inf")
+        drawn = self.codec.decode(data, *self.picture.shape[:2])
+        return float(np.square(drawn.astype(np.float32) - self.picture).mean())
+
+
+_LATEST: list[Ladder] = []
+
+
+def ladder_of(codec: Codec, picture: np.ndarray) -> Ladder:
+    """The versions of a picture; those of the latest picture are kept, for other links and budgets."""
+    _LATEST[:] = [one for one in _LATEST if one.picture is picture]
+    found = next((one for one in _LATEST if one.codec == codec), None)
+    if found is None:
+        found = Ladder(codec, picture)
+        _LATEST.append(found)
+    return found
 
 
 def flat_version(image: np.ndarray, most: int) -> bytes | None:
@@ -112,8 +175,7 @@ def _compress(name: str, image: np.ndarray, quality: int) -> bytes:
     if name == "jpeg":
         picture.save(buffer, "JPEG", quality=quality, subsampling="4:2:0", optimize=False)
     elif name == "jpeg2000":  # from 1:400 to lossless
-        rate = 400.0 ** (1 - (quality - 1) / 99)
-        picture.save(buffer, "JPEG2000", no_jp2=True, quality_mode="rates", quality_layers=[rate], irreversible=True)
+        buffer.write(jpeg2000(image, [400.0 ** (1 - (quality - 1) / 99)]))
     elif name == "webp":
         picture.save(buffer, "WEBP", quality=quality, method=4)
     elif name == "jxl":
@@ -122,7 +184,15 @@ def _compress(name: str, image: np.ndarray, quality: int) -> bytes:
         picture.save(buffer, "HEIF", quality=quality, chroma=420, enc_params={"tune": "psnr"})  # x265's default: SSIM
     else:
         speed = 8 if image.shape[0] * image.shape[1] < 128 * 128 else 6
-        picture.save(buffer, "AVIF", quality=quality, speed=speed, max_threads=1)
+        more = {"advanced": {"tune": "psnr"}}  # libavif's default is for the eye
+        picture.save(buffer, "AVIF", quality=quality, speed=speed, max_threads=1, **more)
+    return buffer.getvalue()
+
+
+def jpeg2000(image: np.ndarray, rates: list[float]) -> bytes:
+    """A codestream of one quality layer for each compression ratio, with the colour transform, layer after layer."""
+    buffer, how = io.BytesIO(), {"no_jp2": True, "irreversible": True, "mct": 1, "progression": "LRCP"}
+    Image.fromarray(image).save(buffer, "JPEG2000", quality_mode="rates", quality_layers=rates, **how)
     return buffer.getvalue()
 
 

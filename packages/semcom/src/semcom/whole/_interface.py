@@ -17,14 +17,20 @@ class WholeLink(ABC):
     Attributes:
         name: as tables call it.
         source: the publication.
+        ratio: bandwidth ratio, complex symbols by source values.
     """
 
     name: ClassVar[str]
     source: ClassVar[str] = ""
+    ratio: float
 
-    @abstractmethod
     def symbols(self, height: int, width: int) -> int:
-        """Complex symbols of a picture of this size."""
+        """Complex symbols of a picture of this size: `symbols_of_ratio`, whatever the link.
+
+        Raises:
+            InputError: if the link cannot send a picture of this size in so many symbols.
+        """
+        return symbols_of_ratio(self.ratio, height, width)
 
     @abstractmethod
     def send(self, picture: np.ndarray, snr_db: float) -> np.ndarray:
@@ -63,8 +69,18 @@ def carry_picture(
     """
     assumed = snr_db if assumed_db is None else assumed_db
     sent = link.send(checked_picture(picture), assumed)
+    check_sent(sent, link.symbols(*picture.shape[:2]), link.name)
     received = channel.apply(sent[None], snr_db, rng)
     return link.recover(received, picture.shape[0], picture.shape[1], assumed)
+
+
+def check_sent(sent: np.ndarray, count: int, name: str) -> None:
+    """InputError if a link sends another number of symbols than all others, or with another power."""
+    if sent.shape != (count,):
+        raise InputError(name, got=f"symbols of shape {sent.shape}", expected=f"({count},), as all other links")
+    power = float(np.mean(np.abs(sent) ** 2))
+    if not abs(power - 1) < 1e-3 + 4 / np.sqrt(count):  # QAM of few symbols
+        raise InputError(name, got=f"a mean power of {power:.4g}", expected="1, as all other links")
 
 
 def shrinkage(noise: np.ndarray) -> np.ndarray:

@@ -20,12 +20,16 @@ class CoderLink(WholeLink):
     source: ClassVar[str] = "Bourtsoulatze et al. 2019; Xu et al. 2021"
 
     def __init__(self, model: JsccCoder) -> None:
-        self.model = model
+        self.model, self.ratio = model, model.config.channels / 96
 
     def symbols(self, height: int, width: int) -> int:
         if height % 4 or width % 4:
             raise InputError("picture", got=f"{width} x {height} pixels", expected="sides that are multiples of 4")
-        return self.model.symbols(height, width)
+        count, own = super().symbols(height, width), self.model.symbols(height, width)
+        if count != own:
+            got = f"{width} x {height} pixels, which the coder sends in {own} symbols"
+            raise InputError("picture", got=got, expected=f"a larger one: no link has fewer than {count}")
+        return count
 
     def send(self, picture: np.ndarray, snr_db: float) -> np.ndarray:
         self.symbols(*checked_picture(picture).shape[:2])

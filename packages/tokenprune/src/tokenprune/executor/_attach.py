@@ -22,25 +22,33 @@ from tokenprune.executor._cache_name import CACHE_NAME, given_cache, output_with
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._held import Held
 from tokenprune.executor._stream import Stream, checked_ids, rows_of
-from tokenprune.models._layout import ATTACHED, check_free
+from tokenprune.models._layout import ATTACHED, Layout, check_free
 
 Spans = Sequence[Sequence[tuple[int, int]]]
 _OURS, _IGNORED = "_tokenprune_cache", -100  # transformers' label of what no loss is taken of
 _TAKEN = (DynamicCache, StaticCache)  # callers' caches; a prompt leaves them empty, and ours goes with them
 
 
+# a prompt before block 0, and for its end: executor, stream, cache, (rows, columns) of the input, and how many last
+# tokens are protected where all logits are read and the caller is to be warned, else zero
+_Begun = tuple[Executor, Stream, PrunedCache | None, tuple[int, int], int]
+
+
 class Attached:
     """An executor in the place of a decoder's forward.
 
     Args:
-        executor: what runs.
-        protect: how many last tokens are protected, if the caller asks for fewer logits.
+        layout: of the model.
+        current: gives the executor of the next prompt, and how many last tokens are protected where the caller asks for
+            fewer logits. It is called at each prompt, so that settings that change while attached take effect.
         watch: is given the stream of each prompt.
     """
 
-    def __init__(self, executor: Executor, protect: int, watch: Callable[[Stream], object]) -> None:
-        self.executor, self.protect, self.watch = executor, protect, watch
-        decoder, model = executor.layout.decoder, executor.layout.model
+    def __init__(
+        self, layout: Layout, current: Callable[[], tuple[Executor, int]], watch: Callable[[Stream], object]
+    ) -> None:
+        self.layout, self.current, self.watch = layout, current, watch
+        decoder, model = layout.decoder, layout.model
         check_free(decoder)
         self._call = threading.local()  # what the caller of the model asks for: each thread has calls of its own
         self._told = False
@@ -51,36 +59,54 @@ class Attached:
         self._own_prefill = getattr(model, "_prefill", None)  # of `generate`
         if self._own_prefill is not None:
             model._prefill = self._prefill
+        self._own_candidates = getattr(model, "_get_candidate_generator", None)
+        if self._own_candidates is not None:
+            self._own_generate = model.generate
+            model._get_candidate_generator, model.generate = self._candidates, self._generate
         object.__setattr__(decoder, ATTACHED, True)
 
     def remove(self) -> None:
         """Give the decoder its forward back."""
-        decoder = self.executor.layout.decoder
+        decoder = self.layout.decoder
         self._hook.remove()
         del decoder.forward
         vars(decoder).update(self._own)
-        self.executor.layout.model.__dict__.pop("_prefill", None)
+        for name in ("_prefill", "_get_candidate_generator", "generate"):
+            self.layout.model.__dict__.pop(name, None)
         object.__delattr__(decoder, ATTACHED)
 
     def _note(self, _module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
         self._call.asked, self._call.labels = kwargs.get("logits_to_keep", 0), kwargs.get("labels")
 
-    def _forward(
+    def _forward(self, *args: Any, **named: Any) -> MoeModelOutputWithPast:
+        """The decoder's forward. `torch.compile` traces a prompt's blocks; what stands around them, and new tokens over
+        a cache, whose lengths differ from call to call, run as they are: nothing is traced anew for each token.
+        """
+        begun = self._begin(*args, **named)
+        if not isinstance(begun, tuple):
+            return begun
+        executor, stream, new, shape, tell = begun
+        executor.prefill(stream, new)
+        return self._end(stream, new, shape, tell)
+
+    @torch.compiler.disable
+    def _begin(
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None, cache: Cache | None = None,
         inputs_embeds: Tensor | None = None, use_cache: bool | None = None, *,
         past_key_values: Cache | None = None, **more: Any,
-    ) -> MoeModelOutputWithPast:  # fmt: skip
+    ) -> MoeModelOutputWithPast | _Begun:  # fmt: skip
+        """New tokens are decoded; of a prompt the stream before block 0, which every block has yet to run on."""
         for name in ("output_attentions", "output_hidden_states"):
             if more.get(name):
                 raise InputError(name, got=True, expected="False while a pruner is attached: tokens skip blocks")
-        layout = self.executor.layout
+        layout = self.layout
         use_cache = layout.config.use_cache if use_cache is None else use_cache
         given = input_ids if inputs_embeds is None else inputs_embeds
         if given is None:
             raise InputError("input_ids", got="neither ids nor embeddings", expected="one of them")
         if inputs_embeds is None:
-            checked_ids(given)
+            checked_ids(given, vocabulary=layout.decoder.embed_tokens.weight.shape[0])
         rows, width = given.shape[:2]
         asked, labels = self._call.__dict__.pop("asked", None), self._call.__dict__.pop("labels", None)
         callers_cache = given_cache(cache, past_key_values)
@@ -99,27 +125,41 @@ class Attached:
             embeds = layout.embed(given) if inputs_embeds is None else layout.entering(inputs_embeds)
             out = self._go_on(embeds, filled, position_ids, asked, labels)
             return output_with_cache(layout.decoder.norm(out), filled)
-        new = PrunedCache(self.executor.blocks) if use_cache else None
+        executor, protected = self.current()
+        prompt = self._call.__dict__.get("prompt") or width
+        if prompt < width:  # assisted decoding gives its first candidates with the prompt
+            return self._with_candidates(given, inputs_embeds, attention_mask, position_ids, prompt)
+        new = PrunedCache(executor.blocks) if use_cache else None
+        if new is not None:
+            new.reader = executor
         if new is not None and type(callers_cache) in _TAKEN:
             setattr(callers_cache, _OURS, new)
         everything = isinstance(asked, int) and asked == 0 and labels is None and not self._told
-        protect = self._protected(rows, width, attention_mask, asked or 0 if isinstance(asked, int) else asked, labels)
+        wanted = asked or 0 if isinstance(asked, int) else asked
+        protect = self._protected(rows, width, attention_mask, wanted, labels, protected)
         if position_ids is None:  # as the model itself counts: columns of the input, padding on the left included
             position_ids = torch.arange(width, device=given.device)[None]
         embeds = None if inputs_embeds is None else layout.entering(inputs_embeds)
-        stream = self.executor.start(
+        stream = executor.start(
             input_ids, attention_mask, position_ids, protect=protect, record=everything, embeds=embeds
         )
         if new is not None and self._more_to_come(width):
-            self.executor.read(stream, new)
+            executor.read(stream, new)
             return output_with_cache(stream.x.new_zeros(rows, width, stream.x.shape[-1]), new)
-        self.executor.prefill(stream, new)
+        return executor, stream, new, (rows, width), protected if everything else 0
+
+    @torch.compiler.disable
+    def _end(
+        self, stream: Stream, cache: PrunedCache | None, shape: tuple[int, int], tell: int
+    ) -> MoeModelOutputWithPast:
+        """The output of a prompt whose blocks have run."""
+        rows, width = shape
         self.watch(stream)
-        if everything:
-            self._tell(stream)
-        out = layout.decoder.norm(stream.x)
+        if tell:
+            self._tell(stream, tell)
+        out = self.layout.decoder.norm(stream.x)
         full = out.new_zeros(rows * width, out.shape[-1]).index_copy(0, stream.columns.to(out.device), out)
-        return output_with_cache(full.view(rows, width, -1), new)
+        return output_with_cache(full.view(rows, width, -1), cache)
 
     def _go_on(
         self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None, asked: int | Tensor | None,
@@ -130,16 +170,20 @@ class Attached:
         One token is decoded. More than one are more of the prompt: the first blocks read them, and every later block
         chooses anew. Those whose logits are read are kept by every block.
         """
-        executor, new = self.executor, embeds.shape[1]
+        (current, protected), new = self.current(), embeds.shape[1]
+        executor = current if cache.reader is None else cache.reader
         prefilling = self._call.__dict__.get("total") is not None
-        if cache.read is None or (new == 1 and not prefilling):
+        if cache.read is None or self._call.__dict__.get("prompt") or (new == 1 and not prefilling):
             return executor.decode(embeds, cache, position_ids)
+        if executor.settings != current.settings:
+            raise InputError("cache", got="a prompt that was read under other settings of the pruner",
+                             expected="an empty cache, or the settings it was read under")  # fmt: skip
         executor.read_on(embeds, cache, position_ids)
         if self._more_to_come(cache.seen):
             return torch.zeros_like(embeds)
         real = cache.read.real()
         last = 0 if isinstance(asked, Tensor) or labels is not None else asked or new
-        protect = kept_whole(real, max(last, self.protect), self.spans)
+        protect = kept_whole(real, max(last, protected), self.spans)
         of_new = torch.zeros(new, dtype=torch.bool) if not isinstance(asked, Tensor) else _named(asked.cpu(), new)
         wanted = of_new.expand(len(real), new).clone()
         if labels is not None:
@@ -149,6 +193,36 @@ class Attached:
         stream = executor.choose(cache, protect)
         self.watch(stream)
         return executor.tail(stream, new)
+
+    def _with_candidates(
+        self, given: Tensor, embeds: Tensor | None, attention_mask: Tensor | None, position_ids: Tensor | None,
+        prompt: int,
+    ) -> MoeModelOutputWithPast:  # fmt: skip
+        """A prompt and candidates after it: the prompt is pruned as if it stood by itself, candidates are decoded."""
+        ids = None if embeds is not None else given
+        mask, at = (None if one is None else one[..., :prompt] for one in (attention_mask, position_ids))
+        self._call.asked = 1
+        found = self._forward(None if ids is None else ids[:, :prompt], mask, at, use_cache=True,
+                              inputs_embeds=None if embeds is None else embeds[:, :prompt])  # fmt: skip
+        filled: Any = getattr(found, CACHE_NAME)
+        rest = self.layout.embed(given[:, prompt:]) if embeds is None else self.layout.entering(embeds[:, prompt:])
+        later = None if position_ids is None else position_ids[..., prompt:]
+        out = self.layout.decoder.norm(filled.reader.decode(rest, filled, later))
+        first: Any = found.last_hidden_state
+        return output_with_cache(torch.cat([first, out], 1), filled)
+
+    def _candidates(self, *args: Any, input_ids: Tensor, **more: Any) -> Any:
+        """Assisted decoding begins: how long the prompt is, so that candidates are no part of it."""
+        self._call.prompt = input_ids.shape[1]
+        assert self._own_candidates is not None
+        return self._own_candidates(*args, input_ids=input_ids, **more)
+
+    def _generate(self, *args: Any, **more: Any) -> Any:
+        """The model's own `generate`; what assisted decoding noted is forgotten at its end."""
+        try:
+            return self._own_generate(*args, **more)
+        finally:
+            self._call.prompt = None
 
     def _more_to_come(self, seen: int) -> bool:
         """Whether `generate` reads a prompt in chunks and this is not the last one."""
@@ -170,7 +244,7 @@ class Attached:
         finally:
             self._call.total = None
 
-    def _tell(self, stream: Stream) -> None:
+    def _tell(self, stream: Stream, protected: int) -> None:
         """Warn, once, which of the logits that a plain call returns are of tokens that some block skipped."""
         some = [f"{places} of row {row}" for row, places in enumerate(stream.skipped_places()) if places]
         if some:
@@ -178,14 +252,15 @@ class Attached:
             more = f" and in {len(some) - 1} rows more" if len(some) > 1 else ""
             warnings.warn(
                 f"logits of positions {some[0]}{more} are of tokens that some block skipped, so not the model's: read "
-                f"the last {self.protect} (logits_to_keep), give labels, or make `protect` larger", stacklevel=2,
+                f"the last {protected} (logits_to_keep), give labels, or make `protect` larger", stacklevel=2,
             )  # fmt: skip
 
     def _protected(
-        self, rows: int, width: int, attention_mask: Tensor | None, asked: int | Tensor | None, labels: Tensor | None
-    ) -> int | Tensor:
+        self, rows: int, width: int, attention_mask: Tensor | None, asked: int | Tensor | None, labels: Tensor | None,
+        least: int,
+    ) -> int | Tensor:  # fmt: skip
         """The last tokens, and the positions whose logits the caller reads, by `logits_to_keep` or for a loss."""
-        last = max(self.protect, asked) if isinstance(asked, int) else self.protect
+        last = max(least, asked) if isinstance(asked, int) else least
         if (asked is None or isinstance(asked, int)) and labels is None and not self.spans:
             return last
         real = torch.ones(rows, width, dtype=torch.bool) if attention_mask is None else attention_mask.cpu() != 0

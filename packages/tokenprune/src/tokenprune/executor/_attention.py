@@ -76,8 +76,8 @@ class Attention:
         gate: (B, n) weight of each key, for training; then nothing is gathered.
         places: (R, n) which token of its row each is, where some block sees a sliding window; None elsewhere.
         beyond: whether the prompt is longer than the window.
-        queries: the last queries of each row, (B, heads, up to `window`, head_dim), columns of rows that have fewer
-            without meaning; in: those before the new tokens, out: after them.
+        queries: the last queries of each row, (B, heads, up to `window` and new ones, head_dim), columns of rows that
+            have fewer without meaning; in: those before the new tokens, out: after them.
         form: out: how the block turns queries and keys into weights.
         scores: out: the attention on each key, row after row; with `heads` (B, heads, L), the maximum over queries.
         present: out: keys and values, the past included.
@@ -168,9 +168,10 @@ def _within(places: Tensor, window: int) -> Tensor:
 
 
 def _latest(query: Tensor, about: Attention) -> Tensor:
-    """The last queries of each row, once new tokens have followed those before."""
-    before = [] if about.queries is None or query.shape[2] >= about.window else [about.queries]
-    return torch.cat([*before, query], 2)[:, :, -about.window :].clone()
+    """The new tokens' queries after the `window` last ones before them: the new ones may be taken back."""
+    if about.queries is None:
+        return query.clone()
+    return torch.cat([about.queries[:, :, -about.window :], query], 2)
 
 
 def scores_over(queries: Tensor, held: Held, form: Form, reduction: str, *, beyond: bool = False) -> Tensor:

@@ -26,6 +26,8 @@ class PrunedCache(Cache):
         tokens: (B,) tokens of each row so far.
         next_position: (B,) position of each row's next token; None before the prompt.
         read: what the dense first blocks left of all tokens, for later blocks to choose anew; None: they cannot.
+        reader: the executor that read the prompt; new tokens go through it whatever is attached by then.
+        added: tokens decoded since the blocks last chose: those that `crop` can take back.
 
     Examples:
         >>> import torch
@@ -50,12 +52,15 @@ class PrunedCache(Cache):
         self.seen, self.tokens = 0, torch.zeros(0, dtype=torch.long)
         self.next_position: Tensor | None = None
         self.read: Read | None = None
+        self.reader: Any = None
+        self.added = 0
 
     def fork(self) -> PrunedCache:
         """A twin that goes on by itself; no key is copied."""
         twin = PrunedCache(len(self.held))
         twin.held, twin.seen = list(self.held), self.seen
         twin.tokens, twin.next_position = self.tokens, self.next_position
+        twin.reader, twin.added = self.reader, self.added
         twin.read = None if self.read is None else self.read.copy()
         return twin
 
@@ -108,12 +113,30 @@ class PrunedCache(Cache):
         self.next_position = self.next_position[indices.to(self.next_position.device)]
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Refused: which tokens a block kept depended on the tokens to be removed."""
-        raise InputError(
-            "cropping the cache of a pruned model", got=f"{tokens_to_remove} tokens to take back",
-            expected="plain sampling, greedy or beam search",
-            hint="assisted and contrastive decoding take tokens back: detach the pruner for them",
-        )  # fmt: skip
+        """Take back the last decoded tokens, as assisted decoding does with those that it rejects.
+
+        Args:
+            tokens_to_remove: zero or negative, as transformers gives it: -3 takes back three tokens.
+        Raises:
+            InputError: for tokens of the prompt: which tokens a block kept depended on them.
+        """
+        count = -int(tokens_to_remove)
+        if count < 0:
+            raise InputError("crop", got=tokens_to_remove, expected="zero or a negative number of tokens to take back")
+        if count > self.added:
+            expected = f"at most {self.added}, those decoded since the prompt"
+            raise InputError("crop", got=f"{count} tokens to take back", expected=expected,
+                             hint="which of a prompt's tokens a block kept depended on all of them")  # fmt: skip
+        if count == 0 or self.next_position is None:
+            return
+        self.held = [None if one is None else one.shortened(count) for one in self.held]
+        if self.read is not None:
+            self.read.take_back(count)
+        self.seen, self.added = self.seen - count, self.added - count
+        self.tokens, self.next_position = self.tokens - count, self.next_position - count
+
+    def activate_past_recording(self) -> None:
+        """Nothing to do: `crop` needs no record (transformers calls this before assisted decoding)."""
 
     def update(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG002  (transformers' own)
         """Refused: only the executor fills this cache."""

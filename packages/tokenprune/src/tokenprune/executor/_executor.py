@@ -54,6 +54,7 @@ class Executor:
         self.layout, self.router, self.shrink = layout, router or Everything(), shrink
         self.costs = CostModel.of(layout)
         self.forms: dict[int, Form] = {}  # by block, once it has run
+        self.settings: object = None  # what a pruner made it of: executors of equal settings choose alike
 
     def _beyond(self, length: int) -> bool:
         """Whether a prompt is longer than the sliding window, if there is one."""
@@ -86,7 +87,7 @@ class Executor:
         """
         given = input_ids if embeds is None else embeds
         if embeds is None:
-            checked_ids(given)
+            checked_ids(given, vocabulary=self.layout.decoder.embed_tokens.weight.shape[0])
         elif embeds.dim() != 3:
             raise InputError("embeds", got=f"shape {tuple(embeds.shape)}", expected="(rows, tokens, hidden size)")
         assert given is not None
@@ -243,6 +244,7 @@ class Executor:
         if cache.read is not None and cache.read.blocks == self.blocks:
             cache.read.add(x, positions)
         _count(cache, positions)
+        cache.added += positions.shape[1]
         return x
 
     def read_on(self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None = None) -> None:
@@ -265,6 +267,7 @@ class Executor:
         """
         read = cache.read
         assert read is not None
+        cache.added = 0
         x, positions, lengths = read.tokens()
         stream = self._stream(x, positions, lengths, protect, read.real().to(x.device), record)
         for block, queries in enumerate(read.queries):
@@ -274,7 +277,8 @@ class Executor:
                 stream.masks.append(stream.real)
             held = cache.held[block]
             if queries is not None and held is not None:
-                found = scores_over(queries, held.side_by_side(), self.forms[block], self.router.reduction,
+                last = queries[:, :, -self.routing(stream).window :]
+                found = scores_over(last, held.side_by_side(), self.forms[block], self.router.reduction,
                                     beyond=self._beyond(max(lengths))).to(x.device)  # fmt: skip
                 scores = torch.full_like(stream.table, float("nan")).masked_scatter(stream.real, found)
                 stream.note_scores(scores, lasting=self.routing(stream).lasts(block))

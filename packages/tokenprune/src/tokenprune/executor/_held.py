@@ -90,6 +90,14 @@ class Held:
         made._room = room
         return made
 
+    def shortened(self, count: int) -> Held:
+        """Without the last `count` tokens of each row; rows lie side by side."""
+        own = self.side_by_side()
+        last = own.keys.shape[2] - count
+        there = None if own.there is None else own.there[:, :last]
+        places = None if own.places is None else own.places[:, :, :last]
+        return Held(own.keys[:, :, :last], own.values[:, :, :last], there=there, places=places)
+
     def seen(self, new: int, window: int | None = None) -> Tensor | None:
         """What the last `new` tokens of rows side by side see, (B or 1, 1, new, n); None: all of it.
 

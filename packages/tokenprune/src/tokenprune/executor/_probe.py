@@ -28,8 +28,11 @@ def probe(layout: Layout, tolerance: float = 1e-3) -> None:
         dense = layout.model(input_ids=ids, use_cache=False).logits
         executor, cache = Executor(layout), PrunedCache(len(layout.blocks))
         ours = layout.logits(executor.tail(executor.prefill(executor.start(ids), cache), _TOKENS))
-    except (TypeError, AttributeError, ValueError) as error:
-        raise InputError("model", got=f"{kind}: its blocks cannot be driven one by one ({error})",
+    except torch.OutOfMemoryError:
+        raise
+    except (TypeError, AttributeError, ValueError, RuntimeError, LookupError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError("model", got=f"{kind}: its blocks cannot be driven one by one ({reason})",
                          expected="a supported decoder") from None  # fmt: skip
     finally:
         layout.model.train(training)

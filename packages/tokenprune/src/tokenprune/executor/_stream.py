@@ -128,12 +128,30 @@ class Kept:
         return found[:total]
 
 
-def checked_ids(ids: object, what: str = "input_ids", *, dims: int = 2) -> None:
-    """InputError unless `ids` is a tensor of whole numbers with one dimension (tokens) or two (rows, tokens)."""
+def checked_ids(ids: object, what: str = "input_ids", *, dims: int = 2, vocabulary: int | None = None) -> None:
+    """InputError unless `ids` is a tensor of whole numbers with one dimension (tokens) or two (rows, tokens).
+
+    With `vocabulary`, an id that the embedding has no entry for is refused with its row and token.
+    """
     if isinstance(ids, Tensor) and ids.dim() == dims and not (ids.is_floating_point() or ids.dtype == torch.bool):
+        if vocabulary is not None and ids.numel() and ids.device.type != "meta":
+            _check_entries(ids, what, vocabulary)
         return
     got = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, Tensor) else f"{type(ids).__name__} {ids!r:.40}"
     raise InputError(what, got=got, expected=f"a tensor of token ids, {'(rows, tokens)' if dims == 2 else '(tokens,)'}")
+
+
+@torch.compiler.disable
+def _check_entries(ids: Tensor, what: str, vocabulary: int) -> None:
+    least, most = (int(one) for one in ids.aminmax())
+    if least >= 0 and most < vocabulary:
+        return
+    row, token = ((ids < 0) | (ids >= vocabulary)).nonzero()[0].tolist()
+    raise InputError(
+        what, where=f"row {row}, token {token}", got=f"id {int(ids[row, token])}",
+        expected=f"one of the embedding's {vocabulary} entries",
+        hint="the tokenizer is another model's, or has tokens that the model lacks: model.resize_token_embeddings",
+    )  # fmt: skip
 
 
 def rows_of(attention_mask: Tensor | None, rows: int, width: int, device: torch.device) -> tuple[Tensor, list[int]]:

@@ -43,6 +43,11 @@ class Read:
         """States (B, new, d) of new tokens at these positions (B, new); gathered when they are needed."""
         self._new.append((x, positions))
 
+    def take_back(self, count: int) -> None:
+        """Forget the last `count` tokens of each row, which have been decoded."""
+        self._held = self._states().shortened(count)
+        self.queries = [None if one is None else one[:, :, :-count] for one in self.queries]
+
     def _states(self) -> Held:
         if self._new:
             x, positions = (torch.cat(parts, 1)[:, None] for parts in zip(*self._new, strict=True))

@@ -84,6 +84,7 @@ class Layout:
                 "model", got=f"{len(blocks)} blocks where its config says {config.num_hidden_layers}",
                 expected="a whole model, not one that is already pruned",
             )  # fmt: skip
+        _check_alike(kind, config)
         for number, block in enumerate(blocks):
             _check_block(kind, number, block)
         heads = config.num_attention_heads
@@ -157,6 +158,12 @@ def check_free(decoder: Any) -> None:
     """InputError if a pruner is attached to this decoder."""
     if getattr(decoder, ATTACHED, False):
         raise InputError("model", got="a pruner attached to it already", expected="one at a time: detach the other")
+
+
+def _check_alike(kind: str, config: Any) -> None:
+    """InputError where blocks differ in their heads, share keys or have inputs of their own, as Gemma 3n's and 4's."""
+    if str(getattr(config, "model_type", "")).startswith(("gemma3n", "gemma4")):
+        raise _other(kind, "its blocks differ in the width of their heads, share keys, or have inputs of their own")
 
 
 def _check_block(kind: str, number: int, block: Any) -> None:

@@ -64,9 +64,7 @@ def smollm2() -> Path:
             convert_gguf(packed, folder)
     finally:
         if held is not None:
-            import os
-
-            os.close(held)
+            held.close()
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ class Document:
     on what they choose for that question: the answer is the one that document and question in one prompt would have.
 
     Args:
-        pruner: not attached.
+        pruner: attached or not. Where its settings change, the next question reads the document again.
         ids: (L,) or (1, L) tokens of the document, as they begin a prompt.
 
     Attributes:
@@ -52,15 +53,28 @@ class Document:
     """
 
     def __init__(self, pruner: TokenPruner, ids: Tensor) -> None:
-        if pruner.config.cache_tokens is not None:
-            raise InputError("document", got=f"cache_tokens={pruner.config.cache_tokens}", expected="no such bound")
-        self.pruner, self.executor = pruner, pruner.executor()
+        self.pruner = pruner
         self.ids = (ids[None] if ids.dim() == 1 else ids).to(pruner.layout.device)
         if self.ids.shape[0] != 1:
             raise InputError("document", got=f"{self.ids.shape[0]} rows", expected="one")
+        self._read()
+
+    @torch.no_grad()
+    def _read(self) -> None:
+        """Run the first blocks on the document, under the pruner's present settings."""
+        if self.pruner.config.cache_tokens is not None:
+            raise InputError(
+                "document", got=f"cache_tokens={self.pruner.config.cache_tokens}", expected="no such bound"
+            )
+        self.executor = self.pruner.executor()
         self._cache = PrunedCache(self.executor.blocks)
-        with torch.no_grad():
-            self.executor.read(self.executor.start(self.ids), self._cache)
+        self._cache.reader = self.executor
+        self.executor.read(self.executor.start(self.ids), self._cache)
+
+    def _follow(self) -> None:
+        """Read again if the pruner's settings have changed."""
+        if self.executor.settings != self.pruner.settings:
+            self._read()
 
     def ask(self, question: Tensor, **options: Any) -> Tensor:
         """Tokens that follow document and question.
@@ -74,14 +88,16 @@ class Document:
             raise InputError(
                 "question", got=f"shape {tuple(question.shape)}", expected="at least one token, in one row"
             )
+        self._follow()
         both = torch.cat([self.ids, question[None].to(self.ids.device)], 1)
         settings = {"attention_mask": torch.ones_like(both), "do_sample": False, "pad_token_id": 0, **options}
-        with self.pruner:
+        with contextlib.nullcontext() if self.pruner.attached else self.pruner:
             out = self.pruner.layout.model.generate(both, **{CACHE_NAME: self._cache.fork()}, **settings)
         return out[0, both.shape[1] :]
 
     def cost(self, questions: Sequence[int]) -> Cost:
         """Of reading the document once, and of questions of so many tokens, with the logits that begin each answer."""
+        self._follow()
         executor, length = self.executor, self.ids.shape[1]
         whole = executor.router.of(length).whole_blocks(executor.blocks)
         first = total = executor.costs.of_kept([[length]] * whole)

@@ -74,21 +74,52 @@ class TokenPruner:
         self, model: nn.Module, config: FTPConfig | None = None, schedule: Sequence[float] | None = None
     ) -> None:
         self.layout = Layout.of(model)
-        self.config = self.kind() if config is None else config
+        self._config = self._checked(self.kind() if config is None else config)
         probe(self.layout)
         blocks = len(self.layout.blocks)
-        self.schedule = checked_schedule(
-            self._first(self.config.target_sparsity, blocks) if schedule is None else schedule, blocks
-        )
-        beyond = [at for at in self.config.observation.heads if at[0] >= blocks or at[1] >= self.layout.heads]
-        if beyond:
-            expected = f"one of {blocks} blocks and {self.layout.heads} heads"
-            raise InputError("observation heads", got=f"block {beyond[0][0]}, head {beyond[0][1]}", expected=expected)
+        self.schedule = self._first(self.config.target_sparsity, blocks) if schedule is None else schedule
         self.history: list[dict[str, Any]] = []
         self.metrics: dict[str, Any] = {}
         self.measured: float | None = None
         self.last: Stream | None = None
         self._attached: Attached | None = None
+        self._latest: Executor | None = None
+
+    @property
+    def config(self) -> Any:
+        """The settings; others can be set at any time, and hold from the next prompt on."""
+        return self._config
+
+    @config.setter
+    def config(self, config: FTPConfig) -> None:
+        before, usual = self._config, self.schedule == self._first(self.config.target_sparsity, len(self.schedule))
+        schedule = self.schedule
+        if self._checked(config).target_sparsity != before.target_sparsity:
+            schedule = self._scaled(config.target_sparsity)
+        self._config, self.measured = config, None
+        if usual and config.router != before.router:
+            schedule = self._first(config.target_sparsity, len(schedule))
+        self._schedule = schedule
+
+    @property
+    def schedule(self) -> tuple[float, ...]:
+        """Sparsity of each block; another one can be set at any time, and holds from the next prompt on."""
+        return self._schedule
+
+    @schedule.setter
+    def schedule(self, schedule: Sequence[float]) -> None:
+        self._schedule = checked_schedule(schedule, len(self.layout.blocks))
+
+    def _checked(self, config: Any) -> Any:
+        """The settings, if they are this kind's and the model has their heads; InputError else."""
+        if not isinstance(config, self.kind):
+            raise InputError("config", got=f"{config!r:.40}", expected=f"a {self.kind.__name__}")
+        blocks, heads = len(self.layout.blocks), self.layout.heads
+        beyond = [at for at in config.observation.heads if at[0] >= blocks or at[1] >= heads]
+        if beyond:
+            expected = f"one of {blocks} blocks and {heads} heads"
+            raise InputError("observation heads", got=f"block {beyond[0][0]}, head {beyond[0][1]}", expected=expected)
+        return config
 
     def _first(self, target: float, blocks: int) -> tuple[float, ...]:
         """The schedule of a target where none is given."""
@@ -108,7 +139,20 @@ class TokenPruner:
         """The model's blocks under this pruner's router."""
         tokens = self.config.cache_tokens
         shrink = None if tokens is None else cache_choice(tokens, settled(self.config.observation, self.schedule))
-        return Executor(self.layout, self.router(), shrink)
+        made = Executor(self.layout, self.router(), shrink)
+        made.settings = self.settings
+        return made
+
+    @property
+    def settings(self) -> object:
+        """What decides which tokens are kept: executors and documents of other settings are made anew."""
+        return self.config, self.schedule, id(self.net)
+
+    def _current(self) -> tuple[Executor, int]:
+        """The executor of the present settings, and how many last tokens are protected."""
+        if self._latest is None or self._latest.settings != self.settings:
+            self._latest = self.executor()
+        return self._latest, self.config.protect
 
     def learn(self, tasks: Sequence[LongTask]) -> dict[tuple[int, int], float]:
         """Choose the heads that look ahead where more than 45 % is skipped (`Observation.heads`): the three best.
@@ -121,8 +165,10 @@ class TokenPruner:
         """
         if self.config.router != "observation":
             raise InputError("router", got=repr(self.config.router), expected="observation: others look at nothing")
-        plain = replace(self.config, target_sparsity=_LEARNT_AT, observation=replace(self.config.observation, heads=()))
-        found = worth(TokenPruner(self.layout.model, plain).executor(), tasks)
+        plain = ObservationRouter(
+            dense_first(_LEARNT_AT, len(self.schedule)), replace(self.config.observation, heads=())
+        )
+        found = worth(Executor(self.layout, plain), tasks)
         if not found:
             raise InputError("tasks", got="no answer that stands in its prompt", expected="one at least")
         ranked = dict(sorted(found.items(), key=lambda one: -one[1]))
@@ -131,16 +177,19 @@ class TokenPruner:
         return ranked
 
     def set_sparsity(self, target: float) -> None:
-        """Scale the schedule to another target; the router stays."""
-        target, self.measured = checked_target(target), None
+        """Scale the schedule to another target; the router stays. While attached, it holds from the next prompt on."""
+        schedule = self._scaled(checked_target(target))
+        self._config, self._schedule = replace(self.config, target_sparsity=float(target)), schedule
+        self.measured = None
+
+    def _scaled(self, target: float) -> tuple[float, ...]:
+        """The schedule for another target: the usual one if the present one is, else the present one's shape."""
         blocks = len(self.schedule)
         if self.schedule == self._first(self.config.target_sparsity, blocks):
-            self.config, self.schedule = replace(self.config, target_sparsity=target), self._first(target, blocks)
-            return
-        mean = sum(self.schedule) / len(self.schedule)
-        shape = np.array(self.schedule) * (target / mean) if mean else np.full(len(self.schedule), target)
-        self.config = replace(self.config, target_sparsity=target)
-        self.schedule = checked_schedule(project(shape, target).tolist(), len(self.schedule))
+            return self._first(target, blocks)
+        mean = sum(self.schedule) / blocks
+        shape = np.array(self.schedule) * (target / mean) if mean else np.full(blocks, target)
+        return checked_schedule(project(shape, target).tolist(), blocks)
 
     def set_budget(self, tokens: int, prompt: int) -> None:
         """Scale the schedule so that a block keeps so many tokens of a prompt on average: a budget in place of a share.
@@ -155,8 +204,13 @@ class TokenPruner:
 
     def attach(self) -> Self:
         """Prune the model's own forward and `generate` until `detach`."""
-        self._attached = Attached(self.executor(), self.config.protect, self._watch)
+        self._attached = Attached(self.layout, self._current, self._watch)
         return self
+
+    @property
+    def attached(self) -> bool:
+        """Whether the model's own forward is pruned now."""
+        return self._attached is not None
 
     def detach(self) -> None:
         """Give the model its own forward back."""
@@ -169,16 +223,20 @@ class TokenPruner:
     def protecting(self, spans: Spans) -> Iterator[Self]:
         """Attached, with stretches of the prompt that every block keeps: a system prompt, the user's last turn.
 
-        The budget is taken from the other tokens.
+        The budget is taken from the other tokens. A pruner that is attached already stays so afterwards.
 
         Args:
             spans: for each row, or one for all rows, (first, stop) pairs in tokens of the row from 0; see
                 `datasets.chat`, which finds them.
         """
-        with self:
+        with contextlib.nullcontext() if self.attached else self:
             assert self._attached is not None
-            self._attached.spans = spans
-            yield self
+            before, self._attached.spans = self._attached.spans, spans
+            try:
+                yield self
+            finally:
+                if self._attached is not None:
+                    self._attached.spans = before
 
     def __enter__(self) -> Self:
         return self.attach()
@@ -188,7 +246,7 @@ class TokenPruner:
 
     def _watch(self, stream: Stream) -> None:
         self.last = stream
-        schedule = self.executor().routing(stream).schedule
+        schedule = self._current()[0].routing(stream).schedule
         for block, kept in enumerate(stream.kept):
             asked = [length - round(schedule[block] * length) for length in stream.lengths]
             if any(k > max(2, a) + 1 for k, a in zip(kept, asked, strict=True)):

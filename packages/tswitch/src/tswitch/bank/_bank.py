@@ -45,13 +45,13 @@ _LARGEST = 1e6  # far beyond any use, and far from overflow in float32
 
 
 class SwitchBank:
-    """The switches of several tasks, resident beside one live model.
+    """The switches of several tasks, resident next to one live model.
 
     Args:
         model: any module; its tensors keep their memory throughout. Switches may have been made from a part of it, such
             as the encoder under a classifier: their names are looked up below the one module that holds them all.
-        pristine_device: where the pristine copy lies; None is beside each tensor. "cpu" saves accelerator memory and
-            makes each switch as slow as the transfer of the model.
+        pristine_device: where the pristine copy lies; None is the device of each tensor. "cpu" saves accelerator
+            memory and makes each switch as slow as the transfer of the model.
         hot_nbytes: bytes that tasks may take as sparse rows, which `rows` and `select` add. Beyond them those of the
             task used longest ago are dropped, and made again when it is used; the tasks in use always stay.
     Raises:
@@ -278,9 +278,9 @@ class SwitchBank:
     def select(self, weights: str | Mapping[str, float] | Sequence[str | Mapping[str, float]] | None) -> None:
         """Let all forward passes from now on add a task, without writing any weight; another task is a pointer.
 
-        The kept signs of linear layers stand beside the untouched dense weights as sparse rows; they are made when a
-        task is selected for the first time. A task that was selected before is on again within microseconds. The base
-        must not be written while a task is selected; `select(None)` puts the modules' own forwards back.
+        The kept signs of linear layers are sparse rows, added to what the untouched dense weights give; they are made
+        when a task is selected for the first time. A task that was selected before is on again within microseconds. The
+        base must not be written while a task is selected; `select(None)` puts the modules' own forwards back.
 
         Args:
             weights: a task's name, or weights by name, for batches of any size; or one of these for each row of the

@@ -54,7 +54,7 @@ def _sums(columns, classes, order, counts, inputs, sums, rows):
 
 @_compiled
 def add_signs(x, out, record, room):
-    """What `_row_kernels.add_signs` does, for bfloat16 and widths and heights of at least 32; less room is enough."""
+    """What `_row_kernels.add_signs` does, for bfloat16, widths and heights from 32 on; needs less scratch memory."""
     width, height = v.pointer(record + 8), v.pointer(record + 16)
     inputs, sums = room, room + (width + 1) * _STEP  # of what is beyond the last column: zeros
     rest = sums + (BLOCK + 1) * _STEP  # the last columns once more, with zeros for what is done, and their shifts

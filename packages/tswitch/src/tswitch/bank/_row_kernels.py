@@ -123,8 +123,8 @@ def add_signs(x, out, record, room):
     x (R, width), out (R, height) and all else are given by address. record: int64, nine in a row; in the first row the
     dtype of x and out, width, height and the number of tasks, in one row for each task its columns, classes, order and
     blocks (`SparseSigns`), shift, rows r, their shares (and 32 more numbers), how many rows there are, and its scale as
-    float32. Widths and heights are at least 16. room: scratch memory for it all, 128 (width + 512) + 4 height bytes, at
-    a multiple of 64.
+    float32. Widths and heights are at least 16. `room`: scratch memory for it all, 128 (width + 512) + 4 height bytes,
+    at a multiple of 64.
     """
     kind, width, height = v.pointer(record), v.pointer(record + 8), v.pointer(record + 16)
     size = 4 if kind == FLOAT32 else 2

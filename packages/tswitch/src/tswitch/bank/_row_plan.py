@@ -168,7 +168,7 @@ class RowPlan:
         self.cost.widths = widths.tolist()
 
     def by_row(self, value: Tensor, where: str) -> Tensor:
-        """(R, ...) -> (B, R / B, ...): the first dimension holds the rows, each perhaps several times, as for beams.
+        """(R, ...) -> (B, R / B, ...): the first dimension holds the rows, each possibly several times, as for beams.
 
         What is the same for all rows, (1, ...), is repeated without a copy.
 

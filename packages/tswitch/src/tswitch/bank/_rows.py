@@ -29,10 +29,11 @@ _WHOLE = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncod
 _HOLDERS = (nn.ParameterDict, nn.ParameterList)  # have no forward pass of their own: the module around them reads them
 _PLANS = 256  # plans that are kept ready
 _NOT_BY_ROW = ("relative_attention_bias",)  # T5's: its input is a table of distances, the same for all rows
+_TOKENS_FIRST = ("xlnet", "longformer", "led")  # model types that compute (tokens, rows, width) inside
 
 
 class AddedForward:
-    """Forward passes of a model that add what a plan says, beside the base that the model holds.
+    """Forward passes of a model that add what a plan says to the base that the model holds.
 
     The modules' forwards are replaced once, by ones that look the plan up: another plan is a pointer. `close` puts the
     modules' own back.
@@ -54,6 +55,10 @@ class AddedForward:
             InputError: a module that a task touches and that cannot be computed by row; names it.
         """
         made: dict[int, Any] = {}
+        kind = getattr(getattr(self.model, "config", None), "model_type", None)
+        if kind in _TOKENS_FIRST:  # where there are as many tokens as rows, shapes alone would not show it
+            raise InputError("model", got=f"a {kind}, which computes tokens first, rows second",
+                             expected="a batch of one task: bank.use")  # fmt: skip
         for module, parts in _touched(self.model, self.slots, plan).values():
             name = self._names.get(id(module), "") or ROOT
             if name.rpartition(".")[2] in _NOT_BY_ROW or not getattr(module, "batch_first", True):
@@ -154,7 +159,7 @@ def _warn(names: list[str]) -> None:
 def _touched(model: nn.Module, slots: Mapping[str, Slot], plan: RowPlan) -> dict[int, tuple[nn.Module, list[Part]]]:
     """By identity: the modules whose forward must be computed by row, and their tensors that any task changes.
 
-    A module that holds such tensors beside inner modules (a class token, a scale of the whole model) is taken whole.
+    A module that holds such tensors and inner modules (a class token, a scale of the whole model) is taken whole.
     """
     heads = {name for task in plan.tasks.values() if isinstance(task.head, dict) for name in task.head}
     changed = {name for task in plan.tasks.values() for name in (*task.terms, *task.dense)}

@@ -208,7 +208,7 @@ def _offloaded(name: str, module: nn.Module, leaf: str) -> Tensor:
 
 @contextlib.contextmanager
 def deferred_interrupt() -> Iterator[None]:
-    """Hold SIGINT back while the body runs, then deliver it to whoever handled it before.
+    """Hold SIGINT back while the body runs, then deliver it to the handler that was set before.
 
     Python delivers signals to the main thread only, so elsewhere there is nothing to hold back.
     """

@@ -1,4 +1,4 @@
-"""The kept signs of a matrix as sparse rows: what a linear layer adds beside its untouched weights.
+"""The kept signs of a matrix as sparse rows: what a linear layer adds to the output of its untouched weights.
 
     x (W + lambda S)^T + b + mu s = (x W^T + b) + (lambda x S^T + mu s)
 

@@ -115,6 +115,10 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
             whole = torch.cat([old, switch.rows[key].float()])
             task.dense[here[key].name] = whole.to(lives[key].device, lives[key].dtype)
             continue
+        if switch.seeded is not None:
+            whole = lives[key].float().cpu() + switch.dequantise(key)
+            task.dense[here[key].name] = whole.to(lives[key].device, lives[key].dtype)
+            continue
         codes, slot = switch.packed(key), here[key]
         if invalid_codes(codes):
             raise ArtifactError(switch.path or "switch", f"is damaged: tensor {key!r} has codes that mean nothing")
@@ -298,7 +302,7 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def swap_head(model: nn.Module, before: list[tuple[nn.Module, str, nn.Parameter]], head: Any) -> None:
-    """Put a task's head parameters in place of the model's own, which `before` keeps; first put back those it holds."""
+    """Put a task's head parameters instead of the model's own, which `before` keeps; first put back those it holds."""
     while before:
         module, leaf, own = before[-1]
         module._parameters[leaf] = own

@@ -26,7 +26,7 @@ Packed = Mapping[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Method(ABC):
-    """A way to keep K fine-tuned models in less room than K models.
+    """A way to keep K fine-tuned models in fewer bytes than K models.
 
     Attributes:
         name: its key in `METHODS`.

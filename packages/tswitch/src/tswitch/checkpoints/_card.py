@@ -22,7 +22,7 @@ def model_card(
         about: a sentence or two below it.
         facts: a line for each.
         bases: hub ids of the models that it was made of.
-        tags: beside "tswitch".
+        tags: in addition to "tswitch".
         end: text below the facts.
     """
     front = ["---", f"tags: [{', '.join(['tswitch', *tags])}]"]

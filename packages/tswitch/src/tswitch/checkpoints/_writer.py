@@ -69,8 +69,8 @@ class Written:
 class CheckpointWriter:
     """Streams tensors into `out`: one `model.safetensors`, or `model-00001-of-0000N.safetensors` and their index.
 
-    Work goes on in the hidden folder `.<out>.partial` beside `out`, whose files become `out` when all is written.
-    A run that was killed leaves finished shards there; the next run of the same `job` goes on after them.
+    Shards are written to the hidden folder `.<out>.partial` next to `out`; its files become `out` when all is written.
+    A run that was killed leaves finished shards there; the next run of the same `job` resumes after them.
 
     ```python
     with CheckpointWriter(out, layout, job={"method": "ties", ...}) as writer:
@@ -157,7 +157,7 @@ class CheckpointWriter:
             elif isinstance(error, NinefoldError):  # a rerun would meet it again: leave nothing behind
                 shutil.rmtree(self.folder)
         finally:
-            os.close(self._lock)
+            self._lock.close()
 
     def pending(self) -> Iterator[str]:
         """Names still to be fed, in order; each must be fed whole before the next is asked for."""
@@ -225,12 +225,12 @@ class CheckpointWriter:
         dtype: torch.dtype | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        """Copy what a checkpoint's folder holds beside weights and model card: config, tokenizer and the like.
+        """Copy what a checkpoint's folder holds in addition to weights and model card: config, tokenizer and the like.
 
         Args:
             folder: the checkpoint's folder; None (a model in memory) copies nothing.
             dtype: what to write as the model's dtype into config.json; None leaves it.
-            config: what config.json is to hold in place of the folder's own.
+            config: what config.json is to hold instead of the folder's own.
         """
         for path in sorted(folder.rglob("*")) if folder is not None else ():
             relative = path.relative_to(folder)  # pyright: ignore[reportArgumentType]

@@ -10,15 +10,21 @@ from typer import Argument, Option
 
 app = house_app(
     "tswitch",
-    "Store each fine-tuned model as a small ternary switch against its base, flip between tasks, route automatically. "
-    "Begin with **tswitch demo**; then finetune (or bring your own model), compress, inspect, predict, export.",
+    "Store a fine-tuned model as a small difference from its base, change the task of a live model, and route inputs "
+    "to tasks. Start with **tswitch demo**; then compress your own model, and inspect, predict or export.",
 )
 
-Encoder = Annotated[str, Argument(help="Base encoder: a local Hugging Face folder, or 'minilm' (extra `models`).")]
-Exclude = Annotated[list[str] | None, Option(help="Pattern of tensors to leave out, such as a task's head.")]
+_LEFT_OUT = "Pattern of tensors to leave out, such as 'classifier*'. Repeatable."
+_SHARDS = "Maximum size of one weight file, such as 500MB or 2GB."
+MISMATCH = "Tensors that differ in name or shape: error (default), skip (keep the base) or dense (store whole)."
+Encoder = Annotated[str, Argument(help="Base model: a local Hugging Face folder, or 'minilm' (extra `models`).")]
+Exclude = Annotated[
+    list[str] | None,
+    Option(help="Pattern of tensors to leave out, such as 'classifier*'. Repeatable.", rich_help_panel="Advanced"),
+]
 Base = Annotated[str, Argument(help="Base model: folder, weight file, hub id, or 'minilm' (extra `models`).")]
-SwitchDir = Annotated[str, Argument(help="A switch: its folder, or its hub id.")]
-Task = Annotated[str | None, Option(help="A known task, such as snips or clinc150/travel.")]
-Csv = Annotated[Path | None, Option(help="Your own rows: a CSV with columns text, label and split.")]
-Mismatch = Annotated[str, Option("--on-mismatch", help="Tensors that do not match: error, skip or dense.")]
-Shards = Annotated[str, Option(help="Most bytes of a file, like 500MB or 2GB.")]
+SwitchDir = Annotated[str, Argument(help="Switch of one task: its folder or hub id.")]
+Task = Annotated[str | None, Option(help="Name of a text task that tswitch knows, such as snips or clinc150/travel.")]
+Csv = Annotated[Path | None, Option(help="CSV file with your own rows: columns text, label and split.")]
+Mismatch = Annotated[str, Option("--on-mismatch", help=MISMATCH, rich_help_panel="Advanced")]
+Shards = Annotated[str, Option(help=_SHARDS, rich_help_panel="Advanced")]

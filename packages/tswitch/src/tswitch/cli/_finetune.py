@@ -9,7 +9,7 @@ from typer import Option
 
 from tswitch.cli._app import Csv, Encoder, Task, app
 
-_HEAD_LR = "Step size of the head; a fast head leaves the encoder little to learn."
+_HEAD_LR = "Learning rate of the classification head; with a high rate the encoder learns little."
 
 
 @verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="tswitch.checkpoint")
@@ -18,16 +18,18 @@ def finetune(
     *,
     task: Task = None,
     csv: Csv = None,
-    steps: Annotated[int, Option(help="Optimiser steps.")] = 200,
-    lr: Annotated[float, Option(help="Step size of the encoder.")] = 2e-4,
-    head_lr: Annotated[float, Option(help=_HEAD_LR)] = 5e-4,
-    batch: Annotated[int, Option(help="Rows a step.")] = 32,
-    max_length: Annotated[int, Option(help="Tokens kept of each text.")] = 32,
+    steps: Annotated[int, Option(help="Number of optimiser steps.")] = 200,
+    lr: Annotated[float, Option(help="Learning rate of the encoder.", rich_help_panel="Advanced")] = 2e-4,
+    head_lr: Annotated[float, Option(help=_HEAD_LR, rich_help_panel="Advanced")] = 5e-4,
+    batch: Annotated[int, Option(help="Batch size: rows of each step.")] = 32,
+    max_length: Annotated[int, Option(help="Maximum number of tokens of each text; longer texts are cut.")] = 32,
     opts: Shared,
 ) -> dict[str, Any]:
     """Fine-tune BASE on a text task (all parameters and a fresh head) and write a Hugging Face folder.
 
-    A run that was killed goes on where it was when the same command is given again.
+    Rerun the same command to resume after an interruption.
+
+    Example: `tswitch finetune minilm --task snips --steps 12 -o models/snips`
     """
     from tswitch.datasets._given import rows_of
     from tswitch.evaluation._facts import finetuned_facts

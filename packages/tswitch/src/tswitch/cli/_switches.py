@@ -9,38 +9,49 @@ import typer
 from ninefold.cli import Shared, progress, verb
 from typer import Argument, Option
 
-from tswitch.cli._app import Base, Exclude, Mismatch, Shards, SwitchDir, app
+from tswitch.cli._app import MISMATCH, Base, Exclude, Mismatch, Shards, SwitchDir, app
 
-_ALPHA = "Share of the changes to drop, in [0, 1); 0.6, of an adapter 0.4."
-_MISMATCH = "Tensors that do not match: error (the default), skip or dense."
-_TEXTS = "Fit the knobs on these inputs, labels not needed: .txt, .csv or .safetensors."
+_ALPHA = "Share of the changed weights to drop, from 0 to below 1. Default: 0.6; 0.4 for a LoRA adapter."
+_GRANULARITY = "Thresholds and scale for each tensor (tensor, the default) or once for all (model)."
+_SCALE = "Rule of each tensor's scale: full (default), l2 (as published) or mean."
+_EXCLUDE = "Pattern of head tensors, which are stored whole. Default: heads of transformers' classes. Repeatable."
+_SIZE = "Size of the seeded code, which replaces the ternary one: such as 0.2% of float32, or 2MB."
+_STEPS = "Gradient steps of the fit on --texts. Default: 24."
+_WEIGHT = "Weight of each switch, in their order. Default: 1. Repeatable."
+_DTYPE = "Data type of the weights: float16, bfloat16 or float32. Default: that of BASE."
+_BASE_OF = "Base model that must be the one of the switch."
+_ANY_BASE = "Apply the switches to another base than the one they were made from."
+_TEXTS = "File of about 100 inputs without labels (.txt, .csv, .safetensors) on which the scales are fitted."
 
 
 @verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="folder")
 def compress(
     base: Base,
-    finetuned: Annotated[str, Argument(help="Fine-tuned model in any of these forms, or a LoRA adapter.")],
+    finetuned: Annotated[str, Argument(help="Fine-tuned model: folder, weight file, hub id, or a LoRA adapter.")],
     *,
     alpha: Annotated[float | None, Option(help=_ALPHA)] = None,
-    granularity: Annotated[str | None, Option(help="Thresholds by tensor (the default) or model.")] = None,
-    scale: Annotated[str | None, Option(help="Knob: full (the default), l2 (paper) or mean.")] = None,
-    exclude: Annotated[list[str] | None, Option(help="Pattern of head tensors, kept whole.")] = None,
-    on_mismatch: Annotated[str | None, Option(help=_MISMATCH)] = None,
+    granularity: Annotated[str | None, Option(help=_GRANULARITY, rich_help_panel="Advanced")] = None,
+    scale: Annotated[str | None, Option(help=_SCALE, rich_help_panel="Advanced")] = None,
+    exclude: Annotated[list[str] | None, Option(help=_EXCLUDE, rich_help_panel="Advanced")] = None,
+    on_mismatch: Annotated[str | None, Option(help=MISMATCH, rich_help_panel="Advanced")] = None,
+    size: Annotated[str | None, Option(help=_SIZE)] = None,
     texts: Annotated[Path | None, Option(help=_TEXTS)] = None,
-    steps: Annotated[int | None, Option(help="Steps of the fit; 24 by default.")] = None,
+    steps: Annotated[int | None, Option(help=_STEPS, rich_help_panel="Advanced")] = None,
     opts: Shared,
 ) -> dict[str, Any]:
     """Compress a fine-tuned model against BASE into a switch folder, in bounded memory.
 
-    An adapter is coded by itself: BASE, which its own configuration names, is not read then. With --texts one number
-    for each tensor is fitted on them, which pays from alpha .9 on; a killed run goes on when the command is repeated.
+    A LoRA adapter is compressed without reading BASE. With --texts, one scale for each tensor is fitted on them: use it
+    from alpha 0.9 on. Rerun the same command to resume after an interruption.
+
+    Example: `tswitch compress minilm tuned -o switches/mine --alpha 0.9`
     """
     from tswitch.evaluation._facts import switch_facts
     from tswitch.fitting._given import compress_given
 
     switch, messages = compress_given(
         base, finetuned, opts.need_out(), alpha=alpha, granularity=granularity, scale=scale, exclude=exclude,
-        on_mismatch=on_mismatch, texts=texts, steps=steps, seed=opts.seed, force=opts.force,
+        on_mismatch=on_mismatch, texts=texts, steps=steps, size=size, seed=opts.seed, force=opts.force,
     )  # fmt: skip
     for message in messages:
         typer.echo(message, err=True)  # such as that the switch is empty; what is kept whole or left out
@@ -49,9 +60,14 @@ def compress(
 
 @verb(app, uses=())
 def inspect(
-    switch: SwitchDir, *, tensors: Annotated[bool, Option("--tensors", help="List every tensor.")] = False
+    switch: SwitchDir,
+    *,
+    tensors: Annotated[bool, Option("--tensors", help="List every tensor with its shape.")] = False,
 ) -> dict[str, Any] | list[Any]:
-    """Show what a switch holds: density, bytes on disk, bits a parameter; with --tensors each tensor."""
+    """Show the density, the bytes on disk and the bits per parameter of a switch.
+
+    Example: `tswitch inspect switches/mine`
+    """
     from tswitch.evaluation._facts import switch_facts, tensor_table
     from tswitch.switch._switch import Switch
 
@@ -61,9 +77,14 @@ def inspect(
 
 @verb(app, uses=("threads", "quiet"))
 def verify(
-    switch: SwitchDir, *, base: Annotated[str | None, Option(help="Also check that this is its base.")] = None
+    switch: SwitchDir,
+    *,
+    base: Annotated[str | None, Option(help=_BASE_OF)] = None,
 ) -> dict[str, Any]:
-    """Read every byte of a switch against its digests; a flipped bit or a missing byte is an error that names it."""
+    """Check every byte of a switch against its digests. A damaged file ends in an error that names the tensor.
+
+    Example: `tswitch verify switches/mine --base minilm`
+    """
     from tswitch.checkpoints._opening import open_base
     from tswitch.evaluation._facts import check_query_set
     from tswitch.switch._switch import Switch
@@ -84,15 +105,18 @@ def export(
     base: Base,
     switches: Annotated[list[str], Argument(help="One or more switches: folders or hub ids.")],
     *,
-    weight: Annotated[list[float] | None, Option(help="One for each switch; default 1.")] = None,
-    dtype: Annotated[str | None, Option(help="float16, bfloat16 or float32; default: base's.")] = None,
+    weight: Annotated[list[float] | None, Option(help=_WEIGHT)] = None,
+    dtype: Annotated[str | None, Option(help=_DTYPE)] = None,
     max_shard_size: Shards = "5GB",
-    any_base: Annotated[bool, Option("--any-base", help="Apply to another base than the recorded one.")] = False,
+    any_base: Annotated[bool, Option("--any-base", help=_ANY_BASE, rich_help_panel="Advanced")] = False,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Write BASE with the switches applied as an ordinary Hugging Face folder, shard by shard; resumes after a kill.
+    """Write BASE with the switches applied as an ordinary Hugging Face folder.
 
-    A switch of a LoRA adapter is written back as an adapter folder; BASE is not read then.
+    The switch of a LoRA adapter becomes an adapter folder again. Rerun the same command to resume after an
+    interruption.
+
+    Example: `tswitch export minilm switches/mine -o exported`
     """
     from tswitch.checkpoints._opening import open_base
     from tswitch.evaluation._facts import written_facts
@@ -118,14 +142,19 @@ def export(
 
 @verb(app, uses=("threads", "quiet", "force", "out"), out="folder")
 def merge(
-    recipe: Annotated[Path, Argument(help="YAML: merge_method, base_model, models, parameters, dtype.")],
+    recipe: Annotated[Path, Argument(help="YAML file with merge_method, base_model, models, parameters and dtype.")],
     *,
     max_shard_size: Shards = "5GB",
     on_mismatch: Mismatch = "error",
     exclude: Exclude = None,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Merge fine-tuned models as a mergekit-style YAML file says, in bounded memory; resumes after a kill."""
+    """Merge fine-tuned models by a mergekit-style YAML file, in bounded memory.
+
+    Rerun the same command to resume after an interruption.
+
+    Example: `tswitch merge merge.yml --on-mismatch skip -o merged`
+    """
     from tswitch.evaluation._facts import written_facts
     from tswitch.merging._recipe import merge_recipe
 
@@ -139,11 +168,14 @@ def merge(
 @verb(app, uses=("quiet",))
 def push(
     switch: SwitchDir,
-    repository: Annotated[str, Argument(help="Hub model repository, OWNER/NAME; made if it is not there.")],
+    repository: Annotated[str, Argument(help="Model repository on the hub, OWNER/NAME; created if it does not exist.")],
     *,
-    private: Annotated[bool, Option("--private", help="Make a new repository private.")] = False,
+    private: Annotated[bool, Option("--private", help="Create the repository as a private one.")] = False,
 ) -> dict[str, Any]:
-    """Upload a switch, with its query set if it has one, to the hub, as whoever is logged in there."""
+    """Upload a switch, and its query set if there is one, to the Hugging Face hub. Log in first: `hf auth login`.
+
+    Example: `tswitch push switches/snips OWNER/snips`
+    """
     from tswitch.switch._switch import Switch
 
     opened = Switch.from_pretrained(switch)

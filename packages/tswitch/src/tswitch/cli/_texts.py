@@ -13,8 +13,9 @@ from tswitch.cli._app import Csv, Encoder, SwitchDir, Task, app
 if TYPE_CHECKING:
     from ninefold.report import Table
 
-_METHOD = "votes, closed form, or auto: the better one on query texts left out."
-_MODE = "sample (a mixture for each text), or sample-argmax (its likeliest task)."
+_METHOD = "Router: votes (nearest neighbours), closed form (ridge regression), or auto, the better on left-out texts."
+_TASK = "Name of the switch folder that answers all texts. Default: each text is routed."
+_MODE = "Weights of the switches: sample (a mixture for each text) or sample-argmax (its most likely task)."
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "force"))
@@ -24,10 +25,15 @@ def query_set(
     *,
     task: Task = None,
     csv: Csv = None,
-    samples: Annotated[int, Option(help="Most training texts to keep features of.")] = 400,
+    samples: Annotated[int, Option(help="Maximum number of training texts to store features of.")] = 400,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Store features and hashed words of training texts beside a switch, to route inputs to it; no labels are used."""
+    """Store features and hashed words of training texts with a switch, so that inputs can be routed to it.
+
+    Labels are not used, and no text is stored.
+
+    Example: `tswitch query-set minilm switches/snips --task snips`
+    """
     from tswitch.datasets._given import rows_of
     from tswitch.routing._answers import keep_query_set
     from tswitch.switch._switch import Switch
@@ -43,16 +49,19 @@ def query_set(
 @verb(app, uses=("device", "threads", "quiet"))
 def predict(
     base: Encoder,
-    switches: Annotated[list[str], Argument(help="Switches of text tasks, each with its query set.")],
+    switches: Annotated[list[str], Argument(help="Switches of text tasks, each with a query set.")],
     *,
-    text: Annotated[list[str], Option("--text", "-t", help="A text; may be given several times.")],
-    task: Annotated[str | None, Option(help="Answer for this switch (its folder's name).")] = None,
-    method: Annotated[str, Option(help=_METHOD)] = "auto",
-    neighbors: Annotated[int, Option(help="Nearest query texts that vote.")] = 10,
-    mode: Annotated[str, Option(help=_MODE)] = "sample",
+    text: Annotated[list[str], Option("--text", "-t", help="Text to classify. Repeatable.")],
+    task: Annotated[str | None, Option(help=_TASK)] = None,
+    method: Annotated[str, Option(help=_METHOD, rich_help_panel="Advanced")] = "auto",
+    neighbors: Annotated[int, Option(help="Number of nearest query texts that vote.", rich_help_panel="Advanced")] = 10,
+    mode: Annotated[str, Option(help=_MODE, rich_help_panel="Advanced")] = "sample",
     opts: Shared,
 ) -> Table:
-    """Classify texts on one live model: each text finds its task by Auto-Switch, or --task chooses for all."""
+    """Classify texts on one live model. Auto-Switch finds the task of each text; --task chooses one for all.
+
+    Example: `tswitch predict minilm switches/snips switches/travel -t "play some jazz" -t "do i need a visa for japan"`
+    """
     from ninefold.errors import InputError
 
     from tswitch.routing._answers import answers_of_task, routed_answers
@@ -73,7 +82,10 @@ def predict(
 
 @verb(app, "eval", uses=("device", "threads", "quiet"))
 def evaluate(base: Encoder, switch: SwitchDir, *, task: Task = None, csv: Csv = None, opts: Shared) -> dict[str, Any]:
-    """Test accuracy of a text task with its switch on, and of the same head on the plain base."""
+    """Measure test accuracy of a text task with its switch on, and of the same head on the plain base.
+
+    Example: `tswitch eval minilm switches/travel --task clinc150/travel`
+    """
     from tswitch.datasets._given import rows_of
     from tswitch.evaluation._facts import accuracy_on_and_off
 

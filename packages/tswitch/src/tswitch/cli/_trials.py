@@ -19,15 +19,20 @@ _ALPHAS = "0:0.9:0.1,0.95,0.97,0.98"
 @verb(app, uses=("seed", "threads", "quiet", "force", "out"), out="folder", ours="tswitch.sweep")
 def sweep(
     base: Encoder,
-    finetuned: Annotated[Path, Argument(help="Folder of a fine-tuned text model, as `finetune` writes it.")],
+    finetuned: Annotated[Path, Argument(help="Folder of a fine-tuned text classifier.")],
     *,
     task: Task = None,
     csv: Csv = None,
-    alpha: Annotated[str, Option(help="Drop ratios: numbers and first:last:step.")] = _ALPHAS,
-    rows: Annotated[int, Option(help="Most validation rows to score.")] = 400,
+    alpha: Annotated[str, Option(help="Values of alpha to try: numbers and ranges first:last:step.")] = _ALPHAS,
+    rows: Annotated[int, Option(help="Maximum number of validation rows to score.")] = 400,
     opts: Shared,
 ) -> Table:
-    """Accuracy and bytes over alpha and knob, beside dropping the largest or random changes; writes CSV and picture."""
+    """Measure accuracy and bytes over alpha and scale rule, with dropping the largest or random changes as controls.
+
+    Writes a CSV file and a picture.
+
+    Example: `tswitch sweep minilm models/travel --task clinc150/travel --alpha 0.5,0.9,0.98 --rows 50 -o sweep`
+    """
     from ninefold.errors import require
 
     from tswitch.datasets._given import check_classes, rows_of
@@ -44,7 +49,10 @@ def sweep(
 
 @verb(app, uses=("device", "threads", "quiet"))
 def bench(base: Encoder, switch: SwitchDir, *, opts: Shared) -> Table:
-    """Time a switch on this machine: on and off on a live encoder, against reading the checkpoint anew."""
+    """Time a switch on this machine: on and off on a live model, compared with loading the checkpoint again.
+
+    Example: `tswitch bench minilm switches/snips`
+    """
     from tswitch.evaluation._timing import time_switching
     from tswitch.switch._switch import Switch
 

@@ -155,7 +155,7 @@ def own_rows(path: Path) -> list[dict[str, str]]:
 
 
 def build_task(name: str, rows: Sequence[dict[str, str]], licence: str = "") -> TextTask:
-    """A task from rows with split (train, test, perhaps validation), label and text.
+    """A task from rows with split (train, test, optionally validation), label and text.
 
     A text that stands in several splits stays in the last of train, validation, test only.
 

@@ -42,7 +42,7 @@ def tensor_table(switch: Switch) -> Table:
 
 
 def check_query_set(switch: Switch) -> None:
-    """Read the query set beside a switch, if there is one; ArtifactError if it is damaged."""
+    """Read the query set of a switch, if there is one; ArtifactError if it is damaged."""
     file = folder_of(switch) / FILE
     if file.is_file():
         QuerySet.load(file)

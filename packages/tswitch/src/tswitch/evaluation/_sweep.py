@@ -13,7 +13,9 @@ from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Table, figur
 
 from tswitch.datasets._text_data import TextTask
 from tswitch.evaluation._evaluate import Bench
-from tswitch.models._models import base_folder
+from tswitch.models._classifier import MEAN_HEAD, Classifier, is_mean_head
+from tswitch.models._models import base_folder, read_config, read_tensors
+from tswitch.routing._live import TextBank
 from tswitch.switch._pulse import Discard, discard
 from tswitch.switch._switch import Switch
 from tswitch.switch._ternary import Scale
@@ -59,7 +61,7 @@ def sweep(
 
     Args:
         base: "minilm" or an encoder's folder.
-        finetuned: folder with encoder and head, as `finetune` writes it.
+        finetuned: folder of a text classifier: of `finetune`, or of a ...ForSequenceClassification of transformers.
         task: its validation rows are scored, at most `rows`.
         ratios: drop ratios.
         seed: random seed of the rule that drops random changes.
@@ -68,31 +70,71 @@ def sweep(
         (publication's ablation), with T-Switch under each knob, and the switch's density and bytes on disk, which the
         knob does not change.
     """
-    models = Bench(base, {task.name: task}, {task.name: Path(finetuned)})
-    tuned = models.encoders[task.name]
+    models = _scored(base, Path(finetuned), task, rows)
     generator = torch.Generator().manual_seed(seed)
 
-    def scored(delta: Callable[[str], torch.Tensor]) -> float:
-        state = {
-            name: value + delta(name) if value.is_floating_point() else tuned[name]
-            for name, value in models.base.items()
-        }
-        return float(models.score_one(state, "validation", rows)[task.name].mean())
-
     def dropped(ratio: float, rule: Discard, name: str) -> torch.Tensor:
-        return discard(tuned[name] - models.base[name], ratio, rule, generator=generator)
-
-    def switched(switch: Switch, name: str) -> torch.Tensor:
-        return switch.dequantise(name) if name in switch.tensors else torch.zeros(())
+        return discard(models.tuned[name] - models.base[name], ratio, rule, generator=generator)
 
     table = Table(["alpha", *(f"discard {rule}" for rule in RULES), *SCALES, "density", "bytes"])
     for ratio in ratios:
-        by_rule = [scored(partial(dropped, ratio, rule)) for rule in RULES]
+        by_rule = [models.changed(partial(dropped, ratio, rule)) for rule in RULES]
         switches = [Switch.from_checkpoints(base_folder(base), finetuned, ratio, scale=scale) for scale in SCALES]
-        by_scale = [scored(partial(switched, switch)) for switch in switches]
+        by_scale = [models.switched(switch) for switch in switches]
         table.rows.append([ratio, *by_rule, *by_scale, switches[0].density, switches[0].nbytes])
         advance()
     return table
+
+
+class _MeanHead:
+    """Accuracy (%) of an encoder with a head over its mean, under changed weights."""
+
+    def __init__(self, base: str | Path, finetuned: Path, task: TextTask, rows: int) -> None:
+        self._bench, self._task, self._rows = Bench(base, {task.name: task}, {task.name: finetuned}), task.name, rows
+        self.base, self.tuned = self._bench.base, self._bench.encoders[task.name]
+
+    def changed(self, delta: Callable[[str], torch.Tensor]) -> float:
+        state = {
+            name: value + delta(name) if value.is_floating_point() else self.tuned[name]
+            for name, value in self.base.items()
+        }
+        return float(self._bench.score_one(state, "validation", self._rows)[self._task].mean())
+
+    def switched(self, switch: Switch) -> float:
+        return self.changed(lambda name: switch.dequantise(name) if name in switch.tensors else torch.zeros(()))
+
+
+class _OwnClass:
+    """Accuracy (%) of a classifier of the class that its config.json names, under changed weights."""
+
+    def __init__(self, base: str | Path, finetuned: Path, task: TextTask, rows: int) -> None:
+        self._base, self._held = str(base_folder(base)), task.limited(validation=rows).validation
+        self._model = Classifier.load(finetuned, what=f"model {finetuned.name}")
+        plain = Classifier.load(Path(self._base), read_config(finetuned), what=f"model {finetuned.name}")
+        own, kept = dict(plain.module.state_dict()), {*plain.missing}
+        self._state = {name: value.clone() for name, value in self._model.module.state_dict().items()}
+        shared = [name for name, value in self._state.items() if name not in kept and value.is_floating_point()]
+        self.tuned = {name: self._state[name] for name in shared}
+        self.base = {name: own[name] for name in shared}
+
+    def _accuracy(self, logits: torch.Tensor) -> float:
+        return 100 * float((logits.argmax(1).numpy() == self._held.labels).mean())
+
+    def changed(self, delta: Callable[[str], torch.Tensor]) -> float:
+        changed = {name: value + delta(name) for name, value in self.base.items()}
+        self._model.module.load_state_dict(self._state | changed)
+        return self._accuracy(self._model.logits(self._held.texts))
+
+    def switched(self, switch: Switch) -> float:
+        live = TextBank(self._base, {"task": switch}, max_length=self._model.max_length)
+        return self._accuracy(live.logits("task", self._held.texts))
+
+
+def _scored(base: str | Path, finetuned: Path, task: TextTask, rows: int) -> _MeanHead | _OwnClass:
+    config = read_config(finetuned)
+    names = set(read_tensors(finetuned)) if (finetuned / "model.safetensors").is_file() else set()
+    mean = is_mean_head(config, names & MEAN_HEAD)
+    return (_MeanHead if mean else _OwnClass)(base, finetuned, task, rows)
 
 
 def picture(table: Table, whole: int) -> Figure:

@@ -1,4 +1,4 @@
-"""From two checkpoints and a file of inputs to a switch folder with fitted knobs; a run that was killed goes on."""
+"""From two checkpoints and a file of inputs to a switch folder with fitted knobs; an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compress_fitted(
 ) -> Switch:
     r"""Compress a fine-tuned model and fit one knob for each tensor on inputs without labels.
 
-    A run that was killed leaves `.<out>.fitting` beside `out`; the same call goes on from there to the same bytes.
+    An interrupted run leaves `.<out>.fitting` next to `out`; the same call resumes there and gives the same bytes.
 
     Args:
         base, finetuned: folders or hub ids of transformers models, or open checkpoints of them.

@@ -27,7 +27,7 @@ def refuse_unused(reason: str, given: dict[str, Any]) -> None:
 def compress_given(
     base: str, finetuned: str, out: Path, *, alpha: float | None = None, granularity: str | None = None,
     scale: Any = None, exclude: list[str] | None = None, on_mismatch: str | None = None, texts: Path | None = None,
-    steps: int | None = None, seed: int = 0, force: bool = False,
+    steps: int | None = None, size: str | None = None, seed: int = 0, force: bool = False,
 ) -> tuple[Switch, list[str]]:  # fmt: skip
     """Compress a fine-tuned model against its base into a switch folder; None is the default of each option.
 
@@ -36,17 +36,22 @@ def compress_given(
         out: the folder. alpha: share of the changes to drop; .6, of an adapter .4.
         granularity: thresholds by tensor or model. scale: knob: full, l2 or mean; of an adapter l2.
         exclude: patterns of head tensors. on_mismatch: error, skip or dense.
-        texts: inputs on which one knob for each tensor is fitted. steps: of the fit, 24. seed: of the fit.
+        texts: inputs on which one knob for each tensor is fitted. steps: of the fit, 24.
+        size: bytes of the seeded code, used instead of the ternary one. seed: random seed.
         force: replace what an earlier run wrote.
     Returns: the switch, and messages: warnings, what is kept whole, what is left out.
     Raises: InputError for options that would do nothing.
     """
     if (Path(finetuned) / "adapter_config.json").is_file():
         unused = {"--granularity": granularity, "--exclude": exclude, "--on-mismatch": on_mismatch}
-        refuse_unused("an adapter's factors are coded by themselves", unused | {"--texts": texts, "--steps": steps})
+        unused |= {"--texts": texts, "--steps": steps, "--size": size}
+        refuse_unused("an adapter's factors are coded by themselves", unused)
         adapter = Switch.from_adapter(finetuned, 0.4 if alpha is None else alpha, scale or "l2")
         adapter.save_pretrained(out, force=force)
         return Switch.from_pretrained(out), []
+    if size is not None:
+        unused = {"--alpha": alpha, "--scale": scale, "--granularity": granularity, "--texts": texts, "--steps": steps}
+        refuse_unused("--size chooses the seeded code", unused)
     if texts is None:
         refuse_unused("without --texts nothing is fitted", {"--steps": steps})
     else:
@@ -60,6 +65,7 @@ def compress_given(
     with progress(share * total, label) as bar, warnings.catch_warnings(record=True, action="always") as caught:
         if texts is None:
             shared |= {"granularity": granularity or "tensor", "scale": scale or DEFAULT_SCALE}
+            shared |= {} if size is None else {"size": size, "seed": seed}
             switch = compress(before, after, out, given, progress=bar.advance, **shared)
         else:
             config = FitConfig(steps=24 if steps is None else steps, seed=seed)

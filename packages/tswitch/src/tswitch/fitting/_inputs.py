@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from tswitch.models._classifier import MEAN_HEAD, class_name, is_mean_head
 from tswitch.models._models import (
-    HEAD_PREFIX,
     LENGTH_KEY,
     MAX_LENGTH,
     TOKENIZER_FILES,
@@ -90,13 +90,13 @@ def live_model(folder: Path, max_length: int | None = None) -> tuple[nn.Module, 
     Args:
         folder: one that `tswitch finetune` wrote (an encoder with a head over its mean), or of a class of transformers.
         max_length: tokens kept of each text; None: what the folder says about itself, else 128.
-    Returns: the model in evaluation mode; None in place of an encoder of texts where the folder has no tokenizer.
+    Returns: the model in evaluation mode; None instead of an encoder of texts where the folder has no tokenizer.
     Raises:
         ArtifactError: a folder that transformers cannot load.
     """
     config = read_config(folder)
-    name = next(iter(config.get("architectures") or ["none"]))
-    if "For" not in name and not name.endswith("LMHeadModel") and _has_mean_head(folder):
+    name = class_name(config)
+    if _has_mean_head(folder, config):
         model = TextClassifier.from_pretrained(folder).eval()
         length = max_length or max_length_of(folder)
         return model, lambda texts: model.pad(model.encode(texts, length))
@@ -124,6 +124,6 @@ def live_model(folder: Path, max_length: int | None = None) -> tuple[nn.Module, 
     return live, encode
 
 
-def _has_mean_head(folder: Path) -> bool:
-    names = read_tensors(folder) if (folder / "model.safetensors").is_file() else {}
-    return {HEAD_PREFIX + "weight", HEAD_PREFIX + "bias"} <= set(names)
+def _has_mean_head(folder: Path, config: dict[str, Any]) -> bool:
+    names = set(read_tensors(folder)) if (folder / "model.safetensors").is_file() else set()
+    return is_mean_head(config, names & MEAN_HEAD)

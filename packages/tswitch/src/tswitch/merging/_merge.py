@@ -40,7 +40,7 @@ def merge(
 ) -> Written:
     """Merge models that were fine-tuned from one base into a checkpoint folder, tensor by tensor.
 
-    Sums are made in float32. A run that was killed goes on after the last finished shard and ends with the same bytes.
+    Sums are made in float32. An interrupted run resumes after the last finished shard and ends with the same bytes.
 
     Args:
         base: what the models were fine-tuned from: folder, weight file, hub id, module or state dict. Its other files

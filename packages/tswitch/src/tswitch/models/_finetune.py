@@ -92,7 +92,7 @@ def finetune(
 ) -> Path:
     """Fine-tune every parameter of `base` and a fresh head on `task.train`; write a Hugging Face folder.
 
-    A run that was killed leaves `<out>.training/` behind; the same call goes on from there to the same weights.
+    An interrupted run leaves `<out>.training/` behind; the same call resumes there and gives the same weights.
 
     Args:
         base: "minilm", or a local folder of an encoder.

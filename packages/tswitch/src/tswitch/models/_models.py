@@ -1,6 +1,6 @@
 """Models to fine-tune: an encoder, mean pooling over the real tokens, one linear head called `classifier`.
 
-The head is stored beside the encoder as `classifier.weight` and `classifier.bias`, and the encoder's tensors keep the
+The head is stored with the encoder as `classifier.weight` and `classifier.bias`, and the encoder's tensors keep the
 names they have in the base folder: so a fine-tuned folder minus its base is the encoder's task vector, and
 `exclude=("classifier*",)` is exactly the head.
 """
@@ -160,12 +160,12 @@ class TextClassifier(nn.Module):
 
 
 def classes_of(folder: Path) -> list[str]:
-    """Class names of a folder's head, in order; their numbers where its config.json names none or another number."""
+    """Class names of a folder's model, in order; their numbers where its config.json names none or another number."""
     bias = read_tensors(folder).get(HEAD_PREFIX + "bias")
-    if bias is None:
-        raise ArtifactError(folder, "has no head (classifier.weight and classifier.bias)")
     named = read_config(folder).get("id2label") or {}
     classes = [str(named[key]) for key in sorted(named, key=int)]
+    if bias is None:  # another class's head: its config.json has the classes, two if it does not say
+        return classes or ["0", "1"]
     return classes if len(classes) == len(bias) else [str(index) for index in range(len(bias))]
 
 
@@ -236,20 +236,27 @@ def hf_tokenizer(folder: Path, transformers: Any, vocabulary: int) -> Any:
 
 
 @torch.inference_mode()
-def predict(
+def predict_logits(
     model: TextClassifier, texts: Sequence[str], *, batch: int = 64, max_length: int | None = None
-) -> np.ndarray:
-    """Class index of each text, (rows,) int64; rows are batched by length and come back in order.
+) -> Tensor:
+    """Logits of each text, (rows, classes) float32; rows are batched by length and come back in order.
 
     Texts are cut at `max_length` tokens, by default where the model was trained to see them cut.
     """
     model.eval()
     rows = model.encode(texts, model.max_length if max_length is None else max_length)
     order = np.argsort([len(row) for row in rows], kind="stable")
-    result = np.empty(len(rows), np.int64)
     device = model.classifier.weight.device
+    result = torch.empty(len(rows), model.classifier.weight.shape[0])
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
         padded = {name: held.to(device) for name, held in model.pad([rows[i] for i in chosen]).items()}
-        result[chosen] = model(**padded).argmax(1).cpu().numpy()
+        result[torch.from_numpy(chosen)] = model(**padded).float().cpu()
     return result
+
+
+def predict(
+    model: TextClassifier, texts: Sequence[str], *, batch: int = 64, max_length: int | None = None
+) -> np.ndarray:
+    """Class index of each text, (rows,) int64, by `predict_logits`."""
+    return predict_logits(model, texts, batch=batch, max_length=max_length).argmax(1).numpy()

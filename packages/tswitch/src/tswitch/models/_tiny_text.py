@@ -1,6 +1,6 @@
 """TinyTextNet: a small stand-in for a pre-trained encoder where the extra `models` is missing; labelled as such.
 
-Hashed word and character-trigram embeddings, then residual layers that see each token beside the mean of all. It
+Hashed word and character-trigram embeddings, then residual layers that see each token and the mean of all. It
 answers like a Hugging Face encoder (`last_hidden_state`, `hidden_states`), so everything else treats it as one.
 """
 

@@ -1,4 +1,4 @@
-"""Texts answered on one live model as a table, and the query set that is kept beside a switch."""
+"""Texts answered on one live model as a table, and the query set that is stored with a switch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def folder_of(switch: Switch) -> Path:
 def keep_query_set(
     base: str, switch: Switch, task: TextTask, *, samples: int, device: str = "cpu", seed: int = 0, force: bool = False
 ) -> tuple[Path, QuerySet]:
-    """Store features and hashed words of training texts beside a switch, without labels; the file, and what is in it.
+    """Store features and hashed words of training texts with a switch, without labels; the file, and what is in it.
 
     Args:
         base: of the switch. switch: opened. task: whose texts. samples: most texts. device: of torch.

@@ -124,7 +124,7 @@ class QuerySet:
         Args:
             model, inputs, settings, preprocess, batch_size, seed, merged: as for `AutoSwitch`.
             n_queries: most inputs that are used; None for all.
-            wide: also after the layers beside the one of `settings`, where it is one of the last two hidden states.
+            wide: also after the layers next to the one of `settings`, where it is one of the last two hidden states.
             words: also the inputs' words, where these are texts.
         Raises:
             InputError: no inputs, or raw inputs without `preprocess`.

@@ -22,8 +22,9 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
+from tswitch import coding
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
-from tswitch.checkpoints._given import Model, opened, short_digest
+from tswitch.checkpoints._given import Model, fingerprint, opened, short_digest
 from tswitch.checkpoints._pairing import HEADS
 from tswitch.models._models import LENGTH_KEY, MAX_LENGTH
 from tswitch.switch import _delta
@@ -71,7 +72,9 @@ def build(
     plan = plan_tensors(before, after, settings)
     _warn_of_rounding(before, plan.after, plan.coded)
     passes = _Passes(before, plan.after, settings, store or InMemory(), progress)
-    passes.code(plan.coded)
+    seeded = {} if settings.size is None else passes.code_by_seed(plan.coded)
+    if settings.size is None:
+        passes.code(plan.coded)
     passes.keep(plan.dense, plan.head)
     passes.keep_rows(plan.rows)
     passes.head = {plan.own[name]: value for name, value in passes.head.items()}  # its names are the class's
@@ -89,6 +92,7 @@ def build(
             "tied": {name: stored for name, stored in sorted(before.tied.items()) if stored in plan.coded},
             "labels": labels_of(after.config),
         }
+        | seeded
         | _other_class(plan)
         | _length(after.config)
         | _kept_config(after.config)
@@ -173,6 +177,32 @@ class _Passes:
                 cached = about.numel if about.numel <= _delta.CACHED else 0
                 self._code_group([Delta(self.before, self.after, name, buffers, cached=cached)], helper)
 
+    def code_by_seed(self, tensors: dict[str, TensorInfo]) -> dict[str, Any]:
+        """Code tensors by the seeded code, in the bytes of the settings; what the configuration says of it."""
+        self.about, buffers, seed = tensors, Buffers(), self.settings.seed
+
+        def change(name: str) -> np.ndarray:
+            delta = Delta(self.before, self.after, name, buffers, cached=0)
+            flat = np.concatenate([np.empty(0, np.float32), *(chunk.copy() for _, chunk in delta.pairs())])
+            bad = int((~np.isfinite(flat)).sum())
+            if bad:
+                got = f"{bad} NaN or infinite values in its difference from the base"
+                raise InputError(f"tensor {name!r}", where=self.after.place(name), got=got, expected="finite values")
+            return flat.reshape(coding.matrix_shape(tensors[name].shape))
+
+        for name, about in tensors.items():
+            self.parameters += about.numel
+            if self.before is not None:
+                self.digests[name] = fingerprint(self.before, name)
+            self.progress(about.numel)
+        made = coding.code(change, tensors, self.settings.size or 0, seed)
+        for name, held in made.codes.items():
+            self.codes[name] = self.store.put([np.frombuffer(held, np.uint8)])
+            self.active[name], self.scales[name] = made.kept[name], made.sizes[name]
+        share = 1 - sum(made.kept.values()) / max(self.parameters, 1)
+        code = {"name": "seeded", "seed": seed, "rate": made.draw.rate, "step": made.draw.step}
+        return {"code": code, "alpha": round(share, 6), "granularity": "tensor", "scale": "inverse probability"}
+
     def _code_group(self, deltas: list[Delta], helper: ThreadPoolExecutor) -> None:
         select = RadixSelect()
         changed = []
@@ -209,7 +239,7 @@ class _Passes:
         self.scales |= dict.fromkeys((name for name in encoders if name in self.codes), scale)
 
     def _count(self, delta: Delta, select: RadixSelect, helper: ThreadPoolExecutor) -> None:
-        """First pass over one tensor; its base is hashed beside it."""
+        """First pass over one tensor; its base is hashed in the same pass."""
         sha = hashlib.sha256()
         hashed = None
         for old, chunk in delta.pairs():

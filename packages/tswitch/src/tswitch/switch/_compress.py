@@ -26,6 +26,8 @@ def compress(
     on_mismatch: OnMismatch = "error",
     force: bool = False,
     progress: Callable[[int], object] | None = None,
+    size: str | float | None = None,
+    seed: int = 0,
 ) -> Switch:
     """Compress a fine-tuned model straight to a switch folder, in memory that does not depend on the model's size.
 
@@ -51,7 +53,8 @@ def compress(
         (0.4, 'switch')
     """
     out = Path(out)
-    settings = Settings(alpha, granularity, scale, None if exclude is None else tuple(exclude), on_mismatch)
+    patterns = None if exclude is None else tuple(exclude)
+    settings = Settings(alpha, granularity, scale, patterns, on_mismatch, size, seed)
     refuse_existing(out, force, "tswitch")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent) as spool:  # has no name, so even a kill leaves nothing behind

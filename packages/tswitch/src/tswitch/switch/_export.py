@@ -39,7 +39,7 @@ def export(
 ) -> Written:
     """Write base + sum of w_i * switch_i as a Hugging Face folder.
 
-    Sums are made in float32. A run that was killed goes on after the last finished shard and ends with the same bytes.
+    Sums are made in float32. An interrupted run resumes after the last finished shard and ends with the same bytes.
     What a switch keeps dense is mixed in the same proportion; a task head only comes along with a single switch of
     weight 1, for heads of several tasks cannot be mixed.
 
@@ -183,9 +183,8 @@ class _WeightedSwitch:
     def deltas(self, name: str, base: Checkpoint) -> Iterator[Tensor]:
         """float32 values to add to that tensor, `CHUNK` at a time."""
         if name in self._coded:
-            about = self.switch.tensors[self._coded[name]]
-            for _, codes in self.switch.ternary(self._coded[name]):
-                yield codes.float() * (about.scale * self.weight)
+            for _, values in self.switch.changes(self._coded[name]):
+                yield values * self.weight
             return
         value = self.whole[name].reshape(-1)
         for part, before in base.chunks(name, CHUNK):
@@ -262,5 +261,5 @@ def _card(base: Checkpoint, parts: Sequence[_WeightedSwitch]) -> str:
         facts[f"switch {index}"] = f"`{name}`, {about}"
     if (len(parts) > 1 or parts[0].weight != 1) and any(part.switch.head for part in parts):
         facts["heads of the switches"] = "left out, since they cannot be mixed"
-    made = f"Made by tswitch {version_of('tswitch')}: the base plus ternary differences (T-Switch, arXiv 2412.00054)."
+    made = f"Made by tswitch {version_of('tswitch')}: the base plus what its switches add."
     return model_card("Model with a task switch applied", made, facts, bases=[base.source] if base.is_from_hub else [])

@@ -1,9 +1,10 @@
-"""The folder of a switch on disk, format versions 1 to 3: what is where, and how each byte of it is checked.
+"""The folder of a switch on disk, format versions 1 to 4: what is where, and how each byte of it is checked.
 
     switch_config.json   what the switch is; one line a tensor; its last field is the digest of everything before it
     switch.safetensors   "scales" (float32, one for each coded tensor in the order of the configuration),
-                         "codes/<tensor>" (uint8, see `_codec`), "dense/<tensor>" (kept as they are), "rows/<tensor>"
-                         (from version 2: rows of a coded tensor beyond those of the base)
+                         "codes/<tensor>" (uint8, see `_codec`; in version 4 see `coding`),
+                         "dense/<tensor>" (kept as they are), "rows/<tensor>" (from version 2:
+                         rows of a coded tensor beyond those of the base)
     head.safetensors     the excluded tensors (task heads) under their own names
     README.md            model card; not checked, because people edit it
 
@@ -28,7 +29,7 @@ from torch import Tensor
 from tswitch.checkpoints._card import model_card
 from tswitch.checkpoints._files import first_line, snapshot
 
-VERSION = 3  # newest; each switch is written as the oldest version that can hold it, so that 0.1.0 reads most
+VERSION = 4  # newest; each switch is written as the oldest version that can hold it, so that 0.1.0 reads most
 _CLASS_FIELDS = ("prefixes", "left_out", "cut")  # version 3: the fine-tuned model is of another class than its base
 CONFIG, SWITCH, HEAD, CARD = "switch_config.json", "switch.safetensors", "head.safetensors", "README.md"
 QUERIES = "query_set.safetensors"  # beside the switch where it can be routed to; see `_query_set`
@@ -83,7 +84,8 @@ def write_folder(
         arrays |= {CODES + name: codes[name] for name in sorted(codes)}
         arrays |= {DENSE + name: dense[name] for name in sorted(dense)}
         arrays |= {ROWS + name: rows[name] for name in sorted(rows)}
-        version = VERSION if any(key in config for key in _CLASS_FIELDS) else 2 if rows else 1
+        version = 3 if any(key in config for key in _CLASS_FIELDS) else 2 if rows else 1
+        version = VERSION if "code" in config else version
         about: dict[str, Any] = {"format_version": version, "package": "tswitch"}
         stored: dict[str, Any] = {}
         for name, held in ((SWITCH, arrays), (HEAD, dict(sorted(head.items())))):
@@ -172,9 +174,10 @@ def folder_bytes(path: Path) -> int:
 def card_of(config: Mapping[str, Any], facts: Mapping[str, str]) -> str:
     """README of a switch folder: what it is, how to use it."""
     base = config["base"]
-    about = (
-        f"A fine-tuned model as a ternary difference from `{base}`: which weights change, in which direction,\n"
-        "and one number a tensor (T-Switch, CVPR 2025, arXiv 2412.00054)."
+    about = f"A fine-tuned model as a difference from `{base}`: " + (
+        "which weights change, in which direction,\nand one number a tensor (T-Switch, CVPR 2025, arXiv 2412.00054)."
+        if "code" not in config
+        else "changes at places that follow from a seed,\nin few bits, divided by the probability of keeping them."
     )
     hub_id = base.count("/") == 1 and not base.startswith((".", "/", "~"))
     card = model_card(

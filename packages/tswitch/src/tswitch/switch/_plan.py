@@ -32,10 +32,14 @@ class Settings:
     scale: Scale = DEFAULT_SCALE
     exclude: tuple[str, ...] | None = None  # None: the heads of transformers' classes, and what else the base lacks
     on_mismatch: OnMismatch = "error"
+    size: str | float | None = None  # of the seeded code; None: the ternary code
+    seed: int = 0  # of the seeded code
 
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
         check_scale(self.scale)
+        if self.size is not None and (self.alpha, self.granularity, self.scale) != (0.6, "tensor", DEFAULT_SCALE):
+            raise InputError("alpha, granularity, scale", expected="to be left out: size chooses the seeded code")
         for name, kind in (("granularity", Granularity), ("on_mismatch", OnMismatch)):
             if getattr(self, name) not in get_args(kind):
                 choices = " or ".join(repr(choice) for choice in get_args(kind))

@@ -8,7 +8,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +18,14 @@ from ninefold.errors import ArtifactError, InputError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tswitch import coding
 from tswitch.checkpoints._given import Model, OnMismatch, fingerprint, opened
 from tswitch.checkpoints._pairing import Pairing
+from tswitch.coding import CodedTensor
 from tswitch.switch import _codec, _format
 from tswitch.switch._build import Parts, build, build_adapter
 from tswitch.switch._plan import Settings
 from tswitch.switch._ternary import DEFAULT_SCALE, Granularity, Scale
-
-
-@dataclass(frozen=True)
-class CodedTensor:
-    """One tensor of a switch.
-
-    Attributes:
-        shape: its shape in the model.
-        dtype: its dtype in the fine-tuned checkpoint.
-        active: entries that are not zero.
-        scale: the switch knob, a float32 value.
-
-    Examples:
-        >>> import torch
-        >>> from tswitch import Switch
-
-        >>> draw = torch.manual_seed(0)
-        >>> base = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
-        >>> tuned = {
-        ...     name: one + 0.1 * torch.randn(one.shape, generator=draw) for name, one in base.state_dict().items()
-        ... }
-
-        >>> switch = Switch.from_checkpoints(base, tuned, alpha=0.5)
-        >>> coded = switch.tensors["0.weight"]
-        >>> coded.shape, coded.dtype, coded.numel, coded.active
-        ((32, 16), torch.float32, 512, 256)
-    """
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    active: int
-    scale: float
-
-    @property
-    def numel(self) -> int:
-        """Number of entries."""
-        return torch.Size(self.shape).numel()
 
 
 class Switch:
@@ -77,6 +41,7 @@ class Switch:
         rows: name -> (n, ...) rows of the fine-tuned tensor beyond those of the base (an enlarged vocabulary).
         head: name -> value, for the excluded tensors (the task's own head); read when asked for.
         tied: other name -> stored name, for tensors that share their values; apply to the stored name only.
+        seeded: how the seeded code was drawn, or None for the ternary one.
         base_digests: name -> digest of the base's values, for each tensor that was compared.
 
     Examples:
@@ -120,6 +85,7 @@ class Switch:
                 name: CodedTensor(tuple(about["shape"]), getattr(torch, about["dtype"]), about["active"], scale)
                 for (name, about), scale in zip(table.items(), scales.tolist(), strict=True)
             }
+            self.seeded = coding.draw_of(config)
             complete = set(self.tensors) == set(codes) and set(config["dense"]) == set(dense)
             complete &= set(config.get("rows", ())) == set(self.rows)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -145,6 +111,8 @@ class Switch:
         exclude: Sequence[str] | None = None,
         on_mismatch: OnMismatch = "error",
         progress: Callable[[int], object] | None = None,
+        size: str | float | None = None,
+        seed: int = 0,
     ) -> Switch:
         """Compress a fine-tuned model against its base; the codes stay in memory.
 
@@ -159,13 +127,17 @@ class Switch:
                 kept or left out stands in `notes`.
             on_mismatch: for tensors that only one model has, or in other shapes: "error" lists them, "skip" leaves them
                 as in the base, "dense" keeps the fine-tuned values; of a matrix
-                that only got further rows, such as an embedding, these alone.
+                that only got further rows, such as an embedding, only these.
             progress: called with the number of parameters just done.
+            size: None is the ternary code. Else the seeded code, in as many bytes: a share of the model's float32 bytes
+                such as "0.2%", or bytes such as "2MB"; alpha, granularity and scale must be left out.
+            seed: of the places that the seeded code keeps.
         Raises:
             InputError: naming tensor and file: bad argument, mismatch, NaN or infinity in the difference.
             ArtifactError: a checkpoint that is damaged, quantised or of an unknown layout.
         """
-        settings = Settings(alpha, granularity, scale, None if exclude is None else tuple(exclude), on_mismatch)
+        patterns = None if exclude is None else tuple(exclude)
+        settings = Settings(alpha, granularity, scale, patterns, on_mismatch, size, seed)
         return cls.of(build(base, finetuned, settings, progress=progress))
 
     @classmethod
@@ -275,12 +247,8 @@ class Switch:
         return list(self.tensors)
 
     def ternary(self, name: str) -> Iterator[tuple[slice, Tensor]]:
-        """Yield (slice of the flat tensor, int8 values in {-1, 0, 1}), about a million entries at a time.
-
-        Raises:
-            ArtifactError: naming the tensor, if its code is damaged.
-        """
-        about = self._about(name)
+        """Yield (slice of the flat tensor, int8 values in {-1, 0, 1}), a million at a time; ArtifactError on damage."""
+        about = self._about(name, ternary=True)
         active = 0
         with self._decoding(name):
             for part, values in _codec.decode(self._codes[name].numpy(), about.numel):
@@ -295,7 +263,7 @@ class Switch:
         Raises:
             ArtifactError: naming the tensor, if its code is damaged.
         """
-        about = self._about(name)
+        about = self._about(name, ternary=True)
         with self._decoding(name):
             out = _codec.decode_packed(self._codes[name].numpy(), about.numel)
             self._check_active(about, _codec.active_in(out))
@@ -305,7 +273,7 @@ class Switch:
     def _decoding(self, name: str) -> Iterator[None]:
         try:
             yield
-        except _codec.CodecError as error:
+        except (_codec.CodecError, coding.SeededError) as error:
             raise ArtifactError(self.path or "switch", f"is damaged: the code of tensor {name!r} {error}") from None
 
     @staticmethod
@@ -317,9 +285,21 @@ class Switch:
         """The difference from the base that the switch stands for: scale * {-1, 0, 1}, in the tensor's shape."""
         about = self._about(name)
         out = torch.empty(about.numel, dtype=dtype)
-        for part, values in self.ternary(name):
-            out[part] = (values.to(torch.float32) * about.scale).to(dtype)
+        for part, values in self.changes(name):
+            out[part] = values.to(dtype)
         return out.reshape(about.shape)
+
+    def changes(self, name: str) -> Iterator[tuple[slice, Tensor]]:
+        """Yield (slice of the flat tensor, float32 difference from the base); ArtifactError if a code is damaged."""
+        about = self._about(name)
+        if self.seeded is None:
+            yield from ((part, values.to(torch.float32) * about.scale) for part, values in self.ternary(name))
+            return
+        with self._decoding(name):
+            flat = torch.from_numpy(
+                coding.flat_change(self.seeded, name, about.shape, about.scale, self._codes[name].numpy())
+            )
+        yield slice(0, about.numel), flat
 
     def check_base(self, base: Model, *, force: bool = False) -> None:
         """Make sure that a model is the base this switch was made against, by the digests of its float32 values.
@@ -358,7 +338,7 @@ class Switch:
     def verify(self, progress: Callable[[str], object] | None = None) -> None:
         """Read and decode everything; raises ArtifactError at the first thing that is damaged, by its name."""
         for name in self.tensors:
-            for _ in self.ternary(name):
+            for _ in self.changes(name):
                 pass
             if progress is not None:
                 progress(name)
@@ -411,7 +391,9 @@ class Switch:
         where = self.path or "memory"
         return f"Switch({where}: {len(self.tensors)} tensors, density {self.density:.4f}, alpha {self.config['alpha']})"
 
-    def _about(self, name: str) -> CodedTensor:
+    def _about(self, name: str, *, ternary: bool = False) -> CodedTensor:
+        if ternary and self.seeded is not None:
+            raise InputError("switch", got="the seeded code", expected="a ternary code")
         if name not in self.tensors:
             raise InputError(f"tensor {name!r}", where=self.path or "switch", expected="one of switch.names")
         return self.tensors[name]

@@ -13,7 +13,7 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -35,15 +35,9 @@ _BY_NUMPY = {held: name for name, (held, _) in _DTYPES.items() if name != "BF16"
 
 
 def save(
-    path: str | Path,
-    arrays: Mapping[str, np.ndarray | Tensor],
-    *,
-    kind: str,
-    format_version: int,
-    package: str,
-    meta: Mapping[str, Any] | None = None,
-    force: bool | None = False,
-) -> None:
+    path: str | Path, arrays: Mapping[str, np.ndarray | Tensor], *, kind: str, format_version: int, package: str,
+    meta: Mapping[str, Any] | None = None, force: bool | None = False,
+) -> None:  # fmt: skip
     """Write arrays atomically to one safetensors file.
 
     Args:
@@ -126,7 +120,7 @@ class Artifact:
 
     Attributes:
         path: the file.
-        meta: what the writer stored beside the arrays.
+        meta: what the writer stored with the arrays.
         about: the whole header (kind, format_version, package, package_version, meta, digests).
         names: the arrays' names.
 
@@ -154,15 +148,23 @@ class Artifact:
         x.safetensors: is damaged: array 'x' does not match its digest
     """
 
-    def __init__(self, path: str | Path, *, kind: str, format_version: int) -> None:
+    def __init__(
+        self, path: str | Path, *, kind: str, format_version: int, file: BinaryIO | None = None
+    ) -> None:  # fmt: skip
         """Open `path`, which must be of `kind` and at most of `format_version`.
 
+        Args:
+            path: file written by `save`.
+            kind: what it must be.
+            format_version: newest version of that kind's format that the caller reads.
+            file: the same file, opened before; whatever has the path now is not looked at.
         Raises:
             ArtifactError: with the path and the reason, if it is missing, truncated, damaged, foreign or newer.
         """
         self.path = Path(path)
-        recover(self.path)
-        self._entries, self._start = read_header(self.path)
+        if file is None:
+            recover(self.path)
+        self._entries, self._start = read_header(self.path, file)
         metadata = self._entries.pop("__metadata__", None)
         metadata = metadata if isinstance(metadata, dict) else {}
         about_text = str(metadata.get("ninefold", ""))
@@ -179,7 +181,7 @@ class Artifact:
             size = self._start + _checked_size(self._entries, self._digests)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ArtifactError(self.path, f"is damaged: its header makes no sense ({error})") from None
-        self._map = np.memmap(self.path, np.uint8, "r")
+        self._map = np.memmap(file or self.path, np.uint8, "r")
         if self._map.size != size:
             raise ArtifactError(self.path, f"is truncated or padded: {self._map.size} bytes, its header says {size}")
 

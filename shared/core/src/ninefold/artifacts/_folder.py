@@ -3,46 +3,41 @@
 The manifest is in one canonical form that ends in its own digest, so that a change of any byte of it is noticed. An
 array file of ours holds a digest for each array; for it the manifest has the digest of its header alone, and a reader
 checks only what it reads. Documents, which people edit, are listed but not checked.
+
+A reader opens all files at once, all of one version, and reads from what it opened: a writer that replaces the folder
+meanwhile changes nothing for it.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import contextvars
+import errno
 import json
+import os
+import shutil
+import tempfile
+import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from ninefold import files
 from ninefold.artifacts._arrays import Artifact, check_kind
 from ninefold.errors import ArtifactError, version_of
-from ninefold.files import (
-    MANIFEST,
-    Ours,
-    atomic_folder,
-    digest,
-    digest_file,
-    file_entry,
-    identity,
-    json_or_none,
-    read_header,
-    recover,
-)  # fmt: skip
+from ninefold.files import MANIFEST, Ours, file_entry, identity, json_or_none, recover
 
 _PATIENCE = 200  # replacements of a folder while it is read, before its reader gives up
+_settling = contextvars.ContextVar[frozenset[Path]]("_settling", default=frozenset())  # folders that are read again
 
 
 @contextlib.contextmanager
 def write_folder(
-    path: str | Path,
-    *,
-    kind: str,
-    format_version: int,
-    package: str,
-    meta: Mapping[str, Any] | None = None,
-    force: bool = False,
-    ours: Ours = None,
-    documents: Sequence[str] = ("README.md",),
-) -> Iterator[Path]:
+    path: str | Path, *, kind: str, format_version: int, package: str, meta: Mapping[str, Any] | None = None,
+    force: bool = False, ours: Ours = None, documents: Sequence[str] = ("README.md",),
+) -> Iterator[Path]:  # fmt: skip
     """Yield a new folder to write files into; on success it gets its manifest and takes the name `path`.
 
     Args:
@@ -67,7 +62,7 @@ def write_folder(
         >>> held.names, held.meta
         (['items.txt'], {'k': 3})
     """
-    with atomic_folder(path, force=force, ours=ours or kind) as folder:
+    with files.atomic_folder(path, force=force, ours=ours or kind) as folder:
         yield folder
         names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
         about = {"kind": kind, "format_version": format_version, "package": package, "meta": meta or {}}
@@ -78,11 +73,13 @@ def write_folder(
 
 def _of(file: Path, is_document: bool) -> dict[str, Any]:
     """A file's entry in the manifest; of a document a digest for writers alone, who replace none that was edited."""
-    return {"document": digest_file(file)} if is_document else file_entry(file)
+    return {"document": files.digest_file(file)} if is_document else file_entry(file)
 
 
 def settled(path: str | Path, read: Callable[[], Any]) -> Any:
     """What `read()` returns from one version of the folder `path`; it is called again if a writer replaced the folder.
+
+    A `FolderArtifact` needs it only around libraries that open files by their path, to spare it copies.
 
     Args:
         path: folder written by `write_folder` or `ninefold.files.atomic_folder`.
@@ -97,25 +94,33 @@ def settled(path: str | Path, read: Callable[[], Any]) -> Any:
         >>> settled("model", lambda: Path("model", "items.txt").read_text())
         'tea'
     """
-    for _ in range(_PATIENCE):
-        before = identity(Path(path))
+    path = Path(path)
+    for attempt in range(_PATIENCE):
+        recover(path)
+        before, token = identity(path), _settling.set(_settling.get() | {path})
         try:
             result = read()
-        except (ArtifactError, OSError):
-            if identity(Path(path)) == before:
+        except (ArtifactError, OSError) as error:
+            recover(path)  # where names cannot be exchanged, none has the path for a moment
+            if identity(path) == before and getattr(error, "errno", None) != errno.ESTALE:
                 raise
         else:
-            if identity(Path(path)) == before:
+            if identity(path) == before:
                 return result
+        finally:
+            _settling.reset(token)
+        time.sleep(0.0005 * min(attempt, 40))
     raise ArtifactError(path, f"was replaced {_PATIENCE} times while it was read")
 
 
 class FolderArtifact:
     """A folder written by `write_folder`: the manifest and all sizes are checked now, each file when it is used.
 
+    All that it returns is of the version that it opened, whatever writers do at the path meanwhile.
+
     Attributes:
         path: the folder.
-        meta: what the writer stored beside the files.
+        meta: what the writer stored with the files.
         about: the whole manifest (kind, format_version, package, package_version, meta, files).
 
     Examples:
@@ -126,8 +131,8 @@ class FolderArtifact:
         >>> with write_folder("model", kind="shop.model", format_version=2, package="ninefold") as folder:
         ...     size = (folder / "items.txt").write_text("tea")
         >>> held = FolderArtifact("model", kind="shop.model", format_version=2)
-        >>> held.file("items.txt").read_text()
-        'tea'
+        >>> held.read("items.txt")
+        b'tea'
         >>> try:
         ...     FolderArtifact("model", kind="shop.index", format_version=2)
         ... except ArtifactError as error:
@@ -141,11 +146,13 @@ class FolderArtifact:
         Raises:
             ArtifactError: with the file and the reason, if one is missing, truncated, damaged, foreign or newer.
         """
-        self.path = Path(path)
-        recover(self.path)
+        self.path, self._copies = Path(path), ""
+        self._opened: dict[str, BinaryIO] = {}
+        weakref.finalize(self, _close, self._opened)
         settled(self.path, lambda: self._open(kind, format_version))
 
     def _open(self, kind: str, format_version: int) -> None:
+        _close(self._opened)
         manifest = self.path / MANIFEST
         if not self.path.is_dir():
             raise ArtifactError(self.path, "is not a folder" if self.path.exists() else "is not there")
@@ -163,45 +170,72 @@ class FolderArtifact:
             if Path(name).is_absolute() or ".." in Path(name).parts:
                 raise ArtifactError(manifest, f"names {name!r}, a file outside the folder")
             if "size" in entry:
-                self._check_size(name, entry["size"])
-
-    def _check_size(self, name: str, expected: int) -> None:
-        file = self.path / name
-        if not file.is_file():
-            raise ArtifactError(file, "is not there")
-        if file.stat().st_size != expected:
-            size = file.stat().st_size
-            raise ArtifactError(file, f"is truncated or padded: {size} bytes, {MANIFEST} says {expected}")
+                file = self.path / name
+                if not file.is_file():
+                    raise ArtifactError(file, "is not there")
+                self._opened[name] = file.open("rb", buffering=0)
+                size = os.fstat(self._opened[name].fileno()).st_size
+                if size != entry["size"]:
+                    raise ArtifactError(file, f"is truncated or padded: {size} bytes, {MANIFEST} says {entry['size']}")
 
     @property
     def names(self) -> list[str]:
         """Relative names of the files that are checked."""
         return [name for name, entry in self.about["files"].items() if "size" in entry]
 
-    def file(self, name: str) -> Path:
-        """Path of one file, after its digest was checked (of an array file of ours: that of its header)."""
-        if name not in self.names:
+    def _checked(self, name: str) -> BinaryIO:
+        """One file, opened, at its start, after its digest was checked (of an array file of ours: its header's)."""
+        if name not in self._opened:
             raise ArtifactError(self.path, f"has no file {name!r}")
-        if file_entry(self.path / name) != self.about["files"][name]:
+        file = self._opened[name]
+        if file_entry(self.path / name, file) != self.about["files"][name]:
             raise ArtifactError(self.path / name, f"is damaged: it does not match its digest in {MANIFEST}")
-        return self.path / name
+        file.seek(0)
+        return file
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file, after its digest was checked."""
+        return self._checked(name).read()
+
+    def file(self, name: str) -> Path:
+        """Path of one file for a library that opens it by itself, after its digest was checked.
+
+        It is a copy that lives as long as this process; in a function called by `settled`, it is the file itself.
+        """
+        file = self._checked(name)
+        if self.path in _settling.get():
+            return self.path / name
+        if not self._copies:
+            self._copies = tempfile.mkdtemp(prefix="ninefold-")
+            atexit.register(shutil.rmtree, self._copies, ignore_errors=True)
+        copy = Path(self._copies) / name
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with copy.open("wb") as to:
+                shutil.copyfileobj(file, to)
+        return copy
 
     def arrays(self, name: str, *, kind: str, format_version: int) -> Artifact:
         """One array file of the folder, opened; each array is checked when it is read."""
-        return Artifact(self.file(name), kind=kind, format_version=format_version)
+        return Artifact(self.path / name, kind=kind, format_version=format_version, file=self._checked(name))
 
     def verify(self, progress: Callable[[str], object] | None = None) -> None:
         """Check every byte of every file but the documents; raises ArtifactError at the first that differs."""
         for name in self.names:
-            file = self.file(name)
+            file = self._checked(name)
             if "header" in self.about["files"][name]:
-                held = json_or_none(read_header(file)[0]["__metadata__"]["ninefold"])
-                Artifact(file, kind=held["kind"], format_version=held["format_version"]).verify()
+                held = json_or_none(files.read_header(self.path / name, file)[0]["__metadata__"]["ninefold"])
+                self.arrays(name, kind=held["kind"], format_version=held["format_version"]).verify()
             if progress is not None:
                 progress(name)
 
 
+def _close(opened: dict[str, BinaryIO]) -> None:
+    while opened:
+        opened.popitem()[1].close()
+
+
 def _render(about: Mapping[str, Any]) -> str:
     body = {key: value for key, value in about.items() if key != "digest"}
-    own = digest(json.dumps(body, sort_keys=True).encode())
+    own = files.digest(json.dumps(body, sort_keys=True).encode())
     return json.dumps({**body, "digest": own}, sort_keys=True, indent=1) + "\n"

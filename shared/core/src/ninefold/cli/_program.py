@@ -19,7 +19,7 @@ from ninefold.progress import Progress
 _ClickError: type[Exception] = typer.BadParameter.__mro__[2]  # base of all errors in the words of a command line
 _OF_THE_MACHINE = {  # what the user can mend: rights, space, and paths that cannot be
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EBUSY,
-    errno.EXDEV, errno.ENAMETOOLONG, errno.EEXIST,
+    errno.EXDEV, errno.ENAMETOOLONG, errno.EEXIST, errno.ELOOP, errno.ESTALE,
 }  # fmt: skip
 
 

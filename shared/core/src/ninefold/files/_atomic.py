@@ -10,17 +10,18 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ninefold.errors import ArtifactError, NinefoldError
-from ninefold.files._owner import Ours, refuse_existing
-from ninefold.files._read import lock
-from ninefold.files._recover import discard, moved_aside, recover, remove, sweep, temporary_name, undo
+from ninefold.errors import ArtifactError
+from ninefold.files._lock import take
+from ninefold.files._owner import Ours, follow, refuse_existing
+from ninefold.files._recover import discard, moved_aside, recover, sweep, temporary_name, undo
 
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
+_NO_FLUSH = (errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP)  # of a folder, on some file systems
 
 
 @contextlib.contextmanager
 def atomic_file(path: str | Path, *, force: bool | None = None, ours: Ours = None) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is flushed to disk and takes its name, else it is removed.
+    """Yield a temporary path next to `path`; on success it is flushed to disk and takes its name, else it is removed.
 
     Args:
         path: file to write; missing parents are made.
@@ -61,7 +62,7 @@ def atomic_file(path: str | Path, *, force: bool | None = None, ours: Ours = Non
 
 @contextlib.contextmanager
 def atomic_folder(path: str | Path, *, force: bool = False, ours: Ours = None) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; on success it takes its name, else it is removed.
+    """Yield a temporary folder next to `path`; on success it takes its name, else it is removed.
 
     Args:
         path: folder to write; missing parents are made.
@@ -121,40 +122,32 @@ def _replacing(
     path: Path, make: Callable[[Path], object], refuse: Callable[[], None], put: Callable[[Path, Path], None]
 ) -> Iterator[Path]:
     refuse()
-    path = path.resolve()
+    path = follow(path).resolve()
     recover(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path)
-    temporary, held = _begin(path, make)
+    temporary = temporary_name(path)
+    held = take(temporary.with_suffix(".lock"), wait=True)  # at once, unless a sweep looks at it this very moment
     try:
+        make(temporary)
         yield temporary
         for file in (*temporary.rglob("*"), temporary):
             if not file.is_symlink():
                 _flush(file)
-        with contextlib.suppress(FileNotFoundError):  # what is replaced keeps its rights
-            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+                _keep_rights(file, path / file.relative_to(temporary))
         put(temporary, path)
         _flush(path.parent)
     finally:
         undo(temporary, path)  # after an exchange, `temporary` is what stood at the path
-        os.close(held)
+        if held is not None:
+            held.close()
 
 
-def _begin(path: Path, make: Callable[[Path], object]) -> tuple[Path, int]:
-    """(temporary file or folder, lock on it); anew where another writer's sweep came between making and locking."""
-    while True:
-        temporary = temporary_name(path)
-        make(temporary)
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                held = lock(temporary)
-            except NinefoldError:  # there are no locks here
-                remove(temporary)
-                raise
-            if held is not None and temporary.exists():
-                return temporary, held
-            if held is not None:
-                os.close(held)
+def _keep_rights(new: Path, old: Path) -> None:
+    """Give what replaces a file or folder its rights, where the file system has any."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        if (about := old.lstat()) and stat.S_IFMT(about.st_mode) == stat.S_IFMT(new.stat().st_mode):
+            new.chmod(stat.S_IMODE(about.st_mode))
 
 
 def _put_folder(temporary: Path, path: Path, refuse: Callable[[], object]) -> None:
@@ -203,5 +196,8 @@ def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)

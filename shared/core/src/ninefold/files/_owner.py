@@ -10,9 +10,11 @@ has edited since is foreign.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -181,19 +183,28 @@ def refuse_existing(path: Path, force: bool, ours: Ours = None) -> None:
         ...     print(error)
         note.txt: exists already; choose another place, or --force to replace it
     """
-    recover(path)
+    recover(follow(path))
     if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
         return
     if not force:
         raise ArtifactError(path, "exists already; choose another place, or --force to replace it")
     names, before = [""], None
     while names and before != (before := identity(path)):  # again if another writer replaced it while it was judged
-        names = list(itertools.islice(foreign(path.resolve(), ours), _COUNTED))
+        with contextlib.suppress(FileNotFoundError):  # another writer removes it
+            names = list(itertools.islice(foreign(path.resolve(), ours), _COUNTED))
     if names and (before is not None or path.is_symlink()):  # else it is gone; a dangling link is not
         writer = ours if isinstance(ours, str) else "Ninefold"
         more = f" and {len(names) - 5}{' or' * (len(names) == _COUNTED)} more" if len(names) > 5 else ""
         lost = f"{', '.join(names[:5])}{more} in it" if path.is_dir() else "it"
         raise ArtifactError(path, f"refusing to replace: {lost} was not written by {writer}; use another path")
+
+
+def follow(path: Path) -> Path:
+    """The path; ArtifactError if a link in it leads nowhere, or in a circle."""
+    for part in (path, *path.parents):
+        if part.is_symlink() and not part.exists():
+            raise ArtifactError(path, f"refusing to replace: the link {part} leads nowhere, or in a circle")
+    return path
 
 
 def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str = "new") -> None:
@@ -219,6 +230,7 @@ def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str =
         report.html: refusing to replace: it was not written by shop; use another path
     """
     try:
+        follow(path)
         if what in ("run", "into", "folder") and path.exists() and not path.is_dir():
             raise ArtifactError(path, "exists already, and is a file, not a folder")
         if what == "file" and path.is_dir():
@@ -230,11 +242,14 @@ def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str =
             place = place.parent
         if not place.is_dir():
             raise ArtifactError(path, f"cannot be made: {place} is a file")
-        allowed = os.access(place, os.W_OK | os.X_OK)
+        if not os.access(place, os.X_OK):
+            raise PermissionError
+        with tempfile.TemporaryFile(dir=place):  # rights alone do not say that a server, or a quota, lets one write
+            pass
     except PermissionError:
-        place, allowed = path.parent, False
-    if not allowed:
-        raise ArtifactError(path, f"cannot be written: no rights in {place}")
+        raise ArtifactError(path, f"cannot be written: no rights in {path.parent}") from None
+    except OSError as error:
+        raise ArtifactError(path, f"cannot be written: {error.strerror}") from None
 
 
 def is_run(path: Path) -> bool:

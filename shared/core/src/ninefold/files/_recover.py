@@ -1,7 +1,8 @@
-"""What writers leave beside a path while they work or when they are killed, and how the next use ends it.
+"""What writers leave next to a path while they work or when they are killed, and how the next use ends it.
 
-Names beside `x`, each with 16 random digits:
-    .x.<digits>.tmp     what a living writer is writing, and holds a lock on; without a lock: rubbish
+Names next to `x`, each with 16 random digits:
+    .x.<digits>.lock    a writer's lock, by which it is known to live
+    .x.<digits>.tmp     what a living writer is writing; without a lock on it: rubbish
     .x.<digits>.old     what stood at x, moved aside while .x.<digits>.tmp takes its name; seen only on file systems
                         that cannot exchange two names at once
 
@@ -11,7 +12,6 @@ A kill between the two renames leaves both: then .old goes back. Once .tmp has b
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import secrets
@@ -19,7 +19,7 @@ import shutil
 import time
 from pathlib import Path
 
-from ninefold.files._read import lock
+from ninefold.files._lock import short, take
 
 
 def recover(path: str | Path) -> None:
@@ -39,25 +39,28 @@ def recover(path: str | Path) -> None:
     path = Path(path)
     if path.exists():
         return
-    path = path.resolve()
+    path = Path(os.path.realpath(path))  # `resolve` raises where links lead in a circle
     while path.parent != path and not path.parent.exists():
         path = path.parent
     for old in _beside(path)["old"]:
-        _settle(old, path)
+        try:
+            _settle(old, path)
+        except PermissionError:  # a reader without rights here: a living writer ends it by itself
+            time.sleep(0.05)
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed writers of `path` left beside it: temporary names that nobody holds a lock on."""
+    """Remove what killed writers of `path` left next to it: temporary names that nobody holds a lock on."""
     found = _beside(path)
     for old in found["old"]:
         _settle(old, path)
-    for left in found["tmp"]:
+    for left in {one.with_suffix(".tmp") for one in (*found["tmp"], *found["lock"])}:
         with contextlib.suppress(OSError):  # another writer was faster
-            held = lock(left)
+            held = take(left.with_suffix(".lock"))
             if held is not None:
                 if not moved_aside(left).exists():  # else it says that .old is no rubbish
                     remove(left)
-                os.close(held)
+                held.close()
 
 
 def undo(temporary: Path, path: Path) -> None:
@@ -70,13 +73,8 @@ def undo(temporary: Path, path: Path) -> None:
 
 
 def temporary_name(path: Path) -> Path:
-    """A new temporary name beside `path`."""
-    return path.with_name(f".{_short(path.name)}.{secrets.token_hex(8)}.tmp")
-
-
-def _short(name: str) -> str:
-    """`name`, or a name by its digest where the temporary one would be longer than the 255 bytes that may be."""
-    return name if len(os.fsencode(name)) <= 230 else hashlib.sha256(os.fsencode(name)).hexdigest()
+    """A new temporary name next to `path`."""
+    return path.with_name(f".{short(path.name)}.{secrets.token_hex(8)}.tmp")
 
 
 def moved_aside(temporary: Path) -> Path:
@@ -102,30 +100,22 @@ def remove(path: Path) -> None:
 
 def _settle(old: Path, path: Path) -> None:
     """End what a writer killed between its two renames left: `old` goes back to `path`, or is rubbish."""
-    new = old.with_suffix(".tmp")
-    for _ in range(500):  # a living writer's renames take no time
-        try:
-            held = lock(new)
-        except FileNotFoundError:  # it has become `path`
-            discard(old, path)
-            return
-        if held is not None:
-            break
-        time.sleep(0.002)
-    else:
-        return
+    held = take(old.with_suffix(".lock"), wait=True)  # a living writer's renames take no time
+    assert held is not None
     try:
-        if new.exists() and not path.exists():
+        if not old.with_suffix(".tmp").exists():  # it has become `path`
+            discard(old, path)
+        elif not path.exists():
             with contextlib.suppress(FileNotFoundError):  # another reader was faster
                 old.rename(path)
     finally:
-        os.close(held)
+        held.close()
 
 
 def _beside(path: Path) -> dict[str, list[Path]]:
-    """Names beside `path` by suffix; one look at the folder, which may hold very many."""
-    name = re.compile(re.escape(f".{_short(path.name)}.") + r"[0-9a-f]{16}\.(old|tmp)")
-    found: dict[str, list[Path]] = {"old": [], "tmp": []}
+    """Names next to `path` by suffix; one look at the folder, which may hold very many."""
+    name = re.compile(re.escape(f".{short(path.name)}.") + r"[0-9a-f]{16}\.(old|tmp|lock)")
+    found: dict[str, list[Path]] = {"old": [], "tmp": [], "lock": []}
     for entry in path.parent.iterdir() if path.parent.is_dir() else ():
         if match := name.fullmatch(entry.name):
             found[match[1]].append(entry)

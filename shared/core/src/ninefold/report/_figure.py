@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,11 +79,16 @@ def figure_html(made: Figure, caption: str, *, svg: bool = False) -> str:
         >>> figure_html(made, "Accuracy by epoch")[:8]
         '<figure>'
     """
+    from matplotlib.text import Text
+
     buffer = io.BytesIO()
     points = [len(part.get_offsets()) for axes in made.axes for part in axes.collections]  # type: ignore[arg-type]
     form = "svg" if svg and max(points, default=0) < 999 and not any(axes.images for axes in made.axes) else "png"
     made.savefig(buffer, format=form, bbox_inches="tight")  # a label that is too long widens the picture
     source = f"data:image/{form.replace('svg', 'svg+xml')};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    sizes = [one.get_fontsize() for one in made.findobj(Text) if one.get_visible() and one.get_text()]  # type: ignore
+    narrowest = math.ceil(11 * 72 * (made.get_tightbbox().width + 0.2) / min(sizes, default=math.inf))  # 11 pixels
+    kind = ' class="wide" tabindex="0"' if narrowest > 341 else ""  # scrolls on a telephone
     text = html.escape(caption)
-    kind = ' class="wide" tabindex="0"' if made.get_figwidth() > 9 else ""  # scrolls on a telephone
-    return f'<figure{kind}><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
+    image = f'<img alt="{text}" style="min-width:{narrowest}px" src="{source}">'
+    return f"<figure{kind}>{image}<figcaption>{text}</figcaption></figure>"

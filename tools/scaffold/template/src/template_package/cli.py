@@ -17,11 +17,16 @@ app = house_app(
 
 @verb(app, uses=("seed", "force", "out"), out="file")
 def estimate(
-    data: Annotated[Path | None, typer.Argument(help="CSV, a column per variable; simulated if left out.")] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="CSV file with a column for each variable; simulated data by default.")
+    ] = None,
     *,
     opts: Shared,
 ) -> Table:
-    """Estimate the mean of each column of DATA; -o keeps them in a file."""
+    """Estimate the mean of each column of DATA; -o keeps them in a file.
+
+    Example: `template-package estimate -o means.safetensors`
+    """
     from template_package import Estimate, JamesStein, datasets
 
     samples = datasets.normal_means(10, 5, opts.seed)[0] if data is None else datasets.read_csv(data)
@@ -36,9 +41,12 @@ def estimate(
 
 @verb(app, uses=())
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A file that `estimate -o` wrote.")],
+    path: Annotated[Path, typer.Argument(help="File that `estimate -o` wrote.")],
 ) -> dict[str, Any]:
-    """Show what a file of estimates holds."""
+    """Show what a file of estimates holds.
+
+    Example: `template-package inspect means.safetensors`
+    """
     from template_package import Estimate
 
     kept = Estimate.load(path)
@@ -47,9 +55,9 @@ def inspect(
 
 @verb(app, uses=("seed", "threads", "quiet", "out"), out="run")
 def risk(
-    blocks: Annotated[int, typer.Option(min=1, help="How many blocks of 200 data sets.")] = 10, *, opts: Shared
+    blocks: Annotated[int, typer.Option(min=1, help="Number of blocks of 200 data sets.")] = 10, *, opts: Shared
 ) -> Table:
-    """Squared error over many simulated data sets, into the run folder -o; a killed run goes on."""
+    """Squared error over many simulated data sets, into the run folder -o; a killed run resumes."""
     from ninefold.run import Run
 
     from template_package.evaluation import squared_errors

@@ -10,19 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from ninefold_lab import (
-    Budget,
-    Claim,
-    Comparison,
-    Retired,
-    all_of,
-    at_least,
-    at_most,
-    judge_bar,
-    load_retired,
-    run_claim,
-)
-from ninefold_lab.retired import FILE, save_retired
+from ninefold_lab import Budget, Claim, Comparison, all_of, at_least, at_most, run_claim
+from retired import FILE, Retired, judge_bar, load_retired, save_retired
 
 RUNS = [{"ease": 0.4 + seed / 100, "item - kNN": 0.3, "drop on CS": 7.5} for seed in range(3)]
 LAST = Comparison("gone >= ease + 0.1", 0.02, -np.inf, np.inf, "inconclusive")

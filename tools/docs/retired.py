@@ -17,10 +17,9 @@ import numpy as np
 from ninefold.errors import InputError
 from ninefold.files import write_text
 from ninefold.report import plain
+from ninefold_lab import Comparison, Scores, at_least, at_most
+from ninefold_lab.outcomes import RETIRED as FILE
 
-from ninefold_lab.claims import Comparison, Scores, at_least, at_most
-
-FILE = "retired.json"
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 
 
@@ -36,15 +35,6 @@ class Retired:
         judged: date of the last outcome that had it.
         last: how it came out there.
         now: text of the current comparison of the same scores, if only the wording changed; not counted.
-
-    Examples:
-        >>> from ninefold_lab import Comparison, Retired
-
-        >>> last = Comparison("ease >= popular + 0.1", 0.02, -0.03, 0.07, "inconclusive")
-        >>> entry = Retired(claim="shop/ease-wins", bar=last.bar, reason="the shop's log was replaced",
-        ...                 date="2026-03-02", judged="2026-03-01", last=last)
-        >>> entry.judge([]).verdict
-        'inconclusive'
     """
 
     claim: str
@@ -61,16 +51,7 @@ class Retired:
 
 
 def judge_bar(bar: str, runs: Sequence[Scores]) -> Comparison | None:
-    """Judge a comparison from its text, such as `ease >= popular + 0.1`; None if the scores lack an arm.
-
-    Examples:
-        >>> from ninefold_lab import judge_bar
-
-        >>> judge_bar("ease >= popular + 0.1", [{"ease": 0.4, "popular": 0.2}]).verdict
-        'held'
-        >>> judge_bar("ease >= chance", [{"ease": 0.4, "popular": 0.2}]) is None
-        True
-    """
+    """Judge a comparison from its text, such as `ease >= popular + 0.1`; None if the scores lack an arm."""
     if not runs:
         return None
     for sign, verdict in ((">=", at_least), ("<=", at_most)):
@@ -117,7 +98,7 @@ def load_retired(experiments: Path) -> list[Retired]:
             last = Comparison(**{"low": -np.inf, "high": np.inf, **_present(entry["last"]), "bar": entry["bar"]})
             one = Retired(**{**entry, "last": last})
         except (TypeError, KeyError) as error:
-            raise InputError(where, got=str(error), expected="the fields of ninefold_lab.Retired") from None
+            raise InputError(where, got=str(error), expected="the fields of Retired") from None
         if not one.reason.strip():
             raise InputError(where, got="no reason", expected="why the comparison was retired")
         if (one.claim, one.bar) in found:
