@@ -20,7 +20,7 @@ _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)  # by another process; all else says 
 
 
 class Lock(contextlib.ExitStack):
-    """A lock between processes that is held: `close` gives it back, and does nothing the second time.
+    """A lock between processes: `close` gives it back, and does nothing the second time.
 
     Examples:
         >>> from pathlib import Path
