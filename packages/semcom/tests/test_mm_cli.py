@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def guide_commands():
     text = (Path(__file__).parent.parent / "docs" / "guide.md").read_text(encoding="utf-8")
     section = text.split("\n## Second system")[1].split("\n## ")[0]
     blocks = re.findall(r"```console\n(.*?)```", section, flags=re.DOTALL)
-    return [[line.removeprefix("$ semcom ").split() for line in block.splitlines()] for block in blocks]
+    return [[shlex.split(line.removeprefix("$ semcom ")) for line in block.splitlines()] for block in blocks]
 
 
 def short(words):

@@ -177,7 +177,8 @@ def pack(
 ) -> dict[str, Any]:  # fmt: skip
     """Combine trained parts into the folder of a link.
 
-    Example: `semcom mm pack runs/features/model.safetensors runs/clip/model.safetensors -o mm`
+    Example: `semcom mm pack runs/features/model.safetensors runs/clip/model.safetensors
+    runs/diffusion/model.safetensors -o mm`
     """
     from semcom.links._received import counts
     from semcom.multimodal import MMConfig, MMSemCom, pack_parts
