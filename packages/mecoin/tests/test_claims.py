@@ -106,7 +106,7 @@ def test_demo_shows_sessions_pictures_and_a_gain(monkeypatch, tmp_path):
     monkeypatch.setattr(GcnEncoder.__init__, "__defaults__", (16, 20, 5e-3, 5e-4))
     result = demo.demo(0)
     assert "simulated" in result.data
-    assert len(result.figures) == 3
+    assert len(result.figures) == 4
     assert result.arms.text("mecoin+") in result.arms.headline()
     assert {"mecoin+", "SGC-NCM", "SGC-LDA"} <= {row[0].removesuffix(" (collapsed)") for row in result.table.rows}
     assert result.arms.word in ("better", "equal", "worse", "no difference")
