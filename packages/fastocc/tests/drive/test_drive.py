@@ -254,8 +254,9 @@ def test_what_is_wrong_is_named_with_its_place(bag, folders, shots, rig, model, 
     made.write_folders(broken, shots)
     victim = sorted((broken / "LEFT").iterdir())[1]
     victim.write_bytes(victim.read_bytes()[:200])
-    with pytest.raises(ArtifactError, match=f"{victim.name}.*LEFT"):
-        run_drive(tmp_path / "p", model, rig, open_drive(broken, rig), SETTINGS)
+    (named,) = run_drive(tmp_path / "p", model, rig, open_drive(broken, rig), SETTINGS).skipped
+    assert victim.name in named
+    assert "LEFT" in named
     (broken / "LEFT" / "last.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"last\.png"):
         open_drive(broken, rig)

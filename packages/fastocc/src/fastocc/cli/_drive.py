@@ -44,6 +44,8 @@ def run(
             about=about, progress=lambda total: stack.enter_context(progress(total, "frames")).advance,
         )  # fmt: skip
     facts: dict[str, Any] = {"folder": out, "page": out / "drive.html", "recording": made.kind, "frames": made.frames}
+    if made.skipped:
+        facts |= {"skipped: damaged pictures": len(made.skipped), "first skipped": made.skipped[0]}
     facts |= {"left out": made.left_out, "seconds apart at most": round(made.worst, 4)}
     facts |= {"ego motion": "known" if made.moving else "unknown: each frame alone"}
     return facts | ({"frames a second": round(made.fresh / made.seconds, 2)} if made.fresh else {})

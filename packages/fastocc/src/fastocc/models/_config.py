@@ -120,6 +120,14 @@ class FastOccConfig:
         return max(self.queue, self.history)
 
     @property
+    def key_camera(self) -> str:
+        """Camera whose ego pose is the ego frame; "" for the LiDAR's.
+
+        BEVDet and FlashOcc build camera poses into the ego pose of the first camera of their configuration.
+        """
+        return "CAM_FRONT_LEFT" if self.view == "bevdet" else ""
+
+    @property
     def spec(self) -> GridSpec:
         """The grid."""
         return GridSpec.named(self.grid)

@@ -169,6 +169,7 @@ def _write_scene(
                     "extrinsic": _pose_dict(camera.cam2ego),
                     "ego_pose": ego,
                     **({} if camera.fisheye is None else {"fisheye": list(camera.fisheye)}),
+                    **({} if camera.distortion is None else {"distortion": list(camera.distortion)}),
                 }
                 for camera in rig.cameras
             },

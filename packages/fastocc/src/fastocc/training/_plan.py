@@ -56,7 +56,7 @@ class Plan:
             draft=True,
         )  # fmt: skip
         if supervision == "labels":
-            data.need_labels()
+            data = data.with_labels()
         elif "segmentation" not in self.changes and data.points(0) is None:  # its labels are points with a class
             self.changes["segmentation"] = 0.0
         if root is not None:

@@ -116,6 +116,7 @@ def train(
         world,
         depth_stride=stride if config.depth else 0,
         queue=config.frames,
+        key_camera=config.key_camera,
     )
     asked = {"model": config.to_dict(), "training": recipe.to_dict(), "frames": len(dataset), **(about or {})}
     with Prefetch(maker, recipe.steps, workers) as batches:
