@@ -1,17 +1,28 @@
-"""RayIoU of predictions that are some voxels off is far below 100, through each layout; where it could not be, it refuses."""
+"""RayIoU of predictions that are some voxels off is far below 100, through each layout; where it cannot be, it refuses.
+
+The bounds are for voxels of 0.4 m and larger. RayIoU counts a ray as right within 1, 2 and 4 m, so that a shift matters
+by its length: SemanticKITTI's voxels of 0.2 m have the bounds at the same lengths, and bounds of their own by voxels.
+"""
 
 from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fastocc.datasets import FORMATS, OccDataset
-from fastocc.evaluation import RayIoU, select_origins
+from fastocc.evaluation import RayIoU, evaluate, select_origins
 from fastocc.geometry import CameraRig
+from fastocc.models import FastOccConfig, FastOccModel
 from fastocc.sim import Scene
+from ninefold.errors import InputError
 
 from ..datasets.layouts import LAYOUTS, LIDAR2EGO, drive
 
-BOUNDS = {1: 92.0, 2: 77.0, 3: 64.0, 5: 48.0}
+BOUNDS = {1: 92.0, 2: 77.0, 3: 64.0, 5: 48.0}  # by voxels of 0.4 m
+SMALL_VOXELS = {1: 92.0, 2: 83.0, 3: 77.0, 5: 56.0}  # by voxels of 0.2 m: 5 of them are the first tolerance, 1 m
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +66,18 @@ def test_prediction_some_voxels_off_scores_below_the_bounds(name, shots, street,
     data = OccDataset(tmp_path)
     kind, labels = data.format, street[data.format.name]
     origins = select_origins(data.lidar_origins(0), data.grid)[:2]
-    for by, bound in BOUNDS.items():
+    size = data.grid.voxel[0]
+    bounds = {round(by * max(1, 0.4 / size)): bound for by, bound in BOUNDS.items()}
+    for by, bound in [*bounds.items(), *(SMALL_VOXELS.items() if size < 0.4 else ())]:
         ray = RayIoU(data.grid, kind.classes, kind.free)
-        steps = round(by * 0.4 / data.grid.voxel[0]) if data.grid.voxel[0] < 0.4 else by  # bounds are of 0.4 m
-        ray.add(np.roll(labels, steps, 0), labels, origins)
+        ray.add(np.roll(labels, by, 0), labels, origins)
         assert 100 * ray.compute().rayiou < bound, by
 
 
 def spoiled(name: str, root: Path, pose: np.ndarray) -> None:
     """Write `pose` as lidar2ego wherever the layout keeps it."""
     for path in root.rglob("*infos*.pkl"):
-        about = pickle.loads(path.read_bytes())
+        about = pickle.loads(path.read_bytes())  # noqa: S301 (written above)
         for one in about.get("infos", []):
             one["lidar2ego_translation"] = pose[:3, 3].tolist()
             one["lidar2ego_rotation"] = pose[:3, :3].astype(np.float32)

@@ -1,12 +1,13 @@
 """Weights of BEVDet and FlashOcc see cameras in the ego frame of their first camera, as their code builds it.
 
 The expected matrices follow BEVDet's public loader (`get_sensor2ego_transformation` of `PrepareImageInputs`), from the
-calibration alone: sensor2keyego = inv(keyego2global) @ ego2global @ sensor2ego, with the ego pose of the first camera of
-its configuration, CAM_FRONT_LEFT, as the key.
+calibration alone: sensor2keyego = inv(keyego2global) @ ego2global @ sensor2ego, with the ego pose of the first camera
+of its configuration, CAM_FRONT_LEFT, as the key.
 """
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -31,16 +32,10 @@ def bevdet_poses(shot, names):
     return np.stack([np.linalg.inv(keyego2global) @ shot.late[name] @ sensor2ego[name] for name in names])
 
 
-@pytest.mark.parametrize("name", ["bevdet", "mmdet3d", "occ3d", "tables", "occ3d-by-token"])
+@pytest.mark.parametrize("name", ["bevdet", "bevformer", "mmdet3d", "occ3d", "tables", "occ3d-by-token"])
 def test_poses_are_those_of_bevdet(name, shots, tmp_path):
-    for shot in shots:  # the published pickles of version 1 have the ego pose of each camera
-        shot.version_1_ego = True
     LAYOUTS[name][0](tmp_path, shots, False)
     data = OccDataset(tmp_path)
-    if name == "bevdet":
-        with pytest.raises(InputError, match="ego pose of camera CAM_FRONT_LEFT"):
-            data.frame(0, key_camera="CAM_FRONT_LEFT")  # this writer leaves them out
-        return
     shot = next(one for one in shots if one.scene in SCENES["val"])
     frame = data.frame(0, key_camera="CAM_FRONT_LEFT")
     expected = bevdet_poses(shot, data.cameras)
@@ -58,6 +53,17 @@ def test_poses_are_those_of_bevdet(name, shots, tmp_path):
             off.append((poses is frame.cam2ego, np.abs(apart).max()))
     assert max(one for ours, one in off if ours) < 0.5
     assert max(one for ours, one in off if not ours) > 0.5
+
+
+def test_infos_without_the_ego_poses_of_cameras_are_refused(shots, tmp_path):
+    LAYOUTS["bevdet"][0](tmp_path, shots, False)
+    for path in tmp_path.glob("*.pkl"):
+        about = pickle.loads(path.read_bytes())  # noqa: S301 (written above)
+        for camera in (camera for one in about["infos"] for camera in one["cams"].values()):
+            del camera["ego2global_translation"]
+        path.write_bytes(pickle.dumps(about, protocol=4))
+    with pytest.raises(InputError, match="ego pose of camera CAM_FRONT_LEFT"):
+        OccDataset(tmp_path).frame(0, key_camera="CAM_FRONT_LEFT")
 
 
 def test_evaluation_of_a_bevdet_view_uses_them_and_other_views_do_not(shots, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
@@ -14,6 +14,7 @@ from fastocc.geometry import check_center
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.ImageFile import ImageFile
 
 _PADDED = 32  # rows: less than the stride of the deepest feature map
 _SAME_SHAPE = 0.02  # relative difference of the two scales of a resampled picture, from rounding its size
@@ -45,7 +46,7 @@ def read_image(
     if not path.is_file():
         raise ArtifactError(path, f"is not there (camera {name})")
     try:
-        with Image.open(path) as file:
+        with open_picture(path) as file:
             full = file.size
             if draft and size is not None:
                 file.draft("RGB", (size[1], round(full[1] * size[1] / full[0])))
@@ -55,6 +56,23 @@ def read_image(
     rescaled = fit_intrinsic(camera.intrinsic, (full[1], full[0]), camera.size, f"camera {name}", path)
     pixels, crop = fit_image(image, (full[1], full[0]), size, path)
     return pixels, rescaled if crop is None else crop @ rescaled
+
+
+def open_picture(source: Path | BinaryIO) -> ImageFile:
+    """A picture file, opened by Pillow and not decoded yet; the checksums of a PNG are compared.
+
+    Pillow decodes a PNG whose last rows are damaged without an error. JPEG has no checksums: damage that leaves its
+    structure readable cannot be detected.
+
+    Raises: what Pillow raises for damaged files: OSError, SyntaxError, ValueError, struct.error and others.
+    """
+    from PIL import Image
+
+    file = Image.open(source)
+    if file.format == "PNG":
+        file.verify()
+        file = Image.open(source)  # a verified picture cannot be decoded
+    return file
 
 
 def fit_intrinsic(

@@ -76,12 +76,12 @@ def _version_11(entry: Mapping[str, Any], frame: str, where: str, scenes: Mappin
     cameras = {}
     for name, camera in entry["images"].items():
         place = f"{name} in {where}"
-        cam2lidar = np.linalg.inv(read_pose(camera["lidar2cam"], place))
+        intrinsic, cam2lidar = camera["cam2img"], np.linalg.inv(read_pose(camera["lidar2cam"], place))
         then = None  # ego pose at the picture: the camera's global pose without its mounting
         if "cam2ego" in camera:
             then = ego2global @ lidar2ego @ cam2lidar @ np.linalg.inv(read_pose(camera["cam2ego"], place))
         cameras[name] = camera_info(
-            camera["img_path"], camera["cam2img"], to_label @ cam2lidar, place, distortion=camera.get("distortion"),
+            camera["img_path"], intrinsic, to_label @ cam2lidar, place, distortion=camera.get("distortion"),
             size=(camera.get("height"), camera.get("width")), ego2global=then,
         )  # fmt: skip
     rows = [

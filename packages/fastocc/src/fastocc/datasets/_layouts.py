@@ -29,7 +29,8 @@ _UNREAD = {
     "voxel04": "Occ3D-Waymo's labels", "waymo_infos_*.pkl": "Occ3D-Waymo's infos",
     "data_2d_raw": "SSCBench-KITTI-360's pictures", "data_3d_raw": "KITTI-360's sweeps",
 }  # fmt: skip
-_SENSORS = ("samples", "sweeps", "imgs", "lidar", "lidarseg", "panoptic", "maps", "can_bus")  # many files, no labels
+# folders whose contents are known: many files without labels, or labels of a format
+_KNOWN = {"samples", "sweeps", "imgs", "lidar", "lidarseg", "panoptic", "maps", "can_bus", *sum(_LABELS.values(), ())}
 _INSIDE = ("", "trainval", "mini", "dataset", "data", "nuscenes", "data/nuscenes")
 
 
@@ -124,10 +125,16 @@ def _with_labels(found: Layout, folder: Path | None) -> Layout:
     frames = [replace(one, label_path=_label(found.format.name, one, own)) for one in found.frames]
     found = replace(found, frames=frames)
     labelled = any(found.has_labels(one) for one in frames)
-    if not labelled and folder is not None and (own != "sequences" or any(folder.glob("*/voxels/*.label"))):
+    if not labelled and folder is not None and _has_files(folder):
         message = f"{folder} has labels, but none for these {len(frames)} frames{found.missing_example}"
         warnings.warn(message, stacklevel=3)
     return replace(found, labelled=labelled)
+
+
+def _has_files(folder: Path) -> bool:
+    """Whether any label file lies below a folder of labels; `sequences/` also has pictures and sweeps."""
+    pattern = "*/voxels/*.label" if folder.name == "sequences" else "**/*.np[yz]"
+    return next(folder.glob(pattern), None) is not None
 
 
 def _label(name: str, info: FrameInfo, folder: str) -> str:
@@ -165,9 +172,11 @@ def _label_folder(homes: Sequence[Path], format: str | None) -> tuple[str, Path 
                     "labels", got=f"{what} ({sign})", expected=f"labels of {', '.join(FORMATS)}", where=home,
                     hint="give --format to read the frames without these labels",
                 )  # fmt: skip
-        for folder in sorted(one for one in home.iterdir() if one.is_dir() and one.name not in _SENSORS):
+        if format not in (None, "occ3d", "openocc-v2"):
+            continue  # only these two have labels in `SCENE/TOKEN/labels.npz`
+        for folder in sorted(one for one in home.iterdir() if one.is_dir() and one.name not in _KNOWN):
             if next(folder.glob("*/*/labels.npz"), None) is not None:
-                if format in ("occ3d", "openocc-v2"):
+                if format is not None:
                     return format, folder
                 raise InputError(
                     "labels", got=f"{folder.name}/ with labels.npz of an unknown format", where=home,

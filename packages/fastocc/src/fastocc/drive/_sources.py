@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
-from fastocc.datasets import fit_image
+from fastocc.datasets import fit_image, open_picture
 from fastocc.drive._poses import Trajectory
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -102,10 +102,8 @@ def decode(
     data: bytes, name: str, where: str, full: tuple[int, int], size: tuple[int, int] | None
 ) -> Pixels:  # fmt: skip
     """A picture file's pixels, fitted to `size`; errors name camera and place."""
-    from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(data)) as file:
+        with open_picture(io.BytesIO(data)) as file:
             check_size((file.size[1], file.size[0]), full, name, where)
             if size is not None:
                 file.draft("RGB", (size[1], round(full[0] * size[1] / full[1])))
