@@ -95,7 +95,7 @@ def test_bag_of_three_cameras_becomes_voxels_and_a_page_in_one_command(bag, mode
     assert facts["recording"] == "a ROS 2 bag"
     assert facts["frames"] == 4
     assert facts["ego motion"] == "known"
-    assert facts["seconds apart at most"] == 0.02
+    assert facts["largest time difference in s"] == 0.02
     page = (tmp_path / "out" / "drive.html").read_text()
     assert '"timeline": true' in page
     assert '"frame 3, 0.30 s"' in page

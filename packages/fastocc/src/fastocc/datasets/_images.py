@@ -104,7 +104,7 @@ def fit_image(
     """Scale an image to a width, and cut or pad its rows.
 
     Args:
-        image: RGB, perhaps already halved by its decoder. full: (height, width) of the file. size: as in `read_image`.
+        image: RGB, possibly already halved by its decoder. full: (height, width) of the file. size: as in `read_image`.
         where: its place, for messages.
     Returns: (H, W, 3) uint8, and the (3, 3) matrix from pixels of the file to these; None if nothing changed.
     """

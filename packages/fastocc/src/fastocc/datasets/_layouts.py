@@ -188,7 +188,7 @@ def _label_folder(homes: Sequence[Path], format: str | None) -> tuple[str, Path 
 def _pickles(homes: Sequence[Path], split: str, format: str) -> list[Path]:  # noqa: A002
     """Info pickles of the split, those that name this format's labels or BEVDet first.
 
-    `*_dbinfos_*` beside them lists objects to paste, not frames.
+    `*_dbinfos_*` next to them lists objects to paste, not frames.
     """
     wanted = re.compile(rf"(?<![a-z])infos.*(^|[_-]){split}([_.-]|$)", re.IGNORECASE)
     folders = [*homes, *(home / "occ_gt_release_v1_0" for home in homes)]

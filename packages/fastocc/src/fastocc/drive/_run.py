@@ -150,10 +150,10 @@ class DriveResult:
 def run_drive(
     path: str | Path, model: FastOccModel, rig: CameraRig, recording: Recording, settings: DriveSettings, *,
     trajectory: Trajectory | None = None, device: str = "cpu", rerun: bool = False,
-    about: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None, note: str = "",
     progress: Callable[[int], Callable[[], object]] = lambda total: lambda: None,  # noqa: ARG005
 ) -> DriveResult:  # fmt: skip
-    """Predict the voxels of a recorded drive into the run folder `path`; called again it goes on where it was killed.
+    """Predict the voxels of a recorded drive into the run folder `path`; a second call resumes it.
 
     Writes voxels/000000.npz and so on (array `semantics`, as `predict` does), metrics.jsonl with each frame's time,
     drive.html with a timeline and a legend and, if requested, drive.rrd for rerun. A frame with a damaged picture has
@@ -162,7 +162,7 @@ def run_drive(
     Args:
         model: for any number of cameras. rig: the cameras as recorded. recording: their pictures.
         trajectory: ego motion; default the recording's own. Without it each frame is seen alone.
-        about: what else distinguishes the run, for its config.json.
+        about: what else distinguishes the run, for its config.json. note: shown in the title of the page.
         progress: given the number of frames, returns what is called after each.
     Raises: ArtifactError if no frame of the drive can be read.
     """
@@ -200,7 +200,7 @@ def run_drive(
         seen = [at for at in range(len(plan)) if at not in skipped]
         if not seen:
             raise ArtifactError(path, f"has no frame: each has a damaged picture, first {skipped[0]}")
-        _show(run.path, model, times, seen)
+        _show(run.path, model, times, seen, note)
         if log is not None:
             _write_rerun(log, run.path, model, times, seen)
     moving = trajectory is not None and any(one is not None for one in poses)
@@ -232,13 +232,14 @@ def _read(path: Path, at: int) -> np.ndarray:
         raise ArtifactError(file, f"is damaged ({error})") from None
 
 
-def _show(path: Path, model: FastOccModel, times: list[float], seen: list[int]) -> None:
+def _show(path: Path, model: FastOccModel, times: list[float], seen: list[int], note: str) -> None:
     """drive.html: up to 100 of the frames seen, evenly chosen."""
     config = model.config
     chosen = np.array(seen)[np.unique(np.linspace(0, len(seen) - 1, min(_SHOWN, len(seen))).round().astype(int))]
     volumes = {f"frame {at}, {times[at] - times[0]:.2f} s": _read(path, at) for at in map(int, chosen)}
     title = f"{len(seen)} frames" + (f", {len(volumes)} shown" if len(volumes) < len(seen) else "")
     title += f", {len(times) - len(seen)} skipped: damaged pictures" if len(seen) < len(times) else ""
+    title += f"; {note}" if note else ""
     page = viewer_html(volumes, config.spec, config.labels.classes, config.labels.free, title, timeline=True)
     write_text(path / "drive.html", page)
 

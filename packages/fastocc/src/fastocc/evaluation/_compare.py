@@ -42,7 +42,7 @@ def encode_splits(
     folder: Path, config: FastOccConfig, recipe: TrainConfig, splits: tuple[OccDataset, OccDataset],
     advance: Callable[[], object] = lambda: None, *, looks: bool = False,
 ) -> Encoded:  # fmt: skip
-    """Train the encoder with `bevnet` into `folder`/encoder (resumable) and cache its bird's-eye views beside it.
+    """Train the encoder with `bevnet` into `folder`/encoder (resumable) and cache its bird's-eye views next to it.
 
     Args:
         looks: also keep image features, for heads that look at them.

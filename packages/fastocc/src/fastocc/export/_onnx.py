@@ -71,7 +71,7 @@ def export_model(
     Args:
         model: left as it is; the graph has no segmentation branch. rig: the calibration that is built in.
         opset: 19 or newer. backend: of deformable convolutions: native, or decomposed for runtimes without DeformConv.
-        logits: give (1, X, Y, Z, K) float32 logits in place of (1, X, Y, Z) uint8 labels, which are 72 times as large.
+        logits: return (1, X, Y, Z, K) float32 logits instead of (1, X, Y, Z) uint8 labels, which are 72 times as large.
     Returns: the folder. With `history`, the graph also takes state_bev, state_motion and motion (see `HistoryState`;
         zeros and unit matrices before the first frame) and gives next_bev and next_motion.
     Raises: MissingExtraError without the extra `onnx`; InputError for an older opset or a rig of other images.

@@ -13,7 +13,7 @@ from fastocc.views import CameraInputs
 
 
 class HeadContext(NamedTuple):
-    """What some rivals look at beside the BEV.
+    """Image features and cameras, which some rivals need in addition to the BEV.
 
     Attributes:
         features: (B, N, C, h, w) image features.

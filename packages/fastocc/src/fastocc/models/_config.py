@@ -156,7 +156,7 @@ class FastOccConfig:
         return FastOccConfig.from_dict({**self.to_dict(), **own, "head": head, **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values, and the form of the head, of which there were two once: runs of that time go on."""
+        """As JSON values, and the form of the head, of which there were two once: runs of that time resume."""
         made = {
             key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
         }

@@ -3,6 +3,7 @@
 - `_colors.py`: a colour for each class
 - `_bird.py`: seen from above
 - `_overlay.py`: drawn into the camera images
+- `_street.py`: in perspective, from above and behind the vehicle
 - `_viewer.py`: WebGL2 cubes in one HTML file
 - `_frame.py`: one frame of a data set as a file
 - `_render.py`: `render`, which chooses by the file's suffix
@@ -12,6 +13,18 @@ from fastocc.pictures._bird import bird_view
 from fastocc.pictures._colors import colors
 from fastocc.pictures._overlay import overlay, overlay_sheet
 from fastocc.pictures._render import render, save_png, with_legend
+from fastocc.pictures._street import frame_figure, street_view
 from fastocc.pictures._viewer import viewer_html
 
-__all__ = ["bird_view", "colors", "overlay", "overlay_sheet", "render", "save_png", "viewer_html", "with_legend"]
+__all__ = [
+    "bird_view",
+    "colors",
+    "frame_figure",
+    "overlay",
+    "overlay_sheet",
+    "render",
+    "save_png",
+    "street_view",
+    "viewer_html",
+    "with_legend",
+]

@@ -38,7 +38,7 @@ class Batch:
         labels: (B, X, Y, Z) uint8, or None with `queries`. mask: (B, X, Y, Z) bool or None.
         seg: (B, N, h, w) uint8 or None.
         depth: (B, N, h, w) float32, metres, 0 unknown; or None. lens: (B, N, 13) or None.
-        queries: (B, Q) points on LiDAR rays, in place of labels; or None.
+        queries: (B, Q) points on LiDAR rays, instead of labels; or None.
         history: earlier frames, first one first, as arguments of the model with `motion` to the frame before.
     """
 

@@ -90,7 +90,7 @@ def plan_network(
     Args:
         preset: name, "mini" if None. head, view, history, segmentation: None keeps the preset's.
         lift, fpn: of head fastocc. init: model folder or checkpoint to start from, whose network is kept.
-    Raises: InputError if changes are given beside `init`, or `lift` or `fpn` to a head without them.
+    Raises: InputError if changes are given with `init`, or `lift` or `fpn` to a head without them.
 
     Examples:
         >>> from fastocc.training._plan import plan_network

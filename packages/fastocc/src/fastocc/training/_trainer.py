@@ -88,7 +88,7 @@ def train(
     device: str = "cpu", advance: Callable[[], object] = lambda: None, backbone_weights: str | None = None,
     initial: FastOccModel | None = None, about: dict[str, Any] | None = None, workers: int = 0,
 ) -> FastOccModel:  # fmt: skip
-    """Train into the run folder `path`; called again with the same settings it goes on, or just loads what is there.
+    """Train into the run folder `path`; a second call with the same settings resumes it, or loads its result.
 
     Args:
         path: run folder: metrics.jsonl, checkpoints/last.safetensors and, at the end, model/.

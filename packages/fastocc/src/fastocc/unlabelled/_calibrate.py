@@ -27,7 +27,7 @@ def calibrate_free(model: FastOccModel, dataset: OccDataset, *, frames: int = 20
 
     Of `SHIFTS` the one is taken with which most rays end within 1, 2 and 4 metres of their return (mean of the three
     shares), the smallest of equal ones. It goes into the biases of the head's last layer: nothing else changes, and
-    nothing is to be kept beside the weights.
+    nothing has to be kept in addition to the weights.
 
     Args:
         model: changed in place; in evaluation mode afterwards.
