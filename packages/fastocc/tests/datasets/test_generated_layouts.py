@@ -49,7 +49,7 @@ LABELS = _labels()
 class Folder:
     """One generated folder, and what has to come out of it."""
 
-    def __init__(self, root: Path, seed: int) -> None:
+    def __init__(self, root: Path, seed: int, **fixed: object) -> None:
         self.rng, self.root = np.random.default_rng(seed), root
         self.kind = self.pick("bevdet", "bevformer", "mmdet3d", "occ3d")
         self.labels = self.pick("gts", "gts", "gts", "occ3d", "occupancy_labels", "openocc_v2", "none")
@@ -62,6 +62,7 @@ class Folder:
         self.link = bool(self.rng.random() < 0.2)
         self.tokens = [hashlib.md5(f"{seed}/{at}".encode()).hexdigest() for at in range(FRAMES)]  # noqa: S324
         self.egos = [pose(4 * at, 100 + 3 * at, 20, 0) for at in range(FRAMES)]
+        vars(self).update(fixed)
         self.write()
 
     def pick(self, *choices):
@@ -226,6 +227,39 @@ def test_folder_opens_right_or_is_refused_by_name(part, tmp_path):
                 wrong = None
         assert wrong is None
     assert opened >= COUNT / PARTS / 4
+
+
+PLAIN = {"labels": "gts", "present": "all", "size": FULL, "recorded": False, "extra": "none", "link": False}
+NAMED = {
+    "a pickle of objects next to that of frames": {"kind": "mmdet3d", "extra": "dbinfos"},
+    "first frame without labels": {"kind": "bevdet", "present": "first missing"},
+    "labels for every second frame": {"kind": "occ3d", "present": "every second"},
+    "pictures at half size, recorded size known": {"kind": "bevdet", "size": (45, 80), "recorded": True},
+    "SparseOcc's folder of labels": {"kind": "bevdet", "labels": "occ3d"},
+}
+REFUSED = {
+    "pictures at half size": ({"kind": "bevdet", "size": (45, 80)}, "principal point"),
+    "labels in a folder of unknown name": ({"kind": "bevdet", "labels": "occupancy_labels"}, "occupancy_labels"),
+    "OpenOccupancy's labels": ({"kind": "bevdet", "labels": "none", "extra": "OpenOccupancy"}, "OpenOccupancy"),
+    "Occ3D-Waymo's infos": ({"kind": "bevdet", "labels": "none", "extra": "Waymo"}, "Occ3D-Waymo"),
+    "KITTI-360's pictures": ({"kind": "bevdet", "labels": "none", "extra": "KITTI-360"}, "KITTI-360"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_folder_opens_right(name, tmp_path):
+    folder = Folder(tmp_path / "root", 7, home=tmp_path / "root", **PLAIN | NAMED[name])
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        folder.check(OccDataset(folder.root), "")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_named_folder_is_refused(name, tmp_path):
+    changes, message = REFUSED[name]
+    folder = Folder(tmp_path / "root", 7, home=tmp_path / "root", **PLAIN | changes)
+    with pytest.raises(NinefoldError, match=message):
+        OccDataset(folder.root).frame(0)
 
 
 def refused_rightly(folder: Folder, said: str) -> bool:
