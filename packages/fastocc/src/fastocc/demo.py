@@ -67,8 +67,8 @@ def _headline(model: FastOccModel) -> str:
     usual = build_head("voxel3d", model.config.with_head("voxel3d")).eval()
     ours, theirs = (count_macs(head, *head_inputs(head)) for head in (model.head, usual))
     return (
-        f"Voxels with class names around a vehicle, from six camera images: the head needs {100 * ours / theirs:.0f} % of "
-        "the operations of a 3D convolutional head, and no compiled extension"
+        "Voxels with class names around a vehicle, from six camera images: the head needs "
+        f"{100 * ours / theirs:.0f} % of the operations of a 3D convolutional head, and no compiled extension"
     )
 
 

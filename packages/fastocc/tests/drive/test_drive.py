@@ -114,6 +114,14 @@ def test_bag_of_three_cameras_becomes_voxels_and_a_page_in_one_command(bag, mode
     assert not np.array_equal(voxels(tmp_path / "out")[0], voxels(tmp_path / "out")[2])
 
 
+def test_shipped_weights_say_that_they_know_simulated_streets_only(folders, tmp_path):
+    words = ("run", "demo", folders, "--rig", made.rig_file(tmp_path), "--limit", "1", "-o", tmp_path / "out", "--json")
+    done = run_here("fastocc.cli", *map(str, words))
+    assert done.returncode == 0, done.stderr
+    assert "simulated streets only" in json.loads(done.stdout)["warning"]
+    assert "simulated streets only" in (tmp_path / "out" / "drive.html").read_text()
+
+
 def test_folders_videos_and_bags_give_the_same_voxels(bag, folders, shots, model, rig, tmp_path):
     av = pytest.importorskip("av")
     given = {name: {"offset": 100 + offset} for name, offset in made.OFFSETS.items()}

@@ -19,7 +19,9 @@ def simulate(
     grid: Annotated[str, Option(help="Voxel grid: mini, micro or occ3d.")] = "mini",
     height: Annotated[int, Option(min=8, help="Height of the images, in pixels.")] = 96,
     width: Annotated[int, Option(min=8, help="Width of the images, in pixels.")] = 256,
-    moving: Annotated[bool, Option("--moving", help="Let the vehicle move in every scene instead of in half of them.")] = False,
+    moving: Annotated[
+        bool, Option("--moving", help="Let the vehicle move in every scene instead of in half of them.")
+    ] = False,
     rig: Rig = None,
     *,
     opts: Shared,
@@ -28,7 +30,7 @@ def simulate(
 
     Rerun the same command to resume after an interruption.
 
-    Example: `fastocc simulate --rig rig.yaml --train 2 --val 1 --frames 2 --grid micro --height 32 --width 64 -o street`
+    Example: `fastocc simulate --train 0 --val 1 --frames 1 -o city`
     """
     import time
 
@@ -59,9 +61,13 @@ def info(root: Folder, *, listed: Listed) -> list[Any]:
 @verb(app, uses=("quiet", "force", "out"), out="file")
 def render(
     root: Folder,
-    model: Annotated[str | None, Option(help="Model whose prediction is drawn. The labels are drawn by default.")] = None,
+    model: Annotated[
+        str | None, Option(help="Model whose prediction is drawn. The labels are drawn by default.")
+    ] = None,
     frame: Annotated[int, Option(min=0, help="Index of the frame, from 0.")] = 0,
-    view: Annotated[str, Option(help="View of a .png file: bird (from above) or overlay (in the camera images).")] = "bird",
+    view: Annotated[
+        str, Option(help="View of a .png file: bird (from above) or overlay (in the camera images).")
+    ] = "bird",
     *,
     listed: Listed,
     opts: Shared,

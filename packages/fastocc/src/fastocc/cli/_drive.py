@@ -23,9 +23,13 @@ def run(
     model: Model,
     drive: Annotated[Path, Argument(help=_DRIVE)],
     rig: Annotated[Path, Option(help="YAML file of the cameras, as recorded.")],
-    tolerance: Annotated[float, Option(min=0, help="Largest time difference between the pictures of a frame, in seconds.")] = 0.05,
+    tolerance: Annotated[
+        float, Option(min=0, help="Largest time difference between the pictures of a frame, in seconds.")
+    ] = 0.05,
     rate: Annotated[float, Option(help=_RATE, rich_help_panel="Advanced")] = 10.0,
-    fps: Annotated[float, Option(min=0, help="Largest number of frames to predict per second of the drive. 0 predicts all.")] = 0.0,
+    fps: Annotated[
+        float, Option(min=0, help="Largest number of frames to predict per second of the drive. 0 predicts all.")
+    ] = 0.0,
     limit: Annotated[int, Option(min=0, help="Number of frames to predict. 0 predicts all.")] = 0,
     poses: Annotated[Path | None, Option(help=_POSES, rich_help_panel="Advanced")] = None,
     rerun: Annotated[bool, Option("--rerun", help="Also write drive.rrd for rerun (extra `rerun`).")] = False,

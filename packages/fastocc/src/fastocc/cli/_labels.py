@@ -35,7 +35,9 @@ def labels(
     rig: Rig = None,
     boxes: Annotated[bool, _BOXES] = True,
     ground: Annotated[float, _GROUND] = 12.0,
-    around: Annotated[int, Option(min=0, help="Number of sweeps before and after a frame that are merged into it.")] = 40,
+    around: Annotated[
+        int, Option(min=0, help="Number of sweeps before and after a frame that are merged into it.")
+    ] = 40,
     every: Annotated[int, _EVERY] = 5,
     unknown: Annotated[str | None, _UNKNOWN] = None,
     topic: Annotated[str | None, _TOPIC] = None,

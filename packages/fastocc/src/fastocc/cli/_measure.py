@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,9 @@ _SEARCH = "Number of training steps per trial of the learning rate search. 0 ski
 def bench(
     preset: Annotated[str, Option(help="Network size: mini, micro, occ3d-r50 or openocc-r50.")] = "mini",
     heads: Heads = "dcn-c2h,fastocc,c2h,bevnet,voxel3d,cascade,tpv,fastocc2d",
-    stages: Annotated[bool, Option("--stages", help="Measure the stages of the whole model instead of the heads.")] = False,
+    stages: Annotated[
+        bool, Option("--stages", help="Measure the stages of the whole model instead of the heads.")
+    ] = False,
     engine: Annotated[str, Option(help="Runtime: torch, compile (torch.compile) or ort (onnxruntime).")] = "torch",
     rounds: Annotated[int, Option(min=3, help="Number of measurements of each head, taken in turn.")] = 5,
     *,
@@ -82,6 +85,7 @@ def compare(
             raise InputError("--heads", got=name, expected=f"some of {known} (cached views are collapsed over z)")
     shape: dict[str, Any] = {"size": config.image_size, "grid": config.grid}
     train, val = (open_data(root, "sim", split, scenes=scenes, **shape) for split in ("train", "val"))
+    config = replace(config, cameras=len(train.cameras))
     recipe = TrainConfig.for_preset(preset, steps=encoder_steps, seed=opts.seed)
     asked: dict[str, Any] = {"preset": preset, "encoder_steps": encoder_steps, "steps": steps, "search": search}
     asked |= {"seed": opts.seed, "frames": [len(train), len(val)]}

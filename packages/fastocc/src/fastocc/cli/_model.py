@@ -29,13 +29,24 @@ class Network:
     """The network to train."""
 
     preset: Annotated[str | None, Option(help=_PRESET)] = None
-    head: Annotated[str | None, Option(help="Voxel head: dcn-c2h, fastocc, c2h or another rival. By default that of the preset.")] = None
-    lift: Annotated[str, Option(help="Lifting operator of the head fastocc: dcn, conv or linear.", rich_help_panel=_ADVANCED)] = "dcn"
-    fpn: Annotated[str, Option(help="Voxel pyramid of the head fastocc: partial, full or none.", rich_help_panel=_ADVANCED)] = "partial"
-    view: Annotated[str | None, Option(help="View transform: lut, lss or bevformer. By default that of the preset.", rich_help_panel=_ADVANCED)] = None
+    head: Annotated[
+        str | None, Option(help="Voxel head: dcn-c2h, fastocc, c2h or another rival. By default that of the preset.")
+    ] = None
+    lift: Annotated[
+        str, Option(help="Lifting operator of the head fastocc: dcn, conv or linear.", rich_help_panel=_ADVANCED)
+    ] = "dcn"
+    fpn: Annotated[
+        str, Option(help="Voxel pyramid of the head fastocc: partial, full or none.", rich_help_panel=_ADVANCED)
+    ] = "partial"
+    view: Annotated[
+        str | None,
+        Option(help="View transform: lut, lss or bevformer. By default that of the preset.", rich_help_panel=_ADVANCED),
+    ] = None
     history: Annotated[int | None, Option(min=1, help=_HISTORY, rich_help_panel=_ADVANCED)] = None
     segmentation: Annotated[float | None, Option(min=0, help=_SEGMENTATION, rich_help_panel=_ADVANCED)] = None
-    init: Annotated[str | None, Option(help="Weights to start from: a model folder, or a FlashOcc or BEVDet-Occ .pth file.")] = None
+    init: Annotated[
+        str | None, Option(help="Weights to start from: a model folder, or a FlashOcc or BEVDet-Occ .pth file.")
+    ] = None
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
@@ -43,11 +54,19 @@ def train(
     network: Network,
     supervision: Annotated[str, Option(help=_SUPERVISION)] = "labels",
     steps: Annotated[int | None, Option(min=1, help="Number of training steps. By default that of the preset.")] = None,
-    batch: Annotated[int | None, Option(min=1, help="Number of frames per step. By default that of the preset.")] = None,
-    every: Annotated[int | None, Option(min=1, help="Number of steps between checkpoints.", rich_help_panel=_ADVANCED)] = None,
+    batch: Annotated[
+        int | None, Option(min=1, help="Number of frames per step. By default that of the preset.")
+    ] = None,
+    every: Annotated[
+        int | None, Option(min=1, help="Number of steps between checkpoints.", rich_help_panel=_ADVANCED)
+    ] = None,
     backbone: Annotated[str | None, Option("--backbone-weights", help=_BACKBONE)] = None,
-    bf16: Annotated[bool, Option("--bf16", help="Compute in bfloat16 where that is safe.", rich_help_panel=_ADVANCED)] = False,
-    workers: Annotated[int, Option(min=0, help="Number of threads that prepare batches.", rich_help_panel=_ADVANCED)] = 2,
+    bf16: Annotated[
+        bool, Option("--bf16", help="Compute in bfloat16 where that is safe.", rich_help_panel=_ADVANCED)
+    ] = False,
+    workers: Annotated[
+        int, Option(min=0, help="Number of threads that prepare batches.", rich_help_panel=_ADVANCED)
+    ] = 2,
     root: Root = None,
     format_name: Format = None,
     infos: Infos = None,
@@ -90,7 +109,9 @@ def train(
 def evaluate(
     model: Model,
     mask: Annotated[str, Option(help="Visibility mask of the voxels that count: camera, lidar or none.")] = "camera",
-    rayiou: Annotated[bool, Option("--rayiou", help="Also compute RayIoU, which needs LiDAR poses but no LiDAR files.")] = False,
+    rayiou: Annotated[
+        bool, Option("--rayiou", help="Also compute RayIoU, which needs LiDAR poses but no LiDAR files.")
+    ] = False,
     *,
     frames: Frames,
     opts: Shared,
@@ -138,7 +159,9 @@ def export(
     opset: Annotated[int, Option(help=_OPSET, rich_help_panel=_ADVANCED)] = 20,
     backend: Annotated[str, Option(help=_BACKEND, rich_help_panel=_ADVANCED)] = "native",
     logits: Annotated[bool, Option("--logits", help="Make the graph return logits instead of labels.")] = False,
-    int8: Annotated[Path | None, Option(help="Folder of the data set that calibrates a graph in 8 bits. 32 bits by default.")] = None,
+    int8: Annotated[
+        Path | None, Option(help="Folder of the data set that calibrates a graph in 8 bits. 32 bits by default.")
+    ] = None,
     *,
     opts: Shared,
 ) -> dict[str, Any]:
@@ -159,8 +182,12 @@ def export(
 
 @verb(app, uses=("force", "out"), out="folder")
 def convert(
-    checkpoint: Annotated[Path, Argument(help="Checkpoint file (.pth) of FlashOcc or BEVDet-Occ. No code in it is run.")],
-    source: Annotated[str | None, Option(help="Origin of the checkpoint: flashocc or bevdet-occ. Detected by default.")] = None,
+    checkpoint: Annotated[
+        Path, Argument(help="Checkpoint file (.pth) of FlashOcc or BEVDet-Occ. No code in it is run.")
+    ],
+    source: Annotated[
+        str | None, Option(help="Origin of the checkpoint: flashocc or bevdet-occ. Detected by default.")
+    ] = None,
     *,
     opts: Shared,
 ) -> dict[str, Any]:

@@ -19,10 +19,14 @@ _FORMATS = "Label format: sim, occ3d, openocc-v1, openocc-v2, surroundocc or sem
 _ADVANCED = "Advanced"
 Root = Annotated[Path | None, Option(help="Folder of the data set. Streets are simulated into the cache by default.")]
 Format = Annotated[str | None, Option("--format", help=_FORMATS, rich_help_panel=_ADVANCED)]
-Infos = Annotated[Path | None, Option(help="Info pickle that lists the frames. Detected by default.", rich_help_panel=_ADVANCED)]
+Infos = Annotated[
+    Path | None, Option(help="Info pickle that lists the frames. Detected by default.", rich_help_panel=_ADVANCED)
+]
 Split = Annotated[str, Option(help="Split of the data set: train, val or test.")]
 Limit = Annotated[int, Option(min=0, help="Number of frames to use, evenly chosen. 0 uses all frames.")]
-Scenes = Annotated[int, Option(min=1, help="Number of training scenes to simulate without --root.", rich_help_panel=_ADVANCED)]
+Scenes = Annotated[
+    int, Option(min=1, help="Number of training scenes to simulate without --root.", rich_help_panel=_ADVANCED)
+]
 Rig = Annotated[Path | None, Option(help="YAML file of your cameras. Six nominal cameras by default.")]
 Model = Annotated[str, Argument(help="Folder of a trained model or run, or 'demo' for the shipped weights.")]
 Folder = Annotated[Path, Argument(help="Folder of the data set.")]
