@@ -30,6 +30,8 @@ _LOWEST = 19
 class _Fixed(nn.Module):
     """images -> labels or logits for one calibration."""
 
+    lens: Tensor | None
+
     def __init__(self, model: FastOccModel, rig: CameraRig, logits: bool) -> None:
         super().__init__()
         self.model, self.logits = model, logits

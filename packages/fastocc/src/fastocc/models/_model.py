@@ -27,7 +27,7 @@ from fastocc.views import (
 )
 
 Prev = tuple[Tensor | HistoryState, Tensor]
-HEADS: dict[str, type[OccHead]] = {head.name: head for head in (DeformableC2h, FastOccHead)} | BASELINES
+HEADS: dict[str, type[OccHead]] = {**{head.name: head for head in (DeformableC2h, FastOccHead)}, **BASELINES}
 
 
 def shipped_weights() -> Path:

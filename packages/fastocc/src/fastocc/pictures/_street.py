@@ -69,7 +69,7 @@ def frame_figure(
     counts[free] = 0
     common = [at for at in np.argsort(-counts)[:5] if counts[at]]
     patches = [
-        Patch(color=colors(classes)[at] / 255, label=_NAMES.get(classes[at], classes[at].replace("_", " ")))
+        Patch(color=tuple(colors(classes)[at] / 255), label=_NAMES.get(classes[at], classes[at].replace("_", " ")))
         for at in common
     ]
     axes[1].legend(

@@ -97,7 +97,11 @@ def _forms(bias: Tensor, classes: int) -> Iterator[Tensor]:
 def _scores(model: FastOccModel, dataset: OccDataset, at: int) -> Tensor:
     """(X, Y, Z, K) logits of a frame."""
     kept: list[Tensor] = []
-    hook = model.head.register_forward_hook(lambda _module, _given, made: kept.append(made))
+
+    def keep(_module: object, _given: object, made: Tensor) -> None:
+        kept.append(made)
+
+    hook = model.head.register_forward_hook(keep)
     try:
         predict_frame(model, dataset, at)
     finally:
