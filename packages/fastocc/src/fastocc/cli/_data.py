@@ -1,12 +1,14 @@
-"""Verbs on data: simulate, info, render."""
+"""Verbs on data: simulate, info, rig, render."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from ninefold.cli import Shared, progress, verb
 from ninefold.errors import InputError
-from typer import Option
+from ninefold.report import Table
+from typer import Argument, Option
 
 from fastocc.cli._options import Folder, Listed, Rig, app
 
@@ -56,6 +58,34 @@ def info(root: Folder, *, listed: Listed) -> list[Any]:
     from fastocc.evaluation._reports import describe_data
 
     return describe_data(OccDataset(root, listed.format_name, listed.split, infos=listed.infos))
+
+
+@verb(app, "rig", uses=("force", "out"), out="file")
+def show_rig(
+    rig: Annotated[Path, Argument(help="YAML file of your cameras.")],
+    grid: Annotated[str, Option(help="Voxel grid whose coverage is computed: mini, micro or occ3d.")] = "mini",
+    *,
+    opts: Shared,
+) -> Table:
+    """Check a rig: where each camera looks and what it sees, as a table and with -o as a drawing (.html).
+
+    Example: `fastocc rig rig.yaml -o rig.html`
+    """
+    from fastocc.geometry import CameraRig, GridSpec
+    from fastocc.pictures import rig_views, write_rig_page
+
+    if opts.out is not None and opts.out.suffix != ".html":
+        raise InputError("--out", got=opts.out.name, expected="an .html file")
+    cameras, spec = CameraRig.from_yaml(rig), GridSpec.named(grid)
+    views, counts = rig_views(cameras, spec)
+    table = Table(["camera", "yaw in degrees", "pitch in degrees", "field of view in degrees", "voxels seen in %"])
+    for one in views:
+        table.rows.append([one.name, *(round(value, 1) for value in (one.yaw, one.pitch, one.width, 100 * one.share))])
+    table.notes.append(f"No camera sees {100 * (counts == 0).mean():.1f} % of the columns of the grid {grid}")
+    table.notes.append("Yaw is counter-clockwise from ahead (90 is left), pitch is positive upwards")
+    if opts.out is not None:
+        write_rig_page(opts.out, cameras, spec, table, counts, force=opts.force)
+    return table
 
 
 @verb(app, uses=("quiet", "force", "out"), out="file")
