@@ -19,7 +19,7 @@ _ADVANCED = "Advanced"
 _PRESET = "Network size and recipe: mini (default), micro, occ3d-r50, flashocc-r50, bevdet-occ-r50 or openocc-r50."
 _HISTORY = "Number of consecutive frames that the network sees. By default that of the preset."
 _SEGMENTATION = "Weight of the segmentation loss on the images. By default that of the preset."
-_OPSET = "ONNX opset of the graph, 19 or newer."
+_OPSET = "ONNX opset of the graph, 17 or newer. Below 19, the deformable convolution needs --backend decomposed."
 _BACKEND = "Form of the deformable convolution: native (one operator), decomposed, or auto (the faster one)."
 _BACKBONE = "Path of a torchvision state dict (.pth) that the image backbone starts from."
 

@@ -32,7 +32,7 @@ def export_checked(
     """Write a graph into a folder, and run it in onnxruntime on random images.
 
     Args:
-        model: to export. rig: whose cameras the graph is for. out: the folder. opset: 19 or newer.
+        model: to export. rig: whose cameras the graph is for. out: the folder. opset: 17 or newer.
         backend: of deformable convolutions: native, decomposed, or auto: the faster one on this machine.
         logits: the graph returns logits instead of labels.
         calibration: frames on which 8 bits are calibrated; None writes 32 bits.
