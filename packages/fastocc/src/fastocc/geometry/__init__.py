@@ -2,7 +2,7 @@
 
 - `_grid.py`: the grids of table "label formats"; flips of labels and masks
 - `_poses.py`, `_camera.py`, `_rig.py`: rotations and checks, one camera or LiDAR, all of a vehicle
-- `_rig_file.py`: rigs as YAML files
+- `_rig_file.py`, `_calibration.py`: rigs as YAML files; calibration files of ROS and Kalibr
 - `_lens.py`: fisheye and distorted lenses
 - `_rays.py`: Amanatides-Woo traversal on the CPU (numba)
 """

@@ -11,13 +11,15 @@ import numpy as np
 from ninefold.errors import InputError
 from ninefold.files import write_text
 
+from fastocc.geometry._calibration import read_calibration_file
 from fastocc.geometry._camera import Camera, Lidar
 from fastocc.geometry._lens import lens_row
 from fastocc.geometry._poses import camera_rotation, check_center, ego_rotation, pose_matrix, quaternion_matrix
 
 _TURN = ("yaw", "pitch", "roll", "rotation", "quaternion")
 _LENS = {"fisheye": "k1, k2, k3, k4", "distortion": "k1, k2, p1, p2, k3"}
-_CAMERA = ("name", "size", "intrinsic", "focal", "center", "position", *_TURN, *_LENS, "source", "offset")
+_INNER = ("size", "intrinsic", "focal", "center", *_LENS)
+_CAMERA = ("name", "calibration", *_INNER, "position", *_TURN, "source", "offset")
 _LIDAR = ("position", *_TURN, "beams", "pitch_range", "azimuths")
 # what other files call our fields
 _ELSEWHERE = {
@@ -25,6 +27,7 @@ _ELSEWHERE = {
     "distortion_coefficients": "distortion", "distortion_coeffs": "distortion", "dist_coeffs": "distortion",
     "distortion_model": "distortion or fisheye", "camera_model": "distortion or fisheye",
     "width": "size", "height": "size", "resolution": "size", "image_size": "size",
+    "camera_info": "calibration", "camchain": "calibration", "kalibr": "calibration",
     "k": "intrinsic", "camera_matrix": "intrinsic", "intrinsics": "intrinsic", "cam_k": "intrinsic",
     "fx": "focal", "fy": "focal", "f": "focal", "cx": "center", "cy": "center", "principal_point": "center",
     "translation": "position", "t": "position", "xyz": "position", "x": "position", "y": "position", "z": "position",
@@ -45,7 +48,7 @@ def read_rig(path: Path) -> tuple[tuple[Camera, ...], Lidar]:
         raise InputError("rig", expected="a list `cameras`", where=path)
     _check_keys(values, ("cameras", "lidar"), str(path))
     try:
-        cameras = tuple(_camera(entry, f"camera {at} of {path}") for at, entry in enumerate(values["cameras"]))
+        cameras = tuple(_camera(entry, f"camera {at} of {path}", path) for at, entry in enumerate(values["cameras"]))
         return cameras, _lidar(values.get("lidar") or {}, f"lidar of {path}")
     except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as error:
         raise InputError("rig", got=error, expected="numbers and lists of numbers", where=path) from None
@@ -154,13 +157,27 @@ def _lidar(entry: Any, where: str) -> Lidar:
     return Lidar(pose, beams, (pitch[0], pitch[1]), azimuths)
 
 
-def _camera(entry: Any, where: str) -> Camera:
+def _calibrated(entry: Mapping[str, Any], where: str, path: Path) -> dict[str, Any]:
+    """The entry with size, intrinsic and lens of its calibration file, which is relative to the rig file."""
+    doubled = [key for key in _INNER if key in entry]
+    if doubled:
+        raise InputError("calibration", got=f"and {doubled[0]}", expected="one of them", where=where)
+    given = entry["calibration"]
+    file, camera = given if isinstance(given, list) and len(given) == 2 else (given, None)
+    if not isinstance(file, str):
+        raise InputError("calibration", got=repr(given), expected="a file, or [file, camera]", where=where)
+    return {**entry, **read_calibration_file(path.parent / file, camera, where)}
+
+
+def _camera(entry: Any, where: str, path: Path) -> Camera:
     if not isinstance(entry, Mapping):
         raise InputError("camera", got=repr(entry), expected="fields name, size, position, ...", where=where)
     if not entry.get("name"):
         raise InputError("name", expected="a name for each camera", where=where)
     where = f"{entry['name']}, {where}"
     _check_keys(entry, _CAMERA, where)
+    if "calibration" in entry:
+        entry = _calibrated(entry, where, path)
     height, width = _numbers(entry, "size", 2, where, None)
     intrinsic = _intrinsic(entry, height, width, where)
     turn = _rotation(entry, where)
