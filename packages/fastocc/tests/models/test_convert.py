@@ -88,6 +88,16 @@ def test_attributes_that_an_older_opset_lacks_are_dropped_at_their_default_and_r
         lower_opset(graph("Cast", 1, to=1, saturate=0), 17)
 
 
+def test_arrays_are_found_below_the_usual_keys(tmp_path):
+    port = random_port(GRID, three=False, **SMALL)
+    arrays = port.state_dict()
+    expected = convert_checkpoint(saved(port, tmp_path / "plain.pth"), grid="mini").state_dict()
+    for content in (arrays, {"model": arrays}, {"model": {"state_dict": arrays}, "epoch": 3}):
+        torch.save(content, tmp_path / "nested.pth")
+        found = convert_checkpoint(tmp_path / "nested.pth", grid="mini").state_dict()
+        assert all(torch.equal(expected[key], one) for key, one in found.items())
+
+
 def test_coarser_depth_bins_are_seen_in_the_shapes(tmp_path):
     port = random_port(GRID, three=False, step=1.0, **SMALL)
     assert convert_checkpoint(saved(port, tmp_path / "m0.pth"), grid="mini").config.depth_step == 1.0
