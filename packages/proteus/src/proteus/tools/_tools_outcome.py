@@ -94,7 +94,7 @@ def _set_table(
 
 
 def _told_before(frame: pd.DataFrame, sets: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
-    """By set that is told: the members of those told before it, of which it says nothing more."""
+    """By set that is reported: the members of those reported before it, of which it says nothing more."""
     gone: set[str] = set()
     made = {}
     for name in frame.index[frame["told"] > 0][np.argsort(frame.loc[frame["told"] > 0, "told"], kind="stable")]:
