@@ -223,7 +223,7 @@ def make_contrast(design: Design, contrast: str) -> np.ndarray:
         raise InputError("contrast", got=repr(contrast), expected=f"arithmetic over: {shown}")
     plain = {name: f"level{place}" for place, name in enumerate(known)}
     try:
-        tree = ast.parse(" ".join(plain.get(one, one) for one in tokens), mode="eval").body
+        tree = ast.parse(" ".join(plain.get(str(one), str(one)) for one in tokens), mode="eval").body
     except SyntaxError:
         raise InputError("contrast", got=repr(contrast), expected="e.g. 'AD-control'") from None
     vector = _value(tree, {plain[name]: row for name, row in known.items()}, contrast)

@@ -36,7 +36,7 @@ def one_row_each(data: ProteomicsData) -> pd.DataFrame:
     return data.samples.drop_duplicates("sample_id")
 
 
-def _of_cells(data: ProteomicsData) -> list[str]:
+def columns_of_cells(data: ProteomicsData) -> list[str]:
     """Columns that vary within samples of cells (a cell's type, its size): these describe cells, no condition."""
     if data.level != "cell" or "sample_id" not in data.samples:
         return []
@@ -46,7 +46,7 @@ def _of_cells(data: ProteomicsData) -> list[str]:
 
 def cell_annotation(data: ProteomicsData) -> str | None:
     """The column that says what type each cell is, where the table brings one: text that varies within samples."""
-    for name in _of_cells(data):
+    for name in columns_of_cells(data):
         column = data.samples[name]
         text = not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
         if text and column.notna().all() and 2 <= column.nunique() <= _TYPES and _TYPE_NAME.search(name):
@@ -119,7 +119,7 @@ def describe(
     subjects = subject_column(one_row_each(data))
     warnings = list(found.warnings)
     factors, batch = [], []
-    cells = {"sample_id", *_of_cells(data)}
+    cells = {"sample_id", *columns_of_cells(data)}
     for name, levels in found.factors.items():
         person = subjects is not None and (name == subjects or same_partition(data.samples, name, subjects))
         if person or NO_FACTOR.match(name) or (data.level == "cell" and name in cells):

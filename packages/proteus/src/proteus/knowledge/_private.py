@@ -12,7 +12,7 @@ import pandas as pd
 
 from proteus.data._data import ProteomicsData
 from proteus.data._roles import BASE, LEVELS, SUBJECT, entries, named_staff, same_partition, subject_column
-from proteus.knowledge._describe import one_row_each
+from proteus.knowledge._describe import columns_of_cells, one_row_each
 
 _WORD = re.compile(r"[^\W\d_]{3,}")  # of sample names: what could be a name
 _RARE = 1 / 3  # share of samples under which a word of their names could be a person's
@@ -20,6 +20,7 @@ _RUN = re.compile(
     r"(?i)^(?:ctrl|control|case|sample|rep|run|day|week|bio|tech|pool|blank|patient|donor|subject|raw|mzml)$"
 )
 _DATE = re.compile(r"(?:19|20)?\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{4,6})?")
+_OF_PERSONS = 4  # digits from which whole numbers that go with persons could be theirs: age and height have fewer
 _DIGITS = 3  # digits from which a number in a sample name could be a person's, unless numbers count
 
 
@@ -36,7 +37,9 @@ def private_columns(samples: pd.DataFrame) -> list[str]:
         column = samples[name].dropna()
         number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
         subject = persons is not None and (name == persons or same_partition(samples, name, persons))
-        if subject or (SUBJECT.match(name) and entries(column) is not None):
+        if (subject and not (number and name != persons and _measured(column))) or (
+            SUBJECT.match(name) and entries(column) is not None
+        ):
             found.append(name)
         elif not number and len(column):
             sizes = column.astype(str).value_counts()
@@ -45,11 +48,18 @@ def private_columns(samples: pd.DataFrame) -> list[str]:
     return found
 
 
+def _measured(column: pd.Series) -> bool:
+    """Whether numbers that go with persons measure something of them, such as age, and are no number of theirs."""
+    return bool((column % 1 != 0).any() or (column.abs() < 10 ** (_OF_PERSONS - 1)).any())
+
+
 def without_names(data: ProteomicsData) -> ProteomicsData:
     """The table with codes for persons: `case_1` ... in their columns, `sample_1` ... for samples named after them, and
     notes without either."""
     sheet = one_row_each(data)
-    columns = private_columns(sheet)
+    of_cells = data.level == "cell" and "sample_id" in sheet
+    aside = {"sample_id", *columns_of_cells(data)} if of_cells else set()
+    columns = [one for one in private_columns(sheet) if one not in aside]
     code: dict[str, str] = {}
     changed = {}
     for name in columns:
@@ -61,14 +71,14 @@ def without_names(data: ProteomicsData) -> ProteomicsData:
         changed[name] = text.map(names).astype(object)
         code |= {one: coded for one, coded in names.items() if one not in code}
     samples = data.samples.assign(**changed)
-    own = [str(one) for one in sheet.get("sample_id", sheet.index)]
-    shown = {level for name in samples if name not in columns for level in _levels(samples[name])}
+    own = [str(one) for one in (sheet["sample_id"] if of_cells else sheet.index)]
+    shown = {level for name in samples if name not in (*columns, "sample_id") for level in _levels(samples[name])}
     if _named_after(own, code, shown):
         names = {one: f"sample_{place}" for place, one in enumerate(own, 1)}
         code = {**names, **code}
-        if "sample_id" in samples:
+        if of_cells:
             samples = samples.assign(sample_id=samples["sample_id"].astype(str).map(names))
-        if data.level != "cell":
+        elif data.level != "cell":
             samples = samples.set_axis(pd.Index([names[str(one)] for one in samples.index], name=samples.index.name))
     if not code:
         return data

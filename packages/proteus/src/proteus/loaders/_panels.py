@@ -224,7 +224,7 @@ def read_progenesis(path: Path, cells: Sequence[Sequence[str]]) -> Raw:
     names = {name.lower(): place for place, name in enumerate(header[:begin])}
     first = names.get("accession", 0)
     frame = pd.DataFrame({header[place]: [row[place] for row in rows] for place in columns})
-    values = numbers(Table(frame, path), list(frame))
+    values = numbers(Table(frame, path), [str(one) for one in frame])
     groups, current = [], ""
     for place in range(begin, max(columns) + 1):
         current = (conditions[place] if place < len(conditions) else "") or current

@@ -20,7 +20,7 @@ def cells_of(data: bytes) -> tuple[list[list[str]], list[str]]:
             value = sheet.cell(merged.min_row, merged.min_col).value
             sheet.unmerge_cells(str(merged))
             for row in range(merged.min_row, merged.max_row + 1):
-                sheet.cell(row, merged.min_col).value = value
+                sheet.cell(row, merged.min_col, value)
     rows = [["" if one is None else _written(one) for one in row] for row in sheet.iter_rows(values_only=True)]
     return rows, [str(one.title) for one in book.worksheets]
 

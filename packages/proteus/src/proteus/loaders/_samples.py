@@ -72,7 +72,7 @@ def _fills_down(column: pd.Series) -> bool:
     starts = np.flatnonzero(filled)
     if filled.all() or not filled[0] or len(starts) < 2:
         return False
-    runs = np.diff([*starts, len(filled)])
+    runs = np.diff(np.append(starts, len(filled)))
     return bool(runs.min() >= 2 and runs.max() <= 2 * runs.min() and text[filled].nunique() >= 2)
 
 

@@ -12,7 +12,8 @@ from proteus.tools._registry import tools
 _MAIN = named("main")
 _LONGITUDINAL = named("longitudinal")
 _FACTORS, _CONTRASTS, _REST = 4, 3, 3.5  # of a factor: contrasts asked early; priority of the others
-_CROSSED, _FIRST = 3, 10.4  # pairs of crossed columns that are asked about, and the priority of the first
+_CROSSED = 3  # pairs of crossed columns that are asked about
+_FIRST, _NEXT = 10.4, 9.4  # priority of the first, before all else; of the others, after the first contrast's own
 _EVEN = 0.15  # Cramer's V up to which two factors cross evenly
 _VALIDATED = 20  # samples of each level from which a panel is worth a fit
 _WITH_IT = {"pathway_activity": 9.5, "network_neighbourhood": 9, "co_regulation": 2.2, "ptm_versus_protein": 8.8}
@@ -128,13 +129,13 @@ def _crossed(profile: DatasetProfile) -> list[Draft]:
         over_time = slope and bool(_LONGITUDINAL.match(second))
         early = 7.2 if over_time else 1.4  # whether age matters in one group alone is asked last
         if by_design(profile, first, second):
-            early = _FIRST - 0.1 * place
+            early = _FIRST if place == 0 else _NEXT - 0.1 * place
         if second in order:
             made.append(_draft("interaction", early, names, **asked, second_order=order[second]))
             continue
         if second in profile.repeated:
             made.append(_draft("interaction", early, names, **asked))
-        made.append(_draft("slopes", early - 0.05, names, **asked, linear=True))
+        made.append(_draft("slopes", min(early, _NEXT) - 0.05, names, **asked, linear=True))
     return made
 
 

@@ -192,10 +192,15 @@ class Study:
         self.data.save(folder.table, force=True)
         write_text(about, text)
 
-    def context(self, seed: int = 0) -> Context:
-        """What tools work on: the table with its profile, and the knowledge in addition to it."""
+    def context(self, seed: int = 0, *, named: bool = False) -> Context:
+        """What tools work on: the table with its profile, and the knowledge in addition to it.
+
+        Args:
+            seed: random seed of every draw.
+            named: keep names of persons, which have codes otherwise.
+        """
         known = {"sets": self.sets is not None, "network": self.network is not None, "markers": self.markers}
-        data = without_names(self.data)
+        data = self.data if named else without_names(self.data)
         profile = describe(data, **known)
         return Context(data, profile, self.sets, self.network, self.markers, self.rules, seed)
 

@@ -83,9 +83,9 @@ def explained_by(samples: pd.DataFrame, high: pd.Series, crossed: Sequence[Seque
     for name in map(str, samples.columns):
         column = samples[name]
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-            sides = [column[mask].dropna() for mask in (high, ~high)]
-            if min(map(len, sides)) >= 2 and column.nunique() > 1:
-                tested[name] = float(stats.mannwhitneyu(*sides).pvalue)
+            first, second = (column[mask].dropna() for mask in (high, ~high))
+            if min(len(first), len(second)) >= 2 and column.nunique() > 1:
+                tested[name] = float(stats.mannwhitneyu(first, second).pvalue)
         else:
             tested[name] = _association(column.astype(str), high)
     for first, second in crossed:
@@ -99,8 +99,9 @@ def _association(levels: pd.Series, high: pd.Series) -> float:
     counts = pd.crosstab(levels, high).to_numpy()
     if min(counts.shape) < 2 or counts.shape[0] > len(levels) / 2:
         return 1.0
-    exact = stats.fisher_exact(counts) if counts.shape == (2, 2) else stats.chi2_contingency(counts)
-    return float(exact.pvalue)
+    if counts.shape == (2, 2):
+        return float(stats.fisher_exact(counts)[1])
+    return float(stats.chi2_contingency(counts)[1])
 
 
 class ModuleTrait(Coexpression):
@@ -130,7 +131,7 @@ def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) ->
         data.factor(params.block)  # said at once if it is not there
     if not pd.api.types.is_numeric_dtype(column) or column.nunique() < 3:
         raise InputError("trait", got=repr(params.trait), expected="a column of numbers, three different ones at least")
-    left, notes, _ = _left(context, data, params.remove, params.trait)
+    left, notes, _ = _left(context, data, params.remove, [params.trait])
     if left is None:
         return _nothing(notes)
     modules, table = _named(left, params)
@@ -165,7 +166,7 @@ def module_outcome(context: Context, params: ModuleOutcome, _inputs: list[Input]
     """Find modules of co-expressed features and test what their eigengenes say of follow-up (Cox regression)."""
     data = prepared(context, params)
     time, event = (one.to_numpy(float) for one in follow_up(data, params.time, params.event))
-    left, notes, _ = _left(context, data, params.remove, params.time, params.event)
+    left, notes, _ = _left(context, data, params.remove, [params.time, params.event])
     if left is None:
         return _nothing(notes)
     modules, table = _named(left, params)
@@ -234,24 +235,23 @@ class Left(NamedTuple):
     matrix: np.ndarray
 
 
-def _left(context: Context, data: ProteomicsData, remove: str, *without: str) -> Left:
+def _left(context: Context, data: ProteomicsData, remove: str, tested: Sequence[str] = ()) -> Left:
     """What the sample sheet, or a formula, leaves of a table.
 
     Args:
-        remove: see `Coexpression`. without: columns that are tested, and therefore stay in.
+        remove: see `Coexpression`.
+        tested: columns that modules are tested against. With these, only factors are removed: numbers go along with
+            what is tested, and each subject is an observation.
     """
     if remove != "sheet":
         made = make_design(data.samples, remove)
         kept, matrix, notes = data.take(samples=made.kept), made.matrix, [f"removed: {remove}"]
     else:
         profile, sheet = context.profile, data.samples
-        columns = [
-            *(one.name for one in profile.factors),
-            *profile.numbers,
-            *([profile.block] if profile.block else []),
-        ]
-        columns = [one for one in columns if one in sheet and one not in without]
-        model = full_model(sheet, columns, [pair for pair in profile.crossed if not set(pair) & set(without)])
+        columns = [one.name for one in profile.factors]
+        columns += [] if tested else [*profile.numbers, *([profile.block] if profile.block else [])]
+        columns = [one for one in columns if one in sheet and one not in tested]
+        model = full_model(sheet, columns, profile.crossed)
         notes = [f"removed: what {', '.join(model.names)} explain"] * bool(model.names)
         if not model.enough:
             left = len(sheet) - model.matrix.shape[1]
