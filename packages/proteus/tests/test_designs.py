@@ -112,7 +112,8 @@ def plain(number: int) -> tuple[set[str], np.ndarray]:
 def test_what_limma_finds_is_what_r_prints(tmp_path):
     for number in range(60):
         _, sheet, (first, second), _, _ = design(number)
-        columns = {name: sheet[column].astype(str) for name, column in (("a", first), ("b", second)) if column in sheet}
+        named = (("a", first), ("b", second))
+        columns = {name: sheet[column].astype(str) for name, column in named if column in sheet}
         pd.DataFrame(columns).to_csv(tmp_path / f"{number:02d}_sheet.csv", index=False)
         values = normalise(drawn(number))
         pd.DataFrame(values.values, values.features.index).to_csv(tmp_path / f"{number:02d}_values.csv")
@@ -205,6 +206,15 @@ def test_a_day_that_goes_with_the_group_is_a_batch_and_one_that_crosses_it_is_no
     assert (alone.batch, alone.crossed) == (["day"], [])
     crossed = Study(table(values, group=["a"] * 4 + ["b"] * 4, day=["d1", "d2"] * 4)).context().profile
     assert (crossed.batch, crossed.crossed) == ([], [["group", "day"]])
+
+
+def test_a_cohort_with_follow_up_is_asked_its_contrast_before_what_crosses_it():
+    rng = np.random.default_rng(0)
+    data = table(noise(60, 16), group=["case", "control"] * 8, smoker=["yes", "yes", "no", "no"] * 4,
+                 time=rng.integers(30, 900, 16).tolist(), event=rng.integers(0, 2, 16).tolist())  # fmt: skip
+    asked = [one.objective.template for one in Study(data).run(Budget(objectives=4)).answers]
+    assert asked[0] == "survival"
+    assert asked.index("group_contrast") < asked.index("interaction")
 
 
 def test_a_hidden_split_is_told_and_one_that_a_column_explains_is_not():

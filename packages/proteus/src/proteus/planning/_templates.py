@@ -128,8 +128,8 @@ def _crossed(profile: DatasetProfile) -> list[Draft]:
         asked = {**names, "first_order": order[first], **subjects}
         over_time = slope and bool(_LONGITUDINAL.match(second))
         early = 7.2 if over_time else 1.4  # whether age matters in one group alone is asked last
-        if by_design(profile, first, second):
-            early = _FIRST if place == 0 else _NEXT - 0.1 * place
+        if by_design(profile, first, second):  # in a cohort with follow-up, nobody made columns cross
+            early = _FIRST if place == 0 and not profile.outcome else _NEXT - 0.1 * place
         if second in order:
             made.append(_draft("interaction", early, names, **asked, second_order=order[second]))
             continue
