@@ -38,6 +38,7 @@ LEVELS = {"group": ["control", "AD", "MCI"], "day": ["d1", "d7", "d14"], "plain"
 FEATURES, CHANGED = 400, 40
 ALONE = ("dose", "trend alone")
 TRUE = {f"f{k}" for k in range(CHANGED)}
+SECOND = {f"f{k}" for k in range(CHANGED, 90)}  # follow the second column, which is true where it is the only one
 
 
 def design(number: int) -> tuple[str, pd.DataFrame, tuple[str, str], np.ndarray, str]:
@@ -166,7 +167,7 @@ def test_as_much_is_found_as_by_limma_at_an_equal_share_of_false_ones():
         report, (kind, _, _, _, words) = report_of(number), design(number)
         ours = {one.entity for one in report.answers[0].findings()}
         for row, found in enumerate((ours, limma().get(number, set()))):
-            counts[row] += len(found & TRUE), len(found - TRUE)
+            counts[row] += len(found & TRUE), len(found - TRUE - (SECOND if kind in ALONE else set()))
         if kind not in ALONE:
             said = [one for one in report.statements if "separate effects" in one and one.split()[0] in TRUE]
             cells += [words in one for one in said]
