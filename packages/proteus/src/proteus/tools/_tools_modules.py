@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -99,9 +99,8 @@ def _association(levels: pd.Series, high: pd.Series) -> float:
     counts = pd.crosstab(levels, high).to_numpy()
     if min(counts.shape) < 2 or counts.shape[0] > len(levels) / 2:
         return 1.0
-    if counts.shape == (2, 2):
-        return float(stats.fisher_exact(counts)[1])
-    return float(stats.chi2_contingency(counts)[1])
+    found: Any = stats.fisher_exact(counts) if counts.shape == (2, 2) else stats.chi2_contingency(counts)
+    return float(found.pvalue)
 
 
 class ModuleTrait(Coexpression):
