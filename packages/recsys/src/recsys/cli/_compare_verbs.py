@@ -21,7 +21,10 @@ def evaluate(
     model: ModelPath, test: Annotated[Path, typer.Argument(help="Later events, columns named as in the fit.")],
     metrics: Metrics = None, targets: Targets = "all",
     next_item: Annotated[bool, typer.Option("--next", help="Ask for the next item at each step of a user.")] = False,
-    gain: Gain = None, time_unit: TimeUnit = None, *, opts: Shared,
+    gain: Gain = None, time_unit: TimeUnit = None,
+    repeats: Annotated[
+        str, typer.Option("--repeats", help="Count items that a user had before: yes, no, or auto (as the model does).")
+    ] = "auto", *, opts: Shared,
 ) -> Table:  # fmt: skip
     """Rank the full catalogue for each test user; -o FILE.parquet keeps the values of each user.
 
@@ -40,11 +43,15 @@ def evaluate(
         "--targets": (of_values or next_item) and targets != "all",
         "--gain": (of_values or next_item) and gain is not None,
         "--time-unit": time_unit is not None and (of_values or not next_item),
+        "--repeats": of_values and repeats != "auto",
         "--out": of_values and opts.out is not None,
     }
     for option in (name for name, is_given in ignored.items() if is_given):
         mode = "metrics of values" if of_values else "--next" if next_item else "lists (without --next)"
         raise InputError(option, got="given", expected=f"none: {mode} take no notice of it")
+    if repeats not in ("auto", "yes", "no"):
+        raise InputError("--repeats", got=repeats, expected="auto, yes or no")
+    filter_seen = None if repeats == "auto" else repeats == "no"
     fitted = load(model)
     names = fitted.names_
     if metrics and of_values:
@@ -54,10 +61,11 @@ def evaluate(
     if next_item:
         columns = fitted.history_.context.column_names
         held = Source(test, names.user, names.item, time=names.time, context=columns, time_unit=time_unit).load()
-        result = evaluate_next(fitted, held, metrics or NEXT_METRICS, seed=opts.seed)
+        result = evaluate_next(fitted, held, metrics or NEXT_METRICS, filter_seen=filter_seen, seed=opts.seed)
     else:
         held = Source(test, names.user, names.item, names.value, context=fitted._context_columns()).load()
-        result = run(fitted, held, metrics or METRICS, targets=targets, gain=gain, seed=opts.seed)
+        options: dict[str, Any] = {"targets": targets, "gain": gain, "seed": opts.seed, "filter_seen": filter_seen}
+        result = run(fitted, held, metrics or METRICS, **options)
     if opts.out is not None:
         write_parquet(result.per_user(), opts.out, force=opts.force)
     return result.table()
@@ -113,6 +121,9 @@ def best(
     trials: Annotated[
         int | None, typer.Option("--trials", help="Maximum number of settings to try; if omitted, as time allows.")
     ] = None,
+    repeats: Annotated[
+        str, typer.Option("--repeats", help="Recommend items that a user had before: yes, no, or auto (if 10 % are).")
+    ] = "auto",
     *, source: Source, opts: Shared,
 ) -> Table:  # fmt: skip
     """Search for the best recommender for EVENTS, evaluate it on the last period, and save it (extra best).
@@ -122,6 +133,7 @@ def best(
     from recsys import best as run
 
     options: dict[str, Any] = {"minutes": minutes, "metric": metric, "cuts": cuts, "today": today, "trials": trials}
+    options["repeats"] = repeats
     return run(source.load(), opts.need_out(), **options, seed=opts.seed, force=opts.force).table()
 
 

@@ -35,6 +35,7 @@ MODELS: dict[str, str] = {  # name -> the public class below `recsys`
     "random": "baselines.RandomItems",
     "recent-popular": "RecentPopular",
     "repeat": "baselines.Repeat",
+    "repurchase": "Repurchase",
     "rp3beta": "RP3beta",
     "sansa": "SANSA",
     "sasrec": "SASRec",
