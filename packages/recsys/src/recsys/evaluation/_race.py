@@ -73,16 +73,17 @@ class Trial:
         """Mean score over its cuts."""
         return float(np.mean(self.scores)) if self.scores else -np.inf
 
+    def left(self, cuts: int) -> float:
+        """Seconds to measure the rest of so many cuts."""
+        return (cuts - len(self.scores)) * self.seconds / len(self.scores)
+
 
 def families(
     data: Dataset, today: Recommender | None = None, *, visits: bool = False
 ) -> dict[str, tuple[Recommender, dict[str, Any], list[dict[str, Any]]]]:
     """Name -> (model, what is searched, settings that were good elsewhere) for events such as these.
 
-    Args:
-        data: events.
-        today: a model that joins as "today".
-        visits: whether users are judged within a visit, where what they did last tells what comes next (`Cut.given`).
+    `today`: a model that joins as "today"; `visits`: whether users are judged within a visit (`Cut.given`).
     """
     dense = data.n_items <= _DENSE
     chosen: dict[str, tuple[Recommender, list[dict[str, Any]]]] = {
@@ -164,7 +165,7 @@ class Race:
         return best.mean + one.mean - float(np.mean(best.scores[: len(one.scores)])) if one.scores else -np.inf
 
     def ranked(self) -> list[Trial]:
-        """Settings that were measured, best estimate first."""
+        """Settings with a score, best estimate first."""
         return sorted((one for one in self.trials if one.scores), key=self.estimate, reverse=True)
 
     def promising(self) -> Trial | None:
@@ -183,10 +184,8 @@ def race(
     Args:
         known: see `families`.
         cuts: newest first; the first one may be a few users of it only.
-        metric: to maximise.
-        until: when the last trial must have ended, as far as can be told.
+        metric, until, seed: see `best`; `until` is when the last trial should have ended.
         run: keeps each trial.
-        seed: of the search.
         most: trials at most; None: as time allows.
     """
     optuna: Any = require("optuna", "recsys", "best")
@@ -200,55 +199,43 @@ def race(
                 seed=seed + number + len(kept), multivariate=True, n_startup_trials=_DRAWS
             )
         studies[name] = optuna.create_study(direction="maximize", sampler=sampler)
-    trials = [Trial(**{key: one for key, one in line.items() if key not in _OF_LINES}) for line in kept]
-    for line in (line for line in run.metrics() if line["kind"] == "more"):
-        trials[line["place"]] = Trial(**{key: one for key, one in line.items() if key not in _OF_LINES})
+    trials: list[Trial] = []
+    for line in kept:
+        at = line["place"]
+        trials[at : at + 1] = [Trial(**{key: one for key, one in line.items() if key not in _OF_LINES})]
     untried: dict[str, str] = {}
     starts = [[(name, start) for start in starts] for name, (_, _, starts) in known.items()]
     queue = [one for turn in itertools.zip_longest(*starts) for one in turn if one is not None]
     values: dict[int, list[np.ndarray]] = {}  # of trials, on each cut
     place = 0  # in the queue, then among the draws
 
-    def measured(at: int, params: dict[str, Any], family: str, cut: int, allowed: float) -> None:
-        """Measure a trial on the newest cut, or one that was begun (`cut` > 0) on the others."""
-        whole = [number for number, one in enumerate(trials) if one.whole]
-        lead = max(whole, key=lambda number: trials[number].mean, default=None)
-        model, start = known[family][0], time.monotonic()
+    def measure(at: int, family: str, params: dict[str, Any], allowed: float) -> None:
+        """Measure a new trial on the newest cut, or one that was begun on its other cuts."""
+        old = trials[at] if at < len(trials) else Trial(family, params, [], False, 0.0, 0.0)
+        begun = len(old.scores)
+        lead = max((n for n, one in enumerate(trials) if one.whole), key=lambda n: trials[n].mean, default=None)
         if lead is not None and lead not in values:  # it is of an earlier run
             one = trials[lead]
             values[lead] = list(_values(known[one.family][0], one.family, one.params, cuts, metric))
-        leader = [] if lead is None else values[lead]
-        wanted = cuts[cut:] if cut else cuts[:1]
-        trial, found = _judged(model, family, params, wanted, metric, leader[cut:][: len(wanted)], allowed)
-        seconds = time.monotonic() - start
-        if not cut:
-            whole = trial.whole and len(cuts) == 1
-            trials.append(dataclasses.replace(trial, whole=whole, worth=0.0))
-            values[at] = found
-            trials[at] = dataclasses.replace(trials[at], worth=Race(trials, {}).estimate(trials[at]) if found else 0.0)
-            run.log(kind="trial", added=seconds, **vars(trials[at]))
-            return
-        old = trials[at]
-        scores, done = old.scores + trial.scores, len(old.scores) + len(trial.scores) == len(cuts)
-        more = Trial(family, params, scores, done, old.seconds + trial.seconds, 0.0, trial.stopped)
-        trials[at] = more
-        trials[at] = dataclasses.replace(more, worth=Race(trials, {}).estimate(more))
-        values[at] = values[at] + found if at in values else []
-        if not values[at]:
-            del values[at]
-        run.log(kind="more", place=at, added=seconds, **vars(trials[at]))
+        wanted = cuts[begun:] if begun else cuts[:1]
+        leader = [] if lead is None else values[lead][begun:][: len(wanted)]
+        trial, found = _judged(known[family][0], family, params, wanted, metric, leader, allowed)
+        scores, stopped = old.scores + trial.scores, trial.stopped or not found
+        new = Trial(family, params, scores, len(scores) == len(cuts), old.seconds + trial.seconds, 0.0, stopped)
+        trials[at : at + 1] = [new]
+        trials[at] = dataclasses.replace(new, worth=Race(trials, {}).estimate(new) if scores else 0.0)
+        if at in values or not begun:
+            values[at] = values.get(at, []) + found
+        run.log(kind="trial", place=at, added=trial.seconds, **vars(trials[at]))
 
     with progress(max(until - time.monotonic(), 1.0), "searching") as bar:
         while time.monotonic() < until:
             start = time.monotonic()
             next_up = Race(trials, {}).promising() if place >= len(known) else None
-            if next_up is not None:
-                left = (len(cuts) - len(next_up.scores)) * next_up.seconds / len(next_up.scores)
-                if start + left < until:
-                    at = trials.index(next_up)
-                    measured(at, next_up.params, next_up.family, len(next_up.scores), until - start)
-                    bar.advance(time.monotonic() - start)
-                    continue
+            if next_up is not None and start + next_up.left(len(cuts)) < until:
+                measure(trials.index(next_up), next_up.family, next_up.params, until - start)
+                bar.advance(time.monotonic() - start)
+                continue
             if most is not None and len(trials) >= most:
                 break
             if place < len(queue):
@@ -274,7 +261,7 @@ def race(
                 if place >= len(queue) and not studies:
                     break
                 continue
-            measured(len(trials), params, family, 0, np.inf)
+            measure(len(trials), family, params, np.inf)
             bar.advance(time.monotonic() - start)
     if not any(one.scores for one in trials):
         raise InputError("minutes", got="no trial was finished", expected="more time")
@@ -292,17 +279,13 @@ def _finished(
     trials = list(trials)
     while True:
         best = Race(trials, {}).ranked()[0]
-        per_cut = best.seconds / len(best.scores)
-        if best.whole or time.monotonic() + per_cut * (len(cuts) - len(best.scores)) > until + per_cut:
+        if best.whole or time.monotonic() + best.left(len(cuts) - 1) > until:
             return trials
-        start = time.monotonic()
+        start, place = time.monotonic(), trials.index(best)
         more = _values(known[best.family][0], best.family, best.params, cuts[len(best.scores) :], metric)
-        scores = best.scores + [float(one.mean()) for one in more]
-        seconds = best.seconds + time.monotonic() - start
-        whole = Trial(best.family, best.params, scores, True, seconds, float(np.mean(scores)))
-        place = trials.index(best)
-        trials[place] = whole
-        run.log(kind="more", place=place, added=time.monotonic() - start, **vars(whole))
+        scores, took = best.scores + [float(one.mean()) for one in more], time.monotonic() - start
+        trials[place] = Trial(best.family, best.params, scores, True, best.seconds + took, float(np.mean(scores)))
+        run.log(kind="trial", place=place, added=took, **vars(trials[place]))
 
 
 def _next_family(names: Sequence[str], trials: Sequence[Trial], draw: int) -> str | None:
