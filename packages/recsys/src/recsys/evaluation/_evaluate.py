@@ -160,7 +160,7 @@ def evaluate(
         candidates: ids of the only items to rank, e.g. the new ones; targets outside are left out.
         targets: "all", or only "warm" or "cold" ones.
         min_value: a target is an event of at least this value, e.g. a rating of 4; None: of one above 0, if any.
-        gain: what a target is worth to NDCG: its "value" (or their sum), the "count" of its events, or 1 (None).
+        gain: gain of a target in NDCG: its "value" (or their sum), the "count" of its events, or 1 (None).
         seed: of the order of ties; lists have that of 0.
     Raises:
         InputError: if no target is left, or the model knows none of the users.
@@ -389,7 +389,7 @@ def evaluate_values(
     Args:
         model: fitted.
         test: events with values.
-        metrics: of "rmse", "mae", "log_loss" (labels 0, 1) and "row_auc" (over all rows, whoever's they are).
+        metrics: of "rmse", "mae", "log_loss" (labels 0, 1) and "row_auc" (over all rows, of all users).
     Returns: metric -> value; and "unscored", the share of events with an item unknown to the model, which are left out.
 
     Examples:

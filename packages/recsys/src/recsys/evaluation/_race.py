@@ -289,7 +289,7 @@ def _finished(
 
 
 def _next_family(names: Sequence[str], trials: Sequence[Trial], draw: int) -> str | None:
-    """The family of a draw: rounds of the same number for each, and after a round only the better half goes on."""
+    """The family of a draw: rounds of the same number for each, and after a round only the better half remains."""
     top = {name: max((one.worth for one in trials if one.family == name), default=-np.inf) for name in names}
     ordered = sorted(names, key=lambda name: -top[name])
     size = len(ordered)

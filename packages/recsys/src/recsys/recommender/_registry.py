@@ -135,7 +135,7 @@ def kinds_of(field: dataclasses.Field[Any]) -> list[str]:
 
 
 def parse_model(text: str, seed: int | None = None, argument: str = "model") -> Recommender:
-    """A model from its name, perhaps with settings: "ease(l2=300,half_life=240)".
+    """A model from its name and optional settings: "ease(l2=300,half_life=240)".
 
     Args:
         text: as above.
