@@ -69,7 +69,7 @@ def simulate(
     users: Annotated[int, typer.Option("--n-users", help="Number of users.")] = 500,
     items: Annotated[int, typer.Option("--n-items", help="Number of items.")] = 200,
     events: Annotated[int, typer.Option("--n-events", help="Number of events.")] = 20_000,
-    transitions: Annotated[float, typer.Option("--transitions", help="Share of events that follow the last item.")] = 0.0,
+    transitions: Annotated[float, typer.Option("--transitions", help="Share that follows the last item.")] = 0.0,
     drift: Annotated[float, typer.Option("--drift", help="Change of tastes from first to last event.")] = 0.0,
     *, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
