@@ -66,25 +66,11 @@ def serve(
     port: Annotated[int, Option(min=1, max=65535)] = 8000, opts: Shared,
 ) -> None:  # fmt: skip
     """Serve a model under a pruner, with the interface of OpenAI: POST /v1/chat/completions, /v1/completions."""
-    from unittest import mock
-
-    from ninefold.errors import require
-
     from tokenprune import smollm2
+    from tokenprune.cli._serve import run
 
-    for module in ("fastapi", "uvicorn"):
-        require(module, "tokenprune", "serve")
-    from transformers.cli.serve import Serve
-    from transformers.cli.serving import model_manager
-
-    class Manager(model_manager.ModelManager):
-        def _load_model(self, *args: Any, **more: Any) -> Any:
-            language = super()._load_model(*args, **more)
-            pruned.on(language.eval()).attach()
-            return language
-
-    with mock.patch.object(model_manager, "ModelManager", Manager):  # read by `Serve` when it is made
-        Serve(str(smollm2()) if pruned.model == "smollm2" else pruned.model, host=host, port=port, device=opts.device)
+    name = str(smollm2()) if pruned.model == "smollm2" else pruned.model
+    run(name, pruned.on, host=host, port=port, device=opts.device)
 
 
 def learn(

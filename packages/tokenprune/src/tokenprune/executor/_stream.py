@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def uncompiled(function: F) -> F:
+    """The function, which `torch.compile` does not trace."""
+    return cast(F, torch.compiler.disable(function))
 
 
 @dataclass
@@ -141,7 +150,7 @@ def checked_ids(ids: object, what: str = "input_ids", *, dims: int = 2, vocabula
     raise InputError(what, got=got, expected=f"a tensor of token ids, {'(rows, tokens)' if dims == 2 else '(tokens,)'}")
 
 
-@torch.compiler.disable
+@uncompiled
 def _check_entries(ids: Tensor, what: str, vocabulary: int) -> None:
     least, most = (int(one) for one in ids.aminmax())
     if least >= 0 and most < vocabulary:

@@ -182,6 +182,28 @@ class TokenPruner:
         self._config, self._schedule = replace(self.config, target_sparsity=float(target)), schedule
         self.measured = None
 
+    @contextlib.contextmanager
+    def at(self, target: float | None) -> Iterator[Self]:
+        """Another sparsity inside, as of `set_sparsity`; None: the present one.
+
+        Examples:
+            >>> from tokenprune import TokenPruner, tiny_model
+
+            >>> pruner = TokenPruner(tiny_model())
+            >>> with pruner.at(0.5):
+            ...     pruner.config.target_sparsity
+            0.5
+            >>> pruner.config.target_sparsity
+            0.3
+        """
+        before = self._config, self._schedule, self.measured
+        if target is not None:
+            self.set_sparsity(target)
+        try:
+            yield self
+        finally:
+            self._config, self._schedule, self.measured = before
+
     def _scaled(self, target: float) -> tuple[float, ...]:
         """The schedule for another target: the usual one if the present one is, else the present one's shape."""
         blocks = len(self.schedule)
