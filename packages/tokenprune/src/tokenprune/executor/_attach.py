@@ -338,7 +338,7 @@ def _named(asked: Tensor, new: int) -> Tensor:
 
 
 def of_dense(filled: Cache, attention_mask: Tensor | None, rows: int, *, windowed: bool) -> PrunedCache:
-    """What the model by itself has cached of a prefix, as a cache to go on from: new tokens see all of it."""
+    """What the model by itself has cached of a prefix, as a cache to continue from: new tokens see all of it."""
     layers: Any = filled.layers
     made, seen = PrunedCache(len(layers)), filled.get_seq_length()
     real = torch.ones(rows, seen, dtype=torch.bool) if attention_mask is None else attention_mask[:, :seen].cpu() != 0
@@ -373,7 +373,7 @@ def _check_positions(position_ids: Tensor, attention_mask: Tensor | None, limit:
 
 
 def _of_static(seen: Tensor, tokens: int) -> Tensor:
-    """(B, tokens) the mask of which `generate` made one of all queries and a static cache's room, (B, 1, q, room)."""
+    """(B, tokens) the mask from which `generate` made one of queries by a static cache's columns, (B, 1, q, n)."""
     last = seen[:, 0, -1, :tokens]
     return last if last.dtype == torch.bool else last == 0
 
@@ -405,7 +405,7 @@ def _check_goes_on(attention_mask: Tensor, device: torch.device) -> None:
 
 
 def _filled(given: Cache | None, width: int, attention_mask: Tensor | None) -> Cache | None:
-    """The cache to go on from: the one given, or ours where an empty one was given with the prompt and is given again.
+    """The cache to continue from: the one given, or ours if an empty one came with the prompt and comes again.
 
     (transformers fills the caller's own object, so loops give it at every step. A mask that ends with the tokens given
     tells a prompt from what follows one.)

@@ -1,6 +1,6 @@
 """Attention over the kept tokens, as one of transformers' attention functions: the blocks call it, we see what passes.
 
-While a block runs under `ours(config)`, its attention module hands rotated queries, keys and values to `attend`, beside
+While a block runs under `ours(config)`, its attention module hands rotated queries, keys and values to `attend`, with
 the `Attention` that the executor passed along: how many kept tokens each row has, what is cached of this block, and
 what to note. No mask is ever built for a prompt: kept tokens are in order, so plain causal attention is right, also
 for rows that keep different numbers (`_ragged.py`).

@@ -56,7 +56,7 @@ class PrunedCache(Cache):
         self.added = 0
 
     def fork(self) -> PrunedCache:
-        """A twin that goes on by itself; no key is copied."""
+        """A twin that continues by itself; no key is copied."""
         twin = PrunedCache(len(self.held))
         twin.held, twin.seen = list(self.held), self.seen
         twin.tokens, twin.next_position = self.tokens, self.next_position

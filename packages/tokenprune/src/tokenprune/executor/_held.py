@@ -170,10 +170,10 @@ class Fixed:
     `torch.compile` traces a block over it once: which columns are tokens is in tensors, not in shapes.
 
     Attributes:
-        keys, values: (B, kv_heads, room, head_dim), of which the first columns are tokens.
+        keys, values: (B, kv_heads, columns, head_dim), of which the first columns are tokens.
         start: () how many these are.
-        there: (B, room) which of the columns are tokens; None: all up to a query's own.
-        places: (B, 1, room, 1) as `Held.places`.
+        there: (B, columns) which of the columns are tokens; None: all up to a query's own.
+        places: (B, 1, columns, 1) as `Held.places`.
     """
 
     def __init__(self, held: Held, room: _Room, new: int) -> None:
@@ -183,8 +183,10 @@ class Fixed:
         self.start = torch.tensor(first, device=self.keys.device)
         more = self.keys.shape[2] - first
         self.there = None if held.there is None else F.pad(held.there, (0, more), value=True)
-        places = held.places
-        self.places = None if places is None else F.pad(places, (0, 0, 0, more)).expand(self.keys.shape[0], -1, -1, -1)
+        self.places = None
+        if held.places is not None:  # made anew: a tensor of other strides is another graph
+            self.places = held.places.new_zeros(self.keys.shape[0], 1, self.keys.shape[2], 1)
+            self.places[:, :, :first] = held.places
         for one, width in ((self.keys, 2), (self.values, 2), (self.there, 1), (self.places, 2)):
             if one is not None:
                 torch._dynamo.maybe_mark_dynamic(one, width)
@@ -199,7 +201,7 @@ class Fixed:
         return self
 
     def seen(self, new: int, window: int | None = None) -> Tensor:
-        """What the last `new` tokens see, (B or 1, 1, new, room); `window` as of `Held.seen`."""
+        """What the last `new` tokens see, (B or 1, 1, new, columns); `window` as of `Held.seen`."""
         own = self.start + torch.arange(new, device=self.keys.device)[:, None]
         column = torch.arange(self.keys.shape[2], device=self.keys.device)
         seen = (column <= own)[None, None]

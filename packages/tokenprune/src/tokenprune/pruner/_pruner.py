@@ -159,7 +159,7 @@ class TokenPruner:
 
         Args:
             tasks: prompts whose answer stands somewhere in them, of usual lengths; other tasks are left out.
-        Returns: what each head of the later blocks is worth, by (block, head), the best first.
+        Returns: the score of each head of the later blocks, by (block, head), the best first.
         Raises:
             InputError: for another router, and if no task's answer stands in its prompt.
         """
@@ -214,7 +214,7 @@ class TokenPruner:
         return checked_schedule(project(shape, target).tolist(), blocks)
 
     def set_budget(self, tokens: int, prompt: int) -> None:
-        """Scale the schedule so that a block keeps so many tokens of a prompt on average: a budget in place of a share.
+        """Scale the schedule so that a block keeps so many tokens of a prompt on average: a budget instead of a share.
 
         Args:
             tokens: to keep.
