@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from ninefold.errors import InputError
 from ninefold_testing import command, warm
 from tokenprune import FTPConfig, TokenPruner, tiny_model
+from tokenprune.cli._serve import run
 
 from .conftest import byte_tokenizer
 
@@ -61,6 +63,12 @@ def _healthy(port: int) -> bool:
             return True
     except (urllib.error.URLError, OSError):
         return False
+
+
+def test_a_folder_without_a_tokenizer_is_refused_before_the_server_starts(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"--model.*without a tokenizer"):
+        run(str(tmp_path), TokenPruner, host="127.0.0.1", port=1, device="cpu")
 
 
 def test_the_server_answers_what_the_pruned_model_says(served):

@@ -7,6 +7,7 @@ other.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -23,7 +24,12 @@ def run(name: str, on: Callable[[Any], Any], *, host: str, port: int, device: st
         host, port: where to listen. device: where the model runs.
     Raises:
         MissingExtraError: if FastAPI or uvicorn is not installed.
+        InputError: for a local folder without a tokenizer.
     """
+    folder = Path(name)
+    if folder.is_dir() and not any((folder / one).is_file() for one in ("tokenizer.json", "tokenizer_config.json")):
+        raise InputError("--model", where=folder, got="a folder without a tokenizer", expected="tokenizer.json in it",
+                         hint="write it there with tokenizer.save_pretrained(folder)")  # fmt: skip
     for module in ("fastapi", "uvicorn"):
         require(module, "tokenprune", "serve")
     from transformers.cli.serve import Serve

@@ -81,7 +81,7 @@ def serve(
 
     A request may have a field `sparsity` of its own, from 0 to 0.95. Requires the extra `serve`.
 
-    Example: `tokenprune serve --model my-model --sparsity 0.5 --port 8765`
+    Example: `tokenprune serve --model smollm2 --sparsity 0.5 --port 8765`
     """
     from tokenprune import smollm2
     from tokenprune.cli._serve import run
