@@ -15,20 +15,18 @@ from typing import Any
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicCache, StaticCache
+from transformers.cache_utils import Cache
 from transformers.modeling_outputs import MoeModelOutputWithPast
 
 from tokenprune.executor._cache import PrunedCache
-from tokenprune.executor._cache_name import CACHE_NAME, given_cache, output_with_cache
+from tokenprune.executor._cache_name import CACHE_NAME, TAKEN, check_cache, given_cache, of_dense, output_with_cache
 from tokenprune.executor._executor import Executor
-from tokenprune.executor._held import Held
 from tokenprune.executor._stream import Stream, checked_ids, rows_of, uncompiled
 from tokenprune.executor._turns import NewTokens
 from tokenprune.models._layout import ATTACHED, Layout, check_free
 
 Spans = Sequence[Sequence[tuple[int, int]]]
 _OURS, _IGNORED = "_tokenprune_cache", -100  # transformers' label of what no loss is taken of
-_TAKEN = (DynamicCache, StaticCache)  # callers' caches; a prompt leaves them empty, and ours goes with them
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class Attached:
         rows, width = given.shape[:2]
         asked, labels = self._call.__dict__.pop("asked", None), self._call.__dict__.pop("labels", None)
         callers_cache = given_cache(cache, past_key_values)
-        _check_cache(callers_cache, windowed=layout.window is not None or isinstance(attention_mask, dict))
+        check_cache(callers_cache, windowed=layout.window is not None or isinstance(attention_mask, dict))
         if attention_mask is not None and attention_mask.dim() == 4 and callers_cache is not None:
             attention_mask = _of_static(attention_mask, int(callers_cache.get_seq_length()) + width)
         if position_ids is not None:
@@ -155,7 +153,7 @@ class Attached:
         new = PrunedCache(executor.blocks) if use_cache else None
         if new is not None:
             new.reader = executor
-        if new is not None and type(callers_cache) in _TAKEN:
+        if new is not None and type(callers_cache) in TAKEN:
             setattr(callers_cache, _OURS, new)
         everything = isinstance(asked, int) and asked == 0 and labels is None and not self._told
         wanted = asked or 0 if isinstance(asked, int) else asked
@@ -337,23 +335,6 @@ def _named(asked: Tensor, new: int) -> Tensor:
     return named
 
 
-def of_dense(filled: Cache, attention_mask: Tensor | None, rows: int, *, windowed: bool) -> PrunedCache:
-    """What the model by itself has cached of a prefix, as a cache to continue from: new tokens see all of it."""
-    layers: Any = filled.layers
-    made, seen = PrunedCache(len(layers)), filled.get_seq_length()
-    real = torch.ones(rows, seen, dtype=torch.bool) if attention_mask is None else attention_mask[:, :seen].cpu() != 0
-    made.seen, made.tokens = seen, real.sum(1)
-    places = real.cumsum(1) - 1
-    made.next_position = torch.full((rows,), seen)
-    for block, layer in enumerate(layers):
-        keys, values = (one[:, :, :seen] for one in (layer.keys, layer.values))  # a static one has room beyond
-        count = keys.shape[2]  # a sliding window holds the last tokens alone
-        there = None if bool(real.all()) else real[:, seen - count :].to(keys.device)
-        own = places[:, None, seen - count :, None].to(keys.device) if windowed else None
-        made.held[block] = Held(keys, values, there=there, places=own)
-    return made
-
-
 @uncompiled
 def _check_positions(position_ids: Tensor, attention_mask: Tensor | None, limit: int) -> None:
     """InputError where positions of a row do not ascend: several texts packed into one row; or go beyond the limit."""
@@ -376,16 +357,6 @@ def _of_static(seen: Tensor, tokens: int) -> Tensor:
     """(B, tokens) the mask from which `generate` made one of queries by a static cache's columns, (B, 1, q, n)."""
     last = seen[:, 0, -1, :tokens]
     return last if last.dtype == torch.bool else last == 0
-
-
-def _check_cache(given: Cache | None, *, windowed: bool) -> None:
-    """InputError for a cache that stores keys in a form of its own, as a static one does of a sliding window."""
-    static = type(given) is StaticCache and windowed
-    if given is None or isinstance(given, PrunedCache) or (type(given) in _TAKEN and not static):
-        return
-    raise InputError(CACHE_NAME, got=f"a {type(given).__name__}", expected="none, or transformers' DynamicCache",
-                     hint="leave cache_implementation out; a static cache is taken where all blocks see all tokens",
-                     )  # fmt: skip
 
 
 @uncompiled

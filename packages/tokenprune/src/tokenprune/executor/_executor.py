@@ -19,7 +19,17 @@ from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost, CostModel
 from tokenprune.executor._replaced import sliced
 from tokenprune.executor._router import Choice, Everything, Router
-from tokenprune.executor._stream import Kept, Stream, checked_ids, protected_of, rows_of, uncompiled
+from tokenprune.executor._stream import (
+    Kept,
+    Stream,
+    checked_ids,
+    move,
+    protected_of,
+    rows_of,
+    shape_of,
+    taken,
+    uncompiled,
+)
 from tokenprune.executor._turns import NewTokens, Read
 from tokenprune.models._layout import Layout
 
@@ -147,7 +157,7 @@ class Executor:
                 return counts
             if counts != stream.lengths:
                 index, where = keep.places(stream), keep.mask
-        shape = _shape(counts)
+        shape = shape_of(counts)
         router = self.routing(stream)
         about = Attention(
             counts=counts, cached=cache is not None, window=router.queries(block), reduction=router.reduction
@@ -155,7 +165,7 @@ class Executor:
         if stream.places is not None:
             about.places = (stream.places if index is None else stream.places[index]).view(shape)
             about.beyond = self._beyond(max(stream.lengths))
-        out = self.whole(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
+        out = self.whole(block, *taken(stream, index, shape), about).reshape(sum(counts), -1)
         if out.device != stream.x.device:
             move(stream, out.device)
             index = index if index is None else index.to(out.device)
@@ -186,13 +196,13 @@ class Executor:
             window: so many last queries of each row look.
         Returns: (heads, T) attention on each token, flat, the maximum over queries; block by block.
         """
-        shape, found = _shape(stream.lengths), []
+        shape, found = shape_of(stream.lengths), []
         for block, some in heads.items():
             about = Attention(counts=stream.lengths, window=window, heads=some)
             if stream.places is not None:
                 about.places, about.beyond = stream.places.view(shape), self._beyond(max(stream.lengths))
             with suppress(Looked):
-                self.whole(block, *_at(stream, None, shape), about)
+                self.whole(block, *taken(stream, None, shape), about)
             assert about.scores is not None
             found.append(about.scores.to(stream.table.device).transpose(0, 1)[:, stream.real])
         return torch.cat(found)
@@ -398,30 +408,8 @@ class Executor:
         return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, cached=stream.cached)
 
 
-def _shape(counts: list[int]) -> tuple[int, int]:
-    """Rows of so many tokens each, or, where these differ, one of all."""
-    return (len(counts), counts[0]) if len(set(counts)) == 1 else (1, sum(counts))
-
-
-def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """States, positions, cosines and sines of these flat tokens, as rows of that shape."""
-    x, positions, cos, sin = (
-        one if index is None else one.index_select(0, index)
-        for one in (stream.x, stream.positions, stream.cos, stream.sin)
-    )
-    return x.view(*shape, -1), positions.view(shape), cos.view(*shape, -1), sin.view(*shape, -1)
-
-
 def _count(cache: PrunedCache, positions: Tensor) -> None:
     """New tokens at positions (B, q) have been seen."""
     cache.seen += positions.shape[1]
     cache.tokens = cache.tokens + positions.shape[1]
     cache.next_position = positions[:, -1] + 1
-
-
-def move(stream: Stream, device: torch.device) -> None:
-    """A model spread over devices: the stream follows the blocks."""
-    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "best", "inside", "places"):
-        if getattr(stream, name) is not None:
-            setattr(stream, name, getattr(stream, name).to(device))
-    stream.memory = {name: one.to(device) for name, one in stream.memory.items()}

@@ -213,3 +213,25 @@ def protected_of(protect: int | Tensor, real: Tensor, by_row: Tensor, lengths: l
     named = torch.zeros_like(by_row)
     named[by_row] = protect.to(real.device)[real]
     return by_row & (named | (place == 0) | (place == ends - 1))
+
+
+def shape_of(counts: list[int]) -> tuple[int, int]:
+    """Rows of so many tokens each, or, where these differ, one of all."""
+    return (len(counts), counts[0]) if len(set(counts)) == 1 else (1, sum(counts))
+
+
+def taken(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """States, positions, cosines and sines of these flat tokens, as rows of that shape."""
+    x, positions, cos, sin = (
+        one if index is None else one.index_select(0, index)
+        for one in (stream.x, stream.positions, stream.cos, stream.sin)
+    )
+    return x.view(*shape, -1), positions.view(shape), cos.view(*shape, -1), sin.view(*shape, -1)
+
+
+def move(stream: Stream, device: torch.device) -> None:
+    """A model spread over devices: the stream follows the blocks."""
+    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "best", "inside", "places"):
+        if getattr(stream, name) is not None:
+            setattr(stream, name, getattr(stream, name).to(device))
+    stream.memory = {name: one.to(device) for name, one in stream.memory.items()}
