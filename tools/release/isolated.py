@@ -64,7 +64,7 @@ def run_tests(venv: Venv, package: Package, arguments: list[str]) -> None:
     """Run the package's tests outside the tree, under the workspace's pytest settings, against what is installed."""
     outside = venv.folder / "outside"
     folder = package.folder.relative_to(ROOT)
-    shutil.copytree(ROOT / folder, outside / folder, ignore=shutil.ignore_patterns("src", "results", "__pycache__"))
+    shutil.copytree(ROOT / folder, outside / folder, ignore=shutil.ignore_patterns("src", "__pycache__"))
     for shared in ("pyproject.toml", "packages/conftest.py"):
         (outside / shared).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / shared, outside / shared)
