@@ -130,8 +130,8 @@ def test_learn_writes_a_pruner_whose_heads_look_ahead(say, tmp_path):
     out = tmp_path / "learnt"
     words = ["learn", "--model", "tiny", "--sparsity", "0.6", "--length", "300", "--items", "1"]
     table = say(*words, "-o", str(out))
-    assert list(table["rows"][0]) == ["block", "head", "worth"]
-    worth = [row["worth"] for row in table["rows"]]
+    assert list(table["rows"][0]) == ["block", "head", "score"]
+    worth = [row["score"] for row in table["rows"]]
     assert worth == sorted(worth, reverse=True)
     _, facts = say("inspect", str(out))
     assert len(facts["observation heads"]) == 3
