@@ -3,7 +3,7 @@
     uv run python tools/check/reached.py                 # what is not committed
     uv run python tools/check/reached.py main            # what differs from a commit, committed or not
     uv run python tools/check/reached.py main --list     # the files of tests, nearest first; nothing is run
-    uv run python tools/check/reached.py --seconds 300   # for longer
+    uv run python tools/check/reached.py --seconds 300   # for five minutes
 
 A test reaches a module if it imports it, or imports what imports it: at any depth, inside functions, by the tables of
 names that packages resolve on first use, or as text (`ninefold_lab.imports` reads all that without running it). The
@@ -32,6 +32,7 @@ from workspace import members as read_members
 members = functools.cache(read_members)
 
 NEAR = 1  # steps from a test of a package to a module of the core that it is run for
+_BEGIN = time.monotonic()
 SECONDS = 60  # for everything, the search for the tests included
 _WHOLE = {"pyproject.toml", "conftest.py", "hatch_build.py"}  # files of a package that concern all of its tests
 
@@ -84,11 +85,11 @@ def _of_module(package: Package, name: str, owner: Package) -> Iterator[tuple[Pa
     for test in _tests(package.folder):
         most = None if package.name == owner.name else NEAR
         if most is not None and test.stem == "test_contract":
-            yield test, 1
+            yield test, NEAR + 1
             continue
         steps = steps_from(ROOT / test, package, most).get(name)
         if steps is not None:
-            yield test, steps + (most is not None)
+            yield test, steps + (NEAR + 1 if most is not None else 0)
 
 
 def _of_tools(file: Path) -> Iterator[tuple[Path, int]]:
@@ -113,7 +114,7 @@ def _own_name(file: Path, package: Package) -> str:
 
 @functools.cache
 def steps_from(test: Path, package: Package, most: int | None = None) -> dict[str, int]:
-    """Modules that a file of tests imports, directly or not, with the steps to each, of which there are at most `most`."""
+    """Modules that a file of tests imports, directly or not, with the steps to each (at most `most`)."""
     roots: Roots = (*_shared(), (f"tests_of_{package.import_name}", package.folder / "tests"))
     if package.folder.parent.name != "shared":
         roots = (*roots, (package.import_name, package.source))
@@ -156,10 +157,10 @@ def _parents(name: str) -> Iterator[str]:
 
 
 class Deadline:
-    """Ends a run of tests when its time is over."""
+    """Starts no test after a time, in seconds since this program began."""
 
     def __init__(self, seconds: float) -> None:
-        self.end = time.monotonic() + seconds
+        self.end = _BEGIN + seconds
 
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         """Before a test."""
@@ -171,7 +172,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("since", nargs="?", default="HEAD", metavar="REV", help="commit to compare with, or HEAD")
     parser.add_argument("--list", action="store_true", help="print the files of tests, and run none")
-    parser.add_argument("--seconds", type=float, default=50, help="time for the tests; 50 if omitted")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS - 5, help="no test starts later; %(default)s if omitted"
+    )
     options = parser.parse_args()
     try:
         tests = reached(changed(options.since))
@@ -183,8 +186,16 @@ def main() -> int:
     if not tests:
         print("no test reaches what has changed")
         return 0
-    files = [str(ROOT / test) for test in tests]
-    words = ["-n", "0", "-q", "-x", "-m", "not slow and not peer", f"--rootdir={ROOT}", *files]
+    words = [
+        "-n",
+        "0",
+        "-q",
+        "-x",
+        "-m",
+        "not slow and not peer",
+        f"--rootdir={ROOT}",
+        *(str(ROOT / test) for test in tests),
+    ]
     status = pytest.main(words, plugins=[Deadline(options.seconds)])
     return 0 if status in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else int(status)
 

@@ -5,8 +5,8 @@
 
 The rules: each module stands in a listed room (at the root only `_system.py`); no import goes upward or runs in a
 circle, lazy ones and those for type checkers included; a room's `__init__` holds a docstring and names, no logic; no
-private name of another room is used; a room has two to fourteen files; no file grows too long (examples in docstrings apart, which
-each public name must have).
+private name of another room is used; a room has two to fourteen files; no file grows too long (examples in docstrings
+apart, which each public name must have).
 """
 
 from __future__ import annotations
