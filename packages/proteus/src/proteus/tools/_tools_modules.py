@@ -258,7 +258,8 @@ def _left(context: Context, data: ProteomicsData, remove: str, tested: Sequence[
             return Left(None, notes, model.matrix)
         kept, matrix = data, model.matrix
     fit = fit_linear_model(kept.values, matrix)
-    return Left(kept.with_values(np.where(fit.observed, fit.residuals, np.nan) + fit.mean[:, None]), notes, matrix)
+    values = np.where(fit.observed, fit.residuals, np.nan) + fit.mean[:, None]
+    return Left(kept.with_values(values.round(9)), notes, matrix)  # last bits depend on where numbers lie in memory
 
 
 def _widest(data: ProteomicsData, most: int = 2500) -> ProteomicsData:

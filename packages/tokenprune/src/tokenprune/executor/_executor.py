@@ -115,11 +115,10 @@ class Executor:
         cos, sin = self.layout.angles(x, positions)
         by_row = torch.arange(max(lengths), device=x.device)[None] < torch.tensor(lengths, device=x.device)[:, None]
         protected = protected_of(protect, real, by_row, lengths)
-        guarded = protected.sum(1).tolist()
         return Stream(
             x=x, positions=positions, cos=cos[0], sin=sin[0], lengths=lengths, columns=real.flatten().nonzero()[:, 0],
             width=real.shape[1], real=by_row, protected=protected,
-            free=[a - b for a, b in zip(lengths, guarded, strict=True)],
+            free=[a - b for a, b in zip(lengths, protected.sum(1).tolist(), strict=True)],
             inside=None if len(set(lengths)) == 1 else by_row.flatten().nonzero()[:, 0],
             table=torch.full(by_row.shape, float("nan"), device=x.device), masks=[] if record else None,
             places=None if self.layout.window is None else (by_row.cumsum(1) - 1)[by_row],
