@@ -43,7 +43,7 @@ def frame_figure(
     images: np.ndarray, semantics: np.ndarray, grid: GridSpec, classes: tuple[str, ...], free: int, *,
     order: list[int], mask: np.ndarray | None = None,
 ) -> Figure:  # fmt: skip
-    """A figure 5 inches wide: the camera images in two rows, the voxels below, and the names of the commonest classes.
+    """A figure 4.8 inches wide: the camera images in two rows, the voxels below, and names of the commonest classes.
 
     Args:
         images: (cameras, 3, H, W) uint8. semantics, grid, classes, free, mask: see `street_view`.
@@ -52,7 +52,7 @@ def frame_figure(
     from matplotlib.patches import Patch
     from ninefold.report import figure
 
-    made, axes = figure(5, 4.9, rows=2)
+    made, axes = figure(4.8, 4.8, rows=2)
     made.get_layout_engine().set(hspace=0, h_pad=0.03, w_pad=0.02)  # type: ignore[union-attr]
     axes[0].get_gridspec().set_height_ratios([1.3, 2.4])
     tiles = [images[at].transpose(1, 2, 0) for at in order]
