@@ -210,7 +210,7 @@ def test_folder_that_is_replaced_while_a_writer_judges_it_is_judged_again(tmp_pa
         refuse_existing(path, force=True, ours=ours)
 
 
-def test_folder_that_is_moved_aside_between_two_looks_at_it_is_free(tmp_path, monkeypatch):
+def test_folder_that_is_moved_aside_between_two_looks_is_no_obstacle(tmp_path, monkeypatch):
     path, listed = tmp_path / "t", Path.iterdir
     thing(path)
 
@@ -220,7 +220,7 @@ def test_folder_that_is_moved_aside_between_two_looks_at_it_is_free(tmp_path, mo
         return listed(self)
 
     monkeypatch.setattr(Path, "iterdir", beside)
-    refuse_existing(path, force=True)
+    refuse_existing(path, force=False)
     assert not path.exists()
 
 

@@ -85,9 +85,8 @@ class Arms:
             names, gain, low, high = names[::-1], -gain, -high, -low
         how = {"equal": "equals", "no difference": "shows no measurable difference from"}
         better = f"is better by {with_interval(gain, low, high, self.unit)} than"
-        return (
-            f"{names[0]} {how.get(self.word, better)} {names[1]}: {self.measured} {' and '.join(map(self.text, names))}"
-        )
+        both = f"{self.measured} {' and '.join(map(self.text, names))}"
+        return f"{names[0]} {how.get(self.word, better)} {names[1]}: {both}"
 
     def _scores(self, name: str) -> np.ndarray:
         return np.atleast_2d(np.asarray(self.scores[name], np.float64))

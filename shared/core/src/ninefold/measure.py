@@ -69,12 +69,11 @@ def compare(callables: Mapping[str, Callable[[], Any]], *, repeats: int = 7, war
             start = time.perf_counter()
             callables[name]()
             taken[name].append(max(time.perf_counter() - start, 1e-9))  # a clock may stand still
-    reference = np.array(taken[names[0]])
     generator = np.random.default_rng(0)
     result = {}
     for name in names:
         own = np.array(taken[name])
-        ratios = reference / own
+        ratios = np.array(taken[names[0]]) / own
         draws = np.median(ratios[generator.integers(0, repeats, (2000, repeats))], axis=1)
         low, high = np.quantile(draws, [0.025, 0.975])
         result[name] = Timing(name, float(np.median(own)), float(np.median(ratios)), float(low), float(high), repeats)

@@ -83,7 +83,7 @@ def atomic_folder(path: str | Path, *, force: bool = False, ours: Ours = None) -
     """
 
     def refuse() -> None:
-        if Path(path).exists() and not Path(path).is_dir():
+        if Path(path).is_file():  # one look: beside other writers two may differ
             raise ArtifactError(path, "exists already, and is a file, not a folder")
         refuse_existing(Path(path), force, ours)
 

@@ -184,10 +184,9 @@ def refuse_existing(path: Path, force: bool, ours: Ours = None) -> None:
         note.txt: exists already; choose another place, or --force to replace it
     """
     recover(follow(path))
-    if _is_free(path):
-        return
-    if not force:
-        raise ArtifactError(path, "exists already; choose another place, or --force to replace it")
+    with contextlib.suppress(FileNotFoundError):  # another writer moved it aside between two looks
+        if not force and os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
+            raise ArtifactError(path, "exists already; choose another place, or --force to replace it")
     names, before = [""], None
     while names and before != (before := identity(path)):  # again if another writer replaced it while it was judged
         with contextlib.suppress(FileNotFoundError):  # another writer removes it
@@ -197,14 +196,6 @@ def refuse_existing(path: Path, force: bool, ours: Ours = None) -> None:
         more = f" and {len(names) - 5}{' or' * (len(names) == _COUNTED)} more" if len(names) > 5 else ""
         lost = f"{', '.join(names[:5])}{more} in it" if path.is_dir() else "it"
         raise ArtifactError(path, f"refusing to replace: {lost} was not written by {writer}; use another path")
-
-
-def _is_free(path: Path) -> bool:
-    """Whether nothing has this name, or an empty folder."""
-    try:
-        return not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir()))
-    except FileNotFoundError:  # another writer moved it aside between the two looks
-        return True
 
 
 def follow(path: Path) -> Path:
@@ -239,7 +230,7 @@ def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str =
     """
     try:
         follow(path)
-        if what in ("run", "into", "folder") and path.exists() and not path.is_dir():
+        if what in ("run", "into", "folder") and path.is_file():
             raise ArtifactError(path, "exists already, and is a file, not a folder")
         if what == "file" and path.is_dir():
             raise ArtifactError(path, "is a folder, not a file")
