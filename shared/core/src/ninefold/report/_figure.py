@@ -87,9 +87,9 @@ def figure_html(made: Figure, caption: str, *, svg: bool = False) -> str:
     made.savefig(buffer, format=form, bbox_inches="tight")  # a label that is too long widens the picture
     source = f"data:image/{form.replace('svg', 'svg+xml')};base64,{base64.b64encode(buffer.getvalue()).decode()}"
     off = [axis for axes in made.axes if not axes.axison for axis in (axes.xaxis, axes.yaxis)]
-    unseen = {one for axis in off for one in axis.findobj(Text)}
-    shown = (one for one in made.findobj(Text) if one.get_visible() and one.get_text() and one not in unseen)  # type: ignore
-    sizes = [one.get_fontsize() for one in shown]  # type: ignore
+    unseen = {id(one) for axis in off for one in axis.findobj(Text)}
+    texts: list[Any] = [one for one in made.findobj(Text) if one.get_visible() and id(one) not in unseen]
+    sizes = [one.get_fontsize() for one in texts if one.get_text()]
     narrowest = math.ceil(11 * 72 * (made.get_tightbbox().width + 0.2) / min(sizes, default=math.inf))  # 11 pixels
     kind = ' class="wide" tabindex="0"' if narrowest > 341 else ""  # scrolls on a telephone
     text = html.escape(caption)
