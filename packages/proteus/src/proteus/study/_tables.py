@@ -77,7 +77,7 @@ def _refinements(report: Report) -> Table:
     )
     for one in report.refinements:
         changed = one.get("changed", {})
-        change = one["action"] + (f" {one['params']}" if one["params"] else "")
+        change = " ".join([one["action"], *(f"{key}={value}" for key, value in one["params"].items())])
         trigger = ", ".join(f"{key} {value}" for key, value in one["trigger"].items())
         counts = [changed.get("before", "-"), changed.get("after", "-")]
         counts += [changed.get("gains", "-"), changed.get("losses", "-")]
