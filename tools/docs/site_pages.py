@@ -78,6 +78,7 @@ def pictures() -> dict[str, Path]:
 def nav() -> list[NAV]:
     """The site's contents."""
     listed: list[NAV] = [{"Start": "index.md"}, {"Which package": "which.md"}, {"Installing": "install.md"}]
+    listed += [{"Scaling": "scaling.md"}]
     listed_last: list[NAV] = []
     for name, package in members().items():
         shown = [{"Overview": f"{name}/index.md"}]

@@ -289,6 +289,14 @@ def test_progress_with_the_time_left_is_for_terminals_only(sample):
     assert (done.stdout, done.stderr) == ("done\n", "")
 
 
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_under_torchrun_the_first_process_alone_prints_the_result(monkeypatch, capsys, rank):
+    for name, value in {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    cli.show({"users": 1}, as_json=True)
+    assert bool(capsys.readouterr().out) == (rank == "0")
+
+
 @pytest.mark.parametrize(("words", "shown"), [([], True), (["--quiet"], False), (["--json"], False)])
 def test_progress_is_silenced_by_quiet_and_json(sample, monkeypatch, words, shown):
     monkeypatch.setattr(cli.Progress, "shown", None)

@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from ninefold.distributed import first
 from ninefold.errors import NinefoldError
 from ninefold.progress import Progress
 
@@ -24,7 +25,7 @@ _OF_THE_MACHINE = {  # what the user can mend: rights, space, and paths that can
 
 
 def show(result: Any, *, as_json: bool) -> None:
-    """Print a verb's result to standard output, as text for people or as one JSON document.
+    """Print a verb's result to standard output, as text for people or as one JSON document; under torchrun once.
 
     Examples:
         >>> from ninefold.cli import show
@@ -33,11 +34,10 @@ def show(result: Any, *, as_json: bool) -> None:
         users  1,234
         items  56
     """
-    if result is None:
-        return
-    from ninefold import report
+    if result is not None and first():
+        from ninefold import report
 
-    typer.echo(report.to_json(result) if as_json else report.to_terminal(result))
+        typer.echo(report.to_json(result) if as_json else report.to_terminal(result))
 
 
 def run_app(app: typer.Typer) -> Callable[[], None]:
