@@ -223,7 +223,7 @@ def test_an_unknown_tensor_is_named(folder):
 def test_the_card_names_a_hub_base_but_no_path():
     base, tuned = pair()
     switch = Switch.from_checkpoints(base, tuned)
-    card = _format.card_of({**switch.config, "base": "owner/name"}, switch._facts())
+    card = _format.card_of({**switch.config, "base": "owner/name"}, len(switch.head))
     assert "base_model: owner/name" in card
     assert "base_model" not in _format.card_of({**switch.config, "base": "folder"}, {}).split("---")[1]
 

@@ -14,11 +14,15 @@ from ninefold.errors import InputError
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
 from tswitch.checkpoints._given import OnMismatch, refuse_integer_weights
 from tswitch.checkpoints._pairing import HEADS, Pairing, lacks_part, other_class, pair, parts, vocabulary_size
+from tswitch.coding import bytes_of
 from tswitch.switch._format import dtype_name
 from tswitch.switch._ternary import DEFAULT_SCALE, Granularity, Scale, check_alpha, check_scale
 
 BUFFERS = ("*running_mean", "*running_var", "*num_batches_tracked")
 """Patterns of float buffers in a checkpoint: statistics, not trained weights, so they are kept as they are."""
+
+AUTO, USUAL = "auto", "0.5%"
+"""The size of the seeded code that is chosen for the user: a share of float32, more where a model is small."""
 
 _STATISTICS = ("*running_mean", "*running_var")
 
@@ -40,6 +44,8 @@ class Settings:
         check_scale(self.scale)
         if self.size is not None and (self.alpha, self.granularity, self.scale) != (0.6, "tensor", DEFAULT_SCALE):
             raise InputError("alpha, granularity, scale", expected="to be left out: size chooses the seeded code")
+        if self.size is not None and self.size != AUTO:
+            bytes_of(self.size, 1)
         for name, kind in (("granularity", Granularity), ("on_mismatch", OnMismatch)):
             if getattr(self, name) not in get_args(kind):
                 choices = " or ".join(repr(choice) for choice in get_args(kind))
