@@ -139,6 +139,7 @@ def look_at_the_overview(page: Path, browser: Browser | None) -> None:
 
 @pytest.mark.slow
 def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims, kept, browser):
+    (tmp_path / "packages").symlink_to(ROOT / "packages")  # its commands are those of a checkout
     printed = run_as_written("README.md", tmp_path, shims, kept, browser)
     page = (tmp_path / "ninefold-demo.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page), "the page needs the network"

@@ -3,10 +3,10 @@
     uv run python tools/check/rooms.py            # all packages
     uv run python tools/check/rooms.py recsys     # one
 
-The rules: each module stands in a listed room (at the root only `_system.py`); no import goes upward, lazy ones
-included, and none runs in a circle; a room's `__init__` holds a docstring and names, no logic; no private name of
-another room is used; a room has two to fourteen files; no file grows too long (examples in docstrings apart, which
-each public name must have).
+The rules: each module stands in a listed room (at the root only `_system.py`); no import goes upward or runs in a
+circle, lazy ones and those for type checkers included; a room's `__init__` holds a docstring and names, no logic; no
+private name of another room is used; a room has two to fourteen files; no file grows too long (examples in docstrings
+apart, which each public name must have).
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ from workspace import ROOT, Package, ToolError, exit_with, find, packages
 AT_THE_ROOT = {"__init__", "_system"}
 SMALL = {"datasets", "demo", "cli"}  # rooms that may be one file
 MOST_FILES = 14
+WAITING = {  # circles of type checkers' imports that are still to be taken apart
+    "recsys.data._dataset -> recsys.data._doctor -> recsys.data._dataset",
+    "recsys -> recsys.recommender._store -> recsys",
+}
 LONGEST = {"packages": 400, "shared": 320, "tools": 320}  # lines of a file, by top folder
 
 
@@ -42,14 +46,15 @@ def breaches(package: Package) -> Iterator[str]:
     """Each breach of the rules in one package, as a line."""
     order = {room: place for place, room in enumerate(rooms(package))}
     yield from _misplaced(package, order)
-    graph = grimp.build_graph(package.import_name, exclude_type_checking_imports=True, cache_dir=None)
+    graph = grimp.build_graph(package.import_name, exclude_type_checking_imports=False, cache_dir=None)
     edges = {module: graph.find_modules_directly_imported_by(module) for module in sorted(graph.modules)}
     for module, imported in edges.items():
         for other in sorted(imported):
             if order.get(_room(other), -1) > order.get(_room(module), len(order)):
                 yield f"{module} imports {other}: upward, from {_room(module)} to {_room(other)}"
-    for circle in circles(edges):
-        yield f"imports run in a circle: {' -> '.join(circle)}"
+    for circle in map(" -> ".join, circles(edges)):
+        if circle not in WAITING:
+            yield f"imports run in a circle: {circle}"
     files = sorted(package.source.rglob("*.py"))
     modules = {".".join(one.relative_to(package.source.parent).with_suffix("").parts) for one in files}
     for file in files:

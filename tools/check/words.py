@@ -63,7 +63,6 @@ PHRASES = {
 FRAGMENTS = ("Of", "For all", "If", "As")  # an option's help does not open with these
 WORDS, ROOT_WORDS, OPTION_WORDS = 900, 600, 3
 PENDING = {  # packages whose text has not been edited yet; the list only gets shorter
-    "fastocc", "proteus", "recsys", "tokenprune",
 }  # fmt: skip
 _UNREAD = re.compile(r"<!-- (\w+):begin.*?<!-- \1:end -->|^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 _INTERVAL = re.compile(r"\[[-+.\d ]+, [-+.\d ]+\]")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
+import grimp
 import pytest
 from contracts import contracts
-from rooms import breaches, circles, too_long
-from workspace import Package, ToolError
+from rooms import WAITING, breaches, circles, too_long
+from workspace import Package, ToolError, find
 
 FILES = {
     "__init__.py": "",
@@ -69,9 +71,23 @@ def test_breach_is_named(broken, changes, breach):
     assert any(breach in line for line in found), found
 
 
-def test_import_for_a_checker_alone_may_go_upward(broken):
-    text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from roomy.method._part import part\n"
-    assert broken({"datasets.py": text}) == []
+@pytest.mark.parametrize("test", ["TYPE_CHECKING", "typing.TYPE_CHECKING"])
+def test_import_for_a_type_checker_goes_neither_upward_nor_in_a_circle(broken, test):
+    def checked(module):
+        return f"import typing\nfrom typing import TYPE_CHECKING\nif {test}:\n    from roomy.{module} import part\n"
+
+    assert any("upward" in line for line in broken({"datasets.py": checked("method._part")}))
+    circle = {"datasets.py": "", "method/_part.py": f"{checked('method._whole')}_secret, part = 1, 2\n"}
+    assert any("in a circle: roomy.method._part -> " in line for line in broken(circle))
+
+
+def test_circles_that_wait_are_still_there():
+    for circle in WAITING:
+        package = find(circle.split(".")[0].split(" ")[0])
+        graph = grimp.build_graph(package.import_name, cache_dir=None)
+        edges = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+        names = circle.split(" -> ")
+        assert all(after in edges[before] for before, after in itertools.pairwise(names)), circle
 
 
 def test_room_of_one_file_and_room_that_is_missing_are_named(broken):

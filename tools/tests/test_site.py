@@ -231,5 +231,5 @@ def test_a_name_is_searched_and_a_link_followed(visit, width):
     assert "share of the non-zero entries" in browser.evaluate("document.querySelector('article').innerText")
     browser.open(address)
     browser.click("article a[href='recsys/']")
-    browser.wait("location.pathname.endsWith('/recsys/') && !!document.querySelector('#what-it-does')")
+    browser.wait("location.pathname.endsWith('/recsys/') && !!document.querySelector('#your-own-data')")
     assert browser.errors == []

@@ -52,6 +52,23 @@ def test_readme_has_its_sections_in_their_order(package):
     assert [heading for heading in headings if heading in wanted] == wanted
 
 
+def open_fences(text: str) -> list[int]:
+    """Lines of a Markdown text that open a code block which never closes, so that what follows is shown as code."""
+    opened: list[int] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            opened = [] if opened else [number]
+    return opened
+
+
+def test_every_code_block_of_a_page_is_closed():
+    assert open_fences("```python\nx = 1\n```\n\n```\n\ntext\n") == [5]
+    pages = [ROOT / name for name in run("git", "ls-files", "*.md").splitlines()]
+    assert {str(page.relative_to(ROOT)): open_fences(page.read_text(encoding="utf-8")) for page in pages} == {
+        str(page.relative_to(ROOT)): [] for page in pages
+    }
+
+
 def untyped(module: ModuleType) -> list[str]:
     """Public functions and classes of a module without a docstring, and what functions do not annotate."""
     found = []

@@ -13,6 +13,7 @@ from bnn_fsg.layers._nets import build
 from bnn_fsg.training._trainer import BinaryTrainer, Schedule
 from ninefold.datasets import data_dir
 from ninefold.errors import ArtifactError, InputError
+from PIL import Image
 
 DRAW = np.random.default_rng(0)
 
@@ -228,10 +229,33 @@ def test_image_folder_has_a_class_a_folder(tmp_path):
     assert scaled.pixels.shape == (7, 3, 8, 6)
     assert np.array_equal(scaled.pixels[:, 0, 7, 5] == 9, scaled.labels == 0)
     (tmp_path / "dog/9.png").write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"image in .*9\.png: got bytes that are none"):
+    with pytest.raises(InputError, match=r"image in .*9\.png: got a damaged file"):
         datasets.image_folder(tmp_path)
     with pytest.raises(InputError, match="got no image"):
         datasets.image_folder(tmp_path / "cat/none")
+
+
+def test_a_folder_may_mix_grey_colour_transparent_and_sixteen_bit_pictures(tmp_path):
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, (4, 4), dtype=np.uint8)
+    clear = np.dstack([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8)])
+    pictures = {"grey": grey, "rgb": np.dstack([grey] * 3), "rgba": clear, "deep": grey.astype(np.uint16) * 256 + 255}
+    for part, names in (("train", pictures), ("test", ("grey", "deep"))):
+        for kind in ("one", "two"):
+            (tmp_path / part / kind).mkdir(parents=True)
+            for name in names:
+                Image.fromarray(pictures[name]).save(tmp_path / part / kind / f"{name}.png")
+    train, test = datasets.load(tmp_path, "train"), datasets.load(tmp_path, "test")
+    assert train.pixels.shape[1] == test.pixels.shape[1] == 3  # the test split is read as train is
+    found = {one.tobytes() for one in train.pixels}
+    assert found == {np.stack([grey] * 3).tobytes(), np.full((3, 4, 4), 255, np.uint8).tobytes()}
+    for path in (*tmp_path.glob("train/*/rgb*.png"),):
+        path.unlink()
+    alone = datasets.load(tmp_path, "train")
+    assert np.array_equal(np.unique(alone.pixels, axis=0), np.unique([grey[None]], axis=0))
+    (tmp_path / "train/three").mkdir()
+    with pytest.raises(InputError, match=r"no image in three, expected .*\.jpg"):
+        datasets.image_folder(tmp_path / "train")
 
 
 @pytest.mark.data

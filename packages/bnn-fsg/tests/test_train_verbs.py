@@ -170,7 +170,9 @@ def test_a_folder_of_pictures_goes_from_start_to_end(tmp_path):
                 )
     floats, bits = tmp_path / "float", tmp_path / "bits"
     words = ["--data", str(data), "--epochs", "4", "--batch", "8"]
-    with pytest.raises(InputError, match=r"images of .*: got shapes .* \(a folder's can be resized: --size 32\)"):
+    with pytest.raises(
+        InputError, match=r"images of .*: got shapes .* \(resize the pictures of a folder with --size 32\)"
+    ):
         call("pretrain", *words, "-o", str(floats))
     found = call("pretrain", *words, "--size", "8", "--lr", "0.01", "--net", "mlp", "-o", str(floats))
     assert found["test accuracy"] == 1

@@ -39,6 +39,7 @@ class TestContract(ContractTests):
         return {
             "simulate": ["simulate", "--train", "1", "--val", "0", "--frames", "1", *SMALL],
             "labels": ["labels", street, "--grid", "micro"],
+            "rig": ["rig", str(self.street / "rig.yaml")],
             "render": ["render", street],
             "train": ["train", "--preset", "micro", "--root", street],
             "eval": ["eval", "demo", "--root", street],

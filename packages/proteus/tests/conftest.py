@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+DRAWN = ("test_report", "test_pictures", "test_readme", "test_sentences", "test_strips", "test_cells")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def quick(request: pytest.FixtureRequest) -> Iterator[None]:
@@ -16,4 +18,6 @@ def quick(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proteus.study._replicated._SPLITS", 2)
+        if not request.module.__name__.endswith(DRAWN):
+            patch.setattr("proteus.verification._report.draw", lambda _: [])  # pictures take longest
         yield

@@ -164,7 +164,7 @@ def test_no_sentence_of_a_model_is_printed(name, tmp_path):
 
     for place in (0, 7, 17) if name == "cells" else (0, 15):
         planner = Says(nth(noted, place))
-        report = STUDIES[name](planner).run(Budget(objectives=1, hypotheses=60), out=tmp_path / str(place))
+        report = STUDIES[name](planner).run(Budget(objectives=2, hypotheses=60), out=tmp_path / str(place))
         folder = Folder(tmp_path / str(place))
         write_report(folder.root)
         printed = render_report(folder) + folder.hypotheses.read_text(encoding="utf-8")
@@ -186,7 +186,7 @@ def test_a_sentence_that_was_exchanged_is_found_by_verify(tmp_path):
     from proteus.record._journal import Journal
     from proteus.record._objects import Hypothesis
 
-    Study(groups()).run(Budget(objectives=1), out=tmp_path / "run")
+    Study(groups()).run(Budget(objectives=2), out=tmp_path / "run")
     folder = Folder(tmp_path / "run")
     made = read_documents(folder.hypotheses, "hypotheses", Hypothesis)
     one = made[0]

@@ -71,7 +71,7 @@ def planner(fake, folder, data, **endpoint):
 def test_by_default_no_sample_leaves(tmp_path, data):
     with FakeLLM(script(turns=[Turn(reply={"action": "continue", "reason": "sample~1 and MAPT"})])) as fake:
         answer = planner(fake, tmp_path, data).ask(refined())
-    assert answer.reason == "patient-Anna and MAPT"  # tokens come back as names
+    assert answer.reason == "sample_1 and MAPT"  # tokens come back as the names that the run has, which are codes
     (body,) = asked(fake)
     assert not any(name in text_of(body) for name in SAMPLES)
     tables = payload_of(body)["digest"]["tables"]

@@ -226,7 +226,7 @@ def test_numbers_that_are_names_become_groups_and_it_is_said(tmp_path):
     assert "column 'batch' holds the numbers 1, 2: taken as groups" in data.notes
     found = profile(data)
     assert set(found.factors) == {"group", "batch", "subject"}
-    assert any("column 'drug' holds two numbers and is not used" in one for one in found.warnings)
+    assert any("column 'drug' holds two numbers; a study compares them as two groups" in one for one in found.warnings)
     assert moderated_test(data, "~ group", "1-0").contrast == "1-0"
 
 

@@ -80,7 +80,7 @@ def test_the_page_stands_alone_and_its_links_lead_somewhere(run):
 
 def test_every_number_of_a_statement_is_a_link_to_its_cell(run):
     text = run.report.read_text()
-    heading = re.search(r"<h3 id=\"H1\">(.*?)</h3>", text, re.DOTALL)[1]
+    heading = re.search(r"<h3 id=\"H1\">(.*?)</summary>", text, re.DOTALL)[1]  # the sentence, its numbers after it
     numbers = PRINTED.findall(heading)
     assert numbers == [(NAME, "P00000", "effect", "1.5"), (NAME, "P00000", "q", "6e-06")]
     bare = re.sub(r"<[^>]*>", "", PRINTED.sub("", heading)).replace("H1", "").replace("log2", "")

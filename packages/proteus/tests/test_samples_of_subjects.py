@@ -140,13 +140,15 @@ def test_levels_are_compared_with_subjects_as_blocks():
     assert len(answer.findings()) <= 15
 
 
-def test_levels_that_two_factors_share_are_told_apart():
+@pytest.mark.parametrize("clash", [False, True])
+def test_levels_that_two_columns_share_are_told_apart(clash):
+    """Names of subjects have codes and clash with nothing; those of a batch stay."""
     sheet = {"subject": list("123456") * 2, "group": ["1"] * 6 + ["2"] * 6}
-    data = made(sheet, subject="subject", own=1.0)
+    data = made(sheet | ({"batch": ["1", "2", "1", "2", "1", "2"] * 2} if clash else {}), subject="subject", own=1.0)
     data.values[:5, 6:] += 3
     report = Study(data).run(Budget(objectives=1))
     answer = report.answers[0]
-    assert answer.objective.contrast == "group[2]-group[1]"
+    assert answer.objective.contrast == ("group[2]-group[1]" if clash else "2-1")
     assert answer.results["S2"].metrics["n"] == [6, 6]
     assert {one.entity for one in answer.findings()} == {f"P{one}" for one in range(5)}
     assert any("P0 is higher in 2 than in 1" in one for one in report.statements)

@@ -64,7 +64,7 @@ def test_cells_are_tested_with_donors_as_n(cells):
     assert state.results["S2"].metrics["samples"] == 8
     assert state.objective.design == "~ donor + condition"
     check = state.results["S3"].metrics
-    donors = [f"without d{one}" for one in range(4)]
+    donors = [f"without donor_{one}" for one in range(1, 5)]  # codes, for donors are persons
     assert check["refits"] == ["other clusters", "another start", *donors]  # each donor is left out once
     assert (first.grade, first.firm) == ("B", True)
 

@@ -173,7 +173,7 @@ def test_a_log_becomes_a_model_that_serves(few, tmp_path):
     found = recsys.best(DATA, tmp_path / "run", minutes=5, trials=5, cuts=3, today="popular")
     assert len(found.cuts) == 3
     assert found.interval[0] <= np.mean(found.cuts) <= found.interval[1]
-    assert set(found.rivals) == {"popular", "recent-popular", "today: popular()"}
+    assert set(found.rivals) == {"popular", "recent-popular", "repeat", "today: popular()"}
     gap = found.rivals["popular"]
     assert gap["gain"] == pytest.approx(found.cuts[-1] - gap["score"], abs=1e-9)
     again = recsys.load(tmp_path / "run" / "model")
@@ -194,33 +194,51 @@ def test_a_rival_that_leads_is_said():
     assert not dataclasses.replace(found, cuts=[0.3, 0.6]).table().notes
 
 
-def test_the_last_cut_is_not_searched_on(few, tmp_path, monkeypatch):
-    judged, inner = [], Cut.judge
+@pytest.mark.parametrize(("repeats", "times"), [("no", 3), ("yes", 5)])
+def test_the_last_cut_is_not_searched_on(repeats, times, few, tmp_path, monkeypatch):
+    judged, inner = [], Cut.score
     monkeypatch.setattr(
-        Cut, "judge", lambda cut, *rest, **more: judged.append(cut.test.time.max()) or inner(cut, *rest, **more)
+        Cut, "score", lambda cut, *rest, **more: judged.append(cut.test.time.max()) or inner(cut, *rest, **more)
     )
-    recsys.best(DATA, tmp_path / "run", minutes=5, trials=3, cuts=3)
+    recsys.best(DATA, tmp_path / "run", minutes=5, trials=3, cuts=3, repeats=repeats)
     begin = moving_cuts(DATA.clicks(), 3)[-1].test.time.min()
     of_the_end = [one for one in judged if one >= begin]
-    assert len(of_the_end) == 3  # the model and two rivals, once each
-    assert judged[-3:] == of_the_end
+    assert len(of_the_end) == times  # the model and its rivals; with repeats the model on new pairs, too, and `Repeat`
+    assert judged[-times:] == of_the_end
 
 
-def test_a_killed_search_goes_on_where_it_was(few, tmp_path, monkeypatch):
+@pytest.mark.parametrize("kill", [2, 3, 5])
+def test_a_killed_search_goes_on_where_it_was(kill, few, tmp_path, monkeypatch):
     calls, inner = [], _race._judged
 
     def counted(*args):
         calls.append(args[1:3])
-        if len(calls) == 3:
+        if len(calls) == kill:
             raise KeyboardInterrupt
         return inner(*args)
 
+    whole = recsys.best(DATA, tmp_path / "whole", minutes=5, trials=4, cuts=3)
     monkeypatch.setattr(_race, "_judged", counted)
     with pytest.raises(KeyboardInterrupt):
         recsys.best(DATA, tmp_path / "run", minutes=5, trials=4, cuts=3)
-    recsys.best(DATA, tmp_path / "run", minutes=5, trials=4, cuts=3)
-    assert len(calls) == 5  # two were kept: the third again, and the fourth
-    assert calls[2] == calls[3]
+    again = recsys.best(DATA, tmp_path / "run", minutes=5, trials=4, cuts=3)
+    assert calls[kill - 1] == calls[kill]  # what was cut off is measured again, what was kept is not
+    assert again.trials == whole.trials == 4
+
+
+def test_every_family_is_scored_once_before_any_is_scored_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(_best, "_PROBE", 20)
+    log = DATA
+    recsys.best(log, tmp_path / "run", minutes=5, trials=9, cuts=3, repeats="no")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    families = _race.families(log.clicks())
+    begun = lines[: len(families)]
+    assert [line["place"] for line in begun] == list(range(len(families)))
+    assert [line["family"] for line in begun] == list(families)
+    assert all(len(line["scores"]) == 1 and not line["whole"] for line in begun)  # on a few users of the newest cut
+    more = [line for line in lines[len(families) :] if line["place"] < len(families)]
+    assert more
+    assert all(len(line["scores"]) == 3 for line in more if line["whole"])  # a few users, and both cuts in full
 
 
 def test_what_falls_behind_stops_at_its_first_cut():
@@ -316,6 +334,66 @@ def test_repeats_and_new_items_are_counted(again):
     assert found.of_users("ndcg@10").mean() == pytest.approx(judged.mean())  # the question of `recsys evaluate`
 
 
+def shop(again: float, seed: int, new_items: bool = False) -> Dataset:
+    """Purchases of 60 users: `again` of them repeats of what the user likes; items may enter the shop over time."""
+    draw = np.random.default_rng(seed)
+    rows, had = [], {}
+    for when in range(4000):
+        user = int(draw.integers(0, 60))
+        mine = had.setdefault(user, [])
+        entered = when // 100 if new_items else 0
+        item = mine[draw.integers(len(mine))] if mine and draw.random() < again else int(draw.zipf(1.3)) % 90 + entered
+        mine.append(item)
+        rows.append((user, item, 1_600_000_000 + when * 3600))
+    return Dataset.from_frame(dict(zip("uit", zip(*rows, strict=True), strict=True)), user="u", item="i", time="t")
+
+
+def test_the_log_decides_whether_repeats_count():
+    log = shop(0.5, 1)
+    assert _best._counted("auto", moving_cuts(log, 4))
+    assert not _best._counted("no", moving_cuts(log, 4))
+    _, first = np.unique(log.user.astype(np.int64) * log.n_items + log.item, return_index=True)
+    once = moving_cuts(log.take(np.isin(np.arange(len(log)), first)), 4)  # nobody takes an item again
+    assert all(cut.every is None for cut in once)
+    assert not _best._counted("auto", once)
+    assert _best._counted("yes", once)
+    assert not _best._counted("auto", moving_cuts(visits(300, steps=7), 3))
+
+
+@pytest.mark.parametrize("again", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("new_items", [False, True])
+@pytest.mark.parametrize("repeats", [False, True])
+def test_the_next_window_is_inside_the_printed_interval(again, new_items, repeats):
+    inside = []
+    for seed in range(10):
+        data = shop(again, seed, new_items)
+        end = int(np.quantile(data.time, 0.9))
+        past, future = data.take(data.time < end), data.take(data.time >= end)
+        model = recsys.Repurchase(model="popular") if repeats else recsys.Popular()
+        cuts = moving_cuts(past, 5, share=0.1)
+        scores = [float(cut.score(model.clone().fit(cut.train), "ndcg@10", repeats=repeats).mean()) for cut in cuts]
+        low, high = next_interval(np.array(scores))
+        inside.append(low <= recsys.evaluate(model.fit(past), future, ["ndcg@10"]).mean("ndcg@10") <= high)
+    assert sum(inside) >= 8  # of 10, at 90 %
+
+
+def test_repeats_are_part_of_the_result_and_of_the_page(few, tmp_path):
+    found = recsys.best(shop(0.7, 0), tmp_path / "run", minutes=5, trials=3, cuts=3)
+    assert found.counts_repeats
+    assert found.text.startswith("repurchase(")
+    assert len(found.new_pairs) == len(found.cuts) == 3
+    assert found.cuts[-1] > found.new_pairs[-1]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"{found.repeats:.0%} of what users took in the last period they had taken before" in page
+    cut = moving_cuts(shop(0.7, 0).clicks(), 3)[-1]
+    model = parse_model(found.text).fit(cut.train)
+    assert cut.score(model, "ndcg@10", repeats=True).mean() == pytest.approx(found.cuts[-1])
+    assert cut.score(model, "ndcg@10").mean() == pytest.approx(found.new_pairs[-1])
+    plain = recsys.best(shop(0.7, 0), tmp_path / "no", minutes=5, trials=3, cuts=3, repeats="no")
+    assert not plain.counts_repeats
+    assert "Repeats are left out" in plain.says()[0]
+
+
 @pytest.mark.parametrize("table", ["users", "items", "ties"])
 def test_tables_that_the_search_does_not_read_are_refused(table, tmp_path):
     frames = {"users": {"u": [1], "x": [2]}, "items": {"i": [1], "x": [2]}, "ties": {"a": [1], "b": [2]}}
@@ -329,6 +407,7 @@ def test_bad_requests_are_named(tmp_path):
         ({"minutes": 0}, "minutes"),
         ({"cuts": 2}, "cuts"),
         ({"metric": "x"}, "metric"),
+        ({"repeats": "maybe"}, "repeats"),
         ({"today": "nothing"}, "model"),
     ):
         with pytest.raises(InputError, match=reason):

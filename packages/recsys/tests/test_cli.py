@@ -157,7 +157,7 @@ def test_demo_ranks_models_on_the_embedded_purchases_and_names_the_strongest_riv
     monkeypatch.setattr("recsys.demo.embedded_retail", lambda: some)
     result = demo(0)
     assert "Online Retail (real)" in result.data
-    assert len(result.figures) == 1
+    assert len(result.figures) == 2  # one customer's list, and the scores of all models
     rows = {row[0]: row[1] for row in result.table.rows}
     assert rows["chance"] == min(rows.values())
     rivals = {name: score for name, score in rows.items() if name not in ("EASE", "iALS")}

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import recsys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
@@ -10,6 +11,7 @@ from recsys.baselines import RandomItems
 from recsys.data._metrics import Ranks, ranking_metric
 from recsys.evaluation._ranks import rank_targets
 from recsys.evaluation._stats import bootstrap_interval, by_group, holm, randomisation_test
+from recsys.recommender._registry import parse_model
 
 from .helpers import events, needs_data, ready_process, retail, tiny
 
@@ -73,7 +75,7 @@ def test_metrics_agree_with_ranx(tmp_path):
     relevant = draw.random((20, 50)) < draw.uniform(0.02, 0.3, (20, 1))
     relevant[:, 0] = True
     row, item = np.nonzero(relevant)
-    ranks = Ranks(row, rank_targets(scores, row, item, np.arange(20)), np.full(20, 50))
+    ranks = Ranks(row, rank_targets(scores, row, item, np.arange(20))[0], np.full(20, 50))
     names = {"recall@10": "recall@10", "precision@10": "precision@10", "ndcg@10": "ndcg@10", "map@10": "map@10"}
     names |= {"hr@10": "hit_rate@10", "mrr": "mrr"}
     given = {
@@ -96,14 +98,14 @@ def test_ranks_equal_a_full_sort_when_scores_differ(rows, items, seed):
     scores = draw.permuted(np.tile(np.linspace(-3, 3, items, dtype=np.float32), (rows, 1)), axis=1)
     row, item = np.divmod(np.arange(rows * items), items)
     expected = np.argsort(np.argsort(-scores, axis=1), axis=1).ravel() + 1
-    assert np.array_equal(rank_targets(scores, row, item, np.arange(rows), seed), expected)
+    assert np.array_equal(rank_targets(scores, row, item, np.arange(rows), seed)[0], expected)
 
 
 @given(st.integers(2, 40), st.integers(0, 10**6))
 def test_tied_items_share_out_the_ranks(items, seed):
     scores = np.zeros((1, items), np.float32)
     scores[0, : items // 2] = -0.0  # equal to 0
-    ranks = rank_targets(scores, np.zeros(items, int), np.arange(items), np.array([seed]), seed)
+    ranks = rank_targets(scores, np.zeros(items, int), np.arange(items), np.array([seed]), seed)[0]
     assert sorted(ranks) == list(range(1, items + 1))
 
 
@@ -112,7 +114,7 @@ def test_each_rank_counts_what_is_greater_and_shares_out_what_is_equal(rows, ite
     draw = np.random.default_rng(seed)
     scores = draw.choice(np.array([-np.inf, -1.5, -0.0, 0.0, 2.0], np.float32), (rows, items))
     row, item = np.divmod(np.arange(rows * items), items)
-    ranks = rank_targets(scores, row, item, np.arange(rows), seed).reshape(rows, items)
+    ranks = rank_targets(scores, row, item, np.arange(rows), seed)[0].reshape(rows, items)
     for line, found in zip(scores, ranks, strict=True):
         for score in np.unique(line):  # equal scores take the places after all greater ones, each once
             greater, same = (line > score).sum(), line == score
@@ -124,7 +126,7 @@ def test_constant_scorer_scores_like_chance():
     scores = np.full((4000, 20), 0.25, np.float32)
     row = np.arange(4000)
     for item in (0, 7, 19):  # wherever the target stands in the catalogue
-        ranks = rank_targets(scores, row, np.full(4000, item), row)
+        ranks = rank_targets(scores, row, np.full(4000, item), row)[0]
         assert np.mean(ranks) == pytest.approx(10.5, abs=0.4)
         assert np.mean(ranks <= 5) == pytest.approx(0.25, abs=0.03)
 
@@ -240,3 +242,24 @@ def test_popularity_on_online_retail_matches_the_measured_floor():
         assert int((~result.cold).sum()) == 1440
         figures[model.name] = result.mean("ndcg@10")
     assert figures == pytest.approx({"popular": 0.038, "recent-popular": 0.078}, abs=0.0006)
+
+
+LISTERS = ["popular", "repeat", "ease(l2=5)", "item-knn", "puresvd(factors=4)", "trend(model=rp3beta)", "co-occurrence",
+           "fusion(models=ease+item-knn)", "repurchase(model=ease)"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LISTERS)
+@pytest.mark.parametrize("filter_seen", [True, False])
+def test_ranks_read_from_lists_equal_those_of_all_scores(name, filter_seen):
+    train, test = events(60, 25, 900, seed=len(name)).split.time()
+    model = parse_model(name).fit(train)
+    names = ["ndcg@5", "recall@3", "map@5", "mrr@4", "hr@1"]
+    fast = recsys.evaluate(model, test, names, filter_seen=filter_seen)
+    full = recsys.evaluate(model, test, [*names, "auc"], filter_seen=filter_seen)
+    for one in names:
+        np.testing.assert_allclose(fast.values[one], full.values[one], err_msg=one)
+
+
+def test_a_row_says_how_many_candidates_it_has():
+    scores = np.array([[1, -np.inf, 1, 0], [-np.inf] * 4], np.float32)
+    assert rank_targets(scores, np.array([0]), np.array([3]), np.arange(2))[1].tolist() == [3, 0]

@@ -475,8 +475,8 @@ def test_metrics_are_families_that_a_parser_keeps(client):
 
 def test_a_worker_ends_with_its_supervisor_and_frees_the_port():
     worker = (
-        "import os, socket; from recsys.serving import _serve; at = socket.socket(); at.bind(('127.0.0.1', 0)); "
-        "at.listen(); print(at.getsockname()[1], flush=True); _serve._end_with(os.getppid())"
+        "import os, socket; supervisor = os.getppid(); from recsys.serving import _serve; at = socket.socket(); "
+        "at.bind(('127.0.0.1', 0)); at.listen(); print(at.getsockname()[1], flush=True); _serve._end_with(supervisor)"
     )
     supervisor = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
     started = subprocess.Popen([sys.executable, "-c", supervisor, worker], stdout=subprocess.PIPE, text=True)

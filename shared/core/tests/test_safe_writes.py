@@ -210,6 +210,20 @@ def test_folder_that_is_replaced_while_a_writer_judges_it_is_judged_again(tmp_pa
         refuse_existing(path, force=True, ours=ours)
 
 
+def test_folder_that_is_moved_aside_between_two_looks_at_it_is_free(tmp_path, monkeypatch):
+    path, listed = tmp_path / "t", Path.iterdir
+    thing(path)
+
+    def beside(self):
+        if self == path and path.exists():
+            path.rename(tmp_path / "aside")  # another writer, between its two renames
+        return listed(self)
+
+    monkeypatch.setattr(Path, "iterdir", beside)
+    refuse_existing(path, force=True)
+    assert not path.exists()
+
+
 def test_sweep_keeps_no_descriptor_open(tmp_path):
     def open_files():
         return len(list(Path("/proc/self/fd").iterdir()))

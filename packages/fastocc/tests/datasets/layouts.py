@@ -153,12 +153,14 @@ def version_1(shot: Shot, prefix: str, **more: object) -> dict:
     """An entry of a version 1 pickle."""
     cams = {}
     for camera in shot.rig.cameras:
-        moved = shot.cam2lidar(camera.name)
+        moved, late = shot.cam2lidar(camera.name), shot.late[camera.name]
         cams[camera.name] = {
             "data_path": f"{prefix}samples/{camera.name}/{shot.file(camera.name)}", "type": camera.name,
             "sample_data_token": token(shot.token, camera.name), "cam_intrinsic": camera.intrinsic,
             "sensor2lidar_rotation": moved[:3, :3], "sensor2lidar_translation": moved[:3, 3],
-            "timestamp": shot.time,
+            "timestamp": shot.time, "sensor2ego_translation": camera.cam2ego[:3, 3].tolist(),
+            "sensor2ego_rotation": _quaternion(camera.cam2ego[:3, :3]),
+            "ego2global_translation": late[:3, 3].tolist(), "ego2global_rotation": _quaternion(late[:3, :3]),
         }  # fmt: skip
     return {
         "token": shot.token, "lidar_path": f"{prefix}samples/LIDAR_TOP/{shot.file('LIDAR_TOP')}", "cams": cams,

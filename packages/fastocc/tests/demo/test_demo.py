@@ -9,6 +9,7 @@ import pytest
 from fastocc.demo import demo
 from fastocc.evaluation._rivals import load_rivals, save_rivals
 from fastocc.models import FastOccModel, shipped_weights
+from matplotlib.text import Text
 
 
 @pytest.fixture
@@ -26,7 +27,13 @@ def test_demo_beats_the_prior_and_draws(short):
     ours, prior = (next(row for name, row in rows.items() if key in name) for key in ("fastocc", "prior"))
     assert ours[1] > prior[1] + 3  # mIoU in %
     assert ours[3] > prior[3]  # RayIoU in %
-    assert len(result.figures) == 2
+    assert result.headline.startswith("Voxels with class names around a vehicle")
+    assert "49 % of the operations" in result.headline
+    assert len(result.figures) == 3
+    caption, first = result.figures[0]
+    assert "six camera images" in caption
+    assert first.get_figwidth() <= 5
+    assert min(one.get_fontsize() for one in first.findobj(Text) if one.get_text()) >= 12
     assert "const D" in (short / "fastocc" / "demo" / "viewer.html").read_text()
 
 

@@ -91,8 +91,11 @@ def test_no_graph_scatters(view, head, without_plain_layers, tmp_path):
 
 def test_old_opsets_and_other_rigs_are_refused(exported, tmp_path):
     model, _ = exported
-    with pytest.raises(InputError, match="19"):
+    with pytest.raises(InputError, match="17 or newer"):
+        export_model(model, RIG, tmp_path / "x", opset=16)
+    with pytest.raises(InputError, match=r"18.*no DeformConv.*--backend decomposed"):
         export_model(model, RIG, tmp_path / "x", opset=18)
+    assert not (tmp_path / "x").exists()
     with pytest.raises(InputError, match="gathered"):
         export_model(model, RIG, tmp_path / "x", backend="gathered")
     with pytest.raises(InputError, match="rig"):

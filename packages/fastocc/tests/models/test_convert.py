@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from fastocc import CameraRig, FastOccModel, GridSpec
-from fastocc.export import OnnxGraph, export_model, node_types
+from fastocc.export import GRAPH, OnnxGraph, export_model, node_types
+from fastocc.export._opset import lower_opset
 from fastocc.models import convert_checkpoint
 from ninefold.errors import ArtifactError, InputError
 from ninefold_testing import run_here
@@ -50,6 +51,7 @@ def test_every_number_of_a_published_network_is_placed_and_logits_are_equal(sett
 
 def test_exported_checkpoint_runs_without_scattering(exporter, tmp_path):
     pytest.importorskip("onnxscript")
+    onnx = pytest.importorskip("onnx")
     port = random_port(GRID, three=False, **SMALL)
     model = convert_checkpoint(saved(port, tmp_path / "theirs.pth"), grid="mini", image_size=SIZE)
     path = export_model(model, CameraRig.nominal(*SIZE), tmp_path / "onnx", logits=True)
@@ -59,6 +61,41 @@ def test_exported_checkpoint_runs_without_scattering(exporter, tmp_path):
     with torch.no_grad():
         expected = port(images[0], inner[0], outer[0]).numpy()
     np.testing.assert_allclose(OnnxGraph(path)(images.numpy()), expected, rtol=1e-4, atol=1e-4)
+    path = export_model(model, CameraRig.nominal(*SIZE), tmp_path / "old", opset=17)
+    graph = onnx.load(str(path / GRAPH), load_external_data=False)
+    assert [(one.domain, one.version) for one in graph.opset_import] == [("", 17)]
+    np.testing.assert_array_equal(OnnxGraph(path)(images.numpy()), expected.argmax(-1))
+
+
+def test_attributes_that_an_older_opset_lacks_are_dropped_at_their_default_and_refused_otherwise(tmp_path):
+    onnx = pytest.importorskip("onnx")
+
+    def graph(kind, count, **attributes):
+        sides = [onnx.helper.make_tensor_value_info("x", 1, [1, 4])]
+        outputs = [onnx.helper.make_tensor_value_info(f"y{at}", 1, [1, 4 // count]) for at in range(count)]
+        node = onnx.helper.make_node(kind, ["x"], [one.name for one in outputs], **attributes)
+        made = onnx.helper.make_model(
+            onnx.helper.make_graph([node], "one", sides, outputs), opset_imports=[onnx.helper.make_opsetid("", 19)]
+        )
+        onnx.save(made, str(tmp_path / "one.onnx"))
+        return tmp_path / "one.onnx"
+
+    path = graph("Split", 2, axis=1, num_outputs=2)
+    lower_opset(path, 17)
+    assert [one.name for one in onnx.load(str(path)).graph.node[0].attribute] == ["axis"]
+    lower_opset(graph("Cast", 1, to=1, saturate=1), 17)
+    with pytest.raises(InputError, match="Cast has no saturate"):
+        lower_opset(graph("Cast", 1, to=1, saturate=0), 17)
+
+
+def test_arrays_are_found_below_the_usual_keys(tmp_path):
+    port = random_port(GRID, three=False, **SMALL)
+    arrays = port.state_dict()
+    expected = convert_checkpoint(saved(port, tmp_path / "plain.pth"), grid="mini").state_dict()
+    for content in (arrays, {"model": arrays}, {"model": {"state_dict": arrays}, "epoch": 3}):
+        torch.save(content, tmp_path / "nested.pth")
+        found = convert_checkpoint(tmp_path / "nested.pth", grid="mini").state_dict()
+        assert all(torch.equal(expected[key], one) for key, one in found.items())
 
 
 def test_coarser_depth_bins_are_seen_in_the_shapes(tmp_path):

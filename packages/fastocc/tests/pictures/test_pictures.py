@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fastocc import CameraRig, GridSpec, render
 from fastocc.datasets import FORMATS
-from fastocc.pictures import bird_view, colors, overlay, overlay_sheet, viewer_html
+from fastocc.pictures import bird_view, colors, overlay, overlay_sheet, street_view, viewer_html
 from ninefold.errors import ArtifactError, InputError
 
 GRID, NAMES, FREE = GridSpec.named("micro"), FORMATS["sim"].classes, 17
@@ -63,6 +63,18 @@ def test_sheet_holds_any_number_of_cameras():
         images = np.zeros((count, 3, 32, 64), np.uint8)
         sheet = overlay_sheet(images, voxels((16, 10, 3)), GRID, rig.cam2img, rig.cam2ego, NAMES, FREE)
         assert sheet.shape == (*shape, 3)
+
+
+def test_street_view_shows_what_is_ahead_farther_up_and_what_is_left_farther_left():
+    def middle(place):
+        rows, columns = np.nonzero((street_view(voxels(place), GRID, NAMES, FREE) != 255).any(2))
+        return rows.mean(), columns.mean()
+
+    near, far, right = middle((6, 10, 2)), middle((16, 10, 2)), middle((6, 4, 2))
+    assert far[0] < near[0]
+    assert right[1] > near[1]
+    hidden = street_view(voxels((6, 10, 2)), GRID, NAMES, FREE, mask=np.zeros(GRID.shape, bool))
+    assert (hidden == 255).all()
 
 
 def test_viewer_holds_the_visible_voxels_and_fetches_nothing():

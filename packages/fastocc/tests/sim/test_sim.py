@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 
 import numpy as np
 import pytest
@@ -183,7 +182,7 @@ def test_a_whole_simulation_is_shared_by_processes(tmp_path):
         with pytest.raises(ArtifactError, match="in use"):
             simulate(root, config)
     finally:
-        os.close(held)
+        held.close()
 
 
 def test_camera_mask_is_what_rays_to_all_centres_in_the_image_pass(scene):

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from fastocc import CameraRig, FastOccConfig, GridSpec, OccDataset
-from fastocc.evaluation import compare_heads, encode_splits, evaluate_head
+from fastocc.evaluation import _compare, compare_heads, encode_splits, evaluate_head
+from fastocc.geometry import LENS_SIZE
 from fastocc.heads import HeadContext, OccHead
 from fastocc.models import FastOccModel, build_head
 from fastocc.training import BevBank, TrainConfig, _cached, cache_looks, train_head
 from fastocc.views import sample_heights, sample_images
+from ninefold import artifacts
 from ninefold.errors import InputError
 
 CONFIG, GRID, RIG = FastOccConfig.preset("micro"), GridSpec.named("micro"), CameraRig.nominal(32, 64)
@@ -134,3 +136,14 @@ def test_heads_that_look_are_compared_with_those_that_do_not(street, tmp_path):
     recipe = TrainConfig.for_preset("micro", steps=2)
     made = compare_heads(tmp_path, ["c2h", "voxel3d", "tpv"], CONFIG, recipe, splits, steps=2)
     assert list(made) == ["c2h", "voxel3d", "tpv"]
+
+
+def test_image_features_kept_before_other_lenses_were_known_are_read(tmp_path):
+    path, lens = tmp_path / "looks.safetensors", torch.tensor([[[0.1, -0.02, 0, 0, 1.5]] * 6])
+    arrays = {"features": torch.zeros(1, 6, 4, 2, 4), "cam2img": torch.eye(3).repeat(1, 6, 1, 1),
+              "cam2ego": torch.eye(4).repeat(1, 6, 1, 1), "lens": lens}  # fmt: skip
+    artifacts.save(path, arrays, kind="fastocc.looks", format_version=1, package="fastocc")
+    found = _compare._looks(path, FastOccModel(CONFIG), None)
+    assert found.lens.shape == (1, 6, LENS_SIZE)
+    assert torch.equal(found.lens[..., :5], lens)
+    assert not found.lens[..., 5:].any()

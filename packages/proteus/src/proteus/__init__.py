@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from proteus.statistics._error_control import control_families as control_families
     from proteus.study._steps import Steps as Steps
     from proteus.study._study import Report as Report
-    from proteus.study._study import Study as Study
     from proteus.tools._registry import Output as Output
     from proteus.tools._registry import Params as Params
     from proteus.tools._registry import register_tool as register_tool
+    from proteus.verification._kept import Study as Study
     from proteus.verification._scoring import score as score
 
     __version__: str
@@ -88,7 +88,7 @@ __getattr__, __dir__, __all__ = attach(
         "sniff": "loaders",
         "stack": "differential._replication",
         "Steps": "study._steps",
-        "Study": "study._study",
+        "Study": "verification._kept",
         "TestResult": "differential._moderated_test",
         "tl": "tl",
     },

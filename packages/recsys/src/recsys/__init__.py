@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from recsys.recommender._trend import Trend as Trend
     from recsys.sequence._fusion import Fusion as Fusion
     from recsys.sequence._markov import Markov as Markov
+    from recsys.sequence._repurchase import Repurchase as Repurchase
     from recsys.sequence._sasrec import SASRec as SASRec
     from recsys.sequence._social import Social as Social
     from recsys.sequence._two_stage import TwoStage as TwoStage
@@ -109,6 +110,7 @@ _NAMES = {  # module -> what of it is public
     "recommender._trend": ["Trend"],
     "sequence._fusion": ["Fusion"],
     "sequence._markov": ["Markov"],
+    "sequence._repurchase": ["Repurchase"],
     "sequence._sasrec": ["SASRec"],
     "sequence._social": ["Social"],
     "sequence._two_stage": ["TwoStage"],

@@ -18,6 +18,7 @@ from bnn_fsg.datasets import _cifar
 
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 _PICTURES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".ppm"}
+_GREY = ("L", "1", "LA", "I;16", "I")  # modes of Pillow
 _HELD_OUT = (1437, 1617)  # digits: first rows of validation and of test, in a fixed shuffled order
 
 
@@ -93,7 +94,7 @@ def load(data: str | Path, split: str, size: tuple[int, int] | None = None) -> I
     if here != known:  # labels are places in the list of names
         expected = f"those of train: {', '.join(known)}"
         raise InputError(f"classes of {folder}", got=", ".join(here), expected=expected)
-    return image_folder(folder, size)
+    return image_folder(folder, size, grey=_all_grey(_files(Path(data) / "train")))
 
 
 def digits(split: str) -> Images:
@@ -158,19 +159,23 @@ def parquet(folder: str | Path, split: str) -> Images:
     return Images(f"{folder.name}, {split}", stack, whole, classes, **_norm(stack.shape[1], cifar10=classes == 10))
 
 
-def image_folder(folder: str | Path, size: tuple[int, int] | None = None) -> Images:
+def image_folder(folder: str | Path, size: tuple[int, int] | None = None, *, grey: bool | None = None) -> Images:
     """Images in a folder a class, as torchvision's ImageFolder has them; classes by name.
 
-    They are of one size, or resized to `size`, height and width, whatever their own proportions are.
+    They are of one size, or resized to `size`, height and width, whatever their own proportions are. With `grey` true
+    they are read as one channel, else as three; if omitted, as one channel only where every picture is grey.
     """
     folder = Path(folder)
     kinds = _kinds(folder)
-    files = [(path, label) for label, kind in enumerate(kinds) for path in sorted(kind.rglob("*"))]
-    files = [one for one in files if one[0].suffix.lower() in _PICTURES]
-    if not files:
-        raise InputError(f"image folder {folder}", got="no image", expected="a folder of images for each class")
+    files = _files(folder)
+    empty = [kind.name for label, kind in enumerate(kinds) if not any(its == label for _, its in files)]
+    if not files or empty:
+        got = f"no image in {', '.join(empty)}" if files else "no image"
+        expected = f"a folder of images ({', '.join(sorted(_PICTURES))}) for each class"
+        raise InputError(f"image folder {folder}", got=got, expected=expected)
+    grey = _all_grey(files) if grey is None else grey
     order = np.random.default_rng(0).permutation(len(files))
-    pixels = [_decode(files[row][0].read_bytes(), str(files[row][0]), size) for row in order]
+    pixels = [_decode(files[row][0].read_bytes(), str(files[row][0]), size, grey=grey) for row in order]
     labels = np.array([files[row][1] for row in order], np.int64)
     stack = _stack(pixels, str(folder))
     return Images(folder.name, stack, labels, len(kinds), **_norm(stack.shape[1], cifar10=True))
@@ -179,6 +184,25 @@ def image_folder(folder: str | Path, size: tuple[int, int] | None = None) -> Ima
 def _kinds(folder: Path) -> list[Path]:
     """Folders of the classes."""
     return sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+
+
+def _files(folder: Path) -> list[tuple[Path, int]]:
+    """Pictures of a folder, each with the index of its class."""
+    files = [(path, label) for label, kind in enumerate(_kinds(folder)) for path in sorted(kind.rglob("*"))]
+    return [one for one in files if one[0].suffix.lower() in _PICTURES]
+
+
+def _all_grey(files: Sequence[tuple[Path, int]]) -> bool:
+    """Whether every picture is grey; only headers are read, and `_decode` names a file that is damaged."""
+    image = require("PIL.Image", "bnn_fsg", "data")
+    for path, _ in files:
+        try:
+            with image.open(path) as opened:
+                if opened.mode not in _GREY:
+                    return False
+        except (OSError, ValueError):
+            continue
+    return True
 
 
 def _norm(channels: int, *, cifar10: bool) -> dict[str, Any]:
@@ -239,25 +263,38 @@ def _check_shards(folder: Path, split: str, shards: Sequence[Path]) -> None:
         raise InputError(f"parquet shards of {split}", got=got, expected="all of them", where=folder)
 
 
-def _decode(data: bytes, where: str, size: tuple[int, int] | None = None) -> np.ndarray:
-    """(channels, height, width) uint8."""
+def _decode(data: bytes, where: str, size: tuple[int, int] | None = None, *, grey: bool | None = None) -> np.ndarray:
+    """(channels, height, width) uint8: one channel with `grey`, three without, its own if omitted.
+
+    Sixteen bits are scaled to eight; transparent parts become white.
+    """
     image = require("PIL.Image", "bnn_fsg", "data")
     try:
         with image.open(io.BytesIO(data)) as opened:
             if opened.format == "JPEG" and opened.size == (32, 32):
                 cost = "such copies of CIFAR cost a good network 10 points; use a lossless one"
                 warnings.warn(f"{where} is a 32x32 JPEG: {cost}", stacklevel=2)
-            grey = opened.mode in ("L", "1")
-            plain = opened.convert("L" if grey else "RGB")
+            grey = opened.mode in _GREY if grey is None else grey
+            plain = _flat(opened, image).convert("L" if grey else "RGB")
             array = np.asarray(plain if size is None else plain.resize(size[::-1]))
     except (OSError, ValueError):
-        raise InputError("image", got="bytes that are none", expected="a picture", where=where) from None
+        raise InputError("image", got="a damaged file", expected="a picture that Pillow reads", where=where) from None
     return array[None] if grey else array.transpose(2, 0, 1)
+
+
+def _flat(opened: Any, image: Any) -> Any:
+    """The picture in eight bits, on white where it is transparent."""
+    if opened.mode in ("I;16", "I"):  # Pillow would clip at 255
+        return image.fromarray((np.asarray(opened) >> 8).clip(0, 255).astype(np.uint8))
+    if "A" not in opened.getbands() and "transparency" not in opened.info:
+        return opened
+    opened = opened.convert("RGBA")
+    return image.alpha_composite(image.new("RGBA", opened.size, "white"), opened)
 
 
 def _stack(pixels: Sequence[np.ndarray], where: str) -> np.ndarray:
     shapes = {one.shape for one in pixels}
     if len(shapes) > 1:
-        hint = "a folder's can be resized: --size 32" if len({one[0] for one in shapes}) == 1 else None
+        hint = "resize the pictures of a folder with --size 32" if len({one[0] for one in shapes}) == 1 else None
         raise InputError(f"images of {where}", got=f"shapes {sorted(shapes)[:3]}", expected="one shape", hint=hint)
     return np.stack(pixels) if pixels else np.zeros((0, 3, 1, 1), np.uint8)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from bnn_fsg.export._onnx_graph import OnnxGraph
 from bnn_fsg.graph._graph import Node
 from bnn_fsg.graph._moves import nearest, neighbours, pooled_ranges
-
-if TYPE_CHECKING:
-    from bnn_fsg.export._onnx import _Writer
 
 _LAST = 1 << 30  # an end of ONNX's Slice behind every end
 
 
-def _curve(writer: _Writer, node: Node, x: str) -> str:
+def _curve(writer: OnnxGraph, node: Node, x: str) -> str:
     function, name = node.settings["function"], node.name
     if function in ("gelu", "gelu_tanh"):
         return _gelu(writer, x, name, tanh=function == "gelu_tanh")
@@ -30,7 +28,7 @@ def _curve(writer: _Writer, node: Node, x: str) -> str:
     return writer.add(plain[function], [x], name, **more)
 
 
-def _gelu(writer: _Writer, x: str, name: str, *, tanh: bool) -> str:
+def _gelu(writer: OnnxGraph, x: str, name: str, *, tanh: bool) -> str:
     if tanh:
         square = writer.add("Mul", [x, x], f"{name}.square")
         cubed = writer.add("Mul", [square, writer.number(0.044715)], f"{name}.cubed")
@@ -44,7 +42,7 @@ def _gelu(writer: _Writer, x: str, name: str, *, tanh: bool) -> str:
     return writer.add("Mul", [x, share], name)
 
 
-def _normalise(writer: _Writer, node: Node, x: str) -> str:
+def _normalise(writer: OnnxGraph, node: Node, x: str) -> str:
     """Groups as channels of InstanceNormalization, then scale and shift by channel."""
     name, groups = node.name, node.settings["groups"]
     if not groups:  # over the channels of each pixel
@@ -63,7 +61,7 @@ def _normalise(writer: _Writer, node: Node, x: str) -> str:
     return writer.add("Add", [x, writer.by_channel(node, "shift")], name)
 
 
-def _pad(writer: _Writer, node: Node, x: str) -> str:
+def _pad(writer: OnnxGraph, node: Node, x: str) -> str:
     top, bottom, left, right = node.settings["sides"]
     widths = writer.constant(f"{node.name}.widths", np.array([0, 0, top, left, 0, 0, bottom, right]))
     given = [x, widths]
@@ -76,7 +74,7 @@ def _pad(writer: _Writer, node: Node, x: str) -> str:
     return writer.add("Pad", given, node.name, mode=node.settings["mode"])
 
 
-def _wrapped(writer: _Writer, x: str, name: str, axis: int, before: int, after: int) -> str:
+def _wrapped(writer: OnnxGraph, x: str, name: str, axis: int, before: int, after: int) -> str:
     def part(word: str, begin: int, end: int) -> str:
         return _cut(writer, x, f"{name}.{word}", [begin], [end], [axis], [1])
 
@@ -85,18 +83,20 @@ def _wrapped(writer: _Writer, x: str, name: str, axis: int, before: int, after: 
     return writer.add("Concat", parts, name, axis=axis)
 
 
-def _cut(writer: _Writer, x: str, name: str, begin: list[int], end: list[int], axes: list[int], step: list[int]) -> str:
+def _cut(
+    writer: OnnxGraph, x: str, name: str, begin: list[int], end: list[int], axes: list[int], step: list[int]
+) -> str:
     given = {"begin": begin, "end": end, "axes": axes, "step": step}
     places = [writer.constant(f"{name}.{word}", np.array(value)) for word, value in given.items()]
     return writer.add("Slice", [x, *places], name)
 
 
-def _slice(writer: _Writer, node: Node, x: str) -> str:
+def _slice(writer: OnnxGraph, node: Node, x: str) -> str:
     begin, end, step = (node.settings[key] for key in ("begin", "end", "step"))
     return _cut(writer, x, node.name, begin, end, [2, 3, 1], step)
 
 
-def _spread(writer: _Writer, node: Node, x: str) -> str:
+def _spread(writer: OnnxGraph, node: Node, x: str) -> str:
     """Zeros behind each pixel, as axes of their own that are joined with the picture's, less those behind the last."""
     name, (down, across), size = node.name, node.settings["stride"], writer.sizes[node.inputs[0]]
 
@@ -112,7 +112,7 @@ def _spread(writer: _Writer, node: Node, x: str) -> str:
     return _cut(writer, x, name, [0, 0], ends, [2, 3], [1, 1])
 
 
-def _resample(writer: _Writer, node: Node, x: str) -> str:
+def _resample(writer: OnnxGraph, node: Node, x: str) -> str:
     """Pixels by index for the nearest, else two products with the shares that each pixel takes of the others."""
     settings, name = node.settings, node.name
     sizes, steps = settings["size"], settings.get("step", [1.0, 1.0])
@@ -150,17 +150,17 @@ def _shares(settings: dict[str, Any], given: int, size: int, step: float, axis: 
     return shares if axis == 2 else np.ascontiguousarray(shares.T)
 
 
-def _average(writer: _Writer, node: Node, x: str) -> str:
+def _average(writer: OnnxGraph, node: Node, x: str) -> str:
     places = {"channels": 1, "height": 2, "width": 3}
     axes = writer.constant(f"{node.name}.axes", np.array([places[one] for one in node.settings["axes"]]))
     return writer.add("ReduceMean", [x, axes], node.name, keepdims=1)
 
 
-def _pixels_last(writer: _Writer, x: str, name: str) -> str:
+def _pixels_last(writer: OnnxGraph, x: str, name: str) -> str:
     return writer.add("Transpose", [x], f"{name}.last", perm=[0, 2, 3, 1])
 
 
-def _rearrange(writer: _Writer, node: Node, x: str) -> str:
+def _rearrange(writer: OnnxGraph, node: Node, x: str) -> str:
     name, settings = node.name, node.settings
     x = _pixels_last(writer, x, name)
     parts = writer.constant(f"{name}.sizes", np.array([-1, *settings["sizes"]]))
@@ -170,13 +170,13 @@ def _rearrange(writer: _Writer, node: Node, x: str) -> str:
     return writer.add("Transpose", [x], name, perm=[0, 3, 1, 2])
 
 
-def _matmul(writer: _Writer, node: Node, x: str, other: str) -> str:
+def _matmul(writer: OnnxGraph, node: Node, x: str, other: str) -> str:
     parts = [_pixels_last(writer, x, node.name), _pixels_last(writer, other, f"{node.name}.other")]
     made = writer.add("MatMul", parts, f"{node.name}.product")
     return writer.add("Transpose", [made], node.name, perm=[0, 3, 1, 2])
 
 
-def _pixelwise(writer: _Writer, node: Node, x: str) -> str:
+def _pixelwise(writer: OnnxGraph, node: Node, x: str) -> str:
     for op, key in (("Mul", "scale"), ("Add", "shift")):
         if key in node.arrays:
             array = np.ascontiguousarray(node.arrays[key].transpose(2, 0, 1)[None])

@@ -15,6 +15,7 @@ from ninefold.errors import require, version_of
 from ninefold.files import atomic_file, refuse_existing
 
 from bnn_fsg.export._more import MORE
+from bnn_fsg.export._onnx_graph import OnnxGraph
 from bnn_fsg.graph._graph import CONVOLUTIONS, Node
 from bnn_fsg.runtime import PackedModel
 from bnn_fsg.runtime._layer import pair
@@ -106,15 +107,12 @@ def is_exported(path: Path) -> bool:
         return b"\x12\x07bnn-fsg" in file.read(16)
 
 
-class _Writer:
-    """Nodes and initialisers so far."""
+class _Writer(OnnxGraph):
+    """Translates a packed model into ONNX operators."""
 
     def __init__(self, onnx: Any, quantised: bool) -> None:
-        self.onnx, self.quantised = onnx, quantised
-        self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {}
-        self.sizes: dict[str, Any] = {}
-        self.taken = {"input", "output"}  # the graph's own; a layer may be called so too
+        super().__init__(onnx)
+        self.quantised = quantised
 
     def read(self, model: PackedModel) -> str:
         """Add everything; returns the name of the output."""
@@ -133,38 +131,6 @@ class _Writer:
             value = self.add("Reshape", [value, self.constant("output.shape", sizes)], "output.flat")
         self.nodes.append(self.onnx.helper.make_node("Identity", [value], ["output"], "output"))
         return "output"
-
-    def add(self, op: str, inputs: list[str], name: str, domain: str = "", **settings: Any) -> str:
-        """Append a node with one output, named as it; returns the name, which is `name` or one like it."""
-        name = self.free(name)
-        self.nodes.append(self.onnx.helper.make_node(op, inputs, [name], name, domain=domain, **settings))
-        return name
-
-    def constant(self, name: str, value: Any) -> str:
-        """An initialiser; one that was given before under this name is the same."""
-        made = self.onnx.numpy_helper.from_array(np.asarray(value), name)
-        if self.constants.get(name) != made:
-            name = self.free(name)
-            made.name = name
-            self.constants[name] = made
-        return name
-
-    def free(self, name: str) -> str:
-        """`name`, or with a number behind it if that is taken: values and initialisers share one space."""
-        count, found = 0, name
-        while found in self.taken:
-            count += 1
-            found = f"{name}.{count}"
-        self.taken.add(found)
-        return found
-
-    def by_channel(self, node: Node, key: str) -> str:
-        """An array of a node as (1, channels, 1, 1)."""
-        return self.constant(f"{node.name}.{key}", node.arrays[key].reshape(1, -1, 1, 1))
-
-    def number(self, value: float) -> str:
-        """A scalar float32."""
-        return self.constant(f"number.{value:g}", np.float32(value))
 
     def node(self, node: Node, inputs: list[str]) -> str:
         """Add one node of the packed graph; returns its output."""

@@ -22,7 +22,7 @@ class ChannelToHeight(DeformableC2h):
 
 
 class FlashOcc(ChannelToHeight):
-    """The same with a bias in place of the batch norm: as FlashOcc's checkpoints have it."""
+    """The same with a bias instead of the batch norm: as FlashOcc's checkpoints have it."""
 
     name: ClassVar[str] = "flashocc"
 

@@ -35,7 +35,7 @@ class _Block(nn.Module):
 class Voxel3d(OccHead):
     """Blocks [1, 2, 4] of widths Cv, 2Cv, 4Cv at strides 1, 2, 2, joined at full size; 3D convolution; MLP to K.
 
-    BEVDet-Occ's view transform keeps z. Here each voxel has the image features at its centre, and beside them a linear
+    BEVDet-Occ's view transform keeps z. Here each voxel has the image features at its centre, and in addition a linear
     map C -> Cv Z of the BEV, so that the network knows whatever flat heads know.
     """
 

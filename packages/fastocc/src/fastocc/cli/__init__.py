@@ -1,7 +1,7 @@
 """The `fastocc` command.
 
 - `_options.py`: the app, and options that verbs share
-- `_data.py`: simulate, info, render
+- `_data.py`: simulate, info, rig, render
 - `_labels.py`: labels
 - `_model.py`: train, eval, predict, export, convert, inspect
 - `_drive.py`: run

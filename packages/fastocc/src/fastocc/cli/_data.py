@@ -1,30 +1,39 @@
-"""Verbs on data: simulate, info, render."""
+"""Verbs on data: simulate, info, rig, render."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from ninefold.cli import Shared, progress, verb
 from ninefold.errors import InputError
-from typer import Option
+from ninefold.report import Table
+from typer import Argument, Option
 
 from fastocc.cli._options import Folder, Listed, Rig, app
 
 
 @verb(app, uses=("seed", "threads", "quiet", "out"), out="own")
 def simulate(
-    train: Annotated[int, Option(min=0, help="Training scenes.")] = 10,
-    val: Annotated[int, Option(min=0, help="Validation scenes.")] = 3,
-    frames: Annotated[int, Option(min=1, help="Frames a scene, at 2 Hz.")] = 4,
-    grid: Annotated[str, Option(help="mini, micro or occ3d.")] = "mini",
-    height: Annotated[int, Option(min=8, help="Image rows.")] = 96,
-    width: Annotated[int, Option(min=8, help="Image columns.")] = 256,
-    moving: Annotated[bool, Option("--moving", help="The vehicle moves in every scene, not in half.")] = False,
+    train: Annotated[int, Option(min=0, help="Number of training scenes.")] = 10,
+    val: Annotated[int, Option(min=0, help="Number of validation scenes.")] = 3,
+    frames: Annotated[int, Option(min=1, help="Number of frames per scene, half a second apart.")] = 4,
+    grid: Annotated[str, Option(help="Voxel grid: mini, micro or occ3d.")] = "mini",
+    height: Annotated[int, Option(min=8, help="Height of the images, in pixels.")] = 96,
+    width: Annotated[int, Option(min=8, help="Width of the images, in pixels.")] = 256,
+    moving: Annotated[
+        bool, Option("--moving", help="Let the vehicle move in every scene instead of in half of them.")
+    ] = False,
     rig: Rig = None,
     *,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Write simulated streets to -o in Occ3D's layout, with exact labels; a killed run goes on."""
+    """Write simulated streets with exact labels to the folder -o, in the layout of Occ3D.
+
+    Rerun the same command to resume after an interruption.
+
+    Example: `fastocc simulate --train 0 --val 1 --frames 1 -o city`
+    """
     import time
 
     from fastocc import SimConfig
@@ -41,24 +50,62 @@ def simulate(
 
 @verb(app, uses=())
 def info(root: Folder, *, listed: Listed) -> list[Any]:
-    """Frames, cameras, grid and classes of a data set."""
+    """Show the frames, cameras, grid and classes of a data set.
+
+    Example: `fastocc info street`
+    """
     from fastocc.datasets import OccDataset
     from fastocc.evaluation._reports import describe_data
 
     return describe_data(OccDataset(root, listed.format_name, listed.split, infos=listed.infos))
 
 
+@verb(app, "rig", uses=("force", "out"), out="file")
+def show_rig(
+    rig: Annotated[Path, Argument(help="YAML file of your cameras.")],
+    grid: Annotated[str, Option(help="Voxel grid whose coverage is computed: mini, micro or occ3d.")] = "mini",
+    *,
+    opts: Shared,
+) -> Table:
+    """Check a rig: where each camera looks and what it sees, as a table and with -o as a drawing (.html).
+
+    Example: `fastocc rig rig.yaml -o rig.html`
+    """
+    from fastocc.geometry import CameraRig, GridSpec
+    from fastocc.pictures import rig_views, write_rig_page
+
+    if opts.out is not None and opts.out.suffix != ".html":
+        raise InputError("--out", got=opts.out.name, expected="an .html file")
+    cameras, spec = CameraRig.from_yaml(rig), GridSpec.named(grid)
+    views, counts = rig_views(cameras, spec)
+    table = Table(["camera", "yaw in degrees", "pitch in degrees", "field of view in degrees", "voxels seen in %"])
+    for one in views:
+        table.rows.append([one.name, *(round(value, 1) for value in (one.yaw, one.pitch, one.width, 100 * one.share))])
+    table.notes.append(f"No camera sees {100 * (counts == 0).mean():.1f} % of the columns of the grid {grid}")
+    table.notes.append("Yaw is counter-clockwise from ahead (90 is left), pitch is positive upwards")
+    if opts.out is not None:
+        write_rig_page(opts.out, cameras, spec, table, counts, force=opts.force)
+    return table
+
+
 @verb(app, uses=("quiet", "force", "out"), out="file")
 def render(
     root: Folder,
-    model: Annotated[str | None, Option(help="Draw this model's prediction ('demo' ships).")] = None,
-    frame: Annotated[int, Option(min=0, help="Number of the frame.")] = 0,
-    view: Annotated[str, Option(help="bird or overlay, for PNG.")] = "bird",
+    model: Annotated[
+        str | None, Option(help="Model whose prediction is drawn. The labels are drawn by default.")
+    ] = None,
+    frame: Annotated[int, Option(min=0, help="Index of the frame, from 0.")] = 0,
+    view: Annotated[
+        str, Option(help="View of a .png file: bird (from above) or overlay (in the camera images).")
+    ] = "bird",
     *,
     listed: Listed,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Draw one frame's labels, or a prediction, into -o: .png (bird view or camera overlay) or .html (3D viewer)."""
+    """Draw the labels or the prediction of one frame as a picture (.png) or a 3D page (.html).
+
+    Example: `fastocc render street --model run -o street.html`
+    """
     from fastocc.datasets import OccDataset
     from fastocc.evaluation import predict_frame
     from fastocc.models._opening import open_data_of, open_model

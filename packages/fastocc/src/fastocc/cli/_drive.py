@@ -11,24 +11,37 @@ from typer import Argument, Option
 
 from fastocc.cli._options import Model, app
 
-_DRIVE = "Folder with a folder of pictures or a video a camera, or .mcap."
+_DRIVE = "Folder with one folder of pictures or one video per camera, or a ROS 2 bag (.mcap)."
+
+_RATE = "Frame rate of pictures whose file names count frames, in frames per second."
+_POSES = "File of the ego motion, with rows of time x y z qx qy qz qw. By default the motion in the bag."
+SIMULATED = "the shipped weights know simulated streets only: do not rely on these voxels"
 
 
 @verb(app, uses=("device", "threads", "quiet", "out"), out="run")
 def run(
     model: Model,
     drive: Annotated[Path, Argument(help=_DRIVE)],
-    rig: Annotated[Path, Option(help="YAML or JSON of the cameras, as recorded.")],
-    tolerance: Annotated[float, Option(min=0, help="Seconds that pictures of one frame may be apart.")] = 0.05,
-    rate: Annotated[float, Option(help="Frames a second of pictures whose names count frames.")] = 10.0,
-    fps: Annotated[float, Option(min=0, help="Predict at most so many a second; 0: all.")] = 0.0,
-    limit: Annotated[int, Option(min=0, help="Frames to predict; 0: all.")] = 0,
-    poses: Annotated[Path | None, Option(help="Ego motion: rows of time x y z qx qy qz qw; default the bag's.")] = None,
-    rerun: Annotated[bool, Option("--rerun", help="Also write drive.rrd (extra `rerun`).")] = False,
+    rig: Annotated[Path, Option(help="YAML file of the cameras, as recorded.")],
+    tolerance: Annotated[
+        float, Option(min=0, help="Largest time difference between the pictures of a frame, in seconds.")
+    ] = 0.05,
+    rate: Annotated[float, Option(help=_RATE, rich_help_panel="Advanced")] = 10.0,
+    fps: Annotated[
+        float, Option(min=0, help="Largest number of frames to predict per second of the drive. 0 predicts all.")
+    ] = 0.0,
+    limit: Annotated[int, Option(min=0, help="Number of frames to predict. 0 predicts all.")] = 0,
+    poses: Annotated[Path | None, Option(help=_POSES, rich_help_panel="Advanced")] = None,
+    rerun: Annotated[bool, Option("--rerun", help="Also write drive.rrd for rerun (extra `rerun`).")] = False,
     *,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Predict the voxels of a recorded drive into -o: npz a frame, a page with a timeline; a killed run goes on."""
+    """Predict the voxels of a recorded drive: one npz file per frame and a page with a timeline.
+
+    Frames with a damaged picture are skipped and named. Rerun the same command to resume after an interruption.
+
+    Example: `fastocc run run drive --rig rig.yaml -o driven`
+    """
     from fastocc.drive import DriveSettings, bindings, open_recording, read_trajectory, run_drive
     from fastocc.geometry import CameraRig
     from fastocc.models._opening import open_model
@@ -38,12 +51,16 @@ def run(
     recording = open_recording(drive, cameras, bindings(rig), rate)
     trajectory = read_trajectory(poses) if poses else None
     about = {"model": Path(model).name, "drive": drive.name, "rig": rig.name, "poses": poses.name if poses else None}
+    note = SIMULATED if model == "demo" else ""
     with ExitStack() as stack:
         made = run_drive(
             out, network, cameras, recording, settings, trajectory=trajectory, device=opts.device, rerun=rerun,
-            about=about, progress=lambda total: stack.enter_context(progress(total, "frames")).advance,
+            about=about, note=note, progress=lambda total: stack.enter_context(progress(total, "frames")).advance,
         )  # fmt: skip
-    facts: dict[str, Any] = {"folder": out, "page": out / "drive.html", "recording": made.kind, "frames": made.frames}
-    facts |= {"left out": made.left_out, "seconds apart at most": round(made.worst, 4)}
-    facts |= {"ego motion": "known" if made.moving else "unknown: each frame alone"}
-    return facts | ({"frames a second": round(made.fresh / made.seconds, 2)} if made.fresh else {})
+    facts: dict[str, Any] = {"warning": note} if note else {}
+    facts |= {"folder": out, "page": out / "drive.html", "recording": made.kind, "frames": made.frames}
+    if made.skipped:
+        facts |= {"skipped frames with damaged pictures": len(made.skipped), "first skipped": made.skipped[0]}
+    facts |= {"unmatched pictures": made.left_out, "largest time difference in s": round(made.worst, 4)}
+    facts |= {"ego motion": "known" if made.moving else "unknown: each frame is predicted alone"}
+    return facts | ({"frames per second": round(made.fresh / made.seconds, 2)} if made.fresh else {})

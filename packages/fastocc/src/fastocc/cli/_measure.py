@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,18 +14,22 @@ from typer import Option
 
 from fastocc.cli._options import Heads, Root, Scenes, app
 
+_SEARCH = "Number of training steps per trial of the learning rate search. 0 skips the search."
+
 
 @verb(app, uses=("seed", "threads"))
 def bench(
-    preset: Annotated[str, Option(help="mini, micro, occ3d-r50 or openocc-r50.")] = "mini",
+    preset: Annotated[str, Option(help="Network size: mini, micro, occ3d-r50 or openocc-r50.")] = "mini",
     heads: Heads = "dcn-c2h,fastocc,c2h,bevnet,voxel3d,cascade,tpv,fastocc2d",
-    stages: Annotated[bool, Option("--stages", help="Stages of the whole model instead of heads alone.")] = False,
-    engine: Annotated[str, Option(help="torch, compile (torch.compile) or ort (onnxruntime).")] = "torch",
-    rounds: Annotated[int, Option(min=3, help="Rounds, taken in turn.")] = 5,
+    stages: Annotated[
+        bool, Option("--stages", help="Measure the stages of the whole model instead of the heads.")
+    ] = False,
+    engine: Annotated[str, Option(help="Runtime: torch, compile (torch.compile) or ort (onnxruntime).")] = "torch",
+    rounds: Annotated[int, Option(min=3, help="Number of measurements of each head, taken in turn.")] = 5,
     *,
     opts: Shared,
 ) -> Table:
-    """Latency, multiply-accumulates and peak memory of heads on random features, or of the stages of a model."""
+    """Measure latency, multiply-accumulates and peak memory of heads, or of the stages of a model."""
     import torch
 
     from fastocc.evaluation import time_heads, time_stages
@@ -50,18 +55,21 @@ def bench(
 
 @verb(app, uses=("seed", "threads", "quiet", "out"), out="run")
 def compare(
-    preset: Annotated[str, Option(help="mini or micro.")] = "mini",
+    preset: Annotated[str, Option(help="Network size: mini or micro.")] = "mini",
     heads: Heads = "dcn-c2h,fastocc,bevnet,c2h,voxel3d,tpv,fastocc2d,cascade,prior",
-    encoder_steps: Annotated[int, Option(min=1, help="Steps of the shared encoder.")] = 1500,
-    steps: Annotated[int, Option(min=1, help="Steps of each head.")] = 1200,
-    seeds: Annotated[int, Option(min=1, help="Paired seeds.")] = 1,
-    search: Annotated[int, Option(min=0, help="Steps of each trial of the rate search; 0: none.")] = 0,
+    encoder_steps: Annotated[int, Option(min=1, help="Number of training steps of the shared encoder.")] = 1500,
+    steps: Annotated[int, Option(min=1, help="Number of training steps of each head.")] = 1200,
+    seeds: Annotated[int, Option(min=1, help="Number of random seeds, the same for all heads.")] = 1,
+    search: Annotated[int, Option(min=0, help=_SEARCH)] = 0,
     root: Root = None,
     scenes: Scenes = 100,
     *,
     opts: Shared,
 ) -> Table:
-    """Train heads on one frozen encoder with equal frames, crops and steps, and score them on unseen scenes."""
+    """Train heads on one frozen encoder with equal data and steps, and score them on unseen scenes.
+
+    Example: `fastocc compare --preset micro --heads dcn-c2h,c2h --encoder-steps 2 --steps 2 --root street -o heads`
+    """
     from ninefold.run import Run
 
     from fastocc.evaluation import compare_heads
@@ -77,6 +85,7 @@ def compare(
             raise InputError("--heads", got=name, expected=f"some of {known} (cached views are collapsed over z)")
     shape: dict[str, Any] = {"size": config.image_size, "grid": config.grid}
     train, val = (open_data(root, "sim", split, scenes=scenes, **shape) for split in ("train", "val"))
+    config = replace(config, cameras=len(train.cameras))
     recipe = TrainConfig.for_preset(preset, steps=encoder_steps, seed=opts.seed)
     asked: dict[str, Any] = {"preset": preset, "encoder_steps": encoder_steps, "steps": steps, "search": search}
     asked |= {"seed": opts.seed, "frames": [len(train), len(val)]}

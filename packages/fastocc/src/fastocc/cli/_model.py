@@ -14,37 +14,59 @@ from typer import Argument, Option
 from fastocc.cli._options import Format, Frames, Infos, Limit, Model, Rig, Root, Scenes, app
 
 _CALIBRATED = 16  # frames
-_SUPERVISION = "labels, or lidar: points on LiDAR rays, without voxel labels."
+_SUPERVISION = "Source of supervision: labels (voxel labels) or lidar (points on LiDAR rays, without voxel labels)."
+_ADVANCED = "Advanced"
+_PRESET = "Network size and recipe: mini (default), micro, occ3d-r50, flashocc-r50, bevdet-occ-r50 or openocc-r50."
+_HISTORY = "Number of consecutive frames that the network sees. By default that of the preset."
+_SEGMENTATION = "Weight of the segmentation loss on the images. By default that of the preset."
+_OPSET = "ONNX opset of the graph, 17 or newer. Below 19, the deformable convolution needs --backend decomposed."
+_BACKEND = "Form of the deformable convolution: native (one operator), decomposed, or auto (the faster one)."
+_BACKBONE = "Path of a torchvision state dict (.pth) that the image backbone starts from."
 
 
 @dataclass(frozen=True)
 class Network:
     """The network to train."""
 
-    preset: Annotated[str | None, Option(help="mini (default), micro, occ3d-r50, flashocc-r50, ...; see README.")] = (
-        None
-    )
-    head: Annotated[str | None, Option(help="dcn-c2h, fastocc or a rival; default the preset's.")] = None
-    lift: Annotated[str, Option(help="Of head fastocc: dcn, conv or linear.")] = "dcn"
-    fpn: Annotated[str, Option(help="Of head fastocc: partial, full or none.")] = "partial"
-    view: Annotated[str | None, Option(help="lut, lss or bevformer; default the preset's.")] = None
-    history: Annotated[int | None, Option(min=1, help="Frames seen at once (lut, lss); default the preset's.")] = None
-    segmentation: Annotated[float | None, Option(min=0, help="Weight of the image branch; default the preset's.")] = (
-        None
-    )
-    init: Annotated[str | None, Option(help="Start from a model folder or a FlashOcc or BEVDet-Occ .pth.")] = None
+    preset: Annotated[str | None, Option(help=_PRESET)] = None
+    head: Annotated[
+        str | None, Option(help="Voxel head: dcn-c2h, fastocc, c2h or another rival. By default that of the preset.")
+    ] = None
+    lift: Annotated[
+        str, Option(help="Lifting operator of the head fastocc: dcn, conv or linear.", rich_help_panel=_ADVANCED)
+    ] = "dcn"
+    fpn: Annotated[
+        str, Option(help="Voxel pyramid of the head fastocc: partial, full or none.", rich_help_panel=_ADVANCED)
+    ] = "partial"
+    view: Annotated[
+        str | None,
+        Option(help="View transform: lut, lss or bevformer. By default that of the preset.", rich_help_panel=_ADVANCED),
+    ] = None
+    history: Annotated[int | None, Option(min=1, help=_HISTORY, rich_help_panel=_ADVANCED)] = None
+    segmentation: Annotated[float | None, Option(min=0, help=_SEGMENTATION, rich_help_panel=_ADVANCED)] = None
+    init: Annotated[
+        str | None, Option(help="Weights to start from: a model folder, or a FlashOcc or BEVDet-Occ .pth file.")
+    ] = None
 
 
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
 def train(
     network: Network,
     supervision: Annotated[str, Option(help=_SUPERVISION)] = "labels",
-    steps: Annotated[int | None, Option(min=1, help="Default: the preset's.")] = None,
-    batch: Annotated[int | None, Option(min=1, help="Default: the preset's.")] = None,
-    every: Annotated[int | None, Option(min=1, help="Steps between checkpoints.")] = None,
-    backbone: Annotated[str | None, Option("--backbone-weights", help="torchvision state dict (.pth).")] = None,
-    bf16: Annotated[bool, Option("--bf16", help="Compute in bfloat16 where that is safe.")] = False,
-    workers: Annotated[int, Option(min=0, help="Threads that prepare the next batches.")] = 2,
+    steps: Annotated[int | None, Option(min=1, help="Number of training steps. By default that of the preset.")] = None,
+    batch: Annotated[
+        int | None, Option(min=1, help="Number of frames per step. By default that of the preset.")
+    ] = None,
+    every: Annotated[
+        int | None, Option(min=1, help="Number of steps between checkpoints.", rich_help_panel=_ADVANCED)
+    ] = None,
+    backbone: Annotated[str | None, Option("--backbone-weights", help=_BACKBONE)] = None,
+    bf16: Annotated[
+        bool, Option("--bf16", help="Compute in bfloat16 where that is safe.", rich_help_panel=_ADVANCED)
+    ] = False,
+    workers: Annotated[
+        int, Option(min=0, help="Number of threads that prepare batches.", rich_help_panel=_ADVANCED)
+    ] = 2,
     root: Root = None,
     format_name: Format = None,
     infos: Infos = None,
@@ -54,7 +76,12 @@ def train(
     *,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Train into the run folder -o, which then holds model/; the same command resumes a killed run."""
+    """Train a network into the run folder -o, whose folder model/ is the result.
+
+    Rerun the same command to resume after an interruption.
+
+    Example: `fastocc train --preset micro --steps 10 --root street -o run`
+    """
     from ninefold.distributed import place
 
     from fastocc.training import train as fit
@@ -81,13 +108,18 @@ def train(
 @verb(app, "eval", uses=("device", "threads", "quiet", "force", "out"), out="folder")
 def evaluate(
     model: Model,
-    mask: Annotated[str, Option(help="Voxels that count: camera, lidar or none.")] = "camera",
-    rayiou: Annotated[bool, Option("--rayiou", help="Also cast rays (no LiDAR files are needed).")] = False,
+    mask: Annotated[str, Option(help="Visibility mask of the voxels that count: camera, lidar or none.")] = "camera",
+    rayiou: Annotated[
+        bool, Option("--rayiou", help="Also compute RayIoU, which needs LiDAR poses but no LiDAR files.")
+    ] = False,
     *,
     frames: Frames,
     opts: Shared,
 ) -> Table:
-    """Score a model: mIoU under a mask, geometric IoU, RayIoU; -o keeps metrics.json and per-class.csv."""
+    """Score a model by mIoU, geometric IoU and RayIoU; the folder -o keeps metrics.json and per-class.csv.
+
+    Example: `fastocc eval run --root street -o scores`
+    """
     from fastocc.evaluation import MASKS
     from fastocc.evaluation import evaluate as score
     from fastocc.evaluation._reports import save_scores, score_table
@@ -106,7 +138,10 @@ def evaluate(
 
 @verb(app, uses=("device", "threads", "quiet", "force", "out"), out="folder")
 def predict(model: Model, *, frames: Frames, opts: Shared) -> dict[str, Any]:
-    """Write predicted voxels into the folder -o, one npz a frame."""
+    """Write the predicted voxels of each frame as an npz file into the folder -o.
+
+    Example: `fastocc predict run --root street -o voxels`
+    """
     from fastocc.export._folder import write_predictions
     from fastocc.models._opening import open_model
 
@@ -121,14 +156,19 @@ def predict(model: Model, *, frames: Frames, opts: Shared) -> dict[str, Any]:
 def export(
     model: Model,
     rig: Rig = None,
-    opset: Annotated[int, Option(help="19 or newer.")] = 20,
-    backend: Annotated[str, Option(help="Deformable convolution: native, decomposed or auto.")] = "native",
-    logits: Annotated[bool, Option("--logits", help="Give logits in place of labels.")] = False,
-    int8: Annotated[Path | None, Option(help="8 bits, calibrated on frames of this folder of a data set.")] = None,
+    opset: Annotated[int, Option(help=_OPSET, rich_help_panel=_ADVANCED)] = 20,
+    backend: Annotated[str, Option(help=_BACKEND, rich_help_panel=_ADVANCED)] = "native",
+    logits: Annotated[bool, Option("--logits", help="Make the graph return logits instead of labels.")] = False,
+    int8: Annotated[
+        Path | None, Option(help="Folder of the data set that calibrates a graph in 8 bits. 32 bits by default.")
+    ] = None,
     *,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Write an ONNX graph for one rig into the folder -o, and compare it with torch in onnxruntime."""
+    """Write an ONNX graph for one rig into the folder -o, and compare it with torch in onnxruntime.
+
+    Example: `fastocc export run --rig rig.yaml -o onnx`
+    """
     from fastocc.export._checked import export_checked
     from fastocc.models._opening import open_data_of, open_model, open_rig
 
@@ -142,12 +182,19 @@ def export(
 
 @verb(app, uses=("force", "out"), out="folder")
 def convert(
-    checkpoint: Annotated[Path, Argument(help="Their .pth file; read as tensors alone, no code in it runs.")],
-    source: Annotated[str | None, Option(help="flashocc or bevdet-occ; default by the file's arrays.")] = None,
+    checkpoint: Annotated[
+        Path, Argument(help="Checkpoint file (.pth) of FlashOcc or BEVDet-Occ. No code in it is run.")
+    ],
+    source: Annotated[
+        str | None, Option(help="Origin of the checkpoint: flashocc or bevdet-occ. Detected by default.")
+    ] = None,
     *,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Write the network of a FlashOcc or BEVDet-Occ checkpoint to -o: every number placed, or the file is refused."""
+    """Convert a checkpoint of FlashOcc or BEVDet-Occ to a model folder; no array may be left over.
+
+    Example: `fastocc convert flashocc.pth -o flash`
+    """
     from fastocc.models import convert_checkpoint
 
     out = opts.need_out()
@@ -159,7 +206,10 @@ def convert(
 
 @verb(app, uses=())
 def inspect(model: Model) -> list[Any]:
-    """What a model folder holds: configuration, weights by part, multiply-accumulates."""
+    """Show the configuration, weights and multiply-accumulates of a model.
+
+    Example: `fastocc inspect demo`
+    """
     from fastocc.evaluation._reports import describe_model
     from fastocc.models._opening import open_model
 

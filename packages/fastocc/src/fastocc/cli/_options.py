@@ -1,4 +1,4 @@
-"""The app, and the options that several verbs take; heavy imports wait until a verb runs."""
+"""The app and the options that several verbs share; heavy imports wait until a verb runs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,29 @@ if TYPE_CHECKING:
     from fastocc.datasets import OccDataset
     from fastocc.models import FastOccConfig
 
-app = house_app("fastocc", "From a vehicle's cameras to semantic voxels. Start with **fastocc demo**.")
+app = house_app("fastocc", "Predict semantic voxels from the cameras of a vehicle. Start with **fastocc demo**.")
 
-_FORMATS = "Labels: sim, occ3d, openocc-v1, openocc-v2, surroundocc, semantickitti; default what is there."
-Root = Annotated[Path | None, Option(help="Folder of a data set; simulated into the cache if left out.")]
-Format = Annotated[str | None, Option("--format", help=_FORMATS)]
-Infos = Annotated[Path | None, Option(help="Info pickle that lists the frames; default what is there.")]
-Split = Annotated[str, Option(help="train, val or test.")]
-Limit = Annotated[int, Option(min=0, help="Frames to use, evenly chosen; 0 is all.")]
-Scenes = Annotated[int, Option(min=1, help="Training scenes to simulate without --root.")]
-Rig = Annotated[Path | None, Option(help="YAML of your cameras; six nominal ones if left out.")]
-Model = Annotated[str, Argument(help="Folder of a trained model or run, or 'demo' for the weights that ship.")]
-Folder = Annotated[Path, Argument(help="Folder of a data set.")]
-Heads = Annotated[str, Option(help="Comma-separated; all if left out.")]
+_FORMATS = "Label format: sim, occ3d, openocc-v1, openocc-v2, surroundocc or semantickitti. Detected by default."
+_ADVANCED = "Advanced"
+Root = Annotated[Path | None, Option(help="Folder of the data set. Streets are simulated into the cache by default.")]
+Format = Annotated[str | None, Option("--format", help=_FORMATS, rich_help_panel=_ADVANCED)]
+Infos = Annotated[
+    Path | None, Option(help="Info pickle that lists the frames. Detected by default.", rich_help_panel=_ADVANCED)
+]
+Split = Annotated[str, Option(help="Split of the data set: train, val or test.")]
+Limit = Annotated[int, Option(min=0, help="Number of frames to use, evenly chosen. 0 uses all frames.")]
+Scenes = Annotated[
+    int, Option(min=1, help="Number of training scenes to simulate without --root.", rich_help_panel=_ADVANCED)
+]
+Rig = Annotated[Path | None, Option(help="YAML file of your cameras. Six nominal cameras by default.")]
+Model = Annotated[str, Argument(help="Folder of a trained model or run, or 'demo' for the shipped weights.")]
+Folder = Annotated[Path, Argument(help="Folder of the data set.")]
+Heads = Annotated[str, Option(help="Names of the heads, separated by commas. All heads by default.")]
 
 
 @dataclass(frozen=True)
 class Listed:
-    """How a folder's frames are found."""
+    """Options that select the frames of a folder."""
 
     format_name: Format = None
     split: Split = "val"
@@ -39,7 +44,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Frames:
-    """The data set for a trained model."""
+    """Options that select the frames for a trained model."""
 
     root: Root = None
     format_name: Format = None

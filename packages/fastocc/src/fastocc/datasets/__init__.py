@@ -18,7 +18,7 @@ from fastocc.datasets._dataset import OccDataset, OccFrame, default_simulation
 from fastocc.datasets._formats import FORMATS, IGNORE, LabelFormat
 from fastocc.datasets._frames import CameraInfo, Finder, FrameInfo, check_name, read_pose
 from fastocc.datasets._generate import Sweep, generate_labels, read_sweeps
-from fastocc.datasets._images import fit_image, read_classes, read_points
+from fastocc.datasets._images import fit_image, open_picture, read_classes, read_points
 from fastocc.datasets._infos import read_infos
 from fastocc.datasets._kitti import KITTI_SPLITS, KITTI_STEP, kitti_poses, read_calibration, read_kitti
 from fastocc.datasets._labels import (
@@ -62,6 +62,7 @@ __all__ = [
     "in_split",
     "kitti_classes",
     "kitti_poses",
+    "open_picture",
     "read_annotations",
     "read_calibration",
     "read_classes",

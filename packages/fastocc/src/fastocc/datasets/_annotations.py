@@ -53,11 +53,15 @@ def _frame(scene: str, token: str, entry: Mapping[str, Any], path: Path) -> Fram
         for key, camera in entry["camera_sensor"].items():
             name = _camera_name(key, camera["img_path"], where)
             intrinsic = camera["intrinsic"] if "intrinsic" in camera else camera["intrinsics"]
-            moved = np.linalg.inv(ego) @ read_pose(camera["ego_pose"], where) @ read_pose(camera["extrinsic"], where)
+            then = read_pose(camera["ego_pose"], where)
+            moved = np.linalg.inv(ego) @ then @ read_pose(camera["extrinsic"], where)
             if name in cameras:
                 raise InputError(f"camera {name}", got="twice", expected="once", where=where)
             place = f"{name} in {where}"
-            cameras[name] = camera_info(camera["img_path"], intrinsic, moved, place, camera.get("fisheye"))
+            cameras[name] = camera_info(
+                camera["img_path"], intrinsic, moved, place, fisheye=camera.get("fisheye"),
+                distortion=camera.get("distortion"), size=(camera.get("height"), camera.get("width")), ego2global=then,
+            )  # fmt: skip
         lidar = read_pose(entry["lidar2ego"], where) if "lidar2ego" in entry else None
         return FrameInfo(
             token, scene, cameras, entry.get("gt_path", ""), "", entry.get("lidar_path", ""), ego, lidar,

@@ -17,7 +17,7 @@ def ground_levels(filled: np.ndarray, farthest: int) -> tuple[np.ndarray, np.nda
     """The level of the ground in each column.
 
     A column's lowest voxel is ground where it is as low as the lowest third near it, and not far above that of a wide
-    window. Other columns take the lowest ground beside them, step by step.
+    window. Other columns take the lowest ground next to them, step by step.
 
     Args:
         filled: (X, Y, Z) bool. farthest: steps, cells.
@@ -52,7 +52,7 @@ def close_gaps(semantics: np.ndarray, free: int) -> np.ndarray:
     """(X, Y, Z) labels in which empty voxels with at least four filled ones of their six neighbours are filled too.
 
     Args:
-        semantics: labels. free: of empty space. A new voxel takes the commonest label beside it.
+        semantics: labels. free: of empty space. A new voxel takes the commonest label next to it.
     """
     padded = np.pad(semantics, 1, constant_values=free)
     x, y, z = semantics.shape
@@ -69,7 +69,7 @@ def close_gaps(semantics: np.ndarray, free: int) -> np.ndarray:
 
 
 def fill_ground(semantics: np.ndarray, free: int, farthest: float, voxel: float) -> np.ndarray:
-    """(X, Y, Z) labels with ground in columns where it was not hit, of the class of the ground beside them.
+    """(X, Y, Z) labels with ground in columns where it was not hit, of the class of the ground next to them.
 
     Args:
         semantics: labels. free: of empty space. farthest: metres that ground reaches from where it was hit.
@@ -89,7 +89,7 @@ def fill_ground(semantics: np.ndarray, free: int, farthest: float, voxel: float)
 def contradicted(
     points: list[np.ndarray], sensors: list[np.ndarray], grid: GridSpec, reference: int
 ) -> list[np.ndarray]:  # fmt: skip
-    """Points that moved: another sweep looked through their voxel, and hit nothing in it or beside it.
+    """Points that moved: another sweep looked through their voxel, and hit nothing in it or next to it.
 
     Args:
         points: of each sweep, (P, 3) in the grid's frame. sensors: (3,) of each. reference: its own points stay.

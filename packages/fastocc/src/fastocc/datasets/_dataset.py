@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +29,8 @@ from fastocc.datasets._layouts import SPLITS, find_layout
 from fastocc.datasets._tables import lidar_poses
 from fastocc.geometry import GridSpec, thread_count
 
+_LOWEST_SENSOR = 0.5  # metres above the ground of the ego frame; bumper LiDARs are higher
+
 
 @dataclass(frozen=True)
 class OccFrame:
@@ -35,9 +39,9 @@ class OccFrame:
     Attributes:
         token, scene: names. images: (N, 3, H, W) uint8.
         cam2img: (N, 3, 3) float32, for these images. cam2ego: (N, 4, 4) float32, into the frame of the labels.
-        labels: voxel labels and masks; None where there are none, or where they were not asked for.
-        ego2global, lidar2ego: (4, 4) float64, None where they are not known.
-        lens: (N, 5) float32 fisheye lenses, None if all cameras are pinholes.
+        labels: voxel labels and masks; None if the frame has none, or if they were not requested.
+        ego2global, lidar2ego: (4, 4) float64, None if unknown.
+        lens: (N, 13) float32 rows of `geometry.lens_row`, None if all cameras are pinholes.
     """
 
     token: str
@@ -102,7 +106,7 @@ class OccDataset(Sequence[OccFrame]):
         found = find_layout(self.root, split, format, Path(infos) if infos is not None else None)
         self.format, self.source, self.labelled, self._layout = found.format, found.source, found.labelled, found
         self.infos, self.grid = found.frames, self._grid()
-        self._everything = found.frames
+        self._everything, self.left_out = found.frames, 0
         self._lidar_poses: dict[str, np.ndarray] | None = None
         self.cameras = list(cameras or self.infos[0].cameras)
         for name in self.cameras:
@@ -125,10 +129,16 @@ class OccDataset(Sequence[OccFrame]):
         return len(self.infos)
 
     def __getitem__(self, at: int) -> OccFrame:  # type: ignore[override]
-        return self.frame(at, labels=self.labelled)
+        return self.frame(at, labels=self.has_labels(at))
 
-    def frame(self, at: int, *, labels: bool = False) -> OccFrame:
-        """Frame `at`, with its labels or without: prediction needs none."""
+    def frame(self, at: int, *, labels: bool = False, key_camera: str = "") -> OccFrame:
+        """Frame `at`, with its labels or without: prediction needs none.
+
+        Args:
+            key_camera: camera whose ego pose, at the time of its picture, is the ego frame of `cam2ego` and
+                `ego2global`, as BEVDet and FlashOcc define it; default the ego pose at the time of the LiDAR. Grids in
+                the LiDAR's frame are not affected.
+        """
         info = self.infos[at]
         for name in self.cameras:
             if name not in info.cameras:
@@ -140,7 +150,7 @@ class OccDataset(Sequence[OccFrame]):
         def one(name: str) -> tuple[np.ndarray, np.ndarray]:
             camera = info.cameras[name]
             path = self._layout.finder(camera.path, (f"samples/{name}", name))
-            return read_image(path, name, camera.intrinsic, self.size, draft=self.draft)
+            return read_image(path, name, camera, self.size, draft=self.draft)
 
         read = list(_pool().map(one, self.cameras))  # decoding does not hold Python's lock
         images = [image for image, _ in read]
@@ -149,19 +159,50 @@ class OccDataset(Sequence[OccFrame]):
             raise InputError("images", got=sizes, expected="one size; give `size`", where=f"frame {info.token}")
         stacked = np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))
         lenses = np.stack([info.cameras[name].lens for name in self.cameras]).astype(np.float32)
-        poses = np.stack([info.cameras[name].cam2label for name in self.cameras]).astype(np.float32)
+        poses, ego2global = np.stack([info.cameras[name].cam2label for name in self.cameras]), info.ego2global
+        if key_camera and self.format.frame == "ego":
+            ego2global, to_key = info.key_ego(key_camera if key_camera in info.cameras else self.cameras[0])
+            poses = to_key @ poses
+        poses = poses.astype(np.float32)
         return OccFrame(
             info.token, info.scene, stacked, np.stack([matrix for _, matrix in read]).astype(np.float32), poses,
-            self.labels(at) if labels else None, info.ego2global, info.lidar2ego, lenses if lenses.any() else None,
+            self.labels(at) if labels else None, ego2global, info.lidar2ego, lenses if lenses.any() else None,
         )  # fmt: skip
 
     def need_labels(self) -> None:
-        """InputError if the data set has no labels."""
+        """InputError, which names the first missing file, if no frame has labels."""
         if not self.labelled:
-            raise InputError("labels", got="none", expected=f"labels of {self.format.name}", where=self.root)
+            raise InputError(
+                "labels", got=f"none for {len(self.infos)} frames", where=self.root,
+                expected=f"labels of {self.format.name}" + self._layout.missing_example,
+            )  # fmt: skip
+
+    def has_labels(self, at: int) -> bool:
+        """Whether the label file of frame `at` exists."""
+        return self.labelled and self._layout.has_labels(self.infos[at])
+
+    def with_labels(self) -> OccDataset:
+        """The frames that have labels; its `left_out` counts the others.
+
+        Raises: InputError, which names the first missing file, if no frame has labels.
+        """
+        self.need_labels()
+        kept = [info for at, info in enumerate(self.infos) if self.has_labels(at)]
+        if not kept:
+            raise InputError(
+                "labels", got=f"none for the {len(self.infos)} chosen frames", where=self.root,
+                expected="a larger limit, or other frames",
+            )  # fmt: skip
+        found = copy(self)
+        missing = len(self.infos) - len(kept)
+        found.infos, found.left_out = kept, self.left_out + missing
+        if missing:
+            message = f"{missing} of {len(self.infos)} frames of {self.root} have no labels and are left out"
+            warnings.warn(message, stacklevel=2)
+        return found
 
     def labels(self, at: int) -> VoxelLabels:
-        """Labels of frame `at` alone, without its images."""
+        """Labels of frame `at`, without its images."""
         self.need_labels()
         info, name, find = self.infos[at], self.format.name, self._layout.finder
         path = find(info.label_path)
@@ -221,9 +262,13 @@ class OccDataset(Sequence[OccFrame]):
     def lidar_origins(self, at: int) -> np.ndarray:
         """(n, 3) LiDAR positions of all frames of the scene in the label frame of frame `at`, for RayIoU.
 
-        Raises: InputError where they are not known: rays from the ego frame's origin would start in the road, where
-            predictions that are metres off score like exact ones.
+        SemanticKITTI's grid begins at the sensor: rays are cast from the frame's own position only.
+
+        Raises: InputError if they are unknown, or if a sensor would be on the road (an identity `lidar2ego`): rays that
+            start in the road end at once, and predictions that are metres off would score like exact ones.
         """
+        if self.format.name == "semantickitti":
+            return np.zeros((1, 3))
         here, poses, back = self.infos[at], [], np.eye(4)
         for one in (other for other in self._everything if other.scene == here.scene):
             pose = self.lidar_pose(one)
@@ -231,6 +276,12 @@ class OccDataset(Sequence[OccFrame]):
                 raise InputError(
                     "LiDAR poses", got=f"none for frame {one.token}", where=self.root,
                     expected="nuScenes tables (v1.0-*/), an info pickle or poses.txt below the root for RayIoU",
+                )  # fmt: skip
+            if self.format.frame == "ego" and pose[2, 3] < _LOWEST_SENSOR:
+                raise InputError(
+                    "LiDAR pose", got=f"{pose[2, 3]:.2f} m above the road", where=f"frame {one.token} of {self.root}",
+                    expected=f"a sensor {_LOWEST_SENSOR} m or more above the ground of the ego frame",
+                    hint="lidar2ego may be an identity: give the pose of the LiDAR on the vehicle",
                 )  # fmt: skip
             poses.append(one.ego2global @ pose)
             if one is here:

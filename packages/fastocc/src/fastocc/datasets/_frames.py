@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from ninefold.errors import InputError
 
-from fastocc.geometry import check_cameras, lens_row, quaternion_matrix
+from fastocc.geometry import LENS_SIZE, check_cameras, lens_row, quaternion_matrix
 
 _FARTHEST = 1e8  # metres or pixels
 _NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")
@@ -24,12 +24,21 @@ _NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")
 
 @dataclass(frozen=True)
 class CameraInfo:
-    """One image: its path, (3, 3) intrinsic, (4, 4) camera to label frame, and (5,) lens (zeros: a pinhole)."""
+    """One image.
+
+    Attributes:
+        path: of its file. intrinsic: (3, 3). cam2label: (4, 4) camera to label frame at the time of the LiDAR.
+        lens: (13,) of `geometry.lens_row`; zeros for a pinhole.
+        size: (height, width) of the picture that `intrinsic` belongs to, as recorded; None if unknown.
+        ego2global: (4, 4) ego pose at the time of the picture; None if unknown.
+    """
 
     path: str
     intrinsic: np.ndarray
     cam2label: np.ndarray
-    lens: np.ndarray = field(default_factory=lambda: np.zeros(5))
+    lens: np.ndarray = field(default_factory=lambda: np.zeros(LENS_SIZE))
+    size: tuple[int, int] | None = None
+    ego2global: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,19 @@ class FrameInfo:
                     f"path of camera {name}", got=repr(camera.path), expected="a path", where=f"frame {self.token}"
                 )
 
+    def key_ego(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The ego frame at the time of a camera's picture: (4, 4) to global, and (4, 4) from the frame's own ego frame.
+
+        Raises: InputError if one of the two poses is unknown: the vehicle moves up to half a metre in between.
+        """
+        then = self.cameras[name].ego2global if name in self.cameras else None
+        if then is None or self.ego2global is None:
+            raise InputError(
+                f"ego pose of camera {name}", got="none", where=f"frame {self.token}",
+                expected="the ego pose at the time of its picture, for weights of BEVDet and FlashOcc",
+            )  # fmt: skip
+        return then, np.linalg.inv(then) @ self.ego2global
+
 
 def check_name(name: Any, what: str) -> None:
     """InputError unless `name` can be the name of a file: output goes below -o and nowhere else."""
@@ -108,21 +130,27 @@ def read_pose(entry: Any, where: str) -> np.ndarray:
 
 
 def camera_info(
-    path: Any, intrinsic: Any, cam2label: np.ndarray, where: str, fisheye: Any = None
+    path: Any, intrinsic: Any, cam2label: np.ndarray, where: str, *, fisheye: Any = None, distortion: Any = None,
+    size: Any = None, ego2global: np.ndarray | None = None,
 ) -> CameraInfo:  # fmt: skip
-    """A checked `CameraInfo`; `fisheye`: k1..k4 or None."""
+    """A checked `CameraInfo`.
+
+    Args:
+        fisheye: k1..k4, or None. distortion: 4, 5 or 8 coefficients in OpenCV's order, or None.
+        size: (height, width) that the intrinsic belongs to, or None. ego2global: see `CameraInfo`.
+    """
     inner = np.asarray(intrinsic, np.float64)
     if inner.ndim != 2 or min(inner.shape) < 3:
         raise InputError("intrinsic", got=f"shape {inner.shape}", expected="(3, 3)", where=where)
     if not (np.abs(inner) < _FARTHEST).all():
         raise InputError("intrinsic", got="NaN, infinity or huge numbers", expected="pixels", where=where)
     check_cameras(inner[:3, :3], cam2label, [where])
-    if fisheye is None:
-        return CameraInfo(path, inner[:3, :3], cam2label)
     try:
-        return CameraInfo(path, inner[:3, :3], cam2label, lens_row(fisheye))
+        lens = lens_row(fisheye, distortion)
     except InputError as error:
-        raise InputError("fisheye", got=error.got, expected=error.expected, where=where) from None
+        raise InputError(error.what, got=error.got, expected=error.expected, where=where) from None
+    recorded = None if size is None or None in size else (int(size[0]), int(size[1]))
+    return CameraInfo(path, inner[:3, :3], cam2label, lens, recorded, ego2global)
 
 
 class Finder:

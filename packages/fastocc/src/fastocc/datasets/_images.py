@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
 from fastocc.datasets._formats import IGNORE, LabelFormat
+from fastocc.datasets._frames import CameraInfo
+from fastocc.geometry import check_center
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.ImageFile import ImageFile
 
 _PADDED = 32  # rows: less than the stride of the deepest feature map
+_SAME_SHAPE = 0.02  # relative difference of the two scales of a resampled picture, from rounding its size
 _MEAN = (124, 116, 104)  # what the networks subtract
 # nuScenes-lidarseg's 32 classes by index, under Occ3D's names (its challenge's 16 classes; other objects are `others`)
 _LIDARSEG = (
@@ -25,31 +29,73 @@ _LIDARSEG = (
 
 
 def read_image(
-    path: Path, name: str, intrinsic: np.ndarray, size: tuple[int, int] | None, *, draft: bool = False
+    path: Path, name: str, camera: CameraInfo, size: tuple[int, int] | None, *, draft: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """(H, W, 3) uint8 and the (3, 3) intrinsic that goes with it.
 
     Args:
-        path: the file. name: of its camera, for messages. intrinsic: (3, 3), of the file.
+        path: the file. name: of its camera, for messages. camera: whose intrinsic belongs to the picture as recorded.
         size: (height, width): the image is scaled to that width and cut at the top; up to 31 rows that it is too low
             are filled with the mean colour at the bottom, as OccNet fills 450 rows to 480. None leaves it.
         draft: let the JPEG decoder halve images that are at least twice as large.
-    Raises: ArtifactError if the file is missing or damaged; InputError if the scaled image is lower than asked for.
+    Raises: ArtifactError if the file is missing or damaged; InputError if the scaled image is lower than `size`, or if
+        the intrinsic belongs to a picture of another size and the recorded size does not say which.
     """
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
         raise ArtifactError(path, f"is not there (camera {name})")
     try:
-        with Image.open(path) as file:
+        with open_picture(path) as file:
             full = file.size
             if draft and size is not None:
                 file.draft("RGB", (size[1], round(full[1] * size[1] / full[0])))
             image = file.convert("RGB")
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ArtifactError(path, f"is truncated, or no image (camera {name}: {error})") from None
+    rescaled = fit_intrinsic(camera.intrinsic, (full[1], full[0]), camera.size, f"camera {name}", path)
     pixels, crop = fit_image(image, (full[1], full[0]), size, path)
-    return pixels, intrinsic if crop is None else crop @ intrinsic
+    return pixels, rescaled if crop is None else crop @ rescaled
+
+
+def open_picture(source: Path | BinaryIO) -> ImageFile:
+    """A picture file, opened by Pillow and not decoded yet; the checksums of a PNG are compared.
+
+    Pillow decodes a PNG whose last rows are damaged without an error. JPEG has no checksums: damage that leaves its
+    structure readable cannot be detected.
+
+    Raises: what Pillow raises for damaged files: OSError, SyntaxError, ValueError, struct.error and others.
+    """
+    from PIL import Image
+
+    file = Image.open(source)
+    if file.format == "PNG":
+        file.verify()
+        file = Image.open(source)  # a verified picture cannot be decoded
+    return file
+
+
+def fit_intrinsic(
+    intrinsic: np.ndarray, found: tuple[int, int], recorded: tuple[int, int] | None, what: str, where: object
+) -> np.ndarray:
+    """The (3, 3) intrinsic of a picture that may have been resampled since it was recorded.
+
+    Args:
+        intrinsic: (3, 3), for the recorded size. found: (height, width) of the picture. recorded: its recorded size,
+            None if unknown. what, where: for messages.
+    Raises: InputError if the picture has another shape than was recorded, or if without a recorded size the principal
+        point is too far from the middle of the picture.
+    """
+    if recorded is not None and recorded != found:
+        up, across = found[0] / recorded[0], found[1] / recorded[1]
+        if abs(up / across - 1) > _SAME_SHAPE:
+            raise InputError(
+                what, got=f"a picture of {found[0]} x {found[1]}", where=str(where),
+                expected=f"{recorded[0]} x {recorded[1]} as recorded", hint="pictures may be scaled, not cropped",
+            )  # fmt: skip
+        return np.diag([across, up, 1.0]) @ intrinsic
+    check_center(intrinsic, found, what, where)
+    return intrinsic
 
 
 def fit_image(
@@ -58,7 +104,7 @@ def fit_image(
     """Scale an image to a width, and cut or pad its rows.
 
     Args:
-        image: RGB, perhaps already halved by its decoder. full: (height, width) of the file. size: as in `read_image`.
+        image: RGB, possibly already halved by its decoder. full: (height, width) of the file. size: as in `read_image`.
         where: its place, for messages.
     Returns: (H, W, 3) uint8, and the (3, 3) matrix from pixels of the file to these; None if nothing changed.
     """

@@ -55,7 +55,12 @@ def _version_1(entry: Mapping[str, Any], frame: str, where: str, scenes: Mapping
     for name, camera in entry["cams"].items():
         moved = {"translation": camera["sensor2lidar_translation"], "rotation": camera["sensor2lidar_rotation"]}
         cam2label = to_label @ read_pose(moved, f"{name} in {where}")
-        cameras[name] = camera_info(camera["data_path"], camera["cam_intrinsic"], cam2label, f"{name} in {where}")
+        then = {key: camera.get(f"ego2global_{key}") for key in ("translation", "rotation")}
+        cameras[name] = camera_info(
+            camera["data_path"], camera["cam_intrinsic"], cam2label, f"{name} in {where}",
+            distortion=camera.get("distortion"), size=(camera.get("height"), camera.get("width")),
+            ego2global=None if any(one is None for one in then.values()) else read_pose(then, f"{name} in {where}"),
+        )  # fmt: skip
     boxes = np.asarray(entry.get("gt_boxes", ()), np.float64)
     boxes = boxes[:, :7] if boxes.size else np.zeros((0, 7))
     return FrameInfo(
@@ -66,20 +71,26 @@ def _version_1(entry: Mapping[str, Any], frame: str, where: str, scenes: Mapping
 
 def _version_11(entry: Mapping[str, Any], frame: str, where: str, scenes: Mapping[str, str]) -> FrameInfo:
     points = entry["lidar_points"]
-    lidar2ego = read_pose(points["lidar2ego"], where)
+    lidar2ego, ego2global = read_pose(points["lidar2ego"], where), read_pose(entry["ego2global"], where)
     to_label = lidar2ego if frame == "ego" else np.eye(4)
     cameras = {}
     for name, camera in entry["images"].items():
-        intrinsic, place = camera["cam2img"], f"{name} in {where}"
-        cam2label = to_label @ np.linalg.inv(read_pose(camera["lidar2cam"], place))
-        cameras[name] = camera_info(camera["img_path"], intrinsic, cam2label, place)
+        place = f"{name} in {where}"
+        intrinsic, cam2lidar = camera["cam2img"], np.linalg.inv(read_pose(camera["lidar2cam"], place))
+        then = None  # ego pose at the picture: the camera's global pose without its mounting
+        if "cam2ego" in camera:
+            then = ego2global @ lidar2ego @ cam2lidar @ np.linalg.inv(read_pose(camera["cam2ego"], place))
+        cameras[name] = camera_info(
+            camera["img_path"], intrinsic, to_label @ cam2lidar, place, distortion=camera.get("distortion"),
+            size=(camera.get("height"), camera.get("width")), ego2global=then,
+        )  # fmt: skip
     rows = [
         [*one["bbox_3d"][:7], one.get("bbox_label_3d", -1)] for one in entry.get("instances", [])
     ]  # the raw z is the centre of the box; mmdetection3d moves it to the bottom when it makes its box objects
     boxes = _boxes(np.asarray(rows, np.float64).reshape(-1, 8), to_label)
     return FrameInfo(
         str(entry["token"]), _scene(entry, scenes), cameras, _label(entry), "", str(points.get("lidar_path", "")),
-        read_pose(entry["ego2global"], where), lidar2ego, boxes, timestamp=_time(entry),
+        ego2global, lidar2ego, boxes, timestamp=_time(entry),
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def read_kitti(root: str | Path, split: str) -> list[FrameInfo]:
     """Frames of SemanticKITTI below `root`/sequences, with camera 2 and the LiDAR's frame.
 
     Frames are those with voxels; in a sequence without voxels, every fifth image, as the voxels are given.
-    P2 = K [I | t] moves camera 0's frame by t into camera 2's, Tr leads from the LiDAR into camera 0.
+    P2 = K [I | t] moves camera 0's frame by t into camera 2's, Tr transforms from the LiDAR to camera 0.
     """
     root, frames = Path(root), []
     for name in KITTI_SPLITS[split]:

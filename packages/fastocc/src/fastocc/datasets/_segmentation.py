@@ -17,9 +17,9 @@ def segmentation_from_points(
     """Project labelled points into each camera; the nearest point of a cell wins, cells without a point are 255.
 
     Args:
-        points: (P, 3) in the frame that `cam2ego` leads into. labels: (P,) uint8.
+        points: (P, 3) in the frame that `cam2ego` transforms to. labels: (P,) uint8.
         cam2img: (N, 3, 3). cam2ego: (N, 4, 4). size: (height, width) of the images. stride: pixels a cell.
-        lens: (N, 5) fisheye lenses; None if all cameras are pinholes.
+        lens: (N, 13) lenses; None if all cameras are pinholes.
     Returns: (N, height // stride, width // stride) uint8.
     """
     made = np.full((len(cam2img), (size[0] // stride) * (size[1] // stride)), IGNORE, np.uint8)

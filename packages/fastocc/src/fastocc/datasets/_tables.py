@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +81,11 @@ def read_tables(folder: str | Path, split: str, format: str) -> list[FrameInfo]:
             cameras: dict[str, CameraInfo] = {}
             for name in sorted(one for one in mine if one.startswith("CAM")):
                 row, sensor = mine[name], sensors[mine[name]["calibrated_sensor_token"]]
-                pose = to_label @ read_pose(poses[row["ego_pose_token"]], where) @ read_pose(sensor, where)
-                inner = sensor["camera_intrinsic"]
-                cameras[name] = camera_info(row["filename"], inner, pose, f"{name} in {where}")
+                then = read_pose(poses[row["ego_pose_token"]], where)
+                cameras[name] = camera_info(
+                    row["filename"], sensor["camera_intrinsic"], to_label @ then @ read_pose(sensor, where),
+                    f"{name} in {where}", size=(row["height"], row["width"]), ego2global=then,
+                )  # fmt: skip
             frames.append(
                 FrameInfo(
                     sample["token"], names[sample["scene_token"]], cameras, "", "", lidar["filename"], ego2global,
@@ -120,7 +122,7 @@ def _records(
     sensors = {row["token"]: row for row in table_rows(folder, "calibrated_sensor", *fields)}
     data: dict[str, dict[str, dict]] = {}
     fields = ("token", "sample_token", "ego_pose_token", "calibrated_sensor_token", "filename", "is_key_frame")
-    for row in table_rows(folder, "sample_data", *fields):
+    for row in table_rows(folder, "sample_data", *fields, optional=("height", "width")):
         if row["is_key_frame"] and row["sample_token"] in samples:
             sensor = sensors.get(row["calibrated_sensor_token"])
             channel = channels.get(sensor["sensor_token"], "") if sensor else ""
@@ -142,8 +144,12 @@ def _optional_rows(folder: Path, table: str) -> Iterator[dict[str, Any]]:
         yield from table_rows(folder, table, "sample_data_token", "filename")
 
 
-def table_rows(folder: Path, table: str, *fields: str) -> Iterator[dict[str, Any]]:
-    """The rows of a table with the named fields alone, one by one; a table is a list of objects without nested ones."""
+def table_rows(folder: Path, table: str, *fields: str, optional: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """Iterate over the rows of a table, a list of flat objects, with the named fields.
+
+    Args:
+        optional: fields that are None in rows without them.
+    """
     path, decode = folder / f"{table}.json", json.JSONDecoder().raw_decode
     if not path.is_file():
         raise ArtifactError(path, "is not there")
@@ -176,7 +182,9 @@ def table_rows(folder: Path, table: str, *fields: str) -> Iterator[dict[str, Any
                     if not isinstance(row.get(key), kind := _TYPES.get(key, str)):
                         got = repr(row.get(key))[:60]
                         raise InputError(f"field {key}", got=got, expected=kind.__name__, where=where)
-                yield {key: row[key] for key in fields}
+                yield {key: row[key] for key in fields} | {
+                    key: value if isinstance(value := row.get(key), _TYPES.get(key, str)) else None for key in optional
+                }
                 number += 1
     except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise ArtifactError(path, f"is damaged ({error})") from None

@@ -11,7 +11,7 @@ from ninefold.errors import ArtifactError, InputError, NinefoldError, require
 
 from fastocc.drive._cdr import COMPRESSED, IMAGE, ODOMETRY, TF, CdrReader, StampedPose, read_picture, read_poses
 from fastocc.drive._poses import from_odometry, from_tf
-from fastocc.drive._sources import Pixels, Recording, decode, fit_pixels
+from fastocc.drive._sources import Pictures, Pixels, Recording, decode, fit_pixels
 
 
 def read_messages(path: Path, topics: list[str] | None = None) -> Iterator[tuple[str, str, bytes]]:
@@ -77,13 +77,13 @@ class Bag(Recording):
     def _messages(self, topics: list[str] | None) -> Iterator[tuple[str, str, bytes]]:
         return read_messages(self.path, topics)
 
-    def read(self, plan: Sequence[Mapping[str, int]], size: tuple[int, int] | None) -> Iterator[dict[str, Pixels]]:
+    def read(self, plan: Sequence[Mapping[str, int]], size: tuple[int, int] | None) -> Iterator[Pictures]:
         """See `Recording.read`."""
         wanted = {name: {int(self._order[name][one[name]]) for one in plan} for name in self.topics}
         names: dict[str, list[str]] = {}
         for name, topic in self.topics.items():
             names.setdefault(topic, []).append(name)
-        held: dict[tuple[str, int], Pixels] = {}
+        held: dict[tuple[str, int], Pixels | ArtifactError] = {}
         counts, coming = dict.fromkeys(names, 0), 0
         for topic, kind, data in self._messages(list(names)):
             at = counts[topic]
@@ -91,12 +91,17 @@ class Bag(Recording):
             where = f"{self.path}, topic {topic}, message {at}"
             for name in names[topic]:
                 if at in wanted[name]:
-                    held[name, at] = self._pixels(kind, data, name, where, size)
+                    try:
+                        held[name, at] = self._pixels(kind, data, name, where, size)
+                    except ArtifactError as error:
+                        held[name, at] = error
             while coming < len(plan):
                 keys = [(name, int(self._order[name][plan[coming][name]])) for name in self.topics]
                 if not all(key in held for key in keys):
                     break
-                yield {name: held[name, at] for name, at in keys}
+                found = {name: held[name, at] for name, at in keys}
+                errors = [one for one in found.values() if isinstance(one, ArtifactError)]
+                yield errors[0] if errors else found  # type: ignore[misc]
                 coming += 1
                 later = plan[coming] if coming < len(plan) else None
                 for name, at in keys:

@@ -65,11 +65,12 @@ def read_trajectory(path: str | Path) -> Trajectory:
             continue
         where = f"{path}, line {number}"
         try:
-            time, *position, x, y, z, w = map(float, words)
+            numbers = [float(one) for one in words]
         except ValueError:
-            position = []
-        if len(position) != 3 or not np.isfinite(time):
+            numbers = []
+        if len(numbers) != 8 or not np.isfinite(numbers[0]):
             raise InputError("pose", got=repr(line[:60]), expected="time x y z qx qy qz qw", where=where)
+        time, *position, x, y, z, w = numbers
         times.append(time)
         poses.append(pose_matrix(position, (w, x, y, z), where))
     if not times:

@@ -15,7 +15,7 @@ from ninefold.run import Run
 
 from fastocc.drive._bag import Bag
 from fastocc.drive._poses import Trajectory
-from fastocc.drive._sources import VIDEOS, Folders, Recording
+from fastocc.drive._sources import VIDEOS, Folders, Pictures, Recording
 from fastocc.drive._stepper import Stepper
 from fastocc.drive._video import Videos
 from fastocc.export import write_prediction
@@ -128,10 +128,11 @@ def match_frames(
 
 @dataclass(frozen=True)
 class DriveResult:
-    """What a run made.
+    """Results of a run.
 
     Attributes:
         frames, left_out: predicted, and pictures of the first camera without a partner within the tolerance.
+        skipped: for each frame with a damaged picture, what is damaged.
         worst: largest distance in time of two pictures of a frame, seconds. moving: whether ego motion was known.
         kind: of the recording. seconds, fresh: of reading and predicting in this call, and the frames made in it.
     """
@@ -143,24 +144,27 @@ class DriveResult:
     kind: str
     seconds: float
     fresh: int
+    skipped: tuple[str, ...] = ()
 
 
 def run_drive(
     path: str | Path, model: FastOccModel, rig: CameraRig, recording: Recording, settings: DriveSettings, *,
     trajectory: Trajectory | None = None, device: str = "cpu", rerun: bool = False,
-    about: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None, note: str = "",
     progress: Callable[[int], Callable[[], object]] = lambda total: lambda: None,  # noqa: ARG005
 ) -> DriveResult:  # fmt: skip
-    """Predict the voxels of a recorded drive into the run folder `path`; called again it goes on where it was killed.
+    """Predict the voxels of a recorded drive into the run folder `path`; a second call resumes it.
 
     Writes voxels/000000.npz and so on (array `semantics`, as `predict` does), metrics.jsonl with each frame's time,
-    drive.html with a timeline and a legend and, if asked for, drive.rrd for rerun.
+    drive.html with a timeline and a legend and, if requested, drive.rrd for rerun. A frame with a damaged picture has
+    no voxels; its row of metrics.jsonl says what is damaged.
 
     Args:
         model: for any number of cameras. rig: the cameras as recorded. recording: their pictures.
         trajectory: ego motion; default the recording's own. Without it each frame is seen alone.
-        about: what else distinguishes the run, for its config.json.
+        about: what else distinguishes the run, for its config.json. note: shown in the title of the page.
         progress: given the number of frames, returns what is called after each.
+    Raises: ArtifactError if no frame of the drive can be read.
     """
     import time
 
@@ -182,17 +186,27 @@ def run_drive(
             advance()
         coming = _ahead(recording.read(plan[done:], stepper.size)) if fresh else iter(())
         for at, made in enumerate(stepper.steps(coming, poses[done:]), done):
-            write_prediction(voxel_file(run.path, at), made, force=True)
-            run.log(frame=at, time=times[at], apart=float(worst[at]), moving=poses[at] is not None)
+            about_frame = {"frame": at, "time": times[at], "apart": float(worst[at]), "moving": poses[at] is not None}
+            if isinstance(made, ArtifactError):
+                about_frame["skipped"] = str(made)
+            else:
+                write_prediction(voxel_file(run.path, at), made, force=True)
+            run.log(**about_frame)
             if stepper.stateful and ((at + 1) % _KEPT == 0 or at + 1 == len(plan)):
                 stepper.keep(kept, at + 1)
             advance()
         seconds = time.perf_counter() - begin
-        _show(run.path, model, times)
+        skipped = {int(row["frame"]): str(row["skipped"]) for row in run.metrics() if "skipped" in row}
+        seen = [at for at in range(len(plan)) if at not in skipped]
+        if not seen:
+            raise ArtifactError(path, f"has no frame: each has a damaged picture, first {skipped[0]}")
+        _show(run.path, model, times, seen, note)
         if log is not None:
-            _write_rerun(log, run.path, model, times)
+            _write_rerun(log, run.path, model, times, seen)
     moving = trajectory is not None and any(one is not None for one in poses)
-    return DriveResult(len(plan), left_out, float(worst.max()), moving, recording.kind, seconds, fresh)
+    return DriveResult(
+        len(seen), left_out, float(worst.max()), moving, recording.kind, seconds, fresh, tuple(skipped.values())
+    )
 
 
 def voxel_file(path: Path, at: int) -> Path:
@@ -200,7 +214,7 @@ def voxel_file(path: Path, at: int) -> Path:
     return path / "voxels" / f"{at:06d}.npz"
 
 
-def _ahead(frames: Iterator[dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+def _ahead(frames: Iterator[Pictures]) -> Iterator[Pictures]:
     """The same, each read by a thread while the one before it is predicted."""
     with ThreadPoolExecutor(1, "fastocc-ahead") as pool:
         coming = pool.submit(next, frames, None)
@@ -218,17 +232,19 @@ def _read(path: Path, at: int) -> np.ndarray:
         raise ArtifactError(file, f"is damaged ({error})") from None
 
 
-def _show(path: Path, model: FastOccModel, times: list[float]) -> None:
-    """drive.html: up to 100 frames, evenly chosen."""
+def _show(path: Path, model: FastOccModel, times: list[float], seen: list[int], note: str) -> None:
+    """drive.html: up to 100 of the frames seen, evenly chosen."""
     config = model.config
-    chosen = np.unique(np.linspace(0, len(times) - 1, min(_SHOWN, len(times))).round().astype(int))
+    chosen = np.array(seen)[np.unique(np.linspace(0, len(seen) - 1, min(_SHOWN, len(seen))).round().astype(int))]
     volumes = {f"frame {at}, {times[at] - times[0]:.2f} s": _read(path, at) for at in map(int, chosen)}
-    title = f"{len(times)} frames" + (f", {len(volumes)} shown" if len(volumes) < len(times) else "")
+    title = f"{len(seen)} frames" + (f", {len(volumes)} shown" if len(volumes) < len(seen) else "")
+    title += f", {len(times) - len(seen)} skipped: damaged pictures" if len(seen) < len(times) else ""
+    title += f"; {note}" if note else ""
     page = viewer_html(volumes, config.spec, config.labels.classes, config.labels.free, title, timeline=True)
     write_text(path / "drive.html", page)
 
 
-def _write_rerun(rerun: Any, path: Path, model: FastOccModel, times: list[float]) -> None:
+def _write_rerun(rerun: Any, path: Path, model: FastOccModel, times: list[float], seen: list[int]) -> None:
     """drive.rrd: occupied voxels over time, with class names and colours."""
     labels, grid = model.config.labels, model.config.spec
     lower, voxel = np.array(grid.lower), np.array(grid.voxel)
@@ -238,10 +254,10 @@ def _write_rerun(rerun: Any, path: Path, model: FastOccModel, times: list[float]
         recording.save(str(temporary))
         names = [(at, name, tuple(map(int, hues[at]))) for at, name in enumerate(labels.classes) if at != labels.free]
         recording.log("/", rerun.AnnotationContext(names), static=True)
-        for at, time in enumerate(times):
+        for at in seen:
             semantics = _read(path, at)
             cells = np.argwhere((semantics != labels.free) & (semantics != 255))
-            recording.set_time("drive", duration=time - times[0])
+            recording.set_time("drive", duration=times[at] - times[0])
             middles = lower + (cells + 0.5) * voxel
             kinds = semantics[tuple(cells.T)].astype(np.uint16)
             recording.log("voxels", rerun.Points3D(middles, class_ids=kinds, radii=float(voxel[0]) / 2))

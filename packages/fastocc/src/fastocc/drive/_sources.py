@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
-from fastocc.datasets import fit_image
+from fastocc.datasets import fit_image, open_picture
 from fastocc.drive._poses import Trajectory
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".ts")
 _UNITS = {19: 1e-9, 16: 1e-6, 13: 1e-3}  # digits of a time since 1970 in nanoseconds, microseconds, milliseconds
 Pixels = np.ndarray  # (H, W, 3) uint8
+Pictures = dict[str, Pixels] | ArtifactError  # of a frame, by camera; the error if one of them is damaged
 
 
 class Recording:
@@ -33,8 +34,10 @@ class Recording:
     times: Mapping[str, np.ndarray]
     trajectory: Trajectory | None = None
 
-    def read(self, plan: Sequence[Mapping[str, int]], size: tuple[int, int] | None) -> Iterator[dict[str, Pixels]]:
+    def read(self, plan: Sequence[Mapping[str, int]], size: tuple[int, int] | None) -> Iterator[Pictures]:
         """Pictures of each camera, for each entry of `plan` (index of the picture by camera, rising).
+
+        A frame with a damaged picture is the error that names it; the frames behind it follow.
 
         Args:
             size: (height, width) that pictures are fitted to as `OccDataset` does; None leaves them.
@@ -65,16 +68,25 @@ class Folders(Recording):
             self.files[name] = [folder / file for _, file in stamped]
         self.times = times
 
-    def read(self, plan: Sequence[Mapping[str, int]], size: tuple[int, int] | None) -> Iterator[dict[str, Pixels]]:
+    def read(self, plan: Sequence[Mapping[str, int]], size: tuple[int, int] | None) -> Iterator[Pictures]:
         """See `Recording.read`."""
         with ThreadPoolExecutor(2, "fastocc-drive") as pool:
 
             def one(name: str, at: int) -> Pixels:
                 path = self.files[name][at]
-                return decode(path.read_bytes(), name, str(path), self.sizes[name], size)
+                try:
+                    data = path.read_bytes()
+                except OSError as error:
+                    raise ArtifactError(path, f"cannot be read (camera {name}: {error})") from None
+                return decode(data, name, str(path), self.sizes[name], size)
 
             for chosen in plan:
-                yield dict(zip(chosen, pool.map(one, chosen, chosen.values()), strict=True))
+                found: Pictures
+                try:
+                    found = dict(zip(chosen, pool.map(one, chosen, chosen.values()), strict=True))
+                except ArtifactError as error:
+                    found = error
+                yield found
 
 
 def time_of(path: Path, rate: float) -> float:
@@ -90,15 +102,15 @@ def decode(
     data: bytes, name: str, where: str, full: tuple[int, int], size: tuple[int, int] | None
 ) -> Pixels:  # fmt: skip
     """A picture file's pixels, fitted to `size`; errors name camera and place."""
-    from PIL import Image, UnidentifiedImageError
-
     try:
-        with Image.open(io.BytesIO(data)) as file:
+        with open_picture(io.BytesIO(data)) as file:
             check_size((file.size[1], file.size[0]), full, name, where)
             if size is not None:
                 file.draft("RGB", (size[1], round(full[0] * size[1] / full[1])))
             image = file.convert("RGB")
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # damaged bytes raise struct.error, SyntaxError, zlib.error and others in decoders
         raise ArtifactError(where, f"is truncated, or no image (camera {name}: {error})") from None
     return fit_image(image, full, size, where)[0]
 

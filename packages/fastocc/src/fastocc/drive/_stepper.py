@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from ninefold import artifacts
+from ninefold.errors import ArtifactError
 from PIL import Image
 from torch import Tensor
 
 from fastocc.datasets import fit_image
-from fastocc.drive._sources import Pixels
+from fastocc.drive._sources import Pictures, Pixels
 from fastocc.geometry import CameraRig
 from fastocc.models import FastOccModel
 from fastocc.views import HistoryState
@@ -67,27 +68,32 @@ class Stepper:
         return output.semantics[0].cpu().numpy()
 
     def steps(
-        self, frames: Iterator[dict[str, Pixels]], poses: Sequence[np.ndarray | None]
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+        self, frames: Iterator[Pictures], poses: Sequence[np.ndarray | None]
+    ) -> Iterator[np.ndarray | ArtifactError]:  # fmt: skip
         """`step` for each frame, in order; without state on a CPU, as many frames at once as torch has threads.
+
+        A frame with a damaged picture is its error. State is kept across it, with the motion since the frame before.
 
         A thread a frame keeps both of two cores busy, where two threads in one frame wait for each other.
         """
         workers = torch.get_num_threads()
         if self.stateful or self.device != "cpu" or workers == 1:
-            yield from map(self.step, frames, poses)
+            yield from map(self._step_or_error, frames, poses)
             return
-        coming: deque[Future[np.ndarray]] = deque()
+        coming: deque[Future[np.ndarray | ArtifactError]] = deque()
         try:
             with ThreadPoolExecutor(workers, "fastocc-step", torch.set_num_threads, (1,)) as pool:
                 for pictures, pose in zip(frames, poses, strict=True):
-                    coming.append(pool.submit(self.step, pictures, pose))
+                    coming.append(pool.submit(self._step_or_error, pictures, pose))
                     if len(coming) > workers:
                         yield coming.popleft().result()
                 while coming:
                     yield coming.popleft().result()
         finally:
             torch.set_num_threads(workers)
+
+    def _step_or_error(self, pictures: Pictures, pose: np.ndarray | None) -> np.ndarray | ArtifactError:
+        return pictures if isinstance(pictures, ArtifactError) else self.step(pictures, pose)
 
     def keep(self, path: Path, done: int) -> None:
         """Write the state after `done` frames, whole or not at all."""

@@ -14,15 +14,18 @@ from typing import Any, cast
 import torch
 from ninefold import artifacts
 from ninefold.errors import ArtifactError
+from torch.nn import functional as F
 
 from fastocc.baselines import Prior
 from fastocc.datasets import OccDataset
 from fastocc.evaluation._protocol import Evaluation, evaluate_head
+from fastocc.geometry import LENS_SIZE
 from fastocc.heads import HeadContext, OccHead
 from fastocc.models import HEADS, FastOccConfig, FastOccModel, build_head
 from fastocc.training import BevBank, TrainConfig, cache_bev, cache_looks, fit_prior, label_weights, train, train_head
 
 RATES = (3e-3, 9e-3, 2.7e-2, 8.1e-2)
+_LOOKS = 2  # format version of cached image features
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def encode_splits(
     folder: Path, config: FastOccConfig, recipe: TrainConfig, splits: tuple[OccDataset, OccDataset],
     advance: Callable[[], object] = lambda: None, *, looks: bool = False,
 ) -> Encoded:  # fmt: skip
-    """Train the encoder with `bevnet` into `folder`/encoder (resumable) and cache its bird's-eye views beside it.
+    """Train the encoder with `bevnet` into `folder`/encoder (resumable) and cache its bird's-eye views next to it.
 
     Args:
         looks: also keep image features, for heads that look at them.
@@ -59,15 +62,17 @@ def encode_splits(
 
 def _looks(path: Path, model: FastOccModel, dataset: OccDataset) -> HeadContext:
     try:
-        kept = artifacts.Artifact(path, kind="fastocc.looks", format_version=1)
+        kept = artifacts.Artifact(path, kind="fastocc.looks", format_version=_LOOKS)
         lens = kept.torch("lens") if "lens" in kept.names else None
+        if lens is not None:  # version 1 had the first five numbers, those of a fisheye
+            lens = F.pad(lens, (0, LENS_SIZE - lens.shape[-1]))
         features, cam2img, cam2ego = (kept.torch(name) for name in ("features", "cam2img", "cam2ego"))
         return HeadContext(features, cam2img, cam2ego, model.config.image_size, lens=lens)
     except ArtifactError:  # not there yet, or of no use
         made = cache_looks(model, dataset)
         arrays = {"features": made.features, "cam2img": made.cam2img, "cam2ego": made.cam2ego}
         arrays |= {} if made.lens is None else {"lens": made.lens}
-        artifacts.save(path, arrays, kind="fastocc.looks", format_version=1, package="fastocc", force=True)
+        artifacts.save(path, arrays, kind="fastocc.looks", format_version=_LOOKS, package="fastocc", force=True)
         return made
 
 

@@ -11,7 +11,7 @@ from ninefold.errors import InputError
 
 from fastocc.datasets import OccDataset, VoxelLabels
 from fastocc.evaluation._miou import MIoU, MIoUScore
-from fastocc.evaluation._rayiou import RayIoU, RayScore, select_origins
+from fastocc.evaluation._rayiou import RayIoU, RayScore, occupied_origins, select_origins
 from fastocc.heads import OccHead, decode
 from fastocc.models import FastOccModel
 from fastocc.training import BevBank
@@ -49,7 +49,7 @@ def predict_frame(
     """(X, Y, Z) uint8 labels of one frame; `change` may alter the model's arguments first (controls do)."""
     device, queue, last = next(model.parameters()).device, [], None
     for index in [*dataset.previous(at, model.config.frames - 1), at]:
-        frame = dataset.frame(index)
+        frame = dataset.frame(index, key_camera=model.config.key_camera)
         inputs = {
             "images": torch.from_numpy(frame.images)[None],
             "cam2img": torch.from_numpy(frame.cam2img)[None],
@@ -77,18 +77,34 @@ def evaluate(
     """Score a model on a data set.
 
     Args:
+        dataset: frames without labels are left out; `OccDataset.with_labels` counts them.
         mask: camera, lidar or none. rayiou: also cast rays from the scene's LiDAR positions.
         change: alters the model's arguments, for controls (zeroed images, wrong extrinsics).
     """
-    dataset.need_labels()
+    dataset = dataset.with_labels()
     if rayiou:
-        dataset.lidar_origins(0)  # refuses before the work where LiDAR poses are not to be had
+        dataset.lidar_origins(0)  # refuses before the work if LiDAR poses are unknown or impossible
     model.eval()
-    frames = (
-        (predict_frame(model, dataset, at, change), (labels := dataset.labels(at)).semantics, mask_of(labels, mask), at)
-        for at in range(len(dataset))
-    )
-    return _score(frames, dataset, mask, rayiou, dataset.lidar_origins, advance)
+
+    def frames() -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None, int]]:
+        for at in range(len(dataset)):
+            labels = dataset.labels(at)
+            if rayiou:
+                _check_sensor(dataset, at, labels.semantics)
+            yield predict_frame(model, dataset, at, change), labels.semantics, mask_of(labels, mask), at
+
+    return _score(frames(), dataset, mask, rayiou, dataset.lidar_origins, advance)
+
+
+def _check_sensor(dataset: OccDataset, at: int, semantics: np.ndarray) -> None:
+    """InputError if the frame's own LiDAR lies in a voxel that its labels call occupied: the pose cannot be right."""
+    own = dataset.lidar_origin(at)
+    if own is not None and occupied_origins(own[None], semantics, dataset.grid, dataset.format.free)[0]:
+        raise InputError(
+            "LiDAR pose", got=f"{own.round(2).tolist()} m, inside an occupied voxel",
+            expected="a position in free space", where=f"frame {dataset.infos[at].token}",
+            hint="check lidar2ego: rays for RayIoU start there",
+        )  # fmt: skip
 
 
 @torch.no_grad()

@@ -47,12 +47,36 @@ def query_rays() -> np.ndarray:
 
 
 def select_origins(positions: np.ndarray, grid: GridSpec, most: int = 8) -> np.ndarray:
-    """At most `most` evenly chosen (n, 3) LiDAR positions that lie a metre or more inside the grid in x and y."""
-    low, high = np.array(grid.lower[:2]) + 1, np.array(grid.upper[:2]) - 1
-    near = positions[((positions[:, :2] > low) & (positions[:, :2] < high)).all(1)]
+    """Choose at most `most` evenly spaced (n, 3) LiDAR positions inside the grid.
+
+    Positions lie a metre or more from the sides of the grid, as in the published code. If none does, as on
+    SemanticKITTI where the sensor is on the edge, all positions inside the grid are candidates.
+
+    Raises: InputError if no position is inside the grid: no ray could be cast.
+    """
+    low, high = np.array(grid.lower), np.array(grid.upper)
+    inside = ((positions >= low) & (positions < high)).all(1)
+    margin = np.array([1.0, 1.0, 0.0])
+    near = positions[inside & ((positions > low + margin) & (positions < high - margin)).all(1)]
+    near = near if len(near) else positions[inside]
+    if not len(near):
+        first = "none" if not len(positions) else positions[0].round(2).tolist()
+        raise InputError(
+            "LiDAR positions for RayIoU", got=first, expected=f"inside the grid, {grid.lower} to {grid.upper} m",
+            hint="check lidar2ego and the ego poses: metres, and the frame of the labels",
+        )  # fmt: skip
     if len(near) <= most:
         return near
     return near[np.round(np.linspace(0, len(near) - 1, most)).astype(int)]
+
+
+def occupied_origins(origins: np.ndarray, labels: np.ndarray, grid: GridSpec, free: int) -> np.ndarray:
+    """(n,) bool: which origins (n, 3) lie in an occupied voxel of labels (X, Y, Z); 255 counts as free."""
+    index, inside = grid.index(origins)
+    occupied = np.zeros(len(origins), bool)
+    found = labels[tuple(index[inside].T)]
+    occupied[inside] = (found != free) & (found != 255)
+    return occupied
 
 
 class RayIoU:
@@ -87,9 +111,18 @@ class RayIoU:
         Args:
             predicted, labels: (X, Y, Z) labels; 255 counts as free.
             origins: (n, 3) positions in the grid's frame, e.g. from `select_origins`.
+        Raises: InputError if an origin is outside the grid, or if all origins are inside occupied voxels: each ray
+            would end where it starts, and predictions that are metres off would score like exact ones.
         """
         if origins.ndim != 2 or origins.shape[1] != 3:
             raise InputError("origins", got=f"shape {origins.shape}", expected="(origins, 3)")
+        outside = ~self.grid.index(origins)[1]
+        if outside.any():
+            got = origins[int(outside.argmax())].round(2).tolist()
+            raise InputError("origins", got=got, expected="positions inside the grid; see `select_origins`")
+        if len(origins) and occupied_origins(origins, labels, self.grid, self.free).all():
+            got = f"{origins[0].round(2).tolist()}, inside an occupied voxel"
+            raise InputError("origins", got=got, expected="LiDAR positions in free space", hint="check lidar2ego")
         directions = query_rays()
         starts = np.repeat(origins, len(directions), axis=0)
         rays = np.tile(directions, (len(origins), 1))

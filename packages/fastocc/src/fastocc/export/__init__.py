@@ -1,6 +1,7 @@
 """Out of torch: ONNX graphs that a stock onnxruntime runs, and files of predictions.
 
-- `_onnx.py`: whole models or heads by the dynamo exporter, weights beside the graph
+- `_onnx.py`: whole models or heads by the dynamo exporter, weights next to the graph
+- `_opset.py`: the same graphs for older runtimes
 - `_int8.py`: graphs in 8 bits
 - `_runtime.py`: running an exported graph, and how far it is from torch
 - `_checked.py`: a graph compared with torch and timed

@@ -32,9 +32,9 @@ def export_checked(
     """Write a graph into a folder, and run it in onnxruntime on random images.
 
     Args:
-        model: to export. rig: whose cameras the graph is for. out: the folder. opset: 19 or newer.
+        model: to export. rig: whose cameras the graph is for. out: the folder. opset: 17 or newer.
         backend: of deformable convolutions: native, decomposed, or auto: the faster one on this machine.
-        logits: the graph gives logits in place of labels.
+        logits: the graph returns logits instead of labels.
         calibration: frames on which 8 bits are calibrated; None writes 32 bits.
         threads: of onnxruntime, 0 for its own choice. force: replace what an earlier run wrote.
     Returns: files, backend, difference to torch, and seconds for one frame.

@@ -1,4 +1,4 @@
-"""ONNX by the dynamo exporter: opset 19 or newer has DeformConv, so no plug-in is needed."""
+"""ONNX by the dynamo exporter. Opset 19 or newer has DeformConv, so that no plug-in is needed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ninefold import artifacts
 from ninefold.errors import InputError, require
 from torch import Tensor, nn
 
+from fastocc.export._opset import OLDEST, lower_opset
 from fastocc.geometry import CameraRig
 from fastocc.heads import HeadContext, OccHead
 from fastocc.lifting import set_backend
@@ -24,11 +25,13 @@ KIND = "fastocc.onnx"
 OPSET, GRAPH, DATA = 20, "model.onnx", "model.onnx.data"
 STATE, NEXT = ("state_bev", "state_motion"), ("next_bev", "next_motion")
 _EXPORTED = ("native", "decomposed")
-_LOWEST = 19
+_LOWEST = 19  # that the exporter writes; older opsets are made from it
 
 
 class _Fixed(nn.Module):
     """images -> labels or logits for one calibration."""
+
+    lens: Tensor | None
 
     def __init__(self, model: FastOccModel, rig: CameraRig, logits: bool) -> None:
         super().__init__()
@@ -70,8 +73,9 @@ def export_model(
 
     Args:
         model: left as it is; the graph has no segmentation branch. rig: the calibration that is built in.
-        opset: 19 or newer. backend: of deformable convolutions: native, or decomposed for runtimes without DeformConv.
-        logits: give (1, X, Y, Z, K) float32 logits in place of (1, X, Y, Z) uint8 labels, which are 72 times as large.
+        opset: 17 or newer; below 19 for graphs without the operator DeformConv.
+        backend: of deformable convolutions: native, or decomposed for runtimes without DeformConv.
+        logits: return (1, X, Y, Z, K) float32 logits instead of (1, X, Y, Z) uint8 labels, which are 72 times as large.
     Returns: the folder. With `history`, the graph also takes state_bev, state_motion and motion (see `HistoryState`;
         zeros and unit matrices before the first frame) and gives next_bev and next_motion.
     Raises: MissingExtraError without the extra `onnx`; InputError for an older opset or a rig of other images.
@@ -123,8 +127,8 @@ def _write(
     require("onnxscript", "fastocc", "onnx")
     require("onnx", "fastocc", "onnx")
     require("torchvision.ops", "fastocc", "onnx")  # before the exporter lists the operators that it knows
-    if opset < _LOWEST:
-        raise InputError("opset", got=opset, expected=f"{_LOWEST} or newer: older ones have no DeformConv")
+    if opset < OLDEST:
+        raise InputError("opset", got=opset, expected=f"{OLDEST} or newer")
     if backend not in _EXPORTED:
         raise InputError("backend", got=repr(backend), expected=f"one of {', '.join(_EXPORTED)}")
     set_backend(module, backend)
@@ -136,9 +140,11 @@ def _write(
             for logger in ("torch.onnx", "onnxscript"):
                 logging.getLogger(logger).setLevel(logging.ERROR)
             torch.onnx.export(
-                module, tuple(examples.values()), str(folder / GRAPH), dynamo=True, opset_version=opset,
+                module, tuple(examples.values()), str(folder / GRAPH), dynamo=True, opset_version=max(opset, _LOWEST),
                 external_data=True, input_names=list(examples), output_names=outputs, verbose=False,
             )  # fmt: skip
+        if opset < _LOWEST:
+            lower_opset(folder / GRAPH, opset)
         text = json.dumps({**about, "opset": opset, "deformable": backend, "weights": DATA}, indent=2)
         (folder / "about.json").write_text(text + "\n", encoding="utf-8")
     return path

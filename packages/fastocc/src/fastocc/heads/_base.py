@@ -13,12 +13,12 @@ from fastocc.views import CameraInputs
 
 
 class HeadContext(NamedTuple):
-    """What some rivals look at beside the BEV.
+    """Image features and cameras, which some rivals need in addition to the BEV.
 
     Attributes:
         features: (B, N, C, h, w) image features.
         cam2img, cam2ego: (B, N, 3, 3) and (B, N, 4, 4). image_size: (height, width) of the images.
-        img_aug: (B, N, 3, 3) or None. bev_aug: (B, 4, 4) or None. lens: (B, N, 5) or None.
+        img_aug: (B, N, 3, 3) or None. bev_aug: (B, 4, 4) or None. lens: (B, N, 13) or None.
     """
 
     features: Tensor

@@ -120,6 +120,14 @@ class FastOccConfig:
         return max(self.queue, self.history)
 
     @property
+    def key_camera(self) -> str:
+        """Camera whose ego pose is the ego frame; "" for the LiDAR's.
+
+        BEVDet and FlashOcc build camera poses into the ego pose of the first camera of their configuration.
+        """
+        return "CAM_FRONT_LEFT" if self.view == "bevdet" else ""
+
+    @property
     def spec(self) -> GridSpec:
         """The grid."""
         return GridSpec.named(self.grid)
@@ -148,7 +156,7 @@ class FastOccConfig:
         return FastOccConfig.from_dict({**self.to_dict(), **own, "head": head, **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values, and the form of the head, of which there were two once: runs of that time go on."""
+        """As JSON values, and the form of the head, of which there were two once: runs of that time resume."""
         made = {
             key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
         }

@@ -50,6 +50,7 @@ _RULES = {
     ],
 }  # fmt: skip
 SOURCES = tuple(_RULES)
+_WRAPPERS = ("state_dict", "model")  # keys that files keep their arrays under, in any nesting
 _DEPTH = 44.0  # metres that both cover with bins, from 1 to 45 m
 
 
@@ -144,8 +145,8 @@ def _renamed(name: str, source: str) -> str | None:
 
 def _read(path: Path) -> dict[str, Tensor]:
     content = read_tensors(path)
-    while isinstance(content, Mapping) and "state_dict" in content:
-        content = content["state_dict"]
+    while isinstance(content, Mapping) and (key := next((one for one in _WRAPPERS if one in content), None)):
+        content = content[key]
     if not isinstance(content, Mapping) or not all(isinstance(one, Tensor) for one in content.values()):
         raise ArtifactError(path, "holds no state dict of tensors")
     return {str(name).removeprefix("module."): value for name, value in content.items()}

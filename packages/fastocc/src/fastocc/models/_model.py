@@ -27,7 +27,7 @@ from fastocc.views import (
 )
 
 Prev = tuple[Tensor | HistoryState, Tensor]
-HEADS: dict[str, type[OccHead]] = {head.name: head for head in (DeformableC2h, FastOccHead)} | BASELINES
+HEADS: dict[str, type[OccHead]] = {**{head.name: head for head in (DeformableC2h, FastOccHead)}, **BASELINES}
 
 
 def shipped_weights() -> Path:
@@ -174,7 +174,7 @@ class FastOccModel(nn.Module):
             img_aug: (B, N, 3, 3). bev_aug: (B, 4, 4).
             prev: the last output's `state` and (B, 4, 4) this frame's ego frame to the last one's; None starts anew.
                 For `bevformer` and networks with `history` alone.
-            lens: (B, N, 5) fisheye lenses, as `CameraRig.lens` gives them; None if all cameras are pinholes.
+            lens: (B, N, 13) lenses, as `CameraRig.lens` gives them; None if all cameras are pinholes.
         Raises: InputError if shapes, number of cameras or calibration do not fit the configuration.
         """
         self._check(images, cam2img, cam2ego, prev)

@@ -16,7 +16,7 @@ def overlay(
 
     Args:
         image: (3, H, W) uint8. semantics: (X, Y, Z) labels. cam2img: (3, 3). cam2ego: (4, 4).
-        share: of the voxels' colour where there is a voxel. lens: (5,) of a fisheye, see `geometry.lens_row`.
+        share: of the voxels' colour where there is a voxel. lens: (13,), see `geometry.lens_row`.
     Returns: (H, W, 3) uint8.
     """
     height, width = image.shape[1:]
@@ -39,7 +39,7 @@ def overlay_sheet(
     images: np.ndarray, semantics: np.ndarray, grid: GridSpec, cam2img: np.ndarray, cam2ego: np.ndarray,
     classes: tuple[str, ...], free: int, *, columns: int = 3, share: float = 0.55, lens: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
-    """All cameras, (N, 3, H, W), `lens` (N, 5), in rows of `columns`; (rows * H, columns * W, 3) uint8."""
+    """All cameras, (N, 3, H, W), `lens` (N, 13), in rows of `columns`; (rows * H, columns * W, 3) uint8."""
     tiles = [
         overlay(
             image,

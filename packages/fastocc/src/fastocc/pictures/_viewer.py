@@ -38,7 +38,7 @@ def viewer_html(
 
     Args:
         volumes: (X, Y, Z) labels by the name on their button. grid: their grid. classes: names by label.
-        free: label of empty space. title: heading. timeline: a slider over the volumes in place of buttons.
+        free: label of empty space. title: heading. timeline: a slider over the volumes instead of buttons.
     """
     data, wide = {}, not timeline or max(grid.shape) > 255
     for name, volume in volumes.items():

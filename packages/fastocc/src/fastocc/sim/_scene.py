@@ -163,7 +163,7 @@ def camera_mask(semantics: np.ndarray, grid: GridSpec, rig: CameraRig, *, free: 
     """(X, Y, Z) bool: voxels on a camera's lines of sight to all voxel centres, up to the first occupied one."""
     volume, seen, centers = np.ascontiguousarray(semantics, np.uint8), np.zeros(grid.shape, bool), grid.centers()
     lower, voxel, row = np.array(grid.lower), np.array(grid.voxel), grid.shape[1] * grid.shape[2]
-    pinholes = [one for one in rig.cameras if one.fisheye is None]
+    pinholes = [one for one in rig.cameras if not one.lens.any()]
 
     def part(begin: int, end: int) -> None:
         for camera in pinholes:
@@ -174,7 +174,7 @@ def camera_mask(semantics: np.ndarray, grid: GridSpec, rig: CameraRig, *, free: 
             )  # fmt: skip
 
     in_parallel(part, grid.shape[0] * row)
-    for camera in (one for one in rig.cameras if one.fisheye is not None):
+    for camera in (one for one in rig.cameras if one.lens.any()):
         ego2cam, origin = np.linalg.inv(camera.cam2ego), camera.cam2ego[:3, 3]
         points = centers.reshape(-1, 3)
         pixels, depth = project_points(points @ ego2cam[:3, :3].T + ego2cam[:3, 3], camera.intrinsic, camera.lens)

@@ -1,6 +1,6 @@
-"""Writes simulated scenes in the Occ3D-nuScenes folder layout, scene by scene, so that a killed run goes on.
+"""Writes simulated scenes in the Occ3D-nuScenes folder layout, scene by scene, so that a killed run can resume.
 
-annotations.json, gts/SCENE/TOKEN/labels.npz, samples/CAMERA/TOKEN.jpg as Occ3D has them; beside them depth/ (16-bit
+annotations.json, gts/SCENE/TOKEN/labels.npz, samples/CAMERA/TOKEN.jpg as Occ3D has them; also depth/ (16-bit
 PNG, centimetres), semantics/ (PNG, 255 = sky), lidar/ (float32 x 5), lidarseg/ (uint8), boxes/ (JSON), rig.yaml.
 """
 
@@ -61,7 +61,7 @@ class SimConfig:
 def simulate(
     root: str | Path, config: SimConfig, rig: CameraRig | None = None, advance: Callable[[], object] = lambda: None
 ) -> Path:
-    """Write a data set below `root`; a second call with the same config goes on where the first one ended.
+    """Write a data set below `root`; a second call with the same config resumes the first one.
 
     Args:
         root: folder to write. config: what to simulate. rig: cameras, resized to the config's images; default nominal.
@@ -169,6 +169,7 @@ def _write_scene(
                     "extrinsic": _pose_dict(camera.cam2ego),
                     "ego_pose": ego,
                     **({} if camera.fisheye is None else {"fisheye": list(camera.fisheye)}),
+                    **({} if camera.distortion is None else {"distortion": list(camera.distortion)}),
                 }
                 for camera in rig.cameras
             },

@@ -1,4 +1,4 @@
-"""Which recording lies at a path; and label files in the layout that `OccDataset` opens beside it."""
+"""Which recording lies at a path; and label files in the layout that `OccDataset` reads."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def label_recordings(
     found: Recordings, out: Path, *, grid: str | None = None, rig: CameraRig | None = None, unknown: str | None = None,
     boxes: bool = True, ground: float = 12.0, around: int = 40, force: bool = False,
 ) -> Table:  # fmt: skip
-    """Label all frames of a recording, and write them into a folder beside which `OccDataset` opens them.
+    """Label all frames of a recording, and write them into a folder in the layout that `OccDataset` reads.
 
     Args:
         found: see `find_recordings`. out: the folder.

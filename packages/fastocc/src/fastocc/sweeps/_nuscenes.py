@@ -51,7 +51,7 @@ class _File:
 
 
 def nuscenes_sequences(folder: Path, split: str, *, boxes: bool = True) -> list[SweepSequence]:
-    """Scenes of a folder of tables (`v1.0-mini`, `v1.0-trainval`), whose files lie beside it.
+    """Scenes of a folder of tables (`v1.0-mini`, `v1.0-trainval`), whose files lie next to it.
 
     Args:
         folder: of the tables. split: train, val or test. boxes: read `sample_annotation`.

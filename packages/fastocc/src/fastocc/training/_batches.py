@@ -37,8 +37,8 @@ class Batch:
         img_aug: (B, N, 3, 3) or None. bev_aug: (B, 4, 4).
         labels: (B, X, Y, Z) uint8, or None with `queries`. mask: (B, X, Y, Z) bool or None.
         seg: (B, N, h, w) uint8 or None.
-        depth: (B, N, h, w) float32, metres, 0 unknown; or None. lens: (B, N, 5) or None.
-        queries: (B, Q) points on LiDAR rays, in place of labels; or None.
+        depth: (B, N, h, w) float32, metres, 0 unknown; or None. lens: (B, N, 13) or None.
+        queries: (B, Q) points on LiDAR rays, instead of labels; or None.
         history: earlier frames, first one first, as arguments of the model with `motion` to the frame before.
     """
 
@@ -71,6 +71,7 @@ class BatchMaker:
     Args:
         dataset: frames. config: seed and augmentation. stride: cells of segmentation labels, pixels; 0 makes none.
         depth_stride: the same of depth labels. queue: frames that the network looks back over, this one included.
+        key_camera: see `OccDataset.frame`.
         rank, world: this process and their number; each takes its share of every batch.
     """
 
@@ -84,12 +85,13 @@ class BatchMaker:
         *,
         depth_stride: int = 0,
         queue: int = 1,
+        key_camera: str = "",
     ) -> None:
         if queue > 1 and config.batch != world:
             raise InputError("batch", got=config.batch, expected=f"{world}: one frame a process, with its queue")
         if config.supervision == "labels":
-            dataset.need_labels()
-        self.depth_stride, self.queue = depth_stride, queue
+            dataset = dataset.with_labels()
+        self.depth_stride, self.queue, self.key_camera = depth_stride, queue, key_camera
         if config.batch % world:
             raise InputError("batch", got=config.batch, expected=f"a multiple of the {world} processes")
         self.dataset, self.config, self.stride, self.rank, self.world = dataset, config, stride, rank, world
@@ -139,7 +141,7 @@ class BatchMaker:
 
     def _frame(self, index: int) -> OccFrame:
         if index not in self._frames:
-            frame = self.dataset.frame(index, labels=self.config.supervision == "labels")
+            frame = self.dataset.frame(index, labels=self.config.supervision == "labels", key_camera=self.key_camera)
             if self._bytes + frame.images.nbytes > _KEPT_BYTES:
                 return frame
             self._frames[index] = frame

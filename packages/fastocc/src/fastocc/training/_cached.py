@@ -67,7 +67,7 @@ def cache_bev(model: FastOccModel, dataset: OccDataset, advance: Callable[[], ob
     model.eval()
     bevs, labels, masks, origins = [], [], [], []
     for at in range(len(dataset)):
-        frame = dataset[at]
+        frame = dataset.frame(at, labels=True, key_camera=model.config.key_camera)
         cameras = _cameras(model, frame)
         bevs.append(model.encoder(model.encode(torch.from_numpy(frame.images)[None], cameras)[1])[0].half())
         labels.append(torch.from_numpy(frame.truth.semantics))
@@ -89,7 +89,7 @@ def _cameras(model: FastOccModel, frame: OccFrame) -> CameraInputs:
 def cache_looks(model: FastOccModel, dataset: OccDataset) -> HeadContext:
     """Image features (n, N, C, h, w), float16, and cameras of a data set, for `BevBank.looks`."""
     model.eval()
-    frames = [dataset.frame(at) for at in range(len(dataset))]
+    frames = [dataset.frame(at, key_camera=model.config.key_camera) for at in range(len(dataset))]
     features = torch.cat([model.images(torch.from_numpy(frame.images)[None]).half() for frame in frames])
     cameras = [_cameras(model, frame) for frame in frames]
     lenses = [one.lens for one in cameras if one.lens is not None]

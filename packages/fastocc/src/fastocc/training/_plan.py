@@ -56,7 +56,7 @@ class Plan:
             draft=True,
         )  # fmt: skip
         if supervision == "labels":
-            data.need_labels()
+            data = data.with_labels()
         elif "segmentation" not in self.changes and data.points(0) is None:  # its labels are points with a class
             self.changes["segmentation"] = 0.0
         if root is not None:
@@ -90,7 +90,7 @@ def plan_network(
     Args:
         preset: name, "mini" if None. head, view, history, segmentation: None keeps the preset's.
         lift, fpn: of head fastocc. init: model folder or checkpoint to start from, whose network is kept.
-    Raises: InputError if changes are given beside `init`, or `lift` or `fpn` to a head without them.
+    Raises: InputError if changes are given with `init`, or `lift` or `fpn` to a head without them.
 
     Examples:
         >>> from fastocc.training._plan import plan_network

@@ -88,7 +88,7 @@ def train(
     device: str = "cpu", advance: Callable[[], object] = lambda: None, backbone_weights: str | None = None,
     initial: FastOccModel | None = None, about: dict[str, Any] | None = None, workers: int = 0,
 ) -> FastOccModel:  # fmt: skip
-    """Train into the run folder `path`; called again with the same settings it goes on, or just loads what is there.
+    """Train into the run folder `path`; a second call with the same settings resumes it, or loads its result.
 
     Args:
         path: run folder: metrics.jsonl, checkpoints/last.safetensors and, at the end, model/.
@@ -116,6 +116,7 @@ def train(
         world,
         depth_stride=stride if config.depth else 0,
         queue=config.frames,
+        key_camera=config.key_camera,
     )
     asked = {"model": config.to_dict(), "training": recipe.to_dict(), "frames": len(dataset), **(about or {})}
     with Prefetch(maker, recipe.steps, workers) as batches:

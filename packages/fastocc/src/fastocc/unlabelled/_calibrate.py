@@ -27,7 +27,7 @@ def calibrate_free(model: FastOccModel, dataset: OccDataset, *, frames: int = 20
 
     Of `SHIFTS` the one is taken with which most rays end within 1, 2 and 4 metres of their return (mean of the three
     shares), the smallest of equal ones. It goes into the biases of the head's last layer: nothing else changes, and
-    nothing is to be kept beside the weights.
+    nothing has to be kept in addition to the weights.
 
     Args:
         model: changed in place; in evaluation mode afterwards.
@@ -97,7 +97,11 @@ def _forms(bias: Tensor, classes: int) -> Iterator[Tensor]:
 def _scores(model: FastOccModel, dataset: OccDataset, at: int) -> Tensor:
     """(X, Y, Z, K) logits of a frame."""
     kept: list[Tensor] = []
-    hook = model.head.register_forward_hook(lambda _module, _given, made: kept.append(made))
+
+    def keep(_module: object, _given: object, made: Tensor) -> None:
+        kept.append(made)
+
+    hook = model.head.register_forward_hook(keep)
     try:
         predict_frame(model, dataset, at)
     finally:

@@ -16,7 +16,7 @@ class CameraInputs(NamedTuple):
     Attributes:
         cam2img: (B, N, 3, 3). cam2ego: (B, N, 4, 4), into the grid's frame.
         image_size: (height, width) of the images, pixels.
-        img_aug: (B, N, 3, 3) or None. bev_aug: (B, 4, 4) or None. lens: (B, N, 5), see `geometry.lens_row`, or None.
+        img_aug: (B, N, 3, 3) or None. bev_aug: (B, 4, 4) or None. lens: (B, N, 13), see `geometry.lens_row`, or None.
     """
 
     cam2img: Tensor

@@ -1,4 +1,4 @@
-"""Earlier frames' bird's-eye views beside this one's, aligned by the vehicle's motion: time for views without any."""
+"""Bird's-eye views of earlier frames, aligned by the motion of the vehicle and fused with the present one."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fastocc.geometry import angle_of, radius
+from fastocc.geometry import UNDISTORTED, angle_of, distort, is_distorted, radius, undistort
 from fastocc.views._base import CameraInputs
 
 
@@ -69,9 +69,10 @@ def project(
         points: (P, 3) or (B, P, 3), metres, in the frame after `bev_aug`.
         cam2img: (B, N, 3, 3) intrinsics. cam2ego: (B, N, 4, 4) rigid.
         img_aug: (B, N, 3, 3) original to augmented pixels. bev_aug: (B, 4, 4), mirrors, rotations and shifts only.
-        lens: (B, N, 5) rows of `geometry.lens_row`; None if all cameras are pinholes.
+        lens: (B, N, 13) rows of `geometry.lens_row`; None if all cameras are pinholes.
     Returns: (B, N, P, 2) columns and rows in augmented pixels, and (B, N, P) depth along the optical axis, metres;
-        where depth <= 0 the pixels mean nothing. Of a fisheye, depth is the distance, negative beyond its widest angle.
+        where depth <= 0 the pixels have no meaning. Of a fisheye, depth is the distance; beyond a lens's widest
+        angle it is negative.
     """
     to_camera = rigid_inverse(cam2ego)
     if bev_aug is not None:
@@ -107,29 +108,39 @@ def sample_images(features: Tensor, points: Tensor, cameras: CameraInputs) -> Te
 def _bent(camera: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
     """(B, N, P, 3) points as a pinhole would have to see them, and their depths."""
     row = lens[:, :, None]
-    across, distance = camera[..., :2].norm(dim=-1), camera.norm(dim=-1)
-    angle = torch.atan2(across, camera[..., 2])
-    scale = radius(angle, row) / across.clamp(min=1e-9)
-    bent = torch.cat([camera[..., :2] * scale[..., None], torch.ones_like(camera[..., :1])], -1)
-    fisheye = row[..., 4] > 0
-    depth = torch.where(angle <= row[..., 4], distance, -distance)
-    return torch.where(fisheye[..., None], bent, camera), torch.where(fisheye, depth, camera[..., 2])
+    depth, distance = camera[..., 2], camera.norm(dim=-1)
+    across = camera[..., :2].norm(dim=-1)
+    angle = torch.atan2(across, depth)
+    inside, has_lens, distorted = angle <= row[..., 4], row[..., 4] > 0, is_distorted(row)
+    bent = camera[..., :2] * (radius(angle, row) / across.clamp(min=1e-9))[..., None]
+    ahead = depth.clamp(min=1e-6)
+    # points outside the field of view stay at the axis: their powers would overflow
+    flat = torch.where(inside[..., None], camera[..., :2] / ahead[..., None], torch.zeros_like(camera[..., :2]))
+    moved = torch.stack(distort(flat[..., 0], flat[..., 1], row), -1)
+    seen = torch.cat([torch.where(distorted[..., None], moved, bent), torch.ones_like(camera[..., :1])], -1)
+    length = torch.where(distorted, depth.abs(), distance)
+    depths = torch.where(inside, length, -length)
+    return torch.where(has_lens[..., None], seen, camera), torch.where(has_lens, depths, depth)
 
 
 def unproject(pixels: Tensor, to_image: Tensor, lens: Tensor | None = None) -> Tensor:
     """Directions of pixels in each camera's coordinates.
 
     Args:
-        pixels: (h, w, 3) homogeneous pixels. to_image: (B, N, 3, 3), augmentation included. lens: (B, N, 5) or None.
-    Returns: (B, N, h, w, 3): of a pinhole with z = 1, of a fisheye unit vectors; NaN beyond a lens's widest angle.
+        pixels: (h, w, 3) homogeneous pixels. to_image: (B, N, 3, 3), augmentation included. lens: (B, N, 13) or None.
+    Returns: (B, N, h, w, 3): with z = 1 of a pinhole or distorted camera, unit vectors of a fisheye; NaN beyond a
+        lens's widest angle.
     """
     flat = torch.einsum("bnij,hwj->bnhwi", torch.linalg.inv(to_image), pixels)
     if lens is None:
         return flat
-    row = lens[:, :, None, None]
+    row, missing = lens[:, :, None, None], torch.full_like(flat, float("nan"))
     bent = flat[..., :2].norm(dim=-1)
     angle = angle_of(bent, row)
     around = flat[..., :2] / bent.clamp(min=1e-9)[..., None]
     rays = torch.cat([around * angle.sin()[..., None], angle.cos()[..., None]], -1)
-    rays = torch.where((bent <= radius(row[..., 4], row))[..., None], rays, float("nan"))
-    return torch.where(row[..., 4:] > 0, rays, flat)
+    rays = torch.where((bent <= radius(row[..., 4], row))[..., None], rays, missing)
+    x, y, off = undistort(flat[..., 0], flat[..., 1], row)
+    straight = torch.where((off < UNDISTORTED)[..., None], torch.stack([x, y, torch.ones_like(x)], -1), missing)
+    rays = torch.where(is_distorted(row)[..., None], straight, rays)
+    return torch.where(row[..., 4:5] > 0, rays, flat)

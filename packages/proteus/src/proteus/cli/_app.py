@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from proteus.study._study import Study
 
 app = house_app(
-    "proteus", "From a proteomics table to **ranked, traceable results**, offline. Start with `proteus demo`."
+    "proteus", "Turn a proteomics table into **tested, graded hypotheses**, offline. Start with `proteus demo`."
 )
 main = run_app(app)
 
@@ -25,24 +25,41 @@ def option(name: str, help: str, *more: str, **rules: Any) -> Any:  # noqa: A002
     return typer.Option(name, *more, help=help, **rules)
 
 
-Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `save` wrote.")]
-Design = Annotated[str | None, option("--design", "Formula over the sheet's columns, e.g. '~ site + group'.")]
-Contrast = Annotated[str | None, option("--contrast", "Groups to compare, e.g. 'AD-control'.")]
-_REFERENCE = "TMT: COLUMN=LEVEL of the reference channels, e.g. group=pool."
-_POLICY = "schema-only, aggregate or full; must be said for another machine."
-_TIMEOUT = "Seconds without a byte after which a model's call has hung."
-Top = Annotated[int, option("--top", "Rows to print.", min=1)]
+def advanced(name: str, help: str, **rules: Any) -> Any:  # noqa: A002  (typer's word)
+    """An option that most people never need."""
+    return typer.Option(name, help=help, rich_help_panel="Advanced", **rules)
+
+
+Data = Annotated[Path, typer.Argument(help="Proteomics table in any supported format, or a folder written by `save`.")]
+Design = Annotated[
+    str | None, option("--design", "Linear model over columns of the sample sheet, e.g. '~ site + group'.")
+]
+Contrast = Annotated[str | None, option("--contrast", "Groups to compare, e.g. 'AD-control' for AD minus control.")]
+_YES = "Join levels of the sample sheet that differ only by case or blanks, such as ctl and CTL."
+_REFERENCE = "Reference channels of TMT plexes as COLUMN=LEVEL, e.g. group=pool."
+_POLICY = "What the model may see: schema-only, aggregate or full. Required for a remote server."
+_TIMEOUT = "Seconds without data after which a call to the model is abandoned."
+Top = Annotated[int, option("--top", "Number of rows to print.", min=1)]
 
 
 @dataclass(frozen=True)
 class Reading:
     """How a table is read: its sheet, its format, its reference channels."""
 
-    samples: Annotated[Path | None, option("--samples", "Sample sheet: CSV, TSV or SDRF.", "-s")] = None
-    form: Annotated[str, option("--format", "`auto`, or a format's name (see README).")] = "auto"
-    peptides: Annotated[bool, option("--peptides", "Keep precursors as rows (limited proteolysis).")] = False
-    plex: Annotated[str | None, option("--plex", "TMT: column of plexes, for --reference.")] = None
-    reference: Annotated[str | None, option("--reference", _REFERENCE)] = None
+    samples: Annotated[
+        Path | None, option("--samples", "Sample sheet with one row per sample: CSV, TSV, Excel or SDRF.", "-s")
+    ] = None
+    form: Annotated[
+        str, advanced("--format", "Format of the table: `auto` (detected from its content) or a name from the guide.")
+    ] = "auto"
+    peptides: Annotated[
+        bool, advanced("--peptides", "Test precursors instead of proteins, as limited proteolysis needs.")
+    ] = False
+    yes: Annotated[bool, option("--yes", _YES)] = False
+    plex: Annotated[
+        str | None, advanced("--plex", "Column of TMT plexes, to scale each plex to its --reference channels.")
+    ] = None
+    reference: Annotated[str | None, advanced("--reference", _REFERENCE)] = None
 
     def read(self, path: Path, *others: Path, cohort: str = "") -> ProteomicsData:
         """The table with its sheet, scaled to its reference channels if given; several are cohorts of one table."""
@@ -51,8 +68,8 @@ class Reading:
 
         check_reference(self.plex, self.reference, 1 + len(others))
         if others:
-            return open_cohorts([path, *others], cohort, self.samples, self.form, peptides=self.peptides)
-        data = open_table(path, self.samples, self.form, peptides=self.peptides)
+            return open_cohorts([path, *others], cohort, self.samples, self.form, peptides=self.peptides, join=self.yes)
+        data = open_table(path, self.samples, self.form, peptides=self.peptides, join=self.yes)
         if self.plex is None or self.reference is None:
             return data
         return scale_to_reference(data, self.plex, self.reference)
@@ -60,12 +77,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known beside the table."""
+    """Knowledge that goes with the table."""
 
-    sets: Annotated[Path | None, option("--sets", "Gene sets (GMT).")] = None
-    network: Annotated[Path | None, option("--network", "Interactions: two columns of symbols.")] = None
-    symbols: Annotated[Path | None, option("--symbols", "Accession-to-symbol table.")] = None
-    panel: Annotated[Path | None, option("--panel", "Cytometry: markers and their class.")] = None
+    sets: Annotated[Path | None, option("--sets", "Gene sets to test, a GMT file such as Reactome's.")] = None
+    network: Annotated[
+        Path | None, option("--network", "Protein interactions, a table with two columns of gene symbols.")
+    ] = None
+    symbols: Annotated[Path | None, option("--symbols", "Table that maps UniProt accessions to gene symbols.")] = None
+    panel: Annotated[Path | None, advanced("--panel", "Table of cytometry markers and their class, type or state.")] = (
+        None
+    )
 
     def study(self, table: ProteomicsData) -> Study:
         """A study of the table."""
@@ -84,14 +105,24 @@ class Known:
 class Server:
     """A model's server, what it is sent, and what it may cost."""
 
-    base_url: Annotated[str | None, option("--base-url", "OpenAI-compatible server; no default.")] = None
-    model: Annotated[str | None, option("--model", "Its model.")] = None
-    data_policy: Annotated[str | None, option("--data-policy", _POLICY)] = None
-    budget_usd: Annotated[float | None, option("--budget-usd", "Money for the model.", min=0)] = None
-    budget_tokens: Annotated[int | None, option("--budget-tokens", "Tokens for the model.", min=0)] = None
-    usd_in: Annotated[float | None, option("--usd-in", "Price of a million prompt tokens.", min=0)] = None
-    usd_out: Annotated[float | None, option("--usd-out", "Price of a million answer tokens.", min=0)] = None
-    timeout: Annotated[float, option("--timeout", _TIMEOUT, min=0.1)] = 120.0
+    base_url: Annotated[
+        str | None, advanced("--base-url", "Address of an OpenAI-compatible server, e.g. http://localhost:8000/v1.")
+    ] = None
+    model: Annotated[str | None, advanced("--model", "Name of the model on the server.")] = None
+    data_policy: Annotated[str | None, advanced("--data-policy", _POLICY)] = None
+    budget_usd: Annotated[
+        float | None, advanced("--budget-usd", "Most money to spend on the model, in US dollars.", min=0)
+    ] = None
+    budget_tokens: Annotated[int | None, advanced("--budget-tokens", "Most tokens to spend on the model.", min=0)] = (
+        None
+    )
+    usd_in: Annotated[float | None, advanced("--usd-in", "Price of a million prompt tokens, in US dollars.", min=0)] = (
+        None
+    )
+    usd_out: Annotated[
+        float | None, advanced("--usd-out", "Price of a million answer tokens, in US dollars.", min=0)
+    ] = None
+    timeout: Annotated[float, advanced("--timeout", _TIMEOUT, min=0.1)] = 120.0
 
     def client(self, out: Path, what: str) -> Client:
         """The client, its calls recorded in the run at `out`."""

@@ -12,12 +12,15 @@ from ninefold.progress import progress
 from proteus.cli._app import app
 from proteus.study._out import keep
 
-Run = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
+Run = Annotated[Path, typer.Argument(help="Folder of a finished run, as given to `run -o`.")]
 
 
 @verb(app, uses=("out",), out="file")
 def verify(run: Run, *, opts: Shared) -> dict[str, Any]:
-    """Check a run: journal, every file and row, and every printed number against its cell; names what was changed."""
+    """Check a run's journal, files, rows and printed numbers, and name what was changed since it finished.
+
+    Example: `proteus verify run`
+    """
     from proteus.verification._verify import verify as check
 
     done = check(run)
@@ -31,7 +34,10 @@ def verify(run: Run, *, opts: Shared) -> dict[str, Any]:
 
 @verb(app, uses=("quiet", "out"), out="file")
 def replay(run: Run, *, opts: Shared) -> dict[str, Any]:
-    """Compute a run again from its input, with a model's recorded answers, and compare every byte."""
+    """Compute a run again from its input and a model's recorded answers, and compare every byte.
+
+    Example: `proteus replay run`
+    """
     from proteus.verification._replay import replay as again
 
     with progress(None, "objectives") as bar:

@@ -10,7 +10,7 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.progress import progress
 
-from proteus.cli._app import Data, Known, Reading, Server, app, option
+from proteus.cli._app import Data, Known, Reading, Server, advanced, app, option
 from proteus.study._out import keep
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from proteus.study._study import Study
 
 
-_QUESTION = "Your own, in words that the table has; answered first."
-_FOLD = "Fold bar of each contrast, e.g. 1.2; else by a stated rule."
-_COHORT = "Column of cohorts or sites: A is what replicates in each."
+_QUESTION = "Question in plain words, with names from the table, to answer first."
+_FOLD = "Fold change that each contrast is tested against, e.g. 1.2. By default a stated rule chooses it."
+_COHORT = "Column of cohorts or sites. Grade A then means replicated in each of them."
 
 
 def _planner(kind: str, study: Study, out: Path | None, server: Server) -> Planner:
@@ -48,34 +48,49 @@ class Wanted:
     """What is asked, in which part of the run."""
 
     question: Annotated[str | None, option("--question", _QUESTION)] = None
-    contrast: Annotated[str | None, option("--contrast", "A-B: this difference is asked first.")] = None
-    design: Annotated[str | None, option("--design", "Formula for --contrast, e.g. '~ site + group'.")] = None
-    only: Annotated[bool, option("--only", "Ask nothing beside --question or --contrast.")] = False
+    contrast: Annotated[
+        str | None, option("--contrast", "Groups to compare first, e.g. 'AD-control' for AD minus control.")
+    ] = None
+    design: Annotated[str | None, option("--design", "Linear model for --contrast, e.g. '~ site + group'.")] = None
+    only: Annotated[bool, option("--only", "Answer only --question or --contrast, nothing else.")] = False
     fold: Annotated[float | None, option("--fold", _FOLD, min=1)] = None
     cohort: Annotated[str | None, option("--cohort", _COHORT)] = None
 
 
 @verb(app, uses=("seed", "quiet", "out"), out="run")
 def run(
-    data: Annotated[list[Path], typer.Argument(help="Table; several are cohorts.", show_default=False)],
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Proteomics table in any supported format. Several tables are compared as cohorts.", show_default=False
+        ),
+    ],
     *,
     reading: Reading,
     known: Known,
-    planner: Annotated[str, option("--planner", "`expert` (offline), or `llm`.")] = "expert",
+    planner: Annotated[
+        str, advanced("--planner", "Who plans the study: `expert` (rules, offline) or `llm` (a language model).")
+    ] = "expert",
     server: Server,
-    objectives: Annotated[int, option("--objectives", "Objectives at most.", min=1, max=12)] = 8,
-    budget_seconds: Annotated[float | None, option("--budget-seconds", "Time for the run.", min=0)] = None,
+    objectives: Annotated[
+        int, option("--objectives", "Largest number of objectives to pursue, 1 to 12.", min=1, max=12)
+    ] = 8,
+    budget_seconds: Annotated[
+        float | None, advanced("--budget-seconds", "Time limit for the study, in seconds.", min=0)
+    ] = None,
     wanted: Wanted,
-    resume: Annotated[bool, option("--resume", "Go on with the interrupted run at --out.")] = False,
+    resume: Annotated[bool, option("--resume", "Resume the interrupted run in the folder of --out.")] = False,
     opts: Shared,
 ) -> list[Any]:
-    """Objectives, workflows, refinements, graded hypotheses; -o DIR keeps everything, with a report, and resumes."""
+    """Plan and run a study, and print its graded hypotheses; -o DIR keeps all of it, with the page report.html.
+
+    Example: `proteus run proteins.csv -s samples.csv --sets sets.gmt -o run`
+    """
     from ninefold.errors import InputError
 
     from proteus import Asked, Budget, Settings
     from proteus.study._tables import report_tables
-    from proteus.verification._export import SCRIPT, write_results
-    from proteus.verification._report import write_report
+    from proteus.verification._export import SCRIPT, TABLES
 
     cohort = wanted.cohort or ("cohort" if len(data) > 1 else None)
     study = known.study(reading.read(*data, cohort=cohort or ""))
@@ -95,10 +110,9 @@ def run(
         )  # fmt: skip
     shown = report_tables(report, cohorts=cohort is not None)
     if report.path is not None:
-        page, tables = write_report(report.path), write_results(report.path)
-        names = ", ".join(one.name for one in tables if one.suffix != ".py")
+        names = ", ".join(one for one in TABLES if (report.path / one).exists())
         shown[-1].notes.append(
-            f"written: {page.name} and all it rests on; all contrasts in {names}; the steps as a script in {SCRIPT}"
+            f"written: report.html and the files behind it; all contrasts: {names}; steps as a script: {SCRIPT}"
         )
     return shown
 
@@ -117,10 +131,13 @@ def mcp(
     *,
     reading: Reading,
     known: Known,
-    data_policy: Annotated[str, option("--data-policy", "aggregate, or full.")] = "aggregate",
+    data_policy: Annotated[str, option("--data-policy", "What clients may see: aggregate or full.")] = "aggregate",
     opts: Shared,
 ) -> None:
-    """Serve the tools on one table to an MCP client, over standard input and output; needs the extra `mcp`."""
+    """Serve the tools on one table to an MCP client, over standard input and output; requires the extra `mcp`.
+
+    Example: `proteus mcp proteins.csv -s samples.csv`
+    """
     from ninefold.errors import require
 
     from proteus.study._mcp import Desk, serve
@@ -131,13 +148,18 @@ def mcp(
 
 @verb(app, uses=("seed", "out"), out="file")
 def score(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run, as given to `run -o`.")],
     *,
-    judge: Annotated[bool, option("--judge", "Have a model judge too, blind, three times each.")] = False,
+    judge: Annotated[
+        bool, option("--judge", "Ask a language model to judge each hypothesis three times, blind, as well.")
+    ] = False,
     server: Server,
     opts: Shared,
 ) -> Table | list[Table]:
-    """Score a run's hypotheses by the offline rubric; --judge asks a model too, and puts its marks into the report."""
+    """Score a run's hypotheses by the offline rubric; --judge adds a model's marks to the report.
+
+    Example: `proteus score run`
+    """
     from proteus.verification._score_tables import judge_table, rubric_table
 
     table = rubric_table(run)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ninefold.cli import Shared, verb
 
-from proteus.cli._app import Contrast, Data, Design, Reading, Top, app, option
+from proteus.cli._app import Contrast, Data, Design, Reading, Top, advanced, app, option
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
-_ROLL_UP = "auto (precursors by peptide_model), peptide_model, median_polish, maxlfq, none."
+_ROLL_UP = "How precursors become proteins: auto (peptide_model), peptide_model, median_polish, maxlfq or none."
 
 
 # All that can be told from the options alone is told before the table is read, which may take minutes.
@@ -23,8 +23,10 @@ _ROLL_UP = "auto (precursors by peptide_model), peptide_model, median_polish, ma
 class Preparing:
     """What is done to a table before it is tested."""
 
-    normalise: Annotated[str, option("--normalise", "median, mad, quantile, cyclic_loess, or none.")] = "median"
-    roll_up: Annotated[str, option("--roll-up", _ROLL_UP)] = "auto"
+    normalise: Annotated[
+        str, advanced("--normalise", "Normalisation of samples: median, mad, quantile, cyclic_loess or none.")
+    ] = "median"
+    roll_up: Annotated[str, advanced("--roll-up", _ROLL_UP)] = "auto"
 
 
 def is_result(path: Path) -> bool:
@@ -36,7 +38,10 @@ def is_result(path: Path) -> bool:
 
 @verb(app, uses=("threads", "out"), out="file")
 def profile(data: Data, *, reading: Reading, opts: Shared) -> dict[str, Any]:
-    """Look at a table: size, factors, aliasing, missingness, spread, batch effects, outliers, warnings."""
+    """Describe a table: size, factors, missing values, spread, batch effects, outliers and warnings.
+
+    Example: `proteus profile proteins.csv -s samples.csv`
+    """
     from proteus.differential._prepared import profile_facts
     from proteus.study._out import keep
 
@@ -50,13 +55,21 @@ def run_test(
     reading: Reading,
     design: Design = None,
     contrast: Contrast = None,
-    lfc: Annotated[str, option("--lfc", "Fold bar on the log2 scale, or `auto`.")] = "auto",
+    lfc: Annotated[
+        str,
+        option(
+            "--lfc", "Log2 fold change to test against: a number from 0, or `auto` (chosen by the residual spread)."
+        ),
+    ] = "auto",
     preparing: Preparing,
-    block: Annotated[str | None, option("--block", "Column of samples that share a subject.")] = None,
+    block: Annotated[str | None, advanced("--block", "Column of subjects with several samples each.")] = None,
     top: Top = 20,
     opts: Shared,
 ) -> Table:
-    """Moderated test of a contrast; prints the first rows, -o FILE (.csv, .tsv, .parquet) writes all."""
+    """Test a contrast by the moderated t-test; prints the first rows, -o FILE (.csv, .tsv, .parquet) writes all.
+
+    Example: `proteus test proteins.csv -s samples.csv --design "~ condition" --contrast drug-ctrl -o result.parquet`
+    """
     from proteus import moderated_test
     from proteus.differential._prepared import asked_contrast, check_preparing, fold_bar, prepare
     from proteus.tl._result_files import check_name, first_rows, write_result
@@ -78,17 +91,22 @@ def run_test(
 def enrich(
     data: Data,
     *,
-    sets: Annotated[Path, option("--sets", "Gene sets (GMT).")],
+    sets: Annotated[Path, option("--sets", "Gene sets to test, a GMT file such as Reactome's.")],
     reading: Reading,
     design: Design = None,
     contrast: Contrast = None,
-    method: Annotated[str, option("--method", "camera (competitive), or fry.")] = "camera",
-    symbols: Annotated[Path | None, option("--symbols", "Accession-to-symbol table.")] = None,
+    method: Annotated[
+        str, option("--method", "Test of a set: camera (against the other proteins) or fry (against no change).")
+    ] = "camera",
+    symbols: Annotated[Path | None, option("--symbols", "Table that maps UniProt accessions to gene symbols.")] = None,
     preparing: Preparing,
     top: Top = 20,
     opts: Shared,
 ) -> Table:
-    """Test gene sets against a contrast, the correlation between proteins taken into account."""
+    """Test gene sets against a contrast, with the correlation between proteins taken into account.
+
+    Example: `proteus enrich proteins.csv -s samples.csv --design "~ condition" --contrast drug-ctrl --sets sets.gmt`
+    """
     from ninefold.errors import ArtifactError
 
     from proteus import add_symbols, load_gmt, moderated_test, tl
@@ -117,13 +135,20 @@ def survival(
     data: Data,
     *,
     reading: Reading,
-    time: Annotated[str, option("--time", "Column of follow-up.")] = "time",
-    event: Annotated[str, option("--event", "Column of events, 0 or 1.")] = "event",
-    adjust: Annotated[list[str] | None, option("--adjust", "Column to adjust for; may be repeated.")] = None,
+    time: Annotated[str, option("--time", "Column of follow-up times.")] = "time",
+    event: Annotated[
+        str, option("--event", "Column of events: 1 where it happened, 0 where follow-up ended.")
+    ] = "event",
+    adjust: Annotated[
+        list[str] | None, option("--adjust", "Column of the sample sheet to adjust for; repeatable.")
+    ] = None,
     top: Top = 20,
     opts: Shared,
 ) -> Table:
-    """Cox regression of each feature, with the proportional-hazards test and Harrell's C."""
+    """Fit a Cox regression of each feature, with the proportional-hazards test and Harrell's C.
+
+    Example: `proteus survival proteins.csv -s patients.csv --time days --event died`
+    """
     from proteus import tl
     from proteus.differential._prepared import check_word
     from proteus.tl._result_files import check_name, first_rows, write_result
@@ -140,7 +165,10 @@ def survival(
 
 @verb(app, uses=("out",), out="file")
 def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:
-    """Say what a file is: its format, size, scale, samples, and what the loader noticed."""
+    """Show a file's format, size, scale and samples, and what the loader noticed.
+
+    Example: `proteus inspect proteins.csv`
+    """
     from proteus.differential._prepared import table_facts
     from proteus.loaders._given import open_table
     from proteus.study._out import keep

@@ -19,11 +19,11 @@ demo_verb(app, "proteus")
 @verb(app, uses=("seed", "threads", "out"), out="file")
 def bench(
     *,
-    proteins: Annotated[int, option("--proteins", "Rows.", min=100)] = 10_000,
-    samples: Annotated[int, option("--n", "Columns.", min=10)] = 200,
+    proteins: Annotated[int, option("--proteins", "Number of proteins in the random table.", min=100)] = 10_000,
+    samples: Annotated[int, option("--n", "Number of samples in the random table.", min=10)] = 200,
     opts: Shared,
 ) -> Table:
-    """Time the moderated test on a random table; the benchmarks of a checkout time its peers, and all else."""
+    """Time the moderated test on a random table."""
     from ninefold.report import Table
 
     from proteus.statistics._speed import time_moderated_test

@@ -28,7 +28,8 @@ class Design:
         names: coefficient names.
         kept: (all samples,) bool, False where a needed value is missing; `matrix` has the kept rows only.
         levels: by factor, its levels in order.
-        codes: by level, the row that the level's mean has over the coefficients (main effects only).
+        codes: by level, the row that the level's mean has over the coefficients (main effects only); of an
+            interaction of factors by cell too, `group[AD]:day[d7]`.
         notes: what was left out, in words.
     """
 
@@ -85,7 +86,24 @@ def make_design(samples: pd.DataFrame, formula: str) -> Design:
                 row[starts[name] + hot] = 1.0
             codes[level] = np.full(len(row), np.nan) if level in codes else row  # a level of two factors is ambiguous
             codes[f"{name}[{level}]"] = row
+    for term in terms:
+        if len(term) == 2 and all(coded[name].levels for name in term):
+            codes |= _cells([coded[name] for name in term], names, codes)
     return Design(matrix, names, kept, {name: one.levels for name, one in coded.items() if one.levels}, codes, notes)
+
+
+def _cells(pair: Sequence["_Coded"], names: Sequence[str], codes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """By cell of two crossed factors, `A[a]:B[b]`, the row of its mean: both levels and their interaction."""
+    first, second = pair
+    made = {}
+    for a, b in itertools.product(first.levels, second.levels):
+        row = codes[f"{first.name}[{a}]"] + codes[f"{second.name}[{b}]"]
+        row[0] -= float(names[0] == "Intercept")
+        joint = f"{first.name}{a}:{second.name}{b}"
+        if joint in names:
+            row[names.index(joint)] = 1.0
+        made[f"{first.name}[{a}]:{second.name}[{b}]"] = row
+    return made
 
 
 @dataclass(frozen=True)
@@ -180,7 +198,7 @@ def count_pairs(first: pd.Series, second: pd.Series) -> np.ndarray:
 
 
 def aliasing(samples: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Cramer's V of each pair of factors, (factors, factors): 1 means one cannot be told from the other."""
+    """Cramer's V of each pair of factors, (factors, factors): 1 means one cannot be separated from the other."""
     result = pd.DataFrame(np.eye(len(factors)), index=list(factors), columns=list(factors))
     for a, b in itertools.combinations(factors, 2):
         counts = count_pairs(samples[a], samples[b])
@@ -193,7 +211,8 @@ def make_contrast(design: Design, contrast: str) -> np.ndarray:
     """The coefficient vector of `contrast`, (coefficients,).
 
     Names are coefficients (`groupAD`, in treatment coding the difference to the base level), or levels of a factor
-    (`AD`, or `group[AD]` where two factors share it), which stand for the level's mean at the others' base.
+    (`AD`, or `group[AD]` where two factors share it), which stand for the level's mean at the others' base; or cells of
+    an interaction, `group[AD]:day[d7]`.
     """
     known = {name: np.eye(len(design.names))[i] for i, name in enumerate(design.names)}
     known |= {name: row for name, row in design.codes.items() if name not in known}
@@ -204,7 +223,7 @@ def make_contrast(design: Design, contrast: str) -> np.ndarray:
         raise InputError("contrast", got=repr(contrast), expected=f"arithmetic over: {shown}")
     plain = {name: f"level{place}" for place, name in enumerate(known)}
     try:
-        tree = ast.parse(" ".join(plain.get(one, one) for one in tokens), mode="eval").body
+        tree = ast.parse(" ".join(plain.get(str(one), str(one)) for one in tokens), mode="eval").body
     except SyntaxError:
         raise InputError("contrast", got=repr(contrast), expected="e.g. 'AD-control'") from None
     vector = _value(tree, {plain[name]: row for name, row in known.items()}, contrast)

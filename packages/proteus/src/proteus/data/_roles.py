@@ -15,14 +15,21 @@ from proteus.record._words import ID, named
 
 BASE = named("base")
 BATCH = named("batch", ID)
+EITHER = named("either", ID)  # a batch where it goes with a group, else a time
 SUBJECT = named("subject", ID)
 NO_FACTOR = named("no_factor")
+_STAFF = named("staff", ID)
 _CONDITION = named("condition", r"(?:[_ .-].*)?$")  # has the structure of persons, too
 _QUANTITY = named("quantity")
 _NUMBERED = re.compile(r"^([A-Za-z_ .#-]{0,12})\d+[A-Za-z]?$")
 LEVELS = 20  # of a factor, at most
 _OPEN_LEVELS, _OPEN_SAMPLES = 8, 3
 _RUNS_WITHOUT_ID, _RUNS = 2, 6
+
+
+def named_staff(name: str) -> bool:
+    """Whether a column's name says that its entries are people who handled samples, or plain names."""
+    return _STAFF.match(name) is not None
 
 
 def entries(column: pd.Series) -> pd.Series | None:

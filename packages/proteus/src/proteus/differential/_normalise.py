@@ -20,7 +20,7 @@ def normalise(data: ProteomicsData, method: str = "median", *, stable: np.ndarra
     Args:
         data: on the log2 scale.
         method: `median`, `mad`, `quantile` or `cyclic_loess`.
-        stable: (P,) bool, features believed unchanged; `median` and `mad` then look at these alone. Of a table rolled
+        stable: (P,) bool, features believed unchanged; `median` and `mad` then look at only these. Of a table rolled
             up by the peptide model they look at the half that is known best.
     Raises:
         InputError: unknown method, other scale, or a sample without values.

@@ -19,7 +19,7 @@ _COMPONENTS = 3
 
 @dataclass(frozen=True)
 class Profile:
-    """Facts of a table, none of them decided by hand.
+    """Facts of a table, none of them decided manually.
 
     Attributes:
         kind: protein, peptide, precursor, site or cell.
@@ -28,7 +28,7 @@ class Profile:
         factors: by text column of 2 to 20 levels, samples in each level.
         numbers: numeric columns with more than two values.
         outcome: (time, event) columns if there are such.
-        aliasing: Cramer's V of each pair of factors; 1 cannot be told apart.
+        aliasing: Cramer's V of each pair of factors; 1 cannot be separated.
         missing: share of missing values.
         missing_by_intensity: Spearman correlation of missingness and intensity; under -0.2 weak features are missing.
         residual_sd: median sd around the means of the factor with most levels (of all samples without factors).
@@ -116,9 +116,9 @@ def profile(data: ProteomicsData) -> Profile:
         alone = [level for level, n in levels.items() if n == 1]
         if alone:
             warnings.append(f"one replicate only: {name} {', '.join(alone)}")
-    outcome = _outcome(sheet)
+    outcome = profile_outcome(sheet)
     warnings += [
-        f"column {name!r} holds two numbers and is not used: write words, e.g. no and yes, to compare them"
+        f"column {name!r} holds two numbers; a study compares them as two groups if each has two samples"
         for name in _two_numbers(sheet, outcome)
     ]
     missing = float(np.isnan(data.values).mean())
@@ -131,7 +131,8 @@ def profile(data: ProteomicsData) -> Profile:
     )  # fmt: skip
 
 
-def _outcome(sheet: pd.DataFrame) -> tuple[str, str] | None:
+def profile_outcome(sheet: pd.DataFrame) -> tuple[str, str] | None:
+    """(time, event) columns of follow-up, if a sheet has them."""
     times = [name for name in sheet.columns if _FOLLOW_UP.match(str(name))]
     events = [name for name in sheet.columns if re.match(r"(?i)(event|status|death|dead|os_event)", str(name))]
     good = [

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from proteus.data._crossed import as_levels, crossed_pairs, few_values
 from proteus.data._data import ProteomicsData
-from proteus.data._roles import BASE, BATCH, NO_FACTOR, SUBJECT, same_partition, subject_column
-from proteus.differential._profile import profile
+from proteus.data._roles import BASE, BATCH, EITHER, NO_FACTOR, SUBJECT, same_partition, subject_column
+from proteus.differential._profile import profile, profile_outcome
 from proteus.record._objects import DatasetProfile, Factor
 
 _TYPE_NAME = re.compile(r"(?i)type|population|cluster|annotation|label|class|lineage|identity")
@@ -35,7 +36,7 @@ def one_row_each(data: ProteomicsData) -> pd.DataFrame:
     return data.samples.drop_duplicates("sample_id")
 
 
-def _of_cells(data: ProteomicsData) -> list[str]:
+def columns_of_cells(data: ProteomicsData) -> list[str]:
     """Columns that vary within samples of cells (a cell's type, its size): these describe cells, no condition."""
     if data.level != "cell" or "sample_id" not in data.samples:
         return []
@@ -45,12 +46,34 @@ def _of_cells(data: ProteomicsData) -> list[str]:
 
 def cell_annotation(data: ProteomicsData) -> str | None:
     """The column that says what type each cell is, where the table brings one: text that varies within samples."""
-    for name in _of_cells(data):
+    for name in columns_of_cells(data):
         column = data.samples[name]
         text = not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
         if text and column.notna().all() and 2 <= column.nunique() <= _TYPES and _TYPE_NAME.search(name):
             return name
     return None
+
+
+def at_the_door(data: ProteomicsData) -> ProteomicsData:
+    """The table as studies take it: persons that are numbers as names, columns of two numbers as two groups."""
+    return _two_groups(named_subjects(data))
+
+
+def _two_groups(data: ProteomicsData) -> ProteomicsData:
+    """Columns with two different numbers (day 1 and 7, dose 0 and 10) as text, for they compare two groups."""
+    if data.level == "cell":
+        return data
+    outcome = profile_outcome(data.samples) or ()
+    made, notes = {}, []
+    for name in map(str, data.samples.columns):
+        column = data.samples[name]
+        number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+        if not number or name in outcome or NO_FACTOR.match(name) or not few_values(column) or column.nunique() > 2:
+            continue
+        made[name] = as_levels(column).astype(object)
+        levels = " and ".join(dict.fromkeys(as_levels(column).dropna().sort_values()))
+        notes.append(f"column {name!r} holds the two numbers {levels}: compared as two groups")
+    return data.with_values(data.values, "; ".join(notes), samples=data.samples.assign(**made)) if made else data
 
 
 def named_subjects(data: ProteomicsData) -> ProteomicsData:
@@ -90,12 +113,13 @@ def shared_levels(samples: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 def describe(
     data: ProteomicsData, *, sets: bool = False, network: bool = False, markers: Mapping[str, str] | None = None
 ) -> DatasetProfile:
-    """The profile of a table and of the knowledge beside it; the table's values do not enter but through statistics."""
+    """The profile of a table and of the knowledge in addition to it; the table's values do not enter but through
+    statistics."""
     found = profile(data)
     subjects = subject_column(one_row_each(data))
     warnings = list(found.warnings)
     factors, batch = [], []
-    cells = {"sample_id", *_of_cells(data)}
+    cells = {"sample_id", *columns_of_cells(data)}
     for name, levels in found.factors.items():
         person = subjects is not None and (name == subjects or same_partition(data.samples, name, subjects))
         if person or NO_FACTOR.match(name) or (data.level == "cell" and name in cells):
@@ -104,8 +128,7 @@ def describe(
             warnings.append(f"column {name!r} was not used: its name holds a sign that formulas use")
             continue
         factors.append(Factor(name=name, levels=order_levels(levels)))
-        if BATCH.match(name):
-            batch.append(name)
+        batch += [name] * bool(BATCH.match(name) or (EITHER.match(name) and _aliased(found.aliasing, name)))
     numbers = [
         name
         for name in found.numbers
@@ -119,6 +142,12 @@ def describe(
         for a in names
         if a in found.aliasing.index
     }
+    conditions = [
+        one for one in names
+        if one not in batch and sum(n >= 2 for n in found.factors[one].values()) >= 2
+        and not any(aliasing.get(one, {}).get(other, 0.0) > 0.999 for other in batch)
+    ]  # fmt: skip
+    crossed = [] if data.level == "cell" else crossed_pairs(data.samples, conditions, numbers)
     gaps = [] if data.level == "cell" else [(one, data.samples[one.name].astype(str)) for one in factors[:3]]
     by_group = {
         f"{one.name}={level}": round(float(np.isnan(data.values[:, (column == level).to_numpy()]).mean()), 4)
@@ -138,7 +167,8 @@ def describe(
         numbers=numbers, outcome=list(found.outcome or ()), block=subjects,
         within=[name for name in names if subjects and varies_within(data.samples, subjects, name)],
         shared_levels=shared_levels(data.samples, [*names, *([subjects] if subjects else [])]),
-        batch=batch, aliasing=aliasing,
+        batch=batch, aliasing=aliasing, crossed=crossed,
+        repeated=[] if data.level == "cell" else [one for one in numbers if few_values(data.samples[one])],
         missing=round(found.missing, 4), missing_by_intensity=_number(found.missing_by_intensity),
         missing_by_group=by_group, residual_sd=_number(found.residual_sd), id_type=found.id_type, organism=organism,
         variance_explained={
@@ -146,6 +176,11 @@ def describe(
         },
         outliers=len(found.outliers), markers=classes, knowledge=knowledge, warnings=warnings,
     )  # fmt: skip
+
+
+def _aliased(table: pd.DataFrame, name: str) -> bool:
+    """Whether a factor cannot be separated from another."""
+    return name in table.index and bool((table.loc[name].drop(name) > 0.999).any())
 
 
 def _number(value: float) -> float | None:

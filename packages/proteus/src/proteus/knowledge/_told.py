@@ -1,7 +1,9 @@
-"""Which of the sets that pass are told: each signal once, under the name that fits it best.
+"""Which of the sets that pass are reported: each signal once, under the name that fits it best.
 
-The set whose members shift together most, by likelihood, is told first; its members leave all others, these are tested
-again, and those that still pass go on. A parent is told in place of its child only where its further members moved too.
+The set whose members shift together most, by likelihood, is reported first; its members leave all others, these are
+tested
+again, and those that still pass continue. A parent is reported instead of its child only where its further members
+moved too.
 """
 
 from dataclasses import replace
@@ -28,14 +30,14 @@ def tell_once(
     passed: np.ndarray,
     first: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The set under whose name each set is told, and the order in which sets are told.
+    """The set under whose name each set is reported, and the order in which sets are reported.
 
     Args:
         indexed: S sets over P features.
         tested, fit: the contrast, without a fold bar.
         p: (S,) p-values of CAMERA.
         passed: (S,) bool, sets that pass; the others stand for themselves.
-        first: (S,) bool, sets (complexes) that are told before the others; None: none.
+        first: (S,) bool, sets (complexes) that are reported before the others; None: none.
     Returns: (S,) positions; (S,) 1 for the set told first and so on, 0 for those that are not.
     """
     told, order = np.arange(len(p)), np.zeros(len(p), int)
@@ -71,10 +73,11 @@ def _without(indexed: IndexedSets, gone: np.ndarray) -> IndexedSets:
 
 
 class _Gain:
-    """Twice the log likelihood that a common shift of a set's members adds, beside a common level of all features.
+    """Twice the log likelihood that a common shift of a set's members adds, in addition to a common level of all
+    features.
 
-    Effects are normal with their standard errors, and the spread that most of the table has beside these, correlated
-    through the components that residuals share.
+    Effects are normal with their standard errors, and the spread that most of the table has in addition to these,
+    correlated through the components that residuals share.
     """
 
     def __init__(self, tested: ModeratedT, fit: LinearFit, universe: np.ndarray) -> None:

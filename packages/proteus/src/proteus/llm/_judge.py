@@ -12,6 +12,7 @@ from ninefold.files import write_text
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from proteus.data._data import ProteomicsData
+from proteus.knowledge._private import without_names
 from proteus.llm._client import Client
 from proteus.llm._prompt import prompt
 from proteus.llm._veil import Veil
@@ -114,7 +115,7 @@ def judge_run(folder: Folder, client: Client, data: ProteomicsData, *, seed: int
     if not evidence.hypotheses:
         raise InputError(f"run {folder.root}", got="no hypothesis", expected="something to judge")
     cases = {one.id: case(one, evidence) for one in evidence.hypotheses}
-    found = judge(client, cases, seed=seed, hide=Veil(policy, data).hide)
+    found = judge(client, cases, seed=seed, hide=Veil(policy, without_names(data), data).hide)
     items = [
         {"hypothesis": name, "mean": one.mean(), "scores": one.scores.tolist(), "reasons": one.reasons}
         for name, one in found.items()

@@ -7,6 +7,8 @@ from ninefold.files import digest_file
 from pydantic import BaseModel
 
 from proteus.data._data import ProteomicsData
+from proteus.knowledge._describe import at_the_door
+from proteus.knowledge._private import without_names
 from proteus.llm._client import Client
 from proteus.llm._prompt import prompt
 from proteus.llm._veil import Veil
@@ -30,7 +32,7 @@ class LLMPlanner(Planner):
     def __init__(self, client: Client, data: ProteomicsData) -> None:
         super().__init__()
         self._client = client
-        self._veil = Veil(client.endpoint.policy, data)
+        self._veil = Veil(client.endpoint.policy, without_names(at_the_door(data)), data)
 
     def records(self) -> dict[str, str]:
         """See `Planner.records`."""

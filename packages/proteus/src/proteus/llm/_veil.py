@@ -35,11 +35,27 @@ class Veil:
         policy: `schema-only`, `aggregate`, `full`.
         data: the table. Levels go out by name only where their column has a baseline or holds times or doses
             (`open_columns`); all others, which may be persons, go out as codes.
+        others: tables whose names are hidden, too: that of the input, where `data` has codes for persons.
     """
 
-    def __init__(self, policy: DataPolicy, data: ProteomicsData) -> None:
+    def __init__(self, policy: DataPolicy, data: ProteomicsData, *others: ProteomicsData) -> None:
         self.policy = policy
-        sheet = one_row_each(data)
+        self._samples: set[str] = set()
+        self._tokens: dict[str, str] = {}
+        self._fields = {field for one in _records(Record) for field in one.model_fields}  # keys of every question
+        for table in (data, *others):
+            self._hide_names_of(table)
+        self._names = {token: name for name, token in self._tokens.items()}
+        inside = [
+            name for name, token in self._tokens.items()
+            if (not name.isdigit() or len(name) >= _LONG_NUMBER) and (len(name) > 1 or not token.startswith("sample"))
+            and not (token.startswith("entity") and _WORD.fullmatch(name))
+        ]  # fmt: skip
+        pattern = "|".join(map(re.escape, sorted(inside, key=len, reverse=True)))
+        self._inside = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)") if inside else None
+
+    def _hide_names_of(self, data: ProteomicsData) -> None:
+        policy, sheet = self.policy, one_row_each(data)
         columns, shown, levels = [str(one) for one in sheet.columns], [], []
         samples = [] if data.level == "cell" else [str(one) for one in sheet.index]
         persons = subject_column(sheet)
@@ -54,23 +70,14 @@ class Veil:
         for name in ("gene", "protein"):
             if name in data.features:
                 entities.update(dict.fromkeys(map(str, data.features[name].dropna())))
-        self._samples = set(samples) - {*columns, *shown}
-        levels = [one for one in levels if one not in shown and one not in self._samples]
-        self._tokens: dict[str, str] = {}
-        self._fields = {field for one in _records(Record) for field in one.model_fields}  # keys of every question
+        hidden = set(samples) - {*columns, *shown}
+        self._samples |= hidden
+        levels = [one for one in levels if one not in shown and one not in hidden]
         self._add("column", columns, all_of_them=False)
         self._add("level", [*shown, *levels] if policy == "schema-only" else levels, all_of_them=policy != "full")
         self._add("level", shown, all_of_them=False)
         self._add("entity", entities, all_of_them=policy == "schema-only")
-        self._add("sample", sorted(self._samples), all_of_them=policy != "full")
-        self._names = {token: name for name, token in self._tokens.items()}
-        inside = [
-            name for name, token in self._tokens.items()
-            if (not name.isdigit() or len(name) >= _LONG_NUMBER) and (len(name) > 1 or not token.startswith("sample"))
-            and not (token.startswith("entity") and _WORD.fullmatch(name))
-        ]  # fmt: skip
-        pattern = "|".join(map(re.escape, sorted(inside, key=len, reverse=True)))
-        self._inside = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)") if inside else None
+        self._add("sample", sorted(hidden), all_of_them=policy != "full")
 
     def _add(self, kind: str, names: Iterable[str], *, all_of_them: bool) -> None:
         used = sum(one.startswith(f"{kind}~") for one in self._tokens.values())

@@ -15,6 +15,19 @@ from proteus.record._words import named
 
 ABOUT = named("about")  # numbers that describe features in the tables of many programs
 _STATISTICS = re.compile(r"(?i)^(?:log.?fc|(?:adj\w*[._ ]?)?p[._ -]?val\w*)$")  # beside these, t and b are limma's
+_FOLD = re.compile(
+    r"(?i)log_?2?[._ -]?(?:fold|fc)|fold[._ -]?change|log2?[._ -]?ratio|\bdifference\b|^diff(?:_|$)|_diff$|_ratio$"
+)
+_P = re.compile(
+    r"(?i)(?:^|[._ -])(?:adj[a-z]*[._ -])?[pq][._ -]?(?:val(?:ue)?s?|adj)(?:$|[._ -])|"
+    r"significan|t-test p|\bfdr\b|^padj$|qvalue"
+)
+_TESTED = re.compile(
+    r"(?i)^(?:se|lfcse|df|t[._ ]?val(?:ue)?|t[._ ]?stat\w*|stat(?:istic)?|b|z|basemean|aveexpr|"
+    r"n[._ ]?(?:obs|approx)|"
+    r"(?:missing|imputation)percentage|ci[._ ]?[lr]|avg[._ ]?abundance|.*(?:_|\b)(?:ci|se|centered|mean|average))$"
+)
+_FEW = 4  # columns of numbers under which a table with tests is one of results
 _SUMMARY = named("summary", r"(?:[ _.].*)?$")
 _FAR = 5.0  # in log2, of a column's median from the others'
 _UNLIKE, _ALIKE, _ROWS = 0.2, 0.6, 10
@@ -54,6 +67,7 @@ def sample_columns(table: Table, about: Collection[str] = ()) -> list[str]:
         if rest:
             table.notes.append(f"{len(rest)} columns of numbers are not in the sheet and were not taken: {some(rest)}")
         return said
+    _refuse_results(table, every, names)
     files = [one for one in names if RUN_ENDING.search(one) or "\\" in one or "/" in one.strip("/")]
     strange = [one for one in names if one not in files] if len(files) > 1 else _unlike(table, names)
     strange += [one for one in names if _SUMMARY.match(one)]
@@ -64,6 +78,25 @@ def sample_columns(table: Table, about: Collection[str] = ()) -> list[str]:
             hint="name the samples in a sheet (-s), or leave the column out",
         )  # fmt: skip
     return files if len(files) > 1 else names
+
+
+def _refuse_results(table: Table, every: Sequence[str], names: list[str]) -> None:
+    """Refuse a table of fold changes and p-values, whose columns are no samples; drop such columns in addition to
+    samples."""
+    tested = [one for one in every if _FOLD.search(one) or _P.search(one)]
+    if not (any(map(_FOLD.search, tested)) and any(map(_P.search, tested))):
+        return
+    rest = [one for one in names if one not in tested and not _TESTED.match(one)]
+    if len(rest) < _FEW:
+        raise InputError(
+            f"column {next(filter(_FOLD.search, tested))!r}", got="a table of results (fold changes and p-values)",
+            expected="the quantities of each sample, from which they were computed", where=table.path,
+            hint="if its other columns are samples, name them in a sheet (-s)",
+        )  # fmt: skip
+    table.notes.append(
+        f"columns of results were not taken for samples: {some([one for one in names if one not in rest])}"
+    )
+    names[:] = rest
 
 
 def _unlike(table: Table, names: Sequence[str]) -> list[str]:

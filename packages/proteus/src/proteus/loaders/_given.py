@@ -14,32 +14,39 @@ from proteus.loaders._samples import attach, read_samples
 
 
 def open_table(
-    path: Path, samples: Path | None = None, form: str = "auto", *, peptides: bool = False
+    path: Path, samples: Path | None = None, form: str = "auto", *, peptides: bool = False, join: bool = False
 ) -> ProteomicsData:  # fmt: skip
     """The table of a file, or of a folder that `ProteomicsData.save` wrote, with its sample sheet.
 
     Args:
-        path: file or folder. samples: sheet, if any. form, peptides: of a file; see `load`.
+        path: file or folder. samples: sheet, if any. form, peptides: of a file; see `load`. join: levels of
+        the sheet that differ only by case or blanks.
     """
     if not path.is_dir():
-        return load(path, samples, form, peptides)
+        return load(path, samples, form, peptides, join)
     data = ProteomicsData.open(path)
-    return attach(data, read_samples(samples), samples) if samples else data
+    return attach(data, read_samples(samples, join=join), samples) if samples else data
 
 
 def open_cohorts(
-    paths: Sequence[Path], cohort: str, samples: Path | None = None, form: str = "auto", *, peptides: bool = False
+    paths: Sequence[Path],
+    cohort: str,
+    samples: Path | None = None,
+    form: str = "auto",
+    *,
+    peptides: bool = False,
+    join: bool = False,
 ) -> ProteomicsData:
     """Several tables as one, each a cohort named after its file; `samples` names the samples of all.
 
     Args:
-        paths: files or folders. cohort: column to make. samples, form, peptides: see `open_table`.
+        paths: files or folders. cohort: column to make. samples, form, peptides, join: see `open_table`.
     """
     names = [one.name.split(".")[0] for one in paths]
     names = names if len(set(names)) == len(names) else list(map(str, paths))
     tables = [open_table(one, None, form, peptides=peptides) for one in paths]
     made = stack(list(zip(names, tables, strict=True)), cohort)
-    return made if samples is None else attach(made, read_samples(samples), samples)
+    return made if samples is None else attach(made, read_samples(samples, join=join), samples)
 
 
 def check_reference(plex: str | None, reference: str | None, tables: int = 1) -> None:

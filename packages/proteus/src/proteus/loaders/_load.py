@@ -13,11 +13,11 @@ from proteus.loaders._layouts import layouts
 from proteus.loaders._matrix import read_matrix
 from proteus.loaders._raw import finish
 from proteus.loaders._samples import attach, names_in, read_samples
-from proteus.loaders._table import Table, decode, read_bytes, read_table
+from proteus.loaders._table import Table, decode, grid, read_bytes, read_table
 from proteus.loaders._tidy import read_tidy, tidy_columns
 
 FORMATS = (*layouts(), "olink", "tidy")
-_OTHERS = ("mztab", "adat", "fcs", "h5ad", "cell_table", "matrix")
+_OTHERS = ("olink_wide", "progenesis", "quantms", "mztab", "adat", "fcs", "h5ad", "cell_table", "matrix")
 
 
 def sniff(path: str | Path) -> str:
@@ -51,8 +51,13 @@ def _sniff(path: Path) -> tuple[str, Table | None]:
             return "mztab", None
         if "^TABLE_BEGIN" in head or head.startswith(("!Checksum", "^HEADER")):
             return "adat", None
+        name = _stacked(path, magic)
+        if name:
+            return name, None
     table = read_table(path)
     columns = set(table.columns)
+    if _panels.is_quantms(columns):
+        return "quantms", table
     for name, one in layouts().items():
         if one.fits(columns):
             return name, table
@@ -63,11 +68,22 @@ def _sniff(path: Path) -> tuple[str, Table | None]:
     return ("cell_table" if _cytometry.is_cell_table(table) else "matrix"), table
 
 
+def _stacked(path: Path, magic: bytes) -> str:
+    """The format of a table with several rows of headers; empty: another."""
+    if magic[:2] != b"PK":
+        head = decode(read_bytes(path))[:20_000].lower()
+        if "olinkid" not in head and " abundance" not in head:
+            return ""
+    cells = grid(path)
+    return "olink_wide" if _panels.is_olink_wide(cells) else "progenesis" if _panels.is_progenesis(cells) else ""
+
+
 def load(
     path: str | Path,
     samples: str | Path | pd.DataFrame | None = None,
     format: str = "auto",  # noqa: A002  (the word users know)
     peptides: bool = False,
+    join_levels: bool = False,
 ) -> ProteomicsData:
     """Read a proteomics table: intensities to log2, zeros to missing, decoys and contaminants out; each step noted.
 
@@ -77,6 +93,7 @@ def load(
         format: `auto` (by content), or one of `FORMATS`, mztab, adat, fcs, h5ad, cell_table, matrix.
         peptides: keep precursors as rows of their own, as limited proteolysis needs, whose change is one of single
             peptides; else studies and tests sum them to proteins.
+        join_levels: join levels of the sheet that differ only by case or blanks (`ctl`, `CTL`), which are refused else.
     Returns:
         The table; `notes` says what was changed and what looks suspicious.
     Raises:
@@ -94,7 +111,7 @@ def load(
         [[10.0, 11.0], [nan, 12.0]]
     """
     path = Path(path)
-    sheet = None if samples is None else read_samples(samples)
+    sheet = None if samples is None else read_samples(samples, join=join_levels)
     if format not in ("auto", *FORMATS, *_OTHERS):
         raise InputError("format", got=repr(format), expected=f"auto, {', '.join([*FORMATS, *_OTHERS])}")
     name, table = _sniff(path) if format == "auto" else (format, None)
@@ -112,11 +129,14 @@ def _read(path: Path, name: str, table: Table | None, known: frozenset[str]) -> 
         return (_cytometry.read_fcs if name == "fcs" else _cytometry.read_h5ad)(path)
     if name in ("mztab", "adat"):
         return finish((_panels.read_mztab if name == "mztab" else _panels.read_adat)(path), path, name)
+    if name in ("olink_wide", "progenesis"):
+        stacked = {"olink_wide": _panels.read_olink_wide, "progenesis": _panels.read_progenesis}[name]
+        return finish(stacked(path, grid(path)), path, name)
     table = table if table is not None else read_table(path)
     table.known = known
     if name == "cell_table":
         return _cytometry.read_cell_table(table)
-    special = {"matrix": read_matrix, "olink": _panels.read_olink, "tidy": read_tidy}
+    special = {"matrix": read_matrix, "olink": _panels.read_olink, "tidy": read_tidy, "quantms": _panels.read_quantms}
     return finish((special.get(name) or layouts()[name].read)(table), path, name)
 
 

@@ -2,13 +2,14 @@
 
 import io
 import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from ninefold.errors import ArtifactError, InputError
 
-from proteus.loaders._raw import Raw
+from proteus.loaders._raw import Raw, pivot
 from proteus.loaders._samples import numbered_groups, typed
 from proteus.loaders._table import Table, decode, need, numbers, read_bytes, text
 
@@ -153,3 +154,125 @@ def _name(metadata: dict[str, str], what: str, number: str) -> str:
             return Path(location.replace("\\", "/")).stem
     described = metadata.get(f"{what}[{number}]-description", "")
     return described or f"{what}_{number}"
+
+
+def is_olink_wide(cells: Sequence[Sequence[str]]) -> bool:
+    """Whether the first cells of the first rows are those of NPX Manager's wide export (Olink Target 48 and 96)."""
+    first = {row[0].strip().lower() for row in cells[:12] if row}
+    return {"assay", "olinkid"} <= first
+
+
+def read_olink_wide(path: Path, cells: Sequence[Sequence[str]]) -> Raw:
+    """NPX Manager's wide export: rows of assay, UniProt and OlinkID, then a row a sample, then limits of detection.
+
+    Raises:
+        InputError: naming a cell that is no number, or an assay that is there twice.
+    """
+    head = {row[0].strip().lower(): list(row) for row in cells[:12] if row and row[0].strip()}
+    begin = 1 + next(place for place, row in enumerate(cells) if row and row[0].strip().lower() == "olinkid")
+    ids = head["olinkid"]
+    columns = [place for place, one in enumerate(ids) if place and re.fullmatch(r"OID\d+", one.strip())]
+    if len(columns) < 2:
+        raise InputError("OlinkID", got=f"{len(columns)} assays", expected="one in each column of values", where=path)
+    kept, left = [], 0
+    for number, row in enumerate(cells[begin:], begin + 1):
+        name = row[0].strip() if row else ""
+        if not name and not any(cell.strip() for cell in row):
+            continue
+        if re.match(r"(?i)(?:lod|max lod|missing data|normalization)", name) or (name and _CONTROL.match(name)):
+            left += 1
+            continue
+        kept.append((number, row))
+    values = np.full((len(columns), len(kept)), np.nan)
+    for place, (number, row) in enumerate(kept):
+        for assay, column in enumerate(columns):
+            text = row[column].strip().replace(",", ".") if column < len(row) else ""
+            try:
+                values[assay, place] = float(text) if text.lower() not in ("", "na", "nan", "no data") else np.nan
+            except ValueError:
+                raise InputError(f"assay {ids[column]!r}", got=repr(text), expected="a number",
+                                 where=f"{path}, row {number}") from None  # fmt: skip
+    told = [(key, head[row]) for key, row in (("gene", "assay"), ("protein", "uniprot id")) if row in head]
+    told += [("protein", head["uniprot"])] if "uniprot" in head else []
+    features = {key: pd.Series([row[column].strip() for column in columns]) for key, row in told}
+    names = [row[0].strip() for _, row in kept]
+    notes = [f"{left} rows of limits of detection and controls left out"] * bool(left)
+    warned = [place for place, one in enumerate(head.get("assay", ids)) if one.strip().lower() == "qc warning"]
+    bad = sum(
+        any(place < len(row) and row[place].strip().lower() not in ("pass", "") for place in warned) for _, row in kept
+    )
+    notes += [f"{bad} samples carry a QC warning and were kept"] * bool(bad)
+    return Raw(values, pd.Series([ids[one].strip() for one in columns]), names, features, scale="log2", notes=notes)
+
+
+def is_progenesis(cells: Sequence[Sequence[str]]) -> bool:
+    """Whether the first rows are those of Progenesis QI: blocks of abundances over the header."""
+    said = {cell.strip().lower() for row in cells[:1] for cell in row}
+    return bool({"normalized abundance", "raw abundance"} & said) and len(cells) > 3
+
+
+def read_progenesis(path: Path, cells: Sequence[Sequence[str]]) -> Raw:
+    """Progenesis QI for proteomics: the block of normalised abundances, with the conditions over its runs."""
+    top, conditions, header = ([cell.strip() for cell in row] for row in cells[:3])
+    width = len(header)
+    starts = {cell.lower(): place for place, cell in enumerate(top) if cell}
+    wanted = "normalized abundance" if "normalized abundance" in starts else "raw abundance"
+    begin = starts[wanted]
+    end = min([place for place in starts.values() if place > begin], default=width)
+    columns = [place for place in range(begin, min(end, width)) if header[place]]
+    rows = [[*row, *[""] * (width - len(row))] for row in cells[3:] if any(cell.strip() for cell in row)]
+    names = {name.lower(): place for place, name in enumerate(header[:begin])}
+    first = names.get("accession", 0)
+    frame = pd.DataFrame({header[place]: [row[place] for row in rows] for place in columns})
+    values = numbers(Table(frame, path), [str(one) for one in frame])
+    groups, current = [], ""
+    for place in range(begin, max(columns) + 1):
+        current = (conditions[place] if place < len(conditions) else "") or current
+        groups += [current] * (place in columns)
+    runs = [header[place] for place in columns]
+    sheet = pd.DataFrame({"condition": groups}, index=pd.Index(runs, name="sample")) if all(groups) else None
+    ids = pd.Series([row[first].strip() for row in rows])
+    features = {"protein": ids.str.split(";").str[0]}
+    if "description" in names:
+        features["description"] = pd.Series([row[names["description"]].strip() for row in rows])
+    for name in ("unique peptides", "peptide count"):
+        if name in names and "n_peptides" not in features:
+            counts = pd.to_numeric(pd.Series([row[names[name]] for row in rows]), errors="coerce")
+            features["n_peptides"] = counts
+    return Raw(values, ids, runs, features, sheet=sheet, notes=[f"quantities: {wanted}"])
+
+
+def is_quantms(columns: Collection[str]) -> bool:
+    """Whether columns are those of a feature file of quantms (parquet): intensities as lists in one column."""
+    return "intensities" in columns and bool({"peptidoform", "sequence"} & set(columns))
+
+
+def read_quantms(table: Table) -> Raw:
+    """quantms `feature.parquet`: a row for each feature of a run, its intensities by sample and channel in one cell."""
+    frame = table.frame
+    if "is_decoy" in frame:
+        frame = frame[~frame["is_decoy"].astype(str).str.lower().isin(["1", "1.0", "true"])]
+    notes = [*table.notes, *[f"{len(table.frame) - len(frame)} decoys left out"] * (len(frame) < len(table.frame))]
+    if "pg_global_qvalue" in frame:
+        good = ~(pd.to_numeric(frame["pg_global_qvalue"], errors="coerce") > 0.01)
+        notes += [f"{int((~good).sum())} rows with pg_global_qvalue above 0.01 left out"] * (not good.all())
+        frame = frame[good]
+    sequence = frame["peptidoform" if "peptidoform" in frame else "sequence"].astype(str)
+    charge = next((frame[name].astype(str) for name in ("precursor_charge", "charge") if name in frame), None)
+    ids = sequence if charge is None else sequence + "/" + charge
+    proteins = next(frame[name] for name in ("pg_accessions", "protein_accessions", "anchor_protein") if name in frame)
+    run = frame["reference_file_name"].astype(str) if "reference_file_name" in frame else pd.Series("", frame.index)
+    rows = []
+    for name, protein, file, cell in zip(ids, proteins, run, frame["intensities"], strict=True):
+        group = ";".join(map(str, protein)) if isinstance(protein, (list, tuple, np.ndarray)) else str(protein)
+        for one in cell if cell is not None else []:
+            sample, channel = str(one.get("sample_accession") or file), str(one.get("channel") or "")
+            rows.append((name, group, sample, channel, float(one["intensity"])))
+    long = pd.DataFrame(rows, columns=["id", "protein", "sample", "channel", "intensity"])
+    if long.empty:
+        raise InputError("intensities", got="none", expected="a list in each row", where=table.path)
+    if long.groupby("sample")["channel"].nunique().max() > 1:
+        long["sample"] = long["sample"] + " " + long["channel"]
+    values, names, runs, kept, _ = pivot(long["id"], long["sample"], long["intensity"].to_numpy(float),
+                                         {"protein": long["protein"]}, add=True)  # fmt: skip
+    return Raw(values, names, runs, kept, "precursor", notes=[*notes, "quantities: intensities"])

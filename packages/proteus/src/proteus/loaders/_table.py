@@ -1,5 +1,6 @@
 """Reading delimited text and parquet whatever wrote it: compression, BOM, separators, decimal commas, damage."""
 
+import csv
 import gzip
 import io
 import re
@@ -13,6 +14,10 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import ArtifactError, InputError, require
 
+from proteus.loaders._repairs import below_titles, cells_of, distinct, header_at, tidied
+from proteus.loaders._repairs import counted as filled_cells
+
+ERRORS = ("#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!")  # of Excel
 _MISSING = {"", "na", "nan", "n/a", "#n/a", "null", "none", "filtered", "-", "inf", "-inf"}
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+(?:[eE][-+]?\d+)?$")
 THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$")
@@ -87,7 +92,8 @@ def read_table(path: Path) -> Table:
     notes = []
     if data.startswith(b"\xef\xbb\xbf"):
         notes.append("the file starts with a byte-order mark")
-    text = decode(data)
+    text, skipped = below_titles(decode(data))
+    notes += skipped
     header = text.split("\n", 1)[0]
     separator = max("\t,;", key=header.count)
     if header.count(separator) == 0:
@@ -103,7 +109,8 @@ def read_table(path: Path) -> Table:
     if isinstance(frame.index, pd.MultiIndex):
         got = f"rows of {frame.index.nlevels + frame.shape[1]} cells under {frame.shape[1]} names"
         raise InputError(str(path), got=got, expected="a name for each column")
-    frame.columns = [str(name).strip() for name in frame.columns]
+    told = next(csv.reader([header], delimiter=separator))
+    frame = tidied(frame, told, path, notes)
     last = text.rstrip("\n").rsplit("\n", 1)[-1]
     if not text.endswith("\n") and last.count(separator) < header.count(separator):
         notes.append(f"the last row ({len(frame) + 1}) ends before its last column: the file may be cut off")
@@ -116,12 +123,29 @@ def _workbook(data: bytes, path: Path) -> Table:
         if "xl/workbook.xml" not in packed.namelist():
             raise InputError(str(path), got="a zip archive", expected="text, parquet or an Excel workbook")
     require("openpyxl", "proteus", "xlsx")
-    book = pd.ExcelFile(io.BytesIO(data), engine="openpyxl")
-    frame = book.parse(book.sheet_names[0], dtype=str, keep_default_na=False)
-    frame.columns = [str(name).strip() for name in frame.columns]
-    others = ", ".join(map(str, book.sheet_names[1:4]))
-    note = f"the first sheet of a workbook, {book.sheet_names[0]!r}" + (f"; not read: {others}" if others else "")
-    return Table(frame, path, [note])
+    cells, names = cells_of(data)
+    others = ", ".join(names[1:4])
+    notes = [f"the first sheet of a workbook, {names[0]!r}" + (f"; not read: {others}" if others else "")]
+    filled = [filled_cells(row) for row in cells]
+    start = header_at(filled)
+    if start:
+        notes.append(f"{start} line{'s' * (start > 1)} above the header left out")
+    if not cells or not any(filled):
+        raise ArtifactError(path, "is empty")
+    told = cells[start]
+    frame = pd.DataFrame(cells[start + 1 :], columns=distinct(told), dtype=str)
+    return Table(tidied(frame, told, path, notes), path, notes)
+
+
+def grid(path: Path) -> list[list[str]]:
+    """All cells of a small file as text, a row each: delimited text, or the first sheet of a workbook."""
+    data = read_bytes(path)
+    if data[:2] == b"PK" and zipfile.is_zipfile(io.BytesIO(data)):
+        require("openpyxl", "proteus", "xlsx")
+        return cells_of(data)[0]
+    text = decode(data)
+    head = "\n".join(text.split("\n")[:20])
+    return list(csv.reader(io.StringIO(text), delimiter=max("\t,;", key=head.count)))
 
 
 def decode(data: bytes) -> str:

@@ -205,7 +205,7 @@ def _likelihood(
 
 
 def _proportional(pieces: _Pieces, weight: np.ndarray, dead: np.ndarray) -> np.ndarray:
-    """p of the score test for a coefficient of x g(t), g = weight, beside the fitted coefficients."""
+    """p of the score test for a coefficient of x g(t), g = weight, in addition to the fitted coefficients."""
     residuals, variances, _ = pieces
     g = weight - (dead @ weight / np.maximum(dead.sum(1), 1))[:, None]
     score = (residuals[0] * g).sum(1)

@@ -14,7 +14,7 @@ _SHARES = np.geomspace(0.9, 0.05, 10)  # penalties tried, as shares of the small
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel and what it is worth.
+    """A panel and its accuracy.
 
     Attributes:
         weights: coefficient of each chosen feature (per sd) from a fit on all samples, largest first.

@@ -1,6 +1,6 @@
 """Counts of cells summed by type and sample, tested with weights from the trend of spread over count (limma-voom).
 
-The unit is the sample of a donor, never a cell. A type's share and its state are told apart: sums are taken relative to
+The unit is the sample of a donor, never a cell. A type's share and its state are separated: sums are taken relative to
 all counts of the type in the sample, so that more cells of a type are no change of its features.
 """
 

@@ -85,7 +85,8 @@ def _plan(question: PlanWorkflow) -> Plan:
 
 
 def _more(objective: Objective, profile: DatasetProfile) -> dict[str, Any]:
-    """What a template needs beside the objective: of the draft that asks the same, in the same or in other words."""
+    """What a template needs in addition to the objective: of the draft with the same question, in the same or in
+    other words."""
     if objective.query is not None and (objective.query.kind != "subtypes"):
         return more_of(objective.query, profile)
     alike = [one for one in drafts(profile) if one.template == objective.template]
@@ -104,7 +105,7 @@ def _more(objective: Objective, profile: DatasetProfile) -> dict[str, Any]:
 
 
 def summary_of(findings: Sequence[Finding]) -> str:
-    """What is printed of an objective, whoever planned it; `findings` strongest first."""
+    """What is printed of an objective, for any planner; `findings` strongest first."""
     names = list(dict.fromkeys(one.entity for one in findings))[:5]
     if not names:
         return "Nothing passed; see the smallest detectable change where it was computed."
@@ -138,7 +139,7 @@ def propose(question: ProposeHypotheses, limit: int) -> list[Hypothesis]:
 
 
 def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings that belong together, the one that leads first, then each that is joined to it.
+    """Findings that belong together, the strongest first, then each that is joined to it.
 
     A regulator with its targets: of links between features whose own changes were found in the same contrast, those of
     the feature with most of them, and so on with what is left. A complex, a pathway or a module with its members: the

@@ -1,12 +1,13 @@
 """The sentence of a hypothesis, made from typed slots: relation, direction, both sides, unit, contrast, entity, cells.
 
-Whoever proposes a hypothesis, expert or model, its headline is this sentence about its first finding and nothing else;
-`verify` makes it again. Numbers stand in it as `{name}`, each a cell of the finding's row.
+Whether a planner or a model proposes a hypothesis, expert or model, its headline is this sentence about its first
+finding and nothing else; `verify` makes it again. Numbers stand in it as `{name}`, each a cell of the finding's row.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from proteus.data._crossed import cell_of
 from proteus.data._design import compared
 from proteus.record._objects import DatasetProfile, Finding, Ref
 from proteus.record._words import words
@@ -76,9 +77,13 @@ def slots_of(one: Finding, profile: DatasetProfile, columns: Sequence[str]) -> S
         for name, column in names.items() if column in columns
     }  # fmt: skip
     contrast, where = one.target, ""
+    if one.relation in ("departs_in", "slope_differs_in"):
+        cell = cell_of(one.target, levels_of(profile))
+        contrast = " and ".join(name for name, _ in cell if one.relation == "departs_in" or name == cell[-1][0])
+        where = " and ".join(f"{name} {level}" for name, level in cell if level)
     if one.relation == "state_changed_in":
         contrast, where = _place(one.target, levels_of(profile))
-    return Slots(one.entity, one.relation, one.sign, one.target, sides_of(contrast, levels_of(profile)), where,
+    return Slots(one.entity, one.relation, one.sign, contrast, sides_of(contrast, levels_of(profile)), where,
                  unit_of(one.relation, one.target, profile), lone, one.modelled, numbers)  # fmt: skip
 
 

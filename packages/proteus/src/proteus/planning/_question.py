@@ -68,7 +68,7 @@ def _objective(asked: Asked, query: Query, profile: DatasetProfile) -> Objective
 
 
 def more_of(query: Query, profile: DatasetProfile) -> dict[str, Any]:
-    """What the template of a query needs beside the objective's fields."""
+    """What the template of a query needs in addition to the objective's fields."""
     subjects = {"block": profile.block} if profile.block else {}
     factor = profile.factor(query.factor or "")
     if query.kind in ("presence", "panel"):

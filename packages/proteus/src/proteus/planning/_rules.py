@@ -55,7 +55,7 @@ def _set(step: Step, params: dict[str, Any], reason: str, **trigger: Any) -> Ref
 
 
 def aliased_batch(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
-    """The factor asked about cannot be told from a batch: the objective is refused, with the counts."""
+    """The factor asked about cannot be separated from a batch: the objective is refused, with the counts."""
     factor = _main_factor(question)
     if step.tool != "quality" or factor is None or factor in question.profile.batch:
         return None
@@ -85,7 +85,7 @@ def batch_into_design(question: RefineWorkflow, step: Step, result: StepResult) 
 
 
 def off_centre(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
-    """The bulk of z lies beside zero, and is most of the table: normalise again on it."""
+    """The bulk of z lies off zero, and is most of the table: normalise again on it."""
     values = result.metrics
     mode, near = values.get("z_mode", 0.0), values.get("near_mode", 0.0)
     wanted = step.tool == "contrast" and question.profile.scale == "log2" and not step.params.get("recentre")

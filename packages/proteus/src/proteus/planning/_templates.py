@@ -12,6 +12,9 @@ from proteus.tools._registry import tools
 _MAIN = named("main")
 _LONGITUDINAL = named("longitudinal")
 _FACTORS, _CONTRASTS, _REST = 4, 3, 3.5  # of a factor: contrasts asked early; priority of the others
+_CROSSED = 3  # pairs of crossed columns that are asked about
+_FIRST, _NEXT = 10.4, 9.4  # priority of the first, before all else; of the others, after the first contrast's own
+_EVEN = 0.15  # Cramer's V up to which two factors cross evenly
 _VALIDATED = 20  # samples of each level from which a panel is worth a fit
 _WITH_IT = {"pathway_activity": 9.5, "network_neighbourhood": 9, "co_regulation": 2.2, "ptm_versus_protein": 8.8}
 _DETECTABLE = 5  # runs a level from which Fisher's test of detection can pass many tests; below, `contrast` fills gaps
@@ -67,12 +70,28 @@ def _ordered(one: Factor) -> list[str] | None:
 
 
 def model_of(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, Any]]:
-    """(template, design, more): subjects are a term where a factor varies within them, else a block of the test."""
+    """(template, design, more): factors that it crosses are terms; subjects are a term where the factor varies within
+    them, else a block of the test."""
+    known = {one.name for one in profile.factors}
+    pairs = [
+        pair for pair in profile.crossed if factor in pair and known.issuperset(pair) and by_design(profile, *pair)
+    ]
+    beside = [name for pair in pairs for name in pair if name != factor]
     if not profile.block:
-        return "group_contrast", f"~ {factor}", {}
+        return "group_contrast", _formula(*beside, factor), {}
     if factor in profile.within:
-        return "paired_change", f"~ {profile.block} + {factor}", {}
-    return "group_contrast", f"~ {factor}", {"block": profile.block}
+        inside = [name for name in beside if name in profile.within]
+        return "paired_change", _formula(profile.block, *inside, factor), {}
+    return "group_contrast", _formula(*beside, factor), {"block": profile.block}
+
+
+def by_design(profile: DatasetProfile, first: str, second: str) -> bool:
+    """Whether two columns cross as an experiment makes them cross, evenly, and not as a covariate happens to."""
+    return second in profile.repeated or profile.aliasing.get(first, {}).get(second, 1.0) <= _EVEN
+
+
+def _formula(*names: str) -> str:
+    return f"~ {' + '.join(dict.fromkeys(names))}"
 
 
 def _draft(
@@ -86,7 +105,7 @@ def _draft(
 
 
 def _beside(one: Factor, names: Mapping[str, str], design: str, contrast: str, block: dict[str, Any]) -> list[Draft]:
-    """What is asked beside the features of the first contrast."""
+    """What is asked in addition to the features of the first contrast."""
     pair = {"factor": one.name, "positive": names["level"], "negative": names["base"]}
     fewest = min(one.levels[names["level"]], one.levels[names["base"]])
     drafts = [
@@ -99,15 +118,36 @@ def _beside(one: Factor, names: Mapping[str, str], design: str, contrast: str, b
     return drafts
 
 
+def _crossed(profile: DatasetProfile) -> list[Draft]:
+    """What a crossed design asks first: whether effects depend on each other, by levels and as slopes."""
+    subjects = {"block": profile.block} if profile.block else {}
+    order = {one.name: list(one.levels) for one in profile.factors}
+    made = []
+    for place, (first, second) in enumerate(profile.crossed[:_CROSSED]):
+        names, slope = {"first": first, "second": second}, second in profile.numbers
+        asked = {**names, "first_order": order[first], **subjects}
+        over_time = slope and bool(_LONGITUDINAL.match(second))
+        early = 7.2 if over_time else 1.4  # whether age matters in one group alone is asked last
+        if by_design(profile, first, second):  # in a cohort with follow-up, nobody made columns cross
+            early = _FIRST if place == 0 and not profile.outcome else _NEXT - 0.1 * place
+        if second in order:
+            made.append(_draft("interaction", early, names, **asked, second_order=order[second]))
+            continue
+        if second in profile.repeated:
+            made.append(_draft("interaction", early, names, **asked))
+        made.append(_draft("slopes", min(early, _NEXT) - 0.05, names, **asked, linear=True))
+    return made
+
+
 def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     """Questions to features by samples."""
-    drafts: list[Draft] = []
+    drafts = _crossed(profile)
     subjects = {"block": profile.block} if profile.block else {}  # whose runs count once, whatever is asked
     for place, one in enumerate(main_factors(profile)):
         aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
         first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
         template, design, block = model_of(profile, one.name)
-        about, alone = {"name": one.name}, f"~ {one.name}"
+        about, alone = {"name": one.name}, model_of(profile, one.name)[1]
         for number, (level, base) in enumerate(contrasts(one)):
             contrast, names = contrast_of(profile, one.name, level, base), {**about, "level": level, "base": base}
             priority = first - number if number < _CONTRASTS else min(_REST, first) - 0.01 * number
@@ -121,16 +161,19 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
         if len(one.levels) >= 3:
             drafts.append(_draft("multi_group", 4 - place, about, design=alone, factor=one.name, **subjects))
     for name in profile.numbers[:2]:
-        priority = 5 if _LONGITUDINAL.match(name) else 1.0
-        drafts.append(_draft("trend", priority, {"name": name}, over=name, **subjects))
+        told = bool(_LONGITUDINAL.match(name)) or name in profile.repeated
+        crossing = [pair[0] for pair in profile.crossed if pair[1] == name and name in profile.repeated]
+        asked = {"over": name, "adjust": crossing[:1], **subjects}
+        priority = 9.5 if not main_factors(profile) else 5 if told else 1.0
+        drafts.append(_draft("trend", priority, {"name": name}, **asked))
+        if name in profile.repeated:
+            formula = _formula(*crossing[:1], name)
+            drafts.append(_draft("levels", 4.5, {"name": name}, design=formula, factor=name, **subjects))
     drafts += [_draft("module_trait", 0.9, {"name": name}, trait=name, **subjects) for name in profile.numbers[:1]]
     if profile.outcome:
         drafts.append(_draft("survival", 10.5, {}, outcome=profile.outcome))
         drafts.append(_draft("module_outcome", 0.95, {}, outcome=profile.outcome))
-    remove = [*(one.name for one in main_factors(profile)[:1]), *profile.batch[:1]]
-    aliased = len(remove) == 2 and profile.aliasing.get(remove[0], {}).get(remove[1], 0.0) > 0.999
-    formula = f"~ {' + '.join(remove[:1] if aliased else remove)}" if remove else "~ 1"
-    drafts.append(_draft("subtype", 3.0, {}, remove=formula))
+    drafts.append(_draft("subtype", 3.0, {}))
     if profile.batch and main_factors(profile):
         pair = {"first": profile.batch[0], "second": main_factors(profile)[0].name}
         drafts.append(_draft("batch_audit", 2.5, pair, **pair))

@@ -1,4 +1,4 @@
-"""JSON documents of the package's formats: read with every way they can be wrong told apart, sealed by a digest."""
+"""JSON documents of the package's formats: read with every way they can be wrong separated, sealed by a digest."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -44,12 +44,14 @@ class DatasetProfile(Record):
         outcome: (time, event) columns, if there are such.
         block: column whose levels are subjects measured more than once.
         within: factors whose levels can be compared within subjects; of the others a subject has one level.
+        crossed: pairs of columns with samples in each combination of their levels; the second may be a number.
+        repeated: numbers with few different values, as times and doses have.
         shared_levels: levels that two columns have (a batch A, a group A): a contrast writes them `group[A]`.
         batch: factors that look technical: by name (batch, plate, site, run ...).
-        aliasing: Cramer's V of pairs of factors; 1 cannot be told apart.
+        aliasing: Cramer's V of pairs of factors; 1 cannot be separated.
         variance_explained: eta^2 of each factor on the first principal components.
         markers: cytometry: `type` and `state` markers.
-        knowledge: what is at hand beside the table: sets, network, sites.
+        knowledge: what is at hand in addition to the table: sets, network, sites.
     """
 
     version: Literal[1] = 1
@@ -62,6 +64,8 @@ class DatasetProfile(Record):
     outcome: list[str] = []
     block: str | None = None
     within: list[str] = []
+    crossed: list[list[str]] = []
+    repeated: list[str] = []
     shared_levels: list[str] = []
     batch: list[str] = []
     aliasing: dict[str, dict[str, float]] = {}
@@ -229,7 +233,7 @@ class Finding(Record):
 
 
 class StepResult(Record):
-    """What came out of a step.
+    """Results of a step.
 
     Attributes:
         artifacts: table name to artifact name.
@@ -284,14 +288,14 @@ class Hypothesis(Record):
 
     `statement` (and `prose`, `mechanism`, `alternatives`) hold no digit but in names of entities and contrasts: a
     number is written `{name}`, where `numbers[name]` says which cell it is (`prose_numbers`, in all but the statement);
-    we render it. Of version 2 on the statement is made from the slots of the first finding (`_headline`), whoever
-    proposed it, and of those of `joins`; of version 1 it is the proposer's.
+    we render it. Of version 2 on the statement is made from the slots of the first finding (`_headline`), for any
+    planner that proposed it, and of those of `joins`; of version 1 it is the proposer's.
 
     Attributes:
         context: contrast, outcome or cell type.
         prose: A model's own words, checked against the slots; empty where it adds none.
         evidence: ids of findings.
-        joins: of a joined hypothesis (a complex, a regulator with its targets) what is said beside the first
+        joins: of a joined hypothesis (a complex, a regulator with its targets) what is said in addition to the first
             finding.
         grade: set by the gate, never by a planner.
         firm: whether it passes the error control over the whole run and the sensitivity refits, and so does all it
@@ -358,7 +362,7 @@ class Asked(Record):
 
 
 class Settings(Record):
-    """How a study runs, beside its budget and seed; a run keeps them, and a resumed one must have the same.
+    """How a study runs, in addition to its budget and seed; a run keeps them, and a resumed one must have the same.
 
     Attributes:
         refine: off for comparison only, as `gate`.

@@ -73,7 +73,7 @@ def digest_tables(frames: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any
 
 
 class Question(Record):
-    """Base of questions; what a model is told to do is in `words.json`, section `prompts`, by role.
+    """Base of questions; instructions for a model is in `words.json`, section `prompts`, by role.
 
     Attributes:
         refused: why earlier answers to this question were refused.
@@ -91,7 +91,7 @@ class Objectives(Record):
 
 
 class ProposeObjectives(Question):
-    """Which questions are worth asking of this table?"""
+    """Which questions should be asked of this table?"""
 
     role = "propose_objectives"
     answer = Objectives
@@ -200,7 +200,7 @@ class Spent(BaseModel):
 
 
 class PlannerError(NinefoldError):
-    """A planner that cannot answer. The engine goes on with `ExpertPlanner` and says so.
+    """A planner that cannot answer. The engine continues with `ExpertPlanner` and says so.
 
     Args:
         kind: `down` (unreachable, gave up), `budget` (tokens or money used up), `refused` (no valid answer).

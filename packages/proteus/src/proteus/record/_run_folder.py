@@ -4,7 +4,7 @@ config.json environment.json .lock      of the core's run module
 input/table/ input/knowledge.json       as loaded (`ProteomicsData.save`); sets, network, markers, rules
 events.jsonl                            what happened, a hash chain (`_journal`); what events hold: `words("events")`
 llm/NNNN.json                           each paid call: question, answer, usage
-artifacts/<objective>.<step>.v<version>.<table>.parquet, and .rows beside it (8 bytes a row)
+artifacts/<objective>.<step>.v<version>.<table>.parquet, and .rows in addition to it (8 bytes a row)
 plots/*.png  graph.json  hypotheses.json  report.html
 judge.json                              what a model said as judge (`score --judge`)
 """

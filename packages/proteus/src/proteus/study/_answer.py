@@ -30,6 +30,14 @@ class Answer:
         """Of steps that are ends, with what the sensitivity refits say."""
         return [one for key, result in self.results.items() if key not in self.means for one in result.findings]
 
+    def failures(self) -> list[str]:
+        """Errors of the last workflow's steps, tool first; of steps that only read a failed one nothing is repeated."""
+        steps = self.workflows[-1].steps if self.workflows else []
+        failed = [(one, self.results[one.id]) for one in steps if one.id in self.results]
+        made = [(one, result.error) for one, result in failed if result.status == "failed"]
+        lost = {one.id for one, _ in made}
+        return [f"{one.tool}: {error}" for one, error in made if not lost & set(one.inputs)]
+
 
 def apply_refinement(workflow: Workflow, found: Refinement) -> Workflow:
     """The next version of a workflow; ValueError if the refinement does not fit it."""

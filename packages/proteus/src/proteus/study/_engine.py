@@ -50,7 +50,7 @@ class Engine:
         store: of artifacts.
         ledger: of events.
         budget: limits.
-        settings: `refine` is off in rival systems only (what cannot be told from a batch is refused all the same);
+        settings: `refine` is off in rival systems only (what cannot be separated from a batch is refused all the same);
             `objective` is the one to pursue, with its branches; `asked` comes first.
     """
 
@@ -180,7 +180,7 @@ class Engine:
         return answer
 
     def _plan(self, question: PlanWorkflow, wrong: Callable[[Plan], list[str]]) -> Plan:
-        """What the user asked is answered by the steps of its kind, whoever plans the rest."""
+        """What the user asked is answered by the steps of its kind, for any planner of the rest."""
         if question.objective.query is not None:
             return self.asking.by_rule(question, Plan)
         return self.asking.ask(question, Plan, wrong)
@@ -379,7 +379,10 @@ class Engine:
 
     def _summarise(self, answer: Answer) -> None:
         found = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))
+        failed = answer.failures()
         answer.summary, answer.supported = summary_of(found), bool(found)
+        if failed and not found:
+            answer.summary = f"No answer, because a step failed: {failed[0]}"
         self.ledger.note("summary", objective=answer.objective.id, answer=answer.summary, supported=answer.supported)
 
 

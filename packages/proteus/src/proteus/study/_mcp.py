@@ -35,8 +35,8 @@ class Desk:
         if policy not in _POLICIES:
             expected = "aggregate or full: what a tool answers is a result, which schema-only shows to no model"
             raise InputError("--data-policy", got=repr(policy), expected=expected)
-        self._veil = Veil(policy, study.data)
-        self.context: Context = study.context(seed)
+        self.context: Context = study.context(seed, named=policy == "full")
+        self._veil = Veil(policy, self.context.data, study.data)
         fit = {name: tool for name, tool in tools().items() if not self._lacks(tool)}
         self.tools: Mapping[str, Tool] = fit
         self._done: dict[str, Input] = {}

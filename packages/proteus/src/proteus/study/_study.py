@@ -1,4 +1,4 @@
-"""A study: a table and the knowledge beside it in, a report out."""
+"""A study: a table and the knowledge in addition to it in, a report out."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +12,9 @@ from ninefold.run import Run
 from threadpoolctl import threadpool_limits
 
 from proteus.data._data import ProteomicsData, same_table
-from proteus.knowledge._describe import describe, named_subjects
+from proteus.knowledge._describe import at_the_door, describe
 from proteus.knowledge._network import Network
+from proteus.knowledge._private import without_names
 from proteus.planning._asking import Asking
 from proteus.planning._expert import ExpertPlanner
 from proteus.record._documents import write_documents
@@ -98,7 +99,7 @@ class Report:
 
 
 class Study:
-    """A table, and what is known beside it.
+    """A table, and what is known in addition to it.
 
     Args:
         data: as `load` returns it; normalisation is the workflows' part.
@@ -133,7 +134,7 @@ class Study:
             planner = ExpertPlanner()
         if data.shape[0] == 0 or data.shape[1] == 0:
             raise InputError("table", got=f"{data.shape[0]} features, {data.shape[1]} samples", expected="some of both")
-        self.data, self.planner = named_subjects(data), planner
+        self.data, self.planner = at_the_door(data), planner
         self.sets, self.network, self.markers, self.rules = sets, network, dict(markers or {}), dict(rules or {})
 
     def run(
@@ -147,7 +148,7 @@ class Study:
             budget: limits; None: the defaults of `Budget`.
             seed: of every draw.
             out: the run's folder; None keeps nothing.
-            resume: go on with an interrupted run in `out`; finished steps and answers are taken from it.
+            resume: continue with an interrupted run in `out`; finished steps and answers are taken from it.
             asked: the user's own question, contrast, design and fold bar; answered first. Those of `settings` else.
             settings: column of cohorts, switches; None: the defaults of `Settings`.
             advance: called with each finished objective's id.
@@ -191,11 +192,17 @@ class Study:
         self.data.save(folder.table, force=True)
         write_text(about, text)
 
-    def context(self, seed: int = 0) -> Context:
-        """What tools work on: the table with its profile, and the knowledge beside it."""
+    def context(self, seed: int = 0, *, named: bool = False) -> Context:
+        """What tools work on: the table with its profile, and the knowledge in addition to it.
+
+        Args:
+            seed: random seed of every draw.
+            named: keep names of persons, which have codes otherwise.
+        """
         known = {"sets": self.sets is not None, "network": self.network is not None, "markers": self.markers}
-        profile = describe(self.data, **known)
-        return Context(self.data, profile, self.sets, self.network, self.markers, self.rules, seed)
+        data = self.data if named else without_names(self.data)
+        profile = describe(data, **known)
+        return Context(data, profile, self.sets, self.network, self.markers, self.rules, seed)
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # sums in one order: the same bytes on any number of cores
     def _run(

@@ -57,10 +57,15 @@ def _objectives(report: Report) -> Table:
         family = (
             "-" if verdict is None else f"Simes p {verdict.simes:.2g}, {'passed' if verdict.passed else 'not passed'}"
         )
+        failed = one.failures()
         if one.refused:
             family = f"refused: {one.refused}"
+        elif failed:
+            family = f"failed: {failed[0]}" if verdict is None else f"{family}; failed: {failed[0]}"
         cells = [len(one.results), len(one.refinements), len(one.findings()), family]
         table.rows.append([one.objective.id, one.objective.question, *cells])
+    unanswered = [one for one in report.answers if one.refused or (one.failures() and one.objective.id not in passed)]
+    table.notes += [f"{one.objective.id} has no answer: {one.refused or one.failures()[0]}" for one in unanswered]
     table.notes += [f"not asked: {', '.join(report.not_asked)}"] if report.not_asked else []
     return table
 

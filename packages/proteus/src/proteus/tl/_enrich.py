@@ -38,8 +38,8 @@ def enrich(
         tier: names of sets whose q is over themselves alone (complexes).
     Returns:
         One row a set, smallest p first, with `representative`: of `camera` the set under whose name it is
-        told (each signal once, under the name that fits it best; see `tell_once`), else itself; `told`, the order of
-        those that are told.
+        reported (each signal once, under its best name; see `tell_once`), else itself; `told`, the order of
+        those that are reported.
 
     Examples:
         >>> import proteus

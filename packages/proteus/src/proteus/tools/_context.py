@@ -1,4 +1,4 @@
-"""What tools work on: the table, the knowledge beside it, the seed, and fits remembered by their parameters.
+"""What tools work on: the table, the knowledge in addition to it, the seed, and fits remembered by their parameters.
 
 Everything is a pure function of the input and a step's parameters, so a resumed run recomputes only what a later step
 needs, never a finished step.

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 GROUP = "proteus.tools"
 _OWN = (
-    "_tools_bulk", "_tools_asked", "_tools_presence", "_tools_links", "_tools_outcome", "_tools_modules",
-    "_tools_cells", "_tools_cell_check",
+    "_tools_bulk", "_tools_crossed", "_tools_asked", "_tools_presence", "_tools_links", "_tools_outcome",
+    "_tools_modules", "_tools_cells", "_tools_cell_check",
 )  # fmt: skip
 
 
@@ -242,6 +242,7 @@ REQUIREMENTS: dict[str, tuple[str, Callable[[DatasetProfile], bool]]] = {
     "groups": ("a factor with two levels of two samples or more", _has_factor),
     "bulk": ("features by samples, not cells", lambda one: one.kind != "cell"),
     "cells": ("a table of cells", lambda one: one.kind == "cell"),
+    "crossed": ("two columns that cross, with two samples in each combination", lambda one: bool(one.crossed)),
     "outcome": ("follow-up time and events", lambda one: len(one.outcome) == 2),
     "numbers": ("a numeric column of the sample sheet", lambda one: bool(one.numbers)),
     "sets": ("gene sets", lambda one: "sets" in one.knowledge),

@@ -10,10 +10,11 @@ import pandas as pd
 from ninefold.errors import InputError
 from scipy import stats
 
+from proteus.data._crossed import as_levels, few_values
 from proteus.data._data import ProteomicsData
 from proteus.data._design import crosstab, make_contrast
 from proteus.differential._measures import Q, entity_names, measure_test, shares_peptides_with
-from proteus.differential._moderated_test import TestResult, blocked_design, contrast_groups, fit_design
+from proteus.differential._moderated_test import blocked_design, contrast_groups, fit_design
 from proteus.differential._profile import eta_squared, find_outliers, principal_components
 from proteus.record._cited import COLUMNS
 from proteus.record._objects import Finding
@@ -189,7 +190,7 @@ def trend(context: Context, params: Trend, _inputs: list[Input]) -> Output:
 
 
 class Groups(Prepared):
-    """All levels of a factor against its first.
+    """All levels of a factor against its first, or all values of a number that has few.
 
     Attributes:
         block: column of subjects met more than once.
@@ -201,12 +202,15 @@ class Groups(Prepared):
 
 
 @register_tool(
-    "groups", params=Groups, tables={"features": ("entity", "highest", "F", "p", "q", "n")}, requires=("bulk", "groups")
+    "groups", params=Groups, tables={"features": ("entity", "highest", "F", "p", "q", "n")}, requires=("bulk",)
 )
 def groups(context: Context, params: Groups, _inputs: list[Input]) -> Output:
     """Find features that differ between any levels of a factor (moderated F over differences, not the intercept)."""
     data = prepared(context, params)
-    made = blocked_design(data.samples, params.design, params.block)
+    column, sheet = data.factor(params.factor), data.samples
+    if pd.api.types.is_numeric_dtype(column) and few_values(column):
+        sheet = sheet.assign(**{params.factor: as_levels(column)})
+    made = blocked_design(sheet, params.design, params.block)
     kept = data.take(samples=made.kept)
     if params.factor not in made.levels:
         raise InputError("factor", got=repr(params.factor), expected=f"one of the design's: {', '.join(made.levels)}")
@@ -265,11 +269,15 @@ def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> O
     source = next(one for one in inputs if one.step.tool == "contrast")
     base = Tested.model_validate(source.step.params)
     variants = _variants(base, context.data.scale, source.metrics, params.drop)
-    others = ((name, partial(tested, context, one)) for name, one in variants.items())
+    others = ((name, partial(_table_of, context, one)) for name, one in variants.items())
     return refits(source.tables["features"], others, params.q)
 
 
-def refits(features: pd.DataFrame, variants: Iterable[tuple[str, Callable[[], TestResult]]], q: float) -> Output:
+def _table_of(context: Context, params: Tested) -> pd.DataFrame:
+    return tested(context, params).table
+
+
+def refits(features: pd.DataFrame, variants: Iterable[tuple[str, Callable[[], pd.DataFrame]]], q: float) -> Output:
     """Hits of a test under other choices: in how many they keep their side and q, the largest p, where they fail."""
     first = features.set_index("id")
     hits = first[first["q"] <= Q]
@@ -278,7 +286,7 @@ def refits(features: pd.DataFrame, variants: Iterable[tuple[str, Callable[[], Te
     for name, variant in variants:  # each is made when its turn comes: of many cells, one at a time is held
         names.append(name)
         try:
-            other = variant().table
+            other = variant()
         except InputError as error:
             failed.append(f"{name}: {error}")
             continue
@@ -317,7 +325,7 @@ class Crosstab(Prepared):
 
 @register_tool("crosstab", params=Crosstab, tables={"counts": ("first", "second", "n")})
 def count_levels(context: Context, params: Crosstab, _inputs: list[Input]) -> Output:
-    """Count samples in each combination of two factors, and say whether they can be told apart."""
+    """Count samples in each combination of two factors, and say whether they can be separated."""
     sheet = context.data.samples
     for name in (params.first, params.second):
         context.data.factor(name)

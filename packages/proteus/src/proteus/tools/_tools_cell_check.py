@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from proteus.data._data import ProteomicsData
-from proteus.differential._moderated_test import TestResult
 from proteus.knowledge._describe import cell_annotation
 from proteus.outcomes._cells import diff_abundance
 from proteus.tools._context import Context
@@ -35,11 +35,11 @@ def cell_check(context: Context, params: CellCheck, inputs: list[Input]) -> Outp
     source = next(one for one in inputs if one.step.tool in ("cell_state", "cell_abundance"))
     asked = CellContrast.model_validate(source.step.params)
 
-    def test(data: ProteomicsData, label: np.ndarray, kept: np.ndarray | None) -> TestResult:
+    def test(data: ProteomicsData, label: np.ndarray, kept: np.ndarray | None) -> pd.DataFrame:
         if source.step.tool == "cell_state":
-            return state_test(context, asked, data, label, kept)
+            return state_test(context, asked, data, label, kept).table
         own, about = label if kept is None else label[kept], data.take(features=[0], samples=kept)
-        return diff_abundance(about, own, asked.design, asked.contrast, sample=asked.sample)
+        return diff_abundance(about, own, asked.design, asked.contrast, sample=asked.sample).table
 
     variants = ((name, partial(test, *others)) for name, *others in _variants(context, inputs))
     return refits(source.tables["features"], variants, params.q)

@@ -1,12 +1,15 @@
 """Tools on modules of co-expressed features: do they split samples, follow a number, predict the outcome?"""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 from scipy import stats
 
+from proteus.data._crossed import full_model
 from proteus.data._data import ProteomicsData
 from proteus.data._design import make_design
 from proteus.differential._measures import Q, entity_names
@@ -27,38 +30,77 @@ class Coexpression(Prepared):
     """Modules of features that move together, after known factors are taken out.
 
     Attributes:
-        remove: design whose fit is subtracted first.
+        remove: `sheet`: what the columns of the sample sheet and their crossings explain is subtracted first; or the
+            formula of a design.
     """
 
-    remove: str = "~ 1"
+    remove: str = "sheet"
     smallest: int = 15
 
 
-_MODULE = ("entity", "size", "bimodality", "p", "q", "effect", "members", "high_samples")
+_MODULE = ("entity", "size", "bimodality", "p", "q", "effect", "members", "high_samples", "explained_by")
+_EXPLAINS = 0.01  # p at which a column of the sheet explains a split
 
 
 @register_tool("coexpression", params=Coexpression, tables={"modules": _MODULE}, requires=("bulk", "many_samples"))
 def coexpression(context: Context, params: Coexpression, _inputs: list[Input]) -> Output:
     """Find modules of co-expressed features, and whether they split the samples in two."""
-    data = _residual(prepared(context, params), params.remove)
+    whole = prepared(context, params)
+    left = _left(context, whole, params.remove)
+    data, notes = left.data, left.notes
+    if data is None:
+        empty = pd.DataFrame({name: [] for name in ("id", *_MODULE)})
+        return Output({"modules": empty}, {"modules": 0, "splitting": 0}, notes=notes)
     modules = find_modules(_widest(data), smallest=params.smallest)
     names = entity_names(data)
     rows = []
     for module in modules.eigengenes:
         values = modules.eigengenes[module].to_numpy()
-        ratio, p, cut = bimodality(values, context.seed)
-        high = [str(one) for one in modules.eigengenes.index[values > cut]]
+        ratio, p, cut = bimodality(values, context.seed, removed=left.matrix)
+        high = pd.Series(values > cut, modules.eigengenes.index)
         members, size = _members(modules, str(module), names), int((modules.label == int(str(module)[1:])).sum())
-        rows.append((module, module, size, ratio, p, ";".join(members), len(high)))
-    table = pd.DataFrame(rows, columns=["id", "entity", "size", "bimodality", "p", "members", "high_samples"])
+        column = explained_by(whole.samples.loc[high.index], high, context.profile.crossed)
+        rows.append((module, module, size, ratio, p, ";".join(members), int(high.sum()), column))
+    columns = ["id", "entity", "size", "bimodality", "p", "members", "high_samples", "explained_by"]
+    table = pd.DataFrame(rows, columns=columns)
     table["q"] = benjamini_hochberg(table["p"].to_numpy(float)) if len(table) else []
     table["effect"] = table["bimodality"]
     table = table[["id", *_MODULE]]
-    split = (table["q"] <= Q).to_numpy(bool)
+    split = (table["q"] <= Q).to_numpy(bool) & (table["explained_by"] == "").to_numpy(bool)
     found = findings_of(table, "modules", "splits", "samples", chosen=split, kind="module", descriptive=True)
     members = table.set_index("id")["members"]
     found = [one.model_copy(update={"members": str(members[one.row]).split(";"), "sign": 0}) for one in found]
-    return Output({"modules": table}, {"modules": len(table), "splitting": int(split.sum())}, found)
+    return Output({"modules": table}, {"modules": len(table), "splitting": int(split.sum())}, found, notes=notes)
+
+
+def explained_by(samples: pd.DataFrame, high: pd.Series, crossed: Sequence[Sequence[str]] = ()) -> str:
+    """The column, or the crossing of two, whose levels or values differ between the halves of a split; empty: none.
+
+    Args:
+        samples: (N, columns) sample sheet. high: (N,) bool, which half. crossed: pairs of columns.
+    """
+    tested: dict[str, float] = {}
+    for name in map(str, samples.columns):
+        column = samples[name]
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            first, second = (column[mask].dropna() for mask in (high, ~high))
+            if min(len(first), len(second)) >= 2 and column.nunique() > 1:
+                tested[name] = float(stats.mannwhitneyu(first, second).pvalue)
+        else:
+            tested[name] = _association(column.astype(str), high)
+    for first, second in crossed:
+        tested[f"{first}:{second}"] = _association(samples[first].astype(str) + "|" + samples[second].astype(str), high)
+    best = min(tested, key=lambda name: tested[name], default="")
+    return best if best and tested[best] <= _EXPLAINS else ""
+
+
+def _association(levels: pd.Series, high: pd.Series) -> float:
+    """P of the counts of levels in both halves; 1 where each sample has a level of its own."""
+    counts = pd.crosstab(levels, high).to_numpy()
+    if min(counts.shape) < 2 or counts.shape[0] > len(levels) / 2:
+        return 1.0
+    found: Any = stats.fisher_exact(counts) if counts.shape == (2, 2) else stats.chi2_contingency(counts)
+    return float(found.pvalue)
 
 
 class ModuleTrait(Coexpression):
@@ -88,8 +130,11 @@ def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) ->
         data.factor(params.block)  # said at once if it is not there
     if not pd.api.types.is_numeric_dtype(column) or column.nunique() < 3:
         raise InputError("trait", got=repr(params.trait), expected="a column of numbers, three different ones at least")
-    modules, table = _named(data, params)
-    sheet = data.samples
+    left, notes, _ = _left(context, data, params.remove, [params.trait])
+    if left is None:
+        return _nothing(notes)
+    modules, table = _named(left, params)
+    sheet = left.samples
     if params.block is not None:
         modules, sheet = _by_subject(modules, sheet, params.trait, params.block)
     empty = pd.DataFrame(columns=["r", "p", "q", "n"])
@@ -100,6 +145,7 @@ def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) ->
     table["ci_low"], table["ci_high"] = np.tanh(np.arctanh(r) - reach), np.tanh(np.arctanh(r) + reach)
     table["p"], table["q"], table["n"] = made["p"].to_numpy(float), made["q"].to_numpy(float), n.astype(int)
     found = _out(table, "moves_with", params.trait)
+    found.notes.extend(notes)
     found.metrics.update({"subjects": len(sheet)} if params.block is not None else {})
     return found
 
@@ -119,7 +165,10 @@ def module_outcome(context: Context, params: ModuleOutcome, _inputs: list[Input]
     """Find modules of co-expressed features and test what their eigengenes say of follow-up (Cox regression)."""
     data = prepared(context, params)
     time, event = (one.to_numpy(float) for one in follow_up(data, params.time, params.event))
-    modules, table = _named(data, params)
+    left, notes, _ = _left(context, data, params.remove, [params.time, params.event])
+    if left is None:
+        return _nothing(notes)
+    modules, table = _named(left, params)
     known = np.isfinite(time) & np.isfinite(event)
     values = modules.eigengenes.to_numpy().T[:, known]
     values = values / values.std(axis=1, keepdims=True)  # hazards are for one standard deviation
@@ -131,12 +180,15 @@ def module_outcome(context: Context, params: ModuleOutcome, _inputs: list[Input]
     for name in ("p", "q", "n"):
         table[name] = made[name].to_numpy()
     found = _out(table, "predicts", f"{params.time}/{params.event}")
-    return replace(found, notes=["hazards are for one standard deviation of a module's eigengene"])
+    return replace(found, notes=[*notes, "hazards are for one standard deviation of a module's eigengene"])
+
+
+def _nothing(notes: list[str]) -> Output:
+    return Output({"modules": pd.DataFrame({name: [] for name in ("id", *_TRAIT)})}, {"tested": 0}, notes=notes)
 
 
 def _named(data: ProteomicsData, params: ModuleTrait | ModuleOutcome) -> tuple[Modules, pd.DataFrame]:
-    """Modules of what a design leaves; by module its name, size and members."""
-    data = _residual(data, params.remove)
+    """Modules; by module its name, size and members."""
     modules, names = find_modules(_widest(data), smallest=params.smallest), entity_names(data)
     rows = []
     for module in modules.eigengenes:
@@ -174,13 +226,40 @@ def _members(modules: Modules, module: str, names: pd.Series) -> list[str]:
     return list(dict.fromkeys(names[own.index]))[:_SHOWN]
 
 
-def _residual(data: ProteomicsData, formula: str) -> ProteomicsData:
-    if formula.replace(" ", "") == "~1":
-        return data
-    made = make_design(data.samples, formula)
-    kept = data.take(samples=made.kept)
-    fit = fit_linear_model(kept.values, made.matrix)
-    return kept.with_values(np.where(fit.observed, fit.residuals, np.nan) + fit.mean[:, None])
+class Left(NamedTuple):
+    """What a model leaves of a table: the table (None where too little is left to look at), notes, the model."""
+
+    data: ProteomicsData | None
+    notes: list[str]
+    matrix: np.ndarray
+
+
+def _left(context: Context, data: ProteomicsData, remove: str, tested: Sequence[str] = ()) -> Left:
+    """What the sample sheet, or a formula, leaves of a table.
+
+    Args:
+        remove: see `Coexpression`.
+        tested: columns that modules are tested against. With these, only factors are removed: numbers go along with
+            what is tested, and each subject is an observation.
+    """
+    if remove != "sheet":
+        made = make_design(data.samples, remove)
+        kept, matrix, notes = data.take(samples=made.kept), made.matrix, [f"removed: {remove}"]
+    else:
+        profile, sheet = context.profile, data.samples
+        columns = [one.name for one in profile.factors]
+        columns += [] if tested else [*profile.numbers, *([profile.block] if profile.block else [])]
+        columns = [one for one in columns if one in sheet and one not in tested]
+        model = full_model(sheet, columns, profile.crossed)
+        notes = [f"removed: what {', '.join(model.names)} explain"] * bool(model.names)
+        if not model.enough:
+            left = len(sheet) - model.matrix.shape[1]
+            notes.append(f"not sought: the sample sheet leaves {left} degrees of freedom")
+            return Left(None, notes, model.matrix)
+        kept, matrix = data, model.matrix
+    fit = fit_linear_model(kept.values, matrix)
+    values = np.where(fit.observed, fit.residuals, np.nan) + fit.mean[:, None]
+    return Left(kept.with_values(values.round(9)), notes, matrix)  # last bits depend on where numbers lie in memory
 
 
 def _widest(data: ProteomicsData, most: int = 2500) -> ProteomicsData:
@@ -190,10 +269,13 @@ def _widest(data: ProteomicsData, most: int = 2500) -> ProteomicsData:
     return data.take(features=np.sort(np.argsort(-spread, kind="stable")[: min(most, int(seen.sum()))]))
 
 
-def bimodality(values: np.ndarray, seed: int, *, draws: int = 2000) -> tuple[float, float, float]:
+def bimodality(
+    values: np.ndarray, seed: int, *, removed: np.ndarray | None = None, draws: int = 2000
+) -> tuple[float, float, float]:
     """(share of variance between the halves of the best cut, p against normal samples of the same size, cut).
 
-    Each half has a quarter of the samples at least, so that single outliers make no half.
+    Where a model was subtracted, with the columns `removed` (N, K), normal samples lose the
+    same. Each half has a quarter of the samples at least, so that single outliers make no half.
     """
 
     def best(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -208,7 +290,11 @@ def bimodality(values: np.ndarray, seed: int, *, draws: int = 2000) -> tuple[flo
         return between.max(1) / np.maximum((ordered**2).sum(1), 1e-300), place
 
     share, place = best(values[None, :])
-    null, _ = best(np.random.default_rng(seed).standard_normal((draws, len(values))))
+    normal = np.random.default_rng(seed).standard_normal((draws, len(values)))
+    if removed is not None:
+        basis = np.linalg.qr(removed)[0]
+        normal -= normal @ basis @ basis.T
+    null, _ = best(normal)
     ordered = np.sort(values)
     cut = float((ordered[place[0]] + ordered[place[0] + 1]) / 2)
     return float(share[0]), float((1 + (null >= share[0]).sum()) / (draws + 1)), cut

@@ -63,10 +63,11 @@ def enrichment(context: Context, _params: Enrichment, inputs: list[Input]) -> Ou
 
 
 def _set_table(
-    result: TestResult, sets: Mapping[str, Sequence[str]], *, tier: Collection[str] = (), **sizes: int
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    frame = enrich(result, sets, tier=tier, **sizes)
-    fry = enrich(result, sets, "fry", **sizes).reindex(frame.index)
+    result: TestResult, sets: Mapping[str, Sequence[str]], *, tier: Collection[str] = (),
+    smallest: int = 5, largest: int = 500,
+) -> tuple[pd.DataFrame, dict[str, Any]]:  # fmt: skip
+    frame = enrich(result, sets, tier=tier, smallest=smallest, largest=largest)
+    fry = enrich(result, sets, "fry", smallest=smallest, largest=largest).reindex(frame.index)
     frame["fry_p"] = fry["p"]
     agree = (fry["direction"] == frame["direction"]) & (fry["p"] <= Q)
     genes = result.table["gene"].astype(str)
@@ -94,7 +95,7 @@ def _set_table(
 
 
 def _told_before(frame: pd.DataFrame, sets: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
-    """By set that is told: the members of those told before it, of which it says nothing more."""
+    """By set that is reported: the members of those reported before it, of which it says nothing more."""
     gone: set[str] = set()
     made = {}
     for name in frame.index[frame["told"] > 0][np.argsort(frame.loc[frame["told"] > 0, "told"], kind="stable")]:

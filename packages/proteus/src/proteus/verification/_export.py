@@ -22,11 +22,12 @@ _COLUMNS = (
     "entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "only_in", "exact_p", "modelled", "n_peptides",
 )  # fmt: skip
 CSV, PARQUET, XLSX, SCRIPT = "results.csv", "results.parquet", "results.xlsx", "steps.py"
+TABLES = (CSV, PARQUET, XLSX)
 
 
 def contrasts_of(events: Sequence[Event]) -> dict[str, dict[str, Any]]:
     """By contrast the last version of its test: objective, step, result (JSON). Where several objectives have it, that
-    of the one that is about it."""
+    of the objective about it."""
     templates = {event.data["objective"]["id"]: event.data["objective"]["template"] for event in events
                  if event.kind == "objective" and event.data["accepted"]}  # fmt: skip
     last: dict[tuple[str, str], dict[str, Any]] = {}

@@ -9,6 +9,7 @@ from ninefold.files import atomic_file
 from ninefold.report import BLUE, ORANGE, figure
 
 from proteus.data._data import ProteomicsData
+from proteus.knowledge._private import without_names
 from proteus.planning._templates import main_factors
 from proteus.record._journal import event_data, read_journal
 from proteus.record._objects import DatasetProfile
@@ -58,7 +59,7 @@ def _groups(folder: Folder) -> pd.Series | None:
     factors = main_factors(profile) if profile is not None and profile.kind != "cell" else []
     if not factors:
         return None
-    return ProteomicsData.open(folder.table).samples[factors[0].name].astype(str)
+    return without_names(ProteomicsData.open(folder.table)).samples[factors[0].name].astype(str)
 
 
 def _pictures(

@@ -23,6 +23,7 @@ from proteus.record._run_folder import Folder, read_frame, shown
 from proteus.verification._export import contrasts_of, counts, methods
 from proteus.verification._plots import draw
 from proteus.verification._scoring import beside_replication
+from proteus.verification._summary import shared_alternatives, summary_of, title_of, without_numbers
 
 _TOP = 15
 _EXPLORED = 6000  # rows of a contrast that can be searched
@@ -68,13 +69,15 @@ def render_report(folder: Folder) -> str:
         resources.files("proteus.verification").joinpath("report.html").read_text("utf-8")
     )
     return template.render(
-        title="Hypotheses and where they come from",
+        title=title_of(events),
+        summary=summary_of(events, evidence.hypotheses, _objectives(events), page.parts) or [[_nothing(evidence)]],
         facts=_facts(events, evidence),
         replication=[(*row, shown(rho)) for *row, rho in beside_replication(folder)],
         warnings=[str(one) for one in first.get("profile", {}).get("warnings", [])],
         replies=[page.reply(one.data) for one in events if one.kind == "reply"],
         not_asked=[name for one in events if one.kind == "not_asked" for name in one.data["contrasts"]],
         hypotheses=hypotheses,
+        common=shared_alternatives(hypotheses),
         nothing=_nothing(evidence),
         refused=_refused(events),
         objectives=(objectives := _objectives(events)),
@@ -104,7 +107,7 @@ def _explore(folder: Folder, events: Sequence[Event]) -> dict[str, list[list[Any
 
 
 def _nothing(evidence: Evidence) -> str:
-    """What stands in place of hypotheses."""
+    """What stands instead of hypotheses."""
     passed = len(evidence.findings)
     if not passed:
         return "None: no finding passed. That is a result."
@@ -140,7 +143,8 @@ class _Page:
         self._cited.setdefault(ref.artifact, set()).add(ref.row)
         return _Cell(text, ref, self._anchor(ref.artifact, ref.row, ref.column))
 
-    def _parts(self, text: str, numbers: Mapping[str, Ref]) -> list[str | _Cell]:
+    def parts(self, text: str, numbers: Mapping[str, Ref]) -> list[str | _Cell]:
+        """A text's words, and its numbers as cells."""
         made = pieces(text, numbers, self.evidence.artifacts)
         return [one if isinstance(one, str) else self._number(one.text, one.ref) for one in made]
 
@@ -158,7 +162,7 @@ class _Page:
     def reply(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to the user's question, as the template takes it."""
         lines = [
-            self._parts(one["text"], {key: Ref.model_validate(ref) for key, ref in one["numbers"].items()})
+            self.parts(one["text"], {key: Ref.model_validate(ref) for key, ref in one["numbers"].items()})
             for one in data["lines"]
         ]
         return {"question": data["question"], "lines": lines}
@@ -168,12 +172,13 @@ class _Page:
         findings = self.evidence.findings
         plan = one.experiment
         return {
-            "id": one.id, "grade": one.grade, "firm": one.firm, "statement": self._parts(one.statement, one.numbers),
-            "prose": self._parts(one.prose, one.own_numbers) if one.prose else [],
-            "mechanism": self._parts(one.mechanism, one.own_numbers) if one.mechanism else [],
+            "id": one.id, "grade": one.grade, "firm": one.firm,
+            **without_numbers(self.parts(one.statement, one.numbers)),
+            "prose": self.parts(one.prose, one.own_numbers) if one.prose else [],
+            "mechanism": self.parts(one.mechanism, one.own_numbers) if one.mechanism else [],
             "evidence": [self._finding(findings[name]) for name in one.evidence],
             "contrary": [self._finding(findings[name]) for name in one.contrary],
-            "alternatives": [self._parts(text, one.own_numbers) for text in one.alternatives],
+            "alternatives": [self.parts(text, one.own_numbers) for text in one.alternatives],
             "experiment": plan.assay if plan else "",
             "scores": _scores(one.scores.model_dump()),
             "judged": mark and {"samples": len(mark["reasons"]), "text": _scores(mark["mean"])}, "notes": one.notes,
@@ -279,6 +284,7 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
             entry = made.setdefault(
                 f"proposal {event.n}" if proposal else aim["id"],
                 {"workflows": [], "refinements": [], "summary": "", "family": "", "verdict": "-", "refused": "",
+                 "failed": "",
                  "pictures": []},
             )  # fmt: skip
             entry |= {"id": "proposed:" if proposal else aim["id"], "question": aim["question"]}
@@ -293,6 +299,8 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
             )
         elif event.kind == "step":
             result = data["result"]
+            if result["status"] == "failed" and not made[data["objective"]]["failed"]:
+                made[data["objective"]]["failed"] = result["error"]
             said = result["error"] or f"{result['status']}; {_pairs(result['metrics'])}"
             for step in made[data["objective"]]["workflows"][-1]["steps"]:
                 if step["id"] == result["step"]:

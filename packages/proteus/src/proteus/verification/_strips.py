@@ -1,4 +1,4 @@
-"""Pictures with every sample in them: strips of the foremost features, beside those of the table itself."""
+"""Pictures with every sample in them: strips of the foremost features, in addition to those of the table itself."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +10,7 @@ from ninefold.report import figure
 from proteus.data._data import ProteomicsData
 from proteus.data._rollup import roll_up
 from proteus.differential._normalise import normalise
+from proteus.knowledge._private import without_names
 from proteus.record._documents import read_documents
 from proteus.record._objects import Finding, Hypothesis
 from proteus.record._run_folder import Folder
@@ -24,7 +25,7 @@ def pictures_of_samples(folder: Folder, groups: pd.Series | None) -> Iterator[tu
     """(name, caption, figure) of the features that hypotheses lead with; for cells those of their types."""
     if not folder.hypotheses.is_file():
         return
-    data = ProteomicsData.open(folder.table)
+    data = without_names(ProteomicsData.open(folder.table))
     if data.level == "cell":
         del data  # it may be large, and is read again
         yield from pictures_of_cells(folder)

@@ -120,7 +120,7 @@ def _artifacts(folder: Folder, events: list[Event], done: Verification) -> None:
 
 
 def _what_changed(folder: Folder, name: str, known: dict[str, str]) -> str:
-    """In words, with the rows where they can be told."""
+    """In words, with the rows where they are known."""
     path = folder.artifacts / name
     if path.suffix == ".rows":
         return "was changed: its digest does not fit"

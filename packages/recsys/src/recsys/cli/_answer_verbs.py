@@ -17,16 +17,21 @@ if TYPE_CHECKING:
 
 @verb(app, uses=("threads", "quiet", "force", "out"), out="file", ours=is_table)
 def recommend(
-    model: ModelPath, users: Annotated[list[str] | None, typer.Option("--for", help="User id; all if none.")] = None,
-    k: Length = 10, exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Item never listed.")] = None,
-    among: Annotated[list[str] | None, typer.Option("--among", help="Items to choose from; all if none.")] = None,
-    keep_seen: Annotated[bool, typer.Option("--keep-seen", help="List what a user had, too.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown users.")] = False,
+    model: ModelPath,
+    users: Annotated[list[str] | None, typer.Option("--for", help="User id; all users if omitted; repeatable.")] = None,
+    k: Length = 10,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Item id to leave out; repeatable.")] = None,
+    among: Annotated[list[str] | None, typer.Option("--among", help="Item id to choose from; repeatable.")] = None,
+    keep_seen: Annotated[bool, typer.Option("--keep-seen", help="Include items that the user had.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse users that the model does not know.")] = False,
     within: Within = None,
-    shard: Annotated[str, typer.Option("--shard", help="i/n: the i-th of n parts of the users.")] = "1/1",
+    shard: Annotated[str, typer.Option("--shard", help="Part i/n of the users, such as 2/4.")] = "1/1",
     *, opts: Shared,
 ) -> Any:  # fmt: skip
-    """Lists for users: to the file -o recs.parquet, streamed and resumable, or printed."""
+    """Recommend items to users: print lists, or write them to the file -o, in blocks that resume.
+
+    Example: `recsys recommend best/model -k 10 -o recs.parquet`
+    """
     from recsys import load, recommend_to_file
 
     fitted = load(model)
@@ -45,9 +50,12 @@ def recommend(
 
 @verb(app, uses=())
 def similar(
-    model: ModelPath, items: Annotated[list[str], typer.Argument(help="Item ids.")], k: Length = 10,
+    model: ModelPath, items: Annotated[list[str], typer.Argument(help="Item ids to compare with.")], k: Length = 10,
 ) -> Table:  # fmt: skip
-    """The items most like each given one."""
+    """List the items most similar to each given item.
+
+    Example: `recsys similar best/model i1 -k 3`
+    """
     from recsys import load
 
     fitted = load(model)
@@ -56,10 +64,13 @@ def similar(
 
 @verb(app, uses=())
 def explain(
-    model: ModelPath, user: Annotated[str, typer.Argument(help="User id.")],
-    item: Annotated[str, typer.Argument(help="Item id.")], k: Length = 10, within: Within = None,
+    model: ModelPath, user: Annotated[str, typer.Argument(help="User id to explain for.")],
+    item: Annotated[str, typer.Argument(help="Item id to explain.")], k: Length = 10, within: Within = None,
 ) -> Table:  # fmt: skip
-    """Which of a user's items, or which parts of an event, speak for one item, and by how much."""
+    """Which of a user's items, or which parts of an event, speak for one item, and by how much.
+
+    Example: `recsys explain model u1 i1`
+    """
     from recsys import load
 
     fitted = load(model)
@@ -69,16 +80,19 @@ def explain(
 
 @verb(app, uses=())
 def serve(
-    model: ModelPath, port: Annotated[int, typer.Option("--port", help="0: any free one.")] = 8765,
-    host: Annotated[str, typer.Option("--host", help="Who reaches it may ask; the default is this machine alone.")]
+    model: ModelPath, port: Annotated[int, typer.Option("--port", help="TCP port; 0 chooses a free one.")] = 8765,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on; by default only this machine can connect.")]
     = "127.0.0.1",
-    workers: Annotated[int, typer.Option("--workers", help="Processes, which share the model's memory.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", help="Number of processes; they share the model's memory.")] = 1,
     events: Annotated[Path | None, typer.Option("--events", help="SQLite file that /events appends to.")] = None,
     items: Annotated[Path | None, typer.Option("--items", help="Table whose columns requests filter by.")] = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Answer JSON requests about a model until Ctrl-C (extra serve): lists, new events, filters; see /docs.
 
-    A model saved to the same folder with --force is taken up whole, while the old one answers."""
+    A model saved to the same folder with --force replaces it without a pause, while the old one answers.
+
+    Example: `recsys serve model --events events.sqlite`
+    """
     from recsys.serving._serve import serve as start
 
     start(model, host=host, port=port, workers=workers, events=events, items=items)
@@ -91,7 +105,10 @@ def export_index(
     recall: Annotated[float, typer.Option("--recall", help="Share of the exact top 10 to find.")] = 0.95,
     *, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Write an index for approximate neighbours (extra ann) to the folder -o; says which recall it reached."""
+    """Write an index for approximate neighbours (extra ann) to the folder -o; says which recall it reached.
+
+    Example: `recsys export-index model -o index`
+    """
     from recsys import build_index, load
 
     out = opts.need_out()
@@ -101,7 +118,10 @@ def export_index(
 
 @verb(app, uses=())
 def inspect(model: ModelPath) -> dict[str, Any]:
-    """What a model folder holds; checks every byte of it."""
+    """Describe a model folder and check every byte of it.
+
+    Example: `recsys inspect weighed`
+    """
     from recsys.recommender._store import describe
 
     return describe(model)

@@ -16,17 +16,25 @@ app = house_app("recsys", "Recommendations from an events table, and offline num
 demo_verb(app, "recsys")
 main = run_app(app)
 
-ModelPath = Annotated[Path, typer.Argument(help="A model folder, as `recsys fit` writes it.")]
-Model = Annotated[str, typer.Option("--model", "-m", help="Model, e.g. ease, ials, item-knn, popular.")]
-Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Model; may be given again.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="Parameter, e.g. l2=400; may be given again.")]
-Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metric, e.g. ndcg@10; may be given again.")]
-Targets = Annotated[str, typer.Option("--targets", help="all, or only those of warm or cold items.")]
-Cut = Annotated[str | None, typer.Option("--cut", help="Moment from which events are held out, e.g. 2011-11-01.")]
-Trials = Annotated[int, typer.Option("--trials", help="Parameter sets to try, the default one included.")]
-Within = Annotated[list[str] | None, typer.Option("--in", help="Context, e.g. scene=out; repeatable.")]
-Gain = Annotated[str | None, typer.Option("--gain", help="What a target is worth to NDCG: value or count; else 1.")]
-Length = Annotated[int, typer.Option("-k", help="Length of a list.")]
+ModelPath = Annotated[Path, typer.Argument(help="Model folder, as written by `recsys fit` or `best`.")]
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="Name of the model, such as ease, ials, item-knn or popular.")
+]
+Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Name of a model; repeatable.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Parameter of the model, such as l2=400; repeatable.")
+]
+Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metric, such as ndcg@10; repeatable.")]
+Targets = Annotated[
+    str, typer.Option("--targets", help="Targets to score: all, warm (items known to the model) or cold.")
+]
+Cut = Annotated[str | None, typer.Option("--cut", help="Moment from which events are held out, such as 2011-11-01.")]
+Trials = Annotated[int, typer.Option("--trials", help="Number of parameter sets to try, including the default one.")]
+Within = Annotated[
+    list[str] | None, typer.Option("--in", help="Context of the request, such as scene=out; repeatable.")
+]
+Gain = Annotated[str | None, typer.Option("--gain", help="Gain of each target in NDCG: value or count; 1 if omitted.")]
+Length = Annotated[int, typer.Option("-k", help="Number of items in each list.")]
 
 
 def as_table(rows: Any) -> Table:

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 @verb(app, uses=())
 def doctor(
-    test: Annotated[Path | None, typer.Option("--test", help="Events held out from these.")] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="Events held out from EVENTS, to find leaks.")] = None,
     *, source: Source,
 ) -> Table:  # fmt: skip
-    """Look for leaks, clashing ids, odd times, duplicates and other reasons to distrust a number."""
+    """Look for leaks, clashing ids, odd times, duplicates and other reasons to distrust a number.
+
+    Example: `recsys doctor shop.csv --value rating --time time`
+    """
     from recsys.data._doctor import doctor as examine
     from recsys.data._doctor import findings_table
 
@@ -32,10 +35,13 @@ def doctor(
 @verb(app, uses=("seed", "force", "out"), out="folder")
 def split(
     cut: Cut = None,
-    by: Annotated[str, typer.Option("--by", help="time, leave-last-out, user or rows.")] = "time",
+    by: Annotated[str, typer.Option("--by", help="Way to split: time, leave-last-out, user or rows.")] = "time",
     *, source: Source, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Write train.parquet and test.parquet (and fold_in.parquet for held-out users) to the folder -o."""
+    """Write train.parquet and test.parquet (and fold_in.parquet for held-out users) to the folder -o.
+
+    Example: `recsys split shop.csv --value rating --time time --context scene -o parts`
+    """
     import pyarrow.parquet
     from ninefold import artifacts
 
@@ -60,11 +66,11 @@ def split(
 
 @verb(app, uses=("seed", "force", "out"), out="file", ours=is_table)
 def simulate(
-    users: Annotated[int, typer.Option("--n-users", help="Users.")] = 500,
-    items: Annotated[int, typer.Option("--n-items", help="Items.")] = 200,
-    events: Annotated[int, typer.Option("--n-events", help="Events.")] = 20_000,
+    users: Annotated[int, typer.Option("--n-users", help="Number of users.")] = 500,
+    items: Annotated[int, typer.Option("--n-items", help="Number of items.")] = 200,
+    events: Annotated[int, typer.Option("--n-events", help="Number of events.")] = 20_000,
     transitions: Annotated[float, typer.Option("--transitions", help="Share that follows the last item.")] = 0.0,
-    drift: Annotated[float, typer.Option("--drift", help="Turn of taste from first to last event.")] = 0.0,
+    drift: Annotated[float, typer.Option("--drift", help="Change of tastes from first to last event.")] = 0.0,
     *, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Write events of a world whose truth is known to -o FILE.parquet (or .csv)."""

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 def fit(
     model: Model = "ease", settings: Settings = None, *, source: Source, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Fit a model and write its folder to -o. After a kill the same command goes on from the last epoch.
+    """Fit a model and write its folder to -o. Rerun the same command to resume from the last epoch.
 
-    Under `torchrun --no-python`, processes train one network together, and the first of them writes it.
+    Under torchrun --no-python, several processes train one network, and the first of them writes it.
+
+    Example: `recsys fit shop.csv --time time --model ease --set l2=100 -o model`
     """
     from ninefold import distributed
     from ninefold.files import refuse_existing
@@ -49,11 +51,14 @@ def fit(
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
 def tune(
     model: Model = "ease", settings: Settings = None, trials: Trials = 12,
-    metric: Annotated[str, typer.Option("--metric", help="What to maximise; an error is minimised.")] = "ndcg@10",
-    next_item: Annotated[bool, typer.Option("--next", help="Judge by the next item at each step of a user.")] = False,
+    metric: Annotated[str, typer.Option("--metric", help="Metric to maximise; errors are minimised.")] = "ndcg@10",
+    next_item: Annotated[bool, typer.Option("--next", help="Score the next item at each step of a user.")] = False,
     *, source: Source, opts: Shared,
 ) -> Table:  # fmt: skip
-    """Search a model's parameters on the latest fifth of the events; with -o DIR a killed search resumes."""
+    """Search a model's parameters on the latest fifth of the events; with -o DIR a killed search resumes.
+
+    Example: `recsys tune parts/train.parquet --time time --model ease --trials 4`
+    """
     from recsys import tune as search
     from recsys.recommender._registry import make_model
 

@@ -19,7 +19,10 @@ def _option(flag: str, text: str) -> Any:
 
 Events = Annotated[Path, typer.Argument(help="Events: a .csv, .tsv (also .gz) or .parquet file with a header.")]
 TimeUnit = Annotated[
-    str | None, _option("--time-unit", 'Of numeric times: s, ms, us, ns or index; of others, a form: "%d/%m/%Y %H:%M".')
+    str | None,
+    _option(
+        "--time-unit", 'Unit of numeric times (s, ms, us, ns or index), or format of others, such as "%d/%m/%Y %H:%M".'
+    ),
 ]
 
 
@@ -35,18 +38,22 @@ class Source:
     item: Annotated[str, _option("--item", "Column of item ids.")] = "item"
     value: Annotated[str | None, _option("--value", "Column of ratings, counts or labels.")] = None
     time: Annotated[str | None, _option("--time", "Column of times.")] = None
-    context: Annotated[list[str] | None, _option("--context", "Column about the event; may be given again.")] = None
-    users: Annotated[Path | None, _option("--users", "Table about users.")] = None
-    items: Annotated[Path | None, _option("--items", "Table about items.")] = None
-    ties: Annotated[Path | None, _option("--ties", "Table of ties: user, user, perhaps weight.")] = None
-    directed: Annotated[bool, _option("--directed", "The first user of a tie follows the second alone.")] = False
-    form: Annotated[str | None, _option("--form", "Published form of EVENTS: movielens.")] = None
+    context: Annotated[
+        list[str] | None, _option("--context", "Column about the event, such as a scene; repeatable.")
+    ] = None
+    users: Annotated[Path | None, _option("--users", "Table about users, with their ids.")] = None
+    items: Annotated[Path | None, _option("--items", "Table about items, with their ids.")] = None
+    ties: Annotated[Path | None, _option("--ties", "Table of ties: user, user and, optionally, weight.")] = None
+    directed: Annotated[bool, _option("--directed", "Ties are one-way: the first user follows the second.")] = False
+    form: Annotated[str | None, _option("--form", "Published format of EVENTS: movielens.")] = None
     time_unit: TimeUnit = None
-    duplicates: Annotated[str, _option("--duplicates", "Pairs again: keep, distinct, sum, last or error.")] = "keep"
-    nulls: Annotated[str, _option("--nulls", "Rows without an id: error or drop.")] = "error"
+    duplicates: Annotated[
+        str, _option("--duplicates", "Policy for repeated pairs: keep, distinct, sum, last or error.")
+    ] = "keep"
+    nulls: Annotated[str, _option("--nulls", "Policy for rows without an id: error or drop.")] = "error"
     scale: Annotated[tuple[float, float] | None, _option("--scale", "Least and greatest value allowed.")] = None
     clicks: Annotated[
-        bool, _option("--clicks", "Take events as clicks; --value only says which are none (0 or less).")
+        bool, _option("--clicks", "Treat events as clicks; --value only excludes those of 0 or less.")
     ] = False
 
     def load(self, events: Path | None = None) -> Dataset:

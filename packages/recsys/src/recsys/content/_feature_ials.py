@@ -33,7 +33,7 @@ class FeatureIALS(KnowsItems, IALS):
 
     Args:
         feature_reg: ridge of the maps.
-        factors: of iALS. More than it would need for known items: what a new item gets is seen through these alone.
+        factors: of iALS. More than it would need for known items: what a new item gets is seen only through these.
         columns, grams, encoder: of the item table, see `KnowsItems`; the user table, if there is one, is used whole.
         reg, a0, nu, epochs, weight, transform, dislikes, half_life, seed: of iALS.
 

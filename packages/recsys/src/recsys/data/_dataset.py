@@ -43,7 +43,7 @@ class Dataset:
         user, item: codes of each event, int32 (n,).
         value: rating, count or label of each event, float32 (n,), or None.
         time: int64 microseconds since 1970 UTC (n,), or None.
-        context: what else is known of each event; n rows, perhaps no columns.
+        context: what else is known of each event; n rows, possibly no columns.
         users, items: side tables by code, without the id column; null where an id was not listed; or None.
         ties: between users, weights float32 CSR (users, users): a row's user listens to those of its columns; or None.
         users_listed, items_listed: whether a side table listed the id, bool by code; or None.
@@ -103,7 +103,7 @@ class Dataset:
         scale: tuple[float, float] | None = None,
         time_unit: str | None = None,
     ) -> Dataset:
-        """Load events, and perhaps tables about users and items.
+        """Load events and optional tables about users and items.
 
         Args:
             frame: dict of columns, pyarrow, pandas or polars frame, or the path of a .csv, .tsv or .parquet file.
@@ -269,7 +269,7 @@ class Dataset:
 
         Args:
             ties: any frame or file, a row a tie; the greater weight counts where a pair occurs both ways.
-            columns: names of user, user and perhaps weight; the table's first two or three if None.
+            columns: names of user, user and, optionally, weight; the table's first two or three if None.
             directed: the first user of a row follows the second, but not the other way round.
         Raises:
             InputError: for missing columns, ids of another type than the events', weights of 0 or less, no tie at all.

@@ -95,7 +95,7 @@ def read_file(
         separator: one character; by the file's name if None. A .csv file may have semicolons, with decimal commas.
         names: column names of a text file that has no header.
         encoding: of a text file.
-        quoted: whether a field that starts with a quotation mark goes on to the next one, over separators and lines.
+        quoted: whether a field that starts with a quotation mark extends to the next one, over separators and lines.
     """
     if not path.is_file():
         raise InputError(f"file {path}", got="no such file", expected="a .csv, .tsv or .parquet file")

@@ -29,7 +29,7 @@ class History:
         item: item codes, int32 (events,).
         value: float32 (events,) or None.
         time: int64 microseconds (events,) or None.
-        context: table of (events) rows, perhaps without columns.
+        context: table of (events) rows, possibly without columns.
         n_items: size of the catalogue that the codes point into.
     """
 

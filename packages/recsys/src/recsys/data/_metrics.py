@@ -12,7 +12,7 @@ half_life@a   100 * sum 2^-((rank - 1) / (a - 1)) / its ideal   (Breese et al. 1
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,6 +128,13 @@ def ranking_metric(name: str) -> Callable[[Ranks], np.ndarray]:
         known = ", ".join([*(f"{one}@k" for one in _CUT), "mrr", "auc"])
         raise InputError("metric", got=repr(name), expected=f"one of {known}, with a whole number for k")
     return lambda ranks: _CUT[base](ranks, int(cut))
+
+
+def cut_off(names: Sequence[str]) -> int | None:
+    """The greatest k of metrics that read only the first k ranks, such as "ndcg@10"; None if one reads all ranks."""
+    if any("@" not in name or name.startswith("half_life") for name in names):
+        return None
+    return max(int(name.partition("@")[2]) for name in names)
 
 
 def value_metric(name: str, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:

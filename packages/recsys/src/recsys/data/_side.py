@@ -40,7 +40,7 @@ def align(known: IdMap, ids: pa.Array, table: pa.Table) -> tuple[IdMap, pa.Table
         ids, table: the side table's ids (n,) and its n rows.
     Returns: (the ids of both, known ones first; the table by code, null where not listed; listed, bool by code).
     Raises:
-        InputError: if the table has no column beside the ids, the ids' types differ, or no id of the events is listed.
+        InputError: if the table has no column except the ids, the ids' types differ, or no id of the events is listed.
     """
     if table.num_columns == 0:
         raise InputError(f"the table of {known.what}s", got="its ids alone", expected="a column that says more of them")

@@ -20,8 +20,8 @@ def read_ties(source: Any, known: IdMap, columns: tuple[str, ...] | None, direct
     Args:
         source: frame or file, a row a tie.
         known: ids of the users with events.
-        columns: names of user, user, and perhaps weight; the first two, and the third if there is one, if None.
-        directed: a tie leads from the first to the second alone: the first one listens to the second.
+        columns: names of user, user and, optionally, weight; the first two, and the third if there is one, if None.
+        directed: a tie is one-way: the first user follows the second.
     Raises:
         InputError: for missing columns, null ids, ids of another type than the events', weights that are not positive.
     """
@@ -29,7 +29,7 @@ def read_ties(source: Any, known: IdMap, columns: tuple[str, ...] | None, direct
     if named is None:
         named = tuple(as_table(source).column_names[:3])
     if len(named) not in (2, 3):
-        raise InputError("ties", got=f"{len(named)} columns", expected="user, user and perhaps weight")
+        raise InputError("ties", got=f"{len(named)} columns", expected="user, user and, optionally, weight")
     table = as_table(source, ids=named[:2])
     need(table.column_names, named, where="the table ties")
     sides = [id_array(table.column(name), f"ties table's {name}") for name in named[:2]]

@@ -1,4 +1,4 @@
-"""Speed of lists beside implicit's and beside the bare matrix product, in one process, taken in turn."""
+"""Speed of lists compared with implicit's and with the bare matrix product, in one process, measured in turn."""
 
 from __future__ import annotations
 

@@ -17,21 +17,23 @@ from ninefold.progress import progress
 from ninefold.report import Table, html_page, paragraph
 from ninefold.run import Run
 
-from recsys.baselines._popular import Popular, RecentPopular
+from recsys.baselines._popular import Popular, RecentPopular, Repeat
 from recsys.data._dataset import Dataset, need_dataset
 from recsys.data._doctor import doctor, findings_table
 from recsys.data._metrics import ranking_metric
 from recsys.evaluation._cuts import Cut, learned, moving_cuts, next_interval
 from recsys.evaluation._evaluate import evaluate
-from recsys.evaluation._race import Race, Trial, families, made, race
+from recsys.evaluation._race import SURVIVORS, Race, Trial, families, made, race
 from recsys.evaluation._stats import bootstrap_interval, randomisation_test
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._base import Recommender
 from recsys.recommender._registry import as_model
 from recsys.sequence._fusion import Fusion, text_of
+from recsys.sequence._repurchase import Repurchase
 
-_SEARCH, _FUSE = 0.75, 0.9  # shares of the time at which the search and the fusion end
-_SURVIVORS = 5
+_SEARCH, _FUSE, _REPEAT = 0.7, 0.85, 0.08  # shares of the time: ends of search and fusion; the part of repeats
+_PROBE = 300  # users of the newest cut, by whom every setting is scored first
+_REPEATS = 0.1  # share of repeats from which on `repeats="auto"` counts them
 _HIDES = "The log has no times: each cut hides one event of some users."
 _OF_A_SHOP = "At each moment the model is asked what the users that it knows take next."
 _OF_VISITS = (
@@ -58,8 +60,10 @@ class Best:
             setting (its gap over the cuts is within two standard errors); None: the best one is the fastest.
         untried: families of models that were not measured -> why.
         unfinished: settings that were estimated to be better but could not be measured on all cuts, if any.
-        repeats: share of what users took in the last period that they had before: left out of every score.
-        new_items: share of the rest whose item was new in the shop, which no model of past events can find.
+        repeats: share of what users took in the last period that they had before.
+        counts_repeats: whether lists may hold, and scores count, what users had before.
+        new_pairs: score of each cut on items that are new to their users only; `cuts`, unless repeats count.
+        new_items: share of these pairs whose item was new in the shop, which no model of past events can find.
     """
 
     model: Recommender
@@ -75,6 +79,8 @@ class Best:
     unfinished: Sequence[str] = ()
     repeats: float = 0.0
     new_items: float = 0.0
+    counts_repeats: bool = False
+    new_pairs: Sequence[float] = ()
 
     def table(self) -> Table:
         """The model and its rivals on the last cut, which no search has seen."""
@@ -90,10 +96,15 @@ class Best:
     def says(self) -> list[str]:
         """What was left out of the scores or not measured, in sentences."""
         found = []
-        if self.repeats:
-            share = f"{self.repeats:.0%} of what users took in the last period"
-            found.append(f"Left out of every score: {share}, because they had it before.")
-        if self.new_items:
+        share = f"{self.repeats:.0%} of what users took in the last period they had taken before"
+        if self.counts_repeats:
+            found.append(f"Repeats count, and lists may hold them: {share} (--repeats no leaves them out).")
+            found.append(f"Score on items that are new to their users: {self.new_pairs[-1]:.4f}.")
+        elif self.repeats:
+            found.append(f"Repeats are left out of lists and scores: {share} (--repeats yes counts them).")
+        if self.new_items and self.counts_repeats:
+            found.append(f"Counted as misses: {self.new_items:.0%} of what was new to users: it was new in the shop.")
+        elif self.new_items:
             found.append(f"Counted as misses: {self.new_items:.0%} of the rest, whose items were new.")
         if self.cheapest is not None:
             found.append(f"No measurable difference in the search, and faster: {self.cheapest}.")
@@ -109,12 +120,15 @@ class Best:
 def best(
     data: Dataset, out: str | Path, *, minutes: float = 20.0, metric: str = "ndcg@10", cuts: int = 5,
     today: Recommender | str | None = None, seed: int = 0, force: bool = False, trials: int | None = None,
+    repeats: str = "auto",
 ) -> Best:  # fmt: skip
     """Search for the best recommender for a log, evaluate it on the last period, and save it; needs the extra `best`.
 
-    Every family of models is measured once before any is searched further; then the better half of the families is
-    searched, round by round, on all cuts but the last. The best settings of different models are fused where that is
-    better on these cuts. The last cut is evaluated once, at the end. Rerun the same call to resume an interrupted run.
+    Every family of models is measured on a few users of one period before any is searched further; the best ones are
+    measured on all cuts but the last, and the better half of the families is searched, round by round. The best
+    settings of different models are fused where that is better on these cuts. Where customers buy the same things
+    again, `Repurchase` adds what is due. The last cut is evaluated once, at the end. Rerun the same call to resume an
+    interrupted run.
 
     Args:
         data: events; values are taken as clicks (`Dataset.clicks`).
@@ -126,6 +140,8 @@ def best(
         seed: of search, draws and models.
         force: replace a model that is there.
         trials: greatest number of settings; None: as many as time allows.
+        repeats: whether lists may hold, and scores count, items that users had before: "yes", "no", or "auto": where
+            they are a tenth or more of what users take.
     Raises:
         InputError: for events with tables about users or items, or ties, which the search does not read.
 
@@ -150,6 +166,8 @@ def best(
             )
     if not minutes > 0 or cuts < 3:
         raise InputError("minutes, cuts", got=(minutes, cuts), expected="more than 0 minutes, 3 cuts or more")
+    if repeats not in ("auto", "yes", "no"):
+        raise InputError("repeats", got=repr(repeats), expected='"auto", "yes" or "no"')
     rival = None if today is None else as_model(today, "today", seed)
     if rival is not None:
         rival.check_extras()
@@ -157,23 +175,34 @@ def best(
     findings = doctor(data)
     clicks = data.clicks()
     parts = moving_cuts(clicks, cuts, seed=seed)
-    config = {"data": fit_key("", data), "metric": metric, "cuts": cuts, "seed": seed,
+    config = {"data": fit_key("", data), "metric": metric, "cuts": cuts, "seed": seed, "repeats": repeats,
               "today": today if rival is None or isinstance(today, str) else text_of(rival)}  # fmt: skip
     with Run(folder, config) as run:
         refuse_existing(folder / "model", force, "recsys.model")
-        spent = sum(line["seconds"] for line in run.metrics() if line["kind"] == "trial")
+        spent = sum(line["added"] for line in run.metrics())
         budget = minutes * 60 - spent
         known = families(clicks, rival, visits=parts[-1].given is not None)
-        found = race(known, parts[-2::-1], metric, begun + _SEARCH * budget, run, seed, trials)
-        chosen = _chosen(known, found.ranked(), parts[:-1], metric, begun + _FUSE * budget)
-        last = parts[-1].judge(chosen.model, metric, chosen.days)
+        searched = parts[-2::-1]
+        if searched[0].test.n_users > _PROBE:
+            searched = [searched[0].some(_PROBE, seed), *searched]
+        found = race(known, searched, metric, begun + _SEARCH * budget, run, seed, trials)
+        counted = _counted(repeats, parts[:-1])
+        until = begun + (_FUSE - _REPEAT * counted) * budget
+        chosen = _chosen(known, found.ranked(), parts[:-1], metric, until)
+        alone = chosen.scores
+        if counted:
+            chosen = _with_repeats(chosen, parts[:-1], metric, begun + _FUSE * budget)
+        at_last = learned(chosen.model, parts[-1].train, chosen.days, parts[-1].given)
+        last = parts[-1].score(at_last, metric, repeats=counted)
+        new = [*alone, float(parts[-1].score(at_last, metric).mean())] if counted else []
         scores = [*chosen.scores, float(last.mean())]
         fitted, text = learned(chosen.model, clicks, chosen.days), text_of(chosen.model)
-        rivals, interval = _against(last, parts[-1], metric, rival), next_interval(np.array(scores))
+        rivals = _against(last, parts[-1], metric, rival, repeats=counted)
+        interval = next_interval(np.array(scores))
         unmeasured = [_text(known, one) for one in itertools.takewhile(lambda one: not one.whole, found.ranked())]
         result = Best(
             fitted, text, chosen.days, metric, scores, interval, rivals, len(found.trials), _cheapest(known, found),
-            found.untried, unmeasured, parts[-1].repeats, parts[-1].new_items,
+            found.untried, unmeasured, parts[-1].repeats, parts[-1].new_items, counted, new,
         )  # fmt: skip
         result.model.save(folder / "model", force=force)
         write_text(folder / "report.json", json.dumps(_plain(result), indent=1) + "\n")
@@ -198,6 +227,8 @@ def _text(known: Mapping[str, Any], one: Trial) -> str:
 def _cheapest(known: Mapping[str, Any], found: Race) -> str | None:
     """The fastest setting whose gap to the best one, cut by cut, is within two standard errors; None: the best one."""
     whole = [one for one in found.ranked() if one.whole]
+    if not whole:
+        return None
     best = whole[0]
     cheapest = best
     for one in whole[1:]:
@@ -220,8 +251,8 @@ def _chosen(known: Mapping[str, Any], ranked: list[Trial], cuts: list[Cut], metr
     if not first.whole:
         return _Chosen(model, days, [cut.judge(model, metric, days).mean() for cut in cuts])
     best_of = {one.family: one for one in reversed([one for one in ranked if one.whole])}
-    listed = sorted(best_of.values(), key=lambda one: -one.mean)[:_SURVIVORS]
-    leader = _Chosen(model, days, first.scores[::-1])
+    listed = sorted(best_of.values(), key=lambda one: -one.mean)[:SURVIVORS]
+    leader = _Chosen(model, days, first.scores[-len(cuts) :][::-1])
     time_left = until - time.monotonic()
     for one in sorted(listed[1:], key=lambda one: -one.seconds):
         if sum(each.seconds for each in listed) > time_left / 2:
@@ -270,16 +301,59 @@ def _fused(
     return chosen
 
 
-def _against(mine: np.ndarray, cut: Cut, metric: str, today: Recommender | None) -> dict[str, dict[str, Any]]:
-    """How far the model leads each rival on the last cut."""
+def _counted(repeats: str, cuts: list[Cut]) -> bool:
+    """Whether lists may hold what users had: as requested, or by the share of repeats in a shop's log."""
+    if repeats == "auto":
+        return cuts[-1].given is None and float(np.mean([cut.repeats for cut in cuts])) >= _REPEATS
+    return repeats == "yes"
+
+
+def _with_repeats(chosen: _Chosen, cuts: list[Cut], metric: str, until: float) -> _Chosen:
+    """The chosen model of new items within a `Repurchase`, whose settings are searched one after another.
+
+    Each setting is scored on some users of each cut; the model of new items is fitted once for each.
+    """
+    model = Repurchase(model=text_of(chosen.model))
+    fitted = [learned(model, cut.train, chosen.days, cut.given) for cut in cuts]
+    parts = [cut.some(_PROBE) for cut in cuts]
+    settings = {name: getattr(model, name) for name in Repurchase.space}
+
+    def score(settings: Mapping[str, Any]) -> float:
+        found = []
+        for one, cut in zip(fitted, parts, strict=True):
+            one.set_params(**settings)
+            found.append(cut.score(one, metric, repeats=True).mean())
+        return float(np.mean(found))
+
+    best, timed = score(settings), cuts[0].train.time is not None
+    names = [one for one in Repurchase.space if timed or one not in ("half_life", "lapse")]
+    for name, value in [(one, value) for one in names for value in Repurchase.space[one]] * 2:
+        if value == settings[name] or time.monotonic() > until:
+            continue
+        tried = settings | {name: value}
+        if (found := score(tried)) > best:
+            best, settings = found, tried
+    scores = []
+    for one, cut in zip(fitted, cuts, strict=True):
+        one.set_params(**settings)
+        scores.append(float(cut.score(one, metric, repeats=True).mean()))
+    return _Chosen(model.set_params(**settings), chosen.days, scores)
+
+
+def _against(
+    mine: np.ndarray, cut: Cut, metric: str, today: Recommender | None, *, repeats: bool = False
+) -> dict[str, dict[str, Any]]:
+    """How far the model is better than each rival on the last cut."""
     rivals: dict[str, Recommender] = {"popular": Popular()}
     if cut.train.time is not None:
         rivals["recent-popular"] = RecentPopular()
+    if repeats:
+        rivals["repeat"] = Repeat()
     if today is not None:
         rivals[f"today: {text_of(today)}"] = today
     found = {}
     for name, model in rivals.items():
-        theirs = cut.judge(model, metric)
+        theirs = cut.score(learned(model, cut.train, None, cut.given), metric, repeats=repeats)
         low, high = bootstrap_interval(mine - theirs)
         found[name] = {"score": float(theirs.mean()), "gain": float((mine - theirs).mean()), "low": low, "high": high,
                        "p": randomisation_test(mine - theirs)}  # fmt: skip

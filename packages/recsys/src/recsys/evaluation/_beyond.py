@@ -140,7 +140,7 @@ def category_shares(model: Recommender, categories: Any) -> tuple[np.ndarray, np
 
 
 def exposure(model: Recommender, lists: Any, categories: Any) -> Table:
-    """Who is shown: each category's share of exposure beside its share of the catalogue and of past events.
+    """Who is shown: each category's share of exposure, its share of the catalogue and of past events.
 
     Exposure of rank r is 1 / log2(1 + r) (Singh and Joachims, KDD 2018), so that it adds up as DCG does.
 

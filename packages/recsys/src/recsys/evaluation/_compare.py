@@ -61,7 +61,7 @@ class Comparison:
 
     @property
     def best(self) -> str:
-        """The model that leads in the first metric."""
+        """The best model by the first metric."""
         return next(iter(self.evaluations))
 
     def renamed(self, names: Mapping[str, str]) -> Comparison:
@@ -115,7 +115,7 @@ def compare(
     """Fit models on the same events and evaluate them on the same users; popular and recent-popular always join.
 
     Beside a `Social` stand its model without ties, and itself with shuffled ones.
-    With metrics of errors ("rmse", "mae", "log_loss") values are predicted, the least error leads, and `Bias` joins.
+    With metrics of errors ("rmse", "mae", "log_loss") values are predicted, the least error is best, and `Bias` joins.
 
     Args:
         models: not fitted ones are fitted on `train`; fitted ones are taken as they are. Texts name one each.

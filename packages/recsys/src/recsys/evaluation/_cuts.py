@@ -29,6 +29,7 @@ class Cut(NamedTuple):
             all that the test users did before what is to be found: they are answered from it, nothing is learned of it.
         repeats: share of the distinct pairs after it that their users had before: left out of `test`.
         new_items: share of the pairs of `test` whose item `train` does not have.
+        every: all pairs after it, repeats among them; None where they are the pairs of `test`.
     """
 
     train: Dataset
@@ -36,11 +37,25 @@ class Cut(NamedTuple):
     given: Dataset | None = None
     repeats: float = 0.0
     new_items: float = 0.0
+    every: Dataset | None = None
 
     def judge(self, model: Recommender, metric: str, days: float | None = None) -> np.ndarray:
-        """Values of a metric, (test users,), of a model that learns from `train`, or from its last days alone."""
-        found = evaluate(learned(model, self.train, days, self.given), self.test, [metric], filter_seen=True)
-        return found.values[metric]
+        """Values of a metric on `test`, (test users,), of a model of `train` or of its last days."""
+        return self.score(learned(model, self.train, days, self.given), metric)
+
+    def score(self, fitted: Recommender, metric: str, *, repeats: bool = False) -> np.ndarray:
+        """Values of a metric, (test users,), of a model fitted on `train`; with `repeats` on `every` pair."""
+        test = self.every if repeats and self.every is not None else self.test
+        return evaluate(fitted, test, [metric], filter_seen=not repeats).values[metric]
+
+    def some(self, most: int, seed: int = 0) -> Cut:
+        """The cut with at most so many of its test users."""
+        draw = np.random.default_rng(seed)
+
+        def part(events: Dataset) -> Dataset:
+            return events.take(_some(np.unique(events.user), events.n_users, most, draw)[events.user])
+
+        return self._replace(test=part(self.test), every=None if self.every is None else part(self.every))
 
 
 def learned(model: Recommender, events: Dataset, days: float | None, answers: Dataset | None = None) -> Recommender:
@@ -123,13 +138,14 @@ def _cut(data: Dataset, train: np.ndarray, test: np.ndarray, given: np.ndarray |
     pair = data.user.astype(np.int64) * data.n_items + data.item
     had = np.isin(pair, pair[train if given is None else given])
     repeats = len(np.unique(pair[test & had])) / max(len(np.unique(pair[test])), 1)
+    every = data.take(test) if repeats else None
     test = test & ~had
     known = np.isin(data.item, np.unique(data.item[train]))
     if not (test & known).any():
         raise InputError("cuts", got="a window in which no user takes a known item anew", expected="fewer cuts")
     new_items = 1 - len(np.unique(pair[test & known])) / len(np.unique(pair[test]))
     before = None if given is None else data.take(given)
-    return Cut(data.take(train), data.take(test), before, repeats, new_items)
+    return Cut(data.take(train), data.take(test), before, repeats, new_items, every)
 
 
 def _some(able: np.ndarray, n_users: int, most: int, draw: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,7 @@ from ninefold.report import Table
 from recsys.data._dataset import Dataset, need_dataset
 from recsys.data._frame import need
 from recsys.data._history import History
-from recsys.data._metrics import Ranks, ranking_metric, row_auc, value_metric
+from recsys.data._metrics import Ranks, cut_off, ranking_metric, row_auc, value_metric
 from recsys.data._order import tie_keys
 from recsys.evaluation._ranks import rank_targets
 from recsys.evaluation._stats import bootstrap_interval, by_group
@@ -160,7 +160,7 @@ def evaluate(
         candidates: ids of the only items to rank, e.g. the new ones; targets outside are left out.
         targets: "all", or only "warm" or "cold" ones.
         min_value: a target is an event of at least this value, e.g. a rating of 4; None: of one above 0, if any.
-        gain: what a target is worth to NDCG: its "value" (or their sum), the "count" of its events, or 1 (None).
+        gain: gain of a target in NDCG: its "value" (or their sum), the "count" of its events, or 1 (None).
         seed: of the order of ties; lists have that of 0.
     Raises:
         InputError: if no target is left, or the model knows none of the users.
@@ -191,6 +191,7 @@ def evaluate(
     cold = np.empty(size, bool)
     codes, keys = model.user_ids_.codes(wanted.users), tie_keys(wanted.users)
     block = max(1, min(4096, _CELLS // len(model.item_ids_)))
+    depth = cut_off(metrics) if seed == 0 else None  # lists have the order of ties of seed 0
     with progress(size, f"ranking with {model.name}") as bar:
         for start in range(0, size, block):
             rows = slice(start, min(start + block, size))
@@ -199,7 +200,7 @@ def evaluate(
             query = Query(codes[rows], model.history_.take(codes[rows]), context, allowed, users=keys[rows])
             ranks, cold[rows] = block_ranks(
                 model, query, wanted.row[events] - start, wanted.item[events], filter_seen, allowed, seed,
-                None if wanted.gain is None else wanted.gain[events],
+                None if wanted.gain is None else wanted.gain[events], depth,
             )  # fmt: skip
             for name, function in functions.items():
                 values[name][rows] = function(ranks)
@@ -219,19 +220,36 @@ def block_ranks(
     allowed: np.ndarray | None,
     seed: int,
     gain: np.ndarray | None = None,
+    depth: int | None = None,
 ) -> tuple[Ranks, np.ndarray]:
-    """(ranks of a block's targets, rows that fell back)."""
+    """(ranks of a block's targets, rows that fell back).
+
+    With `depth` the ranks are read from the lists that `recommend` returns: targets below that rank get rank 0.
+    """
+    rank, warm = np.zeros(len(item), np.int64), item >= 0
+    if depth is not None:
+        lists, origin = model._lists(query, depth, filter_seen, allowed)
+        listed = lists.row * len(model.item_ids_) + lists.item
+        order = np.argsort(listed)
+        rank[warm] = _looked_up(listed[order], lists.rank[order], (row * len(model.item_ids_) + item)[warm])
+        return Ranks(row, rank, np.zeros(len(query), np.int64), gain), origin == FALLBACK
     origin = model._origins(query)
     scores = model._answers(query, origin)
     if filter_seen:
         scores[query.history.rows(), query.history.item] = -np.inf
     if allowed is not None:
         scores[:, ~allowed] = -np.inf
-    rank = np.zeros(len(item), np.int64)
-    warm = item >= 0
     users = np.arange(len(query)) if query.users is None else query.users
-    rank[warm] = rank_targets(scores, row[warm], item[warm], users, seed)
-    return Ranks(row, rank, np.isfinite(scores).sum(axis=1), gain), origin == FALLBACK
+    rank[warm], candidates = rank_targets(scores, row[warm], item[warm], users, seed)
+    return Ranks(row, rank, candidates, gain), origin == FALLBACK
+
+
+def _looked_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The value of each wanted key among sorted keys; 0 where it is absent."""
+    if not len(keys):
+        return np.zeros(len(wanted), np.int64)
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[place] == wanted, values[place], 0)
 
 
 @dataclass(frozen=True)
@@ -371,7 +389,7 @@ def evaluate_values(
     Args:
         model: fitted.
         test: events with values.
-        metrics: of "rmse", "mae", "log_loss" (labels 0, 1) and "row_auc" (over all rows, whoever's they are).
+        metrics: of "rmse", "mae", "log_loss" (labels 0, 1) and "row_auc" (over all rows, of all users).
     Returns: metric -> value; and "unscored", the share of events with an item unknown to the model, which are left out.
 
     Examples:

@@ -13,7 +13,7 @@ from ninefold.progress import progress
 from recsys.data._dataset import Dataset
 from recsys.data._frame import as_in_fit
 from recsys.data._history import History
-from recsys.data._metrics import ranking_metric
+from recsys.data._metrics import cut_off, ranking_metric
 from recsys.data._order import tie_keys
 from recsys.evaluation._evaluate import Evaluation, block_ranks, check_judged, metric_names
 from recsys.recommender._base import Recommender
@@ -72,12 +72,13 @@ def evaluate_next(
     values = {name: np.empty(len(stops)) for name in functions}
     cold = np.empty(len(stops), bool)
     codes, keys = model.user_ids_.codes(users)[own], tie_keys(users)
+    depth = cut_off(list(functions)) if seed == 0 else None  # lists have the order of ties of seed 0
     with progress(len(stops), f"next items with {model.name}") as bar:
         for part in _blocks(stops - starts, len(model.item_ids_)):
             before = history.ranges(starts[part], stops[part])
             folded, query = as_folded(model, Query(codes[part], before.keep(before.item >= 0), users=keys[own[part]]))
             row = np.arange(len(query))
-            ranks, cold[part] = block_ranks(folded, query, row, item[part], filter_seen, None, seed)
+            ranks, cold[part] = block_ranks(folded, query, row, item[part], filter_seen, None, seed, depth=depth)
             for name, function in functions.items():
                 values[name][part] = function(ranks)
             bar.advance(len(query))

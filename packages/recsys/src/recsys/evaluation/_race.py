@@ -1,11 +1,13 @@
-"""The search of `best`: first one setting of every family, then optuna's TPE within the families that do best.
+"""The search of `best`: every family of models has a first score on a few users before any has a second one.
 
-A setting stops after a cut on which it is clearly worse than the best so far. One that stops for want of time keeps its
-estimate: it can still win, and is finished first.
+Then the best setting of each of the best families is measured on all cuts, and stops after a cut on which it is clearly
+worse than the best one; new settings come from optuna's TPE, within the families that do best. A setting that stops for
+want of time keeps its estimate: it can still win, and is finished first.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 import warnings
@@ -43,8 +45,10 @@ _STAGES = "+".join(f"trend(model={one},trend=0.8,damp=0.8)" for one in (
     "item-knn(weighting=bm25,k=100,k1=1.2,b=0.25,half_life=120)", "user-knn"))  # fmt: skip
 _ACTIONS = 50  # values up to which a context column is taken for what a visitor did
 _PART = 0.2  # of the time left, that one trial of a family that is searched may take
+_OF_LINES = ("kind", "place", "added")  # of the lines of a run, what is no trial's
 _DRAWS = 4  # settings of each family in a round, after which the worse half of the families is left
-_PROBE, _LARGE = 20, 200_000  # one of so many users shows how long a fit takes, in logs of more events than this
+_PROBES, _LARGE = (40, 10), 200_000  # one of so many users shows how long a fit takes, in logs of more events than this
+SURVIVORS = 5  # families whose best settings are measured on all cuts
 _DENSE = 12_000  # items up to which tables of items by items are tried
 
 
@@ -53,6 +57,7 @@ class Trial:
     """One setting: its score on each cut that it was judged on, newest first, and whether it was on all.
 
     `worth` is its mean; of one that stopped, the leader's mean and how far it was from the leader on the same cuts.
+    `stopped`: it was clearly worse than the leader.
     """
 
     family: str
@@ -61,11 +66,16 @@ class Trial:
     whole: bool
     seconds: float
     worth: float
+    stopped: bool = False
 
     @property
     def mean(self) -> float:
         """Mean score over its cuts."""
         return float(np.mean(self.scores)) if self.scores else -np.inf
+
+    def left(self, cuts: int) -> float:
+        """Seconds to measure the rest of so many cuts."""
+        return (cuts - len(self.scores)) * self.seconds / len(self.scores)
 
 
 def families(
@@ -73,10 +83,7 @@ def families(
 ) -> dict[str, tuple[Recommender, dict[str, Any], list[dict[str, Any]]]]:
     """Name -> (model, what is searched, settings that were good elsewhere) for events such as these.
 
-    Args:
-        data: events.
-        today: a model that joins as "today".
-        visits: whether users are judged within a visit, where what they did last tells what comes next (`Cut.given`).
+    `today`: a model that joins as "today"; `visits`: whether users are judged within a visit (`Cut.given`).
     """
     dense = data.n_items <= _DENSE
     chosen: dict[str, tuple[Recommender, list[dict[str, Any]]]] = {
@@ -151,17 +158,21 @@ class Race:
     trials: list[Trial]
     untried: dict[str, str]
 
+    def estimate(self, one: Trial) -> float:
+        """Mean score over all cuts: of a setting that was not measured on all, the mean of the best one that was
+        measured on most, plus their distance on the cuts that they share."""
+        best = max(self.trials, key=lambda other: (len(other.scores), other.mean))
+        return best.mean + one.mean - float(np.mean(best.scores[: len(one.scores)])) if one.scores else -np.inf
+
     def ranked(self) -> list[Trial]:
-        """Settings that were measured, best estimate first: on equal cuts each is compared with the best complete one.
+        """Settings with a score, best estimate first."""
+        return sorted((one for one in self.trials if one.scores), key=self.estimate, reverse=True)
 
-        A setting that was not measured on all cuts has the mean of that one, plus its distance on the cuts they share.
-        """
-        whole = max((one for one in self.trials if one.whole), key=lambda one: one.mean)
-
-        def estimate(one: Trial) -> float:
-            return one.mean if one.whole else whole.mean + one.mean - float(np.mean(whole.scores[: len(one.scores)]))
-
-        return sorted((one for one in self.trials if one.scores), key=estimate, reverse=True)
+    def promising(self) -> Trial | None:
+        """The setting to be measured next: the best of each of the best families, until it is complete or stopped."""
+        best_of = {one.family: one for one in reversed(self.ranked())}
+        top = sorted(best_of.values(), key=self.estimate, reverse=True)[:SURVIVORS]
+        return next((one for one in top if not (one.whole or one.stopped)), None)
 
 
 def race(
@@ -172,11 +183,9 @@ def race(
 
     Args:
         known: see `families`.
-        cuts: newest first.
-        metric: to maximise.
-        until: when the last trial must have begun.
+        cuts: newest first; the first one may be a few users of it only.
+        metric, until, seed: see `best`; `until` is when the last trial should have ended.
         run: keeps each trial.
-        seed: of the search.
         most: trials at most; None: as time allows.
     """
     optuna: Any = require("optuna", "recsys", "best")
@@ -190,16 +199,45 @@ def race(
                 seed=seed + number + len(kept), multivariate=True, n_startup_trials=_DRAWS
             )
         studies[name] = optuna.create_study(direction="maximize", sampler=sampler)
-    trials = [Trial(**{key: one for key, one in line.items() if key != "kind"}) for line in kept]
+    trials: list[Trial] = []
+    for line in kept:
+        at = line["place"]
+        trials[at : at + 1] = [Trial(**{key: one for key, one in line.items() if key not in _OF_LINES})]
     untried: dict[str, str] = {}
     starts = [[(name, start) for start in starts] for name, (_, _, starts) in known.items()]
     queue = [one for turn in itertools.zip_longest(*starts) for one in turn if one is not None]
-    first = max((one for one in trials if one.whole), key=lambda one: one.mean, default=None)
-    leader = [] if first is None else list(_values(known[first.family][0], first.family, first.params, cuts, metric))
+    values: dict[int, list[np.ndarray]] = {}  # of trials, on each cut
     place = 0  # in the queue, then among the draws
+
+    def measure(at: int, family: str, params: dict[str, Any], allowed: float) -> None:
+        """Measure a new trial on the newest cut, or one that was begun on its other cuts."""
+        old = trials[at] if at < len(trials) else Trial(family, params, [], False, 0.0, 0.0)
+        begun = len(old.scores)
+        lead = max((n for n, one in enumerate(trials) if one.whole), key=lambda n: trials[n].mean, default=None)
+        if lead is not None and lead not in values:  # it is of an earlier run
+            one = trials[lead]
+            values[lead] = list(_values(known[one.family][0], one.family, one.params, cuts, metric))
+        wanted = cuts[begun:] if begun else cuts[:1]
+        leader = [] if lead is None else values[lead][begun:][: len(wanted)]
+        trial, found = _judged(known[family][0], family, params, wanted, metric, leader, allowed)
+        scores, stopped = old.scores + trial.scores, trial.stopped or not found
+        new = Trial(family, params, scores, len(scores) == len(cuts), old.seconds + trial.seconds, 0.0, stopped)
+        trials[at : at + 1] = [new]
+        trials[at] = dataclasses.replace(new, worth=Race(trials, {}).estimate(new) if scores else 0.0)
+        if at in values or not begun:
+            values[at] = values.get(at, []) + found
+        run.log(kind="trial", place=at, added=trial.seconds, **vars(trials[at]))
+
     with progress(max(until - time.monotonic(), 1.0), "searching") as bar:
-        while time.monotonic() < until and (most is None or len(trials) < most):
+        while time.monotonic() < until:
             start = time.monotonic()
+            next_up = Race(trials, {}).promising() if place >= len(known) else None
+            if next_up is not None and start + next_up.left(len(cuts)) < until:
+                measure(trials.index(next_up), next_up.family, next_up.params, until - start)
+                bar.advance(time.monotonic() - start)
+                continue
+            if most is not None and len(trials) >= most:
+                break
             if place < len(queue):
                 family, params = queue[place]
             else:
@@ -223,13 +261,9 @@ def race(
                 if place >= len(queue) and not studies:
                     break
                 continue
-            trial, values = _judged(known[family][0], family, params, cuts, metric, leader, allowed)
-            trials.append(trial)
-            run.log(kind="trial", **vars(trial))
-            if trial.whole and (not leader or trial.mean > np.mean([one.mean() for one in leader])):
-                leader = values
+            measure(len(trials), family, params, np.inf)
             bar.advance(time.monotonic() - start)
-    if not any(one.whole for one in trials):
+    if not any(one.scores for one in trials):
         raise InputError("minutes", got="no trial was finished", expected="more time")
     for name in known:
         if name not in untried and not any(one.scores for one in trials if one.family == name):
@@ -245,20 +279,17 @@ def _finished(
     trials = list(trials)
     while True:
         best = Race(trials, {}).ranked()[0]
-        per_cut = best.seconds / len(best.scores)
-        if best.whole or time.monotonic() + per_cut * (len(cuts) - len(best.scores)) > until + per_cut:
+        if best.whole or time.monotonic() + best.left(len(cuts) - 1) > until:
             return trials
-        start = time.monotonic()
+        start, place = time.monotonic(), trials.index(best)
         more = _values(known[best.family][0], best.family, best.params, cuts[len(best.scores) :], metric)
-        scores = best.scores + [float(one.mean()) for one in more]
-        seconds = best.seconds + time.monotonic() - start
-        whole = Trial(best.family, best.params, scores, True, seconds, float(np.mean(scores)))
-        trials[trials.index(best)] = whole
-        run.log(kind="finished", **vars(whole))
+        scores, took = best.scores + [float(one.mean()) for one in more], time.monotonic() - start
+        trials[place] = Trial(best.family, best.params, scores, True, best.seconds + took, float(np.mean(scores)))
+        run.log(kind="trial", place=place, added=took, **vars(trials[place]))
 
 
 def _next_family(names: Sequence[str], trials: Sequence[Trial], draw: int) -> str | None:
-    """The family of a draw: rounds of the same number for each, and after a round only the better half goes on."""
+    """The family of a draw: rounds of the same number for each, and after a round only the better half remains."""
     top = {name: max((one.worth for one in trials if one.family == name), default=-np.inf) for name in names}
     ordered = sorted(names, key=lambda name: -top[name])
     size = len(ordered)
@@ -286,12 +317,18 @@ def _too_slow(
     """Why a setting is not started: what one cut takes, as others of its family or a part of the users say; or ""."""
     took = [one.seconds / len(one.scores) for one in trials if one.family == family and one.scores]
     if not took and len(cuts[0].train) > _LARGE:
-        train, start = cuts[0].train, time.monotonic()
+        train, parts = cuts[0].train, []
         try:
-            made(model, params).fit(train.take(train.user % _PROBE == 0))
+            for one_of in _PROBES:  # a growing part of the users shows how the time grows
+                start = time.monotonic()
+                made(model, params).fit(train.take(train.user % one_of == 0))
+                parts.append(time.monotonic() - start)
+                if parts[-1] * one_of > allowed:
+                    break
         except (NinefoldError, np.linalg.LinAlgError):
             return ""
-        took = [(time.monotonic() - start) * _PROBE]
+        grows = max(np.log(parts[-1] / parts[0]) / np.log(_PROBES[0] / _PROBES[-1]), 1.0) if len(parts) > 1 else 1.0
+        took = [parts[-1] * _PROBES[len(parts) - 1] ** grows]
     seconds = min(took, default=0.0)
     return (
         f"one fit takes about {seconds:.0f} s, more than the {allowed:.0f} s left for it" if seconds > allowed else ""
@@ -312,14 +349,14 @@ def _judged(
     leader: list[np.ndarray], allowed: float = np.inf,
 ) -> tuple[Trial, list[np.ndarray]]:  # fmt: skip
     """A trial and its values on each cut. It stops where it is surely behind the leader, or would take too long."""
-    start, values = time.monotonic(), []
+    start, values, stopped = time.monotonic(), [], False
     try:
         for found in _values(model, family, params, cuts, metric):
             values.append(found)
             if leader and len(values) < len(cuts):
                 gaps = np.concatenate([one - other for one, other in zip(values, leader, strict=False)])
-                surely = gaps.mean() < -_SURE * gaps.std() / np.sqrt(len(gaps))
-                if surely or (time.monotonic() - start) * len(cuts) / len(values) > allowed:
+                stopped = bool(gaps.mean() < -_SURE * gaps.std() / np.sqrt(len(gaps)))
+                if stopped or (time.monotonic() - start) * len(cuts) / len(values) > allowed:
                     break
     except (NinefoldError, np.linalg.LinAlgError):  # a setting that cannot be fitted, e.g. for its memory
         if family == "today":  # it is to be compared with at the end: said now
@@ -331,7 +368,7 @@ def _judged(
         worth = np.mean(best) + np.mean(scores) - np.mean(best[: len(scores)])
     else:
         worth = np.mean(scores) if scores else 0.0
-    return Trial(family, params, scores, whole, time.monotonic() - start, float(worth)), values
+    return Trial(family, params, scores, whole, time.monotonic() - start, float(worth), stopped), values
 
 
 def _remember(optuna: Any, study: Any, space: Mapping[str, Any], trial: Trial) -> None:

@@ -1,4 +1,4 @@
-"""Exact ranks of targets among all candidates, in one compiled pass over each row of scores.
+"""Exact ranks of targets among all candidates: one sorted row serves all targets of a user.
 
 Equal scores are ordered by a hash, as in lists, so a constant scorer ranks by chance.
 """
@@ -18,23 +18,26 @@ _ROWS = 16  # rows that one thread ranks at a time
 
 def rank_targets(
     scores: np.ndarray, rows: np.ndarray, items: np.ndarray, users: np.ndarray, seed: int = 0
-) -> np.ndarray:
-    """Rank, from 1, of each target in its row.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank, from 1, of each target in its row, and how many candidates each row has.
 
     Args:
         scores: float32 (rows, items); -inf marks what is no candidate. NaN is refused by the caller.
         rows, items: row and item of each target, int (t,).
         users: a number for each row that fixes its tie order, whatever block it is in; int (rows,).
         seed: of the tie order; lists have that of 0.
-    Returns: int64 (t,); 0 for a target that is no candidate.
+    Returns: int64 (t,), 0 for a target that is no candidate; int64 (rows,).
     """
     order = np.lexsort((scores[rows, items], rows))
     row, item = np.asarray(rows)[order], np.asarray(items)[order].astype(np.int64)
     ends = np.searchsorted(row, np.arange(len(scores) + 1))
-    found, keys = np.empty(len(row), np.int64), row_keys(users)
+    found, candidates = np.empty(len(row), np.int64), np.empty(len(scores), np.int64)
+    keys = row_keys(users)
 
     def rank(start: int) -> None:
-        _rank_rows(scores, ends, item, keys, seed & 0xFFFFFFFF, start, min(start + _ROWS, len(scores)), found)
+        stop = min(start + _ROWS, len(scores))
+        ordered = np.sort(scores[start:stop], axis=1)
+        _rank_rows(scores, ordered, ends, item, keys, seed & 0xFFFFFFFF, start, stop, found, candidates)
 
     starts = range(0, len(scores), _ROWS)
     if threads() > 1 and len(starts) > 1:
@@ -45,41 +48,29 @@ def rank_targets(
             rank(start)
     ranks = np.empty(len(row), np.int64)
     ranks[order] = found
-    return ranks
+    return ranks, candidates
 
 
 @compiled
-def _rank_rows(scores, ends, items, keys, seed, first, last, ranks):
-    """Targets stand by row, within a row by score: each item raises the count of the targets that it is ahead of."""
+def _rank_rows(scores, ordered, ends, items, keys, seed, first, last, ranks, candidates):
+    """Ranks from sorted rows; targets stand by row, within a row by score. Only equal scores need another pass."""
     for r in range(first, last):
-        start, stop = ends[r], ends[r + 1]
-        if start == stop:
-            continue
-        row, n = scores[r], stop - start
-        own = np.empty(n, np.float32)
-        for place in range(n):
-            own[place] = row[items[start + place]]
-            ranks[start + place] = 0
-        above = np.zeros(n + 1, np.int64)
-        lowest = own[0]
-        for item in range(len(row)):
-            score = row[item]
-            if score < lowest or score == -np.inf:
-                continue
-            low, high = 0, n
-            while low < high:  # targets of a lower score
-                middle = (low + high) >> 1
-                if own[middle] < score:
-                    low = middle + 1
-                else:
-                    high = middle
-            above[low] += 1
-            while low < n and own[low] == score:
-                target = items[start + low]
-                if target != item and is_ahead(keys[r], item, target, seed):
-                    ranks[start + low] += 1
-                low += 1
-        greater = 0
-        for place in range(n - 1, -1, -1):
-            greater += above[place + 1]
-            ranks[start + place] = 0 if own[place] == -np.inf else ranks[start + place] + greater + 1
+        row, sorted_row = scores[r], ordered[r - first]
+        n = len(row)
+        candidates[r] = n - np.searchsorted(sorted_row, np.float32(-np.inf), side="right")
+        start = ends[r]
+        while start < ends[r + 1]:
+            score = row[items[start]]
+            stop = start + 1
+            while stop < ends[r + 1] and row[items[stop]] == score:
+                stop += 1
+            above = n - np.searchsorted(sorted_row, score, side="right")
+            for place in range(start, stop):
+                ranks[place] = 0 if score == -np.inf else above + 1
+            if score != -np.inf and n - above - np.searchsorted(sorted_row, score) > 1:
+                for item in range(n):
+                    if row[item] == score:
+                        for place in range(start, stop):
+                            if items[place] != item and is_ahead(keys[r], item, items[place], seed):
+                                ranks[place] += 1
+            start = stop

@@ -87,7 +87,7 @@ def tune(
         targets: see `evaluate`.
         validation: (train, validation) to use instead of the split above.
         next_item: judge by the next item at each step, see `evaluate_next`.
-        run: folder that keeps each trial's score: after a kill the same call goes on from there.
+        run: folder that keeps each trial's score: rerun the same call to resume after an interruption.
 
     Examples:
         >>> import recsys
@@ -172,7 +172,7 @@ def points(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, Any]]:
 
 
 def _check_range(name: str, one: Any) -> None:
-    """InputError for anything but a list of choices, or (low, high) and perhaps "log"."""
+    """InputError for anything but a list of choices, or (low, high) and, optionally, "log"."""
     expected = 'a list of choices, (low, high) or (low, high, "log"), there both ends above 0'
     if isinstance(one, list):
         good = len(one) > 0

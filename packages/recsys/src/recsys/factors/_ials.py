@@ -42,7 +42,7 @@ class IALS(Weighted):
         nu: exponent of the frequencies in the penalty; 1 in the paper, 0 is plain ridge.
         epochs: passes over users and items.
         weight, transform, dislikes, half_life: see `Weighted`. A weight c stands for
-            c (y - 1)^2 in place of (y - 1)^2, and for c y^2 where it is that of a dislike.
+            c (y - 1)^2 instead of (y - 1)^2, and for c y^2 where it is that of a dislike.
         seed: of the start, normal with deviation 0.1 / sqrt(d).
 
     Examples:

@@ -201,7 +201,7 @@ class SparkFactors:
 
 @dataclass(frozen=True)
 class ListMaker:
-    """Makes lists where Spark runs it: Arrow batches of users (user, features, perhaps seen) to batches of lists."""
+    """Makes lists where Spark runs it: Arrow batches of users (user, features, optionally seen) to batches of lists."""
 
     items: str
     user: str

@@ -67,7 +67,7 @@ class Sampler:
         return result
 
     def sweep(self, number: int) -> None:
-        """One draw of every parameter, in turn; each `number` has its own generator: a stopped chain goes on alike."""
+        """One draw of every parameter, in turn; each `number` has its own generator: a stopped chain resumes alike."""
         state, e = self.state, self.e
         draw = np.random.default_rng([self.seed, number])
         if self.probit:

@@ -26,7 +26,7 @@ _ITEMS_1M = ["movieId", "title", "genres"]
 def movielens(path: str | Path) -> Dataset:
     """MovieLens ratings: 100K's u.data, u1.base, u1.test (tabs), 1M and 10M ratings.dat (`::`), 20M to 32M ratings.csv.
 
-    Tables about users and films are read where they lie beside it: u.user, u.item; users.dat, movies.dat; movies.csv.
+    Tables about users and films are read from the same folder: u.user, u.item; users.dat, movies.dat; movies.csv.
     Genres are sets such as "Action|Comedy"; the year is taken from the title.
     """
     path, users = Path(path), None
@@ -47,7 +47,7 @@ def movielens(path: str | Path) -> Dataset:
 
 
 def _beside(path: Path, name: str, columns: list[str]) -> pa.Table | None:
-    """A table that lies beside a file of ratings, if it does."""
+    """A table in the folder of a file of ratings, if it exists."""
     file = path.with_name(name)
     if not file.is_file():
         return None

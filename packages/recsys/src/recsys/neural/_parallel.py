@@ -65,7 +65,7 @@ class Group:
 
 
 class SharedCheckpoint(Checkpoint):
-    """A checkpoint that the first process keeps, and that all go on from."""
+    """A checkpoint that the first process keeps, from which all resume."""
 
     def __init__(self, own: Checkpoint, group: Group, like: dict[str, np.ndarray], device: str) -> None:
         """own: where it lies; like: arrays of the names, shapes and kinds that it holds."""

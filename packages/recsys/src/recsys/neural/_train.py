@@ -1,4 +1,4 @@
-"""Adam whose whole state is one array, so that a killed fit goes on bit by bit where it was."""
+"""Adam whose whole state is one array, so that a killed fit resumes bit by bit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Trainer:
         self.adam = torch.optim.Adam(net.parameters(), lr=learning_rate)
 
     def state(self) -> np.ndarray:
-        """Everything to go on from, but for the number of steps done."""
+        """Everything needed to resume, except for the number of steps done."""
         parts = [vector_of(self.net)]
         for name in ("exp_avg", "exp_avg_sq"):
             held = [self.adam.state.get(one, {}).get(name, torch.zeros_like(one)) for one in self.net.parameters()]
@@ -28,7 +28,7 @@ class Trainer:
         return np.stack(parts)
 
     def restore(self, state: np.ndarray, steps: int) -> None:
-        """Go on from a state after so many steps."""
+        """Resume from a state after so many steps."""
         set_vector(self.net, state[0])
         self.steps, start = steps, 0
         for one in self.net.parameters():

@@ -174,7 +174,7 @@ class Learner(Parameters):
         Args:
             data: events.
             checkpoint: a file that keeps the state after each epoch of an iterative model: after a kill the same call
-                goes on from there, to the same result. It is deleted at the end.
+                resumes from there, to the same result. It is deleted at the end.
         """
         need_dataset(data, f"{type(self).__name__}.fit")
         self.check_params()

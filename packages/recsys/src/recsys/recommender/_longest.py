@@ -94,7 +94,7 @@ def _put(found: tuple[np.ndarray, ...], rows: np.ndarray, lists: tuple[np.ndarra
 
 
 def _rows_of(rules: Filter, rows: np.ndarray, longest: np.ndarray | None = None) -> Filter:
-    """What the lists of some rows may hold, and, if `longest` names some items, of these alone."""
+    """What the lists of some rows may hold, and, if `longest` names some items, only of these."""
 
     def of_items(flags: np.ndarray | None) -> np.ndarray | None:
         return flags if flags is None or longest is None else flags[longest]

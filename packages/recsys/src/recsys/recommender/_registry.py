@@ -35,6 +35,7 @@ MODELS: dict[str, str] = {  # name -> the public class below `recsys`
     "random": "baselines.RandomItems",
     "recent-popular": "RecentPopular",
     "repeat": "baselines.Repeat",
+    "repurchase": "Repurchase",
     "rp3beta": "RP3beta",
     "sansa": "SANSA",
     "sasrec": "SASRec",
@@ -134,7 +135,7 @@ def kinds_of(field: dataclasses.Field[Any]) -> list[str]:
 
 
 def parse_model(text: str, seed: int | None = None, argument: str = "model") -> Recommender:
-    """A model from its name, perhaps with settings: "ease(l2=300,half_life=240)".
+    """A model from its name and optional settings: "ease(l2=300,half_life=240)".
 
     Args:
         text: as above.

@@ -27,7 +27,7 @@ def solve_rows(
 ) -> np.ndarray:
     """For each row u: (sum_i x_ui h_i h_i' + shared + ridge_u I) w_u = sum_i t_ui h_i + pull_u.
 
-    Conjugate gradients, preconditioned by `shared` and ridge, go on to float32's precision: most rows are there after
+    Conjugate gradients, preconditioned by `shared` and ridge, run to float32's precision: most rows are there after
     about ten steps, which cost less than making the matrix. Rows that are not, and small systems, are solved directly.
 
     Args:
@@ -93,7 +93,7 @@ def solve_rows(
 def _conjugate_gradients(g: np.ndarray, x: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(v, which are close) of (I + g' X g) v = b for each row, X diagonal and not negative, without making a matrix.
 
-    No eigenvalue is below 1, so the error of v is at most the residual: a row is done when that is small beside v.
+    No eigenvalue is below 1, so the error of v is at most the residual: a row is done when that is small next to v.
     """
     v, residual, step = np.zeros_like(b), b.copy(), b
     square = np.vecdot(residual, residual)

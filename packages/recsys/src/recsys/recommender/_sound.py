@@ -80,7 +80,7 @@ def _size(axis: str, known: Mapping[str, int]) -> int | None:
 
 
 def check_csr(matrix: Csr, name: str) -> None:
-    """InputError unless the arrays of a CSR matrix are what its shape says: no pointer or index leads outside."""
+    """InputError unless the arrays of a CSR matrix are what its shape says: no pointer or index is outside."""
     rows, columns = matrix.shape
     indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
     problem = None

@@ -1,4 +1,4 @@
-"""What sells now: lists of any model that follow how items do of late, beside how many users they have in all."""
+"""What sells now: lists of any model that follow how items sell lately, relative to how many users they have in all."""
 
 from __future__ import annotations
 

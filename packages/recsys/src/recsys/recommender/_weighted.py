@@ -72,7 +72,7 @@ class Weighted(Recommender):
         return history.matrix(self.weight, half_life=self.half_life, now=self.now_)
 
     def _rows(self, history: History) -> Csr:
-        """Weights of pairs, CSR float32 (users, items), perhaps shared: not to be changed. Below 0: dislikes."""
+        """Weights of pairs, CSR float32 (users, items), possibly shared: not to be changed. Below 0: dislikes."""
         if self._is_plain() and history is not self.history_:
             return history.clicks
         X = self._plain_rows(history)

@@ -26,7 +26,7 @@ class Fusion(OfParts):
         models: with settings, e.g. "trend(model=ease(l2=300))+item-knn"; all must know the same items.
         weights: one for each, e.g. "1+0.5" (or "1,0.5", which a text of settings cannot hold).
         by: "rank" or "score".
-        depth: ranks that count, beside as many more as the user had items.
+        depth: ranks that count, and as many more as the user had items.
 
     Examples:
         >>> import recsys

@@ -1,4 +1,4 @@
-"""Users' last events as left-padded arrays, and marks of events (action, time) as codes beside the items."""
+"""Users' last events as left-padded arrays, and marks of events (action, time) as codes next to the items."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Sequences:
 
     Args:
         history: events of users.
-        marks: codes of each event beside its item, int (events,) each, -1 for none.
+        marks: codes of each event in addition to its item, int (events,) each, -1 for none.
         max_len, shortest: as above.
     """
 

@@ -1,4 +1,4 @@
-"""Lists that follow a user's ties: what friends had, and what a model would list for them, beside one's own."""
+"""Lists that follow a user's ties: what friends had, and what a model would list for them, combined with one's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Social(OfParts):
     """Score of an item: a model's own, plus `share` times the mean of its scores for the user's ties, plus `adopt`
     times the share of the ties who had the item. For a linear model this is the score of the profiles joined.
 
-    A user with ties but without events is answered from these alone, as `source` "features". Ties are those of
+    A user with ties but without events is answered only from these, as `source` "features". Ties are those of
     `Dataset.with_ties`. Users of a later `fold_in` have the ties of its events; a service answers new events of a known
     user without ties until the next `partial_fit`.
 

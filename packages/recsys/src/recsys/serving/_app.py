@@ -1,7 +1,7 @@
 """The service: an ASGI application over one model folder, for uvicorn, granian, or a larger application to mount.
 
-Requests that wait for a list are answered together, in one product, by one thread beside the event loop. A model that
-takes the folder's place is read and warmed beside the old one, which answers until then.
+Requests that wait for a list are answered together, in one product, by one thread next to the event loop. A model that
+takes the folder's place is read and warmed while the old one is in use, which answers until then.
 """
 
 from __future__ import annotations

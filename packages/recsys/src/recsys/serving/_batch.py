@@ -1,4 +1,4 @@
-"""Lists for everyone, streamed to one Parquet file in blocks of users; a killed run goes on at the next block."""
+"""Lists for everyone, streamed to one Parquet file in blocks of users; a killed run resumes at the next block."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class StorageError(NinefoldError):
 
 
 class Event(NamedTuple):
-    """One event with original ids; `context` holds what the model's events have beside user, item, value and time."""
+    """One event with original ids; `context` holds what the model's events have besides user, item, value and time."""
 
     user: Any
     item: Any

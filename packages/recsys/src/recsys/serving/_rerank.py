@@ -104,7 +104,7 @@ def quota(model: Recommender, lists: Any, k: int, categories: Any, shares: Mappi
     """Pick k of each list so that of the first p items at least floor(p * share) are of a category, for each p up to k.
 
     DetGreedy of Geyik et al. (KDD 2019): where categories fall behind, the best item of those is next, else the best of
-    all. A list without such an item left goes on without it.
+    all. A list without such an item left continues without it.
 
     Args:
         model: that made the lists.

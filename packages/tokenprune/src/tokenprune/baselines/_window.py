@@ -42,7 +42,7 @@ def _nearest(executors: Sequence[Executor], data: Scored) -> Executor:
 
 
 class FastKV(Baseline):
-    """All tokens up to one block; there a choice, once, and only what was chosen goes on (token-selective propagation).
+    """All tokens up to one block; there a choice, once, and only the chosen ones continue (selective propagation).
 
     Scores are the mean attention of the last eight queries, smoothed over seven neighbours.
     """

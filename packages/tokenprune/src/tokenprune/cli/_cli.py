@@ -10,7 +10,8 @@ from tokenprune.cli._ftp import ftp
 from tokenprune.cli._use import CONVERTED, ask, bench, convert, generate, inspect, learn, serve
 
 app = house_app(
-    "tokenprune", "Skip unimportant tokens, block by block, in a frozen LLM. Start with **tokenprune demo**."
+    "tokenprune",
+    "Speed up long prompts on a frozen LLM by skipping tokens in each block. Start with **tokenprune demo**.",
 )
 SHARED = ("seed", "device", "threads", "quiet")
 verb(app, uses=())(inspect)

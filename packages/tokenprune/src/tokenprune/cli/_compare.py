@@ -9,7 +9,7 @@ from ninefold.cli import Shared
 from typer import Option
 
 from tokenprune.cli._ftp import Pruned
-from tokenprune.cli._options import Length, Model, Scoring, Tail, Tasks, Text, Windows, load_model
+from tokenprune.cli._options import ADVANCED, Length, Model, Scoring, Tail, Tasks, Text, Windows, load_model
 from tokenprune.evaluation._naming import checked_lengths, names_of
 
 
@@ -17,7 +17,7 @@ def analyze(
     *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8, length: Length = 128,
     opts: Shared,
 ) -> list[Any]:  # fmt: skip
-    """Show how redundant each block is: cosine of the stream before and after it, and block influence."""
+    """Show how much each block changes the hidden states: cosine of input and output, and block influence."""
     from tokenprune.evaluation._on_text import redundancy_on_text
 
     language, tokenizer = load_model(model, opts)
@@ -26,15 +26,22 @@ def analyze(
 
 def compare(
     *, pruned: Pruned,
-    methods: Annotated[str, Option(help="all, or names.")] = "all",
+    methods: Annotated[str, Option(help="Methods to compare with, separated by commas: "
+        "truncation, fastkv, shortgpt; or all.")] = "all",
     calibration: Text = "embedded", text: Scoring = "embedded", tasks: Tasks = "",
-    items: Annotated[int, Option(min=1, help="Questions of each set.")] = 20,
+    items: Annotated[int, Option(min=1, help="Number of questions of each multiple-choice set.")] = 20,
     windows: Windows = 3, length: Length = 128, scored: Tail = 24,
-    prompt: Annotated[int, Option(min=2, help="Tokens of the timed prompt.")] = 512,
-    repeats: Annotated[int, Option(min=3, help="Rounds of timing.")] = 3,
+    prompt: Annotated[int, Option(min=2, help="Length of the timed "
+        "prompt, in tokens.", rich_help_panel=ADVANCED)] = 512,
+    repeats: Annotated[int, Option(min=3, help="Number of timed rounds.", rich_help_panel=ADVANCED)] = 3,
     opts: Shared,
 ) -> list[Any]:  # fmt: skip
-    """Score and time the dense model, a pruner and its rivals; pictures go to -o, or to ./tokenprune-compare."""
+    """Compare a pruner with the dense model and other methods, in quality, operations and time.
+
+    Pictures are written to -o, or to ./tokenprune-compare.
+
+    Example: `tokenprune compare --model my-model --windows 2 --length 48 --scored 8 --prompt 64 -o pictures`
+    """
     from ninefold.errors import MissingExtraError, require
     from ninefold.files import refuse_existing
 
@@ -60,10 +67,14 @@ def compare(
 
 
 def evaluate(
-    *, pruned: Pruned, text: Scoring = "embedded", tasks: Tasks = "", items: Annotated[int, Option(min=1)] = 20,
+    *, pruned: Pruned, text: Scoring = "embedded", tasks: Tasks = "",
+    items: Annotated[int, Option(min=1, help="Number of questions of each multiple-choice set.")] = 20,
     windows: Windows = 8, length: Length = 128, scored: Tail = 24, opts: Shared,
 ) -> list[Any]:  # fmt: skip
-    """Score a pruner beside the dense model and truncation to equal operations, on text and multiple-choice sets."""
+    """Score a pruner on text and multiple-choice sets, against the dense model and truncation at equal operations.
+
+    Example: `tokenprune eval --model my-model --windows 2 --length 48 --scored 8`
+    """
     cut = {"count": windows, "length": length, "scored": scored}
     return [_compared(pruned, opts, "truncation", text, text, cut, tasks, items=items, prompt=length, repeats=3)[0]]
 
@@ -90,17 +101,24 @@ def _compared(
 
 def recall(
     *, pruned: Pruned,
-    methods: Annotated[str, Option(help="all, or names.")] = "truncation,fastkv,shortgpt",
-    kinds: Annotated[str, Option(help="all, or some with commas between.")] = "all",
-    lengths: Annotated[str, Option(help="Tokens of the prompts, e.g. 256,1024.")] = "256",
-    items: Annotated[int, Option(min=1, help="Tasks of each kind and length.")] = 10,
-    role: Annotated[str, Option(help="Templates: training, validation, test, foreign.")] = "test",
-    text: Annotated[str, Option(help="Filler: its last fifth; rivals see the rest.")] = "embedded",
+    methods: Annotated[str, Option(help="Methods to compare with, "
+        "separated by commas; or all.")] = "truncation,fastkv,shortgpt",
+    kinds: Annotated[str, Option(help="Kinds of question, separated by commas: needle, name, "
+        "key-value, few-shot, paragraphs, constant; or all.")] = "all",
+    lengths: Annotated[str, Option(help="Prompt lengths in tokens, separated by "
+        "commas: for example 256,1024.")] = "256",
+    items: Annotated[int, Option(min=1, help="Number of questions of each kind and length.")] = 10,
+    role: Annotated[str, Option(help="Set of question templates: training, "
+        "validation, test or foreign.", rich_help_panel=ADVANCED)] = "test",
+    text: Annotated[str, Option(help="Text that surrounds the facts; only its "
+        "last fifth is used for questions.")] = "embedded",
     opts: Shared,
 ) -> list[Any]:  # fmt: skip
-    """Ask for what stands early, late or in the middle of long prompts, under dense, a pruner and its rivals.
+    """Test whether facts early, late or in the middle of a long prompt are still found, for each method.
 
-    Without --pruner the training-free one is asked. Pictures go to -o, if it is given.
+    Pictures are written to -o if it is given.
+
+    Example: `tokenprune recall --model my-model --kinds needle,constant --items 5`
     """
     from ninefold.errors import require
     from ninefold.files import refuse_existing

@@ -1,4 +1,4 @@
-"""The one door to the published method (room `ftp`): its verb, and pruners' folders of either kind."""
+"""Access to the published method (module `ftp`): its verb, and pruner folders of either kind."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ninefold.errors import InputError
 from ninefold.report import Table
 from typer import Option
 
-from tokenprune.cli._options import Asked, Folder, Length, Model, Sparsity, Tail, Text, Windows, load_model
+from tokenprune.cli._options import ADVANCED, Asked, Folder, Length, Model, Sparsity, Tail, Text, Windows, load_model
 from tokenprune.evaluation._naming import naming
 
-_LONG = "Long-context tasks of each kind beside windows.  [default: 4, if text lasts]"
+_LONG = "Number of long-context tasks of each kind, in addition to windows.  [default: 4, if the text is long enough]"
 
 
 def kind_of(folder: Path) -> Any:
@@ -65,25 +65,27 @@ class Stages:
 
     model: Model = "smollm2"
     sparsity: Sparsity = 0.3
-    router: Annotated[str, Option(help="dynamic, or static: then there is nothing to train.")] = "dynamic"
+    router: Annotated[str, Option(help="Router: dynamic, or static, which needs no training.")] = "dynamic"
     calibration: Text = "embedded"
     windows: Windows = 42
     length: Length = 128
     scored: Tail = 24
     long: Annotated[int | None, Option(min=0, help=_LONG)] = None
-    long_length: Annotated[int, Option(min=64, help="Tokens of a long-context task.")] = 256
-    steps: Annotated[int, Option(min=1, help="Steps of router training.")] = 50
-    batch: Annotated[int, Option(min=1, help="Sequences of a step.")] = 4
-    generations: Annotated[int, Option(min=1, help="Generations of the search.")] = 4
-    population: Annotated[int, Option(min=5, help="Schedules in a generation.")] = 12
-    fitness: Annotated[str, Option(help="kl, nll or accuracy: what schedules are judged by.")] = "kl"
+    long_length: Annotated[
+        int, Option(min=64, help="Length of a long-context task, in tokens.", rich_help_panel=ADVANCED)
+    ] = 256
+    steps: Annotated[int, Option(min=1, help="Number of training steps of the router.")] = 50
+    batch: Annotated[int, Option(min=1, help="Number of sequences per training step.", rich_help_panel=ADVANCED)] = 4
+    generations: Annotated[int, Option(min=1, help="Number of generations of the genetic search.")] = 4
+    population: Annotated[int, Option(min=5, help="Number of schedules per generation.", rich_help_panel=ADVANCED)] = 12
+    fitness: Annotated[str, Option(help="Objective of the search: kl, nll or accuracy.")] = "kl"
 
 
 def ftp(*, given: Stages, opts: Shared) -> Table:
-    """The method as published: search a schedule, train a router, refine, into the run folder -o.
+    """Run the published method: search a schedule, train a router and refine both, in the run folder -o.
 
-    Killed anywhere, the same line goes on. By default, schedules are judged on 1,008 scored tokens of text and on
-    long-context tasks. The training-free pruner, which needs none of this, is nearer the dense model.
+    Rerun the same command to resume after an interruption. Schedules are scored on 1,008 tokens of text and on
+    long-context tasks by default. The training-free pruner needs none of this and is closer to the dense model.
     """
     from ninefold.run import Run
 

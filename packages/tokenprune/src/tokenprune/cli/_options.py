@@ -8,17 +8,25 @@ from typing import Annotated, Any
 from ninefold.cli import Shared
 from typer import Argument, Option
 
-Model = Annotated[str, Option(help="smollm2, tiny (random weights), a local folder, or a hub id.")]
-Sparsity = Annotated[float, Option(help="Share of (token, block) pairs to skip.")]
-Text = Annotated[str, Option("--calibration", help="embedded, wikitext2_valid, or a text file.")]
-Scoring = Annotated[str, Option("--text", help="What is scored: its last fifth, which nothing is fitted to.")]
-Windows = Annotated[int, Option(min=1, help="Windows of text, of each of the parts it is used for.")]
-Length = Annotated[int, Option(min=2, help="Tokens of a window.")]
-Tail = Annotated[int, Option(min=1, help="Last tokens of a window that are scored.")]
-Tasks = Annotated[str, Option(help="Multiple-choice sets, e.g. arc_easy,piqa.")]
-Pruner = Annotated[Path, Argument(help="A pruner's folder.")]
-Folder = Annotated[Path | None, Option(help="A pruner's folder; left out, the training-free pruner.")]
-Asked = Annotated[float | None, Option(help="Without --pruner: share of (token, block) pairs to skip, else 0.3.")]
+ADVANCED = "Advanced"  # panel of rarely needed options
+Model = Annotated[str, Option(help="Language model: smollm2, tiny (random weights), a local folder, or a hub id.")]
+Sparsity = Annotated[float, Option(help="Share of (token, block) pairs to skip, from 0 to 0.95.")]
+Text = Annotated[str, Option("--calibration", help="Text to fit to: embedded, wikitext2_valid, or a text file.")]
+Scoring = Annotated[
+    str, Option("--text", help="Text to score; only its last fifth is scored, and nothing is fitted to it.")
+]
+Windows = Annotated[int, Option(min=1, help="Number of text windows, for fitting and for scoring each.")]
+Length = Annotated[int, Option(min=2, help="Length of a text window, in tokens.")]
+Tail = Annotated[int, Option(min=1, help="Number of tokens to score at the end of each window.")]
+Tasks = Annotated[str, Option(help="Multiple-choice sets to score, separated by commas: for example arc_easy,piqa.")]
+Pruner = Annotated[Path, Argument(help="Folder of a saved pruner.")]
+Folder = Annotated[
+    Path | None, Option(help="Folder of a saved pruner, from `learn`. If omitted, the training-free pruner.")
+]
+Asked = Annotated[
+    float | None,
+    Option(help="Share of (token, block) pairs to skip, from 0 to 0.95; 0.3 by default. Not with --pruner."),
+]
 
 
 def load_model(name: str, opts: Shared) -> tuple[Any, Any]:

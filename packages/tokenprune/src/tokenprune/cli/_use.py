@@ -1,4 +1,4 @@
-"""The verbs that use a pruner: inspect, generate, ask, serve, bench; that learn its heads: learn; and convert-gguf."""
+"""Verbs that use a pruner (inspect, generate, ask, serve, bench), that learn its heads (learn), and convert-gguf."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from ninefold.report import Table
 from typer import Argument, Option
 
 from tokenprune.cli._ftp import Pruned, kind_of
-from tokenprune.cli._options import Model, Pruner, Sparsity, Text, load_model
+from tokenprune.cli._options import ADVANCED, Model, Pruner, Sparsity, Text, load_model
 from tokenprune.evaluation._naming import checked_lengths, naming
 
 CONVERTED = "tokenprune.converted"  # kind of a folder of `convert-gguf`
-Length = Annotated[int, Option(min=64, help="Tokens of a prompt.")]
-Each = Annotated[int, Option("--items", min=1, help="Prompts of each of five kinds.")]
-_DOCUMENT = "A text file: .txt, .jsonl, .parquet, or a folder of these."
+Length = Annotated[int, Option(min=64, help="Length of the training prompts, in tokens.", rich_help_panel=ADVANCED)]
+Each = Annotated[
+    int, Option("--items", min=1, help="Number of training prompts of each of five kinds.", rich_help_panel=ADVANCED)
+]
+_DOCUMENT = "Text file to read: .txt, .jsonl, .parquet, or a folder of these."
 
 
 def inspect(pruner: Pruner) -> list[Any]:
-    """Show what a pruner's folder holds."""
+    """Show the schedule, settings and metrics of a saved pruner.
+
+    Example: `tokenprune inspect learnt`
+    """
     from tokenprune.pruner._answers import describe
     from tokenprune.pruner._files import read
 
@@ -29,14 +34,18 @@ def inspect(pruner: Pruner) -> list[Any]:
 
 
 def generate(
-    prompt: Annotated[str, Argument(help="What to go on from.")], *, pruned: Pruned,
-    tokens: Annotated[int, Option(min=1, help="New tokens.")] = 40,
-    chat: Annotated[bool, Option("--chat", help="PROMPT is a user's turn in the model's template.")] = False,
-    system: Annotated[str, Option(help="With --chat: the system prompt, kept whole.")] = "",
-    keep: Annotated[int | None, Option(min=1, help="Prompt tokens a block keeps, on average.")] = None,
+    prompt: Annotated[str, Argument(help="Text to continue.")], *, pruned: Pruned,
+    tokens: Annotated[int, Option(min=1, help="Maximum number of tokens to generate.")] = 40,
+    chat: Annotated[bool, Option("--chat", help="Treat PROMPT as a user's turn in the model's chat template.")] = False,
+    system: Annotated[str, Option(help="System prompt, which no block skips. Requires --chat.")] = "",
+    keep: Annotated[int | None, Option(min=1, help="Number of prompt tokens that a block keeps on "
+        "average, instead of --sparsity.")] = None,
     opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Go on from PROMPT with a pruner attached, greedily; shows what the prompt took."""
+    """Continue PROMPT with a pruned model, greedily, and show the operations that the prompt took.
+
+    Example: `tokenprune generate "Before we proceed any further" --model my-model --pruner learnt --tokens 5`
+    """
     from tokenprune.pruner._answers import go_on
 
     if not prompt:
@@ -48,10 +57,13 @@ def generate(
 
 def ask(
     document: Annotated[Path, Argument(help=_DOCUMENT)],
-    questions: Annotated[list[str], Argument(help="Questions on it, each in quotes.")], *, pruned: Pruned,
-    tokens: Annotated[int, Option(min=1, help="New tokens of each answer.")] = 40, opts: Shared,
+    questions: Annotated[list[str], Argument(help="Questions about DOCUMENT, each in quotes.")], *, pruned: Pruned,
+    tokens: Annotated[int, Option(min=1, help="Maximum number of tokens to generate per answer.")] = 40, opts: Shared,
 ) -> list[Any]:  # fmt: skip
-    """Read DOCUMENT once, and answer each of QUESTIONS on it; in the model's chat template, if it has one."""
+    """Read DOCUMENT once and answer each of QUESTIONS about it, in the model's chat template if there is one.
+
+    Example: `tokenprune ask doc.txt "Who speaks?" "What does he ask for?" --model my-model --tokens 5`
+    """
     from tokenprune import datasets
     from tokenprune.pruner._answers import answer_all
 
@@ -62,38 +74,31 @@ def ask(
 
 
 def serve(
-    *, pruned: Pruned, host: Annotated[str, Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, Option(min=1, max=65535)] = 8000, opts: Shared,
+    *, pruned: Pruned, host: Annotated[str, Option(help="Network address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Option(min=1, max=65535, help="Network port to listen on.")] = 8000, opts: Shared,
 ) -> None:  # fmt: skip
-    """Serve a model under a pruner, with the interface of OpenAI: POST /v1/chat/completions, /v1/completions."""
-    from unittest import mock
+    """Serve a pruned model over HTTP: POST /v1/chat/completions and /v1/completions, as OpenAI defines them.
 
-    from ninefold.errors import require
+    A request may have a field `sparsity` of its own, from 0 to 0.95. Requires the extra `serve`.
 
+    Example: `tokenprune serve --model smollm2 --sparsity 0.5 --port 8765`
+    """
     from tokenprune import smollm2
+    from tokenprune.cli._serve import run
 
-    for module in ("fastapi", "uvicorn"):
-        require(module, "tokenprune", "serve")
-    from transformers.cli.serve import Serve
-    from transformers.cli.serving import model_manager
-
-    class Manager(model_manager.ModelManager):
-        def _load_model(self, *args: Any, **more: Any) -> Any:
-            language = super()._load_model(*args, **more)
-            pruned.on(language.eval()).attach()
-            return language
-
-    with mock.patch.object(model_manager, "ModelManager", Manager):  # read by `Serve` when it is made
-        Serve(str(smollm2()) if pruned.model == "smollm2" else pruned.model, host=host, port=port, device=opts.device)
+    name = str(smollm2()) if pruned.model == "smollm2" else pruned.model
+    run(name, pruned.on, host=host, port=port, device=opts.device)
 
 
 def learn(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.6, calibration: Text = "embedded", length: Length = 1024,
     items: Each = 3, opts: Shared,
 ) -> Table:  # fmt: skip
-    """Learn which heads of later blocks find what is asked, and write the pruner's folder -o: takes seconds.
+    """Find the attention heads that locate the answer, and save them as a pruner in the folder -o.
 
-    They look ahead where more than 45 % is skipped; below, the first blocks see enough.
+    Takes seconds. The heads are used at sparsities above 0.45; below, the first blocks suffice.
+
+    Example: `tokenprune learn --model my-model --sparsity 0.75 --length 400 -o learnt`
     """
     from tokenprune import FTPConfig, TokenPruner, datasets
 
@@ -105,27 +110,31 @@ def learn(
     pruner = TokenPruner(language, config)
     found = pruner.learn(tasks)
     pruner.save_pretrained(opts.need_out(), force=opts.force)
-    table = Table(["block", "head", "worth"], [[*head, worth] for head, worth in list(found.items())[:8]],
-                  title="Heads that find what is asked")  # fmt: skip
+    table = Table(["block", "head", "score"], [[*head, worth] for head, worth in list(found.items())[:8]],
+                  title="Attention heads that locate the answer")  # fmt: skip
     chosen = ", ".join(f"head {head} of block {block}" for block, head in pruner.config.observation.heads)
-    table.notes += ["worth: attention on the answer's place, share of the most on any token", f"look ahead: {chosen}"]
+    table.notes += ["score: attention on the answer, divided by the most attention on any token", f"chosen: {chosen}"]
     return table
 
 
 def bench(
     *, model: Model = "tiny", sparsity: Sparsity = 0.3,
-    lengths: Annotated[str, Option(help="Prompt lengths, e.g. 512,2048.")] = "256",
-    repeats: Annotated[int, Option(min=3)] = 5, opts: Shared,
+    lengths: Annotated[str, Option(help="Prompt lengths in tokens, separated by "
+        "commas: for example 512,2048.")] = "256",
+    repeats: Annotated[int, Option(min=3, help="Number of timed rounds.")] = 5, opts: Shared,
 ) -> Table:  # fmt: skip
-    """Time prefill with last-position logits beside the same model dense, in one process."""
+    """Measure how much faster a pruned prompt is than the same model without pruning, in one process."""
     from tokenprune.evaluation._on_text import prefill_table
 
     sizes = checked_lengths(lengths)  # before any of them is timed
     return prefill_table(load_model(model, opts)[0], sizes, sparsity, repeats=repeats, seed=opts.seed)
 
 
-def convert(file: Annotated[Path, Argument(help="A GGUF file.")], *, opts: Shared) -> dict[str, Any]:
-    """Unpack a GGUF model and its tokenizer into the folder -o, as float32 safetensors."""
+def convert(file: Annotated[Path, Argument(help="GGUF file to unpack.")], *, opts: Shared) -> dict[str, Any]:
+    """Unpack a GGUF model and its tokenizer into the folder -o, as float32 safetensors.
+
+    Example: `tokenprune convert-gguf model.gguf -o model`
+    """
     from tokenprune import convert_gguf
 
     convert_gguf(file, opts.need_out(), force=opts.force)

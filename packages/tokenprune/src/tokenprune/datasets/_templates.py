@@ -69,10 +69,14 @@ def _read() -> dict[str, Templates]:
     if hashlib.sha256(content).hexdigest() != _DIGEST:
         raise ArtifactError(str(file), "is damaged: it does not match its digest; install tokenprune again")
     plain = ("pair", "asks", "shot", "card")
-    return {role: Templates(**{
-        name: value if name in plain
-        else {kind: _words(items) for kind, items in value.items()} if name == "kinds" else _words(value)
-        for name, value in held.items()}) for role, held in json.loads(content).items()}  # fmt: skip
+    found: dict[str, Templates] = {}
+    for role, held in json.loads(content).items():
+        fields: dict[str, Any] = {
+            name: value if name in plain
+            else {kind: _words(items) for kind, items in value.items()} if name == "kinds" else _words(value)
+            for name, value in held.items()}  # fmt: skip
+        found[role] = Templates(**fields)
+    return found
 
 
 BY_ROLE = _read()

@@ -28,14 +28,14 @@ def compare_on_text(
     model: Any, tokenizer: Any, pruner: Any, rivals: Sequence[str], calibration: str, text: str, cut: Mapping[str, int],
     *, tasks: Sequence[str] = (), items: int = 20, prompt: int = 512, repeats: int = 3, seed: int = 0,
 ) -> tuple[dict[str, Executor], dict[str, _compare.Row], Scored]:  # fmt: skip
-    """Fit rivals to the sparsity of a pruner, and score and time all beside the dense model.
+    """Fit rivals to the sparsity of a pruner, and score and time all of them and the dense model.
 
     Args:
         model: the language model. tokenizer: its own; None: bytes. pruner: on that model.
         rivals: of `BASELINES`.
         calibration: text that rivals are fitted to (all but its last fifth). text: whose last fifth is scored.
         cut: of both texts: count of windows, length of each, and its last tokens that are scored.
-        tasks: multiple-choice sets. items: questions of each, beside two that are shown before.
+        tasks: multiple-choice sets. items: questions of each, after two solved ones.
         prompt: tokens of the timed prompt. repeats: rounds of timing. seed: of the windows that are scored.
     Returns: executors by name, "dense" and "tokenprune" among them; their scores; windows that were scored.
     Raises: InputError if a text is too short.

@@ -34,7 +34,7 @@ def for_fitting(
 
 
 def with_tasks(data: Scored, role: str, tokenizer: Any, *, each: int | None, length: int, seed: int) -> Scored:
-    """Windows of text, and so many long-context tasks of each kind beside them.
+    """Windows of text, and so many long-context tasks of each kind.
 
     Args:
         data: windows; the tasks' filler is cut from their tokens, so that no token has two roles.

@@ -1,4 +1,4 @@
-"""Prefill with last-position logits, timed beside the same model dense, in turn, in one process."""
+"""Prefill with last-position logits, timed against the same model without pruning, in turn, in one process."""
 
 from __future__ import annotations
 

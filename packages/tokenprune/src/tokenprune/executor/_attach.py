@@ -9,29 +9,50 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicCache, StaticCache
+from transformers.cache_utils import Cache
 from transformers.modeling_outputs import MoeModelOutputWithPast
 
 from tokenprune.executor._cache import PrunedCache
-from tokenprune.executor._cache_name import CACHE_NAME, given_cache, output_with_cache
+from tokenprune.executor._cache_name import CACHE_NAME, TAKEN, check_cache, given_cache, of_dense, output_with_cache
 from tokenprune.executor._executor import Executor
-from tokenprune.executor._held import Held
-from tokenprune.executor._stream import Stream, checked_ids, rows_of
+from tokenprune.executor._stream import Stream, checked_ids, rows_of, uncompiled
+from tokenprune.executor._turns import NewTokens
 from tokenprune.models._layout import ATTACHED, Layout, check_free
 
 Spans = Sequence[Sequence[tuple[int, int]]]
 _OURS, _IGNORED = "_tokenprune_cache", -100  # transformers' label of what no loss is taken of
-_TAKEN = (DynamicCache, StaticCache)  # callers' caches; a prompt leaves them empty, and ours goes with them
 
 
-# a prompt before block 0, and for its end: executor, stream, cache, (rows, columns) of the input, and how many last
-# tokens are protected where all logits are read and the caller is to be warned, else zero
-_Begun = tuple[Executor, Stream, PrunedCache | None, tuple[int, int], int]
+@dataclass(frozen=True)
+class _Prompt:
+    """A prompt whose blocks, or those that choose their tokens, are yet to run.
+
+    Attributes:
+        shape: rows and columns of the input. turn: the columns are new tokens of a prompt that was read before.
+        tell: how many last tokens are protected where all logits are read and the caller is to be warned, else zero.
+    """
+
+    executor: Executor
+    stream: Stream
+    cache: PrunedCache | None
+    shape: tuple[int, int]
+    turn: bool = False
+    tell: int = 0
+
+
+@dataclass(frozen=True)
+class _New:
+    """New tokens that all blocks are yet to decode."""
+
+    executor: Executor
+    tokens: NewTokens
+    cache: PrunedCache
 
 
 class Attached:
@@ -79,24 +100,25 @@ class Attached:
         self._call.asked, self._call.labels = kwargs.get("logits_to_keep", 0), kwargs.get("labels")
 
     def _forward(self, *args: Any, **named: Any) -> MoeModelOutputWithPast:
-        """The decoder's forward. `torch.compile` traces a prompt's blocks; what stands around them, and new tokens over
-        a cache, whose lengths differ from call to call, run as they are: nothing is traced anew for each token.
+        """The decoder's forward. `torch.compile` traces the blocks, in one graph of a prompt and in one of new tokens;
+        what stands around them runs as it is.
         """
-        begun = self._begin(*args, **named)
-        if not isinstance(begun, tuple):
-            return begun
-        executor, stream, new, shape, tell = begun
-        executor.prefill(stream, new)
-        return self._end(stream, new, shape, tell)
+        begun = self._begin(*args, compiled=torch.compiler.is_compiling(), **named)
+        if isinstance(begun, _Prompt):
+            begun.executor.run(begun.stream.x, begun.stream, begun.cache)
+            return self._end(begun)
+        if isinstance(begun, _New):
+            return self._end_of_new(begun, begun.executor.over(begun.tokens.x, begun.tokens))
+        return begun
 
-    @torch.compiler.disable
+    @uncompiled
     def _begin(
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None, cache: Cache | None = None,
         inputs_embeds: Tensor | None = None, use_cache: bool | None = None, *,
-        past_key_values: Cache | None = None, **more: Any,
-    ) -> MoeModelOutputWithPast | _Begun:  # fmt: skip
-        """New tokens are decoded; of a prompt the stream before block 0, which every block has yet to run on."""
+        past_key_values: Cache | None = None, compiled: bool = False, **more: Any,
+    ) -> MoeModelOutputWithPast | _Prompt | _New:  # fmt: skip
+        """What is yet to run of a prompt, or, if blocks are `compiled`, of new tokens; else the output."""
         for name in ("output_attentions", "output_hidden_states"):
             if more.get(name):
                 raise InputError(name, got=True, expected="False while a pruner is attached: tokens skip blocks")
@@ -110,7 +132,7 @@ class Attached:
         rows, width = given.shape[:2]
         asked, labels = self._call.__dict__.pop("asked", None), self._call.__dict__.pop("labels", None)
         callers_cache = given_cache(cache, past_key_values)
-        _check_cache(callers_cache, windowed=layout.window is not None or isinstance(attention_mask, dict))
+        check_cache(callers_cache, windowed=layout.window is not None or isinstance(attention_mask, dict))
         if attention_mask is not None and attention_mask.dim() == 4 and callers_cache is not None:
             attention_mask = _of_static(attention_mask, int(callers_cache.get_seq_length()) + width)
         if position_ids is not None:
@@ -123,8 +145,7 @@ class Attached:
             if attention_mask is not None:
                 _check_goes_on(attention_mask, given.device)
             embeds = layout.embed(given) if inputs_embeds is None else layout.entering(inputs_embeds)
-            out = self._go_on(embeds, filled, position_ids, asked, labels)
-            return output_with_cache(layout.decoder.norm(out), filled)
+            return self._go_on(embeds, filled, position_ids, asked, labels, compiled=compiled)
         executor, protected = self.current()
         prompt = self._call.__dict__.get("prompt") or width
         if prompt < width:  # assisted decoding gives its first candidates with the prompt
@@ -132,7 +153,7 @@ class Attached:
         new = PrunedCache(executor.blocks) if use_cache else None
         if new is not None:
             new.reader = executor
-        if new is not None and type(callers_cache) in _TAKEN:
+        if new is not None and type(callers_cache) in TAKEN:
             setattr(callers_cache, _OURS, new)
         everything = isinstance(asked, int) and asked == 0 and labels is None and not self._told
         wanted = asked or 0 if isinstance(asked, int) else asked
@@ -146,26 +167,34 @@ class Attached:
         if new is not None and self._more_to_come(width):
             executor.read(stream, new)
             return output_with_cache(stream.x.new_zeros(rows, width, stream.x.shape[-1]), new)
-        return executor, stream, new, (rows, width), protected if everything else 0
+        return _Prompt(executor, stream, new, (rows, width), tell=protected if everything else 0)
 
-    @torch.compiler.disable
-    def _end(
-        self, stream: Stream, cache: PrunedCache | None, shape: tuple[int, int], tell: int
-    ) -> MoeModelOutputWithPast:
+    @uncompiled
+    def _end(self, prompt: _Prompt) -> MoeModelOutputWithPast:
         """The output of a prompt whose blocks have run."""
-        rows, width = shape
+        stream, cache, (rows, width) = prompt.stream, prompt.cache, prompt.shape
         self.watch(stream)
-        if tell:
-            self._tell(stream, tell)
+        if prompt.tell:
+            self._tell(stream, prompt.tell)
+        if prompt.turn:
+            assert cache is not None
+            return output_with_cache(self.layout.decoder.norm(prompt.executor.tail(stream, width)), cache)
         out = self.layout.decoder.norm(stream.x)
         full = out.new_zeros(rows * width, out.shape[-1]).index_copy(0, stream.columns.to(out.device), out)
         return output_with_cache(full.view(rows, width, -1), cache)
 
+    @uncompiled
+    def _end_of_new(self, new: _New, found: tuple[Tensor, Tensor, list[Tensor]]) -> MoeModelOutputWithPast:
+        """The output of new tokens that all blocks have run on."""
+        x, first, queries = found
+        new.executor.note_new(new.tokens, first, queries, new.cache)
+        return output_with_cache(self.layout.decoder.norm(x), new.cache)
+
     def _go_on(
         self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None, asked: int | Tensor | None,
-        labels: Tensor | None,
-    ) -> Tensor:  # fmt: skip
-        """New tokens (B, new, d) over a cache -> their states (B, new, d).
+        labels: Tensor | None, *, compiled: bool,
+    ) -> MoeModelOutputWithPast | _Prompt | _New:  # fmt: skip
+        """New tokens (B, new, d) over a cache: what is yet to run, or the output.
 
         One token is decoded. More than one are more of the prompt: the first blocks read them, and every later block
         chooses anew. Those whose logits are read are kept by every block.
@@ -174,13 +203,17 @@ class Attached:
         executor = current if cache.reader is None else cache.reader
         prefilling = self._call.__dict__.get("total") is not None
         if cache.read is None or self._call.__dict__.get("prompt") or (new == 1 and not prefilling):
-            return executor.decode(embeds, cache, position_ids)
+            devices = {embeds.device, *(one.keys.device for one in cache.held if one is not None)}
+            if compiled and not torch.is_grad_enabled() and len(devices) == 1:
+                return _New(executor, executor.new_tokens(embeds, cache, position_ids), cache)
+            out = executor.decode(embeds, cache, position_ids)
+            return output_with_cache(self.layout.decoder.norm(out), cache)
         if executor.settings != current.settings:
             raise InputError("cache", got="a prompt that was read under other settings of the pruner",
                              expected="an empty cache, or the settings it was read under")  # fmt: skip
         executor.read_on(embeds, cache, position_ids)
         if self._more_to_come(cache.seen):
-            return torch.zeros_like(embeds)
+            return output_with_cache(torch.zeros_like(embeds), cache)
         real = cache.read.real()
         last = 0 if isinstance(asked, Tensor) or labels is not None else asked or new
         protect = kept_whole(real, max(last, protected), self.spans)
@@ -190,9 +223,7 @@ class Attached:
             wanted[:, :-1] |= labels.cpu()[:, 1:] != _IGNORED
         for row, length in enumerate(real.sum(1).tolist()):
             protect[row, length - new : length] |= wanted[row]
-        stream = executor.choose(cache, protect)
-        self.watch(stream)
-        return executor.tail(stream, new)
+        return _Prompt(executor, executor.ready(cache, protect), cache, (len(real), new), turn=True)
 
     def _with_candidates(
         self, given: Tensor, embeds: Tensor | None, attention_mask: Tensor | None, position_ids: Tensor | None,
@@ -304,24 +335,7 @@ def _named(asked: Tensor, new: int) -> Tensor:
     return named
 
 
-def of_dense(filled: Cache, attention_mask: Tensor | None, rows: int, *, windowed: bool) -> PrunedCache:
-    """What the model by itself has cached of a prefix, as a cache to go on from: new tokens see all of it."""
-    layers: Any = filled.layers
-    made, seen = PrunedCache(len(layers)), filled.get_seq_length()
-    real = torch.ones(rows, seen, dtype=torch.bool) if attention_mask is None else attention_mask[:, :seen].cpu() != 0
-    made.seen, made.tokens = seen, real.sum(1)
-    places = real.cumsum(1) - 1
-    made.next_position = torch.full((rows,), seen)
-    for block, layer in enumerate(layers):
-        keys, values = (one[:, :, :seen] for one in (layer.keys, layer.values))  # a static one has room beyond
-        count = keys.shape[2]  # a sliding window holds the last tokens alone
-        there = None if bool(real.all()) else real[:, seen - count :].to(keys.device)
-        own = places[:, None, seen - count :, None].to(keys.device) if windowed else None
-        made.held[block] = Held(keys, values, there=there, places=own)
-    return made
-
-
-@torch.compiler.disable
+@uncompiled
 def _check_positions(position_ids: Tensor, attention_mask: Tensor | None, limit: int) -> None:
     """InputError where positions of a row do not ascend: several texts packed into one row; or go beyond the limit."""
     if int(position_ids.max()) >= limit:
@@ -340,22 +354,12 @@ def _check_positions(position_ids: Tensor, attention_mask: Tensor | None, limit:
 
 
 def _of_static(seen: Tensor, tokens: int) -> Tensor:
-    """(B, tokens) the mask of which `generate` made one of all queries and a static cache's room, (B, 1, q, room)."""
+    """(B, tokens) the mask from which `generate` made one of queries by a static cache's columns, (B, 1, q, n)."""
     last = seen[:, 0, -1, :tokens]
     return last if last.dtype == torch.bool else last == 0
 
 
-def _check_cache(given: Cache | None, *, windowed: bool) -> None:
-    """InputError for a cache that stores keys in a form of its own, as a static one does of a sliding window."""
-    static = type(given) is StaticCache and windowed
-    if given is None or isinstance(given, PrunedCache) or (type(given) in _TAKEN and not static):
-        return
-    raise InputError(CACHE_NAME, got=f"a {type(given).__name__}", expected="none, or transformers' DynamicCache",
-                     hint="leave cache_implementation out; a static cache is taken where all blocks see all tokens",
-                     )  # fmt: skip
-
-
-@torch.compiler.disable
+@uncompiled
 def _check_goes_on(attention_mask: Tensor, device: torch.device) -> None:
     """InputError where new tokens follow padding, or padding stands between tokens."""
     rows, width = attention_mask.shape
@@ -372,7 +376,7 @@ def _check_goes_on(attention_mask: Tensor, device: torch.device) -> None:
 
 
 def _filled(given: Cache | None, width: int, attention_mask: Tensor | None) -> Cache | None:
-    """The cache to go on from: the one given, or ours where an empty one was given with the prompt and is given again.
+    """The cache to continue from: the one given, or ours if an empty one came with the prompt and comes again.
 
     (transformers fills the caller's own object, so loops give it at every step. A mask that ends with the tokens given
     tells a prompt from what follows one.)

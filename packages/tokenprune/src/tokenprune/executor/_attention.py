@@ -1,6 +1,6 @@
 """Attention over the kept tokens, as one of transformers' attention functions: the blocks call it, we see what passes.
 
-While a block runs under `ours(config)`, its attention module hands rotated queries, keys and values to `attend`, beside
+While a block runs under `ours(config)`, its attention module hands rotated queries, keys and values to `attend`, with
 the `Attention` that the executor passed along: how many kept tokens each row has, what is cached of this block, and
 what to note. No mask is ever built for a prompt: kept tokens are in order, so plain causal attention is right, also
 for rows that keep different numbers (`_ragged.py`).
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tokenprune.executor._held import Held
+from tokenprune.executor._held import Fixed, Held
 from tokenprune.executor._ragged import Ragged, last_columns, packed, packed_attention
 from tokenprune.executor._replaced import replaced
 
@@ -70,14 +70,14 @@ class Attention:
         cached: note keys and values.
         past: what the block holds of earlier tokens.
         window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores. Of new
-            tokens over a cache the queries alone are noted.
+            tokens over a cache their own queries alone are noted.
         reduction: how a key's score is had from the attention of heads and queries on it (`Router.reduction`).
         heads: score by each of these heads alone, and end there (`Looked`); empty: the block runs.
         gate: (B, n) weight of each key, for training; then nothing is gathered.
         places: (R, n) which token of its row each is, where some block sees a sliding window; None elsewhere.
         beyond: whether the prompt is longer than the window.
-        queries: the last queries of each row, (B, heads, up to `window` and new ones, head_dim), columns of rows that
-            have fewer without meaning; in: those before the new tokens, out: after them.
+        queries: out: the last queries of each row, (B, heads, up to `window`, head_dim), columns of rows that have
+            fewer without meaning; of new tokens over a cache all of theirs.
         form: out: how the block turns queries and keys into weights.
         scores: out: the attention on each key, row after row; with `heads` (B, heads, L), the maximum over queries.
         present: out: keys and values, the past included.
@@ -85,7 +85,7 @@ class Attention:
 
     counts: list[int]
     cached: bool = False
-    past: Held | None = None
+    past: Held | Fixed | None = None
     window: int = 0
     reduction: str = "mean"
     heads: tuple[int, ...] = ()
@@ -114,11 +114,12 @@ def attend(
         out = _gated(query, key, value, about, scaling)
     elif about.past is not None:
         places = None if about.places is None else about.places[:, None, :, None]
-        held = about.present = about.past.extended(key, value, places)
+        held = about.past.extended(key, value, places)
+        about.present = held if isinstance(held, Held) else None  # a fixed one is written in place
         seen = held.seen(query.shape[2], form.window if about.beyond else None)
         out = _causal(query, held.keys, held.values, form, seen)
         if about.window:
-            about.queries = _latest(query, about)
+            about.queries = query.clone()
     else:
         out = _kept(query, key, value, about, form)
     return out.transpose(1, 2), None
@@ -165,13 +166,6 @@ def _within(places: Tensor, window: int) -> Tensor:
     """Positions (B, 1, n, 1) -> (B, 1, n, n) which tokens each sees: those before it, within the window."""
     causal = torch.ones(places.shape[2], places.shape[2], dtype=torch.bool, device=places.device).tril()
     return causal & (places.mT > places - window)
-
-
-def _latest(query: Tensor, about: Attention) -> Tensor:
-    """The new tokens' queries after the `window` last ones before them: the new ones may be taken back."""
-    if about.queries is None:
-        return query.clone()
-    return torch.cat([about.queries[:, :, -about.window :], query], 2)
 
 
 def scores_over(queries: Tensor, held: Held, form: Form, reduction: str, *, beyond: bool = False) -> Tensor:

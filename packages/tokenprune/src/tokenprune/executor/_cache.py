@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from tokenprune.executor._held import Held
-from tokenprune.executor._turns import Read
+from tokenprune.executor._turns import TAKEN_BACK, Read
 
 
 class PrunedCache(Cache):
@@ -56,7 +56,7 @@ class PrunedCache(Cache):
         self.added = 0
 
     def fork(self) -> PrunedCache:
-        """A twin that goes on by itself; no key is copied."""
+        """A twin that continues by itself; no key is copied."""
         twin = PrunedCache(len(self.held))
         twin.held, twin.seen = list(self.held), self.seen
         twin.tokens, twin.next_position = self.tokens, self.next_position
@@ -123,8 +123,9 @@ class PrunedCache(Cache):
         count = -int(tokens_to_remove)
         if count < 0:
             raise InputError("crop", got=tokens_to_remove, expected="zero or a negative number of tokens to take back")
-        if count > self.added:
-            expected = f"at most {self.added}, those decoded since the prompt"
+        most = self.added if self.read is None else min(self.added, TAKEN_BACK)
+        if count > most:
+            expected = f"at most {most}, the last of those decoded since the prompt"
             raise InputError("crop", got=f"{count} tokens to take back", expected=expected,
                              hint="which of a prompt's tokens a block kept depended on all of them")  # fmt: skip
         if count == 0 or self.next_position is None:

@@ -19,8 +19,18 @@ from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost, CostModel
 from tokenprune.executor._replaced import sliced
 from tokenprune.executor._router import Choice, Everything, Router
-from tokenprune.executor._stream import Kept, Stream, checked_ids, protected_of, rows_of
-from tokenprune.executor._turns import Read
+from tokenprune.executor._stream import (
+    Kept,
+    Stream,
+    checked_ids,
+    move,
+    protected_of,
+    rows_of,
+    shape_of,
+    taken,
+    uncompiled,
+)
+from tokenprune.executor._turns import NewTokens, Read
 from tokenprune.models._layout import Layout
 
 Shrink = Callable[[Stream, Tensor], Tensor]
@@ -69,7 +79,7 @@ class Executor:
         """The router of a prompt."""
         return self.router.of(max(stream.lengths))
 
-    @torch.compiler.disable  # it asks how long the rows are; blocks are traced in one graph from here on
+    @uncompiled  # it asks how long the rows are; blocks are traced in one graph from here on
     def start(
         self, input_ids: Tensor | None, attention_mask: Tensor | None = None, position_ids: Tensor | None = None, *,
         embeds: Tensor | None = None, protect: int | Tensor = 1, record: bool = False,
@@ -105,11 +115,10 @@ class Executor:
         cos, sin = self.layout.angles(x, positions)
         by_row = torch.arange(max(lengths), device=x.device)[None] < torch.tensor(lengths, device=x.device)[:, None]
         protected = protected_of(protect, real, by_row, lengths)
-        guarded = protected.sum(1).tolist()
         return Stream(
             x=x, positions=positions, cos=cos[0], sin=sin[0], lengths=lengths, columns=real.flatten().nonzero()[:, 0],
             width=real.shape[1], real=by_row, protected=protected,
-            free=[a - b for a, b in zip(lengths, guarded, strict=True)],
+            free=[a - b for a, b in zip(lengths, protected.sum(1).tolist(), strict=True)],
             inside=None if len(set(lengths)) == 1 else by_row.flatten().nonzero()[:, 0],
             table=torch.full(by_row.shape, float("nan"), device=x.device), masks=[] if record else None,
             places=None if self.layout.window is None else (by_row.cumsum(1) - 1)[by_row],
@@ -147,7 +156,7 @@ class Executor:
                 return counts
             if counts != stream.lengths:
                 index, where = keep.places(stream), keep.mask
-        shape = _shape(counts)
+        shape = shape_of(counts)
         router = self.routing(stream)
         about = Attention(
             counts=counts, cached=cache is not None, window=router.queries(block), reduction=router.reduction
@@ -155,7 +164,7 @@ class Executor:
         if stream.places is not None:
             about.places = (stream.places if index is None else stream.places[index]).view(shape)
             about.beyond = self._beyond(max(stream.lengths))
-        out = self.whole(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
+        out = self.whole(block, *taken(stream, index, shape), about).reshape(sum(counts), -1)
         if out.device != stream.x.device:
             move(stream, out.device)
             index = index if index is None else index.to(out.device)
@@ -176,7 +185,7 @@ class Executor:
                 cache.held[block] = about.present.only(among, stream.cached[block])
         return counts
 
-    @torch.compiler.disable
+    @uncompiled
     def look_ahead(self, stream: Stream, heads: Mapping[int, tuple[int, ...]], window: int) -> Tensor:
         """What later blocks would attend to, were they run on the states as they are.
 
@@ -186,13 +195,13 @@ class Executor:
             window: so many last queries of each row look.
         Returns: (heads, T) attention on each token, flat, the maximum over queries; block by block.
         """
-        shape, found = _shape(stream.lengths), []
+        shape, found = shape_of(stream.lengths), []
         for block, some in heads.items():
             about = Attention(counts=stream.lengths, window=window, heads=some)
             if stream.places is not None:
                 about.places, about.beyond = stream.places.view(shape), self._beyond(max(stream.lengths))
             with suppress(Looked):
-                self.whole(block, *_at(stream, None, shape), about)
+                self.whole(block, *taken(stream, None, shape), about)
             assert about.scores is not None
             found.append(about.scores.to(stream.table.device).transpose(0, 1)[:, stream.real])
         return torch.cat(found)
@@ -203,13 +212,20 @@ class Executor:
         module = self.layout.blocks[block]
         with ours(self.layout.config), sliced(module, x):
             out = module(x, attention_mask=None, position_ids=positions, position_embeddings=turned, tokenprune=about)
-        if about.form is not None:
+        if about.form is not None and block not in self.forms:
             self.forms[block] = about.form
         return out[0] if isinstance(out, tuple) else out
 
     def prefill(self, stream: Stream, cache: PrunedCache | None = None) -> Stream:
         """Run all blocks on a prompt."""
-        if cache is not None:
+        return self.run(stream.x, stream, cache)
+
+    def run(self, x: Tensor, stream: Stream, cache: PrunedCache | None = None) -> Stream:  # noqa: ARG002  (see below)
+        """Run the blocks that have not run yet on a prompt, in one graph of `torch.compile`.
+
+        `x` is the stream's: a function is traced by itself only where a tensor is among its arguments.
+        """
+        if cache is not None and not stream.kept:
             self.read(stream, cache)
         for block in range(len(stream.kept), self.blocks):
             self.step(stream, block, cache)
@@ -247,6 +263,49 @@ class Executor:
         cache.added += positions.shape[1]
         return x
 
+    def new_tokens(self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None = None) -> NewTokens:
+        """What `over` is given to do the work of `decode` in one graph of `torch.compile`, for any number of tokens."""
+        x, cos, sin, positions = self._after(embeds, cache, position_ids)
+        new = x.shape[1]
+        held = [None if one is None or self.router.skips_new(block) else one.fixed(new)
+                for block, one in enumerate(cache.held)]  # fmt: skip
+        read, places, beyond = cache.read, None, False
+        scored = [] if read is None else [block for block, one in enumerate(read.queries) if one is not None]
+        if self.layout.window is not None:
+            places = (cache.tokens[:, None] + torch.arange(new)).to(x.device)
+            beyond = self._beyond(cache.seen + new)
+        return NewTokens(x, positions, cos, sin, held, places, beyond, scored, None if read is None else read.blocks)
+
+    def over(self, x: Tensor, tokens: NewTokens) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """New tokens x (B, q, d) through all blocks, in one graph; caches are written in place.
+
+        Returns: states after the last block, and after the first blocks, (B, q, d); queries of the scored blocks.
+        """
+        counts, queries, first = [x.shape[1]] * x.shape[0], [], x
+        for block, held in enumerate(tokens.held):
+            if block == tokens.first:
+                first = x
+            if held is None:
+                continue
+            about = Attention(counts=counts, cached=True, past=held, places=tokens.places, beyond=tokens.beyond)
+            about.window = self.router.window if block in tokens.scored else 0
+            x = self.whole(block, x, tokens.positions, tokens.cos, tokens.sin, about)
+            if about.queries is not None:
+                queries.append(about.queries)
+        return x, x if tokens.first == len(tokens.held) else first, queries
+
+    def note_new(self, tokens: NewTokens, first: Tensor, queries: Sequence[Tensor], cache: PrunedCache) -> None:
+        """Enter into the cache what `over` returned of these tokens."""
+        for block, one in enumerate(tokens.held):
+            if one is not None:
+                cache.held[block] = one.held()
+        if cache.read is not None:
+            cache.read.add(first, tokens.positions)
+            for block, new in zip(tokens.scored, queries, strict=True):
+                cache.read.note(block, new, self.router.window)
+        _count(cache, tokens.positions)
+        cache.added += tokens.positions.shape[1]
+
     def read_on(self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None = None) -> None:
         """Run more of a prompt (B, q, d) through the first blocks; `choose` runs the others."""
         assert cache.read is not None
@@ -265,6 +324,11 @@ class Executor:
             record: keep each block's mask.
         Returns: the stream after the last block.
         """
+        stream = self.ready(cache, protect, record=record)
+        return self.run(stream.x, stream, cache)
+
+    def ready(self, cache: PrunedCache, protect: int | Tensor = 1, *, record: bool = False) -> Stream:
+        """As `choose`, before the first block that chooses has run."""
         read = cache.read
         assert read is not None
         cache.added = 0
@@ -282,8 +346,6 @@ class Executor:
                                     beyond=self._beyond(max(lengths))).to(x.device)  # fmt: skip
                 scores = torch.full_like(stream.table, float("nan")).masked_scatter(stream.real, found)
                 stream.note_scores(scores, lasting=self.routing(stream).lasts(block))
-        for block in range(read.blocks, self.blocks):
-            self.step(stream, block, cache)
         return stream
 
     def _after(
@@ -310,11 +372,11 @@ class Executor:
             about.beyond = self._beyond(cache.seen + x.shape[1])
         queries = None if cache.read is None else cache.read.queries[block : block + 1]
         if queries and queries[0] is not None:
-            about.window, about.queries = self.router.window, queries[0]
+            about.window = self.router.window
         x = self.whole(block, x, positions, cos, sin, about)
         cache.held[block] = about.present
-        if queries and cache.read is not None:
-            cache.read.queries[block] = about.queries
+        if about.queries is not None and cache.read is not None:
+            cache.read.note(block, about.queries, about.window)
         return x
 
     @torch.no_grad()
@@ -345,30 +407,8 @@ class Executor:
         return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, cached=stream.cached)
 
 
-def _shape(counts: list[int]) -> tuple[int, int]:
-    """Rows of so many tokens each, or, where these differ, one of all."""
-    return (len(counts), counts[0]) if len(set(counts)) == 1 else (1, sum(counts))
-
-
-def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """States, positions, cosines and sines of these flat tokens, as rows of that shape."""
-    x, positions, cos, sin = (
-        one if index is None else one.index_select(0, index)
-        for one in (stream.x, stream.positions, stream.cos, stream.sin)
-    )
-    return x.view(*shape, -1), positions.view(shape), cos.view(*shape, -1), sin.view(*shape, -1)
-
-
 def _count(cache: PrunedCache, positions: Tensor) -> None:
     """New tokens at positions (B, q) have been seen."""
     cache.seen += positions.shape[1]
     cache.tokens = cache.tokens + positions.shape[1]
     cache.next_position = positions[:, -1] + 1
-
-
-def move(stream: Stream, device: torch.device) -> None:
-    """A model spread over devices: the stream follows the blocks."""
-    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "best", "inside", "places"):
-        if getattr(stream, name) is not None:
-            setattr(stream, name, getattr(stream, name).to(device))
-    stream.memory = {name: one.to(device) for name, one in stream.memory.items()}

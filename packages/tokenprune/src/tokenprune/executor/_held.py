@@ -80,15 +80,26 @@ class Held:
             places = torch.cat([own.places, places], 2)
         if torch.is_grad_enabled():
             return Held(torch.cat([own.keys, keys], 2), torch.cat([own.values, values], 2), there=there, places=places)
-        first, last, room = own.keys.shape[2], own.keys.shape[2] + keys.shape[2], own._room
-        if room is None or room.used != first or room.both[0].shape[2] < last:  # a fork grew into it, or it is full
-            room = _Room(own.keys, own.values, keys.shape[2] + _ROOM)
+        first, last = own.keys.shape[2], own.keys.shape[2] + keys.shape[2]
+        room = own._with_room(keys.shape[2])
         for whole, new in zip(room.both, (keys, values), strict=True):
             whole[:, :, first:last] = new
         room.used = last
-        made = Held(*(whole[:, :, :last] for whole in room.both), there=there, places=places)
+        made = Held(room.both[0][:, :, :last], room.both[1][:, :, :last], there=there, places=places)
         made._room = room
         return made
+
+    def _with_room(self, new: int) -> _Room:
+        """The tensors that these keys and values are the first columns of, with room for so many new tokens."""
+        first, room = self.keys.shape[2], self._room
+        if room is None or room.used != first or room.both[0].shape[2] < first + new:  # a fork grew into it, or full
+            room = self._room = _Room(self.keys, self.values, new + _ROOM)
+        return room
+
+    def fixed(self, new: int) -> Fixed:
+        """The same in tensors of one shape while tokens are added, with room for so many new ones."""
+        own = self.side_by_side()
+        return Fixed(own, own._with_room(new), new)
 
     def shortened(self, count: int) -> Held:
         """Without the last `count` tokens of each row; rows lie side by side."""
@@ -151,3 +162,61 @@ class Held:
         rows = rows.to(own.keys.device)
         there = None if own.there is None else own.there.index_select(0, rows)
         return Held._of(own._each(lambda one: one.index_select(0, rows)), there=there)
+
+
+class Fixed:
+    """What one block holds, in tensors whose shapes stay the same as tokens are added.
+
+    `torch.compile` traces a block over it once: which columns are tokens is in tensors, not in shapes.
+
+    Attributes:
+        keys, values: (B, kv_heads, columns, head_dim), of which the first columns are tokens.
+        start: () how many these are.
+        there: (B, columns) which of the columns are tokens; None: all up to a query's own.
+        places: (B, 1, columns, 1) as `Held.places`.
+    """
+
+    def __init__(self, held: Held, room: _Room, new: int) -> None:
+        first = held.keys.shape[2]
+        self._held, self._room, self._last = held, room, first + new
+        self.keys, self.values = room.both
+        self.start = torch.tensor(first, device=self.keys.device)
+        more = self.keys.shape[2] - first
+        self.there = None if held.there is None else F.pad(held.there, (0, more), value=True)
+        self.places = None
+        if held.places is not None:  # made anew: a tensor of other strides is another graph
+            self.places = held.places.new_zeros(self.keys.shape[0], 1, self.keys.shape[2], 1)
+            self.places[:, :, :first] = held.places
+        for one, width in ((self.keys, 2), (self.values, 2), (self.there, 1), (self.places, 2)):
+            if one is not None:
+                torch._dynamo.maybe_mark_dynamic(one, width)
+
+    def extended(self, keys: Tensor, values: Tensor, places: Tensor | None = None) -> Fixed:
+        """With equally many new tokens of each row, (B, kv_heads, new, head_dim), written in place."""
+        at = self.start + torch.arange(keys.shape[2], device=keys.device)
+        self.keys.index_copy_(2, at, keys)
+        self.values.index_copy_(2, at, values)
+        if self.places is not None and places is not None:
+            self.places = self.places.index_copy(2, at, places.expand(self.places.shape[0], -1, -1, -1))
+        return self
+
+    def seen(self, new: int, window: int | None = None) -> Tensor:
+        """What the last `new` tokens see, (B or 1, 1, new, columns); `window` as of `Held.seen`."""
+        own = self.start + torch.arange(new, device=self.keys.device)[:, None]
+        column = torch.arange(self.keys.shape[2], device=self.keys.device)
+        seen = (column <= own)[None, None]
+        seen = seen if self.there is None else seen & self.there[:, None, None]
+        if window is not None and self.places is not None:
+            places = self.places[:, 0, :, 0]
+            seen = seen & (places[:, None, None] > places[:, own[:, 0]][:, None, :, None] - window)
+        return seen
+
+    def held(self) -> Held:
+        """What the block holds now, once the new tokens are in."""
+        before, last = self._held, self._last
+        self._room.used = last
+        there = None if self.there is None else self.there[:, :last]
+        places = None if before.places is None or self.places is None else self.places[:, :, :last]
+        made = Held(self.keys[:, :, :last], self.values[:, :, :last], there=there, places=places)
+        made._room = self._room
+        return made

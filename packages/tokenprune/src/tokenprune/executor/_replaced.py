@@ -51,7 +51,7 @@ def sliced(block: Any, x: Tensor) -> AbstractContextManager[None]:
     """
     wide = getattr(block, "mlp", None)  # a mixture of experts has no one projection down
     plain = x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
-    if x.shape[0] * x.shape[1] > _TOKENS and plain and hasattr(wide, "down_proj"):
+    if x.shape[0] * x.shape[1] > _TOKENS and plain and wide is not None and hasattr(wide, "down_proj"):
         return replaced(wide, "forward", partial(_in_parts, wide.forward))
     return contextlib.nullcontext()
 

@@ -42,7 +42,7 @@ class Router:
         return {}
 
     def lasts(self, block: int) -> bool:  # noqa: ARG002
-        """Whether this block's scores are remembered beside each token's latest one (`Stream.best`)."""
+        """Whether this block's scores are remembered in addition to each token's latest one (`Stream.best`)."""
         return False
 
     def whole_blocks(self, blocks: int) -> int:  # noqa: ARG002  (routers that have a schedule look at it)

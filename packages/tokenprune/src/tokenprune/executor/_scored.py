@@ -81,7 +81,7 @@ class Scored:
 
     @property
     def highest(self) -> float:
-        """Largest share of tokens that can be skipped in every row, beside the protected ones."""
+        """Largest share of tokens that can be skipped in every row, in addition to the protected ones."""
         read = [(len(one) - 1, count) for one, count in zip(self.sequences, self.counts, strict=True)]
         return min(max(0, length - count - (length > count)) / length for length, count in read)
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def uncompiled(function: F) -> F:
+    """The function, which `torch.compile` does not trace."""
+    return cast(F, torch.compiler.disable(function))
 
 
 @dataclass
@@ -141,7 +150,7 @@ def checked_ids(ids: object, what: str = "input_ids", *, dims: int = 2, vocabula
     raise InputError(what, got=got, expected=f"a tensor of token ids, {'(rows, tokens)' if dims == 2 else '(tokens,)'}")
 
 
-@torch.compiler.disable
+@uncompiled
 def _check_entries(ids: Tensor, what: str, vocabulary: int) -> None:
     least, most = (int(one) for one in ids.aminmax())
     if least >= 0 and most < vocabulary:
@@ -204,3 +213,25 @@ def protected_of(protect: int | Tensor, real: Tensor, by_row: Tensor, lengths: l
     named = torch.zeros_like(by_row)
     named[by_row] = protect.to(real.device)[real]
     return by_row & (named | (place == 0) | (place == ends - 1))
+
+
+def shape_of(counts: list[int]) -> tuple[int, int]:
+    """Rows of so many tokens each, or, where these differ, one of all."""
+    return (len(counts), counts[0]) if len(set(counts)) == 1 else (1, sum(counts))
+
+
+def taken(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """States, positions, cosines and sines of these flat tokens, as rows of that shape."""
+    x, positions, cos, sin = (
+        one if index is None else one.index_select(0, index)
+        for one in (stream.x, stream.positions, stream.cos, stream.sin)
+    )
+    return x.view(*shape, -1), positions.view(shape), cos.view(*shape, -1), sin.view(*shape, -1)
+
+
+def move(stream: Stream, device: torch.device) -> None:
+    """A model spread over devices: the stream follows the blocks."""
+    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "best", "inside", "places"):
+        if getattr(stream, name) is not None:
+            setattr(stream, name, getattr(stream, name).to(device))
+    stream.memory = {name: one.to(device) for name, one in stream.memory.items()}

@@ -9,15 +9,42 @@ to rounding; only the later blocks, on the tokens that they keep, are run again.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from tokenprune.executor._held import Held
+from tokenprune.executor._held import Fixed, Held
 
 if TYPE_CHECKING:
     from tokenprune.executor._stream import Stream
+
+TAKEN_BACK = 128  # so many decoded tokens at most can be taken back: their queries are remembered
+
+
+@dataclass(frozen=True)
+class NewTokens:
+    """New tokens (B, q, d) before block 0, and what each block holds, in tensors whose shapes do not change.
+
+    Attributes:
+        x: the states. positions: (B, q). cos, sin: (B, q, head_dim).
+        held: by block; None: no block of that number runs on them.
+        places, beyond: as of `Attention`.
+        scored: blocks whose last queries are remembered.
+        first: how many first blocks read every token; None: nothing of them is remembered.
+    """
+
+    x: Tensor
+    positions: Tensor
+    cos: Tensor
+    sin: Tensor
+    held: Sequence[Fixed | None]
+    places: Tensor | None
+    beyond: bool
+    scored: Sequence[int]
+    first: int | None
 
 
 class Read:
@@ -42,6 +69,14 @@ class Read:
     def add(self, x: Tensor, positions: Tensor) -> None:
         """States (B, new, d) of new tokens at these positions (B, new); gathered when they are needed."""
         self._new.append((x, positions))
+
+    def note(self, block: int, queries: Tensor, window: int) -> None:
+        """Remember queries (B, heads, new, head_dim) of new tokens, after the `window` last ones and those that may be
+        taken back.
+        """
+        before = self.queries[block]
+        before = queries[:, :, :0] if before is None else before
+        self.queries[block] = torch.cat([before, queries], 2)[:, :, -(window + TAKEN_BACK) :]
 
     def take_back(self, count: int) -> None:
         """Forget the last `count` tokens of each row, which have been decoded."""

@@ -1,4 +1,4 @@
-"""The method as published (arXiv 2412.11494), whole and apart: nothing else imports this room.
+"""The method as published (arXiv 2412.11494), complete and separate: no other module imports this one.
 
 _published       PublishedPruner: the three stages
 _dynamic_router  the four-factor router: position, attention score, its rank, sparsity

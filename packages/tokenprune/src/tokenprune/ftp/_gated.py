@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from tokenprune.executor._attention import Attention
-from tokenprune.executor._executor import Executor, move
-from tokenprune.executor._stream import Stream
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._stream import Stream, move
 from tokenprune.ftp._dynamic_router import DynamicRouter
 from tokenprune.ftp._losses import straight_through
 from tokenprune.routers._schedule import lowest_skipped, skip_counts, static_keep

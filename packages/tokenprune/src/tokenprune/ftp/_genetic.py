@@ -62,7 +62,7 @@ class SearchConfig:
 
 
 class Search:
-    """A search under way; its `state` is plain JSON, and a search given that state goes on as if never stopped.
+    """A search under way; its `state` is plain JSON, and a search given that state continues as if never stopped.
 
     Args:
         target: mean sparsity of every schedule.
@@ -115,7 +115,7 @@ class Search:
 
     @property
     def state(self) -> dict[str, Any]:
-        """All that is needed to go on."""
+        """All that is needed to continue."""
         return {"generation": self.generation, "population": [list(one) for one in self.population],
                 "history": self.history, "random": self.random.bit_generator.state}  # fmt: skip
 

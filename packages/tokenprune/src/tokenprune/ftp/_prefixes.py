@@ -13,23 +13,23 @@ ROOM = 2**30  # bytes of hidden states
 class Prefixes:
     """What a search keeps of the schedules it has run, so that the next one starts where it first differs.
 
-    The latest schedule is kept block by block. Of earlier ones, as many as there is room for, the first half of the
-    blocks: children rarely agree with anything beyond it, and twice as many schedules have room. Those used least
+    The latest schedule is kept block by block. Of earlier ones, as many as fit in memory, the first half of the
+    blocks: children rarely agree with anything beyond it, and twice as many schedules fit. Those used least
     recently go first.
 
     Args:
         start: before block 0.
         blocks: N.
-        room: bytes of hidden states; the latest schedule is kept whatever it takes.
+        memory: bytes of hidden states; the latest schedule is kept whatever it takes.
     """
 
-    def __init__(self, start: Stream, blocks: int, room: int = ROOM) -> None:
+    def __init__(self, start: Stream, blocks: int, memory: int = ROOM) -> None:
         self.start, self.blocks = start, blocks
-        self.most = max(blocks, room // max(1, start.x.numel() * start.x.element_size()))
+        self.most = max(blocks, memory // max(1, start.x.numel() * start.x.element_size()))
         self.held: OrderedDict[Schedule, Stream] = OrderedDict()
 
     def longest(self, schedule: Schedule) -> tuple[int, Stream]:
-        """How many first blocks of this schedule have been run, and the stream after them: a twin, to go on with."""
+        """How many first blocks of this schedule have been run, and the stream after them: a twin, to continue with."""
         for length in range(self.blocks - 1, 0, -1):
             if schedule[:length] in self.held:
                 return length, self.held[schedule[:length]].snapshot()

@@ -28,7 +28,7 @@ STARTS = ("static", "random")
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedConfig(FTPConfig):
-    """Settings of a `PublishedPruner`, beside `target_sparsity` and `protect` of `FTPConfig`.
+    """Settings of a `PublishedPruner`, in addition to `target_sparsity` and `protect` of `FTPConfig`.
 
     Attributes:
         router: "dynamic" (four factors, one net for all blocks) or "static" (first and most recent tokens).

@@ -1,4 +1,4 @@
-"""The three stages in a run folder: killed anywhere, the next call goes on and ends at the same schedule and router."""
+"""The three stages in a run folder: after an interruption, the next call resumes and ends at the same result."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class TrainConfig:
 
 
 class Training:
-    """Router training under way; `state` holds all that is needed to go on, bit for bit.
+    """Router training under way; `state` holds all that is needed to resume, bit for bit.
 
     Args:
         layout: the frozen model.
@@ -228,7 +228,7 @@ class Training:
         return {"distill": distill, "sparsity": sparsity_loss(asked, gates), "guide": guide_loss(margins, guides)}
 
     def state(self) -> dict[str, Any]:
-        """(tensors of net, best net and optimiser, step, verdicts): enough to go on."""
+        """(tensors of net, best net and optimiser, step, verdicts): enough to resume."""
         tensors = {f"net.{name}": value for name, value in self.router.net.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
@@ -236,7 +236,7 @@ class Training:
         return {"tensors": tensors, "step": self.step_number, "verdicts": sorted(self.verdicts.items())}
 
     def restore(self, tensors: dict[str, Tensor], step: int, verdicts: Iterable[tuple[int, float]] = ()) -> None:
-        """Go on from a `state`."""
+        """Continue from a `state`."""
         self.router.net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():

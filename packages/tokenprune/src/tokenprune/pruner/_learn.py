@@ -1,8 +1,8 @@
 """The learnt part of the router: which heads of later blocks find what is asked, before these blocks have run.
 
 On prompts whose answer stands somewhere in them, every head of the later blocks looks at the states that the dense
-blocks leave: its last queries on all keys. A head is worth how much of its attention meets the answer's place or its
-neighbourhood, beside the most that it pays to any other token, a mean over prompts. The best few then look ahead in
+blocks leave: its last queries on all keys. A head's score is how much of its attention meets the answer's place or its
+neighbourhood, divided by the most that it pays to any other token, a mean over prompts. The best few then look ahead in
 every prompt (`Observation.heads`). No gradient, and no pass through the later blocks: seconds a prompt.
 """
 

@@ -159,7 +159,7 @@ class TokenPruner:
 
         Args:
             tasks: prompts whose answer stands somewhere in them, of usual lengths; other tasks are left out.
-        Returns: what each head of the later blocks is worth, by (block, head), the best first.
+        Returns: the score of each head of the later blocks, by (block, head), the best first.
         Raises:
             InputError: for another router, and if no task's answer stands in its prompt.
         """
@@ -182,6 +182,28 @@ class TokenPruner:
         self._config, self._schedule = replace(self.config, target_sparsity=float(target)), schedule
         self.measured = None
 
+    @contextlib.contextmanager
+    def at(self, target: float | None) -> Iterator[Self]:
+        """Another sparsity inside, as of `set_sparsity`; None: the present one.
+
+        Examples:
+            >>> from tokenprune import TokenPruner, tiny_model
+
+            >>> pruner = TokenPruner(tiny_model())
+            >>> with pruner.at(0.5):
+            ...     pruner.config.target_sparsity
+            0.5
+            >>> pruner.config.target_sparsity
+            0.3
+        """
+        before = self._config, self._schedule, self.measured
+        if target is not None:
+            self.set_sparsity(target)
+        try:
+            yield self
+        finally:
+            self._config, self._schedule, self.measured = before
+
     def _scaled(self, target: float) -> tuple[float, ...]:
         """The schedule for another target: the usual one if the present one is, else the present one's shape."""
         blocks = len(self.schedule)
@@ -192,7 +214,7 @@ class TokenPruner:
         return checked_schedule(project(shape, target).tolist(), blocks)
 
     def set_budget(self, tokens: int, prompt: int) -> None:
-        """Scale the schedule so that a block keeps so many tokens of a prompt on average: a budget in place of a share.
+        """Scale the schedule so that a block keeps so many tokens of a prompt on average: a budget instead of a share.
 
         Args:
             tokens: to keep.

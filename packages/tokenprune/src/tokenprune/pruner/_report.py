@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,59 @@ class Report:
         axes.set_xlabel("token")
         axes.set_ylabel("block")
         return made
+
+
+_COLUMNS, _SIZE = 44, 12.0  # characters of a line, points of the letters: 5 inches in all
+
+
+def shaded_prompt(pieces: Sequence[str], share: Sequence[float], below: Sequence[str]) -> Figure:
+    """A prompt as text, each word the darker the more blocks compute it.
+
+    Args:
+        pieces: text of each token, blanks included.
+        share: of each token, the share of blocks that compute it, 0 to 1.
+        below: lines that follow the prompt: question, answers, cost.
+    """
+    lines: list[list[tuple[str, float]]] = [[]]
+    for word, dark in _words_of(pieces, share):
+        for part in [word[at : at + _COLUMNS] for at in range(0, len(word), _COLUMNS)]:
+            if sum(len(one) + 1 for one, _ in lines[-1]) + len(part) > _COLUMNS:
+                lines.append([])
+            lines[-1].append((part, dark))
+    rest = [part for line in below for part in textwrap.wrap(line, _COLUMNS)]
+    rows = len(lines) + len(rest) + 1
+    from matplotlib.patches import Rectangle
+
+    made, axes = figure(5.0, rows * 1.45 * _SIZE / 72)
+    axes.set_axis_off()
+    axes.set_xlim(0, _COLUMNS)
+    axes.set_ylim(rows, 0)
+    font: dict[str, Any] = {"family": "monospace", "fontsize": _SIZE, "va": "center", "clip_on": False}
+    for row, line in enumerate(lines):
+        at = 0
+        for word, dark in line:
+            axes.add_patch(Rectangle((at - 0.5, row), len(word) + 1, 1, color=str(0.97 - 0.72 * dark), linewidth=0))
+            axes.text(at, row + 0.5, word, color="white" if dark > 0.6 else "black", **font)
+            at += len(word) + 1
+    for row, line in enumerate(rest, len(lines) + 1):
+        axes.text(0, row + 0.5, line, color="black", **font)
+    return made
+
+
+def _words_of(pieces: Sequence[str], share: Sequence[float]) -> list[tuple[str, float]]:
+    """Tokens joined to words, each with the mean share of its tokens."""
+    words: list[tuple[str, list[float]]] = []
+    for piece, one in zip(pieces, share, strict=True):
+        if not words or piece[:1].isspace():
+            words.append(("", []))
+        parts = piece.split()
+        for number, part in enumerate(parts):
+            if number:
+                words.append(("", []))
+            words[-1] = words[-1][0] + part, [*words[-1][1], one]
+        if piece[-1:].isspace():
+            words.append(("", []))
+    return [(word, float(np.mean(dark))) for word, dark in words if word]
 
 
 def planned_cost(executor: Executor, config: FTPConfig, lengths: Sequence[int]) -> Cost:

@@ -2,7 +2,7 @@
 
 Of the k tokens that a block keeps, a share `recent` are the last ones of the prompt, and the rest those of highest
 score. A token's score is the attention that the last `window` queries (the observation window) pay to it, the maximum
-over heads, queries, the block before, the dense blocks at the beginning, and the tokens beside it: heads that
+over heads, queries, the block before, the dense blocks at the beginning, and neighbouring tokens: heads that
 match what is asked with where it stood are in few blocks, and other blocks say nothing of what they found. Kept sets
 are nested: a token that was skipped does not return. The early blocks are dense (`dense_first`), so that a token is
 judged once it has been read. The window and pooling over neighbours are SnapKV's (arXiv 2404.14469), there for a cache

@@ -117,8 +117,8 @@ def project(genes: np.ndarray, target: float, *, step: float = 0.05, highest: fl
     """The nearest schedule on the grid whose mean is the target, exactly (one block may leave the grid for it).
 
     Units of `step` are taken from or given to the blocks that rounding moved furthest the other way: of equal ones
-    taken from the first, given to the last; what remains below one unit goes to the last with room. A token that an
-    early block lacks and a later one has again costs more than its absence.
+    taken from the first, given to the last; what remains below one unit goes to the last with space left. A token that
+    an early block lacks and a later one has again costs more than its absence.
 
     Args:
         genes: (N,) wished sparsities.

@@ -268,7 +268,7 @@ class CheckpointWriter:
                 target = complete / path.relative_to(self.folder)
                 if path.is_dir():
                     target.mkdir(exist_ok=True)
-                elif path.name != _JOB and path.suffix not in (_TALLY, _UNFINISHED):
+                elif path.name != _JOB and path.suffix not in (_TALLY, _UNFINISHED) and path.name[0] != ".":
                     _link(path, target)  # finished shards stay in place until all is done: a kill loses none
         shutil.rmtree(self.folder)
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from ninefold.errors import ArtifactError
 from ninefold.files._lock import take
 from ninefold.files._owner import Ours, follow, refuse_existing
-from ninefold.files._recover import discard, moved_aside, recover, sweep, temporary_name, undo
+from ninefold.files._recover import discard, moved_aside, recover, rename_to_free, sweep, temporary_name, undo
 
-_OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 _NO_FLUSH = (errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP)  # of a folder, on some file systems
 
 
@@ -152,26 +151,15 @@ def _keep_rights(new: Path, old: Path) -> None:
 
 def _put_folder(temporary: Path, path: Path, refuse: Callable[[], object]) -> None:
     """Give a folder the name `path`: at once where nothing is there, else in exchange for what is."""
-    while not _rename_to_free(temporary, path):
+    while not rename_to_free(temporary, path):
         refuse()
         with contextlib.suppress(FileNotFoundError):  # another writer moved it aside: try again
             if _exchange(temporary, path):
                 return
             path.rename(moved_aside(temporary))
-            if _rename_to_free(temporary, path):
+            if rename_to_free(temporary, path):
                 return  # a failure here, and what was moved aside, is for `undo`
             discard(moved_aside(temporary), path)  # another writer's folder stands there, whole
-
-
-def _rename_to_free(temporary: Path, path: Path) -> bool:
-    """Rename a folder, unless another that is not empty has the name."""
-    try:
-        temporary.rename(path)
-    except OSError as error:
-        if error.errno not in _OCCUPIED:
-            raise
-        return False
-    return True
 
 
 def _exchange(first: Path, second: Path) -> bool:

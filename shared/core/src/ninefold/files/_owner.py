@@ -184,7 +184,7 @@ def refuse_existing(path: Path, force: bool, ours: Ours = None) -> None:
         note.txt: exists already; choose another place, or --force to replace it
     """
     recover(follow(path))
-    if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
+    if _is_free(path):
         return
     if not force:
         raise ArtifactError(path, "exists already; choose another place, or --force to replace it")
@@ -197,6 +197,14 @@ def refuse_existing(path: Path, force: bool, ours: Ours = None) -> None:
         more = f" and {len(names) - 5}{' or' * (len(names) == _COUNTED)} more" if len(names) > 5 else ""
         lost = f"{', '.join(names[:5])}{more} in it" if path.is_dir() else "it"
         raise ArtifactError(path, f"refusing to replace: {lost} was not written by {writer}; use another path")
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nothing has this name, or an empty folder."""
+    try:
+        return not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir()))
+    except FileNotFoundError:  # another writer moved it aside between the two looks
+        return True
 
 
 def follow(path: Path) -> Path:

@@ -12,6 +12,7 @@ A kill between the two renames leaves both: then .old goes back. Once .tmp has b
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -67,9 +68,20 @@ def undo(temporary: Path, path: Path) -> None:
     """End a write that may have failed: put back what it moved aside, and remove what it made."""
     old = moved_aside(temporary)
     if old.exists() and not path.exists():
-        old.rename(path)
+        rename_to_free(old, path)  # else another writer's stands there, whole
     discard(old, path)
     remove(temporary)
+
+
+def rename_to_free(temporary: Path, path: Path) -> bool:
+    """Rename a folder, unless another that is not empty has the name."""
+    try:
+        temporary.rename(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
 
 
 def temporary_name(path: Path) -> Path:
@@ -107,7 +119,7 @@ def _settle(old: Path, path: Path) -> None:
             discard(old, path)
         elif not path.exists():
             with contextlib.suppress(FileNotFoundError):  # another reader was faster
-                old.rename(path)
+                rename_to_free(old, path)
     finally:
         held.close()
 

@@ -86,7 +86,11 @@ def figure_html(made: Figure, caption: str, *, svg: bool = False) -> str:
     form = "svg" if svg and max(points, default=0) < 999 and not any(axes.images for axes in made.axes) else "png"
     made.savefig(buffer, format=form, bbox_inches="tight")  # a label that is too long widens the picture
     source = f"data:image/{form.replace('svg', 'svg+xml')};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    sizes = [one.get_fontsize() for one in made.findobj(Text) if one.get_visible() and one.get_text()]  # type: ignore
+    unseen = {
+        one for axes in made.axes if not axes.axison for axis in (axes.xaxis, axes.yaxis) for one in axis.findobj(Text)
+    }
+    shown = [one for one in made.findobj(Text) if one.get_visible() and one.get_text() and one not in unseen]  # type: ignore
+    sizes = [one.get_fontsize() for one in shown]  # type: ignore
     narrowest = math.ceil(11 * 72 * (made.get_tightbbox().width + 0.2) / min(sizes, default=math.inf))  # 11 pixels
     kind = ' class="wide" tabindex="0"' if narrowest > 341 else ""  # scrolls on a telephone
     text = html.escape(caption)
