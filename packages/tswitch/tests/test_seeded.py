@@ -13,6 +13,7 @@ from tswitch import Switch, SwitchBank, compress, export, fit_knobs
 from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.coding import SeededError, bytes_of, code, decode, encode, measure
 from tswitch.coding._seeded import key_of
+from tswitch.fitting._given import compress_given
 
 SUMS = (0.37053727358579636, 23.603792342760293, 24851)  # of the sample: changes, their squares, active entries
 SHAPES = [(1, 1), (1, 700), (300, 20), (40, 60), (513, 129), (2, 70_000)]
@@ -151,6 +152,27 @@ def test_the_folder_without_its_head_has_the_bytes_that_were_given(tmp_path, siz
     assert 0.93 * most <= used <= most
 
 
+def test_python_and_the_command_line_have_the_same_default(tmp_path):
+    base, tuned = pair()
+    torch.save(base.state_dict(), tmp_path / "base.bin")
+    torch.save(tuned, tmp_path / "tuned.bin")
+    compress_given(str(tmp_path / "base.bin"), str(tmp_path / "tuned.bin"), tmp_path / "given")
+    compress(tmp_path / "base.bin", tmp_path / "tuned.bin", tmp_path / "python")
+    Switch.from_checkpoints(tmp_path / "base.bin", tmp_path / "tuned.bin").save_pretrained(tmp_path / "memory")
+    for file in (tmp_path / "given").iterdir():
+        for other in ("python", "memory"):
+            assert file.read_bytes() == (tmp_path / other / file.name).read_bytes()
+    assert Switch.from_pretrained(tmp_path / "given").seeded == 0
+
+
+@pytest.mark.parametrize("given", [{"alpha": 0.6}, {"granularity": "tensor"}, {"scale": "full"}])
+def test_a_setting_of_the_ternary_code_chooses_it(given):
+    base, tuned = pair()
+    switch = Switch.from_checkpoints(base, tuned, **given)
+    assert switch.seeded is None
+    assert switch.density == pytest.approx(0.4, abs=1e-3)
+
+
 def test_a_size_without_room_says_what_is_needed():
     base, tuned = pair()
     with pytest.raises(InputError, match=r"size: got 900 \(900 bytes\), expected clearly more than"):
@@ -193,7 +215,7 @@ def test_a_bank_runs_switches_of_seeds_beside_ternary_ones():
     base, tuned = pair()
     switches = {
         "seeded": Switch.from_checkpoints(base, tuned, size="1.5%"),
-        "ternary": Switch.from_checkpoints(base, tuned),
+        "ternary": Switch.from_checkpoints(base, tuned, alpha=0.6),
     }
     x, expected = torch.randn(3, 256), {}
     live, other = (nn.Sequential(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, 64)).eval() for _ in range(2))
@@ -258,7 +280,7 @@ def test_the_sample_of_format_4_stays_readable():
 
 def test_settings_of_the_ternary_code_are_refused_with_a_size():
     base, tuned = pair()
-    for given in ({"alpha": 0.9}, {"granularity": "model"}, {"scale": "l2"}):
+    for given in ({"alpha": 0.6}, {"alpha": 0.9}, {"granularity": "model"}, {"scale": "l2"}, {"scale": "full"}):
         with pytest.raises(InputError, match="alpha, granularity, scale: expected to be left out"):
             Switch.from_checkpoints(base, tuned, size="1.5%", **given)
 

@@ -45,9 +45,9 @@ def compress_fitted(
         base, finetuned: folders or hub ids of transformers models, or open checkpoints of them.
         out: folder to write.
         texts: inputs of the task, see `read_texts`; or a safetensors file of the arguments of the model (pixel_values).
-        alpha: share of the non-zero changes to drop, in [0, 1); 0.97 if neither it nor `size` is given.
+        alpha: share of the non-zero changes to drop, in [0, 1), with the ternary code.
         config: settings of the fit; its seed is that of the seeded code too.
-        size: see `Switch.from_checkpoints`; the seeded code in place of the ternary one.
+        size: of the seeded code, which is the default; see `Switch.from_checkpoints`.
         exclude, on_mismatch, force: as for `compress`.
         batch_size: most inputs in one step.
         max_length: tokens kept of each text; None: what the model's folder says, else 128.
@@ -92,7 +92,9 @@ def compress_fitted(
         base,
         after,
         work / "switch",
-        **({"alpha": 0.97 if alpha is None else alpha} if size is None else {"size": size, "seed": config.seed}),
+        alpha=alpha,
+        size=size,
+        seed=config.seed,
         exclude=exclude,
         on_mismatch=on_mismatch,
         force=(work / "switch").exists(),

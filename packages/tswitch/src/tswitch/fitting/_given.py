@@ -15,7 +15,6 @@ from tswitch.fitting._knobs import FitConfig
 from tswitch.switch._compress import compress
 from tswitch.switch._plan import AUTO
 from tswitch.switch._switch import Switch
-from tswitch.switch._ternary import DEFAULT_SCALE
 
 
 def refuse_unused(reason: str, given: dict[str, Any]) -> None:
@@ -61,23 +60,22 @@ def compress_given(
         size = size or AUTO
     else:
         refuse_unused("it is a setting of --code seeded", {"--size": size})
+        alpha = 0.6 if alpha is None else alpha
     if texts is None:
         refuse_unused("without --texts nothing is fitted", {"--steps": steps})
     else:
         unused = {"--scale": scale, "--granularity": granularity}
         refuse_unused("the knobs are fitted on --texts, one for each tensor", unused)
     before, after = open_base(base), open_base(finetuned)
-    given = 0.6 if alpha is None else alpha
     shared: Any = {"exclude": exclude, "on_mismatch": on_mismatch or "error", "force": force}
     total = sum(before.info(name).numel for name in before.names)
     label, share = ("compressing", 1) if texts is None else ("compressing and fitting", 2)
     with progress(share * total, label) as bar, warnings.catch_warnings(record=True, action="always") as caught:
         if texts is None:
-            shared |= {"granularity": granularity or "tensor", "scale": scale or DEFAULT_SCALE}
-            shared |= {"size": size, "seed": seed}
-            switch = compress(before, after, out, given, progress=bar.advance, **shared)
+            shared |= {"granularity": granularity, "scale": scale, "size": size, "seed": seed}
+            switch = compress(before, after, out, alpha, progress=bar.advance, **shared)
         else:
             config = FitConfig(steps=24 if steps is None else steps, seed=seed)
             shared |= {"progress": bar.advance, "on_step": lambda done: bar.advance(done * total / config.steps)}
-            switch = compress_fitted(before, after, out, texts, None if size else given, config, size=size, **shared)
+            switch = compress_fitted(before, after, out, texts, alpha, config, size=size, **shared)
     return switch, list(dict.fromkeys([f"warning: {warning.message}" for warning in caught] + switch.notes))

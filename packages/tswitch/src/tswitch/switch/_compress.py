@@ -12,16 +12,16 @@ from tswitch.checkpoints._given import Model, OnMismatch
 from tswitch.switch._build import Spool, build
 from tswitch.switch._plan import Settings
 from tswitch.switch._switch import Switch
-from tswitch.switch._ternary import DEFAULT_SCALE, Granularity, Scale
+from tswitch.switch._ternary import Granularity, Scale
 
 
 def compress(
     base: Model,
     finetuned: Model,
     out: str | Path,
-    alpha: float = 0.6,
-    granularity: Granularity = "tensor",
-    scale: Scale = DEFAULT_SCALE,
+    alpha: float | None = None,
+    granularity: Granularity | None = None,
+    scale: Scale | None = None,
     exclude: Sequence[str] | None = None,
     on_mismatch: OnMismatch = "error",
     force: bool = False,
@@ -53,8 +53,7 @@ def compress(
         (0.4, 'switch')
     """
     out = Path(out)
-    patterns = None if exclude is None else tuple(exclude)
-    settings = Settings(alpha, granularity, scale, patterns, on_mismatch, size, seed)
+    settings = Settings.of(alpha, granularity, scale, exclude, on_mismatch, size, seed)
     refuse_existing(out, force, "tswitch")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent) as spool:  # has no name, so even a kill leaves nothing behind

@@ -29,7 +29,7 @@ _STATISTICS = ("*running_mean", "*running_var")
 
 @dataclass(frozen=True)
 class Settings:
-    """The arguments of `Switch.from_checkpoints`, checked."""
+    """The arguments of `Switch.from_checkpoints`, checked, with a value for each (see `of`)."""
 
     alpha: float = 0.6
     granularity: Granularity = "tensor"
@@ -42,14 +42,37 @@ class Settings:
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
         check_scale(self.scale)
-        if self.size is not None and (self.alpha, self.granularity, self.scale) != (0.6, "tensor", DEFAULT_SCALE):
-            raise InputError("alpha, granularity, scale", expected="to be left out: size chooses the seeded code")
         if self.size is not None and self.size != AUTO:
             bytes_of(self.size, 1)
         for name, kind in (("granularity", Granularity), ("on_mismatch", OnMismatch)):
             if getattr(self, name) not in get_args(kind):
                 choices = " or ".join(repr(choice) for choice in get_args(kind))
                 raise InputError(name, got=repr(getattr(self, name)), expected=choices)
+
+    @classmethod
+    def of(
+        cls,
+        alpha: float | None,
+        granularity: Granularity | None,
+        scale: Scale | None,
+        exclude: Sequence[str] | None,
+        on_mismatch: OnMismatch,
+        size: str | float | None,
+        seed: int,
+    ) -> Settings:
+        """What a caller gave, None for what was left out: alpha, granularity or scale choose the ternary code."""
+        ternary = any(one is not None for one in (alpha, granularity, scale))
+        if ternary and size is not None:
+            raise InputError("alpha, granularity, scale", expected="to be left out: size chooses the seeded code")
+        return cls(
+            0.6 if alpha is None else alpha,
+            "tensor" if granularity is None else granularity,
+            DEFAULT_SCALE if scale is None else scale,
+            None if exclude is None else tuple(exclude),
+            on_mismatch,
+            AUTO if size is None and not ternary else size,
+            seed,
+        )
 
 
 @dataclass

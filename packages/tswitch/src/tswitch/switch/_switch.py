@@ -25,7 +25,7 @@ from tswitch.coding import CodedTensor
 from tswitch.switch import _codec, _format
 from tswitch.switch._build import Parts, build, build_adapter
 from tswitch.switch._plan import Settings
-from tswitch.switch._ternary import DEFAULT_SCALE, Granularity, Scale
+from tswitch.switch._ternary import Granularity, Scale
 
 
 class Switch:
@@ -105,9 +105,9 @@ class Switch:
         cls,
         base: Model,
         finetuned: Model,
-        alpha: float = 0.6,
-        granularity: Granularity = "tensor",
-        scale: Scale = DEFAULT_SCALE,
+        alpha: float | None = None,
+        granularity: Granularity | None = None,
+        scale: Scale | None = None,
         exclude: Sequence[str] | None = None,
         on_mismatch: OnMismatch = "error",
         progress: Callable[[int], object] | None = None,
@@ -116,11 +116,15 @@ class Switch:
     ) -> Switch:
         """Compress a fine-tuned model against its base; the codes stay in memory.
 
+        By default the code is seeded, in 0.5 % of the model's float32 bytes. `alpha`, `granularity` or `scale` choose
+        the ternary code.
+
         Args:
             base, finetuned: folder, weight file, hub id, module or state dict.
-            alpha: share of the non-zero entries of the difference to drop, in [0, 1).
-            granularity: thresholds and knob for each tensor (authors' code) or once for the whole model (paper's text).
-            scale: "l2" (paper), "mean" or "full", see `switch_knob`.
+            alpha: share of the non-zero entries of the difference that the ternary code drops, in [0, 1); 0.6.
+            granularity: thresholds and knob of the ternary code "tensor" by tensor (authors' code, the default), or
+                once for the "model" (paper's text).
+            scale: "full" (the default), "l2" (paper) or "mean", see `switch_knob`.
             exclude: patterns of tensor names that make up the task's head and are kept as they are. None: the heads of
                 transformers' classes by their names, and, if the fine-tuned model is of another class than its base,
                 each part that the base lacks; parts that only the base has are then left out of exports. What is so
@@ -129,16 +133,15 @@ class Switch:
                 as in the base, "dense" keeps the fine-tuned values; of a matrix
                 that only got further rows, such as an embedding, only these.
             progress: called with the number of parameters just done.
-            size: None is the ternary code. Else the seeded code, in a folder that has as many bytes without its head: a
-                share of the model's float32 bytes such as "0.2%", bytes such as "2MB", or "auto" for 0.5% (more where
-                the model is small); alpha, granularity and scale must be left out.
+            size: of the folder with the seeded code, without its head: a share of the model's float32 bytes such as
+                "0.2%", bytes such as "2MB", or "auto" (the default) for 0.5% (more where the model is small); alpha,
+                granularity and scale must be left out.
             seed: random seed of the seeded code.
         Raises:
             InputError: naming tensor and file: bad argument, mismatch, NaN or infinity in the difference.
             ArtifactError: a checkpoint that is damaged, quantised or of an unknown layout.
         """
-        patterns = None if exclude is None else tuple(exclude)
-        settings = Settings(alpha, granularity, scale, patterns, on_mismatch, size, seed)
+        settings = Settings.of(alpha, granularity, scale, exclude, on_mismatch, size, seed)
         return cls.of(build(base, finetuned, settings, progress=progress))
 
     @classmethod
