@@ -80,7 +80,10 @@ def code(
         least = sum(len(held) for held, _ in made.values())
         whole = all(_scale(one, scale / 2) == scales[name] for name, one in measured.items())
         if least <= most and (best is None or least > sum(map(len, best.codes.values()))):
-            codes, active = {name: one for name, (one, _) in made.items()}, {name: one for name, (_, one) in made.items()}
+            codes, active = (
+                {name: one for name, (one, _) in made.items()},
+                {name: one for name, (_, one) in made.items()},
+            )
             best = Coded(codes, scales, active, whole)
             if least >= _CLOSE * most or whole:
                 break
