@@ -10,7 +10,7 @@ from ninefold.errors import ArtifactError, InputError
 from ninefold.files import _atomic
 from ninefold_testing import warm
 from tswitch import Checkpoint, Switch, compress, ternarise
-from tswitch.switch import _build, _delta
+from tswitch.switch import _build, _compress, _delta
 from tswitch.switch._tasks import TaskVectors
 
 from .models import contents, pair, write
@@ -289,8 +289,8 @@ def die_at(monkeypatch, holder, name, call):
 @pytest.mark.parametrize(
     ("holder", "name", "call", "given"),
     [
-        (_build.Spool, "put", 1, {"alpha": 0.6}),
-        (_build.Spool, "put", 4, {"alpha": 0.6}),
+        (_compress.Spool, "put", 1, {"alpha": 0.6}),
+        (_compress.Spool, "put", 4, {"alpha": 0.6}),
         (artifacts, "save", 1, {"alpha": 0.6}),
         (artifacts, "save", 2, {"alpha": 0.6}),
         (_atomic, "_flush", 1, {"alpha": 0.6}),

@@ -32,7 +32,7 @@ from tswitch.switch import _delta
 from tswitch.switch._codec import Encoder
 from tswitch.switch._delta import Buffers, Delta, coarser
 from tswitch.switch._format import HEAD, card_of, dtype_name, write_folder
-from tswitch.switch._plan import AUTO, USUAL, Plan, Settings, matches, plan_tensors
+from tswitch.switch._plan import AUTO, USUAL, Settings, matches, plan_tensors
 from tswitch.switch._select import RadixSelect
 from tswitch.switch._ternary import Scale, knob, set_ranks
 
@@ -94,7 +94,7 @@ def build(
             "tied": {name: stored for name, stored in sorted(before.tied.items()) if stored in plan.coded},
             "labels": labels_of(after.config),
         }
-        | _other_class(plan)
+        | plan.other_class()
         | _length(after.config)
         | _kept_config(after.config)
     )
@@ -355,39 +355,8 @@ class InMemory:
         return torch.from_numpy(np.concatenate([np.empty(0, np.uint8), *pieces]))
 
 
-class Spool:
-    """Keeps bytes in a file and gives them back mapped, so that they take no memory of this process."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def put(self, pieces: Iterable[np.ndarray]) -> Tensor:
-        start = self._file.seek(0, 2)
-        start = self._file.seek(start + -start % 64)  # any dtype may view the bytes
-        for piece in pieces:
-            self._file.write(piece.data)
-        size = self._file.tell() - start
-        self._file.flush()
-        if not size:
-            return torch.empty(0, dtype=torch.uint8)
-        # Mode "c" (private): torch wants a writable array. Nothing writes to it.
-        return torch.from_numpy(np.memmap(self._file, np.uint8, "c", offset=start, shape=(size,)))
-
-
 def _bytes(chunk: Tensor) -> np.ndarray:
     return chunk.contiguous().view(torch.uint8).numpy()
-
-
-def _other_class(plan: Plan) -> dict[str, Any]:
-    """What an export needs to know of a model of another class than its base; empty for the same class."""
-    made: dict[str, Any] = {}
-    if not plan.pairing.is_plain:
-        made["prefixes"] = [plan.pairing.base, plan.pairing.finetuned]
-    if plan.left_out:
-        made["left_out"] = sorted(plan.left_out)
-    if plan.cut:
-        made["cut"] = dict(sorted(plan.cut.items()))
-    return made
 
 
 def _kept_config(config: Mapping[str, Any] | None) -> dict[str, Any]:

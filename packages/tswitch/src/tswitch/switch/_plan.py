@@ -6,7 +6,7 @@ import fnmatch
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from ninefold.errors import InputError
@@ -101,6 +101,17 @@ class Plan:
     left_out: list[str] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
+
+    def other_class(self) -> dict[str, Any]:
+        """What an export needs to know of a model of another class than its base; empty for the same class."""
+        made: dict[str, Any] = {}
+        if not self.pairing.is_plain:
+            made["prefixes"] = [self.pairing.base, self.pairing.finetuned]
+        if self.left_out:
+            made["left_out"] = sorted(self.left_out)
+        if self.cut:
+            made["cut"] = dict(sorted(self.cut.items()))
+        return made
 
     def notes(self, before: Checkpoint) -> list[str]:
         """One line for everything that is not coded against the base: what, and how many parameters."""
