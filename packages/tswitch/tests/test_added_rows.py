@@ -37,9 +37,9 @@ def test_added_rows_cost_their_own_bytes_and_nothing_else_changes(folders):
     base, _, tuned, rows = states()
     write(folders / "same", tuned)
     with pytest.raises(InputError, match=r"shape: embed\.weight \(300, 64\) became \(308, 64\)"):
-        Switch.from_checkpoints(folders / "base", folders / "tuned")
-    switch = compress(folders / "base", folders / "tuned", folders / "s", on_mismatch="dense")
-    plain = compress(folders / "base", folders / "same", folders / "p")
+        Switch.from_checkpoints(folders / "base", folders / "tuned", alpha=0.6)
+    switch = compress(folders / "base", folders / "tuned", folders / "s", on_mismatch="dense", alpha=0.6)
+    plain = compress(folders / "base", folders / "same", folders / "p", alpha=0.6)
     assert torch.equal(switch.rows["embed.weight"], rows)
     for name in base:
         assert torch.equal(switch.dequantise(name), plain.dequantise(name))
@@ -47,14 +47,14 @@ def test_added_rows_cost_their_own_bytes_and_nothing_else_changes(folders):
     switch.verify()
     assert json.loads((folders / "s" / "switch_config.json").read_text())["format_version"] == 2
     assert json.loads((folders / "p" / "switch_config.json").read_text())["format_version"] == 1
-    memory = Switch.from_checkpoints(base, states()[1], on_mismatch="dense")
+    memory = Switch.from_checkpoints(base, states()[1], on_mismatch="dense", alpha=0.6)
     memory.save_pretrained(folders / "m")
     assert (folders / "m" / "switch.safetensors").read_bytes() == (folders / "s" / "switch.safetensors").read_bytes()
 
 
 def test_an_export_has_the_rows_and_the_vocabulary_size(folders):
     base, _, _, rows = states()
-    switch = compress(folders / "base", folders / "tuned", folders / "s", on_mismatch="dense")
+    switch = compress(folders / "base", folders / "tuned", folders / "s", on_mismatch="dense", alpha=0.6)
     export(folders / "base", folders / "s", folders / "out")
     got = Checkpoint.open(folders / "out").read("embed.weight")
     assert torch.equal(got[ROWS:], rows)
@@ -75,7 +75,7 @@ class Net(nn.Module):
 
 def test_a_live_model_with_room_for_the_rows_takes_them():
     base, larger, _, rows = states()
-    switch = Switch.from_checkpoints(base, larger, on_mismatch="dense")
+    switch = Switch.from_checkpoints(base, larger, on_mismatch="dense", alpha=0.6)
     small = Net(ROWS)
     small.load_state_dict(base)
     with pytest.raises(InputError, match=r"no room in embed\.weight \(300, 64\).*resize_token_embeddings"):

@@ -168,7 +168,7 @@ def test_a_switch_of_nothing_is_refused():
     other = {f"elsewhere.{name}x": value for name, value in bert("Model").state_dict().items()}
     for on_mismatch in ("error", "skip", "dense"):
         with pytest.raises(InputError, match="no tensor in common with its base"):
-            Switch.from_checkpoints(bert("Model"), other, on_mismatch=on_mismatch)
+            Switch.from_checkpoints(bert("Model"), other, on_mismatch=on_mismatch, alpha=0.6)
 
 
 def test_a_layer_that_is_missing_is_refused_in_another_class_too():
@@ -176,12 +176,12 @@ def test_a_layer_that_is_missing_is_refused_in_another_class_too():
     whole = Checkpoint.of(tuned)
     part = {n: whole.read(n) for n in whole.names if ".layer.1." not in n}
     with pytest.raises(InputError, match=r"missing in the fine-tuned model: encoder.layer.1.attention"):
-        Switch.from_checkpoints(bert("Model"), Checkpoint.of(part))
+        Switch.from_checkpoints(bert("Model"), Checkpoint.of(part), alpha=0.6)
 
 
 def test_what_is_skipped_is_said():
     base, tuned = {"a": torch.zeros(3), "b": torch.zeros(2, 2)}, {"a": torch.ones(3), "c": torch.ones(4)}
-    switch = Switch.from_checkpoints(base, tuned, on_mismatch="skip")
+    switch = Switch.from_checkpoints(base, tuned, on_mismatch="skip", alpha=0.6)
     assert switch.notes == [("left as in the base, or dropped where the base has none (on_mismatch): 2 tensors, "
                             "8 parameters: b, c")]  # fmt: skip
 

@@ -82,7 +82,7 @@ def test_heads_of_different_sizes_are_swapped(base):
 
 def test_callable_head_is_applied_to_the_output(base):
     bank = SwitchBank(base)
-    switch = Switch.from_checkpoints(base, finetuned(base, 1))
+    switch = Switch.from_checkpoints(base, finetuned(base, 1), alpha=0.6)
     bank.add("sum", switch, head=lambda output: output.sum(-1))
     tokens = torch.randint(0, 11, (4, 5))
     with bank.use("sum"):
@@ -254,7 +254,7 @@ def test_minilm_is_bit_identical_after_500_random_activations(minilm):
             key for key in state if torch.rand(1, generator=gen) < share and (name == "whole" or "word" not in key)
         }
         tuned = {key: state[key] + 1e-3 * torch.randn(state[key].shape, generator=gen) for key in sorted(chosen)}
-        bank.add(name, Switch.from_checkpoints(state, state | tuned))
+        bank.add(name, Switch.from_checkpoints(state, state | tuned, alpha=0.6))
     before = digests(minilm)
     bits = {name: value.clone() for name, value in minilm.state_dict().items()}
     rng = random.Random(0)
@@ -300,7 +300,7 @@ def test_each_dtype_is_bit_identical_after_500_operations(dtype):
     bank = SwitchBank(base)
     for name in "abc":
         tuned = {key: value + 1e-2 * torch.randn(value.shape).to(dtype) for key, value in base.state_dict().items()}
-        bank.add(name, Switch.from_checkpoints(base, tuned, exclude=()))
+        bank.add(name, Switch.from_checkpoints(base, tuned, exclude=(), alpha=0.6))
     before, rng = digests(base), random.Random(0)
     for _ in range(500):
         bank.activate(rng.choice(["a", "b", "c", {"a": rng.uniform(-1, 1), "b": 0.5}, {}]))

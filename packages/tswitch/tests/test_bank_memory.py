@@ -30,7 +30,7 @@ def test_resident_cost_is_two_bits_a_parameter():
     torch.manual_seed(0)
     base, tuned = nn.Linear(500, 400), nn.Linear(500, 400)
     bank = SwitchBank(base)
-    bank.add("a", Switch.from_checkpoints(base, tuned))
+    bank.add("a", Switch.from_checkpoints(base, tuned, alpha=0.6))
     parameters = 500 * 400 + 400
     assert 8 * bank.nbytes("a") == pytest.approx(2 * parameters, rel=0.05)
     assert bank.pristine_nbytes == 4 * parameters
@@ -78,7 +78,7 @@ def test_weights_offloaded_by_accelerate_are_switched_where_they_are_kept():
     accelerate = pytest.importorskip("accelerate")
     tokens = torch.randint(0, 11, (4, 5))
     plain, offloaded = make_base(), make_base()
-    switch = Switch.from_checkpoints(plain, finetuned(plain, 1))
+    switch = Switch.from_checkpoints(plain, finetuned(plain, 1), alpha=0.6)
     accelerate.cpu_offload(offloaded, execution_device="cpu", offload_buffers=False)
     assert offloaded.conv.weight.device.type == "meta"
     banks = [SwitchBank(plain), SwitchBank(offloaded)]
@@ -94,7 +94,7 @@ def test_weights_offloaded_by_accelerate_are_switched_where_they_are_kept():
 def test_weights_offloaded_to_disk_are_refused_by_name(tmp_path):
     accelerate = pytest.importorskip("accelerate")
     base = make_base()
-    switch = Switch.from_checkpoints(base, finetuned(base, 1))
+    switch = Switch.from_checkpoints(base, finetuned(base, 1), alpha=0.6)
     accelerate.disk_offload(base, tmp_path, execution_device="cpu")
     with pytest.raises(InputError, match=r"weight.*on disk"):
         SwitchBank(base).add("a", switch)
@@ -103,7 +103,7 @@ def test_weights_offloaded_to_disk_are_refused_by_name(tmp_path):
 def test_meta_model_is_refused_by_name():
     with torch.device("meta"):
         empty = Net()
-    switch = Switch.from_checkpoints(make_base(), finetuned(make_base(), 1))
+    switch = Switch.from_checkpoints(make_base(), finetuned(make_base(), 1), alpha=0.6)
     with pytest.raises(InputError, match="meta tensor"):
         SwitchBank(empty).add("a", switch)
 
@@ -121,7 +121,7 @@ class Wrapped(nn.Module):
 
 
 def test_names_are_found_below_the_one_module_that_holds_them_all(base):
-    switch = Switch.from_checkpoints(base, finetuned(base, 1), exclude=("classifier*", "frozen*"))
+    switch = Switch.from_checkpoints(base, finetuned(base, 1), exclude=("classifier*", "frozen*"), alpha=0.6)
     reference, _ = make_bank(make_base(), count=1)
     bank = SwitchBank(Wrapped(base))
     bank.add("a", switch, head=lambda output: output)
@@ -139,7 +139,7 @@ def test_two_parts_that_fit_are_said_to_be_ambiguous(base):
             super().__init__()
             self.query, self.document = base, make_base()
 
-    switch = Switch.from_checkpoints(base, finetuned(base, 1))
+    switch = Switch.from_checkpoints(base, finetuned(base, 1), alpha=0.6)
     pair = Pair()
     with pytest.raises(InputError, match=r"2 parts that hold all tensors of the switch: document, query.*ambiguous"):
         SwitchBank(pair).add("a", switch, head=lambda output: output)
@@ -153,7 +153,7 @@ def test_names_are_found_without_the_prefix_of_transformers(base):
     outer = Wrapped(base)
     tuned = Wrapped(finetuned(base, 1, classes=3))
     tuned.load_state_dict(tuned.state_dict() | {k: v for k, v in outer.state_dict().items() if k.startswith("other")})
-    switch = Switch.from_checkpoints(outer, tuned, exclude=("*classifier*",))
+    switch = Switch.from_checkpoints(outer, tuned, exclude=("*classifier*",), alpha=0.6)
     base.base_model_prefix = "encoder"
     before = digests(base)
     bank = SwitchBank(base)
@@ -167,8 +167,10 @@ def test_tensors_that_the_model_ties_must_have_one_difference(base):
     state = {name: value.clone() for name, value in base.state_dict().items()}
     tuned = {name: value + 0.1 if name == "embed.weight" else value for name, value in state.items()}
     tuned["decoder.weight"] = state["decoder.weight"] - 0.1
-    switch = Switch.from_checkpoints(state, tuned)
+    switch = Switch.from_checkpoints(state, tuned, alpha=0.6)
     with pytest.raises(InputError, match=r"embed\.weight.*ties"):
         SwitchBank(base).add("a", switch)
     tuned["decoder.weight"] = tuned["embed.weight"]
-    SwitchBank(base).add("a", Switch.from_checkpoints(state, tuned | {"decoder.weight": tuned["embed.weight"].clone()}))
+    SwitchBank(base).add(
+        "a", Switch.from_checkpoints(state, tuned | {"decoder.weight": tuned["embed.weight"].clone()}, alpha=0.6)
+    )

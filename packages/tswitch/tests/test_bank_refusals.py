@@ -15,7 +15,7 @@ def base():
 
 
 def test_wrong_base_is_refused_by_tensor_name_and_force_overrides():
-    switch = Switch.from_checkpoints(make_base(), finetuned(make_base(), 1))
+    switch = Switch.from_checkpoints(make_base(), finetuned(make_base(), 1), alpha=0.6)
     other = make_base()
     with torch.no_grad():
         other.conv.bias[3] += 1e-3
@@ -32,7 +32,7 @@ def test_wrong_base_is_refused_by_tensor_name_and_force_overrides():
 
 def test_base_changed_in_place_becomes_the_base_of_forced_tasks(base):
     bank = SwitchBank(base)
-    bank.add("a", Switch.from_checkpoints(base, finetuned(base, 1)), force=True)
+    bank.add("a", Switch.from_checkpoints(base, finetuned(base, 1), alpha=0.6), force=True)
     with torch.no_grad():
         base.conv.bias.add_(1)
     changed = digests(base)
@@ -56,7 +56,7 @@ def test_base_changed_in_place_after_add_is_refused(base):
 
 
 def test_missing_and_misshapen_tensors_are_named(base):
-    switch = Switch.from_checkpoints(base, finetuned(base, 1))
+    switch = Switch.from_checkpoints(base, finetuned(base, 1), alpha=0.6)
     smaller = make_base()
     del smaller.conv
     with pytest.raises(InputError, match=r"conv\.weight"):
@@ -72,7 +72,7 @@ def test_missing_and_misshapen_tensors_are_named(base):
 
 
 def test_heads_that_do_not_fit_are_named(base):
-    switch = Switch.from_checkpoints(base, finetuned(base, 1))
+    switch = Switch.from_checkpoints(base, finetuned(base, 1), alpha=0.6)
     bank = SwitchBank(base)
     with pytest.raises(InputError, match=r"classifier\.weight.*\(3, 7\)"):
         bank.add("a", switch, head={"classifier.weight": torch.ones(3, 7)})
@@ -117,7 +117,7 @@ def test_quantised_models_are_refused(base):
 
 
 def test_adapter_switch_is_left_to_peft(base):
-    switch = Switch.from_checkpoints(base, finetuned(base, 1))
+    switch = Switch.from_checkpoints(base, finetuned(base, 1), alpha=0.6)
     switch.config["adapter"] = {}
     with pytest.raises(InputError, match=r"switch of task 'a': got a LoRA adapter's.*save_adapter"):
         SwitchBank(base).add("a", switch)

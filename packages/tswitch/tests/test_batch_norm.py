@@ -27,7 +27,7 @@ def switch(base):
         for value in tuned.parameters():
             value += 0.3 * torch.randn_like(value)
         tuned[1].running_mean += 1
-    return Switch.from_checkpoints(base, tuned)
+    return Switch.from_checkpoints(base, tuned, alpha=0.6)
 
 
 def test_statistics_are_those_of_the_switched_weights(base, switch, tmp_path):
@@ -65,7 +65,7 @@ def test_no_batch_is_refused(base, switch):
 def test_a_model_without_batch_norm_is_refused():
     base, tuned = nn.Conv2d(2, 4, 3), nn.Conv2d(2, 4, 3)
     with pytest.raises(InputError, match="without BatchNorm"):
-        recalibrate(Switch.from_checkpoints(base, tuned), base, [torch.randn(8, 2, 9, 9)])
+        recalibrate(Switch.from_checkpoints(base, tuned, alpha=0.6), base, [torch.randn(8, 2, 9, 9)])
 
 
 def test_tensors_that_are_not_dense_are_refused(switch):
@@ -82,7 +82,7 @@ def test_a_variance_stays_one_under_weights_that_sum_to_more_than_one(base, tmp_
         with torch.no_grad():
             tuned[0].weight += 0.3 * torch.randn(tuned[0].weight.shape, generator=torch.Generator().manual_seed(seed))
             tuned[1].running_var *= 0.2
-        switches.append(Switch.from_checkpoints(base, tuned))
+        switches.append(Switch.from_checkpoints(base, tuned, alpha=0.6))
     export(base, switches, tmp_path / "out")
     written = load_file(tmp_path / "out" / "model.safetensors")
     torch.testing.assert_close(written["1.running_var"], torch.full((4,), 0.2))
@@ -98,6 +98,6 @@ def test_a_variance_stays_one_under_weights_that_sum_to_more_than_one(base, tmp_
 
 def test_an_empty_switch_is_refused_before_any_batch(base):
     with pytest.warns(UserWarning, match="the switch is empty"):
-        empty = Switch.from_checkpoints(base, base)
+        empty = Switch.from_checkpoints(base, base, alpha=0.6)
     with pytest.raises(InputError, match="switch: got an empty one"):
         recalibrate(empty, base, iter([]))

@@ -10,7 +10,7 @@ from ninefold.errors import ArtifactError, InputError
 from ninefold.files import _atomic
 from ninefold_testing import warm
 from tswitch import Checkpoint, Switch, compress, ternarise
-from tswitch.switch import _build, _delta
+from tswitch.switch import _build, _compress, _delta
 from tswitch.switch._tasks import TaskVectors
 
 from .models import contents, pair, write
@@ -51,7 +51,7 @@ def test_model_granularity_has_one_pair_of_thresholds_and_one_scale():
 
 def test_what_cannot_be_coded_is_kept_and_what_did_not_change_is_dropped():
     base, tuned = pair()
-    switch = Switch.from_checkpoints(base, tuned)
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.6)
     assert sorted(switch.dense) == ["bn.num_batches_tracked", "bn.running_mean", "bn.running_var", "logit_scale"]
     assert all(torch.equal(switch.dense[name], tuned[name]) for name in switch.dense)
     assert list(switch.head) == ["classifier.weight"]
@@ -81,10 +81,10 @@ def test_a_tensor_of_many_chunks_gives_the_same_bytes_as_one_kept_in_memory(tmp_
     generator = torch.Generator().manual_seed(0)
     base = {"w": torch.randn(300, 1000, generator=generator)}
     tuned = {"w": base["w"] + torch.randn(300, 1000, generator=generator).bfloat16()}
-    Switch.from_checkpoints(base, tuned).save_pretrained(tmp_path / "whole")
+    Switch.from_checkpoints(base, tuned, alpha=0.6).save_pretrained(tmp_path / "whole")
     monkeypatch.setattr(_delta, "CACHED", 0)
     monkeypatch.setattr(_delta, "CHUNK", 1 << 16)
-    Switch.from_checkpoints(base, tuned).save_pretrained(tmp_path / "chunked")
+    Switch.from_checkpoints(base, tuned, alpha=0.6).save_pretrained(tmp_path / "chunked")
     assert contents(tmp_path / "whole") == contents(tmp_path / "chunked")
 
 
@@ -97,8 +97,8 @@ def test_shards_and_layout_do_not_show_in_the_result(tmp_path):
         write(tmp_path / "tuned", {name: tuned[name] for name in held}, file)
     index = {"weight_map": {name: file for file, held in shards.items() for name in held}}
     (tmp_path / "tuned" / "model.safetensors.index.json").write_text(json.dumps(index))
-    compress(tmp_path / "base", tmp_path / "tuned", tmp_path / "sharded")
-    compress(tmp_path / "base", write(tmp_path / "single", tuned), tmp_path / "whole")
+    compress(tmp_path / "base", tmp_path / "tuned", tmp_path / "sharded", alpha=0.6)
+    compress(tmp_path / "base", write(tmp_path / "single", tuned), tmp_path / "whole", alpha=0.6)
     assert contents(tmp_path / "sharded") == contents(tmp_path / "whole")
 
 
@@ -111,27 +111,27 @@ def test_tied_tensors_are_coded_once():
 
     torch.manual_seed(0)
     base, tuned = Tied(), Tied()
-    switch = Switch.from_checkpoints(base, tuned)
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.6)
     assert switch.names == ["embed.weight"]
     assert switch.tied == {"head.weight": "embed.weight"}
     assert switch.parameters == 160
     with_copy = {"embed.weight": tuned.embed.weight, "head.weight": tuned.embed.weight.clone()}
-    assert Switch.from_checkpoints(base, with_copy).names == ["embed.weight"]
+    assert Switch.from_checkpoints(base, with_copy, alpha=0.6).names == ["embed.weight"]
     with_copy["head.weight"] += 1
     with pytest.raises(InputError, match=r"tied in the base only: head\.weight and embed\.weight"):
-        Switch.from_checkpoints(base, with_copy)
+        Switch.from_checkpoints(base, with_copy, alpha=0.6)
 
 
 def test_a_tensor_that_is_not_contiguous_is_read_in_logical_order():
     base, tuned = {"w": torch.zeros(6, 8)}, {"w": torch.randn(8, 6, generator=torch.Generator().manual_seed(0)).T}
-    contiguous = Switch.from_checkpoints(base, {"w": tuned["w"].contiguous()})
-    assert torch.equal(Switch.from_checkpoints(base, tuned).dequantise("w"), contiguous.dequantise("w"))
+    contiguous = Switch.from_checkpoints(base, {"w": tuned["w"].contiguous()}, alpha=0.6)
+    assert torch.equal(Switch.from_checkpoints(base, tuned, alpha=0.6).dequantise("w"), contiguous.dequantise("w"))
 
 
 def test_an_unchanged_model_gives_an_empty_switch_and_a_warning(tmp_path):
     base, _ = pair()
     with pytest.warns(UserWarning, match="equals its base.*empty"):
-        switch = Switch.from_checkpoints(base, base)
+        switch = Switch.from_checkpoints(base, base, alpha=0.6)
     assert (switch.names, switch.density, list(switch.dense)) == ([], 0, [])
     switch.save_pretrained(tmp_path / "out")
     Switch.from_pretrained(tmp_path / "out").verify()
@@ -162,7 +162,7 @@ def mismatched():
 
 def test_all_mismatches_are_listed_at_once():
     with pytest.raises(InputError) as caught:
-        Switch.from_checkpoints(*mismatched())
+        Switch.from_checkpoints(*mismatched(), alpha=0.6)
     for part in ("layer.bias", "extra", r"embed.weight (50, 16) became (52, 16)", "norm.weight float32 became int64"):
         assert part in str(caught.value)
     assert "--on-mismatch" in str(caught.value)
@@ -172,15 +172,15 @@ def test_an_index_buffer_that_only_one_checkpoint_saved_is_left_out():
     base, tuned = pair()
     del tuned["position_ids"]
     tuned["token_type_ids"] = torch.zeros(50, dtype=torch.int64)
-    assert Switch.from_checkpoints(base, tuned).config["skipped"] == ["position_ids", "token_type_ids"]
+    assert Switch.from_checkpoints(base, tuned, alpha=0.6).config["skipped"] == ["position_ids", "token_type_ids"]
 
 
 def test_mismatches_can_be_left_out_or_kept_whole():
     base, tuned = mismatched()
-    skipped = Switch.from_checkpoints(base, tuned, on_mismatch="skip")
+    skipped = Switch.from_checkpoints(base, tuned, on_mismatch="skip", alpha=0.6)
     assert skipped.names == ["layer.weight"]
     assert skipped.config["skipped"] == ["embed.weight", "extra", "layer.bias", "norm.weight"]
-    dense = Switch.from_checkpoints(base, tuned, on_mismatch="dense")
+    dense = Switch.from_checkpoints(base, tuned, on_mismatch="dense", alpha=0.6)
     assert dense.config["skipped"] == ["layer.bias"]
     more = len(tuned["embed.weight"]) - len(base["embed.weight"])
     assert torch.equal(dense.rows["embed.weight"], tuned["embed.weight"][-more:])
@@ -205,7 +205,7 @@ def test_a_quantised_base_is_refused():
     base, tuned = pair()
     base["layer.weight.absmax"] = torch.ones(3)
     with pytest.raises(ArtifactError, match="quantised"):
-        Switch.from_checkpoints(base, tuned)
+        Switch.from_checkpoints(base, tuned, alpha=0.6)
 
 
 def test_an_existing_folder_is_kept_unless_forced(tmp_path):
@@ -263,11 +263,11 @@ def test_a_lora_factor_of_zeros_is_still_in_the_adapter(tmp_path):
 def test_a_lora_adapter_is_not_taken_for_a_full_model(tmp_path):
     adapter(tmp_path)
     with pytest.raises(InputError, match="from_adapter"):
-        Switch.from_checkpoints(pair()[0], tmp_path)
+        Switch.from_checkpoints(pair()[0], tmp_path, alpha=0.6)
     with pytest.raises(InputError, match="lora_A"):
         Switch.from_adapter(write(tmp_path / "full", pair()[0]))
     with pytest.raises(InputError, match=r"one made by Switch\.from_adapter"):
-        Switch.from_checkpoints(*pair()).save_adapter(tmp_path / "out")
+        Switch.from_checkpoints(*pair(), alpha=0.6).save_adapter(tmp_path / "out")
 
 
 # Interruption and scale
@@ -287,27 +287,31 @@ def die_at(monkeypatch, holder, name, call):
 
 
 @pytest.mark.parametrize(
-    ("holder", "name", "call"),
+    ("holder", "name", "call", "given"),
     [
-        (_build.Spool, "put", 1),
-        (_build.Spool, "put", 4),
-        (artifacts, "save", 1),
-        (artifacts, "save", 2),
-        (_atomic, "_flush", 1),
-        (_atomic, "_flush", 6),
+        (_compress.Spool, "put", 1, {"alpha": 0.6}),
+        (_compress.Spool, "put", 4, {"alpha": 0.6}),
+        (artifacts, "save", 1, {"alpha": 0.6}),
+        (artifacts, "save", 2, {"alpha": 0.6}),
+        (_atomic, "_flush", 1, {"alpha": 0.6}),
+        (_atomic, "_flush", 6, {"alpha": 0.6}),
+        (_build, "write_folder", 1, {}),
+        (artifacts, "save", 1, {}),
+        (_atomic, "_flush", 1, {}),
+        (_atomic, "_flush", 6, {}),
     ],
 )
-def test_killed_at_any_point_the_rerun_ends_with_the_same_bytes(tmp_path, monkeypatch, holder, name, call):
+def test_killed_at_any_point_the_rerun_ends_with_the_same_bytes(tmp_path, monkeypatch, holder, name, call, given):
     base, tuned = pair()
-    compress(base, tuned, tmp_path / "whole")
+    compress(base, tuned, tmp_path / "whole", **given)
     child = os.fork()
     if child == 0:
         die_at(monkeypatch, holder, name, call)
-        compress(base, tuned, tmp_path / "out")
+        compress(base, tuned, tmp_path / "out", **given)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
-    compress(base, tuned, tmp_path / "out")
+    compress(base, tuned, tmp_path / "out", **given)
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "whole"], "what the killed run left is gone"
 
@@ -320,17 +324,18 @@ from tswitch import Switch, compress
 folder = Path(sys.argv[1])
 compress({"w": torch.zeros(600000)}, {"w": torch.ones(600000)}, folder / "warm")  # imports and kernels
 with peak_rss_anon() as peak:
-    compress(folder / "base", folder / "tuned", folder / "out")
+    compress(folder / "base", folder / "tuned", folder / "out", alpha=float(sys.argv[2]) if sys.argv[2:] else None)
 print(peak.above)
 """
 
 
-def test_memory_does_not_grow_with_the_size_of_a_tensor(tmp_path):
+@pytest.mark.parametrize("given", [["0.6"], []])
+def test_memory_does_not_grow_with_the_size_of_a_tensor(tmp_path, given):
     size = 40_000_000  # 80 MB as bfloat16, and its difference would be 160 MB in float32
     tuned = torch.arange(size, dtype=torch.int32).mul_(-1640531527).bitwise_right_shift_(16).to(torch.bfloat16)
     write(tmp_path / "tuned", {"w": tuned})
     write(tmp_path / "base", {"w": torch.zeros(size, dtype=torch.bfloat16)})
-    result = warm().run(["-c", MEMORY, str(tmp_path)])
+    result = warm().run(["-c", MEMORY, str(tmp_path), *given])
     assert result.returncode == 0, result.stderr
     assert int(result.stdout) < 120e6
 
@@ -362,14 +367,14 @@ def test_a_pair_of_two_precisions_is_compared_in_the_narrower_one(wide):
 def test_half_precisions_of_different_kinds_meet_in_the_coarser_one():
     base, tuned = rounded_pair()
     with pytest.warns(UserWarning, match="float16.*bfloat16"):
-        mixed = Switch.from_checkpoints({"w": base["w"].half()}, tuned)
-    same = Switch.from_checkpoints({"w": base["w"].half().bfloat16()}, tuned)
+        mixed = Switch.from_checkpoints({"w": base["w"].half()}, tuned, alpha=0.6)
+    same = Switch.from_checkpoints({"w": base["w"].half().bfloat16()}, tuned, alpha=0.6)
     assert torch.equal(mixed.packed("w"), same.packed("w"))
 
 
 def test_double_precision_is_no_other_precision_for_differences_in_float32(recwarn):
     base, tuned = pair()
-    Switch.from_checkpoints({k: v.double() if v.is_floating_point() else v for k, v in base.items()}, tuned)
+    Switch.from_checkpoints({k: v.double() if v.is_floating_point() else v for k, v in base.items()}, tuned, alpha=0.6)
     assert not recwarn
 
 
@@ -379,6 +384,6 @@ def test_integer_weights_are_refused_by_name(side):
     if side == "base":
         tuned = {"w": torch.zeros(4, 4)}
     with pytest.raises(InputError, match=r"tensor 'w'.*int8 weights.*full-precision"):
-        Switch.from_checkpoints(base, tuned)
+        Switch.from_checkpoints(base, tuned, alpha=0.6)
     with pytest.raises(InputError, match=r"tensor 'w'.*int8 weights.*full-precision"):
         TaskVectors(base, [tuned])

@@ -26,7 +26,7 @@ class TestContract(ContractTests):
     def make_artifact(self, tmp_path: Path) -> Path:
         base, tuned = models.pair()
         folder = tmp_path / "switch"
-        Switch.from_checkpoints(base, tuned).save_pretrained(folder)
+        Switch.from_checkpoints(base, tuned, alpha=0.6).save_pretrained(folder)
         QuerySet(base["layer.weight"], FeatureSettings()).save(folder / "query_set.safetensors")
         return folder
 

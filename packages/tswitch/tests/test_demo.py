@@ -23,7 +23,10 @@ def test_the_wrong_switch_fails_by_twenty_points_and_is_in_the_picture(monkeypat
     result = demo.demo()
     scores = {row[0]: row[1] for row in result.table.rows}
     print(scores, result.notes)
-    assert scores["T-Switch, alpha 0.6"] >= scores["a wrong switch (control)"] + 20
+    for name in (demo._OURS, "T-Switch, alpha 0.6"):
+        assert scores[name] >= scores["a wrong switch (control)"] + 20
+    sizes = {row[0]: row[2] for row in result.table.rows}
+    assert sizes[demo._OURS] < sizes["T-Switch, alpha 0.6"] / 3
     (tradeoff,) = (figure for title, figure in result.figures if title.startswith("Accuracy"))
     written = " ".join(text.get_text() for text in tradeoff.axes[0].get_yticklabels())
     assert "a wrong switch" in written

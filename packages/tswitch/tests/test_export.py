@@ -37,7 +37,7 @@ def base(tmp_path):
 
 
 def switch_of(tuned, base=BASE, **options):
-    return Switch.from_checkpoints(base, tuned, **options)
+    return Switch.from_checkpoints(base, tuned, 0.6, **options)
 
 
 def test_exported_folder_is_base_plus_switch(base, tmp_path):
@@ -172,7 +172,7 @@ def test_tied_weight_is_changed_once(tmp_path):
     before, after = torch.randn(2, 50, 4)
     base = save_folder(tmp_path / "base", {"model.embed_tokens.weight": before}, config=config)
     live = {"model.embed_tokens.weight": after}
-    export(base, Switch.from_checkpoints(base, live | {"lm_head.weight": after}), tmp_path / "out")
+    export(base, Switch.from_checkpoints(base, live | {"lm_head.weight": after}, alpha=0.6), tmp_path / "out")
     got = Checkpoint.open(tmp_path / "out")
     assert got.names == ["model.embed_tokens.weight"]
     torch.testing.assert_close(got.read("lm_head.weight").double(), expected(before, after), atol=1e-6, rtol=0)

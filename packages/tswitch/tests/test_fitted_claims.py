@@ -143,7 +143,7 @@ def test_votes_are_those_of_the_package():
     base = {name: one.detach().clone() for name, one in model.state_dict().items()}
     bank = SwitchBank(model)
     for task in queries:
-        bank.add(task, Switch.from_checkpoints(base, {name: one + 1 for name, one in base.items()}))
+        bank.add(task, Switch.from_checkpoints(base, {name: one + 1 for name, one in base.items()}, alpha=0.6))
     for layer, centred, metric in ((-2, True, "cosine-centered"), (-1, False, "euclidean")):
         router = AutoSwitch(bank, metric=metric, feature_layer=layer, method="votes")
         sets = {
@@ -160,7 +160,9 @@ def test_votes_are_those_of_the_package():
 
 def test_the_closed_form_of_the_package_is_the_one_that_is_measured(models):
     bench, base = models
-    live = TextBank(base, {task: Switch.from_checkpoints(base, folder) for task, folder in bench.folders.items()})
+    live = TextBank(
+        base, {task: Switch.from_checkpoints(base, folder, alpha=0.6) for task, folder in bench.folders.items()}
+    )
     texts = {task: list(held.train.texts[:30]) for task, held in bench.tasks.items()}
     router = live.router(method="closed form").fit(texts)
     measured = ClosedForm({task: _routes.stored(_routes.seen(live.model, held)) for task, held in texts.items()})

@@ -148,7 +148,7 @@ def test_a_missing_file_is_refused_by_name(folder, name):
 
 def test_files_of_two_switches_do_not_mix(folder, tmp_path):
     base, tuned = pair(seed=1)
-    Switch.from_checkpoints(base, tuned).save_pretrained(tmp_path / "other")
+    Switch.from_checkpoints(base, tuned, alpha=0.6).save_pretrained(tmp_path / "other")
     (folder / _format.HEAD).write_bytes((tmp_path / "other" / _format.HEAD).read_bytes())
     with pytest.raises(ArtifactError, match=r"head\.safetensors.*another switch"):
         Switch.from_pretrained(folder)
@@ -192,14 +192,14 @@ def test_a_missing_path_is_refused(tmp_path):
 
 def test_the_right_base_is_accepted_in_any_exact_precision():
     base, tuned = pair(dtype=torch.bfloat16)
-    switch = Switch.from_checkpoints(base, tuned)
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.6)
     switch.check_base(base)
     switch.check_base({name: value.float() if value.is_floating_point() else value for name, value in base.items()})
 
 
 def test_a_wrong_base_is_refused_by_tensor_unless_forced():
     base, tuned = pair()
-    switch = Switch.from_checkpoints(base, tuned)
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.6)
     base["norm.weight"] = base["norm.weight"] + 1  # a tensor that fine-tuning did not change counts too
     with pytest.raises(InputError, match=r"other values in 1 of 5 tensors: norm\.weight.*force"):
         switch.check_base(base)
@@ -208,7 +208,7 @@ def test_a_wrong_base_is_refused_by_tensor_unless_forced():
 
 def test_a_base_of_another_shape_is_refused_even_if_forced():
     base, tuned = pair()
-    switch = Switch.from_checkpoints(base, tuned)
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.6)
     del base["layer.bias"]
     base["embed.weight"] = torch.zeros(2, 2)
     with pytest.raises(InputError, match=r"missing: layer\.bias; shape: embed\.weight \(2, 2\), expected \(50, 16\)"):
@@ -222,8 +222,8 @@ def test_an_unknown_tensor_is_named(folder):
 
 def test_the_card_names_a_hub_base_but_no_path():
     base, tuned = pair()
-    switch = Switch.from_checkpoints(base, tuned)
-    card = _format.card_of({**switch.config, "base": "owner/name"}, switch._facts())
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.6)
+    card = _format.card_of({**switch.config, "base": "owner/name"}, len(switch.head))
     assert "base_model: owner/name" in card
     assert "base_model" not in _format.card_of({**switch.config, "base": "folder"}, {}).split("---")[1]
 

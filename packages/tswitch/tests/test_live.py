@@ -30,7 +30,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("live")
     base = tiny.base(folder / "base")
     tuned = {name: finetune(base, task, folder / name, CONFIG) for name, task in TASKS.items()}
-    return base, tuned, {name: Switch.from_checkpoints(base, tuned[name]) for name in TASKS}
+    return base, tuned, {name: Switch.from_checkpoints(base, tuned[name], alpha=0.6) for name in TASKS}
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_texts_and_tasks_that_do_not_serve_are_refused(made, live):
     with pytest.raises(InputError, match="task 'three': expected one of one, two"):
         live.classify("three", ["a"])
     with pytest.raises(InputError, match="switch of task 'bare': got no head"):
-        TextBank(base, {"bare": Switch.from_checkpoints(base, tuned["one"], exclude=(), on_mismatch="skip")})
+        TextBank(base, {"bare": Switch.from_checkpoints(base, tuned["one"], exclude=(), on_mismatch="skip", alpha=0.6)})
     with pytest.raises(InputError, match=r"base of task 'one': got other values in .*embeddings\.weight"):
         TextBank(tuned["two"], {"one": switches["one"]})
 
@@ -164,7 +164,7 @@ def test_timing_has_each_way_and_counts_two_bits(made):
     assert table.notes[0].startswith(f"{parameters:,} parameters")
     assert 2 <= bits < 2.3  # a scale for each tensor weighs more in one so small
     with pytest.raises(InputError, match="base of task 'task': got other values"):
-        time_switching(base, Switch.from_checkpoints(made[1]["two"], made[1]["one"]))
+        time_switching(base, Switch.from_checkpoints(made[1]["two"], made[1]["one"], alpha=0.6))
 
 
 def test_texts_are_cut_where_the_model_was_trained_to_see_them_cut(made, tmp_path):
@@ -172,7 +172,7 @@ def test_texts_are_cut_where_the_model_was_trained_to_see_them_cut(made, tmp_pat
     task = tiny.task("one", ("fruit", "tool"))
     long = " ".join(["see"] * 50)
     tuned = finetune(base, task, tmp_path / "long", FinetuneConfig(steps=1, batch=16, max_length=45))
-    switch = Switch.from_checkpoints(base, tuned)
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.6)
     model = TextClassifier.from_pretrained(tuned)
     widths = {length: len(model.encode([long], length)[0]) for length in (32, 45)}
     assert widths[32] < widths[45]

@@ -39,7 +39,7 @@ def test_saved_model_is_the_base_plus_a_head(folder, tmp_path):
     names = set(load_file(folder / "model.safetensors"))
     assert set(load_file(tmp_path / "out" / "model.safetensors")) == names | {"classifier.weight", "classifier.bias"}
     with pytest.warns(UserWarning, match="equals its base"):
-        switch = Switch.from_checkpoints(folder, tmp_path / "out")
+        switch = Switch.from_checkpoints(folder, tmp_path / "out", alpha=0.6)
     assert switch.active == 0
     again = TextClassifier.from_pretrained(tmp_path / "out")
     batch = model.pad(model.encode(["one text", "another one"]))

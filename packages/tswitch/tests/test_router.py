@@ -41,7 +41,7 @@ def make_bank(tasks=("a", "b", "c"), callable_heads=False):
     for index, task in enumerate(tasks):
         tuned = {name: value + 0.3 * torch.randn(value.shape) for name, value in base.state_dict().items()}
         head = {"classifier.weight": torch.randn(2 + index, F), "classifier.bias": torch.randn(2 + index)}
-        switch = Switch.from_checkpoints(base, tuned | {"classifier.weight": head["classifier.weight"][:2]})
+        switch = Switch.from_checkpoints(base, tuned | {"classifier.weight": head["classifier.weight"][:2]}, alpha=0.6)
         bank.add(task, switch, head=(lambda out, n=index: out.sum(-1) + n) if callable_heads else head)
     return bank
 
@@ -250,7 +250,7 @@ def test_texts_go_through_preprocess_and_answers_through_heads(bert):
         tuned = {name: value + 0.05 * torch.randn(value.shape, generator=gen) for name, value in state.items()}
         tuned = {name: tuned[name] if state[name].is_floating_point() else state[name] for name in state}
         tuned["classifier.weight"], tuned["classifier.bias"] = torch.randn(2 + index, 16), torch.randn(2 + index)
-        bank.add(task, Switch.from_checkpoints(bert, tuned))
+        bank.add(task, Switch.from_checkpoints(bert, tuned, alpha=0.6))
     router = AutoSwitch(bank, 3, preprocess=tokenise)
     router.fit({"x": ["aaaa", "aaab", "aaba", "abaa"], "y": ["zzzz", "zzzy", "zzyz", "zyzz"]})
     routed = router(["zzzz", "aaaa"])
@@ -379,7 +379,9 @@ def test_a_task_added_after_fit_does_not_change_what_features_are_made_by():
     router = make_router(bank, feature_model="merged")
     inputs = cluster(1, 4, seed=9)
     before = router.features(inputs)
-    bank.add("late", Switch.from_checkpoints(bank.model, {k: v + 1 for k, v in bank.model.state_dict().items()}))
+    bank.add(
+        "late", Switch.from_checkpoints(bank.model, {k: v + 1 for k, v in bank.model.state_dict().items()}, alpha=0.6)
+    )
     assert torch.equal(router.features(inputs), before)
     assert all("late" in held.merged for held in router.fit({"late": inputs, "a": inputs}).query_sets.values())
 

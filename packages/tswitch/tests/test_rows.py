@@ -259,7 +259,7 @@ def test_what_cannot_be_computed_by_row_is_refused_by_name():
     base = nn.ModuleDict({"memory": nn.LSTM(4, 4)})
     tuned = {name: value + 0.1 for name, value in base.state_dict().items()}
     bank = SwitchBank(base)
-    bank.add("a", Switch.from_checkpoints(base, tuned), head=lambda out: out)
+    bank.add("a", Switch.from_checkpoints(base, tuned, alpha=0.6), head=lambda out: out)
     with pytest.raises(InputError, match=r"memory.*does not begin with the rows"), bank.rows(["a"]):
         pass
 
@@ -270,7 +270,7 @@ def test_a_module_that_reads_its_childrens_weights_runs_once_a_task():
     bank = SwitchBank(base)
     for index in range(2):
         tuned = {name: value + 0.1 * torch.randn(value.shape) for name, value in base.state_dict().items()}
-        bank.add(f"t{index}", Switch.from_checkpoints(base, tuned), head=lambda out: out)
+        bank.add(f"t{index}", Switch.from_checkpoints(base, tuned, alpha=0.6), head=lambda out: out)
     x = torch.randn(4, 5, 8)
     for row, output in enumerate(bank.answer(x, ["t0", "t1", "t1", "t0"])[0]):
         alike(output, alone(bank, x[row : row + 1], "t0" if row in (0, 3) else "t1")[0])
@@ -283,7 +283,11 @@ def test_weights_that_no_module_call_uses_are_warned_of():
 
     base = Odd()
     bank = SwitchBank(base)
-    bank.add("a", Switch.from_checkpoints(base, {n: v + 0.1 for n, v in base.state_dict().items()}), head=lambda o: o)
+    bank.add(
+        "a",
+        Switch.from_checkpoints(base, {n: v + 0.1 for n, v in base.state_dict().items()}, alpha=0.6),
+        head=lambda o: o,
+    )
     with pytest.warns(UserWarning, match=r"down, norm, up: not run"):
         bank.answer(torch.randn(2, 12), ["a", "a"])
 

@@ -86,7 +86,7 @@ def test_a_kill_between_any_two_calls_loses_neither_the_old_nor_the_new_checkpoi
 def outputs(tmp_path):
     """Everything that the package writes as a folder, by name: a function of (place, force)."""
     base, tuned = pair()
-    switch = Switch.from_checkpoints(base, tuned)
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.6)
     first = random_state(0)
     return {
         "switch": lambda out, force: switch.save_pretrained(out, force=force),

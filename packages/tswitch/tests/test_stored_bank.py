@@ -127,7 +127,7 @@ def test_heads_are_stored_and_callables_are_refused(tmp_path):
     model = torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.Linear(16, 3)).eval()
     tuned = {name: value + 0.1 * torch.randn(value.shape) for name, value in model.state_dict().items()}
     bank = SwitchBank(model)
-    bank.add("a", Switch.from_checkpoints(model, tuned, exclude=("1.*",)))
+    bank.add("a", Switch.from_checkpoints(model, tuned, exclude=("1.*",), alpha=0.6))
     bank.save(tmp_path / "bank")
     opened, x = SwitchBank.open(tmp_path / "bank", model), torch.randn(2, 16)
     with torch.no_grad():
@@ -136,6 +136,6 @@ def test_heads_are_stored_and_callables_are_refused(tmp_path):
         with opened.use("a"):
             assert torch.equal(model(x), wanted)
             assert torch.equal(model[1].weight, tuned["1.weight"])
-    bank.add("b", Switch.from_checkpoints(model, tuned), head=lambda output: output)
+    bank.add("b", Switch.from_checkpoints(model, tuned, alpha=0.6), head=lambda output: output)
     with pytest.raises(InputError, match="head of task 'b': got a callable"):
         bank.save(tmp_path / "other")

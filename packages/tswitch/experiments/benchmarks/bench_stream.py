@@ -86,7 +86,7 @@ def run_step(step: str, work: Path) -> None:
             os.chdir(work)
             merge_recipe("ties.yml", out="ours", force=True)
         elif step == "compress":
-            compress(base, models[0], work / "switch", force=True)
+            compress(base, models[0], work / "switch", force=True, alpha=0.6)
         else:
             export(base, work / "switch", work / "exported", max_shard_size="500MB", force=True)
     emit(above_mb=round(peak.above / 2**20, 1), seconds=round(time.perf_counter() - start, 2))

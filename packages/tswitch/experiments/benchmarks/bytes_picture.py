@@ -11,9 +11,13 @@ import json
 from pathlib import Path
 
 from ninefold.report import BLUE, GREY, ORANGE, figure
+from ninefold_lab.experiments import folder_of, register
+
+register("tswitch", folder_of("tswitch") or Path())
+
+from tswitch_experiments.benchmarks.seeded_means import PARAMETERS, TASKS, means  # noqa: E402
 
 RESULTS = Path(__file__).parents[1] / "results"
-PARAMETERS, TASKS = 22_713_728, 12  # of MiniLM
 
 
 def megabytes() -> dict[str, float]:
@@ -25,8 +29,10 @@ def megabytes() -> dict[str, float]:
         "models": models,
         "EMR": merging["EMR: MB"],
         "BitDelta": merging["BitDelta, every tensor: MB"],
-        "tswitch": merging["T-Switch 0.6: MB"],
-        "tswitch, fitted": models * fitted["fitted 0.97: % of float32"] / 100,
+        "T-Switch 0.6": merging["T-Switch 0.6: MB"],
+        "T-Switch 0.97, fitted": models * fitted["fitted 0.97: % of float32"] / 100,
+        "tswitch, default": means()["seeded 0.5%"]["megabytes"],
+        "tswitch, 0.1 %": means()["seeded 0.1%"]["megabytes"],
     }
 
 
@@ -38,13 +44,13 @@ def scores(claim: str) -> dict[str, float]:
 
 def main() -> None:
     found = megabytes()
-    made, axes = figure(5, 2.6)
-    bars = axes.barh(list(found), list(found.values()), color=[GREY, ORANGE, ORANGE, BLUE, BLUE])
+    made, axes = figure(5, 2.8)
+    bars = axes.barh(list(found), list(found.values()), color=[GREY, *4 * [ORANGE], BLUE, BLUE])
     axes.bar_label(
         bars, [f"{value:,.0f} MB" if value > 10 else f"{value:.1f} MB" for value in found.values()], padding=3
     )
     axes.invert_yaxis()
-    axes.set(xlim=(0, 1350), xticks=[])
+    axes.set(xlim=(0, 1450), xticks=[])
     axes.tick_params(labelsize=12)
     axes.grid(visible=False)
     for text in axes.texts:

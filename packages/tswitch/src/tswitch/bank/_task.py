@@ -115,10 +115,6 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
             whole = torch.cat([old, switch.rows[key].float()])
             task.dense[here[key].name] = whole.to(lives[key].device, lives[key].dtype)
             continue
-        if switch.seeded is not None:
-            whole = lives[key].float().cpu() + switch.dequantise(key)
-            task.dense[here[key].name] = whole.to(lives[key].device, lives[key].dtype)
-            continue
         codes, slot = switch.packed(key), here[key]
         if invalid_codes(codes):
             raise ArtifactError(switch.path or "switch", f"is damaged: tensor {key!r} has codes that mean nothing")

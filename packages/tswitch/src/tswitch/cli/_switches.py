@@ -11,11 +11,12 @@ from typer import Argument, Option
 
 from tswitch.cli._app import MISMATCH, Base, Exclude, Mismatch, Shards, SwitchDir, app
 
-_ALPHA = "Share of the changed weights to drop, from 0 to below 1. Default: 0.6; 0.4 for a LoRA adapter."
+_ALPHA = "Share of the changes that the ternary code drops, from 0 to below 1. Default: 0.6; 0.4 for a LoRA adapter."
 _GRANULARITY = "Thresholds and scale for each tensor (tensor, the default) or once for all (model)."
 _SCALE = "Rule of each tensor's scale: full (default), l2 (as published) or mean."
 _EXCLUDE = "Pattern of head tensors, which are stored whole. Default: heads of transformers' classes. Repeatable."
-_SIZE = "Size of the seeded code, which replaces the ternary one: such as 0.2% of float32, or 2MB."
+_CODE = "Code of the changes: seeded (default), or ternary as published. --alpha and --scale choose ternary."
+_SIZE = "Size of the folder without its head, such as 0.1% of float32, or 2MB. Default: 0.5%; more for a small model."
 _STEPS = "Gradient steps of the fit on --texts. Default: 24."
 _WEIGHT = "Weight of each switch, in their order. Default: 1. Repeatable."
 _DTYPE = "Data type of the weights: float16, bfloat16 or float32. Default: that of BASE."
@@ -29,29 +30,31 @@ def compress(
     base: Base,
     finetuned: Annotated[str, Argument(help="Fine-tuned model: folder, weight file, hub id, or a LoRA adapter.")],
     *,
+    size: Annotated[str | None, Option(help=_SIZE)] = None,
+    texts: Annotated[Path | None, Option(help=_TEXTS)] = None,
+    code: Annotated[str | None, Option(help=_CODE)] = None,
     alpha: Annotated[float | None, Option(help=_ALPHA)] = None,
     granularity: Annotated[str | None, Option(help=_GRANULARITY, rich_help_panel="Advanced")] = None,
     scale: Annotated[str | None, Option(help=_SCALE, rich_help_panel="Advanced")] = None,
     exclude: Annotated[list[str] | None, Option(help=_EXCLUDE, rich_help_panel="Advanced")] = None,
     on_mismatch: Annotated[str | None, Option(help=MISMATCH, rich_help_panel="Advanced")] = None,
-    size: Annotated[str | None, Option(help=_SIZE)] = None,
-    texts: Annotated[Path | None, Option(help=_TEXTS)] = None,
     steps: Annotated[int | None, Option(help=_STEPS, rich_help_panel="Advanced")] = None,
     opts: Shared,
 ) -> dict[str, Any]:
     """Compress a fine-tuned model against BASE into a switch folder, in bounded memory.
 
-    A LoRA adapter is compressed without reading BASE. With --texts, one scale for each tensor is fitted on them: use it
-    from alpha 0.9 on. Rerun the same command to resume after an interruption.
+    The seeded code needs no texts. With --texts, one scale for each tensor is fitted on them, which pays at 0.1% and
+    below, and for the ternary code from alpha 0.9 on. A LoRA adapter is compressed without reading BASE. Rerun the same
+    command to resume after an interruption.
 
-    Example: `tswitch compress minilm tuned -o switches/mine --alpha 0.9`
+    Example: `tswitch compress minilm tuned -o switches/mine --size 0.2%`
     """
     from tswitch.evaluation._facts import switch_facts
     from tswitch.fitting._given import compress_given
 
     switch, messages = compress_given(
         base, finetuned, opts.need_out(), alpha=alpha, granularity=granularity, scale=scale, exclude=exclude,
-        on_mismatch=on_mismatch, texts=texts, steps=steps, size=size, seed=opts.seed, force=opts.force,
+        on_mismatch=on_mismatch, texts=texts, steps=steps, size=size, code=code, seed=opts.seed, force=opts.force,
     )  # fmt: skip
     for message in messages:
         typer.echo(message, err=True)  # such as that the switch is empty; what is kept whole or left out

@@ -1,28 +1,25 @@
-"""Seeded sparse code of a change: entries at places that follow from a seed, in steps with subtractive dither.
+"""Seeded code of a change: signs at random places, unbiased, in some 2.8 bits for each.
 
-_tensor   a coded tensor, and how its seeded code is read
-_size     codes of a model's tensors in the bytes that the user gave
-_places   the draws: which entries are kept, and their dither, from a seed alone
-_seeded   the code of one tensor: levels of rows and columns, symbols of the kept entries
+_tensor   a coded tensor, and what a configuration says of its code
+_size     the scales of a model's tensors in the bytes that the user gave
+_seeded   the code of one tensor: sizes of rows, places and signs
+_coder    the inner loops: draws from a seed and an index, range coder
 """
 
-from tswitch.coding._seeded import NEVER_CHANGES, Draw, Measured, SeededError, decode, encode, measure
+from tswitch.coding._seeded import Measured, SeededError, decode, encode, measure
 from tswitch.coding._size import Coded, bytes_of, code
-from tswitch.coding._tensor import CodedTensor, draw_of, flat_change, matrix_shape
+from tswitch.coding._tensor import CodedTensor, matrix_shape, seed_of
 
 __all__ = [
-    "NEVER_CHANGES",
     "Coded",
     "CodedTensor",
-    "Draw",
     "Measured",
     "SeededError",
     "bytes_of",
     "code",
     "decode",
-    "draw_of",
     "encode",
-    "flat_change",
     "matrix_shape",
     "measure",
+    "seed_of",
 ]

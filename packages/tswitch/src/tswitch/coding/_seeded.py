@@ -1,30 +1,27 @@
-"""The seeded code of one tensor.
+"""The seeded code of one tensor: signs at random places, so that the mean over seeds is the change itself.
 
-Entry (i, j) of a change has the size r 2^-k, k = row level i + column level j: powers of two nearest to the root mean
-squares of its row and column. It is kept with probability p = min(1, rate 2^-k), at a place that follows from the
-seed. A kept entry x is stored as the symbol q = round(x / step + u), step = w r 2^-k, u its dither, and read as
+An entry x of a change is read as +-scale with probability |x| / scale, else as zero. The draw v in [0, 1) that decides
+it follows from the seed and the entry's index: the entry is not zero where |x| > scale v. A reader knows v and about
+how large a row's entries are, so that most places are known to be zero and cost nothing; the others are stored by a
+range coder that learns how often an entry exceeds v, of each size of v. That takes some 2.8 bits for each entry that is
+not zero, its place and its sign.
 
-    step (q - u) / p
-
-so that the mean over seeds is the change itself. Levels and symbols are compressed by LZMA's range coder.
+A code is a byte for the scale in sizes of an entry, then the range coder's bytes: of each row, whether it changes and
+its size in octaves, and its entries.
 """
 
 from __future__ import annotations
 
-import lzma
-import struct
-from collections.abc import Iterator
+import math
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from tswitch.coding._places import draws, thresholds
-
-LAST = 15  # greatest level of a row or a column
-NEVER_CHANGES = 255  # level of a row or a column that does not change
-_FILTER = ({"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "lp": 0, "pb": 0},)
-_HEADER = struct.Struct("<III")  # bytes of the row levels, of the column levels; kept entries
-_MOST = 127  # greatest symbol
+CHUNK = 1 << 20  # entries that are read at once
+_QUARTERS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)  # 2^(k/4)
+_ZERO_BYTE = 128  # a scale of one size
 
 
 class SeededError(Exception):
@@ -32,138 +29,127 @@ class SeededError(Exception):
 
 
 @dataclass(frozen=True)
-class Draw:
-    """How entries are kept and rounded, the same for all tensors of a model.
-
-    Attributes:
-        seed: of the kept places and the dither.
-        rate: an entry of size s is kept with probability min(1, rate s).
-        step: w, of the symbols, in sizes of an entry.
-    """
-
-    seed: int
-    rate: float
-    step: float = 3.0
-
-
-@dataclass(frozen=True)
 class Measured:
-    """What a change looks like: its size, and the levels of its rows and columns.
+    """What a change looks like.
 
     Attributes:
-        size: r, root mean square of an entry of level 0; 0 if nothing changes.
-        rows, columns: uint8 levels.
+        total: sum of the sizes of its entries; 0 if nothing changes.
+        size: root mean square of the entries of a row of median size.
+        largest: root mean square of all rows that change.
+        levels: (rows,) uint8, sizes of rows in octaves below 2^15 `size`.
+        columns: entries of a row.
     """
 
+    total: float
     size: float
-    rows: np.ndarray
-    columns: np.ndarray
+    largest: float
+    levels: np.ndarray
+    columns: int
 
-    def counts(self) -> np.ndarray:
-        """(2 LAST + 1,) entries of each level."""
-        each = [np.bincount(held[held <= LAST], minlength=LAST + 1) for held in (self.rows, self.columns)]
-        return np.convolve(each[0], each[1])
+    @property
+    def changed(self) -> int:
+        """Rows that change."""
+        from tswitch.coding._coder import NEVER_CHANGES
 
-
-def measure(change: np.ndarray) -> Measured:
-    """Levels of a change (rows, columns) float32, finite."""
-    rows, columns = (np.sqrt(np.square(change, dtype=np.float64).mean(axis=axis)) for axis in (1, 0))
-    whole = float(np.sqrt(np.square(rows).mean())) if rows.size else 0.0
-    if not whole or not columns.size:
-        none = np.full(max(change.shape), NEVER_CHANGES, np.uint8)
-        return Measured(0.0, none[: change.shape[0]], none[: change.shape[1]])
-    size = float(np.float32(rows.max() * columns.max() / whole))
-    return Measured(size, _levels(rows), _levels(columns))
+        return int((self.levels != NEVER_CHANGES).sum())
 
 
-def _levels(sizes: np.ndarray) -> np.ndarray:
+def measure(chunks: Iterable[np.ndarray], shape: tuple[int, int]) -> tuple[Measured, int]:
+    """(what a change looks like, entries that are not finite); `chunks` are its flat entries in order, float32."""
+    from tswitch.coding import _coder
+
+    rows, columns = shape
+    squares, total, bad, start = np.zeros(rows), 0.0, 0, 0
+    for chunk in chunks:
+        added, wrong = _coder.measure(chunk, start, max(columns, 1), squares)
+        total, bad, start = total + added, bad + wrong, start + chunk.size
+    sizes = np.sqrt(squares / max(columns, 1))
+    levels = np.full(rows, _coder.NEVER_CHANGES, np.uint8)
+    changed = sizes > 0
+    if not changed.any():
+        return Measured(0.0, 0.0, 0.0, levels, columns), bad
+    size = max(float(np.median(sizes[changed])), float(sizes.max()) * 2.0**-_coder.MIDDLE)
     with np.errstate(divide="ignore"):
-        levels = np.rint(np.log2(sizes.max() / sizes))
-    return np.where(levels > LAST, NEVER_CHANGES, levels).astype(np.uint8)
+        octaves = np.rint(_coder.MIDDLE - np.log2(sizes / size))
+    held = changed & (octaves < _coder.LEVELS)
+    levels[held] = octaves[held].clip(0).astype(np.uint8)
+    return Measured(total, size, float(np.sqrt(np.square(sizes[changed]).mean())), levels, columns), bad
 
 
-def encode(change: np.ndarray, measured: Measured, draw: Draw, name: str) -> tuple[bytes, int]:
-    """(code, kept entries) of a change (rows, columns) float32.
+def encode(chunks: Iterable[np.ndarray], measured: Measured, scale: float, seed: int, name: str) -> tuple[bytes, int]:
+    """(code, entries that are not zero) of a change whose entries are read as `scale` or minus it."""
+    from tswitch.coding import _coder
+
+    byte = round(4 * math.log2(scale / measured.size)) + _ZERO_BYTE
+    byte = min(max(byte, 0), 255)
+    chances, counts, state = _started()
+    parts, active, start = [], 0, 0
+    for chunk in chunks:
+        out = np.empty(12 * chunk.size + int(state[_coder.PENDING]) + 64, np.uint8)
+        active += _coder.encode(
+            chunk, start, max(measured.columns, 1), measured.levels, cuts(byte), key_of(seed, name), 2.0**32 / scale,
+            chances, counts, state, out,
+        )  # fmt: skip
+        start += chunk.size
+        parts.append(out[: state[_coder.AT]].tobytes())
+        state[_coder.AT] = 0
+    out = np.empty(int(state[_coder.PENDING]) + 64, np.uint8)
+    _coder.finish(state, out)
+    made = b"".join([*parts, out[: state[_coder.AT]].tobytes()])
+    return bytes([byte]) + made[1:].rstrip(b"\0"), active  # the range coder's first byte is always zero
+
+
+def decode(code: np.ndarray, shape: tuple[int, int], seed: int, name: str) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (slice of the flat tensor, int8 entries in {-1, 0, 1}), `CHUNK` entries at a time.
 
     Args:
-        change: finite values.
-        measured: what `measure` says of it.
-        draw, name: how entries are kept and rounded.
-    """
-    symbols = []
-    for part, places, _, step, dither in _kept(measured, draw, name):
-        values = change[part][places] / step + dither
-        symbols.append(np.rint(values).clip(-_MOST, _MOST).astype(np.int8))
-    kept = np.concatenate([np.empty(0, np.int8), *symbols])
-    parts = [_packed(held.tobytes()) for held in (measured.rows, measured.columns, kept)]
-    return b"".join([_HEADER.pack(len(parts[0]), len(parts[1]), len(kept)), *parts]), len(kept)
-
-
-def decode(code: bytes, shape: tuple[int, int], size: float, draw: Draw, name: str) -> np.ndarray:
-    """The change (rows, columns) float32 that a code stands for.
-
-    Args:
-        code: what `encode` made.
-        shape, size, draw, name: as it was made with.
+        code: (n,) uint8, what `encode` made.
+        shape, seed, name: as it was made with.
     Raises: SeededError if it is damaged.
     """
-    if len(code) < _HEADER.size:
+    from tswitch.coding import _coder
+
+    if not code.size:
         raise SeededError("is truncated")
-    rows, columns, count = _HEADER.unpack_from(code)
-    at = _HEADER.size
-    if at + rows + columns > len(code) or count > shape[0] * shape[1]:
-        raise SeededError("is truncated, or its lengths make no sense")
-    held = [
-        _unpacked(code[start:stop], length)
-        for start, stop, length in (
-            (at, at + rows, shape[0]),
-            (at + rows, at + rows + columns, shape[1]),
-            (at + rows + columns, len(code), count),
-        )
-    ]
-    levels = [np.frombuffer(one, np.uint8) for one in held[:2]]
-    if any(((one > LAST) & (one != NEVER_CHANGES)).any() for one in levels):
-        raise SeededError(f"has a level beyond {LAST}")
-    symbols = np.frombuffer(held[2], np.int8)
-    out, done = np.zeros(shape, np.float32), 0
-    for part, places, chance, step, dither in _kept(Measured(size, *levels), draw, name):
-        found = symbols[done : done + len(step)]
-        if len(found) < len(step):
-            raise SeededError("has fewer symbols than its seed draws places")
-        out[part][places] = step * (found.astype(np.float32) - dither) / chance
-        done += len(step)
-    if done != count:
-        raise SeededError("has more symbols than its seed draws places")
-    return out
+    rows, columns = shape
+    chances, counts, state = _started()
+    data, level = np.ascontiguousarray(code[1:]), np.full(1, _coder.NEVER_CHANGES, np.int64)
+    state[_coder.LOW] = int.from_bytes(data[:4].tobytes().ljust(4, b"\0"), "big")
+    state[_coder.AT] = 4
+    limits, key = cuts(int(code[0])), key_of(seed, name)
+    for start in range(0, rows * columns, CHUNK):
+        out = np.zeros(min(CHUNK, rows * columns - start), np.int8)
+        _coder.decode(data, start, columns, level, limits, key, chances, counts, state, out)
+        yield slice(start, start + out.size), out
+    if state[_coder.AT] < data.size:
+        raise SeededError(f"has {data.size - int(state[_coder.AT])} bytes too many")
 
 
-def _kept(
-    measured: Measured, draw: Draw, name: str
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """(rows, places in them, probability, step, dither) of the kept entries, float32, from top to bottom."""
-    below = thresholds(draw.rate * measured.size, 2 * LAST + 1)
-    chances = (np.minimum(below, np.uint64(1 << 32)).astype(np.float64) / (1 << 32)).astype(np.float32)
-    steps = np.ldexp(np.float32(draw.step * measured.size), -np.arange(2 * LAST + 1)).astype(np.float32)
-    below = np.concatenate([below, np.zeros(2 * NEVER_CHANGES - 2 * LAST, np.uint64)])  # levels of what never changes
-    columns = measured.columns.astype(np.int64)
-    for part, drawn, dither in draws(draw.seed, name, len(measured.rows), len(columns)):
-        level = measured.rows[part].astype(np.int64)[:, None] + columns
-        places = drawn < below[level]
-        chosen = level[places]
-        yield part, places, chances[chosen], steps[chosen], dither[places]
+def cuts(byte: int) -> np.ndarray:
+    """(LEVELS,) uint64: draws of 32 bits at and above which an entry of a level is zero, beyond 2^32 where none is."""
+    from tswitch.coding import _coder
+
+    whole, quarter = divmod(_ZERO_BYTE - byte, 4)
+    powers = 35 + whole + _coder.MIDDLE - np.arange(_coder.LEVELS)  # `REACH` sizes, of 2^32
+    return np.ldexp(_QUARTERS[quarter], np.minimum(powers, 56)).astype(np.uint64)
 
 
-def _packed(data: bytes) -> bytes:
-    return lzma.compress(data, lzma.FORMAT_RAW, filters=_FILTER)
+def key_of(seed: int, name: str) -> np.uint64:
+    """Key of a tensor's draws."""
+    mixed = (seed * 0x9E3779B97F4A7C15 ^ zlib.crc32(name.encode()) * 0xD6E8FEB86659FD93) & (1 << 64) - 1
+    return np.uint64((mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93 & (1 << 64) - 1)
 
 
-def _unpacked(data: bytes, length: int) -> bytes:
-    """Exactly `length` bytes, never more memory than that."""
-    reader = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_FILTER)
-    try:
-        found = reader.decompress(data, max_length=length + 1)
-    except (lzma.LZMAError, EOFError) as error:
-        raise SeededError(f"is damaged ({error})") from None
-    if len(found) != length:
-        raise SeededError(f"has {len(found)} bytes where {length} are expected")
-    return found
+def _started() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(chances, counts, state) of a coder before its first entry: entries exceed v as those of a normal law do."""
+    from tswitch.coding import _coder
+
+    chances = np.full(_coder.CONTEXTS, 1 << 14, np.int64)
+    counts = np.zeros(_coder.CONTEXTS, np.int64)
+    middles = (np.arange(_coder.BUCKETS) + 0.5) * _coder.REACH / _coder.BUCKETS
+    normal = [math.erfc(one / math.sqrt(2)) for one in middles]
+    chances[: _coder.BUCKETS] = np.clip(np.rint(np.array(normal) * (1 << 15)), 32, (1 << 15) - 32)
+    counts[: _coder.BUCKETS] = 16
+    state = np.zeros(_coder.STATE, np.int64)
+    state[_coder.RANGE], state[_coder.LEVEL], state[_coder.CHANGED] = 0xFFFFFFFF, _coder.MIDDLE, 1
+    return chances, counts, state

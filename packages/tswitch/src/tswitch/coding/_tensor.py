@@ -1,4 +1,4 @@
-"""What a switch's configuration says of a coded tensor, and how the seeded codes of a switch are read."""
+"""What a switch's configuration says of a coded tensor and of its code."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
-from tswitch.coding._seeded import Draw, decode
+_SHORT = 16  # entries of rows whose sizes are not worth storing
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class CodedTensor:
         shape: its shape in the model.
         dtype: its dtype in the fine-tuned checkpoint.
         active: entries that are not zero.
-        scale: the switch knob, a float32 value; of a seeded code the size of its largest entries.
+        scale: the size of these entries (the switch knob), a float32 value.
 
     Examples:
         >>> import torch
@@ -50,25 +49,17 @@ class CodedTensor:
         return torch.Size(self.shape).numel()
 
 
-def draw_of(config: Mapping[str, Any]) -> Draw | None:
-    """How a switch's seeded code was drawn; None for the ternary code. ValueError says what makes no sense."""
+def seed_of(config: Mapping[str, Any]) -> int | None:
+    """The seed of a switch's seeded code; None for the ternary code. ValueError says what makes no sense."""
     about = config.get("code")
     if about is None:
         return None
-    numbers = [about["rate"], about["step"]]
-    sound = all(type(one) in (int, float) and 0 <= one < 1e30 for one in numbers) and type(about["seed"]) is int
-    if about["name"] != "seeded" or not sound:
+    if about["name"] != "seeded" or type(about["seed"]) is not int:
         raise ValueError(f"a code {about}")
-    return Draw(about["seed"], *map(float, numbers))
-
-
-def flat_change(draw: Draw, name: str, shape: tuple[int, ...], size: float, code: np.ndarray) -> np.ndarray:
-    """The change of a tensor, flat float32; SeededError if its code is damaged."""
-    return decode(code.tobytes(), matrix_shape(shape), size, draw, name).reshape(-1)
+    return about["seed"]
 
 
 def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """(rows, columns) of a tensor for the seeded code: the first dimension, and all others; a vector is one row."""
-    if len(shape) < 2:
-        return 1, math.prod(shape)
-    return shape[0], math.prod(shape[1:])
+    """(rows, columns) of a tensor for the seeded code: the first dimension, and all others; short rows are one."""
+    columns = math.prod(shape[1:])
+    return (shape[0], columns) if len(shape) > 1 and columns >= _SHORT else (1, math.prod(shape))

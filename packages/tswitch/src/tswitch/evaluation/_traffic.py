@@ -15,17 +15,17 @@ from tswitch.routing._router import AutoSwitch
 from tswitch.switch._compress import compress
 
 
-def bank_of(models: Bench, base: Path, folder: Path, alpha: float) -> tuple[SwitchBank, int]:
+def bank_of(models: Bench, base: Path, folder: Path, alpha: float | None = None) -> tuple[SwitchBank, int]:
     """A bank with the switches of all tasks, and their bytes on disk; the encoder is the base again.
 
     Args:
         models: fine-tuned models of one base. base: its folder. folder: where switches are written.
-        alpha: share of the changes to drop.
+        alpha: share of the changes that the ternary code drops; None is the default code.
     """
     models.load(models.base)
     bank, size = SwitchBank(models.model), 0
     for index, (name, tuned) in enumerate(models.folders.items()):
-        switch = compress(base, tuned, folder / f"{index}-{alpha}", alpha)
+        switch = compress(base, tuned, folder / f"{index}", alpha)
         size += switch.nbytes
         bank.add(name, switch)
     return bank, size

@@ -25,9 +25,10 @@ def compress_fitted(
     finetuned: str | Path | Checkpoint,
     out: str | Path,
     texts: str | Path,
-    alpha: float = 0.97,
+    alpha: float | None = None,
     config: FitConfig | None = None,
     *,
+    size: str | float | None = None,
     exclude: Sequence[str] | None = None,
     on_mismatch: OnMismatch = "error",
     batch_size: int = 32,
@@ -44,8 +45,9 @@ def compress_fitted(
         base, finetuned: folders or hub ids of transformers models, or open checkpoints of them.
         out: folder to write.
         texts: inputs of the task, see `read_texts`; or a safetensors file of the arguments of the model (pixel_values).
-        alpha: share of the non-zero changes to drop, in [0, 1).
-        config: settings of the fit.
+        alpha: share of the non-zero changes to drop, in [0, 1), with the ternary code.
+        config: settings of the fit; its seed is that of the seeded code too.
+        size: of the seeded code, which is the default; see `Switch.from_checkpoints`.
         exclude, on_mismatch, force: as for `compress`.
         batch_size: most inputs in one step.
         max_length: tokens kept of each text; None: what the model's folder says, else 128.
@@ -76,6 +78,8 @@ def compress_fitted(
         True
     """
     out, texts, config = Path(out), Path(texts), config or FitConfig()
+    if alpha is not None and size is not None:
+        raise InputError("alpha", got=alpha, expected="to be left out: size chooses the seeded code")
     refuse_existing(out, force, "tswitch")
     after = opened(finetuned)
     if after.folder is None:
@@ -88,7 +92,9 @@ def compress_fitted(
         base,
         after,
         work / "switch",
-        alpha,
+        alpha=alpha,
+        size=size,
+        seed=config.seed,
         exclude=exclude,
         on_mismatch=on_mismatch,
         force=(work / "switch").exists(),

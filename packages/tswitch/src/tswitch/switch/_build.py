@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,14 +25,14 @@ from torch import Tensor
 
 from tswitch import coding
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
-from tswitch.checkpoints._given import Model, fingerprint, opened, short_digest
+from tswitch.checkpoints._given import Model, opened, short_digest
 from tswitch.checkpoints._pairing import HEADS
 from tswitch.models._models import LENGTH_KEY, MAX_LENGTH
 from tswitch.switch import _delta
 from tswitch.switch._codec import Encoder
 from tswitch.switch._delta import Buffers, Delta, coarser
-from tswitch.switch._format import dtype_name
-from tswitch.switch._plan import Plan, Settings, matches, plan_tensors
+from tswitch.switch._format import HEAD, card_of, dtype_name, write_folder
+from tswitch.switch._plan import AUTO, USUAL, Settings, matches, plan_tensors
 from tswitch.switch._select import RadixSelect
 from tswitch.switch._ternary import Scale, knob, set_ranks
 
@@ -72,15 +73,16 @@ def build(
     plan = plan_tensors(before, after, settings)
     _warn_of_rounding(before, plan.after, plan.coded)
     passes = _Passes(before, plan.after, settings, store or InMemory(), progress)
-    seeded = {} if settings.size is None else passes.code_by_seed(plan.coded)
     if settings.size is None:
         passes.code(plan.coded)
+    else:
+        passes.measure(plan.coded)
     passes.keep(plan.dense, plan.head)
     passes.keep_rows(plan.rows)
     passes.head = {plan.own[name]: value for name, value in passes.head.items()}  # its names are the class's
     if not passes.active and not passes.dense and not passes.rows:
         warnings.warn(f"{after.source} equals its base {before.source}: the switch is empty", stacklevel=3)
-    return passes.parts(
+    config = (
         {
             "base": _identity(before),
             "alpha": settings.alpha,
@@ -92,11 +94,11 @@ def build(
             "tied": {name: stored for name, stored in sorted(before.tied.items()) if stored in plan.coded},
             "labels": labels_of(after.config),
         }
-        | seeded
-        | _other_class(plan)
+        | plan.other_class()
         | _length(after.config)
         | _kept_config(after.config)
     )
+    return passes.parts(config) if settings.size is None else passes.code_by_seed(config)
 
 
 def build_adapter(adapter: str | Path, alpha: float, scale: Scale) -> Parts:
@@ -160,6 +162,7 @@ class _Passes:
         self.codes: dict[str, Tensor] = {}
         self.active: dict[str, int] = {}
         self.scales: dict[str, float] = {}
+        self.measured: dict[str, coding.Measured] = {}
         self.dense: dict[str, Tensor] = {}
         self.head: dict[str, Tensor] = {}
         self.rows: dict[str, Tensor] = {}
@@ -177,31 +180,69 @@ class _Passes:
                 cached = about.numel if about.numel <= _delta.CACHED else 0
                 self._code_group([Delta(self.before, self.after, name, buffers, cached=cached)], helper)
 
-    def code_by_seed(self, tensors: dict[str, TensorInfo]) -> dict[str, Any]:
-        """Code tensors by the seeded code, in the bytes of the settings; what the configuration says of it."""
-        self.about, buffers, seed = tensors, Buffers(), self.settings.seed
+    def measure(self, tensors: dict[str, TensorInfo]) -> None:
+        """First pass of the seeded code: what the changes look like; the base is hashed in the same pass."""
+        self.about, buffers = tensors, Buffers()
+        for name, about in tensors.items():
+            sha = hashlib.sha256()
 
-        def change(name: str) -> np.ndarray:
+            def chunks(delta: Delta, sha: Any = sha) -> Iterator[np.ndarray]:
+                for old, chunk in delta.pairs():
+                    if old is not None:
+                        sha.update(old.data)
+                    self.progress(chunk.size)
+                    yield chunk
+
             delta = Delta(self.before, self.after, name, buffers, cached=0)
-            flat = np.concatenate([np.empty(0, np.float32), *(chunk.copy() for _, chunk in delta.pairs())])
-            bad = int((~np.isfinite(flat)).sum())
+            measured, bad = coding.measure(chunks(delta), coding.matrix_shape(about.shape))
             if bad:
                 got = f"{bad} NaN or infinite values in its difference from the base"
                 raise InputError(f"tensor {name!r}", where=self.after.place(name), got=got, expected="finite values")
-            return flat.reshape(coding.matrix_shape(tensors[name].shape))
-
-        for name, about in tensors.items():
             self.parameters += about.numel
-            if self.before is not None:
-                self.digests[name] = fingerprint(self.before, name)
-            self.progress(about.numel)
-        made = coding.code(change, tensors, self.settings.size or 0, seed)
-        for name, held in made.codes.items():
-            self.codes[name] = self.store.put([np.frombuffer(held, np.uint8)])
-            self.active[name], self.scales[name] = made.kept[name], made.sizes[name]
-        share = 1 - sum(made.kept.values()) / max(self.parameters, 1)
-        code = {"name": "seeded", "seed": seed, "rate": made.draw.rate, "step": made.draw.step}
-        return {"code": code, "alpha": round(share, 6), "granularity": "tensor", "scale": "inverse probability"}
+            self.digests[name] = short_digest(sha)
+            if measured.total:
+                self.measured[name] = measured
+                self.codes[name], self.active[name], self.scales[name] = torch.empty(0, dtype=torch.uint8), 0, 0.0
+
+    def code_by_seed(self, config: dict[str, Any]) -> Parts:
+        """Code what was measured, so that the folder but its head has the bytes of the settings; the whole result."""
+        assert self.settings.size is not None
+        by_default = self.settings.size == AUTO
+        most = coding.bytes_of(USUAL if by_default else self.settings.size, self.parameters)
+        seed, buffers = self.settings.seed, Buffers()
+        config |= {"code": {"name": "seeded", "seed": seed}, "alpha": 0.0, "granularity": "tensor", "scale": "unbiased"}
+
+        def chunks(name: str) -> Iterator[np.ndarray]:
+            return (chunk for _, chunk in Delta(self.before, self.after, name, buffers, cached=0).pairs())
+
+        spent = self._spent(config) + 4 * len(self.measured)
+        while True:
+            least = spent + 8 * len(self.measured)
+            most = max(most, 2 * least) if by_default else most
+            if most <= least and self.measured:
+                got, expected = f"{self.settings.size} ({most:,} bytes)", f"clearly more than {least:,} bytes"
+                raise InputError("size", got=got, expected=expected, hint="that is what describes the tensors")
+            made = coding.code(chunks, self.measured, most - spent, seed)
+            self.codes = {name: torch.frombuffer(bytearray(held), dtype=torch.uint8)
+                          for name, held in made.codes.items()}  # fmt: skip
+            self.active, self.scales = made.active, made.scales
+            share = 1 - sum(made.active.values()) / max(self.parameters, 1)
+            config["alpha"] = round(share, 6)
+            over = self._spent(config) - most
+            if over <= 0:
+                return self.parts(config)
+            spent += over + 16
+
+    def _spent(self, config: dict[str, Any]) -> int:
+        """Bytes of the folder as it stands, without its head."""
+        parts = self.parts(dict(config))
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "switch"
+            write_folder(
+                folder, parts.config, scales=parts.scales, codes=parts.codes, dense=parts.dense, head=parts.head,
+                rows=parts.rows, card=card_of(parts.config, len(parts.head)), force=False,
+            )  # fmt: skip
+            return sum(file.stat().st_size for file in folder.iterdir() if file.name != HEAD)
 
     def _code_group(self, deltas: list[Delta], helper: ThreadPoolExecutor) -> None:
         select = RadixSelect()
@@ -314,39 +355,8 @@ class InMemory:
         return torch.from_numpy(np.concatenate([np.empty(0, np.uint8), *pieces]))
 
 
-class Spool:
-    """Keeps bytes in a file and gives them back mapped, so that they take no memory of this process."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def put(self, pieces: Iterable[np.ndarray]) -> Tensor:
-        start = self._file.seek(0, 2)
-        start = self._file.seek(start + -start % 64)  # any dtype may view the bytes
-        for piece in pieces:
-            self._file.write(piece.data)
-        size = self._file.tell() - start
-        self._file.flush()
-        if not size:
-            return torch.empty(0, dtype=torch.uint8)
-        # Mode "c" (private): torch wants a writable array. Nothing writes to it.
-        return torch.from_numpy(np.memmap(self._file, np.uint8, "c", offset=start, shape=(size,)))
-
-
 def _bytes(chunk: Tensor) -> np.ndarray:
     return chunk.contiguous().view(torch.uint8).numpy()
-
-
-def _other_class(plan: Plan) -> dict[str, Any]:
-    """What an export needs to know of a model of another class than its base; empty for the same class."""
-    made: dict[str, Any] = {}
-    if not plan.pairing.is_plain:
-        made["prefixes"] = [plan.pairing.base, plan.pairing.finetuned]
-    if plan.left_out:
-        made["left_out"] = sorted(plan.left_out)
-    if plan.cut:
-        made["cut"] = dict(sorted(plan.cut.items()))
-    return made
 
 
 def _kept_config(config: Mapping[str, Any] | None) -> dict[str, Any]:

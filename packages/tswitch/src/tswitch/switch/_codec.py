@@ -128,6 +128,14 @@ def _refuse_surplus(code: np.ndarray, read: int) -> None:
         raise CodecError(f"has {code.size - read} bytes too many")
 
 
+def two_bits(values: np.ndarray) -> np.ndarray:
+    """Two-bit codes (ceil(n / 4),) uint8 of entries (n,) int8 in {-1, 0, 1}."""
+    codes = np.zeros(-(-values.size // 4) * 4, np.uint8)
+    codes[: values.size] = np.where(values < 0, 2, values)
+    four = codes.reshape(-1, 4)
+    return four[:, 0] | four[:, 1] << 2 | four[:, 2] << 4 | four[:, 3] << 6
+
+
 def active_in(packed: np.ndarray) -> int:
     """Active entries in two-bit codes (m,) uint8."""
     return int(np.bitwise_count((packed | packed >> 1) & 0x55).sum())

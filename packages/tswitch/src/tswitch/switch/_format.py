@@ -2,7 +2,9 @@
 
     switch_config.json   what the switch is; one line a tensor; its last field is the digest of everything before it
     switch.safetensors   "scales" (float32, one for each coded tensor in the order of the configuration),
-                         "codes/<tensor>" (uint8, see `_codec`; in version 4 see `coding`),
+                         "codes/<tensor>" (uint8, see `_codec`),
+                         or, in version 4, "codes" (all in one, see `coding`) and "about" (zlib-compressed JSON: the
+                         bulky fields of the configuration),
                          "dense/<tensor>" (kept as they are), "rows/<tensor>" (from version 2:
                          rows of a coded tensor beyond those of the base)
     head.safetensors     the excluded tensors (task heads) under their own names
@@ -17,10 +19,12 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ninefold import artifacts, files
 from ninefold.errors import ArtifactError, DownloadError
@@ -35,6 +39,9 @@ CONFIG, SWITCH, HEAD, CARD = "switch_config.json", "switch.safetensors", "head.s
 QUERIES = "query_set.safetensors"  # beside the switch where it can be routed to; see `_query_set`
 _LONGEST_HEADER = 100_000_000  # of safetensors: a damaged length must not fill the memory
 CODES, DENSE, ROWS, SCALES = "codes/", "dense/", "rows/", "scales"
+_JOINED, _ABOUT = "codes", "about"  # of version 4
+_BULKY = ("tensors", "base_digests", "model_config")
+_LARGEST = 1 << 30  # of the bulky fields: a damaged length must not fill the memory
 
 
 _USE = """```python
@@ -66,6 +73,28 @@ class StoredTensors(Mapping[str, Tensor]):
         return len(self._names)
 
 
+class JoinedCodes(Mapping[str, Tensor]):
+    """The codes of a switch of version 4, which lie in one array; it is read and checked when first asked for."""
+
+    def __init__(self, artifact: artifacts.Artifact, table: Mapping[str, Any]) -> None:
+        self._artifact, self._table, self._whole = artifact, table, None
+
+    def __getitem__(self, name: str) -> Tensor:
+        if self._whole is None:
+            lengths = {key: int(about["bytes"]) for key, about in self._table.items()}
+            whole = self._artifact.torch(_JOINED)
+            if min(lengths.values(), default=0) < 0 or sum(lengths.values()) != len(whole):
+                raise ArtifactError(self._artifact.path, "is damaged: its codes have other lengths than it says")
+            self._whole = dict(zip(lengths, whole.split(list(lengths.values())), strict=True))
+        return self._whole[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+
 def write_folder(
     path: Path,
     config: Mapping[str, Any],
@@ -81,7 +110,15 @@ def write_folder(
     """Write a switch; the folder appears whole or not at all, and the same input gives the same bytes."""
     with files.atomic_folder(path, force=force, ours="tswitch") as folder:
         arrays = {SCALES: scales}
-        arrays |= {CODES + name: codes[name] for name in sorted(codes)}
+        if "code" in config:
+            table = {name: about | {"bytes": len(codes[name])} for name, about in config["tensors"].items()}
+            bulky = {key: config[key] for key in _BULKY if key in config} | {"tensors": table}
+            config = {key: value for key, value in config.items() if key not in _BULKY}
+            packed = zlib.compress(json.dumps(bulky, separators=(",", ":")).encode(), 9)
+            arrays |= {_ABOUT: torch.from_numpy(np.frombuffer(packed, np.uint8).copy())}
+            arrays |= {_JOINED: torch.cat([torch.empty(0, dtype=torch.uint8), *(codes[name] for name in table)])}
+        else:
+            arrays |= {CODES + name: codes[name] for name in sorted(codes)}
         arrays |= {DENSE + name: dense[name] for name in sorted(dense)}
         arrays |= {ROWS + name: rows[name] for name in sorted(rows)}
         version = 3 if any(key in config for key in _CLASS_FIELDS) else 2 if rows else 1
@@ -118,7 +155,19 @@ def read_folder(path: Path) -> tuple[dict[str, Any], artifacts.Artifact, artifac
             raise ArtifactError(file, f"is damaged, or of another switch: its header differs from what {CONFIG} says")
         kind = "tswitch." + name.removesuffix(".safetensors")
         opened.append(artifacts.Artifact(file, kind=kind, format_version=VERSION))
+    if "code" in config:
+        try:
+            reader = zlib.decompressobj()
+            bulky = json.loads(reader.decompress(opened[0].numpy(_ABOUT).tobytes(), _LARGEST))
+            config |= {key: bulky[key] for key in _BULKY if key in bulky}
+        except (ValueError, KeyError, TypeError, zlib.error) as error:
+            raise ArtifactError(path / SWITCH, f"is damaged: its table of tensors cannot be read ({error})") from None
     return config, opened[0], opened[1]
+
+
+def codes_of(config: Mapping[str, Any], switch: artifacts.Artifact) -> Mapping[str, Tensor]:
+    """The codes in an opened switch file, by tensor."""
+    return JoinedCodes(switch, config["tensors"]) if "code" in config else StoredTensors(switch, CODES)
 
 
 def _outline(file: Path) -> dict[str, Any]:
@@ -171,13 +220,25 @@ def folder_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
-def card_of(config: Mapping[str, Any], facts: Mapping[str, str]) -> str:
-    """README of a switch folder: what it is, how to use it."""
-    base = config["base"]
+def card_of(config: Mapping[str, Any], heads: int) -> str:
+    """README of a switch folder, with so many head tensors: what it is, how to use it."""
+    base, parameters = config["base"], int(config["parameters"])
+    density = sum(about["active"] for about in config["tensors"].values()) / max(parameters, 1)
+    if "code" in config:
+        facts = {"seed": str(config["code"]["seed"])}
+    else:
+        facts = {"alpha (share of changes dropped)": f"{config['alpha']:g}",
+                 "thresholds and scale for each": config["granularity"]}  # fmt: skip
+    facts |= {
+        "scale": config["scale"],
+        "parameters": f"{parameters:,}",
+        "density (share that the switch changes)": f"{density:.4f}",
+        "ternary / dense / head tensors": f"{len(config['tensors'])} / {len(config['dense'])} / {heads}",
+    }
     about = f"A fine-tuned model as a difference from `{base}`: " + (
         "which weights change, in which direction,\nand one number a tensor (T-Switch, CVPR 2025, arXiv 2412.00054)."
         if "code" not in config
-        else "changes at places that follow from a seed,\nin few bits, divided by the probability of keeping them."
+        else "signs at random places that follow from a seed,\nand one number a tensor, right on average."
     )
     hub_id = base.count("/") == 1 and not base.startswith((".", "/", "~"))
     card = model_card(

@@ -6,7 +6,7 @@ import fnmatch
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from ninefold.errors import InputError
@@ -14,18 +14,22 @@ from ninefold.errors import InputError
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
 from tswitch.checkpoints._given import OnMismatch, refuse_integer_weights
 from tswitch.checkpoints._pairing import HEADS, Pairing, lacks_part, other_class, pair, parts, vocabulary_size
+from tswitch.coding import bytes_of
 from tswitch.switch._format import dtype_name
 from tswitch.switch._ternary import DEFAULT_SCALE, Granularity, Scale, check_alpha, check_scale
 
 BUFFERS = ("*running_mean", "*running_var", "*num_batches_tracked")
 """Patterns of float buffers in a checkpoint: statistics, not trained weights, so they are kept as they are."""
 
+AUTO, USUAL = "auto", "0.5%"
+"""The size of the seeded code that is chosen for the user: a share of float32, more where a model is small."""
+
 _STATISTICS = ("*running_mean", "*running_var")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The arguments of `Switch.from_checkpoints`, checked."""
+    """The arguments of `Switch.from_checkpoints`, checked, with a value for each (see `of`)."""
 
     alpha: float = 0.6
     granularity: Granularity = "tensor"
@@ -38,12 +42,37 @@ class Settings:
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
         check_scale(self.scale)
-        if self.size is not None and (self.alpha, self.granularity, self.scale) != (0.6, "tensor", DEFAULT_SCALE):
-            raise InputError("alpha, granularity, scale", expected="to be left out: size chooses the seeded code")
+        if self.size is not None and self.size != AUTO:
+            bytes_of(self.size, 1)
         for name, kind in (("granularity", Granularity), ("on_mismatch", OnMismatch)):
             if getattr(self, name) not in get_args(kind):
                 choices = " or ".join(repr(choice) for choice in get_args(kind))
                 raise InputError(name, got=repr(getattr(self, name)), expected=choices)
+
+    @classmethod
+    def of(
+        cls,
+        alpha: float | None,
+        granularity: Granularity | None,
+        scale: Scale | None,
+        exclude: Sequence[str] | None,
+        on_mismatch: OnMismatch,
+        size: str | float | None,
+        seed: int,
+    ) -> Settings:
+        """What a caller gave, None for what was left out: alpha, granularity or scale choose the ternary code."""
+        ternary = any(one is not None for one in (alpha, granularity, scale))
+        if ternary and size is not None:
+            raise InputError("alpha, granularity, scale", expected="to be left out: size chooses the seeded code")
+        return cls(
+            0.6 if alpha is None else alpha,
+            "tensor" if granularity is None else granularity,
+            DEFAULT_SCALE if scale is None else scale,
+            None if exclude is None else tuple(exclude),
+            on_mismatch,
+            AUTO if size is None and not ternary else size,
+            seed,
+        )
 
 
 @dataclass
@@ -72,6 +101,17 @@ class Plan:
     left_out: list[str] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
+
+    def other_class(self) -> dict[str, Any]:
+        """What an export needs to know of a model of another class than its base; empty for the same class."""
+        made: dict[str, Any] = {}
+        if not self.pairing.is_plain:
+            made["prefixes"] = [self.pairing.base, self.pairing.finetuned]
+        if self.left_out:
+            made["left_out"] = sorted(self.left_out)
+        if self.cut:
+            made["cut"] = dict(sorted(self.cut.items()))
+        return made
 
     def notes(self, before: Checkpoint) -> list[str]:
         """One line for everything that is not coded against the base: what, and how many parameters."""

@@ -25,7 +25,7 @@ from tswitch.coding import CodedTensor
 from tswitch.switch import _codec, _format
 from tswitch.switch._build import Parts, build, build_adapter
 from tswitch.switch._plan import Settings
-from tswitch.switch._ternary import DEFAULT_SCALE, Granularity, Scale
+from tswitch.switch._ternary import Granularity, Scale
 
 
 class Switch:
@@ -41,7 +41,7 @@ class Switch:
         rows: name -> (n, ...) rows of the fine-tuned tensor beyond those of the base (an enlarged vocabulary).
         head: name -> value, for the excluded tensors (the task's own head); read when asked for.
         tied: other name -> stored name, for tensors that share their values; apply to the stored name only.
-        seeded: how the seeded code was drawn, or None for the ternary one.
+        seeded: seed of the seeded code, or None for the ternary one.
         base_digests: name -> digest of the base's values, for each tensor that was compared.
 
     Examples:
@@ -85,7 +85,7 @@ class Switch:
                 name: CodedTensor(tuple(about["shape"]), getattr(torch, about["dtype"]), about["active"], scale)
                 for (name, about), scale in zip(table.items(), scales.tolist(), strict=True)
             }
-            self.seeded = coding.draw_of(config)
+            self.seeded = coding.seed_of(config)
             complete = set(self.tensors) == set(codes) and set(config["dense"]) == set(dense)
             complete &= set(config.get("rows", ())) == set(self.rows)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -105,9 +105,9 @@ class Switch:
         cls,
         base: Model,
         finetuned: Model,
-        alpha: float = 0.6,
-        granularity: Granularity = "tensor",
-        scale: Scale = DEFAULT_SCALE,
+        alpha: float | None = None,
+        granularity: Granularity | None = None,
+        scale: Scale | None = None,
         exclude: Sequence[str] | None = None,
         on_mismatch: OnMismatch = "error",
         progress: Callable[[int], object] | None = None,
@@ -116,11 +116,15 @@ class Switch:
     ) -> Switch:
         """Compress a fine-tuned model against its base; the codes stay in memory.
 
+        By default the code is seeded, in 0.5 % of the model's float32 bytes. `alpha`, `granularity` or `scale` choose
+        the ternary code.
+
         Args:
             base, finetuned: folder, weight file, hub id, module or state dict.
-            alpha: share of the non-zero entries of the difference to drop, in [0, 1).
-            granularity: thresholds and knob for each tensor (authors' code) or once for the whole model (paper's text).
-            scale: "l2" (paper), "mean" or "full", see `switch_knob`.
+            alpha: share of the non-zero entries of the difference that the ternary code drops, in [0, 1); 0.6.
+            granularity: thresholds and knob of the ternary code "tensor" by tensor (authors' code, the default), or
+                once for the "model" (paper's text).
+            scale: "full" (the default), "l2" (paper) or "mean", see `switch_knob`.
             exclude: patterns of tensor names that make up the task's head and are kept as they are. None: the heads of
                 transformers' classes by their names, and, if the fine-tuned model is of another class than its base,
                 each part that the base lacks; parts that only the base has are then left out of exports. What is so
@@ -129,15 +133,15 @@ class Switch:
                 as in the base, "dense" keeps the fine-tuned values; of a matrix
                 that only got further rows, such as an embedding, only these.
             progress: called with the number of parameters just done.
-            size: None is the ternary code. Else the seeded code, in as many bytes: a share of the model's float32 bytes
-                such as "0.2%", or bytes such as "2MB"; alpha, granularity and scale must be left out.
-            seed: of the places that the seeded code keeps.
+            size: of the folder with the seeded code, without its head: a share of the model's float32 bytes such as
+                "0.2%", bytes such as "2MB", or "auto" (the default) for 0.5% (more where the model is small); alpha,
+                granularity and scale must be left out.
+            seed: random seed of the seeded code.
         Raises:
             InputError: naming tensor and file: bad argument, mismatch, NaN or infinity in the difference.
             ArtifactError: a checkpoint that is damaged, quantised or of an unknown layout.
         """
-        patterns = None if exclude is None else tuple(exclude)
-        settings = Settings(alpha, granularity, scale, patterns, on_mismatch, size, seed)
+        settings = Settings.of(alpha, granularity, scale, exclude, on_mismatch, size, seed)
         return cls.of(build(base, finetuned, settings, progress=progress))
 
     @classmethod
@@ -163,7 +167,7 @@ class Switch:
         return cls(
             config,
             switch.torch(_format.SCALES),
-            _format.StoredTensors(switch, _format.CODES),
+            _format.codes_of(config, switch),
             _format.StoredTensors(switch, _format.DENSE),
             _format.StoredTensors(head),
             rows=_format.StoredTensors(switch, _format.ROWS),
@@ -206,7 +210,7 @@ class Switch:
             dense=self.dense,
             head=self.head,
             rows=self.rows,
-            card=_format.card_of(self.config, self._facts()),
+            card=_format.card_of(self.config, len(self.head)),
             force=force,
         )
 
@@ -248,10 +252,9 @@ class Switch:
 
     def ternary(self, name: str) -> Iterator[tuple[slice, Tensor]]:
         """Yield (slice of the flat tensor, int8 values in {-1, 0, 1}), a million at a time; ArtifactError on damage."""
-        about = self._about(name, ternary=True)
-        active = 0
+        about, active = self._about(name), 0
         with self._decoding(name):
-            for part, values in _codec.decode(self._codes[name].numpy(), about.numel):
+            for part, values in self._decoded(name, about):
                 active += int(np.count_nonzero(values))
                 yield part, torch.from_numpy(values)
             self._check_active(about, active)
@@ -263,11 +266,21 @@ class Switch:
         Raises:
             ArtifactError: naming the tensor, if its code is damaged.
         """
-        about = self._about(name, ternary=True)
+        about = self._about(name)
         with self._decoding(name):
-            out = _codec.decode_packed(self._codes[name].numpy(), about.numel)
+            if self.seeded is None:
+                out = _codec.decode_packed(self._codes[name].numpy(), about.numel)
+            else:
+                parts = [_codec.two_bits(values) for _, values in self._decoded(name, about)]
+                out = np.concatenate([np.empty(0, np.uint8), *parts])
             self._check_active(about, _codec.active_in(out))
         return torch.from_numpy(out)
+
+    def _decoded(self, name: str, about: CodedTensor) -> Iterator[tuple[slice, np.ndarray]]:
+        code = self._codes[name].numpy()
+        if self.seeded is None:
+            return _codec.decode(code, about.numel)
+        return coding.decode(code, coding.matrix_shape(about.shape), self.seeded, name)
 
     @contextlib.contextmanager
     def _decoding(self, name: str) -> Iterator[None]:
@@ -292,14 +305,7 @@ class Switch:
     def changes(self, name: str) -> Iterator[tuple[slice, Tensor]]:
         """Yield (slice of the flat tensor, float32 difference from the base); ArtifactError if a code is damaged."""
         about = self._about(name)
-        if self.seeded is None:
-            yield from ((part, values.to(torch.float32) * about.scale) for part, values in self.ternary(name))
-            return
-        with self._decoding(name):
-            flat = torch.from_numpy(
-                coding.flat_change(self.seeded, name, about.shape, about.scale, self._codes[name].numpy())
-            )
-        yield slice(0, about.numel), flat
+        yield from ((part, values.to(torch.float32) * about.scale) for part, values in self.ternary(name))
 
     def check_base(self, base: Model, *, force: bool = False) -> None:
         """Make sure that a model is the base this switch was made against, by the digests of its float32 values.
@@ -391,22 +397,10 @@ class Switch:
         where = self.path or "memory"
         return f"Switch({where}: {len(self.tensors)} tensors, density {self.density:.4f}, alpha {self.config['alpha']})"
 
-    def _about(self, name: str, *, ternary: bool = False) -> CodedTensor:
-        if ternary and self.seeded is not None:
-            raise InputError("switch", got="the seeded code", expected="a ternary code")
+    def _about(self, name: str) -> CodedTensor:
         if name not in self.tensors:
             raise InputError(f"tensor {name!r}", where=self.path or "switch", expected="one of switch.names")
         return self.tensors[name]
-
-    def _facts(self) -> dict[str, str]:
-        return {
-            "alpha (share of changes dropped)": f"{self.config['alpha']:g}",
-            "thresholds and scale for each": self.config["granularity"],
-            "scale": self.config["scale"],
-            "parameters": f"{self.parameters:,}",
-            "density (share that the switch changes)": f"{self.density:.4f}",
-            "ternary / dense / head tensors": f"{len(self.tensors)} / {len(self.dense)} / {len(self.head)}",
-        }
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:
