@@ -220,7 +220,8 @@ def test_a_model_refuses_what_is_no_id(given, model):
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [("3", 3), ("3.0", 3), ("3.00", 3), ("-3", -3), ("3.5", None), ("007", None), ("1_0", None),
-     ("\N{ARABIC-INDIC DIGIT THREE}", None), ("", None), ("1e1", None), ("nan", None), (str(2**70), None), ("u3", None)],
+     ("\N{ARABIC-INDIC DIGIT THREE}", None), ("", None), ("1e1", None), ("nan", None), (str(2**70), None),
+     ("u3", None)],
 )  # fmt: skip
 def test_ids_of_the_command_line_are_right_or_named(text, wanted, model, tmp_path):
     from recsys.cli._arguments import typed_ids
