@@ -315,15 +315,3 @@ def test_numbers_beyond_64_bits_are_named_in_any_frame(great, column):
     for frame in (columns, pandas.DataFrame({name: pandas.Series(one, dtype=object) for name, one in columns.items()})):
         with pytest.raises(InputError, match=r"64 bits|too large|expected"):
             recsys.Dataset.from_frame(frame, user="user", item="item", value="value", time="time")
-
-
-@pytest.mark.parametrize("given", [3.0, np.float64(3), np.float32(3)])
-def test_whole_floats_are_no_ids(given):
-    model = recsys.Popular().fit(recsys.Dataset.from_frame({"u": [1, 2], "i": [3, 4]}, user="u", item="i"))
-    for ask in (
-        lambda: model.recommend([given]), lambda: model.recommend_one(given), lambda: model.similar_items([given]),
-        lambda: model.recommend([1], exclude=[given]), lambda: model.predict({"u": [1], "i": [given]}),
-        lambda: recsys.Dataset.from_frame({"u": [given], "i": [1]}, user="u", item="i"),
-    ):  # fmt: skip
-        with pytest.raises(InputError, match="ids"):
-            ask()

@@ -158,6 +158,9 @@ def test_demo_ranks_models_on_the_embedded_purchases_and_names_the_strongest_riv
     result = demo(0)
     assert "Online Retail (real)" in result.data
     assert len(result.figures) == 2  # one customer's list, and the scores of all models
+    says = "A favourable case: the first customer with three hits or more"
+    assert says in result.figures[0][0]
+    assert says in (Path(__file__).parents[1] / "README.md").read_text()
     rows = {row[0]: row[1] for row in result.table.rows}
     assert rows["chance"] == min(rows.values())
     rivals = {name: score for name, score in rows.items() if name not in ("EASE", "iALS")}

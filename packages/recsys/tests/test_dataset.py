@@ -35,9 +35,11 @@ def test_any_frame_gives_the_same_data(make):
     assert data.to_table().equals(load().to_table())
 
 
-def test_pandas_floats_from_missing_values_are_refused_with_the_reason():
-    with pytest.raises(InputError, match=r"17850\.0.*integer or text.*missing values"):
-        Dataset.from_frame(pd.DataFrame({"u": [17850.0, 2.0], "i": [1, 2]}), user="u", item="i")
+def test_pandas_floats_are_ids_where_they_are_whole():
+    data = Dataset.from_frame(pd.DataFrame({"u": [17850.0, 2.0], "i": [1, 2]}), user="u", item="i")
+    assert data.user_ids.values.to_pylist() == [17850, 2]
+    with pytest.raises(InputError, match=r"user ids: got 17850\.5 \(double\), expected integer or text ids"):
+        Dataset.from_frame(pd.DataFrame({"u": [17850.5, 2.0], "i": [1, 2]}), user="u", item="i")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".tsv", ".parquet"])

@@ -5,7 +5,6 @@ import pytest
 import recsys
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recsys.data._order import is_ahead, row_keys
 from recsys.serving._live import Live
 
 
@@ -46,6 +45,8 @@ def test_a_model_without_taste_shows_every_item_to_somebody():
 
 
 def test_the_order_is_one_of_all_items():
+    from recsys.data._order import is_ahead, row_keys
+
     keys = row_keys(np.arange(5))
     for key in keys:
         wins = [sum(is_ahead(key, item, other, 0) for other in range(20)) for item in range(20)]

@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +19,9 @@ import pytest
 import recsys
 from ninefold.errors import InputError, NinefoldError
 from recsys import EASE, IALS, make_app
-from recsys.serving import _app
+from recsys.serving import _app, _serve
 from recsys.serving._live import Live
+from recsys.serving._metrics import Metrics
 from recsys.serving._serve import serve
 
 from .helpers import events
@@ -468,36 +472,109 @@ def test_metrics_are_families_that_a_parser_keeps(client):
     buckets = [value for name, value in seconds.items() if "bucket" in name]
     assert buckets == sorted(buckets)
     assert sum(found["recsys_requests_total"].values()) == 3
+
+
+def read_by_prometheus(text):
+    """Metric families by name, as Prometheus' own client parses them."""
     parser = pytest.importorskip("prometheus_client.parser")
-    read = {one.name: one for one in parser.text_string_to_metric_families(client.raw("GET", "/metrics")[1].decode())}
-    assert len(read["recsys_seconds"].samples) == len(buckets) + 2
+    found = list(parser.text_string_to_metric_families(text))
+    assert len({one.name for one in found}) == len(found)
+    return {one.name: one for one in found}
 
 
-def test_a_worker_ends_with_its_supervisor_and_frees_the_port():
-    worker = (
-        "import os, socket; supervisor = os.getppid(); from recsys.serving import _serve; at = socket.socket(); "
-        "at.bind(('127.0.0.1', 0)); at.listen(); print(at.getsockname()[1], flush=True); _serve._end_with(supervisor)"
-    )
-    supervisor = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
-    started = subprocess.Popen([sys.executable, "-c", supervisor, worker], stdout=subprocess.PIPE, text=True)
-    port = int(started.stdout.readline())
-    socket.create_connection(("127.0.0.1", port)).close()
-    started.kill()
-    started.wait()
-    started.stdout.close()
-    end = time.monotonic() + 10
-    with contextlib.suppress(ConnectionError):
-        while time.monotonic() < end:
-            socket.create_connection(("127.0.0.1", port)).close()
-            time.sleep(0.1)
-    assert time.monotonic() < end
+@pytest.mark.parametrize("asked", [0, 1, 5])
+def test_prometheus_reads_whole_histograms(asked, client):
+    for k in range(asked):
+        client.ask("/recommend", users=["u1"], k=k)  # the first is refused
+    client.raw("GET", "/metrics")
+    read = read_by_prometheus(client.raw("GET", "/metrics")[1].decode())
+    assert {one.type for one in read.values()} == {"counter", "histogram"}
+    assert "unknown" not in {one.type for one in read.values()}
+    seconds = read["recsys_seconds"]
+    assert (seconds.type, bool(seconds.documentation)) == ("histogram", True)
+    buckets = {float(one.labels["le"]): one.value for one in seconds.samples if one.name == "recsys_seconds_bucket"}
+    assert list(buckets) == sorted(buckets)
+    assert list(buckets.values()) == sorted(buckets.values())
+    assert (len(buckets), buckets[float("inf")]) == (12, asked)
+    rest = {one.name: one.value for one in seconds.samples if "le" not in one.labels}
+    assert set(rest) == {"recsys_seconds_sum", "recsys_seconds_count"}
+    assert rest["recsys_seconds_count"] == asked
+    assert (rest["recsys_seconds_sum"] > 0) == (asked > 0)
+    counted = {tuple(one.labels.values()): one.value for one in read["recsys_requests"].samples}
+    assert counted == {
+        key: value for key, value in ((("/recommend", "400"), min(asked, 1)), (("/recommend", "200"), asked - 1))
+        if value > 0
+    }  # fmt: skip
+
+
+def test_prometheus_reads_the_sum_of_all_workers(tmp_path):
+    first = Metrics(tmp_path)
+    first.answered("/recommend", 200, 0.0015)
+    (tmp_path / "metrics-1").write_bytes((tmp_path / f"metrics-{os.getpid()}").read_bytes())
+    seconds = read_by_prometheus(first.text())["recsys_seconds"]
+    counts = {one.labels.get("le"): one.value for one in seconds.samples if "le" in one.labels}
+    assert (counts["0.001"], counts["0.002"], counts["+Inf"]) == (0, 2, 2)
+
+
+@pytest.mark.parametrize("answering", [True, False], ids=["answering", "starting"])
+def test_workers_end_with_a_killed_parent_and_free_the_port(answering, folder, tmp_path):
+    words = [sys.executable, "-c", "from recsys.cli import main; main()", "serve", str(folder)]
+    parent = subprocess.Popen(
+        [*words, "--port", "0", "--workers", "2"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    workers, clients = set(), []
+    try:
+        address = parent.stderr.readline().strip()
+        port = int(re.search(r":([0-9]+)/", address)[1])
+        if answering:
+            with urllib.request.urlopen(address, timeout=90) as reply:  # noqa: S310  (of this machine)
+                assert reply.status == 200
+            for sent in (b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n",  # one who stays, and one in mid-sentence
+                         b"POST /recommend HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n{"):  # fmt: skip
+                clients.append(socket.create_connection(("127.0.0.1", port)))
+                clients[-1].sendall(sent)
+            assert clients[0].recv(1)
+        end = time.monotonic() + 60
+        while len(workers) < 2 and time.monotonic() < end:
+            workers |= _workers_of(parent.pid)
+            time.sleep(0.02)
+        assert len(workers) == 2
+        parent.kill()
+        parent.wait()
+        end = time.monotonic() + 10
+        while (alive := [one for one in workers if _runs(one)]) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not alive
+        _serve._listening("127.0.0.1", port).close()  # which refuses a port that is taken
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stderr.close()
+        for one in clients:
+            one.close()
+        for one in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+
+
+def _workers_of(process):
+    """The workers that a process has started, by ps."""
+    listed = subprocess.run(
+        ["ps", "-ww", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    found = [line.split(maxsplit=2) for line in listed.splitlines()]
+    return {int(one) for one, parent, words in found if int(parent) == process and "spawn_main" in words}
+
+
+def _runs(process):
+    """Whether a process runs: one that has ended may wait, as a zombie, for a parent to ask how."""
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
+    return listed.stdout.strip()[:1] not in ("", "Z")
 
 
 def test_a_folder_that_is_none_is_not_served(tmp_path):
     with pytest.raises(InputError, match="port"):
-        from recsys.serving._serve import _listening
-
-        _listening("127.0.0.1", 99999)
+        _serve._listening("127.0.0.1", 99999)
     with pytest.raises(Exception, match="is not there"), serving(tmp_path / "nothing"):
         pass
 

@@ -85,7 +85,8 @@ def _figures(model: Recommender, train: Dataset, test: Dataset, result: Comparis
     if picture is None:
         return []
     return [
-        ("One customer's last purchases and the list made from them; green: bought within the next weeks",
+        (("One customer's last purchases and the list made from them; green: bought within the next weeks. "
+          "A favourable case: the first customer with three hits or more"),
          _one_list(model, train, test)),
         ("NDCG@10 of new items after the cut, by model", picture),
     ]  # fmt: skip

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
 
 
 def typed_ids(model: Recommender, texts: list[str], what: str) -> list[Any]:
-    """Ids from the command line, as integers where the model's are."""
+    """Ids from the command line, as integers where the model's are: read as from a text file of events."""
+    from recsys.data._ids import number_of
+
     ids = model.user_ids_ if what == "user" else model.item_ids_
-    try:
-        return list(texts) if ids.type_name == "text" else [int(text) for text in texts]
-    except ValueError:
-        raise InputError(f"{what} ids", got=", ".join(texts), expected="integers, as in the events") from None
+    if ids.type_name == "text":
+        return list(texts)
+    numbers = [number_of(text) for text in texts]
+    if None in numbers:
+        raise InputError(f"{what} ids", got=", ".join(texts), expected="integers, as in the events")
+    return numbers
 
 
 def known_items(model: Recommender, texts: list[str], option: str) -> list[Any]:

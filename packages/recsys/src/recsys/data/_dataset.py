@@ -14,7 +14,7 @@ from ninefold.errors import InputError
 from numpy.typing import ArrayLike
 
 from recsys.data._doctor import Finding, doctor
-from recsys.data._frame import as_table, need, null_mask, numbers, one_kind_of_text, rows_text
+from recsys.data._frame import as_table, need, null_mask, numbers, one_kind_of_text, rows_text, were_decimals
 from recsys.data._history import History, rows_at
 from recsys.data._ids import IdMap, encode, id_array
 from recsys.data._side import align, side_table
@@ -107,7 +107,8 @@ class Dataset:
 
         Args:
             frame: dict of columns, pyarrow, pandas or polars frame, or the path of a .csv, .tsv or .parquet file.
-            user, item: columns of ids, integer or text; they come back as they are.
+            user, item: columns of ids, integer or text; they come back as they are. Whole floats (7.0), as columns with
+                missing values hold, are read as integers, with a note.
             value: column of ratings, counts or labels.
             time: column of timestamps, dates, ISO text or numbers since 1970.
             context: further columns that describe an event.
@@ -141,6 +142,8 @@ class Dataset:
         when = None if time is None else microseconds(table.column(time), time, time_unit)
         user_codes, user_ids = encode(table.column(user), "user")
         item_codes, item_ids = encode(table.column(item), "item")
+        decimals = [name for name in (user, item) if were_decimals(table.schema.field(name))]
+        notes += [f"column {name!r}: ids such as 7.0 are read as integers, 7" for name in decimals]
         names = Names(user, item, value, time)
         extra = one_kind_of_text(table.select(list(context))) if context else pa.table({})
         data = cls(user_ids, item_ids, user_codes, item_codes, numeric, when, extra, names=names)

@@ -16,6 +16,7 @@ from ninefold.errors import InputError
 from recsys.data._ids import typed_from_text
 from recsys.data._untyped import is_text, pc
 
+_AS_DECIMALS = b"recsys.decimals"  # of a field: the file has its ids as 7.0
 _TEXT = {".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 
 
@@ -48,6 +49,8 @@ def as_table(source: Any, *, columns: Collection[str] | None = None, ids: Collec
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
         raise InputError("frame", got=str(error).splitlines()[0], expected="columns of one type and length") from None
     need(table.column_names, columns or [], where=None)
+    if table is not source:
+        _refuse_truths(source, table, ids)
     return table.select(list(columns)) if columns is not None else _without_index(table)
 
 
@@ -60,11 +63,31 @@ def _without_index(table: pa.Table) -> pa.Table:
 def _plain(name: str, values: Any) -> Any:
     if isinstance(values, (str, bytes)):  # Arrow would take it as a list of its letters
         raise InputError(f"column {name!r}", got=repr(values), expected="a list of values, e.g. [17850]")
+    if not isinstance(values, (list, tuple, np.ndarray)):
+        return values
     try:
-        return pa.array(values) if isinstance(values, (list, tuple, np.ndarray)) else values
-    except OverflowError:
-        got = "integers greater than 64 bits hold"
-        raise InputError(f"column {name!r}", got=got, expected="smaller ones, or text") from None
+        return pa.array(values)
+    except (OverflowError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        got, expected = "mixed types", "values of one type"
+        if isinstance(error, OverflowError) or "too large" in str(error):
+            got, expected = "integers greater than 64 bits hold", "smaller ones, or text"
+        raise InputError(f"column {name!r}", got=got, expected=expected) from None
+
+
+def _refuse_truths(source: Any, table: pa.Table, ids: Collection[str]) -> None:
+    """InputError for an id column of floats and truths, which Arrow reads as floats: True would be the id 1."""
+    for name in {*ids} & {*table.column_names}:
+        values = source[name]
+        loose = isinstance(values, (list, tuple)) or getattr(values, "dtype", None) == np.dtype(object)
+        floats = pa.types.is_floating(table.schema.field(name).type)
+        if loose and floats and any(isinstance(one, (bool, np.bool_)) for one in values):
+            raise InputError(f"column {name!r}", got="mixed types", expected="ids of one type")
+
+
+def were_decimals(field: pa.Field) -> bool:
+    """Whether ids of a column are whole numbers that were written or kept as decimals, such as 7.0."""
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    return pa.types.is_floating(kind) or _AS_DECIMALS in (field.metadata or {})
 
 
 def need(present: Collection[str], columns: Collection[str], where: str | Path | None) -> None:
@@ -157,19 +180,20 @@ def _read_text(
     for name in ids:
         index = table.schema.get_field_index(name)
         if index >= 0:
-            table = table.set_column(index, name, _typed(table.column(index)))
+            table = table.set_column(index, *_typed(table.column(index), name, point))
     return table
 
 
-def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A dictionary column of text whose values are turned to integers if all are written so."""
+def _typed(column: pa.ChunkedArray, name: str, point: str) -> tuple[pa.Field, pa.ChunkedArray]:
+    """(field, a dictionary column of text whose values are turned to integers if all are written so)."""
     column = column.unify_dictionaries()
     if not column.num_chunks:
-        return column
-    values = typed_from_text(column.chunk(0).dictionary)
+        return pa.field(name, column.type), column
+    values, decimals = typed_from_text(column.chunk(0).dictionary, f"column {name!r}", point)
     kind = pa.dictionary(pa.int32(), values.type)
     chunks = [pa.DictionaryArray.from_arrays(chunk.indices, values) for chunk in column.chunks]
-    return pa.chunked_array(chunks, type=kind)
+    field = pa.field(name, kind, metadata={_AS_DECIMALS: b""} if decimals else None)
+    return field, pa.chunked_array(chunks, type=kind)
 
 
 def as_in_fit(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,7 @@ _MOST = 1 << 20  # ids whose places are kept for that: those of ten millions wou
 
 
 _ARROW = {np.dtype(name): pa.from_numpy_dtype(name) for name in ("int8", "int32", "int64", "float32")}
+_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 _take = pc.get_function("array_take")
 
 
@@ -113,11 +115,13 @@ class IdMap:
 
 def encode(column: pa.ChunkedArray, what: str) -> tuple[np.ndarray, IdMap]:
     """Codes int32 (n,) in order of first appearance, and their map. Nulls must have been refused before."""
+    if pa.types.is_dictionary(column.type) and not is_text(column.type.value_type):
+        column = column.cast(column.type.value_type)
     if not pa.types.is_dictionary(column.type):
         if (found := _of_close_numbers(column)) is not None:
             return found[0], IdMap(as_arrow(found[1]), what)
         if not (pa.types.is_integer(column.type) or is_text(column.type)):
-            id_array(column.slice(0, _SHOWN), what)  # refuses it
+            column = pa.chunked_array([id_array(column, what)])  # or refuses it
         column = column.dictionary_encode()
     column = column.unify_dictionaries()
     dictionary = column.chunk(0).dictionary if column.num_chunks else pa.array([], column.type.value_type)
@@ -164,7 +168,8 @@ def as_arrow(values: np.ndarray) -> pa.Array:
 
 
 def id_array(ids: Any, what: str) -> pa.Array:
-    """Ids as one int64 or string Arrow array; InputError for nulls, mixed types, floats and anything else."""
+    """Ids as one int64 or string Arrow array; whole floats and decimals are integers, as a column with a missing value
+    holds them. InputError for nulls, mixed types, other numbers and anything else."""
     if isinstance(ids, (str, bytes, int)):
         raise InputError(f"{what} ids", got=repr(ids), expected="a list of ids, e.g. [17850]")
     if isinstance(ids, Mapping) or hasattr(ids, "columns") or hasattr(ids, "user_ids"):  # a list of it would be others
@@ -180,46 +185,114 @@ def id_array(ids: Any, what: str) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     kind = array.type
-    if array.null_count:
-        row = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
-        raise InputError(f"{what} ids", got=f"{array.null_count} nulls, first in row {row}", expected="ids")
-    if pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):  # so some databases export them
+    missing = pc.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
+    if missing.any():
+        got = f"{missing.sum()} nulls, first in row {np.flatnonzero(missing)[0]}"
+        raise InputError(f"{what} ids", got=got, expected="ids")
+    if pa.types.is_floating(kind):
+        return _whole(array, what)
+    if pa.types.is_integer(kind) or pa.types.is_decimal(kind):  # decimals: so some databases export numbers
         try:
             return array.cast(pa.int64())
-        except pa.ArrowInvalid:  # unsigned ones, long decimals
+        except pa.ArrowInvalid as error:  # unsigned ones, long decimals
+            if "data loss" in str(error):
+                raise _not_whole(array, what) from None
             raise _too_great(what) from None
     if is_text(kind):
         return array.cast(pa.string())
     if pa.types.is_null(kind) and not len(array):
         return pa.array([], pa.int64())
-    hint = "floats often come from missing values: drop those rows and cast" if pa.types.is_floating(kind) else None
-    hint = "text of them: str(id)" if "uuid" in str(kind) else hint
+    hint = "text of them: str(id)" if "uuid" in str(kind) else None
     raise InputError(f"{what} ids", got=f"{_shown(array)} ({kind})", expected="integer or text ids", hint=hint)
 
 
 def _from_python(ids: Any, what: str) -> pa.Array:
+    ids = ids if isinstance(ids, np.ndarray) else list(ids)
     try:
-        return pa.array(ids if isinstance(ids, np.ndarray) else list(ids))
+        array = pa.array(ids)
     except OverflowError:
         raise _too_great(what) from None
     except UnicodeEncodeError:
         raise InputError(f"{what} ids", got="text that is no Unicode", expected="integer or text ids") from None
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
+        if "too large" in str(error):
+            raise _too_great(what) from None
         raise InputError(f"{what} ids", got="mixed types", expected="all integer or all text ids") from None
+    if pa.types.is_floating(array.type) and any(isinstance(one, (bool, np.bool_)) for one in ids):  # Arrow: True is 1.0
+        raise InputError(f"{what} ids", got="mixed types", expected="all integer or all text ids")
+    return array
 
 
 def _too_great(what: str) -> InputError:
     return InputError(f"{what} ids", got="integers greater than 64 bits hold", expected="smaller ones, or text ids")
 
 
-def typed_from_text(values: pa.Array) -> pa.Array:
-    """Ids read from a text file: integers if every one is written as an integer would be, else text as it stands.
+def _not_whole(array: pa.Array, what: str) -> InputError:
+    got = f"{_shown(array)} ({array.type})"
+    return InputError(f"{what} ids", got=got, expected="integer or text ids, or whole numbers")
 
-    "007", "+7" and "7.0" are text: as numbers they would not be written back the same.
+
+def _whole(array: pa.Array, what: str) -> pa.Array:
+    """Floats (n,) without nulls as integers; InputError unless each is whole and its type holds its neighbours, too."""
+    values = array.to_numpy(zero_copy_only=False)
+    bad = ~np.isfinite(values) | (np.floor(values) != values)
+    if bad.any():
+        raise _not_whole(array.filter(pa.array(bad)), what)
+    exact = 2 ** (np.finfo(values.dtype).nmant + 1)
+    if (great := np.abs(values) >= exact).any():
+        raise InputError(
+            f"{what} ids",
+            got=f"{_shown(array.filter(pa.array(great)))} ({array.type})",
+            expected=f"whole numbers below {exact}: of greater ones {array.type} rounds the last digits",
+            hint="read the column as integers or text",
+        )
+    return as_arrow(values.astype(np.int64))
+
+
+def typed_from_text(values: pa.Array, what: str = "an id column", point: str = ".") -> tuple[pa.Array, bool]:
+    """(ids read from a text file, whether some were written as decimals): integers if every one is written as an
+    integer or a whole decimal would be ("7", "7.0"); else text as it stands.
+
+    "007" and "+7" are text: as numbers they would not be written back the same.
+
+    Args:
+        values: text.
+        what: the column, for messages.
+        point: the file's decimal point.
+    Raises:
+        InputError: if all are numbers and some are rounded ("1.2E+11"), or "7" and "7.0" stand in a column that is text
+            for another reason: one number would be two ids.
     """
-    if len(values) and pc.all(pc.match_substring_regex(values, r"^(0|-?[1-9][0-9]{0,17})$")).as_py():
-        return values.cast(pa.int64())
-    return values.cast(pa.string())
+    if not len(values):
+        return values.cast(pa.string()), False
+    if _all_match(values, _INTEGER):
+        return values.cast(pa.int64()), False
+    tail = rf"{re.escape(point)}0+$"
+    bare = pc.replace_substring_regex(values, pattern=tail, replacement="")
+    if _all_match(bare, _INTEGER):
+        return bare.cast(pa.int64()), True
+    number = rf"^[+-]?[0-9]+({re.escape(point)}[0-9]+)?([eE][+-]?[0-9]+)?$"
+    if _all_match(values, number):
+        rounded = values.filter(pc.match_substring_regex(values, r"[eE]\+"))
+        if len(rounded):
+            hint = "a spreadsheet or a float column rounded them: write the column as integers or text"
+            raise InputError(what, got=f"ids such as {_shown(rounded)}", expected="all digits of each id", hint=hint)
+        counts = pc.value_counts(bare)  # a reader may repeat a value, too
+        for one in counts.field("values").filter(pc.greater(counts.field("counts"), 1)):
+            forms = pc.unique(values.filter(pc.equal(bare, one)))
+            if len(forms) > 1:
+                raise InputError(what, got=f"ids {_shown(forms)}: one number", expected="each id written in one way")
+    return values.cast(pa.string()), False
+
+
+def _all_match(values: pa.Array, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(values, pattern)).as_py())
+
+
+def number_of(text: str) -> int | None:
+    """The integer id that a text is written as ("7", "7.0"), or None."""
+    bare = re.sub(r"\.0+$", "", text)
+    return int(bare) if re.fullmatch(r"0|-?[1-9][0-9]*", bare, re.ASCII) else None
 
 
 def _shown(array: pa.Array) -> str:

@@ -25,7 +25,7 @@ def double_colon(path: Path, names: list[str], encoding: str = "utf-8") -> pa.Ta
         columns = list(zip(*_fields(file, path, len(names)), strict=True))
     return pa.table(
         {
-            name: pa.array([float(one) for one in column]) if name == "rating" else typed_from_text(pa.array(column))
+            name: pa.array([float(one) for one in column]) if name == "rating" else typed_from_text(pa.array(column))[0]
             for name, column in zip(names, columns, strict=True)
         }
     )

@@ -151,8 +151,9 @@ class Recommender(Likenesses):
         if self._context_columns():
             raise InputError("recommend_one", got="a model that is asked in a context", expected="recommend(context=)")
         filter_seen = not self.counts_repeats if filter_seen is None else filter_seen
-        codes, listed = np.array([self.user_ids_.code(user)], np.int32), self.item_ids_.listed
-        query = Query(codes, self.history_.take(codes), users=tie_keys([user]))
+        codes, ids = self.user_ids_.find([user])
+        listed = self.item_ids_.listed
+        query = Query(codes, self.history_.take(codes), users=tie_keys(ids))
         lists, _ = self._lists(query, k, filter_seen, self._allowed(None, exclude))
         return [(listed[item], score) for item, score in zip(lists.item.tolist(), lists.score.tolist(), strict=True)]
 

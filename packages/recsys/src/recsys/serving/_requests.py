@@ -18,23 +18,30 @@ _DEPTH = 20  # brackets within brackets
 @dataclass(frozen=True)
 class Field:
     """One field: kinds of value, what it says, whether it must be there, what it is when it is not, and whether a value
-    of these kinds will do."""
+    of these kinds will do; `made` is what is used of it."""
 
     kinds: tuple[type, ...]
     says: str
     needed: bool = False
     default: Any = None
     holds: Callable[[Any], bool] = lambda _: True
+    made: Callable[[Any], Any] = lambda value: value
 
 
 def _is_id(value: Any) -> bool:
+    if isinstance(value, float):  # so JSON is written of a column with missing values
+        return value.is_integer() and abs(value) < 2**53
     return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
+
+
+def _one_id(value: Any) -> Any:
+    return int(value) if isinstance(value, float) else value
 
 
 def _ids(says: str = "", *, needed: bool = False) -> Field:
     return Field(
         (list,), f"{says}1 to {MOST} ids, integer or text", needed=needed,
-        holds=lambda ids: 0 < len(ids) <= MOST and all(map(_is_id, ids)),
+        holds=lambda ids: 0 < len(ids) <= MOST and all(map(_is_id, ids)), made=lambda ids: list(map(_one_id, ids)),
     )  # fmt: skip
 
 
@@ -42,7 +49,7 @@ def _are_columns(value: dict[str, Any]) -> bool:
     return all(isinstance(one, list) and len(one) <= MOST for one in value.values())
 
 
-_ID = Field((int, str), "an id", needed=True, holds=_is_id)
+_ID = Field((int, float, str), "an id", needed=True, holds=_is_id, made=_one_id)
 _K = Field((int,), f"length of a list, a whole number from 1 to {MOST}", default=10, holds=lambda k: 1 <= k <= MOST)
 _CONTEXT = Field(
     (dict,), "an object: context column -> value, for models that use it",
@@ -113,7 +120,7 @@ def _value(name: str, field: Field, value: Any) -> Any:
     right = isinstance(value, field.kinds) and (bool in field.kinds or not isinstance(value, bool))
     if not right or not field.holds(value):
         raise InputError(f"field {name!r}", got=repr(value)[:80], expected=field.says)
-    return value
+    return field.made(value)
 
 
 def _depth(text: str) -> int:
@@ -142,7 +149,7 @@ def _whole(text: str) -> int:
 
 def openapi() -> dict[str, Any]:
     """The service described by OpenAPI 3.1."""
-    kinds = {list: "array", int: "integer", bool: "boolean", dict: "object", str: "string"}
+    kinds = {list: "array", int: "integer", float: "integer", bool: "boolean", dict: "object", str: "string"}
     error = {"description": "The request is wrong, and the error says where", "content": {"application/json": {
         "schema": {"type": "object", "properties": {"error": {"type": "string"}}}}}}  # fmt: skip
     paths: dict[str, Any] = {
@@ -154,7 +161,7 @@ def openapi() -> dict[str, Any]:
     for path, (says, fields) in REQUESTS.items():
         properties: dict[str, Any] = {}
         for name, field in fields.items():
-            names = [kinds[kind] for kind in field.kinds]
+            names = list(dict.fromkeys(kinds[kind] for kind in field.kinds))  # JSON Schema: 7.0 is an integer
             properties[name] = {"type": names if len(names) > 1 else names[0], "description": field.says}
             if list in field.kinds:
                 properties[name]["items"] = {"type": ["integer", "string"]}

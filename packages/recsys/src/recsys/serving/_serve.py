@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 from ninefold.errors import InputError, require
 
 from recsys.recommender._store import load
-from recsys.serving._app import make_app
 from recsys.serving._events import EventLog
 from recsys.serving._live import Live
-
-_SETTING = "RECSYS_SERVE"  # what a worker is to serve, as JSON: workers are new processes
-_LOOK, _GRACE = 0.5, 5.0  # seconds between two looks at the supervisor, and for the last answers
+from recsys.serving._worker import SETTING
 
 
 def serve(
@@ -47,10 +41,10 @@ def serve(
         EventLog(events).close()
     with tempfile.TemporaryDirectory(prefix="recsys-") as state, _listening(host, port) as found:
         setting = {"folder": folder, "state": state, "events": events, "items": items, "supervisor": os.getpid()}
-        os.environ[_SETTING] = json.dumps(setting, default=str)
+        os.environ[SETTING] = json.dumps(setting, default=str)
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         config = uvicorn.Config(
-            "recsys.serving._serve:worker", factory=True, workers=workers, log_level="warning", access_log=False,
+            "recsys.serving._worker:worker", factory=True, workers=workers, log_level="warning", access_log=False,
             timeout_graceful_shutdown=10, backlog=2048, lifespan="on", ws="none",
         )  # fmt: skip
         print(f"http://{host}:{found.getsockname()[1]}/health", file=sys.stderr, flush=True)
@@ -60,24 +54,6 @@ def serve(
         else:
             supervisors: Any = require("uvicorn.supervisors", "recsys", "serve")
             supervisors.Multiprocess(config, sockets=[found]).run()
-
-
-def worker() -> Any:
-    """The application of one worker, by the setting that `serve` left."""
-    setting = json.loads(os.environ[_SETTING])
-    supervisor = setting.pop("supervisor")
-    if supervisor != os.getpid():
-        threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
-    return make_app(**setting)
-
-
-def _end_with(supervisor: int) -> None:
-    """End this worker when its supervisor has died, so that the port is free again."""
-    while os.getppid() == supervisor:
-        time.sleep(_LOOK)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_GRACE)
-    os._exit(1)
 
 
 def _listening(host: str, port: int) -> socket.socket:
