@@ -34,7 +34,7 @@ class TestContract(ContractTests):
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
         packed, start = str(self.make_artifact(tmp_path)), str(tmp_path / "start")
         verbs = {"pack": ["pack", start], "export": ["export", packed], "pretrain": ["pretrain"]}
-        return verbs | {"train": ["train", start]}
+        return verbs | {"train": ["train", start], "predict": ["predict", packed, start]}
 
     def long_command(self, tmp_path: Path) -> list[str]:
         return ["pretrain", "--epochs", "8", "--width", "4"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -58,7 +59,7 @@ def done(monkeypatch, capsys):
 def test_own_graph_from_files_to_predictions(done, mine, tmp_path):
     folder, new = mine
     base, grown, answers = tmp_path / "base.safetensors", tmp_path / "grown.safetensors", tmp_path / "answers.csv"
-    done("fit", folder, "-o", base)
+    assert re.search(r"prototypes \(grow\), bytes +[\d,]+\n", done("fit", folder, "-o", base))
     done("add", base, folder, "--support", folder.parent / "new.csv", "-o", grown)
     assert "fraud" in done("inspect", grown)
     assert "fraud" not in done("inspect", base)
@@ -71,6 +72,11 @@ def test_own_graph_from_files_to_predictions(done, mine, tmp_path):
     assert row["class"] == rows[f"n{new[0]}"]
     again = done("add", grown, folder, "--support", folder.parent / "new.csv", "-o", tmp_path / "x", status=2)
     assert "'fraud'" in again
+    assert "(--update replaces it by these nodes)" in again
+    done("add", grown, folder, "--support", folder.parent / "new.csv", "--update", "-o", tmp_path / "x")
+    sizes = json.loads(done("inspect", grown, "--json"))
+    assert sizes["prototypes (grow), bytes"] > 0
+    assert sizes["encoder, bytes"] > 0
     assert "n0x" in done("predict", grown, folder, "--node", "n0x", status=2)
 
 

@@ -240,3 +240,10 @@ def test_rivals_are_at_hand_by_attribute():
     import mecoin
 
     assert "SGC-NCM" in mecoin.__getattr__("baselines").BASELINES  # which an import elsewhere may have set already
+
+
+def test_without_a_mask_all_labelled_nodes_outside_the_validation_mask_are_learned_from():
+    labelled, held = BASE.y >= 0, np.arange(len(BASE)) % 7 == 0
+    for validation, train in ((None, labelled), (held, labelled & ~held)):
+        made, told = (Mecoin("sgc").fit_base(BASE, mask, validation) for mask in (None, train))
+        np.testing.assert_array_equal(made.predict_proba(BASE), told.predict_proba(BASE))

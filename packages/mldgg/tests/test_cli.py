@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -49,6 +50,11 @@ def test_own_graphs_from_files_to_predictions(mine, model, tmp_path):
     adapted, out = tmp_path / "south.safetensors", tmp_path / "answers.parquet"
     told = json.loads(done("adapt", model, folder, "--graph", "south", "-o", adapted, "--json"))
     assert told["labels used"] == 12
+    assert len(told["expected accuracy"]) == 3  # JSON has numbers, the terminal has words
+    words = done("adapt", model, folder, "--graph", "south", "-o", adapted, "--force")
+    assert re.search(r"expected accuracy, % +\d+\.\d \(\d+\.\d to \d+\.\d\)\n", words)
+    assert "parts switched off" in words
+    assert not re.search(r"[\[{]", words)
     done("predict", adapted, folder, "--graph", "south", "-o", out)
     rows = pq.read_table(out).to_pylist()
     assert [row["node"] for row in rows] == [f"n{i}" for i in range(150)]

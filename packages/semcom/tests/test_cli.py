@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -209,7 +210,7 @@ def test_bad_options_are_named(refused, folder, note, tmp_path):
     assert "40000 bits" in line
     assert "--split" in line
     assert "--out" in refused("carrier", "send", folder, *PAPER)
-    assert "range" in refused("bench", "phy", "--snr", "4:1:1")
+    assert "--snr: got '4:1:1'" in refused("bench", "phy", "--snr", "4:1:1")
     assert "expected one of steps" in refused("train", "jscc", "--recipe", "speed=3", "-o", tmp_path / "run")
     assert "expected a int" in refused("train", "jscc", "--net", "width=wide", "-o", tmp_path / "run")
     words = ("train", "mae", *TINY, "--start", built_in_path("mae-32p4"), "-o", tmp_path / "run")
@@ -223,6 +224,15 @@ def test_bad_options_are_named(refused, folder, note, tmp_path):
     line = refused("carrier", "run", folder, "--link", "fec=ldpc:1/2,modulaton=qpsk")
     assert "setting: got 'modulaton'" in line
     assert "--pilots with it" in refused("carrier", "send", folder, "--pilot-block", "64", "-o", tmp_path / "sent")
+
+
+@pytest.mark.parametrize("verb", [["baseline", "PICTURES", "--codec", "jpeg"], ["bench", "phy"]])
+def test_a_run_without_its_plots_is_refused_before_it_is_measured(refused, folder, tmp_path, monkeypatch, verb):
+    words, out = [str(folder) if one == "PICTURES" else one for one in verb], tmp_path / "run"
+    assert "--snr: got 'abc', expected numbers like" in refused(*words, "--snr", "abc")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "this needs matplotlib: pip install 'semcom[plots]'" in refused(*words, "-o", str(out))
+    assert not out.exists()
 
 
 def test_training_takes_all_options_of_a_channel_and_begins_with_a_model_by_name(semcom, tmp_path):

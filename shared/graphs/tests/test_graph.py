@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from ninefold.errors import InputError
-from ninefold_graphs import Graph, from_pyg, to_pyg
+from ninefold_graphs import Graph, from_pyg, read_edge_list, to_pyg
 
 X = np.eye(4, dtype=np.float32)
 
@@ -115,3 +115,18 @@ def test_tensors_may_hang_on_a_gradient():
     data.x.requires_grad_()
     assert len(from_pyg(data)) == 4
     assert len(Graph.of(data.x, data.edge_index, data.y, ids=data.node_ids)) == 4
+
+
+def test_repr_of_a_graph_is_one_line_without_arrays():
+    graph = Graph.of(np.zeros((2000, 3)), [[0, 1], [1, 2]], ["a", "b", *[None] * 1998], weight=[1, 2], name="mine")
+    assert repr(graph) == (
+        "<Graph 'mine': 2,000 nodes, 4 weighted directed edges, 3 features, 2 classes, 2 labelled nodes>"
+    )
+
+
+def test_a_column_of_text_is_refused_with_the_remedy(tmp_path):
+    for name, text in (("edges", "a,b\n"), ("labels", "a,x\nb,y\n"), ("features", "a,1,PL\nb,2,DE\n")):
+        (tmp_path / f"{name}.csv").write_text(text)
+    message = r"feature 2 of node a in .*, line 1: got 'PL', expected a number \(write a category as one column of 0"
+    with pytest.raises(InputError, match=message):
+        read_edge_list(tmp_path / "edges.csv", tmp_path / "labels.csv", tmp_path / "features.csv")

@@ -25,6 +25,7 @@ COLUMNS = {
     *("node", "nodes", "nodeid", "id", "name", "source", "target", "src", "dst", "dest", "destination", "from", "to"),
     *("head", "tail", "u", "v", "start", "end", "left", "right", "item", "user", "account", "paper", "product"),
 }  # usual names of columns of nodes
+_CATEGORY = "write a category as one column of 0 and 1 for each of its values"
 
 
 def read_edge_list(
@@ -294,7 +295,10 @@ def _rows(path: PathLike) -> dict[str, list[float]]:
     for number, (node, *fields) in lines:
         where = f"{path}, line {number}"
         _refuse_empty(node, where)
-        values = [_number(field, f"feature {column} of node {node}", where) for column, field in enumerate(fields, 1)]
+        values = [
+            _number(field, f"feature {column} of node {node}", where, _CATEGORY)
+            for column, field in enumerate(fields, 1)
+        ]
         width = len(values) if width is None else width
         if len(values) != width:
             raise InputError(f"features of node {node}", got=len(values), expected=f"{width} as above", where=where)

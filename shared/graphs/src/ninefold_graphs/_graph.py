@@ -115,6 +115,13 @@ class Graph:
     def __len__(self) -> int:
         return self.x.shape[0]
 
+    def __repr__(self) -> str:
+        """Sizes in one line, no array."""
+        weighted = "weighted " if self.weight is not None else ""
+        labelled = f"{len(self.classes)} classes, {np.count_nonzero(self.y >= 0):,} labelled nodes"
+        sizes = f"{len(self):,} nodes, {self.edge_index.shape[1]:,} {weighted}directed edges, {self.width:,} features"
+        return f"<Graph {self.name!r}: {sizes}, {labelled}>"
+
     @property
     def width(self) -> int:
         """Number of features."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ninefold.cli import house_app, run_app, verb
 from ninefold.demo import demo_verb
 
-from bnn_fsg.cli._packed import bench, evaluate, export, inspect, is_export, pack
+from bnn_fsg.cli._packed import bench, evaluate, export, inspect, is_answers, is_export, pack, predict
 from bnn_fsg.cli._training import pretrain, train
 from bnn_fsg.runtime._format import is_packed
 
@@ -15,6 +15,7 @@ app = house_app(
 )
 verb(app, uses=("force", "out"), out="file", ours=is_packed)(pack)
 verb(app, "eval", uses=("threads",))(evaluate)
+verb(app, uses=("threads", "force", "out"), out="file", ours=is_answers)(predict)
 verb(app, uses=())(inspect)
 verb(app, uses=("seed", "threads"))(bench)
 verb(app, uses=("force", "out"), out="file", ours=is_export)(export)

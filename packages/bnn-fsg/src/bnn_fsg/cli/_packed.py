@@ -1,4 +1,4 @@
-"""The verbs of packed models: pack, eval, inspect, bench, export."""
+"""The verbs of packed models: pack, eval, predict, inspect, bench, export."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ninefold.cli import Shared
 from ninefold.errors import InputError, require
-from ninefold.files import foreign
+from ninefold.files import foreign, starts_with
 from typer import Argument, Option
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Packed = Annotated[Path, Argument(help="Packed network, a .bnn file.")]
 _SOURCE = "Run folder or model file that `train` wrote, or 'adabin' (a published net)."
 _BACKEND = "Kernels to use: auto, c (fastest of the C library), amx, avx512, avx2, neon, plain or numpy."
+
+is_answers = starts_with("picture,class,score")  # what `predict --force` may replace
 
 
 def pack(source: Annotated[str, Argument(help=_SOURCE)], *, opts: Shared) -> dict[str, Any]:
@@ -45,6 +47,31 @@ def evaluate(
     from bnn_fsg.evaluation._packed import accuracy_facts, open_packed
 
     return accuracy_facts(open_packed(model, threads=opts.threads or 1, backend=backend), data, split)
+
+
+def predict(
+    model: Packed,
+    pictures: Annotated[list[Path], Argument(help="Picture files, or folders of pictures.")],
+    *,
+    backend: Annotated[str, Option(help=_BACKEND)] = "auto",
+    opts: Shared,
+) -> Table:
+    """Predict the class of each picture with its score from 0 to 1 (softmax); -o writes all as a CSV file.
+
+    Pictures are resized to the network's input. Needs the extra `data`, and no torch.
+
+    Example: `bnn-fsg predict mine.bnn photo.png -o answers.csv`
+    """
+    from bnn_fsg.evaluation._answers import answer_table, write_answers
+    from bnn_fsg.evaluation._packed import open_packed
+
+    table = answer_table(open_packed(model, threads=opts.threads or 1, backend=backend), pictures)
+    if opts.out is not None:
+        return write_answers(table, opts.out, force=opts.force)
+    if len(table.rows) > 20 and not opts.json:
+        table.notes.append(f"the first 20 of {len(table.rows):,} pictures; all with -o FILE or --json")
+        table.rows = table.rows[:20]
+    return table
 
 
 def inspect(model: Packed) -> list[Any]:

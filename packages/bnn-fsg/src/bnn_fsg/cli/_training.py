@@ -13,7 +13,8 @@ from bnn_fsg.training._chosen import BEST
 
 _FOLDERS = "digits (embedded), or a folder: CIFAR batches, parquet shards, or pictures in train/CLASS/ and test/CLASS/."
 Data = Annotated[str, Option(help=_FOLDERS)]
-Epochs = Annotated[int, Option(min=1, help="Number of passes over the training images.")]
+_EPOCHS = "Number of passes over the training images. Default: 5, or as many as make 200 steps."
+Epochs = Annotated[int | None, Option(min=1, help=_EPOCHS)]
 Batch = Annotated[int, Option(min=1, help="Number of images in each step.")]
 _WEIGHTS = Option(help="Weight form: dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.")
 _ACTIVATIONS = Option(help="Input binarisation: sign, approx, reste, irnet, rsign or adabin.")
@@ -31,7 +32,7 @@ def pretrain(
     ] = "auto",
     width: Annotated[int, Option(min=1, help="Number of channels in the first stage.")] = 16,
     size: Annotated[int | None, Option(min=1, help="Side in pixels to which pictures of a folder are resized.")] = None,
-    epochs: Epochs = 5,
+    epochs: Epochs = None,
     batch: Batch = 128,
     lr: Annotated[float, _LR] = 1e-3,
     schedule: Annotated[str, _DECAY] = "step",
@@ -47,12 +48,10 @@ def pretrain(
     """
     require("torch", "bnn_fsg", "train")
     from bnn_fsg.evaluation._run_folders import pretrain_into
-    from bnn_fsg.training._trainer import Schedule
 
-    plan = Schedule(epochs=epochs, batch=batch, drop_every=0, augment=augment, decay=schedule)
     return pretrain_into(
-        opts.need_out(), data, net=net, width=width, size=size, lr=lr, schedule=plan, seed=opts.seed,
-        device=opts.device,
+        opts.need_out(), data, net=net, width=width, size=size, lr=lr, decay=schedule, epochs=epochs, batch=batch,
+        augment=augment, seed=opts.seed, device=opts.device,
     )  # fmt: skip
 
 
@@ -69,7 +68,7 @@ def train(
     schedule: Annotated[str | None, _DECAY] = None,
     teacher: Annotated[Path | None, _TEACHER] = None,
     teacher_share: Annotated[float, Option(help="Share of the teacher in the loss, 0 to 1.")] = 0.5,
-    epochs: Epochs = 5,
+    epochs: Epochs = None,
     batch: Batch = 128,
     augment: Augment = False,
     compile: Annotated[bool, Option("--compile", help="Compile the network first.")] = False,  # noqa: A002

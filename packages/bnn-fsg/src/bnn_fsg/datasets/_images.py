@@ -33,6 +33,7 @@ class Images:
         classes: how many classes there are.
         white: pixel value that becomes 1.0.
         mean, std: of the values 0..1, for `inputs`: one for all channels, or one for each.
+        names: of the classes, in order; empty if they are only numbered.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Images:
     white: int = 255
     mean: Sequence[float] = (0.5,)
     std: Sequence[float] = (0.5,)
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.labels):
@@ -178,7 +180,21 @@ def image_folder(folder: str | Path, size: tuple[int, int] | None = None, *, gre
     pixels = [_decode(files[row][0].read_bytes(), str(files[row][0]), size, grey=grey) for row in order]
     labels = np.array([files[row][1] for row in order], np.int64)
     stack = _stack(pixels, str(folder))
-    return Images(folder.name, stack, labels, len(kinds), **_norm(stack.shape[1], cifar10=True))
+    names = tuple(kind.name for kind in kinds)
+    return Images(folder.name, stack, labels, len(kinds), **_norm(stack.shape[1], cifar10=True), names=names)
+
+
+def picture(path: str | Path, channels: int, size: tuple[int, int]) -> np.ndarray:
+    """A picture file as (height, width, channels) uint8, resized to `size`: grey for one channel, else in colours."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"picture {path}", got="no such file", expected="a picture file or a folder of pictures")
+    return _decode(path.read_bytes(), str(path), size, grey=channels == 1).transpose(1, 2, 0)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Picture files in a folder and in its subfolders, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES)
 
 
 def _kinds(folder: Path) -> list[Path]:

@@ -40,7 +40,7 @@ def pack_network(source: str | Path, out: Path, *, force: bool = False) -> dict[
 
     model, recipe = open_network(source)
     normal: dict[str, Any] = {"mean": recipe.mean, "std": recipe.std, "white": recipe.white}
-    packed = pack(model, torch.zeros(1, recipe.channels, *recipe.size), **normal)
+    packed = pack(model, torch.zeros(1, recipe.channels, *recipe.size), **normal, classes=recipe.names)
     packed.save(out, force=force)
     floats = sum(4 * one.numel() for one in model.parameters())
     return {"file": out, "bytes": packed.nbytes, "bytes as float32": floats, "times smaller": floats / packed.nbytes}

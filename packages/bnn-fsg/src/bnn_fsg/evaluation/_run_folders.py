@@ -6,16 +6,19 @@ Under torchrun the processes share each batch; the first one writes, and gets th
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ninefold.distributed import joined
 from ninefold.errors import InputError
 from ninefold.progress import Progress, progress
 from torch import nn
 
+from bnn_fsg.datasets import Images
 from bnn_fsg.datasets._splits import splits_of
 from bnn_fsg.evaluation._runs import Arm, train_arm
 from bnn_fsg.layers._nets import Recipe, save_model
@@ -23,20 +26,25 @@ from bnn_fsg.training._chosen import BEST, chosen
 from bnn_fsg.training._scores import accuracy
 from bnn_fsg.training._start import open_start, teacher_model
 from bnn_fsg.training._teacher import Teacher
-from bnn_fsg.training._trainer import BinaryTrainer, Schedule
+from bnn_fsg.training._trainer import BinaryTrainer, History, Schedule
+
+_EPOCHS, _STEPS = 5, 200  # at least so many, if the number of epochs is not given
 
 
 def pretrain_into(
     out: Path, data: str = "digits", *, net: str = "auto", width: int = 16, size: int | None = None, lr: float = 1e-3,
-    schedule: Schedule, seed: int = 0, device: str = "cpu",
+    decay: str = "step", epochs: int | None = None, batch: int = 128, augment: bool = False, seed: int = 0,
+    device: str = "cpu",
 ) -> dict[str, Any] | None:  # fmt: skip
     """Train a full-precision network into a run folder, which then holds model.safetensors.
 
     Args:
         out: the folder. data: see `splits_of`. net: name; auto: cnn at 8x8, else resnet8.
         width: channels of the first stage. size: to which pictures of a folder are resized. lr: of Adam.
-        schedule: epochs and batch. seed: of weights and batches. device: of torch.
-    Returns: parameters, loss, test accuracy and the model's path; None in all processes but the first.
+        decay, batch, augment: see `Schedule`. epochs: if omitted, see `epochs_for`.
+        seed: of weights and batches. device: of torch.
+    Returns: parameters, loss, epochs, steps, test accuracy and the model's path, and a warning if the network is no
+        better than chance; None in all processes but the first.
     Raises: InputError for a rate that is not positive, or a size that was not taken.
     """
     splits = splits_of(data, None if size is None else (size, size))
@@ -46,12 +54,15 @@ def pretrain_into(
         raise InputError("--size", got=size, expected="a folder of pictures as --data: no others are resized")
     recipe = Recipe(
         net={"auto": "cnn" if shape[2:] == (8, 8) else "resnet8"}.get(net, net), classes=images.classes, width=width,
-        channels=shape[1], size=(shape[2], shape[3]), mean=tuple(images.mean), std=tuple(images.std), white=images.white
+        channels=shape[1], size=(shape[2], shape[3]), mean=tuple(images.mean), std=tuple(images.std),
+        white=images.white, names=images.names,
     )  # fmt: skip
     torch.manual_seed(seed)
     model = recipe.build().to(device)
     config = {"verb": "pretrain", "data": data, "net": net, "width": width, "lr": lr}
     optimizer = torch.optim.Adam(model.parameters(), lr=_positive(lr))
+    epochs = epochs or epochs_for(len(images), batch)
+    schedule = Schedule(epochs=epochs, batch=batch, drop_every=0, augment=augment, decay=decay)
     with _joined() as writes:
         trainer = BinaryTrainer(model, optimizer, schedule, seed=seed, out=out, config=config)
         with progress(trainer.steps(images), "training in full precision") as bar:
@@ -60,14 +71,14 @@ def pretrain_into(
         return None
     facts = {"parameters": sum(one.numel() for one in model.parameters())}
     facts |= {"training loss of the last epoch": history.epochs[-1]["loss"]}
-    return facts | _saved(out, model, recipe, splits["test"])
+    return facts | _saved(out, model, recipe, splits["test"], history)
 
 
 def train_into(
     out: Path, start: Path, data: str = "digits", *, gradient: str = BEST, weights: str | None = None,
     activations: str | None = None, skip: Sequence[str] | None = None, optimizer: str | None = None,
     lr: float | None = None, decay: str | None = None, teacher: Path | None = None, teacher_share: float = 0.5,
-    epochs: int = 5, batch: int = 128, augment: bool = False, compile: bool = False, seed: int = 0,  # noqa: A002
+    epochs: int | None = None, batch: int = 128, augment: bool = False, compile: bool = False, seed: int = 0,  # noqa: A002
     device: str = "cpu",
 ) -> dict[str, Any] | None:  # fmt: skip
     """Binarise a full-precision network and train it into a run folder, which then holds model.safetensors.
@@ -78,8 +89,10 @@ def train_into(
             given, a rate of 1e-3 and decay "step".
         activations: form of the inputs. skip: patterns of layers that stay float.
         teacher: network to follow. teacher_share: its part in the loss.
-        epochs, batch, augment: see `Schedule`. compile: by torch.compile. seed: of the batches. device: of torch.
-    Returns: losses, flips, test accuracy and the model's path; None in all processes but the first.
+        epochs: if omitted, see `epochs_for`. batch, augment: see `Schedule`. compile: by torch.compile.
+        seed: of the batches. device: of torch.
+    Returns: losses, flips, epochs, steps, test accuracy and the model's path, and a warning if the network is no
+        better than chance; None in all processes but the first.
     """
     known = chosen(gradient)
     lr = lr if lr is not None else known.lr if optimizer is None else 1e-3
@@ -87,7 +100,9 @@ def train_into(
     weights, optimizer = weights or known.weights, optimizer or known.optimizer
     model, recipe, splits = open_start(start, data, weights, activations, skip)
     arm = Arm(gradient, optimizer, _positive(lr))
-    plan = Schedule(epochs=epochs, batch=batch, augment=augment, decay=decay)
+    drop_every = 30 if epochs else max(30, 3 * epochs_for(len(splits["train"]), batch) // 10)  # published: 30 of 100
+    epochs = epochs or epochs_for(len(splits["train"]), batch)
+    plan = Schedule(epochs=epochs, batch=batch, drop_every=drop_every, augment=augment, decay=decay)
     followed = teacher and Teacher(teacher_model(teacher, splits["train"]).to(device), teacher_share)
     config = {"verb": "train", "data": data, "start": str(start), "weights": weights, "activations": activations}
     config |= {"skip": skip, "arm": arm.label, "teacher": teacher and str(teacher), "compile": compile}
@@ -103,13 +118,27 @@ def train_into(
     last = history.epochs[-1]
     facts = {"arm": arm.label, "mean training loss": history.mean_loss, "training loss of the last epoch": last["loss"]}
     facts |= {"signs that flipped in the last epoch": last["flips"], "steps skipped": last["skipped"]}
-    return facts | _saved(out, model, recipe, splits["test"])
+    return facts | _saved(out, model, recipe, splits["test"], history)
 
 
-def _saved(out: Path, model: nn.Module, recipe: Recipe, test: Any) -> dict[str, Any]:
-    """Write the model into its run folder; its accuracy and path."""
+def epochs_for(images: int, batch: int) -> int:
+    """Number of epochs if none is given: 5, or as many as make 200 steps of `batch` images."""
+    steps = images // batch + (images % batch >= 2)  # a last batch of one image is left out
+    return max(_EPOCHS, -(-_STEPS // max(steps, 1)))
+
+
+def _saved(out: Path, model: nn.Module, recipe: Recipe, test: Images, history: History) -> dict[str, Any]:
+    """Write the model into its run folder; its training steps, accuracy and path, and whether it learned nothing."""
     save_model(out / "model.safetensors", model, recipe, force=True)
-    return {"test accuracy": accuracy(model, test), "model": out / "model.safetensors"}
+    found, chance = accuracy(model, test), float(np.bincount(test.labels).max()) / len(test)
+    facts = {"epochs": len(history.epochs), "training steps": len(history.losses), "test accuracy": found}
+    facts |= {"model": out / "model.safetensors"}
+    if found <= chance + 2 * math.sqrt(chance * (1 - chance) / len(test)):  # two standard errors
+        facts["warning"] = (
+            f"the network has not learned: always answering the most frequent class is right for {chance:.3g} of the "
+            f"{len(test)} test pictures; train longer (--epochs, smaller --batch) or with another --lr"
+        )
+    return facts
 
 
 @contextlib.contextmanager

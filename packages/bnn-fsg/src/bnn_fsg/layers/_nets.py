@@ -136,6 +136,7 @@ class Recipe:
         activations, skip: see `binarize`.
         mean, std, white: how images become inputs.
         last_norm: see `build`.
+        names: of the classes, in order; empty if they are only numbered.
     """
 
     net: str
@@ -150,6 +151,7 @@ class Recipe:
     std: tuple[float, ...] = (0.5,)
     white: int = 255
     last_norm: bool = True
+    names: tuple[str, ...] = ()
 
     def example(self) -> Tensor:
         """Two images of noise: of zeros a layer would see little more than biases."""

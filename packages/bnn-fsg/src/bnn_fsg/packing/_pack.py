@@ -24,6 +24,7 @@ def pack(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     white: int = 255,
+    classes: Sequence[str] = (),
     threads: int = 1,
 ) -> PackedModel:
     """Turn a trained, binarised network into one that runs on bits, without torch.
@@ -33,6 +34,7 @@ def pack(
         example_input: (n, channels, [[frames], height], width) or (n, features): fixes the input's shape.
         mean, std: by channel, what pictures from 0 to 1 were normalised with; kept for `PackedModel.prepare`.
         white: the pixel value that stands for 1.
+        classes: names of the classes in the order of the outputs, kept as `PackedModel.classes`.
         threads: for the packed model.
     Returns: the packed model; `.save(path)` writes the `.bnn` file.
     Raises:
@@ -77,6 +79,8 @@ def pack(
     graph, arrays = describe(nodes, output, shape, example)
     if normalisation is not None:
         graph["normalisation"] = normalisation
+    if classes:
+        graph["classes"] = _names(classes, shape)
     return PackedModel(encode(graph, arrays), threads=threads)
 
 
@@ -92,6 +96,15 @@ def _normalisation(mean: Any, std: Any, white: int, channels: int) -> dict[str, 
     if not all(one > 0 for one in known["std"]):
         raise InputError("std", got=known["std"], expected="numbers above 0")
     return {**known, "white": white}
+
+
+def _names(classes: Sequence[str], shape: tuple[int, ...]) -> list[str]:
+    """The names, one for each output; InputError otherwise."""
+    names = list(map(str, classes))
+    if len(shape) != 2 or len(names) != shape[1] or len(set(names)) < len(names):
+        expected = f"{shape[1]} different names" if len(shape) == 2 else "none: the output is not one number per class"
+        raise InputError("classes", got=f"{len(set(names))} different names", expected=expected)
+    return names
 
 
 def describe(nodes: list[Node], output: str, shape: tuple[int, ...], example: Tensor) -> tuple[Any, dict[str, Any]]:

@@ -29,6 +29,7 @@ class PackedModel:
         nodes: the operations, as the file has them.
         output_rank: how many dimensions the output has, batch included.
         normalisation: {mean, std, white} of its pictures, or None if not given to `pack`.
+        classes: names of the classes in the order of the outputs; empty if not given to `pack`.
         sizes: of each value of one sample, by name.
         memory: bytes that the weights and the values of one sample take at most.
         about: the file's header.
@@ -77,6 +78,7 @@ class PackedModel:
             self.sizes = _sizes.infer(graph["input"], self.nodes, self._output, self.output_rank)
             self.input_shape = tuple(graph["input"])
             self.normalisation = _normalisation(graph.get("normalisation"), self.input_shape[0])
+            self.classes = _classes(graph.get("classes", []), self.sizes[self._output].channels)
             self.memory = len(data) * _UNPACKED + self._values_and_weights(graph)
             self._fused = _graph.fuse(_graph.parse(graph, arrays), self._output)
             self._run = self._executor(None)
@@ -241,6 +243,15 @@ def _not_finite(x: np.ndarray) -> InputError:
 def _machine() -> int:
     """Bytes of memory that this machine has; a terabyte where it does not say."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 40
+
+
+def _classes(known: Any, outputs: int) -> tuple[str, ...]:
+    """Names of the classes, checked: none, or one for each output."""
+    if not isinstance(known, list) or not all(isinstance(one, str) for one in known):
+        raise ValueError(f"the classes {known!r:.60} are no list of names")
+    if known and (len(known) != outputs or len(set(known)) < outputs):
+        raise ValueError(f"{len(set(known))} different names of classes for {outputs} outputs")
+    return tuple(known)
 
 
 def _normalisation(known: Any, channels: int) -> dict[str, Any] | None:

@@ -55,7 +55,8 @@ def fit(
         train, held = base_nodes(graph, data, opts.seed)
     model.fit_base(graph, train, held)
     model.save(out, force=opts.force)
-    return {"classes": len(model.labels), "labelled nodes": int(train.sum()), **model.memory_report(), "model": out}
+    sizes = {f"{part}, bytes": count for part, count in model.memory_report().items()}
+    return {"classes": len(model.labels), "labelled nodes": int(train.sum()), **sizes, "model": out}
 
 
 @verb(app, uses=("threads", "force", "out"), out="file")
@@ -90,6 +91,10 @@ def add(
         raise InputError("classes to add", got="neither or both", expected="either --support or --split")
     else:
         given = read_support(support, graph, [*graph.classes, *learnt.labels])
+    known = [label for label in given if label in learnt.labels]
+    if known and not update:
+        hint = "--update replaces it by these nodes"
+        raise InputError(f"label {known[0]!r}", got=f"a known class of {model}", expected="a new one", hint=hint)
     with warnings.catch_warnings(record=True, action="always") as caught:
         learnt.add_classes(graph, given, update=update)
     for warning in caught:

@@ -56,7 +56,8 @@ def inspect(
             raise InputError("--data or --learner", got="a model", expected="a split.json to audit")
         model = model_of(path)
         labels = {"classes": len(model.labels), "labels": ", ".join(map(str, model.labels))}
-        return {**model.settings, **labels, **model.memory_report()}
+        sizes = {f"{part}, bytes": count for part, count in model.memory_report().items()}
+        return {**model.settings, **labels, **sizes}
     known = Split.load(path)
     if data is None:
         if learner is not None:

@@ -131,18 +131,19 @@ class Mecoin:
         self._encoder = encoder_of(given, hidden)
         self._state: _State | None = None
 
-    def fit_base(self, data: Any, train_mask: Any, val_mask: Any = None) -> Self:
+    def fit_base(self, data: Any, train_mask: Any = None, val_mask: Any = None) -> Self:
         """Learn the base classes: the encoder, then the memory. Returns itself.
 
         Args:
-            data: a Graph, or PyG `Data`.
-            train_mask: (n,) bool, nodes whose labels are used; val_mask: (n,) bool, nodes for early stopping.
+            data: a Graph, PyG `Data`, or anything else that `from_pyg` reads, such as a networkx graph.
+            train_mask: (n,) bool, nodes whose labels are used; all labelled ones outside val_mask if omitted.
+            val_mask: (n,) bool, nodes for early stopping.
         A call that fails leaves the model as it was.
         Raises: InputError if masks overlap, have another shape, or a training node has no label.
         """
         graph = from_pyg(data)
-        train = mask_of("train_mask", train_mask, graph)
         held = mask_of("val_mask", np.zeros(len(graph), bool) if val_mask is None else val_mask, graph)
+        train = mask_of("train_mask", (graph.y != UNKNOWN) & ~held if train_mask is None else train_mask, graph)
         if (train & held).any():
             raise InputError("val_mask", got=f"{int((train & held).sum())} training nodes", expected="other nodes")
         if not train.any():

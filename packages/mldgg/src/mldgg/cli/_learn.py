@@ -74,7 +74,7 @@ def adapt(
     """
     from mldgg.domains._given import open_target, with_support
     from mldgg.meta import MLDGG
-    from mldgg.meta._reports import model_path
+    from mldgg.meta._reports import adapted_facts, model_path
 
     out, fitted = opts.need_out(), MLDGG.load(model_path(model))
     target = open_target(data, graph, fitted.classes, opts.seed)
@@ -82,7 +82,7 @@ def adapt(
     with spoken_warnings():
         adapted = fitted.adapt(shown)
     adapted.save(out, force=opts.force)
-    report = {name: str(one) if isinstance(one, dict | list) else one for name, one in adapted.report().items()}
+    report = adapted.report() if opts.json else adapted_facts(adapted.report())
     return {"graph": target.name, "labels used": int((shown.y >= 0).sum()), **report, "adapted": out}
 
 

@@ -28,7 +28,8 @@ def fit_table(model: MLDGG, sources: Sequence[Graph]) -> Table:
     for graph in sources:
         table.rows.append([graph.name, len(graph), graph.edge_index.shape[1] // 2, int((graph.y >= 0).sum())])
     solver = model.fitted
-    table.notes.append(f"{max(one[-1] for one in solver.trials):.2f} % with each source as target; chosen on sources:")
+    right = f"{max(one[-1] for one in solver.trials):.2f} % right with each source as the new graph in turn"
+    table.notes.append(f"{right}; chosen that way:")
     table.notes += [f"{name}: {one}" for name, one in _chosen(model.about()["solver"]).items()]
     strengths = (f"{solver.ridge.strength_at(shots):.4g} at {shots}" for shots in (1, 20))
     table.notes.append(f"strength of a change by labels a class: {', '.join(strengths)}")
@@ -50,6 +51,26 @@ def _chosen(solver: dict[str, Any]) -> dict[str, str]:
         again = f"second fit to the answers of a {part['again']}" if part["again"] else "no second fit"
         found[f"features {title}"] = f"words of {part['words']}, {walk}, {again}"
     return found
+
+
+def adapted_facts(report: dict[str, Any]) -> dict[str, Any]:
+    """`Adapted.report()` in words: percentages with their ranges, no lists."""
+    facts = dict(report)
+    expected, mix = facts.pop("expected accuracy"), facts.pop("class mix", {})
+    found: dict[str, Any] = {"nodes": facts.pop("nodes")}
+    found |= {"expected accuracy, %": "unknown" if expected is None else _range(expected)}
+    if isinstance(mix, str):
+        found["share of each class, %"] = mix
+    else:
+        found |= {f"share of {name}, %": _range(share) for name, share in mix.items()}
+    off = ", ".join(facts.pop("off")) or "none"
+    return found | facts | {"parts switched off": off}
+
+
+def _range(values: Sequence[float]) -> str:
+    """A share with its lower and upper end, as percentages."""
+    share, low, high = (100 * one for one in values)
+    return f"{share:.1f} ({low:.1f} to {high:.1f})"
 
 
 def open_adapted(path: Path, data: str, graph: str | None) -> tuple[Adapted, Graph]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from ninefold.cli import Shared, run_app, verb
 from ninefold.demo import demo_verb
-from ninefold.errors import InputError
+from ninefold.errors import InputError, require
 from ninefold.report import Table
 from typer import Option
 
@@ -31,10 +31,12 @@ def baseline(
 ) -> Table:  # fmt: skip
     """Compare codecs with 5G NR LDPC, SoftCast, a linear link and a joint coder on PICTURES at equal symbols.
 
-    With -o the run can be resumed, and writes scores.csv and the plot psnr.png.
+    With -o the run can be resumed, and writes scores.csv and the plot psnr.png (extra `plots`).
 
     Example: `semcom baseline pictures --codec jpeg,avif --ratio 1/12 --snr 0:10:5 -o run`
     """
+    if opts.out is not None:
+        require("matplotlib", "semcom", "plots")  # before the measurement, not after it
     from semcom.datasets import find_pictures
     from semcom.evaluation import BaselineTask
     from semcom.evaluation._campaigns import parse_ratio, run_baseline, words_of
@@ -46,7 +48,7 @@ def baseline(
         arms = "joint,chosen,softcast,linear" + (",layered" if unknown else "")
     own = ["coder"] if ".py:" in coder else []
     names = tuple(dict.fromkeys([*own, *words_of(codec), *words_of(arms)]))
-    over = (parse_ratio(ratio), tuple(parse_range(snr)), channel)
+    over = (parse_ratio(ratio), tuple(parse_range(snr, "--snr")), channel)
     if assumed is not None and not unknown:
         raise InputError("--assumed", got=assumed, expected="--unknown with it: else the sender knows the SNR")
     task = BaselineTask(names, *over, not unknown, 5.0 if assumed is None else assumed, coder, opts.seed)
@@ -66,14 +68,16 @@ def phy(
 ) -> Table:  # fmt: skip
     """Measure error rates of coded blocks with Clopper-Pearson intervals.
 
-    With -o the run can be resumed, and writes the plot bler.png.
+    With -o the run can be resumed, and writes the plot bler.png (extra `plots`).
     """
+    if opts.out is not None:
+        require("matplotlib", "semcom", "plots")
     from semcom.evaluation._campaigns import run_sweep, words_of
     from semcom.phy import parse_range
 
     return run_sweep(
-        channel, words_of(modulations), words_of(fecs), parse_range(snr), bits=bits, blocks=blocks, errors=errors,
-        seed=opts.seed, out=opts.out, jobs=jobs,
+        channel, words_of(modulations), words_of(fecs), parse_range(snr, "--snr"), bits=bits, blocks=blocks,
+        errors=errors, seed=opts.seed, out=opts.out, jobs=jobs,
     )  # fmt: skip
 
 

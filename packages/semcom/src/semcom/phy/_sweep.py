@@ -44,8 +44,8 @@ class Point:
     seed: int
 
 
-def parse_range(text: str) -> list[float]:
-    """Numbers of `1,2.5,7`, each once, or of `first:last:step`, both ends included."""
+def parse_range(text: str, name: str = "range") -> list[float]:
+    """Numbers of `1,2.5,7`, each once, or of `first:last:step`, both ends included; `name` is for the message."""
     try:
         if ":" in text:
             first, last, step = (float(part) for part in text.split(":"))
@@ -57,7 +57,7 @@ def parse_range(text: str) -> list[float]:
             raise ValueError
         return numbers
     except ValueError:
-        raise InputError("range", got=repr(text), expected="numbers like 1,2.5,7 or first:last:step") from None
+        raise InputError(name, got=repr(text), expected="numbers like 1,2.5,7 or first:last:step") from None
 
 
 def measure(point: Point) -> dict[str, Any]:
