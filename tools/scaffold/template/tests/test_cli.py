@@ -30,5 +30,5 @@ def test_demo_shows_a_gain(tmp_path):
     done = run(MODULE, "demo", "--json", "-o", str(tmp_path / "demo.html"))
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)["rows"]
-    assert row["verdict"] == "better"
+    assert row["compared"] == "better"
     assert "data:image/" in (tmp_path / "demo.html").read_text()
