@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from .fsg_helpers import loss_of, made
@@ -14,3 +16,18 @@ def each_kernel_is_compiled_once(worker_id: str) -> None:
         model, fsg = made()
         for _ in range(2):
             fsg.step(loss_of(model))
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run the console script: (status, standard output, standard error)."""
+    from bnn_fsg.cli import main
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["bnn-fsg", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        shown = capsys.readouterr()
+        return end.value.code, shown.out, shown.err
+
+    return call

@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import pytest
 from bnn_fsg import PackedModel, datasets
-from bnn_fsg.cli import main
 from ninefold.datasets import data_dir
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Run the console script: (status, standard output, standard error)."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["bnn-fsg", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        shown = capsys.readouterr()
-        return end.value.code, shown.out, shown.err
-
-    return call
 
 
 @pytest.fixture

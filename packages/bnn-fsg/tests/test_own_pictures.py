@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
 from bnn_fsg import PackedModel, pack
-from bnn_fsg.cli import main
 from bnn_fsg.evaluation._run_folders import epochs_for, pretrain_into
 from bnn_fsg.runtime._format import decode, encode
 from bnn_fsg.training._sources import batches
@@ -18,20 +16,6 @@ from ninefold.errors import ArtifactError, InputError
 from torch import nn
 
 image = pytest.importorskip("PIL.Image", reason="needs the extra data")
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Run the console script: (status, standard output, standard error)."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["bnn-fsg", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        shown = capsys.readouterr()
-        return end.value.code, shown.out, shown.err
-
-    return call
 
 
 def leaf(kind, draw):

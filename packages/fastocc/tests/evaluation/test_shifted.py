@@ -77,7 +77,7 @@ def test_prediction_some_voxels_off_scores_below_the_bounds(name, shots, street,
 def spoiled(name: str, root: Path, pose: np.ndarray) -> None:
     """Write `pose` as lidar2ego wherever the layout keeps it."""
     for path in root.rglob("*infos*.pkl"):
-        about = pickle.loads(path.read_bytes())  # noqa: S301 (written above)
+        about = pickle.loads(path.read_bytes())  # noqa: S301  # safe: written above
         for one in about.get("infos", []):
             one["lidar2ego_translation"] = pose[:3, 3].tolist()
             one["lidar2ego_rotation"] = pose[:3, :3].astype(np.float32)
