@@ -434,15 +434,15 @@ def test_lists_in_a_file_take_a_context_a_user(tmp_path):
     assert pyarrow.parquet.read_table(tmp_path / "recs.parquet").equals(model.recommend(k=2, context=context))
 
 
-def test_lists_are_written_as_parquet_alone(data, tmp_path):
-    with pytest.raises(InputError, match=r"recs\.csv.*\.parquet"):
-        recsys.recommend_to_file(Popular().fit(data), tmp_path / "recs.csv")
+def test_lists_are_written_as_parquet_or_csv_alone(data, tmp_path):
+    with pytest.raises(InputError, match=r"recs\.json.*\.parquet"):
+        recsys.recommend_to_file(Popular().fit(data), tmp_path / "recs.json")
 
 
 def test_a_killed_run_does_not_go_on_with_other_candidates(tmp_path, monkeypatch):
     model, path, items = Popular().fit(events()), tmp_path / "recs.parquet", np.arange(1500)
     with monkeypatch.context() as patched:
-        patched.setattr("recsys.serving._batch._join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr("recsys.storage._lists._File.finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             recsys.recommend_to_file(model, path, k=3, block=10, exclude=items[:1100])
     other = np.r_[items[:500], items[1100:1102], items[502:1100]]  # alike at both ends

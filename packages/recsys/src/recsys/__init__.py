@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from recsys.serving._ann import Index as Index
     from recsys.serving._ann import build_index as build_index
     from recsys.serving._app import make_app as make_app
+    from recsys.serving._batch import recommend_to as recommend_to
     from recsys.serving._batch import recommend_to_file as recommend_to_file
     from recsys.serving._rerank import calibrate as calibrate
     from recsys.serving._rerank import mmr as mmr
@@ -116,7 +117,7 @@ _NAMES = {  # module -> what of it is public
     "sequence._two_stage": ["TwoStage"],
     "serving._ann": ["Index", "build_index"],
     "serving._app": ["make_app"],
-    "serving._batch": ["recommend_to_file"],
+    "serving._batch": ["recommend_to", "recommend_to_file"],
     "serving._rerank": ["calibrate", "mmr", "quota", "rules"],
 }
 _MOVED = ("baselines", "evaluation")  # their names were of `recsys` itself until 0.3; they are found here until 0.5

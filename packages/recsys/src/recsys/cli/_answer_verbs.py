@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import Shared, verb
+from ninefold.errors import InputError
 
 from recsys.cli._app import Length, ModelPath, Within, app, as_table, is_table
 from recsys.cli._arguments import known_items, shard_of, typed_context, typed_ids
@@ -26,14 +27,29 @@ def recommend(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse users that the model does not know.")] = False,
     within: Within = None,
     shard: Annotated[str, typer.Option("--shard", help="Part i/n of the users, such as 2/4.")] = "1/1",
+    to: Annotated[str | None, typer.Option(
+        "--to", help="Database for the lists, as a URL: sqlite:///FILE, postgresql://USER@HOST/NAME (extra postgresql) "
+        "or redis://HOST/0 (extra redis); or a .csv or .parquet file, as with --out.")] = None,
+    table: Annotated[str | None, typer.Option(
+        "--table", help="Table (or key of the Redis hash) that receives the lists; lists if omitted.")] = None,
     *, opts: Shared,
 ) -> Any:  # fmt: skip
-    """Recommend items to users: print lists, or write them to the file -o, in blocks that resume.
+    """Recommend items to users: print lists, or write them to a file (-o) or database (--to), in blocks that resume.
 
-    Example: `recsys recommend best/model -k 10 -o recs.parquet`
+    The columns are user, item (named as in the events), rank (1 is best), score and source. In Redis, the hash `lists`
+    has one field for each user: a JSON object of items, scores and sources. Readers see the previous lists until the new
+    ones are complete; --force replaces them.
+
+    Examples: `recsys recommend best/model -k 10 -o recs.csv`, `recsys recommend best/model --to sqlite:///lists.db`
     """
-    from recsys import load, recommend_to_file
+    from recsys import load, recommend_to
+    from recsys.storage._database import shown
 
+    if to is not None and opts.out is not None:
+        raise InputError("--to, --out", got="both", expected="one of them")
+    place = to if to is not None else opts.out
+    if table is not None and place is None:
+        raise InputError("--table", got=repr(table), expected="none without --to")
     fitted = load(model)
     options = {
         "filter_seen": False if keep_seen else None,
@@ -43,8 +59,9 @@ def recommend(
         "context": typed_context(fitted, within) if within else None,
     }
     ids = shard_of(typed_ids(fitted, users, "user") if users else fitted.user_ids_.values, shard)
-    if opts.out is not None:
-        return {"rows": recommend_to_file(fitted, opts.out, ids, k, force=opts.force, **options), "file": opts.out}
+    if place is not None:
+        rows = recommend_to(fitted, place, ids, k, table=table, force=opts.force, **options)
+        return {"rows": rows, "to": shown(str(place))}
     return as_table(fitted.recommend(ids if users else ids[:5], k, **options))
 
 

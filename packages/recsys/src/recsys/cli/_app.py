@@ -45,10 +45,12 @@ def as_table(rows: Any) -> Table:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is a table that this command wrote: a marked Parquet file, or the CSV file of `simulate`."""
-    from ninefold.files import foreign, starts_with
+    """Whether a file is a table that this command wrote: a marked Parquet file, or a CSV file of lists or of `simulate`."""
+    from ninefold.files import starts_with
 
-    return next(foreign(path, "recsys"), None) is None or starts_with('"user","item","rating","time","scene"')(path)
+    from recsys.storage._lists import is_lists
+
+    return is_lists(path) or starts_with('"user","item","rating","time","scene"')(path)
 
 
 def write_parquet(table: Any, path: Path, *, force: bool) -> None:
@@ -56,7 +58,7 @@ def write_parquet(table: Any, path: Path, *, force: bool) -> None:
     import pyarrow.parquet
     from ninefold.files import atomic_file
 
-    from recsys.serving._batch import marked
+    from recsys.storage._lists import marked
 
     with atomic_file(path, force=force, ours=is_table) as temporary:
         pyarrow.parquet.write_table(marked(table), temporary)
