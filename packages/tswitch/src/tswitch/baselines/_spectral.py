@@ -128,7 +128,7 @@ def svd(matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Thin singular value decomposition; in double precision where single precision does not converge."""
     try:
         return torch.linalg.svd(matrices, full_matrices=False)
-    except torch.linalg.LinAlgError:
+    except RuntimeError:  # LinAlgError, which has no public name
         found = np.linalg.svd(matrices.double().numpy(), full_matrices=False)
         u, s, v = (torch.from_numpy(part).to(matrices.dtype) for part in found)
         return u, s, v
