@@ -259,6 +259,8 @@ class MecoinPlus(MemoryLearner):
         if "labelled.keys" in arrays:
             labelled = Smu(arrays["labelled.keys"], arrays["labelled.owner"])
             check_shapes({"labelled.keys": (labelled.prototypes, (len(labelled.owner), smu.prototypes.shape[1]))})
+            if labelled.owner.ndim != 1 or not np.isin(labelled.owner, smu.owner).all():
+                raise ValueError("labelled keys belong to other classes than the model has")
         self.content = Content(smu, limits["radius"], limits.get("margin"), labelled)
         self.spread = arrays.get("spread", np.zeros(2, np.float32))
         check_shapes({name: (one, count) for name, one in limits.items()})
