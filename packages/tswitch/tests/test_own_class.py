@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -125,6 +126,20 @@ def of_transformers(folder, name):
     read = hf.AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
         return torch.cat([model(**read(text, return_tensors="pt")).logits for text in TEXTS])
+
+
+def test_loading_a_base_prints_no_report_about_the_head_that_the_switch_brings(tmp_path):
+    base, tuned = folders(tmp_path, "BertForSequenceClassification", CONFIGS["Bert"])
+    switch, records, before = Switch.from_checkpoints(base, tuned, 0.0), [], hf.logging.get_verbosity()
+    handler = logging.Handler()
+    handler.emit = records.append
+    logging.getLogger("transformers").addHandler(handler)
+    try:
+        TextBank(base, {"mine": switch})
+    finally:
+        logging.getLogger("transformers").removeHandler(handler)
+    assert records == []
+    assert hf.logging.get_verbosity() == before
 
 
 def test_thirty_families_are_tried():
