@@ -416,7 +416,7 @@ def test_repeats_are_part_of_the_result_and_of_the_page(few, tmp_path):
     assert cut.score(model, "ndcg@10").mean() == pytest.approx(found.new_pairs[-1])
     plain = recsys.best(shop(0.7, 0), tmp_path / "no", minutes=5, trials=3, cuts=3, repeats="no")
     assert not plain.counts_repeats
-    assert "exclude items that a user had before" in plain.says()[0]
+    assert "exclude a user's earlier items" in plain.says()[0]
 
 
 @pytest.mark.parametrize("table", ["users", "items", "ties"])

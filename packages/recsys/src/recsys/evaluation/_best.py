@@ -86,7 +86,9 @@ class Best:
         for name, one in self.rivals.items():
             gain = f"{one['gain']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]"
             rows.append([name, one["score"], gain, round(one["p"], 4)])
-        title, notes = self.headline(), [f"Model: {self.text}.", self.expects(), *self.says(), *self._warnings()]
+        expected = "Expected {} in the next period: {:.3f} to {:.3f}, with a probability of 90 %. Settings tried: {}."
+        expected = expected.format(self.metric, *self.interval, self.trials)
+        title, notes = self.headline(), [f"Model: {self.text}.", expected, *self.says(), *self._warnings()]
         return Table(["model", self.metric, "gain of the chosen model (95 %)", "p"], rows, title=title, notes=notes)
 
     def headline(self) -> str:
@@ -95,19 +97,11 @@ class Best:
         score = f"The chosen model reaches {self.metric} {self.cuts[-1]:.3f} in the last period"
         if popular is None:
             return f"{score}."
-        worth = f"{abs(popular['gain']) / popular['score']:.0%}" if popular["score"] > 0 else f"{popular['gain']:.3f}"
-        sign = "more" if popular["gain"] > 0 else "less"
-        if popular["low"] <= 0 <= popular["high"]:
-            return f"{score}, no measurable difference to best-sellers ({popular['score']:.3f})."
-        return f"{score}, {worth} {sign} than best-sellers ({popular['score']:.3f})."
-
-    def expects(self) -> str:
-        """What to expect of the next period, in one sentence."""
-        low, high = self.interval
-        return (
-            f"Expected {self.metric} in the next period: {low:.3f} to {high:.3f}, with a probability of 90 %. "
-            f"Settings tried: {self.trials}."
-        )
+        gap = "no measurable difference to"
+        if not popular["low"] <= 0 <= popular["high"]:
+            share = abs(popular["gain"]) / popular["score"] if popular["score"] else np.inf
+            gap = f"{share:.0%} {'more' if popular['gain'] > 0 else 'less'} than"
+        return f"{score}, {gap} best-sellers ({popular['score']:.3f})."
 
     def says(self) -> list[str]:
         """What was left out of the scores or not measured, in sentences."""
@@ -117,9 +111,7 @@ class Best:
             found.append(f"Lists may contain items that a user had before: {share} (--repeats no excludes them).")
             found.append(f"{self.metric} on items that are new to the user: {self.new_pairs[-1]:.4f}.")
         elif self.repeats:
-            found.append(
-                f"Lists and scores exclude items that a user had before: {share} (--repeats yes includes them)."
-            )
+            found.append(f"Lists and scores exclude a user's earlier items: {share} (--repeats yes includes them).")
         if self.new_items:
             of = "the events that are new to their users" if self.counts_repeats else "the other events"
             found.append(f"{self.new_items:.0%} of {of} are of items without earlier events; they count as misses.")
@@ -134,12 +126,11 @@ class Best:
 
     def _warnings(self) -> list[str]:
         """Which rivals score higher in the last period, if any do."""
-        found = []
-        for name, one in self.rivals.items():
-            if one["score"] > self.cuts[-1]:
-                word = "significantly" if one["high"] < 0 else "not significantly"
-                found.append(f"{name} scores higher than the chosen model in the last period ({word}).")
-        return found
+        words = {True: "significantly", False: "not significantly"}
+        ahead = {name: words[one["high"] < 0] for name, one in self.rivals.items() if one["score"] > self.cuts[-1]}
+        return [
+            f"{name} scores higher than the chosen model in the last period ({how})." for name, how in ahead.items()
+        ]
 
 
 def best(
@@ -390,13 +381,9 @@ def _plain(result: Best) -> dict[str, Any]:
 
 
 def _page(result: Best, findings: list[Any], trials: list[Trial], asked: str) -> str:
-    table = result.table()
-    days = [] if result.days is None else [f"The model learns only from the events of the last {result.days:g} days."]
-    told = [
-        "The search did not use the last period.",
-        "Lists for all users: recsys recommend FOLDER/model -k 10 -o lists.csv, with the folder of this report.",
-        *days,
-    ]
+    table, told = result.table(), ["The search did not use the last period."]
+    told += ["Lists for all users: recsys recommend FOLDER/model -k 10 -o lists.csv, with the folder of this report."]
+    told += [f"The model learns only from the events of the last {result.days:g} days."] if result.days else []
     notes, table.title, table.notes = [*told, *table.notes], "", []
     cuts = Table(["period", result.metric], [[str(place + 1), one] for place, one in enumerate(result.cuts)])
     groups = itertools.groupby(sorted(trials, key=lambda one: (one.family, -one.mean)), key=lambda one: one.family)
@@ -406,18 +393,10 @@ def _page(result: Best, findings: list[Any], trials: list[Trial], asked: str) ->
         listed = list(members)
         top = max((one.mean for one in listed if one.whole), default=None)
         tried.rows.append([family, len(listed), count(listed), top])
+    searched = paragraph(f"{asked} The search used all periods except the last; their scores are a little too high.")
     sections = [
-        (
-            "Result",
-            [paragraph(result.headline(), "lead"), table.to_html(), *map(paragraph, notes)],
-        ),
-        (
-            "Period by period",
-            [
-                paragraph(f"{asked} The search used all periods except the last; their scores are a little too high."),
-                cuts.to_html(),
-            ],
-        ),
+        ("Result", [paragraph(result.headline(), "lead"), table.to_html(), *map(paragraph, notes)]),
+        ("Period by period", [searched, cuts.to_html()]),
         ("What was tried", [tried.to_html()]),
         ("The events", [findings_table(findings).to_html()]),
     ]
