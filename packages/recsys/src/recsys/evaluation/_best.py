@@ -89,7 +89,9 @@ class Best:
         expected = "Expected {} in the next period: {:.3f} to {:.3f}, with a probability of 90 %. Settings tried: {}."
         expected = expected.format(self.metric, *self.interval, self.trials)
         title, notes = self.headline(), [f"Model: {self.text}.", expected, *self.says(), *self._warnings()]
-        return Table(["model", self.metric, "gain of the chosen model (95 %)", "p"], rows, title=title, notes=notes)
+        return Table(
+            ["model", self.metric, "gain of the chosen model (95 %)", "p-value"], rows, title=title, notes=notes
+        )
 
     def headline(self) -> str:
         """What the chosen model gains over best-sellers, in one sentence."""
