@@ -28,7 +28,7 @@ def recommend(
     shard: Annotated[str, typer.Option("--shard", help="Part i/n of the users, such as 2/4.")] = "1/1",
     *, opts: Shared,
 ) -> Any:  # fmt: skip
-    """Recommend items to users: print lists, or write them to the file -o, in blocks that resume.
+    """Recommend items to users: print lists, or write them to a .parquet or .csv file -o, in blocks that resume.
 
     Example: `recsys recommend best/model -k 10 -o recs.parquet`
     """

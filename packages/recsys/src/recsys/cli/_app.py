@@ -45,10 +45,13 @@ def as_table(rows: Any) -> Table:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is a table that this command wrote: a marked Parquet file, or the CSV file of `simulate`."""
+    """Whether this command wrote a table: a marked Parquet file, the CSV file of `simulate`, or lists as CSV."""
     from ninefold.files import foreign, starts_with
 
-    return next(foreign(path, "recsys"), None) is None or starts_with('"user","item","rating","time","scene"')(path)
+    if next(foreign(path, "recsys"), None) is None or starts_with('"user","item","rating","time","scene"')(path):
+        return True
+    with path.open("rb") as file:  # lists, under the names of the fit
+        return file.readline(4096).rstrip(b"\r\n").endswith(b',"rank","score","source"')
 
 
 def write_parquet(table: Any, path: Path, *, force: bool) -> None:

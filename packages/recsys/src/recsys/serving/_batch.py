@@ -1,4 +1,4 @@
-"""Lists for everyone, streamed to one Parquet file in blocks of users; a killed run resumes at the next block."""
+"""Lists for everyone, streamed to a Parquet or CSV file in blocks of users; a killed run resumes at the next block."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 from ninefold.errors import ArtifactError, InputError
-from ninefold.files import atomic_file, digest, mark, refuse_existing
+from ninefold.files import atomic_file, digest, mark, refuse_existing, starts_with
 from ninefold.progress import progress
 from ninefold.run import Run
 
@@ -32,13 +33,13 @@ def recommend_to_file(
     force: bool = False,
     **options: Any,
 ) -> int:
-    """Write `model.recommend(users, k, **options)` to a Parquet file; memory holds one block of users at a time.
+    """Write `model.recommend(users, k, **options)` to a Parquet or CSV file; memory holds one block of users at a time.
 
     Finished blocks are kept in `<path>.partial` until the file is whole, so that the same call resumes after a kill.
 
     Args:
         model: fitted.
-        path: the .parquet file; refused if it exists, unless `force`.
+        path: the .parquet or .csv file; refused if it exists, unless `force`.
         users, k, options: see `Recommender.recommend`.
         block: users a part.
     Returns: rows written.
@@ -55,9 +56,10 @@ def recommend_to_file(
         ['user', 'item', 'rank', 'score', 'source']
     """
     path, block = Path(path), check_length(block, "block")
-    if path.suffix != ".parquet":
-        raise InputError(f"file {path}", got=f"the ending {path.suffix!r}", expected=".parquet")
-    refuse_existing(path, force, "recsys")
+    if path.suffix not in (".parquet", ".csv"):
+        raise InputError(f"file {path}", got=f"the ending {path.suffix!r}", expected=".parquet or .csv")
+    ours: Any = "recsys" if path.suffix == ".parquet" else starts_with(_header(model))
+    refuse_existing(path, force, ours)
     ids = model.user_ids_.values if users is None else id_array(users, "user")
     context = context_rows(options.pop("context", None), len(ids))
     for name in ("candidates", "exclude"):
@@ -77,7 +79,7 @@ def recommend_to_file(
                     with atomic_file(part) as temporary:
                         pyarrow.parquet.write_table(table, temporary)
                 bar.advance()
-        rows = _join(parts, path, force)
+        rows = _join(parts, path, force, ours)
     shutil.rmtree(folder)
     return rows
 
@@ -96,13 +98,16 @@ def _config(
     return {"model": digest("".join([*state, history]).encode()), "asked": requested, "k": k, "block": block}
 
 
-def _join(parts: list[Path], path: Path, force: bool) -> int:
+def _header(model: Recommender) -> str:
+    """First line of a CSV file of lists; an earlier file is recognised by it."""
+    return ",".join(f'"{name}"' for name in (model.names_.user, model.names_.item, "rank", "score", "source"))
+
+
+def _join(parts: list[Path], path: Path, force: bool, ours: Any) -> int:
     rows = 0
     schema = marked(pyarrow.parquet.read_schema(parts[0]))
-    with (
-        atomic_file(path, force=force, ours="recsys") as temporary,
-        pyarrow.parquet.ParquetWriter(temporary, schema) as writer,
-    ):
+    write: Any = pyarrow.parquet.ParquetWriter if path.suffix == ".parquet" else pyarrow.csv.CSVWriter
+    with atomic_file(path, force=force, ours=ours) as temporary, write(temporary, schema) as writer:
         for part in parts:
             try:
                 table = pyarrow.parquet.read_table(part)
