@@ -79,10 +79,15 @@ class Executor:
         """The router of a prompt."""
         return self.router.of(max(stream.lengths))
 
+    def windows(self, stream: Stream) -> list[int]:
+        """How many last queries of each row score the keys."""
+        return self.routing(stream).windows(stream.rows, stream.query)
+
     @uncompiled  # it asks how long the rows are; blocks are traced in one graph from here on
     def start(
         self, input_ids: Tensor | None, attention_mask: Tensor | None = None, position_ids: Tensor | None = None, *,
-        embeds: Tensor | None = None, protect: int | Tensor = 1, record: bool = False,
+        embeds: Tensor | None = None, protect: int | Tensor = 1, query: Sequence[int] | None = None,
+        record: bool = False,
     ) -> Stream:  # fmt: skip
         """A prompt before block 0.
 
@@ -91,6 +96,7 @@ class Executor:
             attention_mask: (B, width), zero for padding on the left or right.
             position_ids: (B or 1, width); counted from each row's first token if left out.
             protect: how many last tokens of each row every block keeps, or a bool mask (B, width).
+            query: how many last tokens of each row hold the question and what follows it; None: not known.
             record: keep each block's mask.
         Raises:
             InputError: for empty or broken rows, and for sequences longer than the model's positions or window.
@@ -107,10 +113,11 @@ class Executor:
         x = self.layout.embed(given.to(device)) if embeds is None else embeds.to(device)
         x = x.flatten(0, 1) if min(lengths) == width else x[real]
         counted = (real.cumsum(1) - 1) if position_ids is None else position_ids.to(device).expand(rows, width)
-        return self._stream(x, counted[real], lengths, protect, real, record)
+        return self._stream(x, counted[real], lengths, protect, real, record, query)
 
     def _stream(
-        self, x: Tensor, positions: Tensor, lengths: list[int], protect: int | Tensor, real: Tensor, record: bool
+        self, x: Tensor, positions: Tensor, lengths: list[int], protect: int | Tensor, real: Tensor, record: bool,
+        query: Sequence[int] | None,
     ) -> Stream:  # fmt: skip
         cos, sin = self.layout.angles(x, positions)
         by_row = torch.arange(max(lengths), device=x.device)[None] < torch.tensor(lengths, device=x.device)[:, None]
@@ -122,6 +129,7 @@ class Executor:
             inside=None if len(set(lengths)) == 1 else by_row.flatten().nonzero()[:, 0],
             table=torch.full(by_row.shape, float("nan"), device=x.device), masks=[] if record else None,
             places=None if self.layout.window is None else (by_row.cumsum(1) - 1)[by_row],
+            query=query,
         )  # fmt: skip
 
     def _check_length(self, longest: int) -> None:
@@ -133,10 +141,10 @@ class Executor:
         router = self.routing(stream)
         ahead = router.ahead(block)
         if ahead:
-            stream.ahead = stream.padded(self.look_ahead(stream, ahead, router.window).amax(0))
+            stream.ahead = stream.padded(self.look_ahead(stream, ahead).amax(0))
         choice = router.keep(block, stream)
         looked = 0 if isinstance(choice, bool) else sum(stream.lengths) * self.router.flops
-        stream.routed.append(looked + self.costs.looking(stream.lengths, router.window, ahead))
+        stream.routed.append(looked + self.costs.looking(stream.lengths, max(self.windows(stream)), ahead))
         stream.kept.append(self._run(stream, block, choice, cache))
         if stream.masks is not None:
             full = stream.real if choice is True else torch.zeros_like(stream.real)
@@ -159,8 +167,9 @@ class Executor:
         shape = shape_of(counts)
         router = self.routing(stream)
         about = Attention(
-            counts=counts, cached=cache is not None, window=router.queries(block), reduction=router.reduction
-        )
+            counts=counts, cached=cache is not None, reduction=router.reduction, remembered=router.remembered,
+            **_scoring(self.windows(stream), scores=router.queries(block) > 0),
+        )  # fmt: skip
         if stream.places is not None:
             about.places = (stream.places if index is None else stream.places[index]).view(shape)
             about.beyond = self._beyond(max(stream.lengths))
@@ -186,18 +195,21 @@ class Executor:
         return counts
 
     @uncompiled
-    def look_ahead(self, stream: Stream, heads: Mapping[int, tuple[int, ...]], window: int) -> Tensor:
+    def look_ahead(
+        self, stream: Stream, heads: Mapping[int, tuple[int, ...]], window: int | None = None
+    ) -> Tensor:  # fmt: skip
         """What later blocks would attend to, were they run on the states as they are.
 
         Args:
             stream: all tokens, before some block.
             heads: which ones, by block.
-            window: so many last queries of each row look.
+            window: so many last queries of each row look; None: as many as score the keys of blocks.
         Returns: (heads, T) attention on each token, flat, the maximum over queries; block by block.
         """
         shape, found = shape_of(stream.lengths), []
+        windows = self.windows(stream) if window is None else [window] * stream.rows
         for block, some in heads.items():
-            about = Attention(counts=stream.lengths, window=window, heads=some)
+            about = Attention(counts=stream.lengths, heads=some, **_scoring(windows))
             if stream.places is not None:
                 about.places, about.beyond = stream.places.view(shape), self._beyond(max(stream.lengths))
             with suppress(Looked):
@@ -302,7 +314,7 @@ class Executor:
         if cache.read is not None:
             cache.read.add(first, tokens.positions)
             for block, new in zip(tokens.scored, queries, strict=True):
-                cache.read.note(block, new, self.router.window)
+                cache.read.note(block, new, self.router.remembered)
         _count(cache, tokens.positions)
         cache.added += tokens.positions.shape[1]
 
@@ -315,25 +327,32 @@ class Executor:
         cache.read.add(x, positions)
         _count(cache, positions)
 
-    def choose(self, cache: PrunedCache, protect: int | Tensor = 1, *, record: bool = False) -> Stream:
+    def choose(
+        self, cache: PrunedCache, protect: int | Tensor = 1, *, query: Sequence[int] | None = None,
+        record: bool = False,
+    ) -> Stream:  # fmt: skip
         """Run the blocks that choose their tokens on all that was read: as if it had been one prompt.
 
         Args:
             cache: what these blocks held of it is replaced.
             protect: how many last tokens of each row every block keeps, or a bool mask (B, L) by row.
-            record: keep each block's mask.
+            query, record: as of `start`.
         Returns: the stream after the last block.
         """
-        stream = self.ready(cache, protect, record=record)
+        stream = self.ready(cache, protect, query=query, record=record)
         return self.run(stream.x, stream, cache)
 
-    def ready(self, cache: PrunedCache, protect: int | Tensor = 1, *, record: bool = False) -> Stream:
+    def ready(
+        self, cache: PrunedCache, protect: int | Tensor = 1, *, query: Sequence[int] | None = None,
+        record: bool = False,
+    ) -> Stream:  # fmt: skip
         """As `choose`, before the first block that chooses has run."""
         read = cache.read
         assert read is not None
         cache.added = 0
         x, positions, lengths = read.tokens()
-        stream = self._stream(x, positions, lengths, protect, read.real().to(x.device), record)
+        stream = self._stream(x, positions, lengths, protect, read.real().to(x.device), record, query)
+        scoring = _scoring(self.windows(stream))
         for block, queries in enumerate(read.queries):
             stream.kept.append(lengths)
             stream.routed.append(0)
@@ -341,10 +360,10 @@ class Executor:
                 stream.masks.append(stream.real)
             held = cache.held[block]
             if queries is not None and held is not None:
-                last = queries[:, :, -self.routing(stream).window :]
+                last = queries[:, :, -scoring["window"] :]
                 found = scores_over(last, held.side_by_side(), self.forms[block], self.router.reduction,
-                                    beyond=self._beyond(max(lengths))).to(x.device)  # fmt: skip
-                scores = torch.full_like(stream.table, float("nan")).masked_scatter(stream.real, found)
+                                    beyond=self._beyond(max(lengths)), windows=scoring["windows"])  # fmt: skip
+                scores = torch.full_like(stream.table, float("nan")).masked_scatter(stream.real, found.to(x.device))
                 stream.note_scores(scores, lasting=self.routing(stream).lasts(block))
         return stream
 
@@ -376,7 +395,7 @@ class Executor:
         x = self.whole(block, x, positions, cos, sin, about)
         cache.held[block] = about.present
         if about.queries is not None and cache.read is not None:
-            cache.read.note(block, about.queries, about.window)
+            cache.read.note(block, about.queries, self.router.remembered)
         return x
 
     @torch.no_grad()
@@ -403,8 +422,15 @@ class Executor:
 
     def cost(self, stream: Stream, logits: int = 0) -> Cost:
         """What the pass that left this stream took; `logits`: positions whose logits are computed."""
-        scored = [self.routing(stream).queries(block) for block in range(len(stream.kept))]
+        router, window = self.routing(stream), max(self.windows(stream))
+        scored = [window * (router.queries(block) > 0) for block in range(len(stream.kept))]
         return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, cached=stream.cached)
+
+
+def _scoring(windows: Sequence[int], *, scores: bool = True) -> dict[str, Any]:
+    """Settings `window` and `windows` of an `Attention`, of how many last queries of each row score the keys."""
+    alike = len(set(windows)) == 1
+    return {"window": max(windows) * scores, "windows": () if alike or not scores else windows}
 
 
 def _count(cache: PrunedCache, positions: Tensor) -> None:

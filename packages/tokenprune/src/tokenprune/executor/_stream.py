@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -45,6 +45,7 @@ class Stream:
         kept: for each block run so far, tokens kept in each row.
         cached: by block, tokens of each row that its cache holds, where these are fewer than it kept.
         routed: for each block run so far, operations of its router.
+        query: how many last tokens of each row hold the question and what follows it; None: not known.
         masks: for each block run so far the kept tokens, (B, L), if they are recorded.
         memory: what a router keeps from block to block.
         queries: by block that keeps every token, the last queries of each row (`Attention.queries`).
@@ -69,6 +70,7 @@ class Stream:
     kept: list[list[int]] = field(default_factory=list)
     cached: dict[int, list[int]] = field(default_factory=dict)
     routed: list[int] = field(default_factory=list)
+    query: Sequence[int] | None = None
     masks: list[Tensor] | None = None
     memory: dict[str, Tensor] = field(default_factory=dict)
     queries: dict[int, Tensor] = field(default_factory=dict)
