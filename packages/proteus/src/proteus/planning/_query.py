@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ninefold.errors import InputError
 
 from proteus.data._roles import BASE
+from proteus.planning._forms import nearest
 from proteus.planning._templates import contrast_of, main_factors
 from proteus.planning._vocabulary import FOLD, LEVEL, TIME, TOP, count_of, kinds, plain, words
 from proteus.record._objects import DatasetProfile, Factor, Query
@@ -117,8 +118,11 @@ class _Parser:
     def _unread(self) -> str:
         return "".join(a if b != "\x00" else " " for a, b in zip(self.text.text, self.text.left, strict=True))
 
-    def _refuse(self, why: str) -> None:
-        raise InputError("--question", got=f"{self.question!r}: {why}", expected=what_there_is(self.profile))
+    def _refuse(self, why: str, form: str | None = None) -> None:
+        raise InputError(
+            "--question", got=f"{self.question!r}: {why}", expected=what_there_is(self.profile),
+            hint=f"nearest forms: {' / '.join(nearest(self.question, self.profile, self.names.entities, form))}",
+        )  # fmt: skip
 
     def _take_names(self) -> None:
         text, profile = self.text, self.profile
@@ -162,9 +166,9 @@ class _Parser:
         if found:
             value = float(found[1] or found[3])
             self.q = value / 100 if found[2] or found[4] else value
-        self.by_effect = (
-            text.take(r"\b(?:largest|biggest|strongest) (?:fold )?(?:changes?|effects?|differences?)") is not None
-        )
+        measure = r"(?:log2? )?(?:fold[ -]?)?(?:changes?|effects?|differences?)\b"
+        by_size = text.take(rf"\b(?:largest|biggest|strongest) {measure}") or text.take(rf"\bby {measure}")
+        self.by_effect = by_size is not None
 
     def _take_words(self) -> None:
         text = self.text
@@ -203,7 +207,21 @@ class _Parser:
 
     def _kind(self) -> dict[str, object]:
         kinds, profile = dict.fromkeys(self.kinds), self.profile
-        strong = [one for one in kinds if one not in ("changed", "trend", "groups", "seen", "predict")]
+        if "effect" in kinds and (made := self._interaction(kinds)):
+            return made
+        weak = ("changed", "trend", "groups", "seen", "predict", "effect", "counted")
+        strong = [one for one in kinds if one not in weak]
+        if "interaction" in kinds:
+            return self._interaction(kinds) or self._refuse("which two columns?", "interaction") or {}
+        if "cv" in kinds:
+            return self._spread(strong)
+        if "correlation" in kinds and not (self.numbers or self.factors or self.levels):
+            return self._correlation(strong)
+        if "correlation" in kinds and (self.levels or self.factors):
+            self._refuse("a correlation is over all samples, with a number or a protein", "correlation")
+        strong = [one for one in strong if one != "correlation"]
+        if "counted" in kinds:
+            return self._detected(strong)
         outcome = bool({"outcome", "risk", "protects"} & set(kinds) or set(self.numbers) & set(profile.outcome))
         if "predict" in kinds and not (outcome or "modules" in kinds or "panel" in kinds):
             self._refuse("the outcome, or two levels, can be predicted")
@@ -232,6 +250,47 @@ class _Parser:
         if "trend" in kinds and not self.factors and not self.levels:
             self._refuse("it does not say which number of the sheet to follow")
         return self._contrast(kinds, strong)
+
+    def _columns(self) -> list[str]:
+        """Columns that the question names, by themselves or by a level."""
+        return list(dict.fromkeys([*self.factors, *self.numbers, *(factor.name for _, factor, _ in self.levels)]))
+
+    def _interaction(self, kinds: Mapping[str, object]) -> dict[str, object] | None:
+        """An interaction of two crossed columns; None where the question names others than two."""
+        columns, profile = self._columns(), self.profile
+        if len(columns) != 2:
+            return None
+        if "unchanged" in kinds or self.direction or self.adjust or self.sets:
+            self._refuse("an interaction has no direction, and is not shown to be absent", "interaction")
+        for name in columns:
+            said = [level for _, factor, level in self.levels if factor.name == name]
+            whole = profile.factor(name)
+            if said and whole is not None and len(whole.levels) > 2 and len(said) < len(whole.levels):
+                self._refuse(f"an interaction is over all levels of {name}", "interaction")
+        pair = next((one for one in profile.crossed if set(one) == set(columns)), None)
+        if pair is None:
+            self._refuse(f"{' and '.join(columns)} do not cross in each combination")
+            raise AssertionError
+        return {"kind": "interaction", "factor": pair[0], "other": pair[1]}
+
+    def _spread(self, strong: list[str]) -> dict[str, object]:
+        if len(self.levels) != 1 or set(strong) != {"cv"} or self.direction or self.numbers or self.samples:
+            self._refuse("a CV is within one level", "cv")
+        _, factor, level = self.levels[0]
+        return {"kind": "cv", "factor": factor.name, "level": level}
+
+    def _correlation(self, strong: list[str]) -> dict[str, object]:
+        if not 1 <= len(self.entities) <= 2 or set(strong) != {"correlation"} or self.sets or self.family:
+            self._refuse("a correlation is with one protein of the table, or between two", "correlation")
+        return {"kind": "correlation"}
+
+    def _detected(self, strong: list[str]) -> dict[str, object]:
+        self.count = False
+        if strong or self.direction or self.entities or len(self.levels) > 1 or self.numbers or self.factors:
+            self._refuse("features are counted in one level, or in each sample", "seen")
+        if not self.levels:
+            return {"kind": "samples"} | ({"sample": self.samples[0]} if self.samples else {})
+        return {"kind": "detected", "factor": self.levels[0][1].name, "level": self.levels[0][2]}
 
     def _outcome(self, kinds: Mapping[str, object]) -> dict[str, object]:
         if len(self.profile.outcome) != 2:

@@ -91,17 +91,17 @@ class Query(Record):
 
     Attributes:
         contrast: `A-B`, two levels of `factor`.
-        other: of `batch` the second factor.
+        other: of `batch` and `interaction` the second column.
         over: number or ordered factor of a trend; `outcome` for modules that predict it.
         unknown: symbols that the question names and the table does not have.
         family: class of proteins, by their names in the table.
-        level: of `seen`: where.
+        level: of `seen`, `detected` and `cv`: where.
         count: how many, not which.
     """
 
     kind: Literal[
         "changed", "unchanged", "presence", "seen", "value", "sets", "network", "modules", "trend", "outcome", "groups",
-        "panel", "subtypes", "batch", "samples",
+        "panel", "subtypes", "batch", "samples", "interaction", "correlation", "cv", "detected",
     ]  # fmt: skip
     contrast: str | None = None
     factor: str | None = None
