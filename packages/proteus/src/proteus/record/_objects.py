@@ -300,7 +300,8 @@ class Hypothesis(Record):
         grade: set by the gate, never by a planner.
         firm: whether it passes the error control over the whole run and the sensitivity refits, and so does all it
             joins.
-        replicated: whether it replicates in each cohort; None where it was not asked so.
+        replicated: whether it replicates in most cohorts; None where it was not asked so.
+        cohorts: cells of the q over cohorts, of the first finding and of each that is joined; empty where one has none.
         held: of runs of 0.2: whether it came out again on samples that were held out.
 
     Examples:
@@ -329,6 +330,7 @@ class Hypothesis(Record):
     grade: Grade | None = None
     firm: bool = False
     replicated: bool | None = None
+    cohorts: list[Ref] = []
     held: bool | None = None
     scores: Scores = Scores()
     notes: list[str] = []
@@ -366,7 +368,7 @@ class Settings(Record):
 
     Attributes:
         refine: off for comparison only, as `gate`.
-        cohort: column of the sample sheet whose levels are cohorts: grade A is what replicates in each.
+        cohort: column of the sample sheet whose levels are cohorts: grade A is what replicates in most of them.
 
     Examples:
         >>> from proteus import Settings

@@ -87,7 +87,7 @@ def derived(hypothesis: Hypothesis, evidence: Evidence) -> Hypothesis:
     return hypothesis.model_copy(update={
         "version": 2, "id": "", "statement": made, "numbers": numbers, "prose": "", "prose_numbers": {},
         "mechanism": mechanism, "alternatives": alternatives, "experiment": None, "notes": [], "grade": None,
-        "firm": False, "replicated": None, "held": None, "scores": Scores(),
+        "firm": False, "replicated": None, "cohorts": [], "held": None, "scores": Scores(),
     })  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from proteus.record._objects import Experiment, Finding, Hypothesis
 from proteus.record._words import words
 from proteus.review._rubric import Knowledge, score
 from proteus.study._grading import grade
+from proteus.study._replicated import Again
 
 JACCARD = 0.5
 _ORDER: dict[str | None, int] = {"A": 0, "B": 1, "C": 2, None: 3}
@@ -27,7 +28,7 @@ def finish(
     rejected: frozenset[str],
     families: frozenset[str],
     knowledge: Knowledge,
-    replicated: Mapping[str, bool] | None = None,
+    replicated: Mapping[str, Again] | None = None,
 ) -> Hypothesis:
     """With grade (the best of its evidence, of a joined one the worst of its edges), experiment, scores, notes: ours,
     whatever a planner proposed.
@@ -42,13 +43,16 @@ def finish(
     weakest = max([grades[best.id], *(grades[one.finding] for one in hypothesis.joins)], key=lambda one: _ORDER[one])
     asked = [lead.id, *(one.finding for one in hypothesis.joins)]
     known = replicated is not None and any(one in replicated for one in asked)
-    again = all(replicated.get(one, False) for one in asked) if known and replicated is not None else None
+    told = [replicated[one] if one in replicated else Again(False) for one in asked] if known and replicated else []
+    again = all(one.replicates for one in told) if told else None
+    cells = [one.q for one in told if one.q is not None]
     assay = words("assays")[best.kind].format(entity=best.entity)
     made = hypothesis.model_copy(
         update={
             "grade": "A" if again and weakest != "C" else "B" if weakest == "A" else weakest,
             "firm": weakest == "A",
             "replicated": again,
+            "cohorts": cells if len(cells) == len(told) else [],
             "notes": [],
             "experiment": Experiment(assay=assay, n_per_group=samples_needed(best) if best.kind == "feature" else None),
         }

@@ -46,7 +46,7 @@ def summary_of(
         said.append(["Strongest: ", *parts(hypotheses[0].statement, hypotheses[0].numbers), "."])
         grades = {grade: sum(one.grade == grade for one in hypotheses) for grade in "ABC"}
         firm = sum(one.firm for one in hypotheses)
-        sure = f"{grades['A']} replicate in every cohort and {grades['B']} pass error control of their family"
+        sure = f"{grades['A']} replicate in most cohorts and {grades['B']} pass error control of their family"
         sure += f"; {firm} are firm, which means that they also pass the control over the whole run and the refits"
         said.append([f"Of {len(hypotheses)} hypotheses {sure}."])
     else:
