@@ -39,6 +39,7 @@ _KNOWLEDGE = (
     "Folder of gene sets (GMT, GAF), a symbol map and interactions that extend the shipped Reactome and HGNC; "
     "`none` leaves these out."
 )
+_ASSAY = "Kind of assay for alternatives and experiments: pull-down, plasma, CSF, spike-in, TMT, tissue or unknown."
 _YES = "Join levels of the sample sheet that differ only by case or blanks, such as ctl and CTL."
 _REFERENCE = "Reference channels of TMT plexes as COLUMN=LEVEL, e.g. group=pool."
 _POLICY = "What the model may see: schema-only, aggregate or full. Required for a remote server."
@@ -89,6 +90,7 @@ class Known:
     ] = None
     symbols: Annotated[Path | None, option("--symbols", "Table that maps UniProt accessions to gene symbols.")] = None
     knowledge: Annotated[str | None, advanced("--knowledge", _KNOWLEDGE)] = None
+    assay: Annotated[str | None, advanced("--assay", _ASSAY)] = None
     panel: Annotated[Path | None, advanced("--panel", "Table of cytometry markers and their class, type or state.")] = (
         None
     )
@@ -101,7 +103,7 @@ class Known:
 
         table, sets, network = known_things(table, self.knowledge, self.sets, self.network, self.symbols)
         markers = read_panel(self.panel) if self.panel else None
-        return Study(table, sets=sets, network=network, markers=markers)
+        return Study(table, sets=sets, network=network, markers=markers, assay=self.assay)
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,7 @@ def plan(objective: Objective, more: Mapping[str, Any]) -> list[Step]:
             for key, one in fields.items()
             if key in known and (known[key] is not None or one.is_required())
         }
-        inputs = [one.id for one in made if one.tool != "quality"] if tool.reads else []
+        inputs = [one.id for one in made if one.tool in tool.reads]
         made.append(Step(id=f"S{number}", tool=name, params=params, inputs=inputs, checks=checks,
                          purpose=purpose or objective.question))  # fmt: skip
     return made

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+JOINED = 3  # entities of a hypothesis without edges of its own: a set with members
 Grade = Literal["A", "B", "C"]
 Status = Literal["ok", "empty", "failed"]
 
@@ -52,6 +53,7 @@ class DatasetProfile(Record):
         variance_explained: eta^2 of each factor on the first principal components.
         markers: cytometry: `type` and `state` markers.
         knowledge: what is at hand in addition to the table: sets, network, sites.
+        assay: kind of assay, a card of `words("assays")`.
     """
 
     version: Literal[1] = 1
@@ -79,6 +81,7 @@ class DatasetProfile(Record):
     outliers: int = 0
     markers: dict[str, list[str]] = {}
     knowledge: list[str] = []
+    assay: str = "unknown"
     warnings: list[str] = []
 
     def factor(self, name: str) -> Factor | None:
@@ -334,6 +337,11 @@ class Hypothesis(Record):
     held: bool | None = None
     scores: Scores = Scores()
     notes: list[str] = []
+
+    @property
+    def joined(self) -> bool:
+        """Whether it joins several results, by a set, a module, links or a panel; else it is a single result."""
+        return bool(self.joins) or len(self.entities) >= JOINED
 
     @property
     def own_numbers(self) -> dict[str, Ref]:

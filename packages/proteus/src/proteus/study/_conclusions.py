@@ -122,7 +122,9 @@ class Conclusions:
         again = None
         if self.cohort is not None:
             again = replicated(self.answers, self.context, self.cohort, self.store, self.ledger)
-        made = [finish(one, findings, rejected, families, knowledge, again) for one in accepted]
+        made = [
+            finish(one, findings, rejected, families, knowledge, again, self.context.profile.assay) for one in accepted
+        ]
         return merge(made, findings)
 
     def reply(self, answer: Answer) -> None:

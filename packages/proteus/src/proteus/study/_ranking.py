@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from proteus.planning._cards import next_of
 from proteus.record._objects import Experiment, Finding, Hypothesis
-from proteus.record._words import words
 from proteus.review._rubric import Knowledge, score
 from proteus.study._grading import grade
 from proteus.study._replicated import Again
@@ -29,6 +29,7 @@ def finish(
     families: frozenset[str],
     knowledge: Knowledge,
     replicated: Mapping[str, Again] | None = None,
+    assay: str = "unknown",
 ) -> Hypothesis:
     """With grade (the best of its evidence, of a joined one the worst of its edges), experiment, scores, notes: ours,
     whatever a planner proposed.
@@ -46,7 +47,6 @@ def finish(
     told = [replicated[one] if one in replicated else Again(False) for one in asked] if known and replicated else []
     again = all(one.replicates for one in told) if told else None
     cells = [one.q for one in told if one.q is not None]
-    assay = words("assays")[best.kind].format(entity=best.entity)
     made = hypothesis.model_copy(
         update={
             "grade": "A" if again and weakest != "C" else "B" if weakest == "A" else weakest,
@@ -54,7 +54,9 @@ def finish(
             "replicated": again,
             "cohorts": cells if len(cells) == len(told) else [],
             "notes": [],
-            "experiment": Experiment(assay=assay, n_per_group=samples_needed(best) if best.kind == "feature" else None),
+            "experiment": Experiment(
+                assay=next_of(best, assay), n_per_group=samples_needed(best) if best.kind == "feature" else None
+            ),
         }
     )
     notes = []
@@ -73,9 +75,14 @@ def rank_key(one: Hypothesis, findings: Mapping[str, Finding]) -> tuple[int, boo
 
 
 def merge(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> list[Hypothesis]:
-    """Near-duplicates (entities' Jaccard >= 0.5, same direction) as one, the best ranked; then ranked and numbered."""
+    """Near-duplicates as one, the best ranked; ranked and numbered: H1 ... join several results, R1 ... are single.
+
+    Duplicates have entities with a Jaccard index of 0.5 and one direction; of single results an entity without a
+    direction (it differs between any levels) repeats what has one.
+    """
     kept: list[Hypothesis] = []
-    for one in sorted(_complete(hypotheses, findings), key=lambda item: rank_key(item, findings)):
+    order = sorted(_complete(hypotheses, findings), key=lambda item: rank_key(item, findings))
+    for one in sorted(order, key=lambda item: not item.joined and item.direction == "associated"):
         place = next((number for number, other in enumerate(kept) if _same(one, other)), None)
         if place is None:
             kept.append(one)
@@ -86,7 +93,13 @@ def merge(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> 
         kept[place] = first.model_copy(
             update={"evidence": [*first.evidence, *extra][:20], "notes": list(dict.fromkeys([*first.notes, note]))}
         )
-    return [one.model_copy(update={"id": f"H{number}"}) for number, one in enumerate(kept, 1)]
+    numbers = {"H": 0, "R": 0}
+    made = []
+    for one in sorted(kept, key=lambda item: rank_key(item, findings)):
+        kind = "H" if one.joined else "R"
+        numbers[kind] += 1
+        made.append(one.model_copy(update={"id": f"{kind}{numbers[kind]}"}))
+    return made
 
 
 def _complete(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> list[Hypothesis]:
@@ -100,5 +113,8 @@ def _complete(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding])
 
 def _same(one: Hypothesis, other: Hypothesis) -> bool:
     a, b = set(one.entities), set(other.entities)
-    alike = one.direction == other.direction and bool(one.joins) == bool(other.joins)
+    if not (one.joined or other.joined):
+        repeats = "associated" in (one.direction, other.direction) or one.direction == other.direction
+        return one.entities[0] == other.entities[0] and repeats
+    alike = one.direction == other.direction and one.joined == other.joined
     return alike and len(a & b) >= JACCARD * len(a | b)
