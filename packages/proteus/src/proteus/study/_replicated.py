@@ -93,7 +93,14 @@ def predicted(answers: Sequence[Answer], context: Context, store: Store, ledger:
 
 def _options(params: Tested) -> dict[str, Any]:
     model = MissingModel(kind=params.missing, slope=params.slope, curve_of=params.curve_of, floor=params.floor)
-    return {"lfc": params.lfc, "trend": params.trend, "robust": params.robust, "block": params.block, "missing": model}
+    return {
+        "lfc": params.lfc,
+        "trend": params.trend,
+        "robust": params.robust,
+        "block": params.block,
+        "spread": params.spread,
+        "missing": model,
+    }
 
 
 def _same(row: Mapping[Any, Any], sign: int) -> bool:
