@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+import numpy as np
 import pandas as pd
 
 from proteus.data._data import ProteomicsData
@@ -87,34 +88,36 @@ def symbol_of(group: str, symbols: Mapping[str, str]) -> str:
 def is_human(data: ProteomicsData) -> bool:
     """Whether the box knows most of a table's proteins by accession, or most of its gene symbols."""
     known = box()
-    proteins = _proteins(data).map(lambda one: symbol_of(one, known.symbols) != "")
+    proteins = pd.Series([symbol_of(one, known.symbols) != "" for one in _proteins(data)])
     genes = data.genes.astype(str).str.split(";").str[0].str.strip().isin(known.names)
     return max(float(proteins.mean()), float(genes.mean())) >= _KNOWN
 
 
-def _proteins(data: ProteomicsData) -> pd.Series:
-    return data.features["protein"] if "protein" in data.features else data.features.index.to_series()
+def _proteins(data: ProteomicsData) -> list[str]:
+    column = data.features["protein"] if "protein" in data.features else data.features.index
+    return [str(one) for one in column]
 
 
 def name_proteins(data: ProteomicsData) -> ProteomicsData:
     """Give features without one the gene symbol and the name of their protein; a table of another organism stays.
 
-    Examples:
-        >>> import pandas as pd
-        >>> from proteus import ProteomicsData, name_proteins
-        >>> data = ProteomicsData([[20.0]], pd.DataFrame(index=["P10636-2"]), pd.DataFrame(index=["run"]))
-        >>> name_proteins(data).genes.tolist()
-        ['MAPT']
+        Examples:
+            >>> import numpy as np
+    import pandas as pd
+            >>> from proteus import ProteomicsData, name_proteins
+            >>> data = ProteomicsData([[20.0]], pd.DataFrame(index=["P10636-2"]), pd.DataFrame(index=["run"]))
+            >>> name_proteins(data).genes.tolist()
+            ['MAPT']
     """
     if data.level == "cell" or not len(data.features) or not is_human(data):
         return data
     known, features = box(), data.features.copy()
-    found = _proteins(data).map(lambda one: symbol_of(one, known.symbols)).to_numpy(object)
+    found = np.array([symbol_of(one, known.symbols) for one in _proteins(data)], object)
     for column, values in (("gene", found), ("description", None)):
         before = features[column].fillna("").astype(str) if column in features else pd.Series("", features.index)
         if values is None:
             first = features["gene"].astype(str).str.split(";").str[0].str.strip()
-            values = first.map(lambda one: known.names.get(one, "")).to_numpy(object)
+            values = np.array([known.names.get(str(one), "") for one in first], object)
         features[column] = before.where(before.str.strip() != "", values)
     named = float((features["gene"] != "").mean())
     notes = [*data.notes, f"knowledge that comes with proteus: {DATED}; {named:.0%} of the features have a gene symbol"]
@@ -126,18 +129,19 @@ def shipped_sets(
 ) -> dict[str, list[str]] | None:
     """Gene sets for a table: Reactome's pathways and complexes where it is human, and `more`; None if there are none.
 
-    Args:
-        data: table with gene symbols.
-        more: sets of the user, which replace shipped ones of the same name.
-        reactome: whether the shipped pathways are among them; complexes are.
+        Args:
+            data: table with gene symbols.
+            more: sets of the user, which replace shipped ones of the same name.
+            reactome: whether the shipped pathways are among them; complexes are.
 
-    Examples:
-        >>> import pandas as pd
-        >>> from proteus import ProteomicsData, shipped_sets
-        >>> genes = ["PKM", "ENO1", "GAPDH", "PGK1", "TPI1", "LDHA"]
-        >>> data = ProteomicsData([[20.0]] * 6, pd.DataFrame({"gene": genes}, index=genes), pd.DataFrame(index=["run"]))
-        >>> "Glycolysis" in shipped_sets(data)
-        True
+        Examples:
+            >>> import numpy as np
+    import pandas as pd
+            >>> from proteus import ProteomicsData, shipped_sets
+            >>> genes = ["PKM", "ENO1", "GAPDH", "PGK1", "TPI1", "LDHA"]
+            >>> data = ProteomicsData([[20.0]] * 6, pd.DataFrame({"gene": genes}, index=genes), pd.DataFrame(index=["run"]))
+            >>> "Glycolysis" in shipped_sets(data)
+            True
     """
     genes = set(data.genes.astype(str).str.split(";").str[0].str.strip())
     shipped = box().sets if data.level != "cell" and is_human(data) else {}

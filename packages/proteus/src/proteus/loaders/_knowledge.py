@@ -79,7 +79,7 @@ def load_symbols(path: str | Path) -> dict[str, str]:
 def name_genes(data: ProteomicsData, symbols: dict[str, str]) -> ProteomicsData:
     """See `add_symbols`; `symbols` by accession."""
     names = data.features["protein"] if "protein" in data.features else data.features.index.to_series()
-    found = names.map(lambda group: symbol_of(group, symbols))
+    found = names.map(lambda group: symbol_of(str(group), symbols))
     notes = list(data.notes)
     if "gene" in data.features:
         before = data.features["gene"].fillna("").astype(str)
@@ -184,7 +184,7 @@ class Given:
 
 
 def load_knowledge(folder: str | Path) -> Given:
-    """All files of a folder: gene sets (`.gmt`), annotations (`.gaf`, with a `.obo` beside it), symbols by accession
+    """All files of a folder: gene sets (`.gmt`), annotations (`.gaf`, with the names of a `.obo`), symbols by accession
     (a table with `symbols` in its name), interactions (a table with `network` or `interactions` in its name).
 
     Raises:

@@ -17,7 +17,7 @@ def alternatives_of(one: Finding, assay: str) -> list[str]:
     """Other explanations of a finding, those of its assay where the card has any.
 
     Args:
-        one: finding that leads a hypothesis.
+        one: first finding of a hypothesis.
         assay: name of a card; see `assay_of`.
     """
     return _card(one, assay).get("alternatives") or words("alternatives").get(one.kind, [])

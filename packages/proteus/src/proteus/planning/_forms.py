@@ -21,7 +21,7 @@ def forms(profile: DatasetProfile, entities: Collection[str] = ()) -> dict[str, 
         entities: names of its features; the first two stand in the examples.
     """
     known = sorted(entities)[:_TWO]
-    have = dict(zip(("protein", "other"), known, strict=False))
+    have: dict[str, str] = dict(zip(("protein", "other"), known, strict=False))
     first = next(iter(main_factors(profile)), None)
     if first is not None:
         have["level"], have["base"] = contrasts(first)[0]
@@ -54,5 +54,5 @@ def nearest(
     cues = [line.split(" ", 1) for line in section("cues")]
     told = [form for form, pattern in cues if re.search(rf"(?<!\w)(?:{pattern})(?!\w)", low)]
     told += [form for form, pattern in kinds().items() if form in there and pattern.search(low)]
-    order = dict.fromkeys([*([hint] if hint else []), *told, *_ALWAYS, *there])
+    order: dict[str, None] = dict.fromkeys([*([hint] if hint else []), *told, *_ALWAYS, *there])
     return [there[form] for form in order if form in there][:_TWO]

@@ -289,7 +289,7 @@ class _Parser:
         if strong or self.direction or self.entities or len(self.levels) > 1 or self.numbers or self.factors:
             self._refuse("features are counted in one level, or in each sample", "seen")
         if not self.levels:
-            return {"kind": "samples"} | ({"sample": self.samples[0]} if self.samples else {})
+            return {"kind": "samples", "sample": self.samples[0] if self.samples else None}
         return {"kind": "detected", "factor": self.levels[0][1].name, "level": self.levels[0][2]}
 
     def _outcome(self, kinds: Mapping[str, object]) -> dict[str, object]:

@@ -138,7 +138,7 @@ def _of_subjects(data: ProteomicsData, subject: str | None) -> np.ndarray:
     """(P, N) values; of repeated subjects their means."""
     if subject is None:
         return data.values
-    codes, known = pd.factorize(data.samples[subject])
+    codes, known = pd.factorize(data.factor(subject).astype(str))
     seen = ~np.isnan(data.values)
     belongs = np.eye(len(known))[codes]
     with np.errstate(invalid="ignore"):

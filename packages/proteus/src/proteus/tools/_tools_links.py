@@ -70,7 +70,7 @@ def coupling(context: Context, _params: Coupling, inputs: list[Input]) -> Output
 
 
 _TOGETHER = ("entity", "effect", "chance", "p", "q", "hits", "higher", "members", "told")
-_MOST_HITS = 400  # strongest hits that are looked at
+_MOST_HITS = 200  # strongest hits that are looked at: those that are findings
 
 
 class Together(Params):

@@ -103,7 +103,7 @@ def volcano(rows: Sequence[Sequence[Any]], unit: str) -> str:
 
 
 def _label(name: str, point: tuple[float, float], sign: int, taken: list[tuple[float, float, float]]) -> list[str]:
-    """A name beside its point where there is room, a little lower or higher if that helps; else none."""
+    """A name next to its point where it covers no other, a little lower or higher if that helps; else none."""
     name = _short(name, 12)
     width = _LETTER * len(name)
     start = point[0] + 5 if sign > 0 else point[0] - 5 - width

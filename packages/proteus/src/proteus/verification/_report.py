@@ -352,6 +352,7 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
                  "pictures": []},
             )  # fmt: skip
             entry |= {"id": "proposed:" if proposal else aim["id"], "question": aim["question"]}
+            entry["template"] = aim["template"]
             entry["rationale"] = aim.get("rationale", "")
             if not data["accepted"]:
                 entry["refused"] = data["reason"]
