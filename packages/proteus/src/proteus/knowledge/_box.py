@@ -94,20 +94,18 @@ def is_human(data: ProteomicsData) -> bool:
 
 
 def _proteins(data: ProteomicsData) -> list[str]:
-    column = data.features["protein"] if "protein" in data.features else data.features.index
-    return [str(one) for one in column]
+    return [str(one) for one in data.features.get("protein", data.features.index)]
 
 
 def name_proteins(data: ProteomicsData) -> ProteomicsData:
     """Give features without one the gene symbol and the name of their protein; a table of another organism stays.
 
-        Examples:
-            >>> import numpy as np
-    import pandas as pd
-            >>> from proteus import ProteomicsData, name_proteins
-            >>> data = ProteomicsData([[20.0]], pd.DataFrame(index=["P10636-2"]), pd.DataFrame(index=["run"]))
-            >>> name_proteins(data).genes.tolist()
-            ['MAPT']
+    Examples:
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData, name_proteins
+        >>> data = ProteomicsData([[20.0]], pd.DataFrame(index=["P10636-2"]), pd.DataFrame(index=["run"]))
+        >>> name_proteins(data).genes.tolist()
+        ['MAPT']
     """
     if data.level == "cell" or not len(data.features) or not is_human(data):
         return data
@@ -129,19 +127,18 @@ def shipped_sets(
 ) -> dict[str, list[str]] | None:
     """Gene sets for a table: Reactome's pathways and complexes where it is human, and `more`; None if there are none.
 
-        Args:
-            data: table with gene symbols.
-            more: sets of the user, which replace shipped ones of the same name.
-            reactome: whether the shipped pathways are among them; complexes are.
+    Args:
+        data: table with gene symbols.
+        more: sets of the user, which replace shipped ones of the same name.
+        reactome: whether the shipped pathways are among them; complexes are.
 
-        Examples:
-            >>> import numpy as np
-    import pandas as pd
-            >>> from proteus import ProteomicsData, shipped_sets
-            >>> genes = ["PKM", "ENO1", "GAPDH", "PGK1", "TPI1", "LDHA"]
-            >>> data = ProteomicsData([[20.0]] * 6, pd.DataFrame({"gene": genes}, index=genes), pd.DataFrame(index=["run"]))
-            >>> "Glycolysis" in shipped_sets(data)
-            True
+    Examples:
+        >>> import pandas as pd
+        >>> from proteus import ProteomicsData, shipped_sets
+        >>> about = pd.DataFrame({"gene": ["PKM", "ENO1", "GAPDH", "PGK1", "TPI1", "LDHA"]}, index=list("abcdef"))
+        >>> data = ProteomicsData([[20.0]] * 6, about, pd.DataFrame(index=["run"]))
+        >>> "Glycolysis" in shipped_sets(data)
+        True
     """
     genes = set(data.genes.astype(str).str.split(";").str[0].str.strip())
     shipped = box().sets if data.level != "cell" and is_human(data) else {}

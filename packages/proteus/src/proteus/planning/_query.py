@@ -6,84 +6,22 @@ of `_vocabulary`; what is left must be a class of proteins that the table's prot
 
 import itertools
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 from ninefold.errors import InputError
 
 from proteus.data._roles import BASE
 from proteus.planning._forms import nearest
 from proteus.planning._templates import contrast_of, main_factors
+from proteus.planning._text import Names, Text, ordered
 from proteus.planning._vocabulary import FOLD, LEVEL, TIME, TOP, count_of, kinds, plain, words
 from proteus.record._objects import DatasetProfile, Factor, Query
 
-_RISING = "none no zero control", "low small early i", "mid medium middle moderate ii", "high large late iii", "iv", "v"
-_ORDER = {word: place for place, alike in enumerate(_RISING) for word in alike.split()}
 _SYMBOL = re.compile(r"(?<![\w-])[A-Z][A-Z0-9]*\d[A-Z0-9]*(?![\w-])")
 _HOLDER = re.compile(r"\s+(?:proteins?|genes?|subunits?|family)\b")
 _BEFORE = re.compile(r"(?:^|\b(?:which|what|are|is|were|do|does|any|all|the|list|me|more|many|of))\W*$")
-_NOT_IT = r"(?![ -](?:inhibitor|activator|substrate|binding|anchor|interacting|associated|regulat))"
 _BASES = r"controls?|baseline|reference"
 _EITHER = "changed", "unchanged", "presence", "sets", "network", "panel"
-
-
-@dataclass(frozen=True)
-class Names:
-    """What a table calls its things: features, samples, gene sets, and the protein name of each feature."""
-
-    entities: Collection[str] = ()
-    samples: Collection[str] = ()
-    sets: Collection[str] = ()
-    described: Mapping[str, str] = field(default_factory=dict)
-
-    def family(self, word: str) -> list[str]:
-        """Features of a class by their names: `kinases` finds `Tyrosine-protein kinase`, and no inhibitor of it."""
-        pattern = re.compile(rf"(?i)(?<!\w){re.escape(singular(word))}\w*{_NOT_IT}")
-        return [entity for entity, name in self.described.items() if pattern.search(name)]
-
-
-def singular(word: str) -> str:
-    """Without the plural's `s`."""
-    return word.removesuffix("s") if len(word) > 3 and not word.endswith("ss") else word
-
-
-class _Text:
-    """A question, from which what is understood is taken away."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text.replace("’", "'")
-        self.left = self.text.lower()
-
-    def take(self, pattern: str | re.Pattern[str]) -> re.Match[str] | None:
-        """The first match in what is left, which it leaves."""
-        found = re.search(pattern, self.left)
-        if found is not None:
-            self.left = self.left[: found.start()] + "\x00" * len(found[0]) + self.left[found.end() :]
-        return found
-
-    def names(self, known: Iterable[str], *, exact: Collection[str] = (), end: str = "") -> list[tuple[int, str]]:
-        """(place, name) of each that is said, longest first; words in `exact` only as they are written; `end` may
-        follow a name."""
-        made = []
-        for name in sorted(known, key=len, reverse=True):
-            pattern = rf"(?<!\w){re.escape(name.lower())}{end}(?!\w)"
-            found = re.search(pattern, self.left)
-            if found and (name.lower() not in exact or self.text[found.start() : found.end()] == name):
-                self.take(pattern)
-                made.append((found.start(), name))
-        return sorted(made)
-
-
-def ordered(levels: Iterable[str]) -> list[str] | None:
-    """Levels in the order that their numbers or words say (none, low, mid, high; i, ii, iii, iv), or None."""
-    places = {}
-    for level in levels:
-        number = re.search(r"\d+(?:\.\d+)?", level)
-        known = [_ORDER[word] for word in re.findall(r"[a-z]+", level.lower()) if word in _ORDER]
-        if number is None and len(known) != 1:
-            return None
-        places[level] = float(number[0]) if number else known[0]
-    return sorted(places, key=lambda one: places[one]) if len(set(places.values())) == len(places) >= 3 else None
 
 
 def typed_query(question: str, profile: DatasetProfile, names: Names) -> Query:
@@ -97,7 +35,7 @@ def typed_query(question: str, profile: DatasetProfile, names: Names) -> Query:
 
 class _Parser:
     def __init__(self, question: str, profile: DatasetProfile, names: Names) -> None:
-        self.question, self.profile, self.names, self.text = question, profile, names, _Text(question)
+        self.question, self.profile, self.names, self.text = question, profile, names, Text(question)
 
     def query(self) -> Query:
         self._take_names()

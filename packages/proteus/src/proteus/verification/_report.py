@@ -26,7 +26,7 @@ from proteus.verification._drawn import tree, volcano
 from proteus.verification._export import contrasts_of, counts, methods
 from proteus.verification._plots import draw
 from proteus.verification._scoring import beside_replication
-from proteus.verification._summary import shared_alternatives, summary_of, title_of, without_numbers
+from proteus.verification._summary import rests_on, shared_alternatives, summary_of, title_of, without_numbers
 
 _TOP, _TREES = 15, 8
 _EXPLORED = 6000  # rows of a contrast that can be searched
@@ -120,19 +120,6 @@ def _volcano(explored: Mapping[str, list[list[Any]]], profile: DatasetProfile | 
     if name is None or profile is None:
         return None
     return name, volcano(explored[name], unit_of("changed_in", name, profile))
-
-
-def rests_on(lead: Finding, edge: Finding) -> str:
-    """What joins an edge to the first finding of its hypothesis."""
-    if edge.kind == "link":
-        return "interaction of the given network, and correlation within groups"
-    if edge.kind == "panel":
-        return "chosen by the panel"
-    if lead.kind == "feature":
-        return "its link to the first, below"
-    kind = {"module": "module of co-expressed features", "network": "part of the network"}.get(lead.kind, "gene set")
-    how = ", and correlation within groups" if lead.relation == "moves_together_in" else ""
-    return f"member of the {kind} {lead.entity}{how}; own {'detection' if edge.relation == 'detected_in' else 'change'}"
 
 
 def _nothing(evidence: Evidence) -> str:

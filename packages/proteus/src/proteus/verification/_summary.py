@@ -6,7 +6,7 @@ from typing import Any
 
 from proteus.planning._headline import sides_of
 from proteus.record._journal import Event, event_data
-from proteus.record._objects import Hypothesis, Ref
+from proteus.record._objects import Finding, Hypothesis, Ref
 from proteus.verification._export import contrasts_of
 
 Parts = list[Any]  # words, and cells of numbers
@@ -141,3 +141,16 @@ def shared_alternatives(hypotheses: Sequence[Mapping[str, Any]]) -> list[list[Pa
         known += [one["alternatives"]] * (bool(one["alternatives"]) and one["alternatives"] not in known)
     counts = [sum(one["alternatives"] == each for one in hypotheses) for each in known]
     return [each for each, count in zip(known, counts, strict=True) if count > max(len(hypotheses) / 2, 1)]
+
+
+def rests_on(lead: Finding, edge: Finding) -> str:
+    """What joins an edge to the first finding of its hypothesis."""
+    if edge.kind == "link":
+        return "interaction of the given network, and correlation within groups"
+    if edge.kind == "panel":
+        return "chosen by the panel"
+    if lead.kind == "feature":
+        return "its link to the first, below"
+    kind = {"module": "module of co-expressed features", "network": "part of the network"}.get(lead.kind, "gene set")
+    how = ", and correlation within groups" if lead.relation == "moves_together_in" else ""
+    return f"member of the {kind} {lead.entity}{how}; own {'detection' if edge.relation == 'detected_in' else 'change'}"
