@@ -1,16 +1,20 @@
 """Knowledge that comes with the package, and knowledge that users bring."""
 
 import gzip
+import json
 
 import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError, InputError
 from proteus import ProteomicsData, name_proteins, shipped_sets
+from proteus.cli import app
 from proteus.knowledge._box import box, paralogs, stem
 from proteus.loaders._given import known_things
 from proteus.loaders._knowledge import load_gaf, load_knowledge
+from typer.testing import CliRunner
 
 from .helpers import noise
+from .helpers import undrawn as undrawn
 
 GLYCOLYSIS = ["PKM", "ENO1", "GAPDH", "PGK1", "TPI1", "LDHA", "ALDOA", "PFKL"]
 
@@ -122,3 +126,45 @@ def test_shipped_tables_are_small_and_whole():
     genes = set(known.symbols.values())
     lost = {one for members in known.sets.values() for one in members} - genes
     assert not lost
+
+
+def call(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def glycolysis(tmp_path):
+    """A table of the ten genes of glycolysis and fifty others, by accession, of which the ten are higher in group a."""
+    known = box()
+    others = [one for one in sorted(known.accessions) if one not in known.sets["Glycolysis"]][:50]
+    names = [known.accessions[one] for one in [*GLYCOLYSIS, *others]]
+    data = human(names)
+    values = data.values.copy()
+    values[: len(GLYCOLYSIS), ::2] += 2.0
+    data.with_values(values).save(tmp_path / "table")
+    return tmp_path / "table"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_run_on_a_human_table_uses_what_ships(glycolysis, tmp_path):
+    done = call("run", glycolysis, "--objectives", "2", "--quiet", "-o", tmp_path / "run")
+    assert done.exit_code == 0, done.exception
+    kept = json.loads((tmp_path / "run" / "input" / "knowledge.json").read_text())
+    assert "Glycolysis" in kept["sets"]
+    assert "PKM is lower in b than in a" in " ".join(done.stdout.split())
+    bare = call("run", glycolysis, "--objectives", "1", "--quiet", "--knowledge", "none", "-o", tmp_path / "bare")
+    assert bare.exit_code == 0, bare.exception
+    assert json.loads((tmp_path / "bare" / "input" / "knowledge.json").read_text())["sets"] is None
+    assert "PKM" not in bare.stdout
+
+
+def test_an_assay_without_a_card_and_a_folder_that_is_none_are_refused_by_name(glycolysis, tmp_path):
+    assert "expected pull-down, CSF, plasma" in str(call("run", glycolysis, "--assay", "urine").exception)
+    assert "nowhere" in str(call("run", glycolysis, "--knowledge", tmp_path / "nowhere").exception)
+
+
+def test_profile_lists_the_questions_that_the_table_can_be_asked(glycolysis):
+    facts = json.loads(call("profile", glycolysis, "--json").stdout)
+    asked = [value for name, value in facts.items() if name.startswith("question ")]
+    assert "Which proteins are higher in b than in a?" in asked
+    assert "How many proteins are detected in b?" in asked
