@@ -10,8 +10,8 @@ from ninefold.errors import InputError
 from proteus import Budget, ProteomicsData, Study
 from proteus.cli import app
 from proteus.knowledge._describe import describe
-from proteus.planning._query import Names
 from proteus.planning._question import asked_objectives
+from proteus.planning._text import Names
 from proteus.record._journal import read_journal
 from proteus.record._objects import Asked
 from proteus.record._run_folder import Folder

@@ -9,7 +9,8 @@ import pytest
 from ninefold.errors import InputError
 from proteus.data._data import ProteomicsData
 from proteus.knowledge._describe import describe
-from proteus.planning._query import Names, typed_query
+from proteus.planning._query import typed_query
+from proteus.planning._text import Names
 from proteus.record._objects import Query
 
 from .helpers import noise

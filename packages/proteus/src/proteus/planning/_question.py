@@ -9,8 +9,9 @@ from ninefold.errors import InputError
 from proteus.data._design import compared
 from proteus.differential._measures import entity_names
 from proteus.planning._headline import levels_of, sides_of
-from proteus.planning._query import Names, ordered, typed_query
+from proteus.planning._query import typed_query
 from proteus.planning._templates import model_of
+from proteus.planning._text import Names, ordered
 from proteus.record._objects import Asked, DatasetProfile, Objective, Query
 from proteus.record._words import words
 from proteus.tools._context import Context
