@@ -21,7 +21,7 @@ from transformers.modeling_outputs import MoeModelOutputWithPast
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cache_name import CACHE_NAME, TAKEN, check_cache, given_cache, of_dense, output_with_cache
 from tokenprune.executor._executor import Executor
-from tokenprune.executor._stream import Stream, checked_ids, rows_of, uncompiled
+from tokenprune.executor._stream import Stream, checked_ids, checked_query, rows_of, uncompiled
 from tokenprune.executor._turns import NewTokens
 from tokenprune.models._layout import ATTACHED, Layout, check_free
 
@@ -304,23 +304,6 @@ class Attached:
         if labels is not None:
             named[:, :-1] |= labels.cpu()[:, 1:] != _IGNORED  # a position predicts the token after it
         return named
-
-
-def checked_query(query: int | Sequence[int] | None, rows: int) -> list[int] | None:
-    """How many last tokens of each row hold the question and what follows it: one number for all rows, or one each.
-
-    Raises:
-        InputError: for other numbers than that, and for numbers below 1.
-    """
-    if query is None:
-        return None
-    found = [query] * rows if isinstance(query, int) else list(query)
-    if len(found) != rows:
-        raise InputError("query", got=f"{len(found)} numbers", expected=f"one, or one for each of {rows} rows")
-    for one in found:
-        if type(one) is not int or one < 1:
-            raise InputError("query", got=f"{one!r:.40}", expected="a number of last tokens of the prompt, from 1")
-    return found
 
 
 def kept_whole(real: Tensor, last: int, spans: Spans) -> Tensor:

@@ -192,6 +192,12 @@ def _counting(windows: Sequence[int], last: int, device: torch.device) -> Tensor
     return (from_end <= torch.tensor(windows, device=device)[:, None])[:, None, :, None]
 
 
+def scoring_by(windows: Sequence[int], *, scores: bool = True) -> dict[str, Any]:
+    """Settings `window` and `windows` of an `Attention`, of how many last queries of each row score the keys."""
+    alike = len(set(windows)) == 1
+    return {"window": max(windows) * scores, "windows": () if alike or not scores else windows}
+
+
 def scores_over(
     queries: Tensor, held: Held, form: Form, reduction: str, *, beyond: bool = False, windows: Sequence[int] = ()
 ) -> Tensor:  # fmt: skip

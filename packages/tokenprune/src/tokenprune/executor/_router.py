@@ -47,6 +47,10 @@ class Router:
         """
         return [self.window] * rows
 
+    def counting(self, stream: Stream) -> list[int]:
+        """`windows` of a stream."""
+        return self.windows(stream.rows, stream.query)
+
     def queries(self, block: int) -> int:  # noqa: ARG002  (routers that score some blocks alone look at it)
         """How many last queries score the keys of this block."""
         return self.window

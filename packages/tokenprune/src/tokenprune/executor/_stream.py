@@ -237,3 +237,29 @@ def move(stream: Stream, device: torch.device) -> None:
         if getattr(stream, name) is not None:
             setattr(stream, name, getattr(stream, name).to(device))
     stream.memory = {name: one.to(device) for name, one in stream.memory.items()}
+
+
+def checked_query(query: int | Sequence[int] | None, rows: int) -> list[int] | None:
+    """How many last tokens of each row hold the question and what follows it: one number for all rows, or one each.
+
+    Raises:
+        InputError: for other numbers than that, and for numbers below 1.
+    """
+    if query is None:
+        return None
+    found = [query] * rows if isinstance(query, int) else list(query)
+    if len(found) != rows:
+        raise InputError("query", got=f"{len(found)} numbers", expected=f"one, or one for each of {rows} rows")
+    for one in found:
+        if type(one) is not int or one < 1:
+            raise InputError("query", got=f"{one!r:.40}", expected="a number of last tokens of the prompt, from 1")
+    return found
+
+
+def tail(stream: Stream, last: int) -> Tensor:
+    """Hidden states of the last tokens of each row, (B, last, d)."""
+    if min(stream.lengths) < last:
+        raise InputError("row", got=f"{min(stream.lengths)} tokens", expected=f"at least the {last} that are read")
+    ends = torch.tensor(stream.lengths, device=stream.x.device).cumsum(0)
+    places = ends[:, None] - last + torch.arange(last, device=stream.x.device)
+    return stream.x[places.flatten()].view(stream.rows, last, -1)

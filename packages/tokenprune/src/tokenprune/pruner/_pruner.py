@@ -15,13 +15,13 @@ from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
 from tokenprune.datasets import LongTask
-from tokenprune.executor._attach import Attached, Spans, checked_query, kept_whole
+from tokenprune.executor._attach import Attached, Spans, kept_whole
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._probe import probe
 from tokenprune.executor._scored import Scored
-from tokenprune.executor._stream import Stream
+from tokenprune.executor._stream import Stream, checked_query
 from tokenprune.models._layout import Layout
 from tokenprune.pruner import _files
 from tokenprune.pruner._base_model import base_of, check_base
