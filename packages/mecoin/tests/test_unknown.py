@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mecoin import Graph, Mecoin
-from mecoin.memory._plus import HARDER, MISSED
+from mecoin.memory._plus import HARDER, MISSED, captors
+from mecoin.memory._smu import Smu
 from mecoin.paper import PaperModel
 from ninefold_graphs import softmax
 from sklearn.metrics import roc_auc_score
@@ -119,3 +120,25 @@ def test_limits_of_novelty_are_each_class_s_own_and_stay_in_the_file(tmp_path):
     made.forget([0])
     assert made._state.learner.content.radius.shape == (3,)
     assert np.isfinite(made.novelty(FOUR)).all()
+
+
+def test_group_that_captures_labels_of_a_later_class_is_no_unknown_one():
+    smu = Smu(np.array([[0.0, 0], [10, 0]], np.float32), np.array([0, 1]))
+    groups = Smu(np.array([[12.0, 0], [0, 9], [13, 9]], np.float32), np.arange(3))
+    near = np.array([[12.0, 1], [10, 1], [9, 0], [10, -1], [9, 1]], np.float32)  # the first is in group 0
+    assert captors(groups, smu, Smu(near, np.full(5, 1))).tolist() == [0]
+    assert captors(groups, smu, Smu(near[1:], np.full(4, 1))).tolist() == []
+    ten = np.concatenate([near, near[1:], near[1:2]])  # one of ten is less than a fifth
+    assert captors(groups, smu, Smu(ten, np.full(10, 1))).tolist() == []
+
+
+def test_labelled_keys_of_later_classes_stay_in_the_file_and_go_with_their_class(tmp_path):
+    made = fitted().add_classes(FOUR, {3: SUPPORT[3]})
+    assert made._state.learner.content.labelled.owner.tolist() == [3] * 5
+    made.save(tmp_path / "m.safetensors")
+    again = Mecoin.load(tmp_path / "m.safetensors")
+    kept = again._state.learner.content.labelled
+    np.testing.assert_array_equal(kept.prototypes, made._state.learner.content.labelled.prototypes)
+    np.testing.assert_array_equal(again.novelty(FOUR), made.novelty(FOUR))
+    assert again.forget([3])._state.learner.content.labelled.owner.size == 0
+    assert np.isfinite(again.novelty(FOUR)).all()

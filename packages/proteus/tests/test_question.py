@@ -10,8 +10,8 @@ from ninefold.errors import InputError
 from proteus import Budget, ProteomicsData, Study
 from proteus.cli import app
 from proteus.knowledge._describe import describe
-from proteus.planning._query import Names
 from proteus.planning._question import asked_objectives
+from proteus.planning._text import Names
 from proteus.record._journal import read_journal
 from proteus.record._objects import Asked
 from proteus.record._run_folder import Folder
@@ -198,6 +198,21 @@ ANSWERS = {
     "Is s3 an outlier?": [r"for s3", r"s3 is not far from the others \(share missing 0, first components"],
     "what is the level of GENE3 in s3?": [r"for GENE3, s3", r"^GENE3 in s3: 2\d\.\d"],
     "Is GENE3 detected in low?": [r"for GENE3", r"GENE3 is seen in 4 of 4 samples in low"],
+    "How many genes are detected in low?": [
+        r"seen in low",
+        r"^200 of 200 features are seen .* of 4 samples in low, 200 in",
+    ],
+    "What is the CV of GENE3 in low?": [
+        r"CV|coefficients of variation in low for GENE3",
+        r"GENE3 in low: CV \d+\.\d+ % over 4",
+    ],
+    "Which genes have the highest CV in low?": [
+        r"in low",
+        r"Median CV in low: \d+.* over 200 features",
+        r"GENE\d+ in low: CV",
+    ],
+    "Which genes correlate with GENE3?": [r"correlate", r"\d+ of 199 tested pass", r"GENE\d rises where GENE3 rises"],
+    "Do GENE3 and GENE50 correlate?": [r"for GENE3, GENE50", r"GENE50: it is not shown to correlate with GENE3"],
     "Which genes follow age?": [r"follow age", r"\d+ of 200 tested pass: \d+ up, \d+ down"],
     "Which genes increase with the arm?": [r"follow arm upwards", _COUNT, r"GENE\d rises with arm"],
     "Do the arms differ at all?": [r"any levels of arm", _COUNT, r"GENE\d+ differs between levels of arm"],

@@ -6,19 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import InputError
-from proteus import Budget, ProteomicsData, Settings, Study, moderated_test, profile, replicate, score, stack
+from proteus import Budget, ProteomicsData, Settings, Study, moderated_test, normalise, profile, replicate, score, stack
 from proteus.cli import app
-from proteus.differential._replication import predict_replication, random_effects, without
+from proteus.differential._replication import partial_conjunction, predict_replication, random_effects, without
 from proteus.record._journal import read_journal
 from proteus.record._run_folder import Folder, read_frame, shown
 from proteus.verification._replay import replay
 from proteus.verification._report import write_report
 from proteus.verification._scoring import beside_replication
 from proteus.verification._verify import verify
+from proteus_experiments import published
 from scipy import stats
 from typer.testing import CliRunner
 
-from .helpers import noise, table
+from .helpers import needs_data, noise, table
 
 SITES = ("north", "south", "west")
 
@@ -46,14 +47,56 @@ def test_what_one_cohort_carries_does_not_replicate():
     assert (lone["i2"] > 0.5).mean() > 0.9
 
 
-def test_the_largest_p_is_one_sided_and_its_signs_agree():
-    table = replicate(cohorts(), "~ group", "case-control", "site", lfc=0.0).table
+def one_sided(table):
     p = table[[f"p_{name}" for name in sorted(SITES)]].to_numpy()
     sign = np.sign(table[[f"effect_{name}" for name in sorted(SITES)]].to_numpy())
-    same = np.abs(sign.sum(1)) == 3
-    np.testing.assert_array_equal(table["same_sign"], same)
-    np.testing.assert_allclose(table["p"][same], p[same].max(1) / 2)
-    assert (table["p"][~same] == 1).all()
+    return np.where(sign > 0, p / 2, 1 - p / 2), sign
+
+
+@pytest.mark.parametrize("needed", [None, 2, 3])
+def test_p_is_that_of_r_of_n_cohorts_in_one_direction(needed):
+    table = replicate(cohorts(), "~ group", "case-control", "site", lfc=0.0, needed=needed).table
+    up, sign = one_sided(table)
+    r = needed or 2  # of three
+    sides = [np.minimum((3 - r + 1) * np.sort(p, 1)[:, r - 1], 1) for p in (up, 1 - up)]
+    np.testing.assert_allclose(table["p"], np.minimum(*sides))
+    np.testing.assert_array_equal(table["direction"], np.where(sides[0] <= sides[1], 1, -1))
+    np.testing.assert_array_equal(table["same_sign"], np.abs(sign.sum(1)) == 3)
+    assert (table["needed"] == r).all()
+    with pytest.raises(InputError, match="a majority of 3 cohorts"):
+        replicate(cohorts(), "~ group", "case-control", "site", needed=1)
+
+
+def test_two_of_three_cohorts_are_enough_and_one_is_not():
+    data = cohorts()
+    west = (data.samples["site"] == "west").to_numpy()
+    case = (data.samples["group"] == "case").to_numpy()
+    values = data.values.copy()
+    values[:20, west & case] -= 0.8  # nothing is left in the third
+    found = set(replicate(data.with_values(values), "~ group", "case-control", "site").replicated().index)
+    assert len(found & {f"P{one}" for one in range(20)}) >= 15
+    assert not found - {f"P{one}" for one in range(20)}
+    assert replicate(data.with_values(values), "~ group", "case-control", "site", needed=3).replicated().empty
+
+
+@pytest.mark.parametrize(("cohorts_up", "cohorts_down", "n", "r"), [
+    (0, 0, 3, 2), (1, 0, 3, 2), (1, 1, 3, 2), (1, 1, 4, 3), (2, 1, 4, 3), (2, 2, 5, 3), (2, 0, 4, 3), (1, 0, 2, 2),
+])  # fmt: skip
+@pytest.mark.parametrize("strength", [0.7, 2.0, 8.0])
+def test_the_direction_costs_nothing_whatever_fewer_cohorts_hold(cohorts_up, cohorts_down, n, r, strength):
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((40_000, n))
+    z[:, :cohorts_up] += strength
+    z[:, cohorts_up : cohorts_up + cohorts_down] -= strength
+    needed = np.full(len(z), r)
+    p = np.minimum(*(partial_conjunction(stats.norm.sf(way * z), needed) for way in (1, -1)))
+    assert (p <= 0.05).mean() <= 0.053
+    assert (p <= 0.005).mean() <= 0.0065
+
+
+def test_cohorts_that_did_not_test_a_feature_do_not_count():
+    p = np.array([[0.01, np.nan, 0.02], [0.01, np.nan, np.nan], [0.01, 0.02, 0.9]])
+    np.testing.assert_allclose(partial_conjunction(p, np.array([2, 2, 2])), [0.02, 1.0, 0.04])
 
 
 def test_noise_replicates_nowhere_and_p_is_not_too_small():
@@ -114,7 +157,8 @@ def test_grade_a_is_what_replicates_and_one_cohort_has_none(tmp_path):
     best = {one.entities[0] for one in report.graded("A")}
     assert len(best & {f"P{one}" for one in range(20)}) >= 10
     assert not best & {f"P{one}" for one in range(20, 240)}
-    assert all(one.replicated for one in report.graded("A"))
+    assert all(one.replicated and one.cohorts for one in report.graded("A"))
+    assert {one.cohorts[0].artifact for one in report.graded("A")} == {"replication.O1.S2"}
     folder = Folder(tmp_path / "run")
     (event,) = [one.data for one in read_journal(folder.events) if one.kind == "replication"]
     table = read_frame(folder.artifact("replication.O1.S2"))
@@ -234,3 +278,17 @@ def test_a_kept_run_of_one_cohort_says_what_its_halves_predict_beside_its_scores
     assert "Scores beside replication" in page
     assert verify(folder.root).problems == []
     assert replay(folder.root).differences == []
+
+
+@needs_data
+def test_at_least_eight_proteins_of_csf_replicate_over_sites_and_none_where_groups_are_shuffled():
+    data = normalise(published.csf())
+    found = replicate(data, "~ group", "AD-control", "site")
+    assert len(found.replicated()) >= 8
+    assert {"MAPT", "YWHAZ", "PKM", "ALDOA"} <= set(found.replicated()["gene"])
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        sheet = data.samples.copy()
+        sheet["group"] = sheet.groupby("site")["group"].transform(lambda one: rng.permutation(one.to_numpy()))
+        shuffled = ProteomicsData(data.values, data.features, sheet)
+        assert replicate(shuffled, "~ group", "AD-control", "site").replicated().empty

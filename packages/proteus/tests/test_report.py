@@ -38,9 +38,16 @@ def run(written, tmp_path):
     return Folder(shutil.copytree(written, tmp_path / "run"))
 
 
+KNOWN = (
+    "https://www.uniprot.org/uniprotkb/", "https://string-db.org/", "https://platform.opentargets.org/search?q=",
+    "https://reactome.org/content/detail/R-",
+)  # fmt: skip
+
+
 class Reader(HTMLParser):
     def __init__(self):
         super().__init__()
+        self.followed: set[str] = set()
         self.ids, self.links, self.outside, self.words, self.scripts, self.policy = set(), [], [], [], [], ""
 
     def handle_starttag(self, tag, attrs):
@@ -51,6 +58,9 @@ class Reader(HTMLParser):
         for key in ("src", "href"):
             value = found.get(key, "#")
             (self.links if value.startswith("#") else self.outside).append(value)
+        if tag == "a" and not found.get("href", "#").startswith("#"):
+            assert found["rel"] == "noreferrer noopener"
+            self.followed.add(found["href"])
         if tag == "script":
             self.scripts.append(found)
         if found.get("http-equiv") == "Content-Security-Policy":
@@ -68,8 +78,11 @@ def read(folder):
 
 def test_the_page_stands_alone_and_its_links_lead_somewhere(run):
     page = read(run)
-    assert all(one.startswith("data:image/png;base64,") for one in page.outside)
-    assert len(page.outside) >= 3  # the table, its samples, volcano and p-values
+    pictures = [one for one in page.outside if one not in page.followed]
+    assert all(one.startswith("data:image/png;base64,") for one in pictures)
+    assert len(pictures) >= 3  # the table, its samples, volcano and p-values
+    assert page.followed  # addresses that a reader may follow; the page itself requests nothing
+    assert all(one.startswith(KNOWN) for one in page.followed)
     assert page.scripts in ([], [{"id": "results", "type": "application/json"}, {}])
     own = (resources.files("proteus.verification") / "report.js").read_bytes()
     digest = base64.b64encode(hashlib.sha256(own).digest()).decode()
@@ -80,10 +93,11 @@ def test_the_page_stands_alone_and_its_links_lead_somewhere(run):
 
 def test_every_number_of_a_statement_is_a_link_to_its_cell(run):
     text = run.report.read_text()
-    heading = re.search(r"<h3 id=\"H1\">(.*?)</summary>", text, re.DOTALL)[1]  # the sentence, its numbers after it
-    numbers = PRINTED.findall(heading)
+    one = re.search(r"<h3 id=\"R1\">(.*?)</details>|<h3 id=\"H1\">(.*?)</details>", text, re.DOTALL)[0]
+    heading, rest = one.split("</summary>")  # the sentence; its numbers below it
+    numbers = PRINTED.findall(heading + rest.split("</li>")[0])
     assert numbers == [(NAME, "P00000", "effect", "1.5"), (NAME, "P00000", "q", "6e-06")]
-    bare = re.sub(r"<[^>]*>", "", PRINTED.sub("", heading)).replace("H1", "").replace("log2", "")
+    bare = re.sub(r"<[^>]*>", "", PRINTED.sub("", heading)).replace("R1", "").replace("H1", "").replace("log2", "")
     assert not re.search(r"\d", bare)
     table = {(row.id, column): getattr(row, column) for row in frame().itertuples() for column in ("effect", "q")}
     for artifact, row, column, shown in PRINTED.findall(text):
@@ -130,7 +144,8 @@ def test_names_from_the_table_are_words_not_markup(tmp_path, monkeypatch):
     write_documents(folder.hypotheses, "hypotheses", [found[0].model_copy(update={"statement": evil, "notes": [evil]})])
     write_report(folder.root)
     page = read(folder)
-    assert not [one for one in page.outside if not one.startswith("data:")]
+    assert not [one for one in page.outside if not one.startswith(("data:", *KNOWN))]
+    assert all(one in page.followed for one in page.outside if one.startswith(KNOWN))
     assert len(page.scripts) in (0, 2)
 
 

@@ -46,6 +46,8 @@ CALM = {"hits": 5, "tested": 500, "share": 0.01, "z_mode": 0.0, "p_shape": "flat
         (CALM | {"p_shape": "odd", "p_right": 1.3}, {}, "set_params", {"block": "donor"}),
         (CALM | {"hits": 0, "detectable": 1.0}, {}, "insert", {}),
         (CALM, {"quality": {"batch_eta2": {}, "outliers": ["S7"]}}, "set_params", {"drop": ["S7"]}),
+        (CALM | {"spread": 1.6}, {}, "set_params", {"spread": "groups"}),
+        (CALM | {"spread": 1.4}, {}, "continue", {}),
         ({"ph_violated": 1}, {"tool": "survival"}, "set_params", {"rmst": True}),
     ],
 )  # fmt: skip

@@ -9,7 +9,8 @@ import pytest
 from ninefold.errors import InputError
 from proteus.data._data import ProteomicsData
 from proteus.knowledge._describe import describe
-from proteus.planning._query import Names, typed_query
+from proteus.planning._query import typed_query
+from proteus.planning._text import Names
 from proteus.record._objects import Query
 
 from .helpers import noise
@@ -70,7 +71,8 @@ def said(query: Query) -> str:
     way = query.direction
     about = {
         "trend": query.over, "modules": query.over, "groups": query.factor, "seen": query.level,
-        "batch": f"{query.factor},{query.other}",
+        "batch": f"{query.factor},{query.other}", "interaction": f"{query.factor},{query.other}",
+        "cv": query.level, "detected": query.level, "correlation": "",
     }.get(query.kind, query.contrast or "")  # fmt: skip
     parts = [query.kind, about or "", way or ""]
     parts += [f"entities={','.join(query.entities)}"] * bool(query.entities)
@@ -100,7 +102,7 @@ def same(got: str, expected: str) -> bool:
 
 def _plain(text: str) -> list[str]:
     kind, *parts = text.split()
-    if kind == "batch":
+    if kind in ("batch", "interaction"):
         return [kind, *sorted(parts[0].split(","))]
     a, _, b = parts[0].rpartition("-") if parts else ("", "", "")
     if kind in ("changed", "unchanged", "panel") and a > b:

@@ -1,6 +1,7 @@
 """From a log to a model: cuts keep the future out, the search resumes, the fusion is its formula, the folder serves."""
 
 import dataclasses
+import html
 import itertools
 import json
 import time
@@ -83,7 +84,7 @@ def test_what_follows_in_a_visit_is_found(tmp_path, monkeypatch):
     assert "markov" in found.text
     assert found.cuts[-1] > 0.95
     assert found.rivals["popular"]["score"] < 0.7
-    assert "the end of later visits" in (tmp_path / "run" / "report.html").read_text()
+    assert "the end of visits from their beginning" in (tmp_path / "run" / "report.html").read_text()
     assert recsys.load(tmp_path / "run" / "model").recommend(k=1).num_rows > 0
 
 
@@ -181,7 +182,9 @@ def test_a_log_becomes_a_model_that_serves(few, tmp_path):
     assert repr(parse_model(found.text)) == repr(found.model)
     assert json.loads((tmp_path / "run" / "report.json").read_text())["trials"] == 5
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "which no search has seen" in page
+    assert "The search did not use the last period" in page
+    assert page.index(html.escape(found.headline())) < page.index("<table")
+    assert "Dataset(" not in page
     assert "Finding(" not in page  # a table for people
     with pytest.raises(Exception, match=r"exists|replace|force"):
         recsys.best(DATA, tmp_path / "run", minutes=5, trials=5, cuts=3, today="popular")
@@ -190,8 +193,30 @@ def test_a_log_becomes_a_model_that_serves(few, tmp_path):
 def test_a_rival_that_leads_is_said():
     rivals = {"popular": {"score": 0.5, "gain": -0.1, "low": -0.2, "high": 0.1, "p": 0.3}}
     found = _best.Best(EASE(), "ease()", None, "ndcg@10", [0.3, 0.4], (0.2, 0.5), rivals, 9)
-    assert found.table().notes == ["Ahead of the model on the last cut: popular."]
-    assert not dataclasses.replace(found, cuts=[0.3, 0.6]).table().notes
+    said = "popular scores higher than the chosen model in the last period (not significantly)."
+    assert found.table().notes[2:] == [said]
+    assert dataclasses.replace(found, cuts=[0.3, 0.6]).table().notes[2:] == []
+
+
+@pytest.mark.parametrize(
+    ("gain", "low", "high", "words"),
+    [(0.1, 0.05, 0.15, "25% more than best-sellers (0.400)"), (-0.1, -0.2, -0.05, "25% less than best-sellers (0.400)"),
+     (0.02, -0.1, 0.12, "no measurable difference to best-sellers (0.400)")],
+)  # fmt: skip
+def test_the_first_sentence_is_the_model_and_its_gain_over_best_sellers(gain, low, high, words):
+    rivals = {"popular": {"score": 0.4, "gain": gain, "low": low, "high": high, "p": 0.00039}}
+    found = _best.Best(EASE(), "ease()", None, "ndcg@10", [0.3, 0.4 + gain], (0.2, 0.5), rivals, 9)
+    assert found.table().title == f"The chosen model reaches ndcg@10 {0.4 + gain:.3f} in the last period, {words}."
+
+
+def test_families_that_were_not_measured_for_one_reason_share_a_line():
+    why = {"ease": "the time was up", "slim": "the time was up", "als": "it could not be fitted to these events"}
+    found = _best.Best(EASE(), "ease()", None, "ndcg@10", [0.3, 0.4], (0.2, 0.5), {}, 9, untried=why)
+    said = [
+        "Not measured: ease, slim (the time was up).",
+        "Not measured: als (it could not be fitted to these events).",
+    ]
+    assert found.says() == said
 
 
 @pytest.mark.parametrize(("repeats", "times"), [("no", 3), ("yes", 5)])
@@ -384,14 +409,14 @@ def test_repeats_are_part_of_the_result_and_of_the_page(few, tmp_path):
     assert len(found.new_pairs) == len(found.cuts) == 3
     assert found.cuts[-1] > found.new_pairs[-1]
     page = (tmp_path / "run" / "report.html").read_text()
-    assert f"{found.repeats:.0%} of what users took in the last period they had taken before" in page
+    assert f"{found.repeats:.0%} of the events of the last period repeat a user's earlier item" in html.unescape(page)
     cut = moving_cuts(shop(0.7, 0).clicks(), 3)[-1]
     model = parse_model(found.text).fit(cut.train)
     assert cut.score(model, "ndcg@10", repeats=True).mean() == pytest.approx(found.cuts[-1])
     assert cut.score(model, "ndcg@10").mean() == pytest.approx(found.new_pairs[-1])
     plain = recsys.best(shop(0.7, 0), tmp_path / "no", minutes=5, trials=3, cuts=3, repeats="no")
     assert not plain.counts_repeats
-    assert "Repeats are left out" in plain.says()[0]
+    assert "exclude a user's earlier items" in plain.says()[0]
 
 
 @pytest.mark.parametrize("table", ["users", "items", "ties"])

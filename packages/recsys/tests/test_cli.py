@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from ninefold.errors import NinefoldError
@@ -43,6 +44,28 @@ def test_the_pages_commands_run_as_written(page, least, tmp_path, monkeypatch):
     assert lists.column_names == ["user", "item", "rank", "score", "source"]
     assert str(lists.schema.field("user").type) == "string"
     assert set(json.loads((tmp_path / "report" / "report.json").read_text())) == {"title", "rows", "notes"}
+
+
+def test_lists_go_to_a_csv_file_too(tmp_path):
+    events(text=True).to_table().to_pandas().to_csv(tmp_path / "shop.csv", index=False)
+    columns = ["--user", "who", "--item", "what", "--time", "when"]
+    recsys("fit", tmp_path / "shop.csv", *columns, "-m", "ease", "-o", tmp_path / "run" / "model", "-q")
+    words = ["recommend", tmp_path / "run" / "model", "-k", "3", "-o"]
+    recsys(*words, tmp_path / "lists.parquet")
+    for force in ([], ["--force"]):
+        recsys(*words, tmp_path / "lists.csv", *force)
+    lists, as_csv = pyarrow.parquet.read_table(tmp_path / "lists.parquet"), pyarrow.csv.read_csv(tmp_path / "lists.csv")
+    assert as_csv.num_rows == lists.num_rows > 0
+    assert as_csv.select(["who", "what", "rank", "source"]).to_pylist() == (
+        lists.select(["who", "what", "rank", "source"]).to_pylist()
+    )
+    assert as_csv["score"].to_pylist() == pytest.approx(lists["score"].to_pylist(), rel=1e-5)
+    (tmp_path / "mine.csv").write_text("user,item\n")
+    done = CliRunner().invoke(app, [*map(str, words), str(tmp_path / "mine.csv"), "--force"])
+    assert done.exit_code != 0
+    assert (tmp_path / "mine.csv").read_text() == "user,item\n"
+    done = CliRunner().invoke(app, ["recommend", str(tmp_path / "run")])  # the run of `best`, not its model
+    assert str(tmp_path / "run" / "model") in f"{done.output}{done.exception}".replace("\n", "")
 
 
 def test_text_ids_travel_from_csv_to_lists(tmp_path):

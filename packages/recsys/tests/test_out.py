@@ -213,9 +213,9 @@ def test_tables_of_others_are_left_alone(kind, model, tmp_path, request):
         for table in ("lists", "others", "empty", "recsys_lists"):
             base.run(f'DROP TABLE IF EXISTS "{table}"')
         base.run("CREATE TABLE lists (customer BIGINT, item TEXT)")
-        base.run('CREATE TABLE others (who TEXT, what TEXT, rank BIGINT, score DOUBLE PRECISION, source TEXT)')
+        base.run("CREATE TABLE others (who TEXT, what TEXT, rank BIGINT, score DOUBLE PRECISION, source TEXT)")
         base.run("INSERT INTO others VALUES ('u1', 'i1', 1, 0.5, 'mine')")
-        base.run('CREATE TABLE empty (who TEXT, what TEXT, rank BIGINT, score DOUBLE PRECISION, source TEXT)')
+        base.run("CREATE TABLE empty (who TEXT, what TEXT, rank BIGINT, score DOUBLE PRECISION, source TEXT)")
     with pytest.raises(InputError, match="columns customer, item, expected columns who, what, rank, score, source"):
         recsys.recommend_to(model, url, force=True)
     with pytest.raises(InputError, match="rows of others"):

@@ -86,8 +86,8 @@ def test_looking_gives_what_the_block_itself_scores_and_leaves_it_unrun(family, 
 @torch.no_grad()
 def test_of_both_scores_the_one_that_ranks_a_token_higher_counts_and_budgets_stay_exact(model, ids, mask):
     """By a loop over rows: the last quarter, then by the better place in either order."""
-    pruner = TokenPruner(model, sees((2, 1), (3, 0), recent=0.25, neighbours=1), SPARSE)
-    plain = TokenPruner(model, sees(recent=0.25, neighbours=1), SPARSE)
+    pruner = TokenPruner(model, sees((2, 1), (3, 0), window=8, recent=0.25, neighbours=1), SPARSE)
+    plain = TokenPruner(model, sees(window=8, recent=0.25, neighbours=1), SPARSE)
     stream, without = (one.executor().prefill(one.executor().start(ids, mask, record=True)) for one in (pruner, plain))
     assert stream.kept == without.kept
     assert any(not torch.equal(a, b) for a, b in zip(stream.masks, without.masks, strict=True))
@@ -168,7 +168,7 @@ def test_learning_ranks_heads_by_their_attention_on_the_answers_place(model, tas
         stream = executor.start(task.ids[None, : -task.answer])
         for block in range(first):
             executor.step(stream, block)
-        seen = executor.look_ahead(stream, {3: (2,)}, 8)[0]
+        seen = executor.look_ahead(stream, {3: (2,)}, 64)[0]
         near = place_of(task)
         total += float(seen[near].max() / seen[1:-8].max())
     assert found[3, 2] == pytest.approx(total / len(needles))

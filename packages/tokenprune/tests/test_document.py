@@ -27,7 +27,7 @@ def test_each_question_gives_what_one_prompt_gives_in_any_order(pruner, model, i
     assert torch.equal(found[0], found[2])
     for answer, (row, size) in zip(found, ((1, 9), (2, 1), (1, 9)), strict=True):
         both = torch.cat([ids[:1], ids[row : row + 1, :size]], 1)
-        with pruner:
+        with pruner.asking(size):
             whole = model.generate(both, do_sample=False, pad_token_id=0, **SCORES)
         assert torch.equal(answer, whole.sequences[0, both.shape[1] :])
 
@@ -35,7 +35,7 @@ def test_each_question_gives_what_one_prompt_gives_in_any_order(pruner, model, i
 def test_questions_cost_the_later_blocks_alone(pruner, ids):
     document = Document(pruner, ids[:1])
     once, twice = document.cost([6]), document.cost([6, 6])
-    (whole,) = [pruner.cost([30])]
+    whole = pruner.cost([30], query=6)
     assert once.flops == pytest.approx(whole.flops)
     first = pruner.executor().costs.of_kept([[24]])
     assert twice.flops == pytest.approx(2 * whole.flops - first.flops)

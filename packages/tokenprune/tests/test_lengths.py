@@ -60,11 +60,11 @@ def test_a_question_that_makes_a_document_long_gives_what_one_prompt_gives(prune
     for size in (10, 29):
         found = document.ask(ids[1, :size], max_new_tokens=3, eos_token_id=None)
         both = torch.cat([ids[:1, :read], ids[1:, :size]], 1)
-        with pruner:
+        with pruner.asking(size):
             whole = pruner.layout.model.generate(both, do_sample=False, pad_token_id=0, max_new_tokens=3,
                                                  eos_token_id=None)  # fmt: skip
         assert torch.equal(found, whole[0, both.shape[1] :])
-    assert document.cost([10]).flops == pytest.approx(pruner.cost([read + 10]).flops)
+    assert document.cost([10]).flops == pytest.approx(pruner.cost([read + 10], query=10).flops)
 
 
 @torch.no_grad()

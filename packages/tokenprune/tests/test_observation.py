@@ -204,12 +204,12 @@ def test_a_setting_out_of_range_is_named(settings, says):
         Observation(**settings)
 
 
-def test_window_span_and_recent_share_follow_how_much_is_skipped_and_stay_what_they_are_set_to():
+def test_span_and_recent_share_follow_how_much_is_skipped_and_stay_what_they_are_set_to():
     def of(target, **settings):
         found = ObservationRouter(dense_first(target, 30), Observation(**settings)).settings
-        return found.window, found.neighbours, found.recent
+        return found.neighbours, found.recent
 
-    less, more = (24, 9, 0.5), (8, 13, 0.25)
+    less, more = (9, 0.5), (13, 0.25)
     assert [of(target) for target in (0.3, 0.45, 0.6, 0.75)] == [less, less, more, more]
-    assert of(0.6, window=5, neighbours=3, recent=0.0) == (5, 3, 0.0)
-    assert of(0.3, recent=1) == (24, 9, 1)
+    assert of(0.6, neighbours=3, recent=0.0) == (3, 0.0)
+    assert of(0.3, recent=1) == (9, 1)

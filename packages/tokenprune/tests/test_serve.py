@@ -100,8 +100,12 @@ def test_the_server_answers_what_the_pruned_model_says(served):
     assert said(sparsity=0.8) == expected[0.8]
     assert said(sparsity=0.0) == dense
     assert said() == expected[0.5]  # a request's sparsity is its own
-    for wrong in (1.5, -0.1, "half", True):
+    with TokenPruner(model, FTPConfig(target_sparsity=0.8)) as pruner, pruner.asking(99):
+        asked = words()
+    assert said(sparsity=0.8, query=prompt[-99:]) == asked
+    wrongs = [("sparsity", one) for one in (1.5, -0.1, "half", True)] + [("query", one) for one in ("absent", 3, " ")]
+    for name, wrong in wrongs:
         with pytest.raises(urllib.error.HTTPError) as refused:
-            said(sparsity=wrong)
+            said(**{name: wrong})
         assert refused.value.code == 422
-        assert "sparsity" in json.load(refused.value)["detail"]
+        assert name in json.load(refused.value)["detail"]

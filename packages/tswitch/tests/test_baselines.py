@@ -94,6 +94,56 @@ def ties(tau, keep=0.2, scale=0.3, weights=(1, 1, 1), normalize=True):
     return scale * (total / np.where(share == 0, 1, share) if normalize else total)
 
 
+def by_matrix(rule, scale):
+    """Scale times a numpy rule on (K, m, n) of each matrix of a linear layer; scale times the mean of all else."""
+    tables = ("embed", "lm_head")
+    return {
+        name: scale
+        * (rule(tau) if tau.ndim == 3 and tau.size and not any(one in name for one in tables) else tau.mean(0))
+        for name, tau in TAU.items()
+    }
+
+
+def procrustes(matrix):
+    u, _, v = np.linalg.svd(matrix, full_matrices=False)
+    return u @ v
+
+
+def iso_cts(tau, common=0.8):
+    u, s, v = np.linalg.svd(tau.sum(0), full_matrices=False)
+    own = round((len(s) - int(common * len(s))) / K)
+    count = len(s) - K * own
+    left, size, right = [u[:, :count]], [s[:count]], [v[:count]]
+    for one in tau:
+        a, b, c = np.linalg.svd(one - u[:, :count] @ u[:, :count].T @ one, full_matrices=False)
+        left, size, right = [*left, a[:, :own]], [*size, b[:own]], [*right, c[:own]]
+    return np.concatenate(size).mean() * procrustes(np.concatenate(left, 1)) @ procrustes(np.concatenate(right))
+
+
+def tsv_m(tau):
+    rank = max(min(tau.shape[1:]) // K, 1)
+    parts = [np.linalg.svd(one, full_matrices=False) for one in tau]
+    left = procrustes(np.concatenate([u[:, :rank] for u, _, _ in parts], 1))
+    right = procrustes(np.concatenate([v[:rank] for _, _, v in parts]))
+    return left @ np.diag(np.concatenate([s[:rank] for _, s, _ in parts])) @ right
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_merges_by_singular_values(scale):
+    check(added(METHODS["iso_cts"](scale=scale)), by_matrix(iso_cts, scale), atol=2e-5)
+    check(added(METHODS["iso_cts"](common=0.4)), by_matrix(lambda tau: iso_cts(tau, 0.4), 1.0), atol=2e-5)
+    check(added(METHODS["tsv_m"](scale=scale)), by_matrix(tsv_m, scale), atol=2e-5)
+    assert sum(tau.ndim == 3 for tau in TAU.values()) > 1
+
+
+def test_many_models_of_small_matrices_are_merged_by_singular_values():
+    """More models than a matrix has rows leave no direction for each; no change stays none."""
+    many = [finetuned(BASE, seed) for seed in range(40)]
+    for name in ("iso_cts", "tsv_m"):
+        assert all(np.isfinite(one).all() for one in added(METHODS[name](), models=many).values())
+        assert all(not one.any() for one in added(METHODS[name](), models=[BASE, BASE]).values())
+
+
 @pytest.mark.parametrize("options", [{}, {"keep": 0.5, "scale": 1.0}, {"weights": (1, 2, -1), "normalize": False}])
 def test_ties_trims_elects_and_averages(options):
     check(added(METHODS["ties"](scope="tensor", **options)), each(lambda tau: ties(tau, **options)))
@@ -299,7 +349,7 @@ def test_every_method_gives_the_same_in_small_pieces_as_whole(name, monkeypatch)
         parts = [delta.clone() for _, delta in method.stream(tasks, key, prepared, task)]
         got = torch.cat([torch.empty(0), *parts]).numpy().reshape(whole[key].shape)
         np.testing.assert_allclose(got, whole[key], atol=2e-6, err_msg=key)
-        assert method.whole or len(parts) > 1 or got.size <= 16
+        assert method.takes_whole(key, whole[key].shape) or len(parts) > 1 or got.size <= 16
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -11,7 +11,7 @@ import torch
 from ninefold.errors import DownloadError
 from ninefold.measure import compare
 from safetensors.torch import load_file
-from tswitch import QuerySet, Switch, datasets
+from tswitch import QuerySet, Switch, TextBank, datasets
 from tswitch.datasets._given import rows_of
 from tswitch.evaluation import _timing
 from tswitch.models._models import TextClassifier, predict
@@ -178,6 +178,43 @@ def test_csv_files_are_read_as_people_have_them(tmp_path, mark):
     task = rows_of(None, given)
     assert (task.name, task.classes) == ("things", ("fruit", "tool"))
     assert task.train.texts == tiny.task().train.texts
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("split", ["test", "", None], ids=["test", "all three", "no column"])
+def test_eval_scores_the_rows_that_people_have(world, tswitch, tmp_path, separator, split):
+    rows = [line.split(",") for line in (world / "things.csv").read_text().splitlines()]
+    if split is None:
+        rows = [row[1:] for row in rows if row[0] in ("split", "test")]
+    elif split:
+        rows = [row for row in rows if row[0] in ("split", split)]
+    file = tmp_path / "mine.csv"
+    file.write_text("\ufeff" + "".join(separator.join(row) + "\n" for row in rows), encoding="utf-8")
+    words = ["eval", world / "base", world / "switches" / "things", "--csv"]
+    given, mine = tswitch(*words, world / "things.csv"), tswitch(*words, file)
+    assert {**given, "task": "mine"} == mine
+
+
+def test_eval_scores_rows_of_one_class_by_the_heads_classes(world, tswitch, tmp_path):
+    task = tiny.task()
+    second = task.classes[1]
+    texts = [text for text, label in zip(task.test.texts, task.test.labels, strict=True) if label == 1]
+    file = tmp_path / "one.csv"
+    file.write_text("label,text\n" + "".join(f"{second},{text}\n" for text in texts))
+    told = tswitch("eval", world / "base", world / "switches" / "things", "--csv", file)
+    bank = TextBank(str(world / "base"), {"one": Switch.from_pretrained(world / "switches" / "things")})
+    assert told["test rows"] == len(texts) > 0
+    assert told["accuracy switched"] == pytest.approx((bank.classify("one", texts) == 1).mean())
+
+
+def test_predict_with_one_switch_needs_no_query_set(world, tswitch, refused, tmp_path):
+    for name in ("things", "places"):
+        shutil.copytree(world / "switches" / name, tmp_path / name, ignore=shutil.ignore_patterns(FILE))
+    words = ["predict", world / "base", tmp_path / "things", "-t", "hammer"]
+    assert [row["task"] for row in tswitch(*words)["rows"]] == ["things"]
+    said = refused(*words[:3], tmp_path / "places", *words[3:])
+    assert "no query set of things, places" in said
+    assert "--task" in said
 
 
 def test_empty_switch_is_written_with_a_warning(world, tmp_path, monkeypatch, capsys):

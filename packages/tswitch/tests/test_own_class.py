@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tswitch import AutoSwitch, Switch, SwitchBank, TextBank, export
 from tswitch.datasets._text_data import Split, TextTask
 from tswitch.evaluation._facts import accuracy_on_and_off
 from tswitch.evaluation._sweep import sweep
-from tswitch.models._models import LENGTH_KEY
+from tswitch.models._models import LENGTH_KEY, classes_of
 
 WORDS = ["[PAD]", "[EOS]", "[CLS]", "[UNK]", *(f"w{index}" for index in range(44))]
 UNKNOWN = {"unk_token": "[UNK]"}
@@ -125,6 +126,31 @@ def of_transformers(folder, name):
     read = hf.AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
         return torch.cat([model(**read(text, return_tensors="pt")).logits for text in TEXTS])
+
+
+def test_loading_a_base_prints_no_report_about_the_head_that_the_switch_brings(tmp_path):
+    base, tuned = folders(tmp_path, "BertForSequenceClassification", CONFIGS["Bert"])
+    switch, records, before = Switch.from_checkpoints(base, tuned, 0.0), [], hf.logging.get_verbosity()
+    handler = logging.Handler()
+    handler.emit = records.append
+    logging.getLogger("transformers").addHandler(handler)
+    try:
+        TextBank(base, {"mine": switch})
+    finally:
+        logging.getLogger("transformers").removeHandler(handler)
+    assert records == []
+    assert hf.logging.get_verbosity() == before
+
+
+def test_sweep_and_class_names_read_sharded_models(tmp_path):
+    base, tuned = folders(tmp_path, "BertForSequenceClassification", CONFIGS["Bert"])
+    whole = sweep(base, tuned, TASK, [0.5])
+    model = hf.AutoModelForSequenceClassification.from_pretrained(tuned)
+    (tuned / "model.safetensors").unlink()
+    model.save_pretrained(tuned, max_shard_size="4KB")
+    assert not (tuned / "model.safetensors").exists()
+    assert len(classes_of(tuned)) == 3
+    assert sweep(base, tuned, TASK, [0.5]).rows == whole.rows
 
 
 def test_thirty_families_are_tried():

@@ -4,18 +4,9 @@ import numpy as np
 import pytest
 import torch
 from ninefold_lab import Budget
+from tswitch.baselines._spectral import first, iso_cts, orthogonal, svd, tsv_m
 from tswitch_experiments import claims
-from tswitch_experiments.baselines._spectral import (
-    first,
-    iso_c,
-    iso_cts,
-    lines,
-    merged_changes,
-    orthogonal,
-    svd,
-    tsv_m,
-    wudi,
-)
+from tswitch_experiments.baselines._spectral import iso_c, lines, merged_changes, wudi
 from tswitch_experiments.claims import _spectral_merges, _text
 
 SHAPES = [(8, 12), (12, 8), (9, 9)]

@@ -80,7 +80,7 @@ HEADS = [
             at_least("dcn-c2h", "c2h", margin=0.3), at_least("dcn-c2h RayIoU", "c2h RayIoU", margin=0.5),
             at_least("dcn-c2h", "fastocc"), at_least("dcn-c2h RayIoU", "fastocc RayIoU"),
         ),
-        quick=Budget(1, 1), full=Budget(10, 10, "full"),
+        quick=Budget(1, 1), full=Budget(10, 10, "full", most=60),
     ),
     Claim(
         id="fastocc/leads-at-equal-time",
@@ -92,7 +92,7 @@ HEADS = [
             at_least("dcn-c2h", "c2h", margin=0.3), at_least("dcn-c2h RayIoU", "c2h RayIoU", margin=0.5),
             at_least("dcn-c2h", "c2h", margin=-0.2), at_least("dcn-c2h RayIoU", "c2h RayIoU", margin=-0.2),
         ),
-        quick=Budget(1, 1), full=Budget(10, 10, "full"),
+        quick=Budget(1, 1), full=Budget(10, 10, "full", most=150),
     ),
     Claim(
         id="fastocc/beats-heads-without-height",

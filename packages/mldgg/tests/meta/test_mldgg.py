@@ -118,6 +118,25 @@ def test_class_absent_from_support_is_named(fitted):
         fitted.adapt(graph.hidden(support))
 
 
+@pytest.mark.parametrize(
+    "names",
+    [(0, 1, 2), tuple(np.arange(3)), ("a", 1, 2.5), (True, False, None)],
+    ids=["int", "numpy", "mixed", "others"],
+)
+def test_class_names_that_are_no_text_are_named_as_others_are(names, tmp_path):
+    north, south, west = (replace(one, classes=names) for one in SMALLER.draw(0).values())
+    model = MLDGG().fit([north, south])
+    split = split_support(west.y, shots=4, seed=0)
+    support = split.support & (west.y != 2)
+    with pytest.warns(LeakWarning, match=f"no support node of class {names[2]};"):
+        made = model.adapt(west.hidden(support))
+    with pytest.raises(InputError, match=f"classes: got x, y, z, expected those of the sources: {names[0]}, "):
+        model.adapt(replace(west, classes=("x", "y", "z")))
+    made.save(tmp_path / "adapted.safetensors")
+    loaded = Adapted.load(tmp_path / "adapted.safetensors", west.hidden(support))
+    np.testing.assert_array_equal(loaded.predict(), made.predict())
+
+
 def test_one_source_is_allowed_and_warned_of(few_steps):
     with pytest.warns(LeakWarning, match="one source only"):
         model = MLDGG().fit([domains()["north"]])

@@ -249,7 +249,7 @@ STUDY_CLAIMS = [
             at_most("tables without signal that get a firm one", 0.05),
         ),
         quick=ClaimBudget(seeds=2, minutes=1),
-        full=ClaimBudget(seeds=20, minutes=2),
+        full=ClaimBudget(seeds=20, minutes=2, most=100),
     ),
     Claim(
         id="proteus/rubric-separates-within-a-grade",

@@ -100,7 +100,7 @@ WIRE_CLAIMS = [
         run=_good,
         verdict=all_of(at_least("good model F1", "expert F1"), at_most("questions that fell back to the expert", 0.0)),
         quick=ClaimBudget(seeds=2, minutes=2),
-        full=ClaimBudget(seeds=60, minutes=1),
+        full=ClaimBudget(seeds=60, minutes=1, most=200),
     ),
     Claim(
         id="proteus/faults-print-nothing-made-up",

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from proteus.differential._replication import predict_replication as predict_replication
     from proteus.differential._replication import replicate as replicate
     from proteus.differential._replication import stack as stack
+    from proteus.knowledge._box import name_proteins as name_proteins
+    from proteus.knowledge._box import shipped_sets as shipped_sets
     from proteus.knowledge._network import Network as Network
     from proteus.loaders import add_symbols as add_symbols
     from proteus.loaders import load as load
@@ -69,6 +71,7 @@ __getattr__, __dir__, __all__ = attach(
         "load": "loaders",
         "load_gmt": "loaders",
         "load_network": "loaders",
+        "name_proteins": "knowledge._box",
         "moderated_test": "differential._moderated_test",
         "Network": "knowledge._network",
         "normalise": "differential._normalise",
@@ -85,6 +88,7 @@ __getattr__, __dir__, __all__ = attach(
         "scale_to_reference": "differential._normalise",
         "score": "verification._scoring",
         "Settings": "record._objects",
+        "shipped_sets": "knowledge._box",
         "sniff": "loaders",
         "stack": "differential._replication",
         "Steps": "study._steps",

@@ -113,11 +113,11 @@ def _story(report: Report) -> list[str]:
     return lines
 
 
-_NAMED, _WIDTH = 3, 48  # hypotheses in the picture; characters of a line
+_NAMED, _WIDTH = 3, 48  # results in the picture; characters of a line
 
 
 def _figures(table: pd.DataFrame, truth: np.ndarray, proteins: np.ndarray, report: Report) -> list[tuple[str, Any]]:
-    """The first hypotheses as sentences, over the volcano in which their proteins have their names."""
+    """The first results as sentences, over the volcano in which their proteins have their names."""
     try:
         made, axes = figure(width=4.8, height=5.4)
     except MissingExtraError:
@@ -149,7 +149,7 @@ def _figures(table: pd.DataFrame, truth: np.ndarray, proteins: np.ndarray, repor
             axes.annotate(name, (effect[best], strength[best]), (4.9, top * (1.3 - 0.13 * number)), fontsize=12.5,
                           arrowprops={"arrowstyle": "-", "color": "black", "linewidth": 0.7}, va="center")  # fmt: skip
     axes.set_title("\n".join(lines), fontsize=12.5, loc="left", x=-0.12)
-    return [("The first three hypotheses, and all peptides by change and p-value", made)]
+    return [("The first three results, and all peptides by change and p-value", made)]
 
 
 def _short(name: str) -> str:

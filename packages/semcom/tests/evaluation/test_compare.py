@@ -138,6 +138,12 @@ def test_coders_of_different_numbers_of_symbols_are_refused(pictures):
         compare({"mine": "png"}, pictures, snrs=(5,))
 
 
+def test_a_tensor_in_place_of_a_picture_is_refused_with_the_line_that_converts_it(pictures):
+    tensor = torch.from_numpy(pictures[0].copy()).permute(2, 0, 1) / 255
+    with pytest.raises(InputError, match=r"permute\(1, 2, 0\)"):
+        compare({"mine": Thumbnail(), "AVIF": "avif"}, [tensor], snrs=(5,))
+
+
 def test_a_file_with_a_class_enters_the_table_of_the_command_line(pictures, tmp_path):
     Image.fromarray(pictures[0]).save(tmp_path / "one.png")
     (tmp_path / "mine.py").write_text(
@@ -151,6 +157,7 @@ def test_a_file_with_a_class_enters_the_table_of_the_command_line(pictures, tmp_
     wrong = run_here("semcom.cli", *map(str, words), "jpeg", "--ratio", "1/12", "--snr", "5")
     assert wrong.returncode == 2
     assert "as all other links" in wrong.stderr
+    assert "multiply the ratio by 0.375" in wrong.stderr
     none = run_here("semcom.cli", "baseline", str(tmp_path / "one.png"), "--coder", f"{tmp_path}/no.py:Mine")
     assert none.returncode == 2
     assert "file.py:Class" in none.stderr

@@ -29,7 +29,7 @@ from tokenprune.executor._held import Held
 from tokenprune.executor._turns import Read
 from torch import Tensor
 
-QUERIES = 64  # last queries that are kept of each block: as many as any arm's window has
+QUERIES = 128  # last queries that are kept of each block: as many as any arm's window has
 _CODE = {"foreign": ("email/message", "http/client", "smtplib", "mailbox", "subprocess", "imaplib", "statistics"),
          "validation": ("argparse", "tarfile", "typing", "ast", "inspect", "doctest", "optparse"),
          "training": ("turtle", "zipfile", "pickletools", "logging/__init__", "ssl", "shutil", "calendar")}  # fmt: skip

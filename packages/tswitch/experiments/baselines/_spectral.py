@@ -1,4 +1,4 @@
-"""Merges of 2024 and 2025 that look at a layer as a matrix: TSV-M, Iso-C and Iso-CTS, WUDI, and LiNeS over its depth.
+"""Merges of 2024 and 2025 that look at a layer as a matrix, beside those of the package: Iso-C, WUDI, LiNeS.
 
 Each rule takes the task vectors of one matrix, (K, m, n), and gives what the merged model adds to it, (m, n). What is
 no matrix that inputs are multiplied with (vectors, tables of embeddings) is averaged, as the publications do, or
@@ -11,74 +11,18 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import torch
-from scipy import linalg
 from torch import Tensor
+from tswitch.baselines._spectral import is_matrix, svd
 
 Rule = Callable[[Tensor], Tensor]
 _LAYER = re.compile(r"\.(\d+)\.")
-
-
-def tsv_m(deltas: Tensor) -> Tensor:
-    """TSV-M (arXiv 2412.00081): 1/K of each task's singular vectors, all tasks' made orthogonal together."""
-    rank = max(min(deltas.shape[1:]) // len(deltas), 1)
-    left, values, right = first(deltas, rank)
-    return (orthogonal(torch.cat([*left], 1)) * values.reshape(-1)) @ orthogonal(torch.cat([*right], 0))
 
 
 def iso_c(deltas: Tensor) -> Tensor:
     """Iso-C (arXiv 2502.04959): the sum of the task vectors with all singular values at their mean."""
     left, values, right = svd(deltas.sum(0))
     return values.mean() * (left @ right)
-
-
-def iso_cts(deltas: Tensor, common: float = 0.8) -> Tensor:
-    """Iso-CTS (arXiv 2502.04959): the sum's first singular vectors, then the first of what they leave of each task.
-
-    Args:
-        deltas: (K, m, n).
-        common: share of the directions that the sum gives; the others are shared out evenly among the tasks.
-    """
-    left, values, right = svd(deltas.sum(0))
-    own = round((len(values) - int(common * len(values))) / len(deltas))
-    count = len(values) - own * len(deltas)
-    shared = left[:, :count]
-    u, s, v = first(deltas - shared @ (shared.T @ deltas), own) if own else ((), (), ())
-    lefts, sizes, rights = [shared, *u], [values[:count], *s], [right[:count], *v]
-    return torch.cat(sizes).mean() * (orthogonal(torch.cat(lefts, 1)) @ orthogonal(torch.cat(rights, 0)))
-
-
-def orthogonal(matrix: Tensor) -> Tensor:
-    """The orthogonal matrix that is closest: the solution of Procrustes' problem, U V' of its singular vectors."""
-    left, _, right = svd(matrix)
-    return left @ right
-
-
-def first(matrices: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The `count` largest singular values of each matrix (K, m, n) with their vectors, (K, m, c), (K, c), (K, c, n).
-
-    From the eigenvectors of the smaller of M M' and M' M.
-    """
-    wide = matrices.shape[1] <= matrices.shape[2]
-    rows = matrices if wide else matrices.mT
-    values, vectors = torch.linalg.eigh(rows @ rows.mT)
-    near = vectors[..., -count:].flip(-1)
-    sizes = values[..., -count:].flip(-1).clamp(min=1e-30).sqrt()
-    far = (near.mT @ rows) / sizes[..., None]
-    return (near, sizes, far) if wide else (far.mT, sizes, near.mT)
-
-
-def svd(matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Thin singular value decomposition; by the slower algorithm where the quick one gives up over equal values."""
-    try:
-        return torch.linalg.svd(matrices, full_matrices=False)
-    except torch.linalg.LinAlgError:
-        stack = matrices.reshape(-1, *matrices.shape[-2:]).double().numpy()
-        found = [linalg.svd(one, full_matrices=False, lapack_driver="gesvd") for one in stack]
-        lead = matrices.shape[:-2]
-        u, s, v = (torch.from_numpy(np.stack(part)).to(matrices.dtype) for part in zip(*found, strict=True))
-        return u.reshape(*lead, *u.shape[1:]), s.reshape(*lead, *s.shape[1:]), v.reshape(*lead, *v.shape[1:])
 
 
 def wudi(deltas: Tensor, rate: float = 1e-5, steps: int = 300) -> Tensor:
@@ -103,13 +47,8 @@ def merged_changes(base: Mapping[str, Tensor], models: Sequence[Mapping[str, Ten
     for name, value in base.items():
         if value.is_floating_point():
             deltas = torch.stack([model[name] - value for model in models])
-            found[name] = rule(deltas) if is_matrix(name, value) else deltas.mean(0)
+            found[name] = rule(deltas) if is_matrix(name, value.shape) else deltas.mean(0)
     return found
-
-
-def is_matrix(name: str, value: Tensor) -> bool:
-    """Whether inputs are multiplied with this tensor: no vector, no table of embeddings."""
-    return value.dim() == 2 and "embedding" not in name
 
 
 def lines(changes: Mapping[str, Tensor], summed: Mapping[str, Tensor], count: int, deep: float) -> dict[str, Tensor]:

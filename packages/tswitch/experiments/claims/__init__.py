@@ -173,7 +173,7 @@ CLAIMS = [
             at_least("closed form, routed", 93.0),
             at_least("closed form", "votes"),
         ),
-        full=Budget(3, 3, "full"),
+        full=Budget(3, 3, "full", most=10),
     ),
     Claim(
         id="tswitch/batch-norm-needs-its-buffers",
@@ -185,7 +185,7 @@ CLAIMS = [
             at_most("without buffers", "buffers as trained", -5.0),
             at_most("wrong switch", "buffers anew", -5.0),
         ),
-        full=Budget(3, 5, "full"),
+        full=Budget(3, 5, "full", most=12),
     ),
     Claim(
         id="tswitch/lora-factors-can-be-ternary",

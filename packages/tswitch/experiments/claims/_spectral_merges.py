@@ -22,17 +22,10 @@ from ninefold.progress import progress
 from ninefold_lab import Budget, Scores
 from torch import Tensor
 from tswitch.baselines import Ties
+from tswitch.baselines._spectral import is_matrix, iso_cts, tsv_m
 from tswitch.datasets import OPEN12
 from tswitch.evaluation._evaluate import Bench, macro
-from tswitch_experiments.baselines._spectral import (
-    is_matrix,
-    iso_c,
-    iso_cts,
-    lines,
-    merged_changes,
-    tsv_m,
-    wudi,
-)
+from tswitch_experiments.baselines._spectral import iso_c, lines, merged_changes, wudi
 from tswitch_experiments.kept import kept
 
 from ._text import _individual, _models, _switched, _switches
@@ -70,7 +63,7 @@ class Setting:
         if not self.by_depth:
             more = len(models.names) if self.summed else 1.0
             return {
-                name: self.scale * (1.0 if is_matrix(name, one) else more) * one
+                name: self.scale * (1.0 if is_matrix(name, one.shape) else more) * one
                 for name, one in done[self.made].items()
             }
         if "sum" not in done:

@@ -25,6 +25,7 @@ HARDER = 1.5  # temperature of answers that are a later class: five labels tell 
 MISSED = 1.0  # logarithm of odds that later classes gain where a base class is the answer; from tuning streams
 FARTHEST, CENTRES = 0.2, 10  # share of a graph's nodes that may be of no known class, groups of them; tuning streams
 MOVES = 10  # of these groups away from known classes; from tuning streams
+CAPTURED = 0.2  # share of a later class's labelled nodes with which a group is of that class; from tuning streams
 TEMPERATURES = np.geomspace(0.5, 200, 60)
 
 
@@ -37,11 +38,13 @@ class Content:
         radius: (P,) distance to each prototype within which about 95 % of the nodes of its class are; see `novelty`.
         margin: (P,) by how much about 95 % of the nodes of each class are farther from it than from far groups at most;
             None without unlabelled nodes.
+        labelled: keys of the labelled nodes of later classes; None in a base session.
     """
 
     smu: Smu
     radius: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     margin: np.ndarray | None = None
+    labelled: Smu | None = None
 
 
 def _log_lengths(z: np.ndarray) -> np.ndarray:
@@ -100,29 +103,34 @@ class MecoinPlus(MemoryLearner):
         self.base = np.array(list(support), np.int64)
         lengths = _log_lengths(z[np.concatenate(list(support.values()))])
         self.reach = np.array([[lengths.min(), lengths.max(), max(lengths.std(), 0.05)]], np.float32)
-        far, margin = self._distances(graph, smu)[0], None
+        far, margin, groups = self._distances(graph, smu)[0], None, None
         radius, wide = _limits(far[held], len(smu.owner))
         self.spread = np.array([wide, 0], np.float32)
         if self.rounds:
-            ahead = far[held] - self._to_far_groups(graph, far)[held]
+            groups = self._to_far_groups(graph, far, smu, None)
+        if groups is not None:
+            ahead = far[held] - groups[held]
             margin, self.spread[1] = _limits(ahead, len(smu.owner))
         self.content = Content(smu, radius, margin)
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
         keys, smu = self.keys(self.encoder.embed(graph)), self.content.smu
-        new = Smu.means(keys, support)
+        new, parts = Smu.means(keys, support), list(support.values())
         if self.rounds:
-            new = refine(smu, new, keys, list(support.values()), self.rounds)
-        self.content = self._with_limits(graph, smu.extended(new), list(support.values()))
+            new = refine(smu, new, keys, parts, self.rounds)
+        labelled = Smu(keys[np.concatenate(parts)], np.repeat(new.owner, [len(rows) for rows in parts]))
+        if self.content.labelled is not None:
+            labelled = self.content.labelled.extended(labelled)
+        self.content = self._with_limits(graph, smu.extended(new), labelled, parts)
 
-    def _with_limits(self, graph: Graph, smu: Smu, support: Sequence[np.ndarray]) -> Content:
+    def _with_limits(self, graph: Graph, smu: Smu, labelled: Smu, support: Sequence[np.ndarray]) -> Content:
         """The content with new prototypes, and their limits of novelty from the labels of the new classes.
 
         A class's limit is the largest value of its labelled nodes, each left out of the prototype, plus by how much the
         95 % quantile of base classes is above their mean; it is never below that of base classes.
         """
         (far, place), content = self._distances(graph, smu), self.content
-        groups = None if content.margin is None or _few(graph) else self._to_far_groups(graph, far)
+        groups = None if content.margin is None else self._to_far_groups(graph, far, smu, None)  # all groups
         known = len(content.smu.owner)
         radius = [*content.radius]
         margin = None if content.margin is None else [*content.margin]
@@ -134,7 +142,7 @@ class MecoinPlus(MemoryLearner):
                 own = 0.0 if groups is None else float((left_out - groups[rows]).max() + self.spread[1])
                 margin.append(max(own, content.margin.min(initial=np.inf)))
         limits = None if margin is None else np.array(margin, np.float32)
-        return Content(smu, np.array(radius, np.float32), limits)
+        return Content(smu, np.array(radius, np.float32), limits, labelled)
 
     def columns(self, graph: Graph, places: np.ndarray) -> np.ndarray:
         """(m,) column of the likeliest class of each node: of the nearest prototype."""
@@ -164,11 +172,13 @@ class MecoinPlus(MemoryLearner):
         farthest fifth of the graph's nodes form, 1 where 95 % of the nodes of that class are below. Without: the
         distance to the nearest known class over that within which 95 % of its nodes are.
         """
-        far, place = self._distances(graph, self.content.smu)
-        radius, margin = np.maximum(self.content.radius, 1e-12)[place], self.content.margin
-        if margin is None or _few(graph):
+        content = self.content
+        far, place = self._distances(graph, content.smu)
+        radius = np.maximum(content.radius, 1e-12)[place]
+        groups = None if content.margin is None else self._to_far_groups(graph, far, content.smu, content.labelled)
+        if content.margin is None or groups is None:
             return (far / radius)[places]
-        return (1 + (far - self._to_far_groups(graph, far) - margin[place]) / radius)[places]
+        return (1 + (far - groups - content.margin[place]) / radius)[places]
 
     def nearest(self, graph: Graph, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(m,) column of the nearest class of each node and (m,) its distance, the mean over two hops."""
@@ -189,33 +199,42 @@ class MecoinPlus(MemoryLearner):
         near = np.concatenate([np.zeros(0, np.float32), *(one for _, one in parts)])
         return _averaged(graph, np.hypot(near, outside.astype(np.float32))), place
 
-    def _to_far_groups(self, graph: Graph, far: np.ndarray) -> np.ndarray:
+    def _to_far_groups(self, graph: Graph, far: np.ndarray, smu: Smu, labelled: Smu | None) -> np.ndarray | None:
         """(n,) distance of all nodes to the nearest of the groups that may be of no known class, mean over two hops.
 
         They begin as k-means centres of the farthest nodes. Known classes among these would keep theirs: in each of
         some moves a centre becomes the mean of the nodes that are nearer to it than to other centres and to classes.
+        A group that captures labelled nodes of a later class is left out at the end. None if no group is left, and
+        for graphs with too few nodes.
         """
         from sklearn.cluster import KMeans
 
+        if len(graph) <= CENTRES / FARTHEST:
+            return None
         keys = self.keys(self.encoder.embed(graph))
-        count = max(min(CENTRES, len(graph)), int(FARTHEST * len(graph)))
-        farthest = keys[np.argsort(-far, kind="stable")[:count]]
+        farthest = keys[np.argsort(-far, kind="stable")[: int(FARTHEST * len(graph))]]
         groups = np.arange(min(CENTRES, len(np.unique(farthest, axis=0))))
         means = KMeans(groups.size, n_init=2, random_state=self.seed)  # pyright: ignore[reportArgumentType]
-        centres = means.fit(farthest).cluster_centers_.astype(np.float32)
-        place, near = Smu(centres, groups).nearest(keys)
+        found = Smu(means.fit(farthest).cluster_centers_.astype(np.float32), groups)
+        place, near = found.nearest(keys)
         for _ in range(MOVES):
             own = np.where(far > _averaged(graph, near), place, -1)
-            centres = np.stack([keys[own == one].mean(0) if (own == one).any() else centres[one] for one in groups])
-            place, near = Smu(centres, groups).nearest(keys)
-        return _averaged(graph, near)
+            centres = found.prototypes
+            moved = [keys[own == one].mean(0) if (own == one).any() else centres[one] for one in groups]
+            found = Smu(np.stack(moved), groups)
+            place, near = found.nearest(keys)
+        unknown = found if labelled is None else found.without(captors(found, smu, labelled))
+        if unknown is not found and unknown.owner.size:
+            near = unknown.nearest(keys)[1]
+        return _averaged(graph, near) if unknown.owner.size else None
 
     def forget(self, codes: np.ndarray) -> None:
         """Drop classes: their prototypes."""
         content = self.content
         kept = ~np.isin(content.smu.owner, codes)
         margin = None if content.margin is None else content.margin[kept]
-        self.content = Content(content.smu.without(codes), content.radius[kept], margin)
+        labelled = None if content.labelled is None else content.labelled.without(codes)
+        self.content = Content(content.smu.without(codes), content.radius[kept], margin, labelled)
         self.classes = self.classes[~np.isin(self.classes, codes)]
 
     def state(self) -> dict[str, np.ndarray]:
@@ -224,6 +243,8 @@ class MecoinPlus(MemoryLearner):
         arrays = {"construction.transform": self.transform, "base": self.base, "reach": self.reach}
         arrays |= {"smu.prototypes": smu.prototypes, "smu.owner": smu.owner, "radius": content.radius}
         arrays |= {"temperature": np.array([self.temperature], np.float32), "spread": self.spread}
+        if content.labelled is not None:
+            arrays |= {"labelled.keys": content.labelled.prototypes, "labelled.owner": content.labelled.owner}
         return arrays if content.margin is None else arrays | {"margin": content.margin}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -234,7 +255,13 @@ class MecoinPlus(MemoryLearner):
         limits = {name: arrays[name] for name in ("radius", "margin") if name in arrays}
         if all(one.shape == (1,) for one in limits.values()):  # one limit for all classes, before version 0.3
             limits = {name: np.repeat(one, count) for name, one in limits.items()}
-        self.content = Content(smu, limits["radius"], limits.get("margin"))
+        labelled = None
+        if "labelled.keys" in arrays:
+            labelled = Smu(arrays["labelled.keys"], arrays["labelled.owner"])
+            check_shapes({"labelled.keys": (labelled.prototypes, (len(labelled.owner), smu.prototypes.shape[1]))})
+            if labelled.owner.ndim != 1 or not np.isin(labelled.owner, smu.owner).all():
+                raise ValueError("labelled keys belong to other classes than the model has")
+        self.content = Content(smu, limits["radius"], limits.get("margin"), labelled)
         self.spread = arrays.get("spread", np.zeros(2, np.float32))
         check_shapes({name: (one, count) for name, one in limits.items()})
         needed = {"temperature": (arrays["temperature"], (1,)), "spread": (self.spread, (2,))}
@@ -245,12 +272,29 @@ class MecoinPlus(MemoryLearner):
         """Bytes by part."""
         smu = self.content.smu
         grown = smu.prototypes.nbytes + smu.owner.nbytes
-        return {"prototypes (grow)": grown, "construction (constant)": self.transform.nbytes}
+        report = {"prototypes (grow)": grown, "construction (constant)": self.transform.nbytes}
+        labelled = self.content.labelled
+        if labelled is not None:
+            report["labelled keys (grow)"] = labelled.prototypes.nbytes + labelled.owner.nbytes
+        return report
 
 
-def _few(graph: Graph) -> bool:
-    """Whether a graph has too few nodes for groups of those that may be of no known class."""
-    return len(graph) <= CENTRES / FARTHEST
+def captors(groups: Smu, smu: Smu, labelled: Smu) -> np.ndarray:
+    """Numbers of the groups that hold at least `CAPTURED` of the labelled nodes of one class.
+
+    A group holds a node that is nearer to it than to other groups and to the prototype of the node's class.
+
+    Args:
+        groups: centres. smu: prototypes. labelled: keys of labelled nodes, owners being their classes.
+    """
+    place, near = groups.nearest(labelled.prototypes)
+    found = []
+    for code in np.unique(labelled.owner):
+        keys, here = labelled.prototypes[labelled.owner == code], labelled.owner == code
+        held = near[here] < np.linalg.norm(keys - smu.prototypes[smu.owner == code][0], axis=1)
+        counts = np.bincount(place[here][held], minlength=len(groups.owner))
+        found.append(groups.owner[counts >= max(CAPTURED * here.sum(), 1)])
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
 
 
 def _limits(values: np.ndarray, classes: int) -> tuple[np.ndarray, float]:

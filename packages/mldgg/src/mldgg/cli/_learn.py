@@ -116,7 +116,11 @@ def inspect(
         if data is None:
             if opts.out is not None or graph is not None:
                 raise InputError("--data", got="none", expected="the graph's DATA, for edge weights and pictures")
-            return {"adapted to": about["graph"], "classes": ", ".join(about["classes"]), **model_facts(about["model"])}
+            return {
+                "adapted to": about["graph"],
+                "classes": ", ".join(map(str, about["classes"])),
+                **model_facts(about["model"]),
+            }
         from mldgg.evaluation._edges import edge_report
 
         return edge_report(*open_adapted(path, data, graph), opts.out)

@@ -223,7 +223,8 @@ class Adapted:
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write model and adaptation to one safetensors file; the target's data is not in it."""
         arrays = {**self.model.arrays(), "weights": self.trust.weights}
-        meta = {"model": self.model.about(), "graph": self.graph, "classes": list(self.classes)}
+        names = [one.item() if isinstance(one, np.generic) else one for one in self.classes]
+        meta = {"model": self.model.about(), "graph": self.graph, "classes": names}
         meta["trust"] = {key: one for key, one in vars(self.trust).items() if key != "weights"}
         one = self.reading
         meta["transductive"] = one is None or one.around != "nothing" or one.walk > 0 or one.words == "joint"

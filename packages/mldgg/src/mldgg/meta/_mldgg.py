@@ -81,7 +81,8 @@ class MLDGG(Model, Method):
             warnings.warn("one source only: no variation between domains to learn from", LeakWarning, stacklevel=3)
         self.shared = alike and self.settings.share is not False
         self.names = tuple(graph.name for graph in graphs)
-        self.classes = first.classes if alike else ()
+        names = first.classes if alike else ()
+        self.classes = tuple(one.item() if isinstance(one, np.generic) else one for one in names)  # for files
         self.rows = [row_keys(graph) for graph in graphs]
 
     def adapt(self, data: Any, support_mask: Any = None, *, transductive: bool = True) -> Adapted:
@@ -100,11 +101,11 @@ class MLDGG(Model, Method):
         classes = self.classes if self.shared else None
         graph = data if isinstance(data, Graph) else open_graph(data, name or "target", classes=classes)
         if self.shared and graph.classes != self.classes:
-            expected = f"those of the sources: {', '.join(self.classes)}"
-            raise InputError("classes", got=", ".join(graph.classes), expected=expected)
+            expected = f"those of the sources: {', '.join(map(str, self.classes))}"
+            raise InputError("classes", got=", ".join(map(str, graph.classes)), expected=expected)
         support = check_support(graph, support_mask, every_class=not self.shared)
         if self.shared and support.any():
-            absent = [one for label, one in enumerate(graph.classes) if not (graph.y == label).any()]
+            absent = [str(one) for label, one in enumerate(graph.classes) if not (graph.y == label).any()]
             if absent:
                 text = f"{graph.name}: no support node of class {', '.join(absent)}; the sources' is used"
                 warnings.warn(text, LeakWarning, stacklevel=2)

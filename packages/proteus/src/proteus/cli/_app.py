@@ -35,6 +35,11 @@ Design = Annotated[
     str | None, option("--design", "Linear model over columns of the sample sheet, e.g. '~ site + group'.")
 ]
 Contrast = Annotated[str | None, option("--contrast", "Groups to compare, e.g. 'AD-control' for AD minus control.")]
+_KNOWLEDGE = (
+    "Folder of gene sets (GMT, GAF), a symbol map and interactions that extend the shipped Reactome and HGNC; "
+    "`none` leaves these out."
+)
+_ASSAY = "Kind of assay for alternatives and experiments: pull-down, plasma, CSF, spike-in, TMT, tissue or unknown."
 _YES = "Join levels of the sample sheet that differ only by case or blanks, such as ctl and CTL."
 _REFERENCE = "Reference channels of TMT plexes as COLUMN=LEVEL, e.g. group=pool."
 _POLICY = "What the model may see: schema-only, aggregate or full. Required for a remote server."
@@ -84,21 +89,21 @@ class Known:
         Path | None, option("--network", "Protein interactions, a table with two columns of gene symbols.")
     ] = None
     symbols: Annotated[Path | None, option("--symbols", "Table that maps UniProt accessions to gene symbols.")] = None
+    knowledge: Annotated[str | None, advanced("--knowledge", _KNOWLEDGE)] = None
+    assay: Annotated[str | None, advanced("--assay", _ASSAY)] = None
     panel: Annotated[Path | None, advanced("--panel", "Table of cytometry markers and their class, type or state.")] = (
         None
     )
 
     def study(self, table: ProteomicsData) -> Study:
-        """A study of the table."""
-        from proteus import Study, add_symbols, load_gmt, load_network
+        """A study of the table, with the shipped knowledge unless options replace it."""
+        from proteus import Study
         from proteus.loaders import read_panel
+        from proteus.loaders._given import known_things
 
-        return Study(
-            add_symbols(table, self.symbols) if self.symbols else table,
-            sets=load_gmt(self.sets) if self.sets else None,
-            network=load_network(self.network) if self.network else None,
-            markers=read_panel(self.panel) if self.panel else None,
-        )
+        table, sets, network = known_things(table, self.knowledge, self.sets, self.network, self.symbols)
+        markers = read_panel(self.panel) if self.panel else None
+        return Study(table, sets=sets, network=network, markers=markers, assay=self.assay)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from proteus.study._study import Study
 
 
-_QUESTION = "Question in plain words, with names from the table, to answer first."
+_QUESTION = "Question in plain words, with names from the table, to answer first; `profile` lists the forms."
 _FOLD = "Fold change that each contrast is tested against, e.g. 1.2. By default a stated rule chooses it."
-_COHORT = "Column of cohorts or sites. Grade A then means replicated in each of them."
+_COHORT = "Column of cohorts or sites. Grade A then means replicated in most of them."
 
 
 def _planner(kind: str, study: Study, out: Path | None, server: Server) -> Planner:

@@ -38,14 +38,21 @@ def is_result(path: Path) -> bool:
 
 @verb(app, uses=("threads", "out"), out="file")
 def profile(data: Data, *, reading: Reading, opts: Shared) -> dict[str, Any]:
-    """Describe a table: size, factors, missing values, spread, batch effects, outliers and warnings.
+    """Describe a table: size, factors, missing values, spread, batch effects, outliers, warnings, and the questions
+    that `run --question` understands of it.
 
     Example: `proteus profile proteins.csv -s samples.csv`
     """
+    from proteus.differential._measures import entity_names
     from proteus.differential._prepared import profile_facts
+    from proteus.knowledge._describe import describe
+    from proteus.planning._forms import forms
     from proteus.study._out import keep
 
-    return keep(profile_facts(reading.read(data)), opts)
+    table = reading.read(data)
+    asked = {} if table.level == "cell" else forms(describe(table), entity_names(table).astype(str).head(2))
+    questions = {f"question {number}": text for number, text in enumerate(asked.values(), 1)}
+    return keep(profile_facts(table) | questions, opts)
 
 
 @verb(app, "test", uses=("threads", "force", "out"), out="file", ours=is_result)

@@ -30,6 +30,13 @@ def entity_names(data: ProteomicsData) -> pd.Series:
     return first.where(first != "", data.features.index.to_series().astype(str))
 
 
+def names_of_proteins(data: ProteomicsData) -> dict[str, str]:
+    """Protein name by what a feature stands for, where the table has a column `description`."""
+    if "description" not in data.features:
+        return {}
+    return dict(zip(entity_names(data).astype(str), data.features["description"].fillna("").astype(str), strict=True))
+
+
 def shares_peptides_with(data: ProteomicsData) -> dict[str, list[str]]:
     """By feature the other genes (proteins) of its group, such as paralogs, that all its peptides fit too."""
     groups = _group_names(data)

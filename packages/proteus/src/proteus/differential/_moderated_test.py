@@ -18,6 +18,7 @@ from proteus.statistics._ebayes import Estimator
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._linear_model import LinearFit, fit_linear_model
 from proteus.statistics._moderated_t import ModeratedT, fit_prior, moderated_t, z_of
+from proteus.statistics._spread import spread_weights
 
 TECHNICAL, TIGHT = 0.1, 0.25  # median residual sd (log2) under which replicates are technical, or tightly controlled
 _INTENSE = 5.0  # log2; ratios lie around zero, and their mean may well be tested against it
@@ -95,6 +96,16 @@ def contrast_groups(design: Design, contrast: str) -> tuple[np.ndarray, np.ndarr
     return first, second
 
 
+def contrast_labels(kept: ProteomicsData, design: Design, contrast: str) -> np.ndarray | None:
+    """(N,) levels of the factor that a plain `A-B` compares, over the kept samples; None for other contrasts."""
+    found = compared(contrast, design.levels)
+    return None if found is None else kept.factor(found[0]).astype(str).to_numpy()
+
+
+def _times(weights: np.ndarray) -> str:
+    return f"{np.sqrt(weights.max() / weights.min()):.2f}-fold in standard deviation"
+
+
 def _level_mask(design: Design, name: str, level: str) -> np.ndarray:
     levels = design.levels[name]
     columns = {one: design.names.index(f"{name}{one}") for one in levels if f"{name}{one}" in design.names}
@@ -114,6 +125,7 @@ def moderated_test(
     prior: Estimator = "auto",
     block: str | None = None,
     weights: np.ndarray | None = None,
+    spread: Literal["equal", "groups"] = "equal",
     missing: MissingModel | Kind = "modelled",
 ) -> TestResult:
     """Test a contrast for each feature of a log2 table.
@@ -128,6 +140,7 @@ def moderated_test(
         prior: estimator of the prior degrees of freedom.
         block: column of the sample table whose levels share a subject (consensus correlation).
         weights: (N,) or (P, N) weights over all samples of `data`.
+        spread: `groups` weighs samples by how far their level of the contrast's factor scatters over all proteins.
         missing: what missing values say, see `MissingModel`; `modelled`, the default, concerns intensities alone: of
             ratios and scores nothing says that low ones are missed.
     Returns:
@@ -161,6 +174,13 @@ def moderated_test(
         notes.append(
             "values are weighed by the errors of the peptide model, which has a curve of P(seen | level) for each run"
         )
+    if spread == "groups":
+        labels = contrast_labels(kept, made, contrast)
+        if labels is None:
+            raise InputError("spread", got="groups", expected="equal, as the contrast is no pair of levels")
+        each = spread_weights(values, made.matrix, labels)
+        weights = each if weights is None else weights * each
+        notes.append(f"samples are weighed by the spread of their group, which differs {_times(each)}")
     fit, correlation = fit_design(values, made, kept, block, weights)
     if correlation is not None:
         notes.append(f"consensus correlation within {block}: {correlation:.3f}")

@@ -1,10 +1,11 @@
-"""Replication over cohorts: what changes the same way in each of them, and what all of them say together.
+"""Replication over cohorts: what changes the same way in most of them, and what all of them say together.
 
-A feature replicates where all signs agree and the largest of the cohorts' one-sided p-values passes Benjamini-Hochberg:
-each cohort is asked by itself, and none can carry the others. That p is valid whatever all other cohorts hold, the
-direction not being chosen before: where one cohort has nothing, it is that cohort's one-sided p at the least (Berger
-1982), and where none has, 2 p^K is below p. The pooled effect is that of random effects (DerSimonian &
-Laird 1986) with the heterogeneity that goes into it (Cochran's Q, I2).
+A feature replicates where r of its n cohorts show it in one direction, each by itself (partial conjunction, Benjamini &
+Heller 2008): its p is n - r + 1 times the r-th smallest one-sided p (Bonferroni), the smaller of both directions, and
+passes Benjamini-Hochberg. r is a majority of the cohorts that tested the feature, and two at least; with r = n that is
+the largest p. The direction is not chosen before, and costs nothing: with r above n / 2, cohorts that carry one
+direction are lost to the other. The pooled effect is that of random effects (DerSimonian & Laird 1986) with the
+heterogeneity that goes into it (Cochran's Q, I2).
 """
 
 from collections.abc import Sequence
@@ -32,8 +33,9 @@ class Replication:
 
     Attributes:
         table: a row for each feature: `gene`, `cohorts` (that tested it), `effect`, `ci_low`, `ci_high` and `p_pooled`
-            of random effects, `tau2`, `i2`, `p_heterogeneity`, `same_sign`, `p` (the largest one-sided one, 1 where
-            signs differ), `q` (over features tested in two cohorts or more); of each cohort `effect_NAME`, `p_NAME`.
+            of random effects, `tau2`, `i2`, `p_heterogeneity`, `same_sign`, `direction` (1, -1), `needed` (r),
+            `agree` (cohorts with one-sided p <= 0.05 in that direction), `p` (of the partial conjunction), `q` (over
+            features tested in two cohorts or more); of each cohort `effect_NAME`, `p_NAME`.
         cohorts: their names.
         notes: cohorts that could not be asked, and why.
     """
@@ -43,21 +45,24 @@ class Replication:
     notes: list[str] = field(default_factory=list)
 
     def replicated(self, q: float = Q) -> pd.DataFrame:
-        """Rows that replicate at `q`, smallest largest p first."""
+        """Rows that replicate at `q`, smallest p first."""
         return self.table[self.table["q"] <= q].sort_values("p")
 
 
-def replicate(data: ProteomicsData, design: str, contrast: str, cohort: str, **options: Any) -> Replication:
-    """Ask a contrast in each cohort by itself.
+def replicate(
+    data: ProteomicsData, design: str, contrast: str, cohort: str, *, needed: int | None = None, **options: Any
+) -> Replication:
+    """Test a contrast in each cohort by itself.
 
     Args:
         data: log2 table of all cohorts; a feature need not be in each.
         design: formula, without the cohort: it is constant inside one.
         contrast: see `make_contrast`.
         cohort: column of the sample table.
+        needed: cohorts that must show a feature; None: a majority of those that tested it, two at least.
         options: of `moderated_test`.
     Raises:
-        InputError: fewer than two cohorts can be asked; it says why not.
+        InputError: fewer than two cohorts can be asked (it says why not), or `needed` is no majority of them.
 
     Examples:
         >>> import numpy as np
@@ -85,7 +90,9 @@ def replicate(data: ProteomicsData, design: str, contrast: str, cohort: str, **o
     if len(made) < 2:
         raise InputError(f"cohorts of {cohort!r}", got=f"{len(made)} that can be asked; {'; '.join(notes)[:400]}",
                          expected="two or more with both levels")  # fmt: skip
-    return Replication(_combined(data, made), list(made), notes)
+    if needed is not None and not len(made) / 2 < needed <= len(made):
+        raise InputError("needed", got=needed, expected=f"a majority of {len(made)} cohorts")
+    return Replication(_combined(data, made, needed), list(made), notes)
 
 
 @dataclass(frozen=True)
@@ -254,7 +261,7 @@ def _refuse_few(part: ProteomicsData, contrast: str) -> None:
         raise InputError("missing values", got=said, expected="shares less than 0.1 apart", hint=DEPTH)
 
 
-def _combined(data: ProteomicsData, made: dict[str, TestResult]) -> pd.DataFrame:
+def _combined(data: ProteomicsData, made: dict[str, TestResult], needed: int | None) -> pd.DataFrame:
     index = data.features.index
     frames = [one.table.reindex(index) for one in made.values()]
     effect = np.stack([one["effect"].to_numpy(float) for one in frames], 1)  # (P, K)
@@ -265,17 +272,35 @@ def _combined(data: ProteomicsData, made: dict[str, TestResult]) -> pd.DataFrame
     tested = np.isfinite(p)
     count = tested.sum(1)
     same = (np.abs(np.where(tested, sign, 0).sum(1)) == count) & (count >= 2)
-    largest = np.where(same, np.where(tested, p / 2, -np.inf).max(1), 1.0)  # one-sided, in the direction of all
-    largest = np.where(count >= 2, largest, np.nan)
+    r = np.maximum(count // 2 + 1, 2) if needed is None else np.full(len(count), needed)
+    up, down = (partial_conjunction(np.where(sign == way, p / 2, 1 - p / 2), r) for way in (1, -1))
+    direction = np.where(up <= down, 1, -1)
+    conjunction = np.where(count >= 2, np.where(up <= down, up, down), np.nan)
+    agree = (tested & (sign == direction[:, None]) & (p / 2 <= Q)).sum(1)
     pooled, error, tau2, i2, heterogeneity = random_effects(effect, np.abs(effect / t))
     table = pd.DataFrame({
         "gene": data.genes, "cohorts": count, "effect": pooled, "ci_low": pooled - 1.96 * error,
         "ci_high": pooled + 1.96 * error, "p_pooled": 2 * stats.norm.sf(np.abs(pooled / error)), "tau2": tau2, "i2": i2,
-        "p_heterogeneity": heterogeneity, "same_sign": same, "p": largest, "q": benjamini_hochberg(largest),
+        "p_heterogeneity": heterogeneity, "same_sign": same, "direction": direction, "needed": r, "agree": agree,
+        "p": conjunction, "q": benjamini_hochberg(conjunction),
     }, index=index)  # fmt: skip
     for place, name in enumerate(made):
         table[f"effect_{name}"], table[f"p_{name}"] = effect[:, place], p[:, place]
     return table
+
+
+def partial_conjunction(p: np.ndarray, r: np.ndarray) -> np.ndarray:
+    """p-value of "at least r of n cohorts show it", by Bonferroni: n - r + 1 times the r-th smallest p.
+
+    Args:
+        p: (P, K) one-sided p-values, NaN where a cohort did not test a feature.
+        r: (P,) cohorts that must show it.
+    Returns: (P,) p-values, 1 where fewer than r cohorts tested the feature.
+    """
+    count = np.isfinite(p).sum(1)
+    ordered = np.sort(np.where(np.isfinite(p), p, np.inf), axis=1)
+    chosen = ordered[np.arange(len(p)), np.minimum(r, p.shape[1]) - 1]
+    return np.where(count >= r, np.minimum((count - r + 1) * np.where(np.isfinite(chosen), chosen, 1.0), 1.0), 1.0)
 
 
 def random_effects(effect: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, ...]:

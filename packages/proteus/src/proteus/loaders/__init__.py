@@ -2,7 +2,8 @@
 
 `_load` finds the format; the programs' own columns stand in `layouts.json` and are read by `_layouts`; Olink, SomaScan
 and mzTab in `_panels`, tidy tables in `_tidy`, FCS, h5ad and cells in `_cytometry`, plain tables in `_matrix`; sample
-sheets in `_samples`; tables and cohorts that a user names in `_given`; gene sets, symbols and networks in `_knowledge`.
+sheets in `_samples`; tables and cohorts that a user names in `_given`; knowledge files of users in
+`_knowledge`.
 """
 
 from proteus.loaders._cytometry import read_panel

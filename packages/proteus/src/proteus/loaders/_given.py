@@ -9,6 +9,9 @@ from ninefold.errors import InputError
 
 from proteus.data._data import ProteomicsData
 from proteus.differential._replication import stack
+from proteus.knowledge._box import name_proteins, shipped_sets
+from proteus.knowledge._network import Network
+from proteus.loaders._knowledge import Given, add_symbols, load_gmt, load_knowledge, load_network, name_genes
 from proteus.loaders._load import load
 from proteus.loaders._samples import attach, read_samples
 
@@ -55,3 +58,28 @@ def check_reference(plex: str | None, reference: str | None, tables: int = 1) ->
         raise InputError("--plex", got="several tables", expected="one: scale each to its reference before")
     if (plex is None) != (reference is None):
         raise InputError("--plex, --reference", got="one of them", expected="both: the plexes, and the channels")
+
+
+def known_things(
+    data: ProteomicsData, folder: str | None, sets: Path | None, network: Path | None, symbols: Path | None
+) -> tuple[ProteomicsData, dict[str, list[str]] | None, Network | None]:
+    """(table with gene symbols and protein names, gene sets, interactions) from what is shipped and what is given.
+
+    Args:
+        data: table.
+        folder: folder of knowledge files that extend what is shipped; `none` leaves what is shipped out.
+        sets, network, symbols: files that replace what is shipped of their kind.
+    """
+    given = Given() if folder in (None, "none") else load_knowledge(folder)
+    if symbols is not None:
+        data = add_symbols(data, symbols)
+    elif given.symbols:
+        data = name_genes(data, given.symbols)
+    if folder != "none":
+        data = name_proteins(data)
+    links = given.network if network is None else load_network(network)
+    if sets is not None:
+        return data, {**given.sets, **load_gmt(sets)}, links
+    if folder == "none":
+        return data, None, links
+    return data, shipped_sets(data, given.sets, reactome=not given.reactome), links

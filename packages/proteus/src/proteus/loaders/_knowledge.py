@@ -1,13 +1,19 @@
-"""Knowledge files that users bring: gene sets (GMT), symbols, networks."""
+"""Knowledge files that users bring: gene sets (GMT), annotations (GAF), symbols, networks, or a folder of them."""
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 
 from proteus.data._data import ProteomicsData
+from proteus.knowledge._box import symbol_of
 from proteus.knowledge._network import Network
 from proteus.loaders._table import decode, need, read_bytes, read_table
+
+_SYMBOLS, _LINKS = re.compile(r"(?i)symbols?|genes|mapping"), re.compile(r"(?i)network|interact|edges|links|ppi")
+_ASIDE = re.compile(r"(?i)^(?:\.|readme|licen[cs]e|provenance)")
+_GAF_COLUMNS = 15
 
 
 def load_gmt(path: str | Path) -> dict[str, list[str]]:
@@ -61,15 +67,19 @@ def add_symbols(data: ProteomicsData, mapping: str | Path) -> ProteomicsData:
         ...     add_symbols(data, file).genes.tolist()
         ['PKM']
     """
-    table = read_table(Path(mapping))
-    symbols = dict(zip(need(table, table.columns[0]), need(table, table.columns[-1]), strict=True))
+    return name_genes(data, load_symbols(mapping))
+
+
+def load_symbols(path: str | Path) -> dict[str, str]:
+    """Gene symbol by accession: the last column of a table by its first."""
+    table = read_table(Path(path))
+    return dict(zip(need(table, table.columns[0]), need(table, table.columns[-1]), strict=True))
+
+
+def name_genes(data: ProteomicsData, symbols: dict[str, str]) -> ProteomicsData:
+    """See `add_symbols`; `symbols` by accession."""
     names = data.features["protein"] if "protein" in data.features else data.features.index.to_series()
-
-    def symbol(group: str) -> str:
-        parts = [part.split("|")[1] if part.count("|") == 2 else part for part in str(group).split(";")]
-        return next((symbols[one] for one in (part.split("-")[0].strip() for part in parts) if one in symbols), "")
-
-    found = names.map(symbol)
+    found = names.map(lambda group: symbol_of(str(group), symbols))
     notes = list(data.notes)
     if "gene" in data.features:
         before = data.features["gene"].fillna("").astype(str)
@@ -105,3 +115,107 @@ def load_network(path: str | Path) -> Network:
     if scored or not {*head[:2]}.isdisjoint([*first, *second]):
         first, second = [head[0], *first], [head[1], *second]
     return Network.from_pairs(first, second)
+
+
+def load_gaf(path: str | Path, ontology: str | Path | None = None) -> dict[str, list[str]]:
+    """Gene sets of a GO annotation file (GAF 2): genes by term, annotations with NOT left out.
+
+    Args:
+        path: GAF file, plain or gzip.
+        ontology: OBO file; terms then have names, and a gene of a term is in the terms above it, too.
+    Raises:
+        InputError: for a line with fewer than 15 columns, which is no GAF.
+    """
+    names, above = _terms(Path(ontology)) if ontology is not None else ({}, {})
+    found: dict[str, set[str]] = {}
+    for number, line in enumerate(decode(read_bytes(Path(path))).splitlines(), 1):
+        if not line.strip() or line.startswith("!"):
+            continue
+        parts = line.split("\t")
+        if len(parts) < _GAF_COLUMNS:
+            got = f"{len(parts)} columns"
+            raise InputError("annotation", got=got, expected="15 or more, as GAF 2 has", where=f"{path}, line {number}")
+        if "NOT" in parts[3].upper().split("|"):
+            continue
+        for term in _with_above(parts[4], above):
+            found.setdefault(term, set()).add(parts[2])
+    return {f"{names[term]} ({term})" if term in names else term: sorted(genes) for term, genes in found.items()}
+
+
+def _terms(path: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """(name by term, terms above by term) of an OBO file."""
+    names: dict[str, str] = {}
+    above: dict[str, list[str]] = {}
+    term = ""
+    for line in decode(read_bytes(path)).splitlines():
+        key, _, value = line.partition(": ")
+        if line.startswith("["):
+            term = ""
+        elif key == "id":
+            term = value.strip()
+        elif key == "name" and term:
+            names[term] = value.strip()
+        elif key == "is_a" and term:
+            above.setdefault(term, []).append(value.split("!")[0].split("{")[0].strip())
+    return names, above
+
+
+def _with_above(term: str, above: dict[str, list[str]]) -> set[str]:
+    found, left = {term}, [term]
+    while left:
+        left = [one for name in left for one in above.get(name, []) if one not in found]
+        found.update(left)
+    return found
+
+
+@dataclass
+class Given:
+    """What a folder of knowledge holds.
+
+    Attributes:
+        sets: genes by name. network: interactions. symbols: gene symbol by accession.
+        reactome: whether a file named `reactome...` replaces the shipped pathways.
+    """
+
+    sets: dict[str, list[str]] = field(default_factory=dict)
+    network: Network | None = None
+    symbols: dict[str, str] = field(default_factory=dict)
+    reactome: bool = False
+
+
+def load_knowledge(folder: str | Path) -> Given:
+    """All files of a folder: gene sets (`.gmt`), annotations (`.gaf`, with the names of a `.obo`), symbols by accession
+    (a table with `symbols` in its name), interactions (a table with `network` or `interactions` in its name).
+
+    Raises:
+        ArtifactError: for no folder. InputError: for a file of another kind, or none.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise ArtifactError(root, "is not a folder of knowledge files")
+    made, pairs = Given(), ([], [])
+    files = [one for one in sorted(root.iterdir()) if one.is_file() and not _ASIDE.match(one.name)]
+    ontology = next((one for one in files if ".obo" in one.suffixes), None)
+    for path in files:
+        kinds = {one.lower() for one in path.suffixes}
+        if ".gmt" in kinds:
+            made.sets |= load_gmt(path)
+            made.reactome |= path.name.lower().startswith("reactome")
+        elif ".gaf" in kinds:
+            made.sets |= load_gaf(path, ontology)
+        elif path == ontology:
+            continue
+        elif kinds & {".tsv", ".csv", ".txt", ".parquet"} and _SYMBOLS.search(path.name):
+            made.symbols |= load_symbols(path)
+        elif kinds & {".tsv", ".csv", ".txt", ".parquet"} and _LINKS.search(path.name):
+            links = load_network(path)
+            for side, column in zip(pairs, links.edges.T, strict=True):
+                side.extend(links.nodes[one] for one in column)
+        else:
+            known = "*.gmt, *.gaf, *.obo, a table with `symbols`, or with `network` or `interactions`, in its name"
+            raise InputError("knowledge", got=path.name, expected=known, where=root)
+    if pairs[0]:
+        made.network = Network.from_pairs(*pairs)
+    if not (made.sets or made.symbols or made.network):
+        raise InputError("knowledge", got="no file of a known kind", expected="*.gmt, *.gaf or tables", where=root)
+    return made

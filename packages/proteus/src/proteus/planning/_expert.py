@@ -9,6 +9,7 @@ from ninefold.errors import InputError
 from pydantic import BaseModel
 
 from proteus.data._design import compared
+from proteus.planning._cards import alternatives_of
 from proteus.planning._headline import headline, joined, slots_of
 from proteus.planning._question import more_of
 from proteus.planning._rules import refine
@@ -26,13 +27,12 @@ from proteus.record._planner import (
     Question,
     RefineWorkflow,
 )
-from proteus.record._words import words
 from proteus.tools._registry import missing_requirements
 
 _WAYS: dict[int, Literal["up", "down", "associated"]] = {1: "up", -1: "down", 0: "associated"}
-_OWN = ("changed_in", "follows", "predicts")  # what a feature may be joined by
+_OWN = ("changed_in", "follows", "predicts", "detected_in")  # what a feature may be joined by, change before presence
 _Q, _LINK_Q = 0.05, 0.01  # of what is joined, and of a link: a sentence of three parts is false if one of them is
-_LINKS, _LEAST, _MEMBERS = 5, 3, 5  # of joined hypotheses: links of a regulator, members of a set
+_LINKS, _LEAST, _MEMBERS = 5, 3, 8  # of joined hypotheses: links of a regulator, members of a set
 
 
 def drafts(profile: DatasetProfile) -> list[Draft]:
@@ -147,12 +147,14 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
     its own sign. The features of a panel.
     """
     own: dict[tuple[str, str], Finding] = {}
-    for one in sorted((one for one in findings if one.kind == "feature"), key=_strength):
+    features = [one for one in findings if one.kind == "feature"]
+    for one in sorted(features, key=lambda item: (item.relation == "detected_in", *_strength(item))):
         if one.relation in _OWN and one.q is not None and one.q <= _Q:
             own.setdefault((one.entity, one.target), one)
     made = []
     links = [one for one in findings if one.kind == "link" and one.q is not None and one.q <= _LINK_Q]
     left = [one for one in links if all((name, one.target) in own for name in one.members)]
+    left = [one for one in left if len(_apart([own[name, one.target] for name in one.members])) == len(one.members)]
     while left:
         ends = [(one.members[:1] if one.relation == "passes_on" else one.members, one.target) for one in left]
         count = Counter((name, target) for names, target in ends for name in names)  # what is passed on does not lead
@@ -166,7 +168,7 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
         made.append(group)
         left = [one for one in left if one not in links]
     for one in findings:
-        members = [own[name, one.target] for name in one.members if (name, one.target) in own]
+        members = _apart([own[name, one.target] for name in one.members if (name, one.target) in own])
         if one.kind in ("set", "network", "module") and not one.descriptive and len(members) >= _LEAST:
             made.append([one, *members[:_MEMBERS]])
     panels: dict[str, list[Finding]] = defaultdict(list)
@@ -175,14 +177,23 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
     return made + [panel[: _MEMBERS + 1] for panel in panels.values() if len(panel) >= _LEAST]
 
 
+def _apart(members: Sequence[Finding]) -> list[Finding]:
+    """Findings of which none rests on peptides that fit an earlier one's gene, too."""
+    kept: list[Finding] = []
+    for one in members:
+        if not any(one.entity in other.also or other.entity in one.also for other in kept):
+            kept.append(one)
+    return kept
+
+
 def _joined(group: list[Finding], question: ProposeHypotheses) -> Hypothesis:
     lead, rest = group[0], group[1:]
     text, numbers = joined([slots_of(one, question.profile, question.columns.get(one.artifact, [])) for one in group])
     names = [lead.entity, *lead.members, *(one.entity for one in rest if one.kind != "link")]
     return Hypothesis(
         statement=text, entities=list(dict.fromkeys(names)), direction=_WAYS[lead.sign], context=lead.target,
-        numbers=numbers, evidence=[one.id for one in group], mechanism=_mechanism(lead),
-        alternatives=words("alternatives").get(lead.kind, []),
+        numbers=numbers, evidence=[one.id for one in group], mechanism=mechanism_of(lead),
+        alternatives=alternatives_of(lead, question.profile.assay),
         joins=[Edge(entity=one.entity, sign=one.sign, finding=one.id) for one in rest],
     )  # fmt: skip
 
@@ -198,17 +209,13 @@ def _hypothesis(group: list[Finding], question: ProposeHypotheses, opposite: dic
     return Hypothesis(
         statement=headline(slots), entities=[best.entity, *members],
         direction=_WAYS[best.sign], context=best.target,
-        mechanism=_mechanism(best), numbers=dict(slots.numbers), evidence=[one.id for one in group[:10]],
+        mechanism=mechanism_of(best), numbers=dict(slots.numbers), evidence=[one.id for one in group[:10]],
         contrary=opposite.get((best.entity, best.target, -best.sign), [])[:5] if best.sign else [],
-        alternatives=words("alternatives").get(best.kind, []),
+        alternatives=alternatives_of(best, question.profile.assay),
     )  # fmt: skip
 
 
-def said_of(one: Finding) -> tuple[str, list[str]]:
-    """(mechanism, alternatives) that are said of every finding of its kind."""
-    return _mechanism(one), words("alternatives").get(one.kind, [])
-
-
-def _mechanism(one: Finding) -> str:
+def mechanism_of(one: Finding) -> str:
+    """What is said of every finding of its kind: which members a set's change is shared by."""
     told = one.kind in ("set", "network") and one.members
     return f"shared regulation of {', '.join(one.members[:5])}" if told else ""

@@ -131,12 +131,41 @@ def headline(slots: Slots) -> str:
 
 
 def joined(parts: Sequence[Slots]) -> tuple[str, dict[str, Ref]]:
-    """The sentence over several findings, each with its own cells, and these by name; of one, its headline."""
-    said, numbers = [headline(parts[0])], dict(parts[0].numbers)
-    for place, one in enumerate(parts[1:], 2):
-        text = headline(one)
-        for name in one.numbers:
-            text = text.replace(f"{{{name}}}", f"{{{name}_{place}}}")
-        said.append(text)
-        numbers |= {f"{name}_{place}": ref for name, ref in one.numbers.items()}
-    return "; ".join(said), numbers
+    """The sentence over several findings, and its cells; of one, its headline.
+
+    The first finding is said with its numbers; of the others the names, by direction. Their numbers stand with each
+    edge.
+    """
+    lead, rest = parts[0], parts[1:]
+    text, numbers = headline(lead), dict(lead.numbers)
+    if lead.relation == "classifies":
+        return f"{text}; so do{_listed(rest, ('being higher', 'being lower', ''))}" if rest else text, numbers
+    links = [one for one in rest if one.relation in _LINKED]
+    features = [one for one in rest if one.relation not in _LINKED]
+    if not links:
+        ways = _WAYS.get(features[0].relation, _WAYS[""]) if features else ("", "", "")
+        return f"{text};{_listed(features, ways)}" if features else text, numbers
+    for feature, link in zip(features, links, strict=True):
+        way = words("relations")[link.relation][0 if link.sign > 0 else 1 if link.sign < 0 else 2]
+        side = "higher" if feature.sign > 0 else "lower" if feature.sign < 0 else "changed"
+        text += f"; {feature.entity} is {side}, and {link.entity} {way}"
+    return text, numbers
+
+
+_LINKED = ("coupled_with", "passes_on")
+_WAYS = {
+    "": ("{are} higher", "{are} lower", "change{s}"), "follows": ("rise{s}", "fall{s}", "follow{s}"),
+    "predicts": ("go{es} with a higher hazard", "go{es} with a lower hazard", "go{es} with the outcome"),
+}  # fmt: skip
+
+
+def _listed(parts: Sequence[Slots], ways: tuple[str, str, str]) -> str:
+    """` PKM and ENO1 are each higher, GAPDH is lower`."""
+    said = []
+    for sign, way in zip((1, -1, 0), ways, strict=True):
+        names = [one.entity for one in parts if one.sign == sign]
+        if names:
+            words = {"are": "is", "s": "s", "es": "es"} if len(names) == 1 else {"are": "are each", "s": "", "es": ""}
+            listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+            said.append(f" {listed} {way.format(**words)}".rstrip())
+    return ",".join(said)

@@ -6,83 +6,22 @@ of `_vocabulary`; what is left must be a class of proteins that the table's prot
 
 import itertools
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 from ninefold.errors import InputError
 
 from proteus.data._roles import BASE
+from proteus.planning._forms import nearest
 from proteus.planning._templates import contrast_of, main_factors
+from proteus.planning._text import Names, Text, ordered
 from proteus.planning._vocabulary import FOLD, LEVEL, TIME, TOP, count_of, kinds, plain, words
 from proteus.record._objects import DatasetProfile, Factor, Query
 
-_RISING = "none no zero control", "low small early i", "mid medium middle moderate ii", "high large late iii", "iv", "v"
-_ORDER = {word: place for place, alike in enumerate(_RISING) for word in alike.split()}
 _SYMBOL = re.compile(r"(?<![\w-])[A-Z][A-Z0-9]*\d[A-Z0-9]*(?![\w-])")
 _HOLDER = re.compile(r"\s+(?:proteins?|genes?|subunits?|family)\b")
 _BEFORE = re.compile(r"(?:^|\b(?:which|what|are|is|were|do|does|any|all|the|list|me|more|many|of))\W*$")
-_NOT_IT = r"(?![ -](?:inhibitor|activator|substrate|binding|anchor|interacting|associated|regulat))"
 _BASES = r"controls?|baseline|reference"
 _EITHER = "changed", "unchanged", "presence", "sets", "network", "panel"
-
-
-@dataclass(frozen=True)
-class Names:
-    """What a table calls its things: features, samples, gene sets, and the protein name of each feature."""
-
-    entities: Collection[str] = ()
-    samples: Collection[str] = ()
-    sets: Collection[str] = ()
-    described: Mapping[str, str] = field(default_factory=dict)
-
-    def family(self, word: str) -> list[str]:
-        """Features of a class by their names: `kinases` finds `Tyrosine-protein kinase`, and no inhibitor of it."""
-        pattern = re.compile(rf"(?i)(?<!\w){re.escape(singular(word))}\w*{_NOT_IT}")
-        return [entity for entity, name in self.described.items() if pattern.search(name)]
-
-
-def singular(word: str) -> str:
-    """Without the plural's `s`."""
-    return word.removesuffix("s") if len(word) > 3 and not word.endswith("ss") else word
-
-
-class _Text:
-    """A question, from which what is understood is taken away."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text.replace("’", "'")
-        self.left = self.text.lower()
-
-    def take(self, pattern: str | re.Pattern[str]) -> re.Match[str] | None:
-        """The first match in what is left, which it leaves."""
-        found = re.search(pattern, self.left)
-        if found is not None:
-            self.left = self.left[: found.start()] + "\x00" * len(found[0]) + self.left[found.end() :]
-        return found
-
-    def names(self, known: Iterable[str], *, exact: Collection[str] = (), end: str = "") -> list[tuple[int, str]]:
-        """(place, name) of each that is said, longest first; words in `exact` only as they are written; `end` may
-        follow a name."""
-        made = []
-        for name in sorted(known, key=len, reverse=True):
-            pattern = rf"(?<!\w){re.escape(name.lower())}{end}(?!\w)"
-            found = re.search(pattern, self.left)
-            if found and (name.lower() not in exact or self.text[found.start() : found.end()] == name):
-                self.take(pattern)
-                made.append((found.start(), name))
-        return sorted(made)
-
-
-def ordered(levels: Iterable[str]) -> list[str] | None:
-    """Levels in the order that their numbers or words say (none, low, mid, high; i, ii, iii, iv), or None."""
-    places = {}
-    for level in levels:
-        number = re.search(r"\d+(?:\.\d+)?", level)
-        known = [_ORDER[word] for word in re.findall(r"[a-z]+", level.lower()) if word in _ORDER]
-        if number is None and len(known) != 1:
-            return None
-        places[level] = float(number[0]) if number else known[0]
-    return sorted(places, key=lambda one: places[one]) if len(set(places.values())) == len(places) >= 3 else None
 
 
 def typed_query(question: str, profile: DatasetProfile, names: Names) -> Query:
@@ -96,7 +35,7 @@ def typed_query(question: str, profile: DatasetProfile, names: Names) -> Query:
 
 class _Parser:
     def __init__(self, question: str, profile: DatasetProfile, names: Names) -> None:
-        self.question, self.profile, self.names, self.text = question, profile, names, _Text(question)
+        self.question, self.profile, self.names, self.text = question, profile, names, Text(question)
 
     def query(self) -> Query:
         self._take_names()
@@ -117,8 +56,11 @@ class _Parser:
     def _unread(self) -> str:
         return "".join(a if b != "\x00" else " " for a, b in zip(self.text.text, self.text.left, strict=True))
 
-    def _refuse(self, why: str) -> None:
-        raise InputError("--question", got=f"{self.question!r}: {why}", expected=what_there_is(self.profile))
+    def _refuse(self, why: str, form: str | None = None) -> None:
+        raise InputError(
+            "--question", got=f"{self.question!r}: {why}", expected=what_there_is(self.profile),
+            hint=f"nearest forms: {' / '.join(nearest(self.question, self.profile, self.names.entities, form))}",
+        )  # fmt: skip
 
     def _take_names(self) -> None:
         text, profile = self.text, self.profile
@@ -162,9 +104,9 @@ class _Parser:
         if found:
             value = float(found[1] or found[3])
             self.q = value / 100 if found[2] or found[4] else value
-        self.by_effect = (
-            text.take(r"\b(?:largest|biggest|strongest) (?:fold )?(?:changes?|effects?|differences?)") is not None
-        )
+        measure = r"(?:log2? )?(?:fold[ -]?)?(?:changes?|effects?|differences?)\b"
+        by_size = text.take(rf"\b(?:largest|biggest|strongest) {measure}") or text.take(rf"\bby {measure}")
+        self.by_effect = by_size is not None
 
     def _take_words(self) -> None:
         text = self.text
@@ -203,7 +145,21 @@ class _Parser:
 
     def _kind(self) -> dict[str, object]:
         kinds, profile = dict.fromkeys(self.kinds), self.profile
-        strong = [one for one in kinds if one not in ("changed", "trend", "groups", "seen", "predict")]
+        if "effect" in kinds and (made := self._interaction(kinds)):
+            return made
+        weak = ("changed", "trend", "groups", "seen", "predict", "effect", "counted")
+        strong = [one for one in kinds if one not in weak]
+        if "interaction" in kinds:
+            return self._interaction(kinds) or self._refuse("which two columns?", "interaction") or {}
+        if "cv" in kinds:
+            return self._spread(strong)
+        if "correlation" in kinds and not (self.numbers or self.factors or self.levels):
+            return self._correlation(strong)
+        if "correlation" in kinds and (self.levels or self.factors):
+            self._refuse("a correlation is over all samples, with a number or a protein", "correlation")
+        strong = [one for one in strong if one != "correlation"]
+        if "counted" in kinds:
+            return self._detected(strong)
         outcome = bool({"outcome", "risk", "protects"} & set(kinds) or set(self.numbers) & set(profile.outcome))
         if "predict" in kinds and not (outcome or "modules" in kinds or "panel" in kinds):
             self._refuse("the outcome, or two levels, can be predicted")
@@ -232,6 +188,47 @@ class _Parser:
         if "trend" in kinds and not self.factors and not self.levels:
             self._refuse("it does not say which number of the sheet to follow")
         return self._contrast(kinds, strong)
+
+    def _columns(self) -> list[str]:
+        """Columns that the question names, by themselves or by a level."""
+        return list(dict.fromkeys([*self.factors, *self.numbers, *(factor.name for _, factor, _ in self.levels)]))
+
+    def _interaction(self, kinds: Mapping[str, object]) -> dict[str, object] | None:
+        """An interaction of two crossed columns; None where the question names others than two."""
+        columns, profile = self._columns(), self.profile
+        if len(columns) != 2:
+            return None
+        if "unchanged" in kinds or self.direction or self.adjust or self.sets:
+            self._refuse("an interaction has no direction, and is not shown to be absent", "interaction")
+        for name in columns:
+            said = [level for _, factor, level in self.levels if factor.name == name]
+            whole = profile.factor(name)
+            if said and whole is not None and len(whole.levels) > 2 and len(said) < len(whole.levels):
+                self._refuse(f"an interaction is over all levels of {name}", "interaction")
+        pair = next((one for one in profile.crossed if set(one) == set(columns)), None)
+        if pair is None:
+            self._refuse(f"{' and '.join(columns)} do not cross in each combination")
+            raise AssertionError
+        return {"kind": "interaction", "factor": pair[0], "other": pair[1]}
+
+    def _spread(self, strong: list[str]) -> dict[str, object]:
+        if len(self.levels) != 1 or set(strong) != {"cv"} or self.direction or self.numbers or self.samples:
+            self._refuse("a CV is within one level", "cv")
+        _, factor, level = self.levels[0]
+        return {"kind": "cv", "factor": factor.name, "level": level}
+
+    def _correlation(self, strong: list[str]) -> dict[str, object]:
+        if not 1 <= len(self.entities) <= 2 or set(strong) != {"correlation"} or self.sets or self.family:
+            self._refuse("a correlation is with one protein of the table, or between two", "correlation")
+        return {"kind": "correlation"}
+
+    def _detected(self, strong: list[str]) -> dict[str, object]:
+        self.count = False
+        if strong or self.direction or self.entities or len(self.levels) > 1 or self.numbers or self.factors:
+            self._refuse("features are counted in one level, or in each sample", "seen")
+        if not self.levels:
+            return {"kind": "samples", "sample": self.samples[0] if self.samples else None}
+        return {"kind": "detected", "factor": self.levels[0][1].name, "level": self.levels[0][2]}
 
     def _outcome(self, kinds: Mapping[str, object]) -> dict[str, object]:
         if len(self.profile.outcome) != 2:

@@ -9,8 +9,9 @@ from ninefold.errors import InputError
 from proteus.data._design import compared
 from proteus.differential._measures import entity_names
 from proteus.planning._headline import levels_of, sides_of
-from proteus.planning._query import Names, ordered, typed_query
+from proteus.planning._query import typed_query
 from proteus.planning._templates import model_of
+from proteus.planning._text import Names, ordered
 from proteus.record._objects import Asked, DatasetProfile, Objective, Query
 from proteus.record._words import words
 from proteus.tools._context import Context
@@ -82,6 +83,17 @@ def more_of(query: Query, profile: DatasetProfile) -> dict[str, Any]:
         return {"over": query.over} | order | subjects
     if query.kind == "groups":
         return {"factor": query.factor} | subjects
+    if query.kind == "interaction":
+        orders = {
+            key: list(one.levels)
+            for key, name in (("first_order", query.factor), ("second_order", query.other))
+            if (one := profile.factor(name or "")) is not None
+        }
+        return {"first": query.factor, "second": query.other} | orders | subjects
+    if query.kind == "correlation":
+        return {"entity": query.entities[0]} | ({"subject": profile.block} if profile.block else {})
+    if query.kind in ("cv", "detected"):
+        return {"entities": query.entities, "factor": query.factor, "level": query.level}
     if query.kind == "batch":
         return {"first": query.factor, "second": query.other}
     if query.kind in ("seen", "value"):
@@ -125,8 +137,14 @@ def wrong_query(query: Query, profile: DatasetProfile, names: Names) -> list[str
     wrong += [f"{query.gene_set!r} is no set"] * (query.gene_set is not None and query.gene_set not in set(names.sets))
     wrong += [f"no protein name holds {query.family!r}"] * (query.family is not None and not names.family(query.family))
     wrong += ["a trend needs `over`"] * (query.kind in ("trend", "modules") and query.over is None)
-    wrong += ["it needs `factor`"] * (query.kind in ("groups", "batch", "seen") and query.factor is None)
-    wrong += ["it needs `entities`"] * (query.kind in ("seen", "value") and not query.entities)
+    located = query.kind in ("seen", "cv", "detected")
+    wrong += ["it needs `factor`"] * ((located or query.kind in ("groups", "batch")) and query.factor is None)
+    wrong += [f"{query.level!r} is no level of {query.factor!r}"] * (
+        located and query.level not in levels.get(query.factor or "", [])
+    )
+    wrong += ["it needs `entities`"] * (query.kind in ("seen", "value", "correlation") and not query.entities)
+    crossed = [query.factor, query.other] in profile.crossed
+    wrong += ["`factor` and `other` are not columns that cross"] * (query.kind == "interaction" and not crossed)
     return wrong
 
 

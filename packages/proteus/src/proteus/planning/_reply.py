@@ -18,7 +18,9 @@ _BAR, _LOOK = 0.05, 3
 def readback(query: Query, sides: tuple[str, str]) -> str:
     """What a question was understood as."""
     where = f"in {sides[0]} against {sides[1]}" if query.contrast else ""
-    about = query.over or ("" if query.contrast else query.factor) or ""
+    place = query.kind in ("cv", "detected")
+    where = f"in {query.level}" if place else where
+    about = query.over or ("" if query.contrast or place else query.factor) or ""
     also = f"and {query.other}" if query.other else ""
     parts = [
         words("queries")[query.kind],
@@ -50,13 +52,18 @@ class Found:
     findings: Sequence[Finding]
 
 
+def subjects_of(query: Query) -> list[str]:
+    """Features whose rows answer, if the question names them: of a correlation the second."""
+    return query.entities[1:] if query.kind == "correlation" else query.entities
+
+
 def feature_rows(
     query: Query, frame: pd.DataFrame, family: Collection[str] | None
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """(rows that answer, rows asked about) of a table of features, as masks."""
     about = np.ones(len(frame), bool)
-    if query.entities:
-        about = frame["entity"].isin(query.entities).to_numpy()
+    if named := subjects_of(query):
+        about = frame["entity"].isin(named).to_numpy()
     elif family is not None:
         about = frame["entity"].isin(family).to_numpy()
     passed = (frame["q"] <= (query.q or _BAR)).to_numpy() & about
@@ -89,9 +96,9 @@ def reply_on_features(
         return Ref(artifact=counts, row=row, column="n")
 
     lines: list[Line] = []
-    if not query.entities:
+    if not subjects_of(query):
         text, refs = "{passed} of {tested} tested pass", {"passed": number("passed"), "tested": number("tested")}
-        if query.kind in ("changed", "trend", "outcome") and query.direction is None:
+        if query.kind in ("changed", "trend", "outcome", "correlation") and query.direction is None:
             text += ": {higher} up, {lower} down"
             refs |= {"higher": number("higher"), "lower": number("lower")}
         lines.append((text, refs))
@@ -113,6 +120,8 @@ def _line(one: Finding, query: Query, profile: DatasetProfile, columns: Sequence
     known = {
         "unchanged": f"it is not shown to be the same in {a} and {b}", "trend": f"it does not follow {one.target}",
         "outcome": "it is not shown to predict the outcome",
+        "correlation": f"it is not shown to correlate with {one.target}",
+        "interaction": f"its effect of {query.factor} is not shown to depend on {query.other}",
         "groups": f"no difference between levels of {one.target} is shown",
     }.get(query.kind, f"no difference is shown between {a} and {b}")  # fmt: skip
     if one.p is None:
@@ -132,6 +141,13 @@ def other_reply(query: Query, found: Found, profile: DatasetProfile) -> list[Lin
         ]
     if query.kind in ("seen", "value"):
         return _looked_up(query, found)
+    if query.kind == "cv":
+        return _spread(query, found)
+    if query.kind == "detected":
+        name = found.artifacts["detected"]["counts"]
+        refs = {key: Ref(artifact=name, row=key, column="n") for key in ("any", "each", "features", "samples")}
+        text = f"{{any}} of {{features}} features are seen in at least one of {{samples}} samples in {query.level}"
+        return [(f"{text}, {{each}} in each of them", refs)]
     findings = [one for one in found.findings if query.direction is None or one.sign == _sign(query)]
     if query.gene_set is not None:
         name = found.artifacts["enrichment"]["sets"]
@@ -184,4 +200,16 @@ def _looked_up(query: Query, found: Found) -> list[Line]:
             lines.append((f"{row['entity']} in {row['where']}: {{value}}", {"value": cells["value"]}))
         else:
             lines.append((f"{row['entity']} is not detected in {row['where']}", {}))
+    return lines
+
+
+def _spread(query: Query, found: Found) -> list[Line]:
+    made = found.artifacts["spread"]
+    cells = {key: Ref(artifact=made["summary"], row=key, column="value") for key in ("median", "features")}
+    lines: list[Line] = []
+    if not query.entities:
+        lines.append((f"Median CV in {query.level}: {{median}} % over {{features}} features seen twice or more", cells))
+    for row in found.frame(made["features"]).head(query.top or SHOWN).to_dict("records"):
+        refs = {key: Ref(artifact=made["features"], row=str(row["id"]), column=key) for key in ("cv", "n")}
+        lines.append((f"{row['entity']} in {query.level}: CV {{cv}} % over {{n}} samples", refs))
     return lines

@@ -13,7 +13,7 @@ from proteus.planning._templates import contrast_of
 from proteus.record._objects import DatasetProfile, Step, StepResult
 from proteus.record._planner import Refinement, RefineWorkflow
 
-ETA2, MODE, NEAR, PH = 0.5, 0.5, 0.7, 0.05
+ETA2, MODE, NEAR, PH, SPREAD = 0.5, 0.5, 0.7, 0.05, 1.5
 _ALIASED = 0.999
 
 Rule = Callable[[RefineWorkflow, Step, StepResult], Refinement | None]
@@ -82,6 +82,16 @@ def batch_into_design(question: RefineWorkflow, step: Step, result: StepResult) 
     params = {"design": f"~ {' + '.join([*wanted, *known])}"} | _told_apart(question, step)
     reason = f"{', '.join(wanted)} explains half or more of a leading component: adjust for it"
     return _set(step, params, reason, **{name: explained[name] for name in wanted}, bar=ETA2)
+
+
+def unequal_spread(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
+    """A group scatters much more than another over all features: samples are weighed by the spread of their group."""
+    del question
+    ratio = result.metrics.get("spread", 1.0)
+    if step.tool != "contrast" or ratio < SPREAD or step.params.get("spread", "equal") != "equal":
+        return None
+    reason = "one group scatters more than the other over all features: weigh samples by the spread of their group"
+    return _set(step, {"spread": "groups"}, reason, spread=ratio, bar=SPREAD)
 
 
 def off_centre(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
@@ -153,7 +163,8 @@ def hazards_not_proportional(question: RefineWorkflow, step: Step, result: StepR
 
 
 RULES: tuple[Rule, ...] = (
-    aliased_batch, batch_into_design, off_centre, omitted_covariate, no_hit, outlying_run, hazards_not_proportional,
+    aliased_batch, batch_into_design, unequal_spread, off_centre, omitted_covariate, no_hit, outlying_run,
+    hazards_not_proportional,
 )  # fmt: skip
 
 

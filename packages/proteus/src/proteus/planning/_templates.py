@@ -212,7 +212,8 @@ def plan(objective: Objective, more: Mapping[str, Any]) -> list[Step]:
             for key, one in fields.items()
             if key in known and (known[key] is not None or one.is_required())
         }
-        inputs = [one.id for one in made if one.tool != "quality"] if tool.reads else []
+        known_by = [one for one in made if one.tool in tool.reads or not tools()[one.tool].confirms]
+        inputs = [one.id for one in known_by if one.tool != "quality"] if tool.reads else []
         made.append(Step(id=f"S{number}", tool=name, params=params, inputs=inputs, checks=checks,
                          purpose=purpose or objective.question))  # fmt: skip
     return made

@@ -19,7 +19,11 @@ TIME = re.compile(r"(?i)^(?:time|seconds?|minutes?|hours?|days?|weeks?|months?|y
 @functools.cache
 def kinds() -> dict[str, re.Pattern[str]]:
     """By kind the words that mean it, as one pattern, in the order in which they are looked for."""
-    return {kind: re.compile(rf"(?<!\w)(?:{'|'.join(lines)})(?!\w)") for kind, lines in _sections().items()}
+    return {
+        kind: re.compile(rf"(?<!\w)(?:{'|'.join(lines)})(?!\w)")
+        for kind, lines in _sections().items()
+        if kind not in ("plain", "cues")
+    }
 
 
 @functools.cache
@@ -32,6 +36,11 @@ def plain() -> frozenset[str]:
 def words() -> frozenset[str]:
     """All words that the vocabulary reads: names of the table that are such are names only as they are written."""
     return plain() | set(re.findall(r"[a-z]{2,}", " ".join(pattern.pattern for pattern in kinds().values())))
+
+
+def section(name: str) -> list[str]:
+    """Lines of a section of `vocabulary.txt`."""
+    return _sections()[name]
 
 
 @functools.cache

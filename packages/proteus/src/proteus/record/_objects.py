@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+JOINED = 3  # entities of a hypothesis without edges of its own: a set with members
 Grade = Literal["A", "B", "C"]
 Status = Literal["ok", "empty", "failed"]
 
@@ -52,6 +53,7 @@ class DatasetProfile(Record):
         variance_explained: eta^2 of each factor on the first principal components.
         markers: cytometry: `type` and `state` markers.
         knowledge: what is at hand in addition to the table: sets, network, sites.
+        assay: kind of assay, a card of `words("assays")`.
     """
 
     version: Literal[1] = 1
@@ -79,6 +81,7 @@ class DatasetProfile(Record):
     outliers: int = 0
     markers: dict[str, list[str]] = {}
     knowledge: list[str] = []
+    assay: str = "unknown"
     warnings: list[str] = []
 
     def factor(self, name: str) -> Factor | None:
@@ -91,17 +94,17 @@ class Query(Record):
 
     Attributes:
         contrast: `A-B`, two levels of `factor`.
-        other: of `batch` the second factor.
+        other: of `batch` and `interaction` the second column.
         over: number or ordered factor of a trend; `outcome` for modules that predict it.
         unknown: symbols that the question names and the table does not have.
         family: class of proteins, by their names in the table.
-        level: of `seen`: where.
+        level: of `seen`, `detected` and `cv`: where.
         count: how many, not which.
     """
 
     kind: Literal[
         "changed", "unchanged", "presence", "seen", "value", "sets", "network", "modules", "trend", "outcome", "groups",
-        "panel", "subtypes", "batch", "samples",
+        "panel", "subtypes", "batch", "samples", "interaction", "correlation", "cv", "detected",
     ]  # fmt: skip
     contrast: str | None = None
     factor: str | None = None
@@ -300,7 +303,8 @@ class Hypothesis(Record):
         grade: set by the gate, never by a planner.
         firm: whether it passes the error control over the whole run and the sensitivity refits, and so does all it
             joins.
-        replicated: whether it replicates in each cohort; None where it was not asked so.
+        replicated: whether it replicates in most cohorts; None where it was not asked so.
+        cohorts: cells of the q over cohorts, of the first finding and of each that is joined; empty where one has none.
         held: of runs of 0.2: whether it came out again on samples that were held out.
 
     Examples:
@@ -329,9 +333,15 @@ class Hypothesis(Record):
     grade: Grade | None = None
     firm: bool = False
     replicated: bool | None = None
+    cohorts: list[Ref] = []
     held: bool | None = None
     scores: Scores = Scores()
     notes: list[str] = []
+
+    @property
+    def joined(self) -> bool:
+        """Whether it joins several results, by a set, a module, links or a panel; else it is a single result."""
+        return bool(self.joins) or len(self.entities) >= JOINED
 
     @property
     def own_numbers(self) -> dict[str, Ref]:
@@ -366,7 +376,7 @@ class Settings(Record):
 
     Attributes:
         refine: off for comparison only, as `gate`.
-        cohort: column of the sample sheet whose levels are cohorts: grade A is what replicates in each.
+        cohort: column of the sample sheet whose levels are cohorts: grade A is what replicates in most of them.
 
     Examples:
         >>> from proteus import Settings

@@ -17,6 +17,7 @@ from proteus.planning._reply import (
     other_reply,
     readback,
     reply_on_features,
+    subjects_of,
 )
 from proteus.record._ledger import Ledger
 from proteus.record._objects import Budget, Finding, Hypothesis, Objective, Query
@@ -121,7 +122,9 @@ class Conclusions:
         again = None
         if self.cohort is not None:
             again = replicated(self.answers, self.context, self.cohort, self.store, self.ledger)
-        made = [finish(one, findings, rejected, families, knowledge, again) for one in accepted]
+        made = [
+            finish(one, findings, rejected, families, knowledge, again, self.context.profile.assay) for one in accepted
+        ]
         return merge(made, findings)
 
     def reply(self, answer: Answer) -> None:
@@ -145,10 +148,10 @@ class Conclusions:
             family = None if query.family is None else names_of(self.context).family(query.family)
             passed, about = feature_rows(query, frame, family)
             files = self.store.save(name, counted(passed, about, frame))
-            rows = self._rows(query, features, frame, about if query.entities else passed, objective)
+            rows = self._rows(query, features, frame, about if subjects_of(query) else passed, objective)
             lines += reply_on_features(query, rows, name, profile, list(map(str, frame.columns)))
             known = set(frame["entity"])
-            lines += [(f"{one} could not be tested", {}) for one in query.entities if one not in known]
+            lines += [(f"{one} could not be tested", {}) for one in subjects_of(query) if one not in known]
         elif tool is None:
             strongest = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))
             lines += other_reply(query, Found(self.store.load, artifacts, strongest), profile) or [
@@ -167,12 +170,17 @@ class Conclusions:
     ) -> list[Finding]:
         """Rows as findings, in the order and number that the query asks for."""
         target = objective.contrast or query.over or query.factor or "/".join(objective.outcome)
+        if query.kind == "correlation":
+            target = query.entities[0]
         found = findings_of(frame, artifact, words("answers")[query.kind][1], target, chosen=chosen)
+        if query.kind == "interaction":  # each row stands out in a cell of its own
+            cells = dict(zip(frame["id"].astype(str), frame["cell"], strict=True))
+            found = [one.model_copy(update={"target": str(cells[one.row])}) for one in found]
         if query.kind in ("groups", "unchanged"):
             found = [one.model_copy(update={"sign": 0}) for one in found]
         if query.by_effect:
             found.sort(key=lambda one: -abs(one.effect or 0.0))
-        return found if query.entities else found[: query.top or SHOWN]
+        return found if subjects_of(query) else found[: query.top or SHOWN]
 
     def lines(self, answer: Answer) -> list[str]:
         """The reply to a user's question, with its numbers in."""

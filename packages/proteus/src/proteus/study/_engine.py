@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from proteus.planning._asking import Asking
 from proteus.planning._expert import ExpertPlanner, summary_of
-from proteus.planning._query import Names, typed_query
+from proteus.planning._query import typed_query
 from proteus.planning._question import asked_objectives, names_of, wrong_query
 from proteus.planning._templates import contrast_of, contrasts, main_factors
+from proteus.planning._text import Names
 from proteus.planning._typed import untyped
 from proteus.record._ledger import Ledger, as_result, plain_metrics, step_key
 from proteus.record._objects import Budget, DatasetProfile, Objective, Query, Settings, Step, StepResult, Workflow

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from proteus.planning._expert import said_of
+from proteus.planning._cards import alternatives_of
+from proteus.planning._expert import mechanism_of
 from proteus.planning._headline import Slots, joined, slots_of
 from proteus.record._objects import DatasetProfile, Finding, Hypothesis, Ref, Scores
 from proteus.record._run_folder import cell, shown
@@ -83,11 +84,12 @@ def derived(hypothesis: Hypothesis, evidence: Evidence) -> Hypothesis:
     """The hypothesis in words that its cells give: its statement is the headline of its findings, the rest what is
     always said of such a finding. Whatever a proposer wrote stays in the journal."""
     made, numbers = evidence.said(hypothesis)
-    mechanism, alternatives = said_of(evidence.findings[hypothesis.evidence[0]])
+    lead = evidence.findings[hypothesis.evidence[0]]
+    mechanism, alternatives = mechanism_of(lead), alternatives_of(lead, evidence.profile.assay)
     return hypothesis.model_copy(update={
         "version": 2, "id": "", "statement": made, "numbers": numbers, "prose": "", "prose_numbers": {},
         "mechanism": mechanism, "alternatives": alternatives, "experiment": None, "notes": [], "grade": None,
-        "firm": False, "replicated": None, "held": None, "scores": Scores(),
+        "firm": False, "replicated": None, "cohorts": [], "held": None, "scores": Scores(),
     })  # fmt: skip
 
 

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from proteus.planning._cards import next_of
 from proteus.record._objects import Experiment, Finding, Hypothesis
-from proteus.record._words import words
 from proteus.review._rubric import Knowledge, score
 from proteus.study._grading import grade
+from proteus.study._replicated import Again
 
 JACCARD = 0.5
 _ORDER: dict[str | None, int] = {"A": 0, "B": 1, "C": 2, None: 3}
@@ -27,7 +28,8 @@ def finish(
     rejected: frozenset[str],
     families: frozenset[str],
     knowledge: Knowledge,
-    replicated: Mapping[str, bool] | None = None,
+    replicated: Mapping[str, Again] | None = None,
+    assay: str = "unknown",
 ) -> Hypothesis:
     """With grade (the best of its evidence, of a joined one the worst of its edges), experiment, scores, notes: ours,
     whatever a planner proposed.
@@ -42,15 +44,19 @@ def finish(
     weakest = max([grades[best.id], *(grades[one.finding] for one in hypothesis.joins)], key=lambda one: _ORDER[one])
     asked = [lead.id, *(one.finding for one in hypothesis.joins)]
     known = replicated is not None and any(one in replicated for one in asked)
-    again = all(replicated.get(one, False) for one in asked) if known and replicated is not None else None
-    assay = words("assays")[best.kind].format(entity=best.entity)
+    told = [replicated[one] if one in replicated else Again(False) for one in asked] if known and replicated else []
+    again = all(one.replicates for one in told) if told else None
+    cells = [one.q for one in told if one.q is not None]
     made = hypothesis.model_copy(
         update={
             "grade": "A" if again and weakest != "C" else "B" if weakest == "A" else weakest,
             "firm": weakest == "A",
             "replicated": again,
+            "cohorts": cells if len(cells) == len(told) else [],
             "notes": [],
-            "experiment": Experiment(assay=assay, n_per_group=samples_needed(best) if best.kind == "feature" else None),
+            "experiment": Experiment(
+                assay=next_of(best, assay), n_per_group=samples_needed(best) if best.kind == "feature" else None
+            ),
         }
     )
     notes = []
@@ -69,9 +75,14 @@ def rank_key(one: Hypothesis, findings: Mapping[str, Finding]) -> tuple[int, boo
 
 
 def merge(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> list[Hypothesis]:
-    """Near-duplicates (entities' Jaccard >= 0.5, same direction) as one, the best ranked; then ranked and numbered."""
+    """Near-duplicates as one, the best ranked; ranked and numbered: H1 ... join several results, R1 ... are single.
+
+    Duplicates have entities with a Jaccard index of 0.5 and one direction; of single results an entity without a
+    direction (it differs between any levels) repeats what has one.
+    """
     kept: list[Hypothesis] = []
-    for one in sorted(_complete(hypotheses, findings), key=lambda item: rank_key(item, findings)):
+    order = sorted(_complete(hypotheses, findings), key=lambda item: rank_key(item, findings))
+    for one in sorted(order, key=lambda item: not item.joined and item.direction == "associated"):
         place = next((number for number, other in enumerate(kept) if _same(one, other)), None)
         if place is None:
             kept.append(one)
@@ -82,7 +93,13 @@ def merge(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> 
         kept[place] = first.model_copy(
             update={"evidence": [*first.evidence, *extra][:20], "notes": list(dict.fromkeys([*first.notes, note]))}
         )
-    return [one.model_copy(update={"id": f"H{number}"}) for number, one in enumerate(kept, 1)]
+    numbers = {"H": 0, "R": 0}
+    made = []
+    for one in sorted(kept, key=lambda item: rank_key(item, findings)):
+        kind = "H" if one.joined else "R"
+        numbers[kind] += 1
+        made.append(one.model_copy(update={"id": f"{kind}{numbers[kind]}"}))
+    return made
 
 
 def _complete(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> list[Hypothesis]:
@@ -96,5 +113,8 @@ def _complete(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding])
 
 def _same(one: Hypothesis, other: Hypothesis) -> bool:
     a, b = set(one.entities), set(other.entities)
-    alike = one.direction == other.direction and bool(one.joins) == bool(other.joins)
+    if not (one.joined or other.joined):
+        repeats = "associated" in (one.direction, other.direction) or one.direction == other.direction
+        return one.entities[0] == other.entities[0] and repeats
+    alike = one.direction == other.direction and one.joined == other.joined
     return alike and len(a & b) >= JACCARD * len(a | b)

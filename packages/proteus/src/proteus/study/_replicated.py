@@ -1,6 +1,7 @@
-"""Findings asked again in each cohort; of one cohort alone what its halves predict."""
+"""Findings tested again in each cohort; of one cohort alone what its halves predict."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ninefold.errors import InputError
@@ -9,6 +10,7 @@ from proteus.differential._measures import Q
 from proteus.differential._missing import MissingModel
 from proteus.differential._replication import predict_replication, replicate
 from proteus.record._ledger import Ledger
+from proteus.record._objects import Ref
 from proteus.record._store import Store
 from proteus.study._answer import Answer
 from proteus.tools._context import Context
@@ -18,15 +20,23 @@ from proteus.tools._tools_bulk import plain_id
 _SPLITS = 10
 
 
+@dataclass(frozen=True)
+class Again:
+    """Whether a finding replicates, and the cell of its q over cohorts (None where no cohort tested it)."""
+
+    replicates: bool
+    q: Ref | None = None
+
+
 def replicated(
     answers: Sequence[Answer], context: Context, cohort: str, store: Store, ledger: Ledger
-) -> Mapping[str, bool]:
+) -> Mapping[str, Again]:
     """By the id of a finding, whether it replicates in its direction; findings of other tools are not in it.
 
     The table of each contrast is kept as the artifact `replication.O1.S2`. Where fewer than two cohorts can be asked
     for a contrast, that is noted, and none of its findings replicates.
     """
-    found: dict[str, bool] = {}
+    found: dict[str, Again] = {}
     for answer in answers:
         for key, result in answer.results.items():
             step = answer.workflows[-1].step(key)
@@ -47,7 +57,8 @@ def replicated(
             )  # fmt: skip
             rows = {str(row["id"]): row for row in table.to_dict("records")}
             for one in result.findings:
-                found[one.id] = one.row in rows and _same(rows[one.row], one.sign)
+                again = one.row in rows and _same(rows[one.row], one.sign)
+                found[one.id] = Again(again, Ref(artifact=name, row=one.row, column="q") if one.row in rows else None)
     return found
 
 
@@ -82,9 +93,15 @@ def predicted(answers: Sequence[Answer], context: Context, store: Store, ledger:
 
 def _options(params: Tested) -> dict[str, Any]:
     model = MissingModel(kind=params.missing, slope=params.slope, curve_of=params.curve_of, floor=params.floor)
-    return {"lfc": params.lfc, "trend": params.trend, "robust": params.robust, "block": params.block, "missing": model}
+    return {
+        "lfc": params.lfc,
+        "trend": params.trend,
+        "robust": params.robust,
+        "block": params.block,
+        "spread": params.spread,
+        "missing": model,
+    }
 
 
 def _same(row: Mapping[Any, Any], sign: int) -> bool:
-    direction = row["effect"] if row["effect"] == row["effect"] else sign  # of one group alone: signs agree already
-    return bool(row["q"] <= Q and row["same_sign"] and direction * sign > 0)
+    return bool(row["q"] <= Q and row["direction"] == sign)

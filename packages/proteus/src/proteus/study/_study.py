@@ -12,6 +12,7 @@ from ninefold.run import Run
 from threadpoolctl import threadpool_limits
 
 from proteus.data._data import ProteomicsData, same_table
+from proteus.knowledge._assay import assay_of
 from proteus.knowledge._describe import at_the_door, describe
 from proteus.knowledge._network import Network
 from proteus.knowledge._private import without_names
@@ -39,7 +40,7 @@ class Report:
     """What a study found.
 
     Attributes:
-        hypotheses: ranked, graded, each number a reference.
+        hypotheses: ranked, graded, each number a reference; `joined` has those that join several results.
         statements: their text with numbers in.
         answers: objectives with workflows, results, refinements.
         verdicts: families under the run-wide control.
@@ -89,6 +90,11 @@ class Report:
         """Each with objective, reason, trigger and how the hit list changed."""
         return [one for answer in self.answers for one in answer.refinements]
 
+    @property
+    def joined(self) -> list[Hypothesis]:
+        """Hypotheses that join several results; the others are single results."""
+        return [one for one in self.hypotheses if one.joined]
+
     def firm(self) -> list[Hypothesis]:
         """Hypotheses that pass the error control over the run and the sensitivity refits, whatever cohorts say."""
         return [one for one in self.hypotheses if one.firm]
@@ -106,6 +112,7 @@ class Study:
         planner: `expert`, or a Planner.
         sets, network: for pathway and network objectives.
         markers: cytometry, marker to `type` or `state`; rules: cell type to its marker rules.
+        assay: kind of assay (pull-down, plasma, CSF, ...) that alternatives and experiments fit; None: from the table.
 
     Examples:
         >>> import numpy as np, pandas as pd, proteus
@@ -127,6 +134,7 @@ class Study:
         network: Network | None = None,
         markers: Mapping[str, str] | None = None,
         rules: Mapping[str, Mapping[str, str]] | None = None,
+        assay: str | None = None,
     ) -> None:
         if isinstance(planner, str):
             if planner != "expert":
@@ -135,6 +143,7 @@ class Study:
         if data.shape[0] == 0 or data.shape[1] == 0:
             raise InputError("table", got=f"{data.shape[0]} features, {data.shape[1]} samples", expected="some of both")
         self.data, self.planner = at_the_door(data), planner
+        self.assay = None if assay is None else assay_of(data, assay)
         self.sets, self.network, self.markers, self.rules = sets, network, dict(markers or {}), dict(rules or {})
 
     def run(
@@ -182,6 +191,7 @@ class Study:
             else None,
             "markers": self.markers,
             "rules": {key: dict(value) for key, value in self.rules.items()},
+            "assay": self.assay,
         }
         text = json.dumps(knowledge) + "\n"
         if about.exists():
@@ -201,7 +211,7 @@ class Study:
         """
         known = {"sets": self.sets is not None, "network": self.network is not None, "markers": self.markers}
         data = self.data if named else without_names(self.data)
-        profile = describe(data, **known)
+        profile = describe(data, **known).model_copy(update={"assay": assay_of(data, self.assay)})
         return Context(data, profile, self.sets, self.network, self.markers, self.rules, seed)
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # sums in one order: the same bytes on any number of cores
@@ -267,5 +277,5 @@ def open_study(path: str | Path, planner: Planner | str = "expert") -> Study:
     network = Network.from_pairs([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
     return Study(
         ProteomicsData.open(folder.table), planner, sets=knowledge["sets"], network=network,
-        markers=knowledge["markers"], rules=knowledge["rules"],
+        markers=knowledge["markers"], rules=knowledge["rules"], assay=knowledge.get("assay"),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from ninefold.report import Table
 from proteus.review._rubric import total
 from proteus.study._study import Report
 
-_MOST = 40  # hypotheses that are printed
+_MOST, _SINGLE = 40, 20  # hypotheses, and single results, that are printed
 
 
 def report_tables(report: Report, *, cohorts: bool) -> list[Table]:
@@ -16,7 +16,7 @@ def report_tables(report: Report, *, cohorts: bool) -> list[Table]:
     Args:
         report: of a study. cohorts: whether the samples are of several cohorts.
     """
-    tables = [*_replies(report), _objectives(report), _refinements(report), _hypotheses(report)]
+    tables = [*_replies(report), _objectives(report), _refinements(report), *_hypotheses(report)]
     notes = tables[-1].notes
     notes += [f"partial: {report.stopped} used up"] if report.stopped else []
     if not cohorts:
@@ -31,16 +31,25 @@ def report_tables(report: Report, *, cohorts: bool) -> list[Table]:
     return tables
 
 
-def _hypotheses(report: Report) -> Table:
-    """Hypotheses as printed: number, grade, statement, evidence, scores."""
-    title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")
-    table = Table(["hypothesis", "grade", "firm", "statement", "evidence", "score"], title=title)
-    for one, text in list(zip(report.hypotheses, report.statements, strict=True))[:_MOST]:
-        cells = [one.id, one.grade, "yes" if one.firm else "no", text, len(one.evidence), round(total(one.scores), 2)]
-        table.rows.append(cells)
-    if len(report.hypotheses) > _MOST:
-        table.notes.append(f"{len(report.hypotheses) - _MOST} more in hypotheses.json")
-    return table
+def _hypotheses(report: Report) -> list[Table]:
+    """Hypotheses, which join several results, and single results: number, grade, statement, evidence, score."""
+    told = list(zip(report.hypotheses, report.statements, strict=True))
+    made = []
+    for title, kind, most in (("hypotheses", True, _MOST), ("single results", False, _SINGLE)):
+        rows = [(one, text) for one, text in told if one.joined == kind]
+        grades = ", ".join(f"{sum(one.grade == grade for one, _ in rows)} {grade}" for grade in "ABC")
+        table = Table(
+            ["number", "grade", "firm", "statement", "evidence", "score"], title=f"{len(rows)} {title}: {grades}"
+        )
+        for one, text in rows[:most]:
+            firm, score = "yes" if one.firm else "no", round(total(one.scores), 2)
+            table.rows.append([one.id, one.grade, firm, text, len(one.evidence), score])
+        if len(rows) > most:
+            table.notes.append(f"{len(rows) - most} more in hypotheses.json")
+        made.append(table)
+    if not made[0].rows:
+        made[0].notes.append("no hypothesis joins several results; knowledge of sets or interactions could")
+    return made
 
 
 def _replies(report: Report) -> list[Table]:

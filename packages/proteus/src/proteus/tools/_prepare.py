@@ -31,6 +31,7 @@ class Tested(Prepared):
     """A contrast and how it is tested; see `moderated_test`.
 
     Attributes:
+        spread: weigh samples by the spread of their group.
         recentre: normalise again, on the features near the mode of z.
         missing: what missing values say; see `MissingModel`.
         slope: share of the curve's slope that is believed.
@@ -42,6 +43,7 @@ class Tested(Prepared):
     trend: bool = True
     robust: bool = True
     block: str | None = None
+    spread: Literal["equal", "groups"] = "equal"
     recentre: bool = False
     missing: Literal["modelled", "seen", "floor"] = "modelled"
     slope: float = Field(default=1.0, ge=0, le=1)
@@ -82,7 +84,7 @@ def _test(context: Context, params: Tested) -> TestResult:
     def test(data: ProteomicsData, lfc: float | Literal["auto"]) -> TestResult:
         return moderated_test(
             data, params.design, params.contrast, lfc=lfc, trend=params.trend, robust=params.robust,
-            block=params.block, missing=model,
+            block=params.block, spread=params.spread, missing=model,
         )  # fmt: skip
 
     data = prepared(context, params)

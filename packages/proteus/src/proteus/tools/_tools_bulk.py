@@ -14,12 +14,13 @@ from proteus.data._crossed import as_levels, few_values
 from proteus.data._data import ProteomicsData
 from proteus.data._design import crosstab, make_contrast
 from proteus.differential._measures import Q, entity_names, measure_test, shares_peptides_with
-from proteus.differential._moderated_test import blocked_design, contrast_groups, fit_design
+from proteus.differential._moderated_test import blocked_design, contrast_groups, contrast_labels, fit_design
 from proteus.differential._profile import eta_squared, find_outliers, principal_components
 from proteus.record._cited import COLUMNS
 from proteus.record._objects import Finding
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._moderated_t import fit_prior, moderated_f, moderated_t
+from proteus.statistics._spread import spread_ratio
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, Tested, prepared, tested
 from proteus.tools._registry import Input, Output, register_tool
@@ -134,6 +135,9 @@ def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
         table[f"seen_{name}"] = np.nan if seen is None else seen
         table[f"missing_{name}"] = np.nan if seen is None else size - seen
         table[f"of_{name}"] = size
+    labels = contrast_labels(kept, result.made, params.contrast)
+    if labels is not None:
+        metrics["spread"] = round(spread_ratio(kept.values, result.made.matrix, labels), 3)
     if groups is not None:
         metrics["n"] = [int(one.sum()) for one in groups]
     hits = table[table["q"] <= Q]

@@ -1,13 +1,15 @@
-"""Tool on links between hits: do partners in the network move together beyond what the contrast explains, and does the
-change of one go through the other?"""
+"""Tools on what hits share: do partners in the network, or members of a set, move together beyond what the contrast
+explains, and does the change of one go through the other?"""
 
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
 from proteus.data._design import make_contrast
-from proteus.differential._measures import Q, entity_names
+from proteus.differential._measures import Q, entity_names, names_of_proteins
+from proteus.knowledge._box import paralogs
 from proteus.knowledge._coupling import coupling as couple
+from proteus.knowledge._together import together as move_together
 from proteus.statistics._mediation import mediation
 from proteus.tools._context import Context
 from proteus.tools._prepare import Tested, prepared, tested
@@ -43,6 +45,8 @@ def coupling(context: Context, _params: Coupling, inputs: list[Input]) -> Output
         place.setdefault(str(names[row]), int(row))
     part = context.network.restrict(place)
     pairs = sorted(tuple(sorted((part.nodes[a], part.nodes[b]))) for a, b in part.edges)
+    alike = [set(group) for group in paralogs(place, names_of_proteins(prepared(context, asked)))]
+    pairs = [pair for pair in pairs if not any(set(pair) <= group for group in alike)]  # alike by descent
     rows = np.array([(place[a], place[b]) for a, b in pairs], int).reshape(-1, 2)
     table = couple(result.fit, rows, seed=context.seed)
     vector = make_contrast(result.made, asked.contrast)
@@ -63,3 +67,48 @@ def coupling(context: Context, _params: Coupling, inputs: list[Input]) -> Output
     ]  # fmt: skip
     metrics = {"tested": len(table), "hits": len(found), "linked": len(place), "ordered": int(sure.sum())}
     return Output({"links": table}, metrics, found, ("links", "p"))
+
+
+_TOGETHER = ("entity", "effect", "chance", "p", "q", "hits", "higher", "members", "told")
+_MOST_HITS = 200  # strongest hits that are looked at: those that are findings
+
+
+class Together(Params):
+    """Sets of the hits of the contrast read."""
+
+
+@register_tool(
+    "together", params=Together, tables={"sets": _TOGETHER}, reads=("contrast",), requires=("sets",), confirms=True
+)
+def together(context: Context, _params: Together, inputs: list[Input]) -> Output:
+    """Test which sets have hits that move together within groups, more than hits of other sets; paralogs count once."""
+    if context.sets is None:
+        raise InputError("gene sets", got="none", expected="a GMT file")
+    source = next(one for one in inputs if one.step.tool == "contrast")
+    asked = Tested.model_validate(source.step.params)
+    result, data = tested(context, asked), prepared(context, asked)
+    names = entity_names(data).astype(str).to_numpy()
+    order = np.argsort(result.table["p"].to_numpy(float), kind="stable")
+    rows = order[(result.table["q"].to_numpy(float) <= Q)[order]][:_MOST_HITS]
+    sign = np.where(result.table["t"].to_numpy(float)[rows] < 0, -1, 1)
+    frame = move_together(
+        result.fit,
+        rows,
+        sign,
+        list(names[rows]),
+        context.sets,
+        paralogs(names[rows], names_of_proteins(data)),
+        seed=context.seed,
+    )
+    frame["entity"] = frame.index.astype(str)
+    table = pd.DataFrame(frame.rename_axis("id").reset_index()[["id", *_TOGETHER]])
+    table["id"] = table["id"].astype(str)
+    chosen = ((table["q"] <= Q) & (table["told"] == table["id"])).to_numpy()
+    found = findings_of(table, "sets", "moves_together_in", asked.contrast, chosen=chosen, kind="set")
+    about = table.set_index("id")
+    found = [
+        one.model_copy(update={"members": members, "sign": 1 if up == len(members) else -1 if up == 0 else 0})
+        for one in found
+        for members, up in [(str(about.loc[one.row, "members"]).split(";"), int(about.loc[one.row, "higher"]))]
+    ]
+    return Output({"sets": table}, {"tested": len(table), "hits": int(chosen.sum())}, found, ("sets", "p"))

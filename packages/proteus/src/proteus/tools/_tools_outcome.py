@@ -11,10 +11,12 @@ from scipy import stats
 
 from proteus.data._data import ProteomicsData
 from proteus.data._rollup import roll_up
-from proteus.differential._measures import Q, entity_names, measure_test
+from proteus.differential._measures import Q, entity_names, measure_test, names_of_proteins
 from proteus.differential._moderated_test import TestResult
+from proteus.knowledge._box import paralogs
 from proteus.knowledge._complexes import complexes
 from proteus.knowledge._network import communities, connectivity
+from proteus.knowledge._together import one_each
 from proteus.outcomes._cox import cox
 from proteus.outcomes._panel import biomarker_panel
 from proteus.outcomes._survival import restricted_mean_difference
@@ -55,7 +57,8 @@ def enrichment(context: Context, _params: Enrichment, inputs: list[Input]) -> Ou
     result.table["gene"] = entity
     named = data.features.get("description", pd.Series("", data.features.index)).fillna("").astype(str)
     own = complexes(context.sets, dict(zip(entity, named, strict=True)))
-    table, metrics = _set_table(result, {**context.sets, **own}, tier=own)
+    alike = paralogs(map(str, entity[(result.table["q"] <= Q).to_numpy()]), names_of_proteins(data))
+    table, metrics = _set_table(result, {**context.sets, **own}, tier=own, alike=alike)
     chosen = (table["q"] <= Q).to_numpy()
     metrics["told_elsewhere"] = int((chosen & (table["representative"] != table["id"])).sum())
     chosen &= (table["representative"] == table["id"]).to_numpy()
@@ -64,7 +67,7 @@ def enrichment(context: Context, _params: Enrichment, inputs: list[Input]) -> Ou
 
 def _set_table(
     result: TestResult, sets: Mapping[str, Sequence[str]], *, tier: Collection[str] = (),
-    smallest: int = 5, largest: int = 500,
+    alike: Sequence[Sequence[str]] = (), smallest: int = 5, largest: int = 500,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:  # fmt: skip
     frame = enrich(result, sets, tier=tier, smallest=smallest, largest=largest)
     fry = enrich(result, sets, "fry", smallest=smallest, largest=largest).reindex(frame.index)
@@ -82,7 +85,7 @@ def _set_table(
         mean.append(centre)
         ordered = [gene for _, gene in sorted(present, key=lambda one: (-one[0] * np.sign(centre), one[1]))]
         carriers = [gene for gene in ordered if gene in moved and effects[gene] * centre > 0]
-        members.append(";".join((carriers if len(carriers) >= _FEW else ordered)[:_SHOWN]))
+        members.append(";".join(one_each(carriers if len(carriers) >= _FEW else ordered, alike)[:_SHOWN]))
     frame["effect"] = np.abs(mean) * np.where(frame["direction"] == "up", 1, -1)
     frame["entity"], frame["members"], frame["stable"] = frame.index.astype(str), members, agree
     clusters = frame.groupby("representative", sort=False).groups

@@ -14,18 +14,21 @@ import numpy as np
 from ninefold.errors import ArtifactError
 from ninefold.files import write_text
 
+from proteus.knowledge._addresses import of_protein, of_set
 from proteus.llm._calls import Calls
+from proteus.planning._headline import unit_of
 from proteus.record._cited import COLUMNS, Evidence, pieces, read_evidence
 from proteus.record._documents import judged
 from proteus.record._journal import Event, event_data, read_journal
-from proteus.record._objects import Finding, Hypothesis, Ref
+from proteus.record._objects import DatasetProfile, Finding, Hypothesis, Ref
 from proteus.record._run_folder import Folder, read_frame, shown
+from proteus.verification._drawn import tree, volcano
 from proteus.verification._export import contrasts_of, counts, methods
 from proteus.verification._plots import draw
 from proteus.verification._scoring import beside_replication
-from proteus.verification._summary import shared_alternatives, summary_of, title_of, without_numbers
+from proteus.verification._summary import rests_on, shared_alternatives, summary_of, title_of, without_numbers
 
-_TOP = 15
+_TOP, _TREES = 15, 8
 _EXPLORED = 6000  # rows of a contrast that can be searched
 _WIDE = 800  # pixels from which a picture scrolls on a telephone
 _ARTIFACT = re.compile(r"(?P<objective>O[\d.]+)\.(?P<step>S\d+)\.v(?P<version>\d+)\.")
@@ -63,7 +66,8 @@ def render_report(folder: Folder) -> str:
     marks = judged(folder.judge)
     hypotheses = [page.hypothesis(one, marks.get(one.id)) for one in evidence.hypotheses]
     first = event_data(events, "run")
-    calls = Calls(folder.llm)
+    calls, explored = Calls(folder.llm), _explore(folder, events)
+    profile = DatasetProfile.model_validate(first["profile"]) if "profile" in first else None
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     template = environment.from_string(
         resources.files("proteus.verification").joinpath("report.html").read_text("utf-8")
@@ -76,8 +80,12 @@ def render_report(folder: Folder) -> str:
         warnings=[str(one) for one in first.get("profile", {}).get("warnings", [])],
         replies=[page.reply(one.data) for one in events if one.kind == "reply"],
         not_asked=[name for one in events if one.kind == "not_asked" for name in one.data["contrasts"]],
-        hypotheses=hypotheses,
-        common=shared_alternatives(hypotheses),
+        hypotheses=[one for one in hypotheses if one["joined"]],
+        single=[one for one in hypotheses if not one["joined"]],
+        assay=first.get("profile", {}).get("assay", "unknown"),
+        trees=page.trees(profile),
+        volcano=_volcano(explored, profile),
+        common=[shared_alternatives([one for one in hypotheses if one["joined"] == kind]) for kind in (True, False)],
         nothing=_nothing(evidence),
         refused=_refused(events),
         objectives=(objectives := _objectives(events)),
@@ -85,7 +93,7 @@ def render_report(folder: Folder) -> str:
         tables=page.tables(),
         origin=_origin(folder, first, events),
         ledger=_rounded(calls) if calls.records else None,
-        explore=_explore(folder, events),
+        explore=explored,
         script=(script := resources.files("proteus.verification").joinpath("report.js").read_text("utf-8")),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         counts=counts(events),
@@ -104,6 +112,14 @@ def _explore(folder: Folder, events: Sequence[Event]) -> dict[str, list[list[Any
         columns.append([int(one) for one in frame["modelled"]] if "modelled" in frame else [0] * len(frame))
         made[contrast] = [list(row) for row in zip(frame["entity"].astype(str), *columns, strict=True)]
     return {name: rows for name, rows in made.items() if rows}
+
+
+def _volcano(explored: Mapping[str, list[list[Any]]], profile: DatasetProfile | None) -> tuple[str, str] | None:
+    """(contrast, picture) of the first contrast; None where there is none."""
+    name = next(iter(explored), None)
+    if name is None or profile is None:
+        return None
+    return name, volcano(explored[name], unit_of("changed_in", name, profile))
 
 
 def _nothing(evidence: Evidence) -> str:
@@ -170,19 +186,54 @@ class _Page:
     def hypothesis(self, one: Hypothesis, mark: Mapping[str, Any] | None) -> dict[str, Any]:
         """As the template takes it."""
         findings = self.evidence.findings
-        plan = one.experiment
+        plan, lead = one.experiment, findings[one.evidence[0]]
+        edges = [findings[edge.finding] for edge in one.joins]
+        told = {edge.finding for edge in one.joins} - {lead.id}  # in the table of edges
         return {
-            "id": one.id, "grade": one.grade, "firm": one.firm,
+            "id": one.id, "grade": one.grade, "firm": one.firm, "joined": one.joined,
             **without_numbers(self.parts(one.statement, one.numbers)),
+            "entity": lead.entity, "sign": _SIGNS[lead.sign], "context": lead.target,
+            "cells": {name: self._of(lead, name) for name in ("effect", "q")},
+            "cohorts": [self._number(self.evidence.artifacts.text(ref), ref) for ref in one.cohorts],
+            "edges": [
+                {
+                    "entity": edge.entity, "sign": _SIGNS[edge.sign], "rests": rests_on(lead, edge),
+                    "cells": {name: self._of(edge, name) for name in ("effect", "low", "high", "q")},
+                    "links": [] if edge.kind == "link" else of_protein(edge.entity, edge.row),
+                }
+                for edge in edges
+            ],
+            "links": of_protein(lead.entity, lead.row) if lead.kind == "feature" else of_set(lead.entity, lead.members),
+            "members": [] if edges else lead.members,
             "prose": self.parts(one.prose, one.own_numbers) if one.prose else [],
             "mechanism": self.parts(one.mechanism, one.own_numbers) if one.mechanism else [],
-            "evidence": [self._finding(findings[name]) for name in one.evidence],
+            "evidence": [self._finding(findings[name]) for name in one.evidence if name not in told],
             "contrary": [self._finding(findings[name]) for name in one.contrary],
             "alternatives": [self.parts(text, one.own_numbers) for text in one.alternatives],
             "experiment": plan.assay if plan else "",
             "scores": _scores(one.scores.model_dump()),
             "judged": mark and {"samples": len(mark["reasons"]), "text": _scores(mark["mean"])}, "notes": one.notes,
         }  # fmt: skip
+
+    def _of(self, one: Finding, name: str) -> _Cell | str:
+        """A number of a finding as a cell, '' where it has none."""
+        column = COLUMNS[name]
+        if getattr(one, name) is None or column not in self.evidence.artifacts.frame(one.artifact):
+            return ""
+        ref = Ref(artifact=one.artifact, row=one.row, column=column)
+        return self._number(self.evidence.artifacts.text(ref), ref)
+
+    def trees(self, profile: DatasetProfile | None) -> list[str]:
+        """Pictures of the first hypotheses whose members were tested by themselves."""
+        findings, made = self.evidence.findings, []
+        for one in self.evidence.hypotheses:
+            members = [findings[edge.finding] for edge in one.joins if findings[edge.finding].kind == "feature"]
+            if one.joined and members and len(made) < _TREES:
+                lead = findings[one.evidence[0]]
+                members = [lead, *members] if lead.kind == "feature" else members
+                unit = unit_of(members[0].relation, members[0].target, profile) if profile is not None else "change"
+                made.append(tree(one, lead, members, f"{unit}, {members[0].target}"))
+        return made
 
     def tables(self) -> list[dict[str, Any]]:
         """Of each artifact the cited rows and the first by p."""
@@ -288,6 +339,7 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
                  "pictures": []},
             )  # fmt: skip
             entry |= {"id": "proposed:" if proposal else aim["id"], "question": aim["question"]}
+            entry["template"] = aim["template"]
             entry["rationale"] = aim.get("rationale", "")
             if not data["accepted"]:
                 entry["refused"] = data["reason"]

@@ -25,7 +25,7 @@ def score(run: str | Path) -> pd.DataFrame:
         run: folder of a finished run.
     Returns:
         hypothesis, grade, entity, the five metrics (NaN: unknown), the mean of those that are known, and `replicates`:
-        whether it replicates in each cohort (1, 0), or in what share of halves of the one cohort (NaN: not asked).
+        whether it replicates in most cohorts (1, 0), or in what share of halves of the one cohort (NaN: not asked).
     Raises:
         ArtifactError: naming what of the run is missing or damaged.
 

@@ -61,7 +61,7 @@ def recommend(
     ids = shard_of(typed_ids(fitted, users, "user") if users else fitted.user_ids_.values, shard)
     if place is not None:
         rows = recommend_to(fitted, place, ids, k, table=table, force=opts.force, **options)
-        return {"rows": rows, "to": shown(str(place))}
+        return {"rows": rows, "file" if to is None else "to": shown(str(place))}
     return as_table(fitted.recommend(ids if users else ids[:5], k, **options))
 
 

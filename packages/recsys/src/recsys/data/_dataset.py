@@ -203,10 +203,14 @@ class Dataset:
         return len(self), 2
 
     def __repr__(self) -> str:
+        return f"Dataset({self._summary()})"
+
+    def _summary(self) -> str:
+        """Numbers of events, users and items, and what else the events have."""
         parts = [f"{len(self):,} events", f"{self.n_users:,} users", f"{self.n_items:,} items"]
         parts += [name for name, has in (("values", self.value), ("times", self.time)) if has is not None]
         ties = [] if self.ties is None else [f"{count_ties(self.ties):,} ties"]
-        return f"Dataset({', '.join([*parts, *ties, *self.context.column_names])})"
+        return ", ".join([*parts, *ties, *self.context.column_names])
 
     @property
     def n_users(self) -> int:

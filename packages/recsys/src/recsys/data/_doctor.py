@@ -76,7 +76,7 @@ def findings_table(found: list[Finding], title: str = "") -> Table:
 
 
 def _sizes(data: Dataset) -> Iterator[Finding]:
-    yield Finding("note", "size", repr(data))
+    yield Finding("note", "size", data._summary())
     by_user = np.bincount(data.user, minlength=data.n_users)
     by_item = np.bincount(data.item, minlength=data.n_items)
     for counts, what in ((by_user, "user"), (by_item, "item")):
@@ -116,14 +116,14 @@ def _duplicates(data: Dataset) -> Iterator[Finding]:
     pair = data.user.astype(np.int64) * data.n_items + data.item
     repeated = len(pair) - len(np.unique(pair))
     if repeated:
-        text = f"{repeated:,} events repeat a (user, item) pair; duplicates= says what to do"
+        text = f"{repeated:,} events repeat an earlier event of the same user and item"
         yield Finding("note", "duplicates", text)
     if data.time is not None:
         order = np.lexsort((data.time, pair))
         same = (np.diff(pair[order]) == 0) & (np.diff(data.time[order]) == 0)
         if same.any():
             text = f"{int(same.sum()):,} events repeat user, item and time: written twice?"
-            yield Finding("warning", "duplicates", f'{text} duplicates="distinct" takes each once')
+            yield Finding("warning", "duplicates", f'{text} duplicates="distinct" keeps one of each')
 
 
 def _times(data: Dataset) -> Iterator[Finding]:

@@ -34,11 +34,9 @@ from recsys.sequence._repurchase import Repurchase
 _SEARCH, _FUSE, _REPEAT = 0.7, 0.85, 0.08  # shares of the time: ends of search and fusion; the part of repeats
 _PROBE = 300  # users of the newest cut, by whom every setting is scored first
 _REPEATS = 0.1  # share of repeats from which on `repeats="auto"` counts them
-_HIDES = "The log has no times: each cut hides one event of some users."
-_OF_A_SHOP = "At each moment the model is asked what the users that it knows take next."
-_OF_VISITS = (
-    "Most users come once: at each moment the model is asked for the end of later visits, given their beginning."
-)
+_HIDES = "The log has no times: each evaluation hides one event of some users."
+_OF_A_SHOP = "In each period the model predicts what known users take next."
+_OF_VISITS = "Most users come once: in each period the model predicts the end of visits from their beginning."
 _UNITS = 6  # of weight that a fusion shares out
 
 
@@ -83,38 +81,58 @@ class Best:
     new_pairs: Sequence[float] = ()
 
     def table(self) -> Table:
-        """The model and its rivals on the last cut, which no search has seen."""
-        low, high = self.interval
-        title = f"{self.text}; next cut {low:.4f} to {high:.4f} (90 %); {self.trials} settings tried"
-        rows: list[Sequence[Any]] = [["best", self.cuts[-1], "", ""]]
+        """The chosen model and its rivals in the last period, which the search did not use."""
+        rows: list[Sequence[Any]] = [["chosen model", self.cuts[-1], "", ""]]
         for name, one in self.rivals.items():
-            rows.append([name, one["score"], f"{one['gain']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]", one["p"]])
+            gain = f"{one['gain']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]"
+            rows.append([name, one["score"], gain, round(one["p"], 4)])
+        expected = "Expected {} in the next period: {:.3f} to {:.3f}, with a probability of 90 %. Settings tried: {}."
+        expected = expected.format(self.metric, *self.interval, self.trials)
+        title, notes = self.headline(), [f"Model: {self.text}.", expected, *self.says(), *self._warnings()]
         return Table(
-            ["model", self.metric, "best gains", "p"], rows, title=title, notes=[*self.says(), *self._warnings()]
+            ["model", self.metric, "gain of the chosen model (95 %)", "p-value"], rows, title=title, notes=notes
         )
+
+    def headline(self) -> str:
+        """What the chosen model gains over best-sellers, in one sentence."""
+        popular = self.rivals.get("popular")
+        score = f"The chosen model reaches {self.metric} {self.cuts[-1]:.3f} in the last period"
+        if popular is None:
+            return f"{score}."
+        gap = "no measurable difference to"
+        if not popular["low"] <= 0 <= popular["high"]:
+            share = abs(popular["gain"]) / popular["score"] if popular["score"] else np.inf
+            gap = f"{share:.0%} {'more' if popular['gain'] > 0 else 'less'} than"
+        return f"{score}, {gap} best-sellers ({popular['score']:.3f})."
 
     def says(self) -> list[str]:
         """What was left out of the scores or not measured, in sentences."""
         found = []
-        share = f"{self.repeats:.0%} of what users took in the last period they had taken before"
+        share = f"{self.repeats:.0%} of the events of the last period repeat a user's earlier item"
         if self.counts_repeats:
-            found.append(f"Repeats count, and lists may hold them: {share} (--repeats no leaves them out).")
-            found.append(f"Score on items that are new to their users: {self.new_pairs[-1]:.4f}.")
+            found.append(f"Lists may contain items that a user had before: {share} (--repeats no excludes them).")
+            found.append(f"{self.metric} on items that are new to the user: {self.new_pairs[-1]:.4f}.")
         elif self.repeats:
-            found.append(f"Repeats are left out of lists and scores: {share} (--repeats yes counts them).")
-        if self.new_items and self.counts_repeats:
-            found.append(f"Counted as misses: {self.new_items:.0%} of what was new to users: it was new in the shop.")
-        elif self.new_items:
-            found.append(f"Counted as misses: {self.new_items:.0%} of the rest, whose items were new.")
+            found.append(f"Lists and scores exclude a user's earlier items: {share} (--repeats yes includes them).")
+        if self.new_items:
+            of = "the events that are new to their users" if self.counts_repeats else "the other events"
+            found.append(f"{self.new_items:.0%} of {of} are of items without earlier events; they count as misses.")
         if self.cheapest is not None:
-            found.append(f"No measurable difference in the search, and faster: {self.cheapest}.")
-        found += [f"Not measured: {name} ({reason})." for name, reason in self.untried.items()]
-        return found + [f"Estimated to be as good, but not measured on all cuts: {one}." for one in self.unfinished]
+            found.append(f"A faster model without a measurable difference in the search: {self.cheapest}.")
+        for reason in dict.fromkeys(self.untried.values()):
+            names = ", ".join(name for name, why in self.untried.items() if why == reason)
+            found.append(f"Not measured: {names} ({reason}).")
+        if self.unfinished:
+            found.append(f"Promising, but not measured in all periods for lack of time: {'; '.join(self.unfinished)}.")
+        return found
 
     def _warnings(self) -> list[str]:
-        """Which rivals lead on the last cut, if any do."""
-        ahead = [name for name, one in self.rivals.items() if one["score"] > self.cuts[-1]]
-        return [f"Ahead of the model on the last cut: {', '.join(ahead)}."] if ahead else []
+        """Which rivals score higher in the last period, if any do."""
+        words = {True: "significantly", False: "not significantly"}
+        ahead = {name: words[one["high"] < 0] for name, one in self.rivals.items() if one["score"] > self.cuts[-1]}
+        return [
+            f"{name} scores higher than the chosen model in the last period ({how})." for name, how in ahead.items()
+        ]
 
 
 def best(
@@ -207,7 +225,7 @@ def best(
         result.model.save(folder / "model", force=force)
         write_text(folder / "report.json", json.dumps(_plain(result), indent=1) + "\n")
         asked = _HIDES if clicks.time is None else _OF_A_SHOP if parts[-1].given is None else _OF_VISITS
-        write_text(folder / "report.html", _page(result, data, findings, found.trials, asked))
+        write_text(folder / "report.html", _page(result, findings, found.trials, asked))
     return result
 
 
@@ -364,34 +382,24 @@ def _plain(result: Best) -> dict[str, Any]:
     return {name: one for name, one in vars(result).items() if name != "model"}
 
 
-def _page(result: Best, data: Dataset, findings: list[Any], trials: list[Trial], asked: str) -> str:
-    low, high = result.interval
-    lead = f"{result.text} reaches {result.metric} {result.cuts[-1]:.4f} on the last cut, which no search has seen."
-    told = f"With a chance of 90 % its score on the next lies between {low:.4f} and {high:.4f}."
-    days = (
-        [] if result.days is None else [paragraph(f"It learns from the events of the last {result.days:g} days alone.")]
-    )
-    cuts = Table(["cut", result.metric], [[str(place + 1), one] for place, one in enumerate(result.cuts)])
+def _page(result: Best, findings: list[Any], trials: list[Trial], asked: str) -> str:
+    table, told = result.table(), ["The search did not use the last period."]
+    told += ["Lists for all users: recsys recommend FOLDER/model -k 10 -o lists.csv, with the folder of this report."]
+    told += [f"The model learns only from the events of the last {result.days:g} days."] if result.days else []
+    notes, table.title, table.notes = [*told, *table.notes], "", []
+    cuts = Table(["period", result.metric], [[str(place + 1), one] for place, one in enumerate(result.cuts)])
     groups = itertools.groupby(sorted(trials, key=lambda one: (one.family, -one.mean)), key=lambda one: one.family)
-    tried = Table(["family", "settings", "on all cuts", result.metric])
+    tried = Table(["family", "settings", "measured in all periods", result.metric])
     count: Callable[[list[Trial]], int] = lambda listed: sum(one.whole for one in listed)  # noqa: E731
     for family, members in groups:
         listed = list(members)
         top = max((one.mean for one in listed if one.whole), default=None)
         tried.rows.append([family, len(listed), count(listed), top])
+    searched = paragraph(f"{asked} The search used all periods except the last; their scores are a little too high.")
     sections = [
-        (
-            "Result",
-            [paragraph(lead, "lead"), paragraph(told), *days, *map(paragraph, result.says()), result.table().to_html()],
-        ),
-        (
-            "Cut by cut",
-            [
-                paragraph(f"{asked} All but the last were searched on: their scores are a little too good."),
-                cuts.to_html(),
-            ],
-        ),
+        ("Result", [paragraph(result.headline(), "lead"), table.to_html(), *map(paragraph, notes)]),
+        ("Period by period", [searched, cuts.to_html()]),
         ("What was tried", [tried.to_html()]),
-        ("The events", [paragraph(repr(data)), findings_table(findings).to_html()]),
+        ("The events", [findings_table(findings).to_html()]),
     ]
-    return html_page("The best recommender for these events", sections)
+    return html_page("Recommender for your events", sections)

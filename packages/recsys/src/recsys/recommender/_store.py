@@ -118,6 +118,11 @@ def load(folder: str | Path, *, mmap: bool = False) -> Recommender:
     """
     if not isinstance(folder, (str, Path)):
         raise InputError("folder", got=type(folder).__name__, expected="the path of a model folder")
+    inner = Path(folder) / "model"  # of the run of `best`
+    if inner.is_dir() and not (Path(folder) / "model.json").exists():
+        raise InputError(
+            f"folder {folder}", got="a folder without a model", expected=f"a model folder, such as {inner}"
+        )
     return artifacts.settled(folder, lambda: _load(Path(folder), mmap))
 
 

@@ -124,7 +124,9 @@ class Database:
         if self.is_server:
             found = self.run("SELECT to_regclass(?) IS NOT NULL", (f'"{table}"',))[0][0]
         else:
-            found = self.run("SELECT count(*) FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?", (table,))
+            found = self.run(
+                "SELECT count(*) FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?", (table,)
+            )
             found = found[0][0]
         if not found:
             return None

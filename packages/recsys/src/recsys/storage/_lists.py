@@ -133,9 +133,7 @@ class _File(Place):
                 try:
                     table = pyarrow.parquet.read_table(self._part(block))
                 except (pa.ArrowInvalid, OSError) as error:
-                    raise ArtifactError(
-                        self._part(block), f"is damaged ({error}); delete it and run again"
-                    ) from None
+                    raise ArtifactError(self._part(block), f"is damaged ({error}); delete it and run again") from None
                 writer.write_table(marked(table))
                 rows += table.num_rows
         self._run.close()
@@ -222,9 +220,7 @@ class _Table(Place):
             )
             self._base.run(f'DROP TABLE "{self._partial}"')
             self._base.run(f"DELETE FROM {_NOTES} WHERE name IN (?, ?)", (self._table, self._partial))
-            self._base.run(
-                f"INSERT INTO {_NOTES} VALUES (?, ?, ?, ?)", (self._table, self._settings, blocks, rows)
-            )
+            self._base.run(f"INSERT INTO {_NOTES} VALUES (?, ?, ?, ?)", (self._table, self._settings, blocks, rows))
         return int(rows)
 
     def close(self) -> None:

@@ -143,7 +143,7 @@ class Recording:
             raise ArtifactError(path, f"is a recording of {_SENDERS.get(found, found)}, not of {_SENDERS[system]}")
         if model_hash and model_hash != self.model:
             reason = f"was sent with a model of hash {self.model[:12]}, not with {model} ({model_hash[:12]})"
-            raise ArtifactError(path, reason)
+            raise ArtifactError(path, f"{reason}; give the sender's model with --model")
 
     def rows(self, path: str | Path) -> np.ndarray:
         """The symbols as (tiles, symbols of a tile) by the count in the header, or as one row where there is none."""

@@ -77,7 +77,10 @@ def carry_picture(
 def check_sent(sent: np.ndarray, count: int, name: str) -> None:
     """InputError if a link sends another number of symbols than all others, or with another power."""
     if sent.shape != (count,):
-        raise InputError(name, got=f"symbols of shape {sent.shape}", expected=f"({count},), as all other links")
+        hint = f"multiply the ratio by {sent.size / count:.4g} for this link" if sent.ndim == 1 and sent.size else None
+        raise InputError(
+            name, got=f"symbols of shape {sent.shape}", expected=f"({count},), as all other links", hint=hint
+        )
     power = float(np.mean(np.abs(sent) ** 2))
     if not abs(power - 1) < 1e-3 + 4 / np.sqrt(count):  # QAM of few symbols
         raise InputError(name, got=f"a mean power of {power:.4g}", expected="1, as all other links")
@@ -95,7 +98,10 @@ def checked_picture(picture: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8, or InputError that says what it is."""
     picture = np.asarray(picture)
     if picture.ndim != 3 or picture.shape[-1] != 3 or picture.dtype != np.uint8 or not picture.size:
-        raise InputError("picture", got=f"{picture.dtype} of shape {picture.shape}", expected="(H, W, 3) uint8")
+        tensor = picture.ndim == 3 and picture.shape[0] == 3
+        hint = "of a tensor x in [0, 1]: (255 * x).byte().permute(1, 2, 0).numpy()" if tensor else None
+        got = f"{picture.dtype} of shape {picture.shape}"
+        raise InputError("picture", got=got, expected="(H, W, 3) uint8", hint=hint)
     return picture
 
 

@@ -40,6 +40,8 @@ def generate(
     system: Annotated[str, Option(help="System prompt, which no block skips. Requires --chat.")] = "",
     keep: Annotated[int | None, Option(min=1, help="Number of prompt tokens that a block keeps on "
         "average, instead of --sparsity.")] = None,
+    query: Annotated[str, Option(help="Question within PROMPT, in its exact words, if more than 64 tokens or a long "
+        "answer format follow it. Its tokens decide which tokens are kept.")] = "",
     opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Continue PROMPT with a pruned model, greedily, and show the operations that the prompt took.
@@ -52,7 +54,7 @@ def generate(
         raise InputError("PROMPT", got="nothing", expected="some words")
     if system and not chat:
         raise InputError("--system", got="no --chat", expected="both: a plain prompt has no system prompt")
-    return go_on(*pruned.open(opts), prompt, tokens=tokens, chat=chat, system=system, keep=keep)
+    return go_on(*pruned.open(opts), prompt, tokens=tokens, chat=chat, system=system, keep=keep, query=query)
 
 
 def ask(
@@ -79,7 +81,8 @@ def serve(
 ) -> None:  # fmt: skip
     """Serve a pruned model over HTTP: POST /v1/chat/completions and /v1/completions, as OpenAI defines them.
 
-    A request may have a field `sparsity` of its own, from 0 to 0.95. Requires the extra `serve`.
+    A request may have a `sparsity` of its own, from 0 to 0.95, and a `query`: the words of its prompt that ask.
+    A short last user turn is taken for the question. Requires the extra `serve`.
 
     Example: `tokenprune serve --model smollm2 --sparsity 0.5 --port 8765`
     """

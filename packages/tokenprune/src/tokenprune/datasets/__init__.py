@@ -27,6 +27,7 @@ from tokenprune.datasets._texts import (
     frame,
     prefix,
     prompt,
+    query_tokens,
     questions,
     text,
     tokens,
@@ -35,5 +36,5 @@ from tokenprune.datasets._texts import (
 
 __all__ = [
     "DEPTHS", "KINDS", "TASKS", "TEXTS", "LongTask", "Question", "chat", "embedded_text", "few_shot", "frame",
-    "learning_tasks", "long_tasks", "prefix", "prompt", "questions", "text", "tokens", "words",
+    "learning_tasks", "long_tasks", "prefix", "prompt", "query_tokens", "questions", "text", "tokens", "words",
 ]  # fmt: skip

@@ -205,6 +205,33 @@ def chat(messages: Sequence[dict[str, str]], tokenizer: Any) -> tuple[Tensor, di
     return whole, {name: (first, stop) for name, (first, stop) in spans.items() if first < stop}
 
 
+def query_tokens(ids: Tensor, query: str, tokenizer: Any) -> int:
+    """How many last tokens of a prompt hold a question that is written in it, and what follows it.
+
+    Args:
+        ids: (L,) the prompt.
+        query: words of the question as they stand in the prompt; the last occurrence counts.
+        tokenizer: of the model; None: bytes.
+    Raises:
+        InputError: if the words are not in the prompt.
+
+    Examples:
+        >>> from tokenprune import datasets
+
+        >>> ids = datasets.tokens("A long text. Who speaks? Answer briefly.", None)
+        >>> datasets.query_tokens(ids, "Who speaks?", None)
+        27
+    """
+    asked = query.strip()
+    if not asked or asked not in words(ids, tokenizer):
+        raise InputError("query", got=f"{query!r:.60}", expected="words that stand in the prompt")
+    low, high = 1, len(ids)  # the fewest last tokens whose text contains the words
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if asked in words(ids[-middle:], tokenizer) else (middle + 1, high)
+    return low
+
+
 def _common(one: Tensor, other: Tensor) -> int:
     """How many first tokens are the same."""
     size = min(len(one), len(other))

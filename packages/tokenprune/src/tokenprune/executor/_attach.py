@@ -21,7 +21,7 @@ from transformers.modeling_outputs import MoeModelOutputWithPast
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cache_name import CACHE_NAME, TAKEN, check_cache, given_cache, of_dense, output_with_cache
 from tokenprune.executor._executor import Executor
-from tokenprune.executor._stream import Stream, checked_ids, rows_of, uncompiled
+from tokenprune.executor._stream import Stream, checked_ids, checked_query, rows_of, uncompiled
 from tokenprune.executor._turns import NewTokens
 from tokenprune.models._layout import ATTACHED, Layout, check_free
 
@@ -74,6 +74,7 @@ class Attached:
         self._call = threading.local()  # what the caller of the model asks for: each thread has calls of its own
         self._told = False
         self.spans: Spans = ()  # stretches of each row's prompt that every block keeps
+        self.query: int | Sequence[int] | None = None  # as of `checked_query`
         self._own = {name: one for name, one in vars(decoder).items() if name == "forward"}  # accelerate puts one there
         self._hook = model.register_forward_pre_hook(self._note, with_kwargs=True)
         decoder.forward = self._forward
@@ -162,8 +163,9 @@ class Attached:
             position_ids = torch.arange(width, device=given.device)[None]
         embeds = None if inputs_embeds is None else layout.entering(inputs_embeds)
         stream = executor.start(
-            input_ids, attention_mask, position_ids, protect=protect, record=everything, embeds=embeds
-        )
+            input_ids, attention_mask, position_ids, protect=protect, query=checked_query(self.query, rows),
+            record=everything, embeds=embeds,
+        )  # fmt: skip
         if new is not None and self._more_to_come(width):
             executor.read(stream, new)
             return output_with_cache(stream.x.new_zeros(rows, width, stream.x.shape[-1]), new)
@@ -223,7 +225,8 @@ class Attached:
             wanted[:, :-1] |= labels.cpu()[:, 1:] != _IGNORED
         for row, length in enumerate(real.sum(1).tolist()):
             protect[row, length - new : length] |= wanted[row]
-        return _Prompt(executor, executor.ready(cache, protect), cache, (len(real), new), turn=True)
+        stream = executor.ready(cache, protect, query=checked_query(self.query, len(real)))
+        return _Prompt(executor, stream, cache, (len(real), new), turn=True)
 
     def _with_candidates(
         self, given: Tensor, embeds: Tensor | None, attention_mask: Tensor | None, position_ids: Tensor | None,

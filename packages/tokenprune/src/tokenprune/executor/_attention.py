@@ -8,6 +8,7 @@ for rows that keep different numbers (`_ragged.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,13 +72,15 @@ class Attention:
         past: what the block holds of earlier tokens.
         window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores. Of new
             tokens over a cache their own queries alone are noted.
+        windows: how many of these queries count in each row; empty: all.
+        remembered: how many last queries are noted, at least `window`.
         reduction: how a key's score is had from the attention of heads and queries on it (`Router.reduction`).
         heads: score by each of these heads alone, and end there (`Looked`); empty: the block runs.
         gate: (B, n) weight of each key, for training; then nothing is gathered.
         places: (R, n) which token of its row each is, where some block sees a sliding window; None elsewhere.
         beyond: whether the prompt is longer than the window.
-        queries: out: the last queries of each row, (B, heads, up to `window`, head_dim), columns of rows that have
-            fewer without meaning; of new tokens over a cache all of theirs.
+        queries: out: the last queries of each row, (B, heads, up to `remembered`, head_dim), columns of rows that
+            have fewer without meaning; of new tokens over a cache all of theirs.
         form: out: how the block turns queries and keys into weights.
         scores: out: the attention on each key, row after row; with `heads` (B, heads, L), the maximum over queries.
         present: out: keys and values, the past included.
@@ -87,6 +90,8 @@ class Attention:
     cached: bool = False
     past: Held | Fixed | None = None
     window: int = 0
+    windows: Sequence[int] = ()
+    remembered: int = 0
     reduction: str = "mean"
     heads: tuple[int, ...] = ()
     gate: Tensor | None = None
@@ -140,20 +145,28 @@ def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, form: For
         near = _within(places if ragged is None else ragged.side_by_side(places), form.window)
     if ragged is None:
         if about.window:
-            about.queries = query[:, :, -about.window :].clone()  # a view would hold the queries of the whole prompt
+            noted = max(about.window, about.remembered)
+            about.queries = query[:, :, -noted:].clone()  # a view would hold the queries of the whole prompt
             seen = None if near is None else near[:, :, -about.window :]
-            about.scores = key_scores(about.queries, key, form, seen, about.reduction)
+            if about.windows:
+                last, n = min(about.window, key.shape[2]), key.shape[2]
+                seen = _up_to(last, n, query.device) if seen is None else seen
+                seen = seen & _counting(about.windows, last, query.device)
+            about.scores = key_scores(query[:, :, -about.window :], key, form, seen, about.reduction)
         if about.heads:
             raise Looked
         return _causal(query, key, value, form, near)
     rows, keys = (ragged.side_by_side(one) for one in (query, key))
     if about.window:
-        last = last_columns(about.counts, about.window, query.device)
+        noted = last_columns(about.counts, max(about.window, about.remembered), query.device)
+        last = noted[:, -about.window :]
         seen = torch.arange(ragged.longest, device=query.device) <= last[:, None, :, None]
         if near is not None:
             seen = seen & _at(near, last)
-        about.queries = _at(rows, last)
-        about.scores = key_scores(about.queries, keys, form, seen, about.reduction)
+        if about.windows:
+            seen = seen & _counting(about.windows, about.window, query.device)
+        about.queries = _at(rows, noted)
+        about.scores = key_scores(about.queries[:, :, -about.window :], keys, form, seen, about.reduction)
         if about.heads:
             raise Looked
         about.scores = about.scores.flatten().index_select(0, ragged.slots)
@@ -168,8 +181,30 @@ def _within(places: Tensor, window: int) -> Tensor:
     return causal & (places.mT > places - window)
 
 
-def scores_over(queries: Tensor, held: Held, form: Form, reduction: str, *, beyond: bool = False) -> Tensor:
-    """(T,) attention of the last queries on each token that a block holds, row after row."""
+def _up_to(new: int, total: int, device: torch.device) -> Tensor:
+    """(1, 1, new, total) which of so many tokens the last ones see: all up to their own."""
+    return torch.ones(new, total, dtype=torch.bool, device=device).tril(total - new)[None, None]
+
+
+def _counting(windows: Sequence[int], last: int, device: torch.device) -> Tensor:
+    """(B, 1, last, 1) which of the last queries are among the so many that count in each row."""
+    from_end = torch.arange(last, 0, -1, device=device)
+    return (from_end <= torch.tensor(windows, device=device)[:, None])[:, None, :, None]
+
+
+def scoring_by(windows: Sequence[int], *, scores: bool = True) -> dict[str, Any]:
+    """Settings `window` and `windows` of an `Attention`, of how many last queries of each row score the keys."""
+    alike = len(set(windows)) == 1
+    return {"window": max(windows) * scores, "windows": () if alike or not scores else windows}
+
+
+def scores_over(
+    queries: Tensor, held: Held, form: Form, reduction: str, *, beyond: bool = False, windows: Sequence[int] = ()
+) -> Tensor:  # fmt: skip
+    """(T,) attention of the last queries on each token that a block holds, row after row.
+
+    `windows`: how many of these queries count in each row; empty: all.
+    """
     rows, last, total = queries.shape[0], queries.shape[2], held.keys.shape[2]
     there = queries.new_ones(rows, total, dtype=torch.bool) if held.there is None else held.there
     place = (there.cumsum(1) - 1)[:, None, None]
@@ -179,6 +214,8 @@ def scores_over(queries: Tensor, held: Held, form: Form, reduction: str, *, beyo
         at = held.places.expand(rows, -1, -1, -1)[:, 0, :, 0]
         theirs = torch.where(seen[:, 0], at[:, None], -1).amax(-1)  # a query's own position is the last that it sees
         seen = seen & (at[:, None, None] > theirs[:, None, :, None] - form.window)
+    if windows:
+        seen = seen & _counting(windows, last, seen.device)
     return key_scores(queries, held.keys, form, seen, reduction)[there]
 
 
@@ -206,7 +243,7 @@ def _causal(query: Tensor, key: Tensor, value: Tensor, form: Form, mask: Tensor 
         key, value = (one.repeat_interleave(query.shape[1] // one.shape[1], 1) for one in (key, value))
     new, total = query.shape[2], key.shape[2]
     if mask is None:
-        mask = torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)[None, None]
+        mask = _up_to(new, total, query.device)
     parts = []
     for start in range(0, new, _QUERIES):
         some = slice(start, start + _QUERIES)
@@ -233,7 +270,7 @@ def key_scores(
     grouped = query.reshape(rows, kv_heads, heads // kv_heads * last, width)
     products = (grouped @ key.transpose(2, 3)).view(rows, heads, last, n)
     if seen is None:
-        seen = torch.ones(last, n, dtype=torch.bool, device=query.device).tril(n - last)[None, None]
+        seen = _up_to(last, n, query.device)
     weights = form.weights(products, seen, width) * seen
     return _reduced(weights, seen.expand(rows, 1, last, n).any(-1).to(weights.dtype), reduction)
 

@@ -6,6 +6,7 @@ After a prompt nothing is padded (`_held.py`): the bytes are exactly those of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -135,6 +136,16 @@ class PrunedCache(Cache):
             self.read.take_back(count)
         self.seen, self.added = self.seen - count, self.added - count
         self.tokens, self.next_position = self.tokens - count, self.next_position - count
+
+    def note_prompt(self, width: int, lengths: Sequence[int], positions: Tensor) -> None:
+        """A prompt of rows of these lengths has been seen; positions (T,) of its tokens, row by row."""
+        self.seen, self.tokens = width, torch.tensor(lengths)
+        self.next_position = positions[torch.tensor(lengths, device=positions.device).cumsum(0) - 1] + 1
+
+    def note_new(self, positions: Tensor) -> None:
+        """New tokens at positions (B, q) have been seen."""
+        self.seen, self.tokens = self.seen + positions.shape[1], self.tokens + positions.shape[1]
+        self.next_position = positions[:, -1] + 1
 
     def activate_past_recording(self) -> None:
         """Nothing to do: `crop` needs no record (transformers calls this before assisted decoding)."""

@@ -14,7 +14,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tokenprune.executor._attention import Attention, Form, Looked, ours, scores_over
+from tokenprune.executor._attention import Attention, Form, Looked, ours, scores_over, scoring_by
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost, CostModel
 from tokenprune.executor._replaced import sliced
@@ -27,6 +27,7 @@ from tokenprune.executor._stream import (
     protected_of,
     rows_of,
     shape_of,
+    tail,
     taken,
     uncompiled,
 )
@@ -70,6 +71,8 @@ class Executor:
         """Whether a prompt is longer than the sliding window, if there is one."""
         return self.layout.window is not None and length > self.layout.window
 
+    tail = staticmethod(tail)
+
     @property
     def blocks(self) -> int:
         """N."""
@@ -82,7 +85,7 @@ class Executor:
     @uncompiled  # it asks how long the rows are; blocks are traced in one graph from here on
     def start(
         self, input_ids: Tensor | None, attention_mask: Tensor | None = None, position_ids: Tensor | None = None, *,
-        embeds: Tensor | None = None, protect: int | Tensor = 1, record: bool = False,
+        embeds: Tensor | None = None, protect: int | Tensor = 1, **more: Any,
     ) -> Stream:  # fmt: skip
         """A prompt before block 0.
 
@@ -91,7 +94,8 @@ class Executor:
             attention_mask: (B, width), zero for padding on the left or right.
             position_ids: (B or 1, width); counted from each row's first token if left out.
             protect: how many last tokens of each row every block keeps, or a bool mask (B, width).
-            record: keep each block's mask.
+            more: `query`, how many last tokens of each row hold the question and what follows it (None: not known);
+                `record`, whether to keep each block's mask.
         Raises:
             InputError: for empty or broken rows, and for sequences longer than the model's positions or window.
         """
@@ -107,10 +111,11 @@ class Executor:
         x = self.layout.embed(given.to(device)) if embeds is None else embeds.to(device)
         x = x.flatten(0, 1) if min(lengths) == width else x[real]
         counted = (real.cumsum(1) - 1) if position_ids is None else position_ids.to(device).expand(rows, width)
-        return self._stream(x, counted[real], lengths, protect, real, record)
+        return self._stream(x, counted[real], lengths, protect, real, **more)
 
     def _stream(
-        self, x: Tensor, positions: Tensor, lengths: list[int], protect: int | Tensor, real: Tensor, record: bool
+        self, x: Tensor, positions: Tensor, lengths: list[int], protect: int | Tensor, real: Tensor, *,
+        record: bool = False, query: Sequence[int] | None = None,
     ) -> Stream:  # fmt: skip
         cos, sin = self.layout.angles(x, positions)
         by_row = torch.arange(max(lengths), device=x.device)[None] < torch.tensor(lengths, device=x.device)[:, None]
@@ -122,6 +127,7 @@ class Executor:
             inside=None if len(set(lengths)) == 1 else by_row.flatten().nonzero()[:, 0],
             table=torch.full(by_row.shape, float("nan"), device=x.device), masks=[] if record else None,
             places=None if self.layout.window is None else (by_row.cumsum(1) - 1)[by_row],
+            query=query,
         )  # fmt: skip
 
     def _check_length(self, longest: int) -> None:
@@ -133,10 +139,10 @@ class Executor:
         router = self.routing(stream)
         ahead = router.ahead(block)
         if ahead:
-            stream.ahead = stream.padded(self.look_ahead(stream, ahead, router.window).amax(0))
+            stream.ahead = stream.padded(self.look_ahead(stream, ahead).amax(0))
         choice = router.keep(block, stream)
         looked = 0 if isinstance(choice, bool) else sum(stream.lengths) * self.router.flops
-        stream.routed.append(looked + self.costs.looking(stream.lengths, router.window, ahead))
+        stream.routed.append(looked + self.costs.looking(stream.lengths, max(router.counting(stream)), ahead))
         stream.kept.append(self._run(stream, block, choice, cache))
         if stream.masks is not None:
             full = stream.real if choice is True else torch.zeros_like(stream.real)
@@ -158,8 +164,9 @@ class Executor:
                 index, where = keep.places(stream), keep.mask
         shape = shape_of(counts)
         router = self.routing(stream)
+        scoring = scoring_by(self.routing(stream).counting(stream), scores=router.queries(block) > 0)
         about = Attention(
-            counts=counts, cached=cache is not None, window=router.queries(block), reduction=router.reduction
+            counts, cache is not None, reduction=router.reduction, remembered=router.remembered, **scoring
         )
         if stream.places is not None:
             about.places = (stream.places if index is None else stream.places[index]).view(shape)
@@ -186,18 +193,19 @@ class Executor:
         return counts
 
     @uncompiled
-    def look_ahead(self, stream: Stream, heads: Mapping[int, tuple[int, ...]], window: int) -> Tensor:
+    def look_ahead(self, stream: Stream, heads: Mapping[int, tuple[int, ...]], window: int | None = None) -> Tensor:
         """What later blocks would attend to, were they run on the states as they are.
 
         Args:
             stream: all tokens, before some block.
             heads: which ones, by block.
-            window: so many last queries of each row look.
+            window: so many last queries of each row look; None: as many as score the keys of blocks.
         Returns: (heads, T) attention on each token, flat, the maximum over queries; block by block.
         """
         shape, found = shape_of(stream.lengths), []
+        windows = self.routing(stream).counting(stream) if window is None else [window] * stream.rows
         for block, some in heads.items():
-            about = Attention(counts=stream.lengths, window=window, heads=some)
+            about = Attention(counts=stream.lengths, heads=some, **scoring_by(windows))
             if stream.places is not None:
                 about.places, about.beyond = stream.places.view(shape), self._beyond(max(stream.lengths))
             with suppress(Looked):
@@ -236,9 +244,7 @@ class Executor:
         first = self.routing(stream).whole_blocks(self.blocks)
         for block in range(first):
             self.step(stream, block, cache)
-        cache.seen, cache.tokens = stream.width, torch.tensor(stream.lengths)
-        ends = torch.tensor(stream.lengths, device=stream.positions.device).cumsum(0) - 1
-        cache.next_position = stream.positions[ends] + 1
+        cache.note_prompt(stream.width, stream.lengths, stream.positions)
         if self.shrink is None:
             cache.read = Read(stream, [stream.queries.get(block) for block in range(first)])
 
@@ -259,7 +265,7 @@ class Executor:
             x = self._over(block, x, positions, cos, sin, cache)
         if cache.read is not None and cache.read.blocks == self.blocks:
             cache.read.add(x, positions)
-        _count(cache, positions)
+        cache.note_new(positions)
         cache.added += positions.shape[1]
         return x
 
@@ -302,8 +308,8 @@ class Executor:
         if cache.read is not None:
             cache.read.add(first, tokens.positions)
             for block, new in zip(tokens.scored, queries, strict=True):
-                cache.read.note(block, new, self.router.window)
-        _count(cache, tokens.positions)
+                cache.read.note(block, new, self.router.remembered)
+        cache.note_new(tokens.positions)
         cache.added += tokens.positions.shape[1]
 
     def read_on(self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None = None) -> None:
@@ -313,27 +319,28 @@ class Executor:
         for block in range(cache.read.blocks):
             x = self._over(block, x, positions, cos, sin, cache)
         cache.read.add(x, positions)
-        _count(cache, positions)
+        cache.note_new(positions)
 
-    def choose(self, cache: PrunedCache, protect: int | Tensor = 1, *, record: bool = False) -> Stream:
+    def choose(self, cache: PrunedCache, protect: int | Tensor = 1, **more: Any) -> Stream:
         """Run the blocks that choose their tokens on all that was read: as if it had been one prompt.
 
         Args:
             cache: what these blocks held of it is replaced.
             protect: how many last tokens of each row every block keeps, or a bool mask (B, L) by row.
-            record: keep each block's mask.
+            more: query and record, as of `start`.
         Returns: the stream after the last block.
         """
-        stream = self.ready(cache, protect, record=record)
+        stream = self.ready(cache, protect, **more)
         return self.run(stream.x, stream, cache)
 
-    def ready(self, cache: PrunedCache, protect: int | Tensor = 1, *, record: bool = False) -> Stream:
+    def ready(self, cache: PrunedCache, protect: int | Tensor = 1, **more: Any) -> Stream:
         """As `choose`, before the first block that chooses has run."""
         read = cache.read
         assert read is not None
         cache.added = 0
         x, positions, lengths = read.tokens()
-        stream = self._stream(x, positions, lengths, protect, read.real().to(x.device), record)
+        stream = self._stream(x, positions, lengths, protect, read.real().to(x.device), **more)
+        scoring = scoring_by(self.routing(stream).counting(stream))
         for block, queries in enumerate(read.queries):
             stream.kept.append(lengths)
             stream.routed.append(0)
@@ -341,10 +348,10 @@ class Executor:
                 stream.masks.append(stream.real)
             held = cache.held[block]
             if queries is not None and held is not None:
-                last = queries[:, :, -self.routing(stream).window :]
+                last = queries[:, :, -scoring["window"] :]
                 found = scores_over(last, held.side_by_side(), self.forms[block], self.router.reduction,
-                                    beyond=self._beyond(max(lengths))).to(x.device)  # fmt: skip
-                scores = torch.full_like(stream.table, float("nan")).masked_scatter(stream.real, found)
+                                    beyond=self._beyond(max(lengths)), windows=scoring["windows"])  # fmt: skip
+                scores = torch.full_like(stream.table, float("nan")).masked_scatter(stream.real, found.to(x.device))
                 stream.note_scores(scores, lasting=self.routing(stream).lasts(block))
         return stream
 
@@ -362,9 +369,7 @@ class Executor:
         cos, sin = self.layout.angles(embeds, positions.flatten())
         return embeds, cos.view(rows, new, -1), sin.view(rows, new, -1), positions
 
-    def _over(
-        self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, cache: PrunedCache
-    ) -> Tensor:  # fmt: skip
+    def _over(self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, cache: PrunedCache) -> Tensor:
         """New tokens through one block, over what it holds."""
         about = Attention(counts=[x.shape[1]] * x.shape[0], cached=True, past=cache.held[block])
         if self.layout.window is not None:
@@ -376,7 +381,7 @@ class Executor:
         x = self.whole(block, x, positions, cos, sin, about)
         cache.held[block] = about.present
         if about.queries is not None and cache.read is not None:
-            cache.read.note(block, about.queries, about.window)
+            cache.read.note(block, about.queries, self.router.remembered)
         return x
 
     @torch.no_grad()
@@ -387,15 +392,6 @@ class Executor:
         stream = self.prefill(self.start(input_ids, attention_mask, protect=protect, **more))
         return self.layout.logits(self.tail(stream, protect)), stream
 
-    @staticmethod
-    def tail(stream: Stream, last: int) -> Tensor:
-        """Hidden states of the last tokens of each row, (B, last, d)."""
-        if min(stream.lengths) < last:
-            raise InputError("row", got=f"{min(stream.lengths)} tokens", expected=f"at least the {last} that are read")
-        ends = torch.tensor(stream.lengths, device=stream.x.device).cumsum(0)
-        places = ends[:, None] - last + torch.arange(last, device=stream.x.device)
-        return stream.x[places.flatten()].view(stream.rows, last, -1)
-
     def cost_of_new(self, new: Sequence[int], cache: PrunedCache, logits: int = 0) -> Cost:
         """What so many new tokens of each row take over a cache, before they are decoded."""
         cached = [[] if self.router.skips_new(b) else cache.lengths(b) for b in range(self.blocks)]
@@ -403,12 +399,6 @@ class Executor:
 
     def cost(self, stream: Stream, logits: int = 0) -> Cost:
         """What the pass that left this stream took; `logits`: positions whose logits are computed."""
-        scored = [self.routing(stream).queries(block) for block in range(len(stream.kept))]
+        router, window = self.routing(stream), max(self.routing(stream).counting(stream))
+        scored = [window * (router.queries(block) > 0) for block in range(len(stream.kept))]
         return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, cached=stream.cached)
-
-
-def _count(cache: PrunedCache, positions: Tensor) -> None:
-    """New tokens at positions (B, q) have been seen."""
-    cache.seen += positions.shape[1]
-    cache.tokens = cache.tokens + positions.shape[1]
-    cache.next_position = positions[:, -1] + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -32,6 +32,24 @@ class Router:
     def of(self, tokens: int) -> Router:  # noqa: ARG002  (routers that choose by length look at it)
         """The router of a prompt whose longest row has so many tokens."""
         return self
+
+    @property
+    def remembered(self) -> int:
+        """How many last queries of a prompt are remembered, for a longer prompt to be scored by."""
+        return self.window
+
+    def windows(self, rows: int, query: Sequence[int] | None = None) -> list[int]:  # noqa: ARG002
+        """How many last queries of each row score the keys.
+
+        Args:
+            rows: of the prompt.
+            query: how many last tokens of each row hold the question and what follows it; None: not known.
+        """
+        return [self.window] * rows
+
+    def counting(self, stream: Stream) -> list[int]:
+        """`windows` of a stream."""
+        return self.windows(stream.rows, stream.query)
 
     def queries(self, block: int) -> int:  # noqa: ARG002  (routers that score some blocks alone look at it)
         """How many last queries score the keys of this block."""

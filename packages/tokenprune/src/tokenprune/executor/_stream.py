@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -45,6 +45,7 @@ class Stream:
         kept: for each block run so far, tokens kept in each row.
         cached: by block, tokens of each row that its cache holds, where these are fewer than it kept.
         routed: for each block run so far, operations of its router.
+        query: how many last tokens of each row hold the question and what follows it; None: not known.
         masks: for each block run so far the kept tokens, (B, L), if they are recorded.
         memory: what a router keeps from block to block.
         queries: by block that keeps every token, the last queries of each row (`Attention.queries`).
@@ -69,6 +70,7 @@ class Stream:
     kept: list[list[int]] = field(default_factory=list)
     cached: dict[int, list[int]] = field(default_factory=dict)
     routed: list[int] = field(default_factory=list)
+    query: Sequence[int] | None = None
     masks: list[Tensor] | None = None
     memory: dict[str, Tensor] = field(default_factory=dict)
     queries: dict[int, Tensor] = field(default_factory=dict)
@@ -235,3 +237,29 @@ def move(stream: Stream, device: torch.device) -> None:
         if getattr(stream, name) is not None:
             setattr(stream, name, getattr(stream, name).to(device))
     stream.memory = {name: one.to(device) for name, one in stream.memory.items()}
+
+
+def checked_query(query: int | Sequence[int] | None, rows: int) -> list[int] | None:
+    """How many last tokens of each row hold the question and what follows it: one number for all rows, or one each.
+
+    Raises:
+        InputError: for other numbers than that, and for numbers below 1.
+    """
+    if query is None:
+        return None
+    found = [query] * rows if isinstance(query, int) else list(query)
+    if len(found) != rows:
+        raise InputError("query", got=f"{len(found)} numbers", expected=f"one, or one for each of {rows} rows")
+    for one in found:
+        if type(one) is not int or one < 1:
+            raise InputError("query", got=f"{one!r:.40}", expected="a number of last tokens of the prompt, from 1")
+    return found
+
+
+def tail(stream: Stream, last: int) -> Tensor:
+    """Hidden states of the last tokens of each row, (B, last, d)."""
+    if min(stream.lengths) < last:
+        raise InputError("row", got=f"{min(stream.lengths)} tokens", expected=f"at least the {last} that are read")
+    ends = torch.tensor(stream.lengths, device=stream.x.device).cumsum(0)
+    places = ends[:, None] - last + torch.arange(last, device=stream.x.device)
+    return stream.x[places.flatten()].view(stream.rows, last, -1)

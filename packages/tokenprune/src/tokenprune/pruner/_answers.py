@@ -13,6 +13,7 @@ from ninefold.report import Table
 from tokenprune import datasets
 from tokenprune.models._layout import Layout
 from tokenprune.pruner._document import Document
+from tokenprune.routers._observation_router import MOST
 
 # .1 to .4 nats are lost below at 30 %, in the mean over twelve pieces of text, and .03 at 256 tokens
 SHORT, NOTE = 96, {"note": "below 96 tokens pruning loses more than it saves: --sparsity 0"}
@@ -20,7 +21,7 @@ SHORT, NOTE = 96, {"note": "below 96 tokens pruning loses more than it saves: --
 
 def go_on(
     model: Any, tokenizer: Any, pruner: Any, prompt: str, *, tokens: int, chat: bool = False, system: str = "",
-    keep: int | None = None,
+    keep: int | None = None, query: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Go on from a prompt, greedily; the text, and what the prompt took of the dense model's operations and cache.
 
@@ -28,20 +29,23 @@ def go_on(
         model: the language model. tokenizer: its own; None: bytes. pruner: on that model.
         prompt: words. tokens: new ones. chat: the prompt is a user's turn in the model's template.
         system: with `chat`, a system prompt, kept whole. keep: prompt tokens that a block keeps, on average.
+        query: words of the prompt that ask; if omitted, a user's turn of at most `MOST` tokens.
     """
     if chat:
         turns = [{"role": "system", "content": system}] if system else []
         ids, spans = datasets.chat([*turns, {"role": "user", "content": prompt}], tokenizer)
     else:
         ids, spans = datasets.prompt(prompt, tokenizer), {}
+    turn = len(ids) - spans["user"][0] if "user" in spans else MOST + 1
+    asked = datasets.query_tokens(ids, query, tokenizer) if query else turn if turn <= MOST else None
     ids = ids[None].to(model.device)
     if keep is not None:
         pruner.set_budget(keep, ids.shape[1])
     guarded = [[spans["system"]]] if system and "system" in spans else ()
-    with pruner.protecting(guarded):
+    with pruner.protecting(guarded), pruner.asking(asked):
         out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False,
                              pad_token_id=0)[0, ids.shape[1] :]  # fmt: skip
-    report = pruner.report(ids, spans=guarded)
+    report = pruner.report(ids, spans=guarded, query=asked)
     return {"text": datasets.words(out, tokenizer), "prompt tokens": ids.shape[1], "skipped": report.sparsity,
             "prompt operations, of dense": report.cost.flops / report.dense.flops,
             "prompt cache, of dense": report.cost.kv_bytes / report.dense.kv_bytes,

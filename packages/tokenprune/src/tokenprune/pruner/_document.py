@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,8 @@ class Document:
     """A document under a pruner, for many questions.
 
     The first blocks, which skip nothing, read it once. Each question is read on from there, and the later blocks run
-    on what they choose for that question: the answer is the one that document and question in one prompt would have.
+    on what they choose for that question: the answer is the one that document and question in one prompt would have
+    under `TokenPruner.asking`.
 
     Args:
         pruner: attached or not. Where its settings change, the next question reads the document again.
@@ -91,7 +91,7 @@ class Document:
         self._follow()
         both = torch.cat([self.ids, question[None].to(self.ids.device)], 1)
         settings = {"attention_mask": torch.ones_like(both), "do_sample": False, "pad_token_id": 0, **options}
-        with contextlib.nullcontext() if self.pruner.attached else self.pruner:
+        with self.pruner.asking(len(question)):
             out = self.pruner.layout.model.generate(both, **{CACHE_NAME: self._cache.fork()}, **settings)
         return out[0, both.shape[1] :]
 
@@ -102,6 +102,6 @@ class Document:
         whole = executor.router.of(length).whole_blocks(executor.blocks)
         first = total = executor.costs.of_kept([[length]] * whole)
         for asked in questions:
-            both = self.pruner.cost([length + asked])
+            both = self.pruner.cost([length + asked], query=asked)
             total = total.plus(Cost(both.flops - first.flops, both.kv_bytes - first.kv_bytes, both.routing_flops))
         return total

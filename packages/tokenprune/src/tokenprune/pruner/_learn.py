@@ -49,7 +49,7 @@ def worth(executor: Executor, tasks: Sequence[LongTask]) -> dict[tuple[int, int]
         stream = executor.start(task.ids[None, : -task.answer])
         for block in range(first):
             executor.step(stream, block)
-        scores = executor.look_ahead(stream, every, executor.router.window).cpu()
+        scores = executor.look_ahead(stream, every).cpu()
         scores[:, 0] = scores[:, -_END:] = 0.0
         shares.append(scores[:, near].amax(1) / scores.amax(1).clamp(min=1e-9))
     pairs = [(block, head) for block, heads in every.items() for head in heads]

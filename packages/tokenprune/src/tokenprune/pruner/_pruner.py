@@ -21,7 +21,7 @@ from tokenprune.executor._cost import Cost
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._probe import probe
 from tokenprune.executor._scored import Scored
-from tokenprune.executor._stream import Stream
+from tokenprune.executor._stream import Stream, checked_query
 from tokenprune.models._layout import Layout
 from tokenprune.pruner import _files
 from tokenprune.pruner._base_model import base_of, check_base
@@ -251,14 +251,46 @@ class TokenPruner:
             spans: for each row, or one for all rows, (first, stop) pairs in tokens of the row from 0; see
                 `datasets.chat`, which finds them.
         """
+        with self._during(spans=spans):
+            yield self
+
+    @contextlib.contextmanager
+    def asking(self, query: int | Sequence[int] | None) -> Iterator[Self]:
+        """Attached, with the length of the question: its tokens, and those that follow it, decide what is kept.
+
+        If it is not known, the last 64 tokens decide. At least 8 and at most 128 tokens decide.
+
+        Args:
+            query: how many last tokens of the prompt hold the question and all that follows it, for all rows or for
+                each; see `datasets.query_tokens`. None: not known.
+
+        Examples:
+            >>> import torch
+            >>> from tokenprune import TokenPruner, tiny_model
+
+            >>> model = tiny_model()  # random weights; `tokenprune.load` reads real ones
+            >>> ids = torch.arange(1, 41)[None]
+            >>> with TokenPruner(model).asking(12):  # the last twelve tokens are the question
+            ...     out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4, pad_token_id=0)
+            >>> out.shape
+            torch.Size([1, 44])
+        """
+        checked_query(query, 1 if query is None or isinstance(query, int) else len(query))
+        with self._during(query=query):
+            yield self
+
+    @contextlib.contextmanager
+    def _during(self, **settings: Any) -> Iterator[None]:
+        """Attached, with these attributes of what is attached; a pruner that is attached already stays so."""
         with contextlib.nullcontext() if self.attached else self:
-            assert self._attached is not None
-            before, self._attached.spans = self._attached.spans, spans
+            held = self._attached
+            assert held is not None
+            before = {name: getattr(held, name) for name in settings}
+            vars(held).update(settings)
             try:
-                yield self
+                yield
             finally:
-                if self._attached is not None:
-                    self._attached.spans = before
+                vars(held).update(before)
 
     def __enter__(self) -> Self:
         return self.attach()
@@ -280,11 +312,12 @@ class TokenPruner:
 
     @torch.no_grad()
     def report(
-        self, input_ids: Tensor | Mapping[str, Tensor], attention_mask: Tensor | None = None, *, spans: Spans = ()
+        self, input_ids: Tensor | Mapping[str, Tensor], attention_mask: Tensor | None = None, *, spans: Spans = (),
+        query: int | Sequence[int] | None = None,
     ) -> Report:  # fmt: skip
         """Run a prompt, ids and mask or a tokenizer's batch of both, and say what each block kept, at what cost.
 
-        `spans` as of `protecting`.
+        `spans` as of `protecting`, `query` as of `asking`.
         """
         if isinstance(input_ids, Mapping):
             input_ids, attention_mask = input_ids["input_ids"], input_ids.get("attention_mask")
@@ -292,7 +325,8 @@ class TokenPruner:
         if spans:
             real = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask != 0
             protect = kept_whole(real.cpu(), protect, spans)
-        stream = executor.start(input_ids, attention_mask, protect=protect, record=True)
+        asked = checked_query(query, len(input_ids))
+        stream = executor.start(input_ids, attention_mask, protect=protect, query=asked, record=True)
         executor.prefill(stream, None if executor.shrink is None else PrunedCache(executor.blocks))
         return Report.of(executor, stream)
 
@@ -312,9 +346,9 @@ class TokenPruner:
         """Share of a prompt's (token, block) pairs skipped: as measured, else as the schedule has it."""
         return sum(self.schedule) / len(self.schedule) if self.measured is None else self.measured
 
-    def cost(self, lengths: Sequence[int]) -> Cost:
-        """Of prompts of these lengths, when the budget is met exactly."""
-        return planned_cost(self.executor(), self.config, lengths)
+    def cost(self, lengths: Sequence[int], *, query: int | None = None) -> Cost:
+        """Of prompts of these lengths, when the budget is met exactly; `query` as of `asking`."""
+        return planned_cost(self.executor(), self.config, lengths, query=query)
 
     def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
         """Write the pruner's folder: ftp_config.json, router.safetensors, search_history.jsonl, metrics.json.

@@ -149,17 +149,21 @@ def _words_of(pieces: Sequence[str], share: Sequence[float]) -> list[tuple[str, 
     return [(word, float(np.mean(dark))) for word, dark in words if word]
 
 
-def planned_cost(executor: Executor, config: FTPConfig, lengths: Sequence[int]) -> Cost:
-    """Cost of prompts of these lengths under a pruner's settings, when the budget is met exactly."""
+def planned_cost(executor: Executor, config: FTPConfig, lengths: Sequence[int], *, query: int | None = None) -> Cost:
+    """Cost of prompts of these lengths under a pruner's settings, when the budget is met exactly.
+
+    `query`: how many last tokens of each hold the question; None: not known.
+    """
     router: Any = executor.router.of(max(lengths, default=0))
     kept = [[kept_count(length, s) for length in lengths] for s in router.schedule]
-    ahead = [executor.costs.looking(lengths, router.window, router.ahead(block)) for block in range(len(kept))]
+    (window,) = router.windows(1, None if query is None else [query])
+    ahead = [executor.costs.looking(lengths, window, router.ahead(block)) for block in range(len(kept))]
     routed = [sum(lengths) * router.flops * (s > 0) + more for s, more in zip(router.schedule, ahead, strict=True)]
     cached = None
     if config.cache_tokens is not None:  # the window and the first token always stay
         most = max(config.cache_tokens, router.window + 1)
         cached = {block: [min(k, most) for k in counts] for block, counts in enumerate(kept)}
-    scored = [router.queries(block) for block in range(len(kept))]
+    scored = [window * (router.queries(block) > 0) for block in range(len(kept))]
     return executor.costs.of_kept(kept, logits=len(lengths), scored=scored, routed=routed, cached=cached)
 
 

@@ -29,7 +29,8 @@ from tokenprune.routers._schedule import LONG, SPARSE, lowest_skipped, static_ke
 from tokenprune.routers._static_router import StaticRouter
 
 SPAN = 9
-_LEFT_OUT = {False: (24, SPAN, 0.5), True: (8, 13, 0.25)}  # window, neighbours, recent; beyond `SPARSE`
+WINDOW, LEAST, MOST = 64, 8, 128  # queries that score: where no question is known; bounds of a question that is
+_LEFT_OUT = {False: (SPAN, 0.5), True: (13, 0.25)}  # neighbours, recent; beyond `SPARSE`
 REDUCTIONS = ("max", "mean", "weighted")
 _ALIVE = "kept so far"  # in a stream's memory: (B, L) tokens that no block has skipped
 
@@ -39,8 +40,8 @@ class Observation:
     """Settings of the observation window.
 
     Attributes:
-        window: how many last queries score the keys. Left out, 24, and 8 for schedules that skip more than `SPARSE` on
-            average: what is asked stands at the very end, and the fewer tokens are kept, the more it counts.
+        window: how many last queries score the keys, whatever the question. If omitted, those of the question and of
+            what follows it, from `LEAST` to `MOST`; `WINDOW` if the question is not known.
         reduction: over heads and queries, "max", "mean", or "weighted": a mean to which later queries add more.
         neighbours: how many tokens in a row, the token itself in the middle, a score is pooled over; 1: no pooling.
             Left out, `SPAN`, and 13 beyond `SPARSE`: more of a fact stands or falls with one of its tokens.
@@ -86,7 +87,7 @@ def _is_pair(value: object) -> bool:
 
 def settled(settings: Observation, schedule: Sequence[float]) -> Observation:
     """The settings under a schedule: those that are left out depend on how much it skips."""
-    found = zip(("window", "neighbours", "recent"), _LEFT_OUT[sum(schedule) > SPARSE * len(schedule)], strict=True)
+    found = zip(("neighbours", "recent"), _LEFT_OUT[sum(schedule) > SPARSE * len(schedule)], strict=True)
     return replace(settings, **{name: one for name, one in found if getattr(settings, name) is None})
 
 
@@ -162,12 +163,23 @@ class ObservationRouter(StaticRouter):
         super().__init__(schedule)
         self.longer = None if longer is None else ObservationRouter(longer, settings, score_all=score_all)
         self.settings = settled(settings or Observation(), self.schedule)
-        self.window, self.reduction = self.settings.window or 0, self.settings.reduction
+        self.window, self.reduction = self.settings.window or WINDOW, self.settings.reduction
         self.flops, self.score_all = 2 * (self.settings.neighbours or SPAN), score_all
 
     def of(self, tokens: int) -> ObservationRouter:
         """The router of a prompt of so many tokens."""
         return self if self.longer is None or tokens <= LONG else self.longer
+
+    @property
+    def remembered(self) -> int:
+        """As many queries as any question may have."""
+        return self.settings.window or MOST
+
+    def windows(self, rows: int, query: Sequence[int] | None = None) -> list[int]:
+        """How many last queries of each row score the keys: those of its question."""
+        if query is None or self.settings.window is not None:
+            return [self.window] * rows
+        return [min(max(one, LEAST), MOST) for one in query]
 
     def ahead(self, block: int) -> Mapping[int, tuple[int, ...]]:
         """Heads of this block and later ones that look at the states before it, the first that skips."""
@@ -227,7 +239,7 @@ def cache_choice(tokens: int, settings: Observation) -> Callable[[Stream, Tensor
 
     def choose(stream: Stream, kept: Tensor) -> Tensor:
         place = torch.arange(kept.shape[1], device=kept.device)[None]
-        window = recent_tokens(stream, [min(settings.window or 0, length) for length in stream.lengths])
+        window = recent_tokens(stream, [min(settings.window or WINDOW, length) for length in stream.lengths])
         margin = pooled(stream.table, kept, settings)
         skips = (kept.sum(1) - tokens).clamp(min=0).tolist()
         return lowest_skipped(margin, kept & ((place == 0) | window), kept, skips)

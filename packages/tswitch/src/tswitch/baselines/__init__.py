@@ -5,8 +5,13 @@ from tswitch.baselines._base import Fitted, Merger, Method
 from tswitch.baselines._dare import Dare
 from tswitch.baselines._emr import Emr
 from tswitch.baselines._pcb import Pcb
+from tswitch.baselines._spectral import IsoCts, TsvM
 from tswitch.baselines._task_arithmetic import TaskArithmetic
 from tswitch.baselines._ties import Ties
 
-METHODS: dict[str, type[Method]] = {rule.name: rule for rule in (Averaging, TaskArithmetic, Ties, Dare, Emr, Pcb)}
-__all__ = ["METHODS", "Averaging", "Dare", "Emr", "Fitted", "Merger", "Method", "Pcb", "TaskArithmetic", "Ties"]
+_ALL = (Averaging, TaskArithmetic, Ties, Dare, Emr, Pcb, IsoCts, TsvM)
+METHODS: dict[str, type[Method]] = {rule.name: rule for rule in _ALL}
+__all__ = [
+    "METHODS", "Averaging", "Dare", "Emr", "Fitted", "IsoCts", "Merger", "Method", "Pcb", "TaskArithmetic", "Ties",
+    "TsvM",
+]  # fmt: skip

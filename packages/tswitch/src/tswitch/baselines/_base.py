@@ -57,6 +57,10 @@ class Method(ABC):
         """Measure what the rule needs to know of one tensor; by default what `prepare` found."""
         return prepared
 
+    def takes_whole(self, name: str, shape: tuple[int, ...]) -> bool:
+        """Whether it needs this tensor in one piece."""
+        return self.whole
+
     @abstractmethod
     def pack(self, piece: Piece, measured: Any) -> Packed:
         """What the method stores of a piece beyond the base."""
@@ -86,7 +90,8 @@ class Method(ABC):
     def stream(self, tasks: TaskVectors, name: str, prepared: Any, task: int) -> Iterator[tuple[Piece, Tensor]]:
         """Walk a tensor: (piece, what task `task` adds to the base there)."""
         measured = self.measure(tasks, name, prepared)
-        for piece in [tasks.whole(name)] if self.whole else tasks.chunks(name):
+        whole = self.takes_whole(name, tasks.base.info(name).shape)
+        for piece in [tasks.whole(name)] if whole else tasks.chunks(name):
             yield piece, self.unpack(self.pack(piece, measured), piece.base.numel(), task)
 
 

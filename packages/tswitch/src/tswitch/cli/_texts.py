@@ -49,7 +49,7 @@ def query_set(
 @verb(app, uses=("device", "threads", "quiet"))
 def predict(
     base: Encoder,
-    switches: Annotated[list[str], Argument(help="Switches of text tasks, each with a query set.")],
+    switches: Annotated[list[str], Argument(help="Switches of text tasks; several need a query set each, or --task.")],
     *,
     text: Annotated[list[str], Option("--text", "-t", help="Text to classify. Repeatable.")],
     task: Annotated[str | None, Option(help=_TASK)] = None,
@@ -64,7 +64,7 @@ def predict(
     """
     from ninefold.errors import InputError
 
-    from tswitch.routing._answers import answers_of_task, routed_answers
+    from tswitch.routing._answers import answers_of_task, has_query_set, routed_answers
     from tswitch.routing._live import TextBank
     from tswitch.switch._switch import Switch
 
@@ -75,6 +75,8 @@ def predict(
         raise InputError("--text", got="an empty one", expected="at least one word in each")
     opened = {name: Switch.from_pretrained(where) for name, where in folders.items()}
     live = TextBank(base, opened, device=opts.device)
+    if task is None and len(opened) == 1 and not has_query_set(*opened.values()):
+        task = next(iter(opened))  # nothing to route
     if task is not None:
         return answers_of_task(live, task, text)
     return routed_answers(live, opened, text, n_neighbors=neighbors, mode=mode, method=method)
@@ -84,9 +86,11 @@ def predict(
 def evaluate(base: Encoder, switch: SwitchDir, *, task: Task = None, csv: Csv = None, opts: Shared) -> dict[str, Any]:
     """Measure test accuracy of a text task with its switch on, and of the same head on the plain base.
 
+    A CSV file without the column split counts as test rows.
+
     Example: `tswitch eval minilm switches/travel --task clinc150/travel`
     """
-    from tswitch.datasets._given import rows_of
+    from tswitch.datasets._given import rows_to_score
     from tswitch.evaluation._facts import accuracy_on_and_off
 
-    return accuracy_on_and_off(base, switch, rows_of(task, csv), opts.device)
+    return accuracy_on_and_off(base, switch, rows_to_score(task, csv), opts.device)

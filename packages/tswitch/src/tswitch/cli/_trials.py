@@ -29,7 +29,8 @@ def sweep(
 ) -> Table:
     """Measure accuracy and bytes over alpha and scale rule, with dropping the largest or random changes as controls.
 
-    Writes a CSV file and a picture.
+    Writes a CSV file and a picture to the folder -o (extra plots). The file of --csv needs all three
+    splits.
 
     Example: `tswitch sweep minilm models/travel --task clinc150/travel --alpha 0.5,0.9,0.98 --rows 50 -o sweep`
     """
@@ -41,7 +42,7 @@ def sweep(
     from tswitch.models._models import classes_of
 
     out = opts.need_out()
-    require("matplotlib", "ninefold", "plots")  # now, not after the work
+    require("matplotlib", "tswitch", "plots")  # now, not after the work
     chosen, ratios = rows_of(task, csv), alphas(alpha)
     check_classes(f"head of {finetuned}", classes_of(finetuned), chosen)
     return sweep_into(out, base, finetuned, chosen, ratios, rows=rows, seed=opts.seed, force=opts.force)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ninefold.errors import DownloadError, InputError
 
 from tswitch.datasets._named import EMBEDDED_SETS, text_task
-from tswitch.datasets._text_data import TextTask, build_task, own_rows
+from tswitch.datasets._text_data import TextTask, build_task, own_rows, scored_task
 
 
 def rows_of(task: str | None, csv: Path | None) -> TextTask:
@@ -19,13 +19,29 @@ def rows_of(task: str | None, csv: Path | None) -> TextTask:
     if (task is None) == (csv is None):
         raise InputError("task", expected="one of --task NAME and --csv FILE")
     if csv is not None:
-        return build_task(csv.name.removesuffix(".gz").removesuffix(".csv"), own_rows(csv))
+        return build_task(_name(csv), own_rows(csv))
     try:
         return text_task(str(task))
     except DownloadError:
         if str(task).partition("/")[0] not in EMBEDDED_SETS:
             raise
         return text_task(str(task), source="embedded")
+
+
+def rows_to_score(task: str | None, csv: Path | None) -> TextTask:
+    """A text task whose test rows are scored: as `rows_of`, but a CSV file may have test rows only, or no split.
+
+    Raises: as `rows_of`.
+    """
+    if task is None and csv is not None:
+        rows = own_rows(csv, default="test")
+        if all(row["split"] == "test" for row in rows):
+            return scored_task(_name(csv), rows)
+    return rows_of(task, csv)
+
+
+def _name(csv: Path) -> str:
+    return csv.name.removesuffix(".gz").removesuffix(".csv")
 
 
 def check_classes(head: str, classes: Sequence[str], rows: TextTask) -> None:

@@ -67,6 +67,13 @@ class TextTask:
             state.update(np.ascontiguousarray(split.labels, "<i8").tobytes())
         return "sha256:" + state.hexdigest()
 
+    def over(self, classes: Sequence[str]) -> TextTask:
+        """The same rows with labels that index into `classes`, a superset of the task's classes."""
+        index = np.array([list(classes).index(name) for name in self.classes], np.int64)
+        parts = {part: getattr(self, part) for part in SPLITS}
+        moved = {part: Split(split.texts, index[split.labels]) for part, split in parts.items()}
+        return replace(self, classes=tuple(classes), **moved)
+
     def limited(self, *, train: int | None = None, validation: int | None = None, test: int | None = None) -> TextTask:
         """The same task with at most so many rows a split: the same rows each time, each class in its share."""
         for name, limit in (("train", train), ("validation", validation), ("test", test)):
@@ -100,11 +107,12 @@ def text_hash(text: str, salt: str = "") -> int:
     return int.from_bytes(hashlib.sha1((salt + text).encode(), usedforsecurity=False).digest(), "big")
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path, columns: Sequence[str] = ("split", "label", "text")) -> list[dict[str, str]]:
     """Rows of one task file.
 
     Args:
-        path: UTF-8 CSV, plain or gzipped, with at least the columns split, label, text.
+        path: UTF-8 CSV, plain or gzipped, with a header; separated by commas, semicolons or tabs.
+        columns: columns that must be there.
     Raises:
         ArtifactError: naming the file and the line, if it is damaged or a column or value is missing.
     """
@@ -116,11 +124,13 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         text = (gzip.decompress(data) if zipped else data).decode("utf-8-sig")  # spreadsheets write a mark in front
     except (OSError, EOFError, UnicodeDecodeError, ValueError, zlib.error) as error:
         raise ArtifactError(path, f"cannot be read as UTF-8 text, plain or gzipped ({error})") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = {"split", "label", "text"} - set(reader.fieldnames or ())
+    header = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+    missing = set(columns) - set(reader.fieldnames or ())
     if missing:
         lacks = f"lacks the column(s) {', '.join(sorted(missing))}"
-        raise ArtifactError(path, f"{lacks}; a row is split (train, validation or test), label, text")
+        has = f"its header has {', '.join(reader.fieldnames or ()) or 'nothing'}"
+        raise ArtifactError(path, f"{lacks}; {has}; a row is split (train, validation or test), label, text")
     rows = []
     for row in _lines(reader, path):
         if None in row or None in row.values():
@@ -138,15 +148,18 @@ def _lines(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, str]]:
         raise ArtifactError(path, f"line {reader.reader.line_num} cannot be read as CSV ({error})") from None
 
 
-def own_rows(path: Path) -> list[dict[str, str]]:
+def own_rows(path: Path, default: str | None = None) -> list[dict[str, str]]:
     """Rows of a user's own file: `val`, `valid` and `dev` are validation rows, other names but SPLITS are refused.
 
+    Args:
+        path: see `read_rows`.
+        default: split of all rows if the file has no column `split`; None: such a file is refused.
     Raises:
         ArtifactError: as `read_rows`, or for a split that would be left out without a word.
     """
-    rows = read_rows(path)
+    rows = read_rows(path, ("split", "label", "text") if default is None else ("label", "text"))
     for row in rows:
-        split = row["split"].strip().lower()
+        split = row.setdefault("split", default or "").strip().lower()
         row["split"] = "validation" if split in _VALIDATION else split
     unknown = sorted({row["split"] for row in rows} - set(SPLITS))
     if unknown:
@@ -179,6 +192,21 @@ def build_task(name: str, rows: Sequence[dict[str, str]], licence: str = "") -> 
     classes = tuple(sorted({label for _, label in parts["train"]}))
     index = {label: position for position, label in enumerate(classes)}
     return TextTask(name, classes, *(_split(name, split, parts[split], index) for split in SPLITS), licence=licence)
+
+
+def scored_task(name: str, rows: Sequence[dict[str, str]]) -> TextTask:
+    """A task of test rows only, with label and text; its classes are the labels that occur.
+
+    Raises: InputError if there are no rows.
+    """
+    if not rows:
+        raise InputError(f"task {name}", got="no rows", expected="at least one row to score")
+    classes = tuple(sorted({row["label"] for row in rows}))
+    none = Split((), np.zeros(0, np.int64))
+    index = {label: position for position, label in enumerate(classes)}
+    return TextTask(
+        name, classes, none, none, _split(name, "test", [(row["text"], row["label"]) for row in rows], index)
+    )
 
 
 def _split(name: str, split: str, pairs: list[tuple[str, str]], index: dict[str, int]) -> Split:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,21 @@ def refuse_other(what: str, config: Mapping[str, Any] | None) -> None:
                          hint=hint)  # fmt: skip
 
 
+@contextmanager
+def _without_report(transformers: Any) -> Iterator[None]:
+    """Keep transformers from printing which weights a folder lacks: the caller checks them, or a switch brings them."""
+    log = transformers.utils.logging
+    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if bars:
+            log.enable_progress_bar()
+
+
 class Classifier:
     """A live text classifier of transformers, in float32 and evaluation mode.
 
@@ -86,10 +102,11 @@ class Classifier:
             with tempfile.TemporaryDirectory() as temporary:
                 (Path(temporary) / "config.json").write_text(json.dumps(given))
                 made = kind.config_class.from_pretrained(temporary, local_files_only=True)
-            module, about = kind.from_pretrained(
-                folder, config=made, dtype=torch.float32, local_files_only=True, output_loading_info=True,
-                ignore_mismatched_sizes=config is not None,
-            )  # fmt: skip
+            with _without_report(transformers):
+                module, about = kind.from_pretrained(
+                    folder, config=made, dtype=torch.float32, local_files_only=True, output_loading_info=True,
+                    ignore_mismatched_sizes=config is not None,
+                )  # fmt: skip
         except (ValueError, KeyError, OSError, RuntimeError, TypeError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ArtifactError(folder, f"gives no {class_name(given)} that transformers can load ({reason})") from None

@@ -176,9 +176,12 @@ def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder's `model.safetensors`."""
-    path = folder / "model.safetensors"
+    """All tensors of a folder's `model.safetensors`, or of the shards that its index lists."""
+    path, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     try:
+        if index.is_file() and not path.exists():
+            shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+            return {name: value for shard in shards for name, value in load_file(folder / Path(shard).name).items()}
         return load_file(path)
     except (FileNotFoundError, SafetensorError) as error:
         raise ArtifactError(path, f"cannot be read ({error})") from None

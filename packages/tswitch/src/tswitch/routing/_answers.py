@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ninefold.errors import InputError
 from ninefold.report import Table
 
 from tswitch.datasets._text_data import TextTask
@@ -18,6 +19,11 @@ def folder_of(switch: Switch) -> Path:
     """The folder that an opened switch lies in, whether it was given as one or came from the hub."""
     assert switch.path is not None
     return Path(switch.path)
+
+
+def has_query_set(switch: Switch) -> bool:
+    """Whether a query set is stored with an opened switch."""
+    return (folder_of(switch) / FILE).is_file()
 
 
 def keep_query_set(
@@ -49,7 +55,12 @@ def routed_answers(live: TextBank, switches: Mapping[str, Switch], texts: Sequen
     Args:
         live: bank of the switches. switches: by task, each with its query set. texts: to answer.
         how: of `TextBank.router`: n_neighbors, mode, method.
+    Raises: InputError naming the switches without a query set.
     """
+    lacking = [name for name, switch in switches.items() if not has_query_set(switch)]
+    if lacking:
+        hint = "write them with `tswitch query-set`, or choose the task of all texts with --task"
+        raise InputError("switches", got=f"no query set of {', '.join(lacking)}", expected="one of each", hint=hint)
     router = live.router(**how)
     router.use_query_sets({name: folder_of(switch) for name, switch in switches.items()})
     table = Table(["text", "task", "label", "probability", "weights", "distance"])

@@ -128,10 +128,11 @@ class Plan:
             * _width(before, name)
             for name, count in self.cut.items()
         }
+        swapped = "" if self.head else "; check that base and fine-tuned model are not swapped"
         lines += [
             _note("kept whole (rows beyond the base's; the tokenizer is the fine-tuned model's to bring)", rows),
             _note("left out of exports (rows of the base that the fine-tuned model lacks)", cut),
-            _note("left out of exports (parts of the base that the fine-tuned model lacks)", left_out),
+            _note(f"left out of exports (parts of the base that the fine-tuned model lacks{swapped})", left_out),
             _note("left as in the base, or dropped where the base has none (on_mismatch)", skipped),
         ]
         return [line for line in lines if line]
