@@ -37,10 +37,10 @@ def recommend(
     """Recommend items to users: print lists, or write them to a file (-o) or database (--to), in blocks that resume.
 
     The columns are user, item (named as in the events), rank (1 is best), score and source. In Redis, the hash `lists`
-    has one field for each user: a JSON object of items, scores and sources. Readers see the previous lists until the new
-    ones are complete; --force replaces them.
+    has one field for each user: a JSON object of items, scores and sources. Readers see the previous lists until the
+    new ones are complete; --force replaces them.
 
-    Examples: `recsys recommend best/model -k 10 -o recs.csv`, `recsys recommend best/model --to sqlite:///lists.db`
+    Examples: `recsys recommend best/model -k 10 -o recs.parquet`, `recsys recommend best/model --to sqlite:///lists.db`
     """
     from recsys import load, recommend_to
     from recsys.storage._database import shown

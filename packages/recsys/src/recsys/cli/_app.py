@@ -45,7 +45,7 @@ def as_table(rows: Any) -> Table:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is a table that this command wrote: a marked Parquet file, or a CSV file of lists or of `simulate`."""
+    """Whether this command wrote a table: a marked Parquet file, the CSV file of `simulate`, or lists as CSV."""
     from ninefold.files import starts_with
 
     from recsys.storage._lists import is_lists

@@ -33,8 +33,8 @@ def recommend_to(
     Args:
         model: fitted.
         to: a .parquet or .csv file; `sqlite:///FILE`; `postgresql://USER@HOST/NAME` (extra `postgresql`) or
-            `redis://HOST/0` (extra `redis`). Columns are those of `Recommender.recommend`; Redis receives a hash with one
-            field for each user, a JSON object of items, scores and sources.
+            `redis://HOST/0` (extra `redis`). Columns are those of `Recommender.recommend`; Redis receives a hash with
+            one field for each user, a JSON object of items, scores and sources.
         users, k, options: see `Recommender.recommend`.
         table: table of the database, or key of the hash; "lists" if None.
         block: users written at a time.

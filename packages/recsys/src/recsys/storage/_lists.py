@@ -1,8 +1,8 @@
 """Places for lists: a Parquet or CSV file, a table of a database, a Redis hash. Whole or absent, and resumable.
 
-Each place keeps finished blocks beside the final lists, together with the settings of the run. A block and the note that
-it is there are one commit, so that a killed run loses no block and writes none twice; the last step puts all of them in
-the place of the previous lists.
+Each place keeps finished blocks next to the final lists, together with the settings of the run. A block and the note
+that it is there are one commit, so that a killed run loses no block and writes none twice; the last step puts all of
+them in the place of the previous lists.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Place(abc.ABC):
     def finish(self, blocks: int) -> int:
         """Put all blocks in the place of the previous lists, at once; the number of rows."""
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Give back what the place holds open."""
 
