@@ -27,7 +27,7 @@ def recommend_to(
 ) -> int:  # fmt: skip
     """Write `model.recommend(users, k, **options)` to a file or a database; memory holds one block of users at a time.
 
-    The place holds the previous lists or all new ones, never a part. Finished blocks are kept beside them, so that the
+    The place holds the previous lists or all new ones, never a part. Finished blocks are kept next to them, so that the
     same call resumes after a kill, without a user that is lost or written twice.
 
     Args:
