@@ -17,7 +17,7 @@ _IDENTITY = {False: "INTEGER PRIMARY KEY AUTOINCREMENT", True: "BIGINT GENERATED
 
 
 class StorageError(NinefoldError):
-    """A store cannot be read or written: the disk is full, another process has the lock, the file is gone, the server is down."""
+    """A store cannot be read or written: the disk is full, another process locks it, the file is gone, the server is down."""
 
 
 def is_url(text: str | Path) -> bool:
