@@ -17,7 +17,7 @@ _IDENTITY = {False: "INTEGER PRIMARY KEY AUTOINCREMENT", True: "BIGINT GENERATED
 
 
 class StorageError(NinefoldError):
-    """A store cannot be read or written: the disk is full, another process locks it, the file is gone, the server is down."""
+    """A store that cannot be read or written: a full disk, a lock of another process, a server that is down."""
 
 
 def is_url(text: str | Path) -> bool:
