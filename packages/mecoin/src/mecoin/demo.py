@@ -44,7 +44,7 @@ def demo(seed: int) -> DemoResult:
         scores=scores, ours="mecoin+", measured=f"accuracy on all classes after {len(stream)} sessions", unit="%",
         margin=0.5, shown=[PaperMecoin.name],
     )  # fmt: skip
-    classes = f"{len(data.classes)} classes ({BASE} + {len(stream) - 1} x 2-way 5-shot)"
+    classes = f"{BASE} classes at first, then 2 in each of {len(stream) - 1} sessions from 5 labels each"
     pictures = _figures(stream, results, learners["mecoin+"]) if importlib.util.find_spec("matplotlib") else []
     return DemoResult(
         data=f"simulated: {len(data):,} nodes, {classes}", arms=arms, table=result_table(results), figures=pictures,

@@ -297,3 +297,11 @@ def test_expected_accuracy_lies_in_its_range_where_all_rehearsals_err_to_one_sid
         model.solver = replace(model.fitted, choice=choice)
         expected, low, high = model.adapt(shown(domains()["south"], 0)).report()["expected accuracy"]
         assert low <= expected <= high
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+def test_accuracy_without_edges_is_unknown_where_rehearsals_had_them(shots):
+    model, south = MLDGG(gate=False).fit(domains().without("south")), shown(domains()["south"], shots)
+    lonely = replace(south, edge_index=np.empty((2, 0), np.int64))
+    assert model.adapt(south).report()["expected accuracy"] is not None
+    assert model.adapt(lonely).report()["expected accuracy"] is None

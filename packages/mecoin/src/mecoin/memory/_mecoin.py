@@ -289,7 +289,8 @@ class Mecoin:
             labels = tuple(meta.pop("labels"))
             if meta["encoder"] == ModuleEncoder.kind:
                 if encoder is None:
-                    raise InputError("encoder", got="none", expected="the module that the model was made with")
+                    raise InputError("encoder", got="none", expected="the module that the model was made with",
+                                     hint="load(path, encoder=module)")  # fmt: skip
                 meta["encoder"] = encoder
             made = cls(**settings_in_file(cls, meta, held.about["format_version"], Path(path)))
             made._encoder.load(under(arrays, "encoder."))

@@ -129,7 +129,8 @@ class Adapted:
         """What to know before the answers are used, as JSON values.
 
         `expected accuracy` is the mean largest probability, moved by half of the median gap of rehearsals on the
-        sources (a few graphs say little of the next one), with the range of their gaps; None without rehearsals.
+        sources (a few graphs say little of the next one), with the range of their gaps; None without rehearsals, and
+        where the target has no edge, since rehearsals had theirs.
         `class mix` has for each class its share of the answers and an interval, or is "unknown" where estimates
         disagree; `off` has the parts that rehearsal or the target's labels left out.
 
@@ -146,7 +147,8 @@ class Adapted:
         sure = float(chances[asked].max(axis=1).mean())
         report: dict[str, Any] = {"nodes": int(asked.sum()), "mean largest probability": round(sure, 4)}
         expected = [float(np.clip(sure + one, 0, 1)) for one in (
-            np.median(gaps) / 2, min(gaps.min(), 0), max(gaps.max(), 0))] if gaps.size else None  # fmt: skip
+            np.median(gaps) / 2, min(gaps.min(), 0), max(gaps.max(), 0))
+        ] if gaps.size and self._data.edge_index.size else None  # fmt: skip
         report["expected accuracy"] = None if expected is None else [round(one, 4) for one in expected]
         off = ["edge gate"] * (solver.gate is None or solver.power == 0)
         if self.reading is not None:
