@@ -28,7 +28,7 @@ SAID = [
         "ReSTE, straight-through and FSG.*73.9, 73.0 and 66.6 %.*FSG.*small constant rate of plain SGD.*no tuned rate",
     ),
     ("tswitch", "Results", "one thread, MiniLM at alpha 0.97.*in plain forward passes of the same batch"),
-    ("recsys", None, "### What weighs.*values weigh by themselves.*take clicks alone.*Times weigh where"),
+    ("recsys", None, "### Weighting events.*use the values as they are.*use only clicks.*Times affect"),
 ]
 
 

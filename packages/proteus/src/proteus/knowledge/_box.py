@@ -135,7 +135,7 @@ def shipped_sets(
     Examples:
         >>> import pandas as pd
         >>> from proteus import ProteomicsData, shipped_sets
-        >>> about = pd.DataFrame({"gene": ["PKM", "ENO1", "GAPDH", "PGK1", "TPI1", "LDHA"]}, index=list("abcdef"))
+        >>> about = pd.DataFrame({"gene": ["ENO1", "GAPDH", "PGK1", "TPI1", "ALDOA", "HK1"]}, index=list("abcdef"))
         >>> data = ProteomicsData([[20.0]] * 6, about, pd.DataFrame(index=["run"]))
         >>> "Glycolysis" in shipped_sets(data)
         True

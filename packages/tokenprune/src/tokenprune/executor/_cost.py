@@ -38,7 +38,7 @@ class Cost:
         >>> both.kv_bytes, one.times(10).kv_bytes
         (62208, 209920)
         >>> round(one.routing_flops / one.flops, 3)
-        0.007
+        0.049
     """
 
     flops: float
