@@ -55,7 +55,7 @@ def recommend_to(
         >>> recsys.recommend_to(model, "sqlite:///lists.db", k=5, block=40)
         500
         >>> sqlite3.connect("lists.db").execute("SELECT item, rank FROM lists WHERE user = 'u1' LIMIT 2").fetchall()
-        [('i0', 1), ('i1', 2)]
+        [('i13', 1), ('i21', 2)]
     """
     block = check_length(block, "block")
     model._need_fit()
