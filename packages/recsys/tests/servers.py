@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -26,15 +27,16 @@ def postgresql() -> Iterator[str]:
     if found is None:
         pytest.skip("no PostgreSQL server (initdb, postgres) on this machine")
     owner = _other_user() if os.geteuid() == 0 else None  # the server refuses to run as root
-    folder = Path(tempfile.mkdtemp(prefix="recsys-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="recsys-pg-", dir=_open_folder() if owner is not None else None))
     if owner is not None:
         os.chown(folder, owner, -1)
     port = _free_port()
-    options = {"user": owner, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+    options = {"user": owner, "cwd": folder, "stderr": subprocess.STDOUT}
     words = [found / "initdb", "-D", folder / "base", "-A", "trust", "-U", "tester", "-N", "-E", "UTF8", "--no-locale"]
-    subprocess.run(words, check=True, **options)
+    made = subprocess.run(words, stdout=subprocess.PIPE, text=True, **options)
+    assert made.returncode == 0, made.stdout
     words = [found / "postgres", "-D", folder / "base", "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
-    server = subprocess.Popen(words, **options)
+    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, **options)
     url = f"postgresql://tester:secret@127.0.0.1:{port}/postgres"
     try:
         _await(lambda: driver.connect(url).close(), driver.OperationalError, server)
@@ -82,6 +84,14 @@ def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
+
+
+def _open_folder() -> Path:
+    """A folder for temporary files that another user reaches: the usual one may be its owner's alone."""
+    for folder in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")):
+        if folder.is_dir() and all(one.stat().st_mode & stat.S_IXOTH for one in (folder, *folder.parents)):
+            return folder
+    return Path(tempfile.gettempdir())
 
 
 def _other_user() -> int:
