@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from mldgg import MLDGG
 from mldgg.datasets import inject_edges
 from ninefold_testing import run_here
@@ -53,7 +54,8 @@ def test_own_graphs_from_files_to_predictions(mine, model, tmp_path):
     assert len(told["expected accuracy"]) == 3  # JSON has numbers, the terminal has words
     words = done("adapt", model, folder, "--graph", "south", "-o", adapted, "--force")
     assert re.search(r"expected accuracy, % +\d+\.\d \(\d+\.\d to \d+\.\d\)\n", words)
-    assert "parts switched off" in words
+    assert "rehearsals switched off" in words
+    assert "sources believed" not in words
     assert not re.search(r"[\[{]", words)
     done("predict", adapted, folder, "--graph", "south", "-o", out)
     rows = pq.read_table(out).to_pylist()
@@ -136,6 +138,41 @@ def test_mistakes_of_a_new_user_are_one_line(mine, model, tmp_path):
     assert "is not there" in done("adapt", tmp_path / "none", mine[0], "--graph", "east", "-o", out, status=2)
     assert "one of east, north, south" in done("fit", mine[0], "--leave-out", "x", "-o", tmp_path / "run", status=2)
     assert not (tmp_path / "run").exists()
+
+
+def test_fit_says_in_words_how_well_the_model_does_on_each_source(mine, model):
+    words = done("fit", mine[0], "--leave-out", "south", "-o", model)
+    assert re.search(r"accuracy \d+\.\d %, each source in turn as the new graph", words)
+    assert re.search(r"`mldgg inspect \S+` lists", words)
+    for riddle in ("power", "centred", "words of", "second fit", "strength of a change"):
+        assert riddle not in words
+    assert "edge gate" in done("inspect", model)
+
+
+def test_folder_and_checkpoint_where_a_file_of_ours_is_expected_name_the_remedy(mine, model, tmp_path):
+    assert "the folder that `mldgg fit -o` wrote" in done("inspect", tmp_path, status=2)
+    told = done("predict", model, mine[0], "--graph", "south", status=2)
+    assert "got the folder" in told
+    assert "the file that `mldgg adapt -o` wrote" in told
+    for name, new_format in (("gcn.pt", True), ("old.pth", False)):
+        checkpoint = tmp_path / name
+        torch.save({"weight": torch.ones(2)}, checkpoint, _use_new_zipfile_serialization=new_format)
+        for words in (
+            ("adapt", checkpoint, mine[0], "--graph", "south", "-o", tmp_path / "a.safetensors"),
+            ("inspect", checkpoint), ("predict", checkpoint, mine[0], "--graph", "south"),
+        ):  # fmt: skip
+            told = done(*words, status=2)
+            assert f"got {name}, a PyTorch checkpoint" in told
+            assert "mldgg" in told.split("expected")[1]
+
+
+def test_data_check_names_the_graph_whose_columns_differ(tmp_path):
+    write_folder(tmp_path / "mine")
+    features = tmp_path / "mine" / "south" / "features.csv"
+    features.write_text("".join(f"{line},1\n" for line in features.read_text().splitlines()))
+    words = " ".join(done("data-check", tmp_path / "mine").split())
+    assert "south has 121 features and 3 classes; east and north have 120 features and 3 classes" in words
+    assert "nothing found" not in words
 
 
 def test_bench_times_an_adaptation():

@@ -51,7 +51,7 @@ def demo(seed: int) -> DemoResult:
     if importlib.util.find_spec("matplotlib"):
         figures = [
             (
-                f"The graph {task.name}, without labels: right and wrong answers, and the edges that are not injected",
+                f"The graph {task.name}: right and wrong answers without labels; added noise edges are left out",
                 answered_graph(task.target, adapted.predict(), ~injected),
             ),
             ("Accuracy on each unseen graph, 5 labels a class", accuracy_bars(result, 5)),

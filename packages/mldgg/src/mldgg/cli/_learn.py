@@ -53,7 +53,7 @@ def fit(
         with Run(opts.need_out(), config):
             model.fit(sources).save(file, force=True)
     table = fit_table(model, sources)
-    table.notes.append(f"model: {file}")
+    table.notes += [f"model: {file}", f"`mldgg inspect {opts.need_out()}` lists the settings chosen on the sources"]
     return table
 
 

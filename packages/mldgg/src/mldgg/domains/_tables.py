@@ -22,7 +22,21 @@ def check_tables(domains: GraphDomains, title: str) -> list[Table]:
         sizes.rows.append([graph.name, len(graph), edges, graph.width, labelled, alike])
     found = Table(["finding", "graph", "other graph", "what"], title="Leaks and label ids")
     found.rows += [list(one) for one in domains.findings]
-    found.notes.append("nothing found" if not found.rows else "fit refuses duplicates; the others are warnings")
-    same = "the same in all graphs" if domains.shared else "not the same in all graphs: no zero-shot"
-    sizes.notes.append(f"features and classes: {same}")
+    sizes.notes.append(f"features and classes: {_differing(domains) or 'the same in all graphs'}")
+    nothing = "no duplicate, shared row or permuted class id"
+    found.notes.append("fit refuses duplicates; the others are warnings" if found.rows else nothing)
     return [sizes, found]
+
+
+def _differing(domains: GraphDomains) -> str:
+    """Names of the graphs by their numbers of features and classes, rarest first; empty if all are the same."""
+    if domains.shared:
+        return ""
+    alike: dict[tuple[int, tuple[object, ...]], list[str]] = {}
+    for graph in domains.values():
+        alike.setdefault((graph.width, tuple(graph.classes)), []).append(graph.name)
+    parts = [
+        f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} {width} features and {len(classes)} classes"
+        for (width, classes), names in sorted(alike.items(), key=lambda one: len(one[1]))
+    ]
+    return "; ".join(parts) + ". `adapt` then needs a label of each class"

@@ -18,21 +18,34 @@ from mldgg.meta._mldgg import MLDGG
 
 
 def model_path(path: Path) -> Path:
-    """The file of a model that is named by its run folder or by itself."""
-    return path / "model.safetensors" if path.is_dir() else path
+    """The file of a model that is named by its run folder or by itself.
+
+    Raises: InputError if it is a PyTorch checkpoint, or a folder without a model.
+    """
+    expected = "the folder that `mldgg fit -o` wrote, or its model.safetensors"
+    file = path / "model.safetensors" if path.is_dir() else path
+    if path.is_dir() and not file.exists():
+        raise InputError("model", got=f"the folder {path.name} without model.safetensors", expected=expected)
+    return _no_checkpoint(file, expected)
+
+
+def _no_checkpoint(file: Path, expected: str) -> Path:
+    """The file itself, unless it is a zip archive or a pickle, as `torch.save` writes."""
+    if file.is_file():
+        with file.open("rb") as opened:
+            start = opened.read(4)
+        if start.startswith((b"PK\x03\x04", b"\x80\x02")):
+            raise InputError("model", got=f"{file.name}, a PyTorch checkpoint", expected=expected)
+    return file
 
 
 def fit_table(model: MLDGG, sources: Sequence[Graph]) -> Table:
-    """The sources of a fitted model, with what was chosen on them as notes."""
+    """The sources of a fitted model, with the accuracy on them as a note."""
     table = Table(["source", "nodes", "edges", "labelled"], title=f"mldgg, {len(sources)} sources")
     for graph in sources:
         table.rows.append([graph.name, len(graph), graph.edge_index.shape[1] // 2, int((graph.y >= 0).sum())])
-    solver = model.fitted
-    right = f"{max(one[-1] for one in solver.trials):.2f} % right with each source as the new graph in turn"
-    table.notes.append(f"{right}; chosen that way:")
-    table.notes += [f"{name}: {one}" for name, one in _chosen(model.about()["solver"]).items()]
-    strengths = (f"{solver.ridge.strength_at(shots):.4g} at {shots}" for shots in (1, 20))
-    table.notes.append(f"strength of a change by labels a class: {', '.join(strengths)}")
+    right = max(one[-1] for one in model.fitted.trials)
+    table.notes.append(f"accuracy {right:.1f} %, each source in turn as the new graph")
     return table
 
 
@@ -42,9 +55,16 @@ def model_facts(about: dict[str, Any]) -> dict[str, Any]:
     return found | {"seed": about["seed"]} | _chosen(about["solver"])
 
 
+_TITLES = {
+    "hops": "neighbourhood hops", "power": "power of the edge gate (0: off)",
+    "centred": "centred on each source's mean",
+    "strength": "strength of the ridge",
+}  # fmt: skip
+
+
 def _chosen(solver: dict[str, Any]) -> dict[str, str]:
     """What rehearsals on the sources have chosen."""
-    found = {name: str(solver[name]) for name in ("hops", "power", "centred", "strength")}
+    found = {title: str(solver[name]) for name, title in _TITLES.items()}
     for form, title in (("nothing", "as they are"), ("own mean", "around the own mean")):
         part = solver["choice"]["parts"][form]
         walk = f"walk with restart {part['walk']:g}" if part["walk"] else "no walk"
@@ -64,7 +84,9 @@ def adapted_facts(report: dict[str, Any]) -> dict[str, Any]:
     else:
         found |= {f"share of {name}, %": _range(share) for name, share in mix.items()}
     off = ", ".join(facts.pop("off")) or "none"
-    return found | facts | {"parts switched off": off}
+    believed = facts.pop("sources believed")
+    facts["labels agree with the sources"] = believed
+    return found | facts | {"parts that rehearsals switched off": off}
 
 
 def _range(values: Sequence[float]) -> str:
@@ -78,9 +100,12 @@ def open_adapted(path: Path, data: str, graph: str | None) -> tuple[Adapted, Gra
 
     Raises: InputError if the file is a model that was not adapted.
     """
-    about = Adapted.about_file(path)
+    expected = "the file that `mldgg adapt -o` wrote"
+    if path.is_dir():
+        raise InputError("adapted model", got=f"the folder {path.name}", expected=expected)
+    about = Adapted.about_file(_no_checkpoint(path, expected))
     if about is None:
-        raise InputError("adapted", got=f"{path.name}, a model", expected="a file that `adapt -o` wrote")
+        raise InputError("adapted model", got=f"{path.name}, a model", expected=expected)
     own = graph or (None if Path(data).is_dir() else about["graph"])
     target = open_target(data, own, tuple(about["classes"]), about["seed"])
     return Adapted.load(path, target.hidden(np.zeros(len(target), bool))), target
