@@ -205,7 +205,7 @@ class Mecoin:
         """(m,) labels of the nodes with these ids; of all, if left out.
 
         unknown: answer None for nodes whose `novelty` is above 1.
-        The array has dtype object. Labels of different types, such as integers and text, cannot be sorted by `np.unique`.
+        The array has dtype object. `np.unique` cannot sort labels of different types, such as integers and text.
         """
         graph, state = from_pyg(data), self._fitted()
         places = self._places(graph, nodes)
