@@ -46,6 +46,7 @@ def tiny(monkeypatch, tmp_path):
 
 def test_every_rival_that_a_claim_names_is_there():
     assert {"mecoin+", *_experiments.CONTROLS} <= set(LEARNERS)
+    assert {_experiments.PAPER, "Fine-tune", "LwF", "EWC", "MAS", "TWP", "ER-GNN", "GEM"} == set(_experiments.OWN)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,7 @@ def test_every_rival_that_a_claim_names_is_there():
     [
         "plus-beats-its-controls",
         "paper-needs-its-parts",
+        "paper-beats-continual-rivals",
         "plus-knows-what-it-does-not-know",
     ],
 )

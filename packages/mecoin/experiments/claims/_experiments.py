@@ -17,6 +17,7 @@ from mecoin.paper import Interaction, PaperMecoin, Published
 from mecoin.protocol._learner import Learner, MemoryLearner
 from mecoin.protocol._run import StreamResult, run_stream, tuned
 from mecoin.sessions._stream import SessionStream
+from mecoin_experiments.baselines import CONTINUAL
 from ninefold_graphs import DEMO, Simulated
 from ninefold_lab import Budget, Scores
 
@@ -24,7 +25,9 @@ SETS = {"CS": (5, 1), "Computers": (5, 1), "Clothing20": (10, 2), "simulated": (
 FREE = ("SGC-NCM", "SGC-LDA", "SGC-LDA + EM")
 CONTROLS = (*FREE, "LDA", "LDA + EM")
 PAPER = PaperMecoin.name
+REAL = ("CS", "Computers", "Clothing20")
 EPOCHS = 60  # of the GCN, at most, for all arms alike; what more would bring: experiments/ATTEMPTS.md
+OWN: dict[str, type[Learner]] = {PAPER: PaperMecoin, **CONTINUAL}  # learners that are not in the package's table
 _runs: dict[tuple[Any, ...], StreamResult] = {}
 
 
@@ -51,8 +54,7 @@ def _made(budget: Budget, data: str, seed: int, learner: str, **options: Any) ->
     epochs = EPOCHS if budget.form == "full" else None
     if budget.form == "full":
         options = {**settings_of(budget, data, learner), **options}
-    entry = PaperMecoin if learner == PAPER else learner
-    return make_learner(entry, stream_of(budget, data, seed)[0], seed, epochs=epochs, **options)
+    return make_learner(OWN.get(learner, learner), stream_of(budget, data, seed)[0], seed, epochs=epochs, **options)
 
 
 @cache
@@ -62,7 +64,7 @@ def settings_of(budget: Budget, data: str, learner: str) -> dict[str, Any]:
     LDA and LDA + EM are controls on the encoder that is chosen for `mecoin+`.
     """
     stream = stream_of(budget, data, 0)
-    kind: type[Learner] = PaperMecoin if learner == PAPER else LEARNERS[learner]
+    kind = OWN[learner] if learner in OWN else LEARNERS[learner]
     grid = kind.grid
     if learner in ("LDA", "LDA + EM"):
         encoder = settings_of(budget, data, "mecoin+")["encoder"]
@@ -96,6 +98,18 @@ def plus(budget: Budget, seed: int) -> Scores:
     return scores
 
 
+def continual(budget: Budget, seed: int) -> Scores:
+    """The published method beside learners that train the encoder on: real data together, simulated classes apart."""
+    scores: dict[str, Any] = {}
+    for name in (PAPER, *CONTINUAL):
+        results = {data: run_of(budget, data, seed, name) for data in REAL}
+        scores |= figures_of(name, results)
+        simulated = run_of(budget, "simulated", seed, name)
+        scores |= {f"{name} on {data}": accuracies(one) for data, one in (results | {"simulated": simulated}).items()}
+        scores |= {f"{name} on simulated: drop": simulated.drop}
+    return scores
+
+
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
     "full": {}, "no MeCs": {"published": Published(mecs=False)}, "no GraphInfo": {"published": Published(info=False)},
     "no GKIM": {"interaction": Interaction(distil=False), "answer": "memory"},
@@ -119,7 +133,7 @@ def novelty(budget: Budget, seed: int) -> Scores:
     """Before each session's classes are learnt: area under the ROC curve of `novelty`, theirs against known classes.
     After: how far probabilities are from what is right (expected calibration error, 15 bins)."""
     scores: dict[str, Any] = {}
-    for data in ("CS", "Computers", "Clothing20"):
+    for data in REAL:
         learner = _made(budget, data, seed, "mecoin+")
         assert isinstance(learner, MemoryLearner)
         found = known_and_unknown(stream_of(budget, data, seed), learner)
