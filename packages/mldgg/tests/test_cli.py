@@ -143,7 +143,7 @@ def test_mistakes_of_a_new_user_are_one_line(mine, model, tmp_path):
 def test_fit_says_in_words_how_well_the_model_does_on_each_source(mine, model):
     words = done("fit", mine[0], "--leave-out", "south", "-o", model)
     assert re.search(r"accuracy \d+\.\d %, each source in turn as the new graph", words)
-    assert re.search(r"`mldgg inspect \S+` lists", words)
+    assert re.search(r"(?s)`mldgg inspect\s.+?`\s+lists", words)
     for riddle in ("power", "centred", "words of", "second fit", "strength of a change"):
         assert riddle not in words
     assert "edge gate" in done("inspect", model)
